@@ -1,0 +1,5 @@
+"""`python -m gitbook_integrations_mcp` is the command `gitbook-integrations-mcp`."""
+
+from gitbook_integrations_mcp.cli import main
+
+raise SystemExit(main())

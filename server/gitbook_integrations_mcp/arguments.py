@@ -1,0 +1,99 @@
+"""Validation of a call's arguments, and the words in which a model is told what to mend."""
+
+import difflib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from gitbook_integrations.endpoint import Endpoint, Request, SegmentError
+from gitbook_integrations_mcp.errors import ArgumentsError
+
+ORGANIZATION = "organizationId"
+
+
+def complete_arguments(endpoint: Endpoint, arguments: Mapping[str, Any], organization: str | None) -> dict[str, Any]:
+    """Return `arguments` with the default `organization`, where the endpoint takes one and none is given."""
+    default = {ORGANIZATION: organization} if organization and ORGANIZATION in endpoint.input.model_fields else {}
+    return {**default, **arguments}
+
+
+def prepare_request(endpoint: Endpoint, arguments: Mapping[str, Any]) -> Request:
+    """Return the request that `arguments` describe.
+
+    Raises:
+        ArgumentsError: with one line for each thing that is wrong, none of which repeats a value.
+    """
+    try:
+        json.dumps(arguments, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError):
+        raise ArgumentsError(
+            f"The arguments of {endpoint.name} hold text that is not valid Unicode, a number that is not finite, or "
+            "too many levels of nesting; nothing was sent."
+        ) from None
+    try:
+        endpoint.input.model_validate(arguments)
+        return endpoint.build_request(arguments)
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_input=False)
+        lines = dict.fromkeys(_describe(endpoint, problem, arguments) for problem in problems)
+    except SegmentError as error:
+        lines = {str(error): None}
+    raise ArgumentsError(
+        f"The arguments do not fit {endpoint.name}; nothing was sent.\n" + "\n".join(f"- {line}" for line in lines)
+    )
+
+
+def _describe(endpoint: Endpoint, problem: ErrorDetails, arguments: Mapping[str, Any]) -> str:
+    location = problem["loc"]
+    path = ".".join(_quote(part) for part in location)
+    match problem["type"]:
+        case "extra_forbidden":
+            return f"{path}: no such argument.{_list_names(str(location[-1]), endpoint)}"
+        case "missing" if len(location) == 1:
+            return f"{path} is required. {_find_description(endpoint, str(location[0]))}".rstrip()
+        case "literal_error":
+            return f"{path} {_say(problem)}.{_suggest_value(problem, arguments)}"
+        case _:
+            return f"{path} {_say(problem)}."
+
+
+def _say(problem: ErrorDetails) -> str:
+    """Return pydantic's sentence, which tells the rule and not the value, as the predicate of the argument's name."""
+    if problem["type"] == "union_tag_invalid":
+        return f"must have a type of {problem['ctx']['expected_tags']}"
+    message = problem["msg"].replace("Field required", "is required").replace(" after validation", "")
+    message = message.replace("dictionary", "object").partition(" or instance of ")[0]
+    return re.sub(r"^\w+ should", "must", message)
+
+
+def _quote(part: int | str) -> str:
+    """Names of unknown arguments are the caller's text; what does not look like a name is not repeated."""
+    text = str(part)
+    return text if len(text) <= 64 and text.replace("_", "").replace("-", "").isalnum() else "(unprintable name)"
+
+
+def _list_names(unknown: str, endpoint: Endpoint) -> str:
+    valid = list(endpoint.input.model_fields)
+    nearest = difflib.get_close_matches(unknown, valid, n=1, cutoff=0.5)
+    return (f" Did you mean {nearest[0]}?" if nearest else "") + f" Valid names: {', '.join(valid) or 'none'}."
+
+
+def _suggest_value(problem: ErrorDetails, arguments: Mapping[str, Any]) -> str:
+    value: Any = arguments
+    for part in problem["loc"]:
+        try:
+            value = value[part]
+        except (TypeError, LookupError):
+            return ""  # the location names an arm of a union, not a place in the arguments
+    valid = re.findall(r"'([^']+)'", problem["ctx"]["expected"])
+    nearest = difflib.get_close_matches(value, valid, n=1) if isinstance(value, str) else []
+    return f" Did you mean {nearest[0]!r}?" if nearest else ""
+
+
+def _find_description(endpoint: Endpoint, name: str) -> str:
+    info = endpoint.input.model_fields[name]
+    return f"{info.description}." if info.description else ""

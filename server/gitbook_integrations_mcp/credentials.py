@@ -1,0 +1,66 @@
+"""Whose credential a request carries: GitBook accepts different kinds of token at different endpoints."""
+
+import json
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+
+from gitbook_integrations.endpoint import Endpoint, Token
+from gitbook_integrations_mcp.errors import CredentialError
+from gitbook_integrations_mcp.settings import GitBookSection
+
+_WORDS = {
+    Token.USER: "a user's personal access token (GITBOOK_TOKEN)",
+    Token.INTEGRATION: "an integration's token (GITBOOK_INTEGRATION_TOKEN)",
+    Token.INSTALLATION: "an installation's temporary token",
+    Token.OAUTH: "an OAuth token",
+}
+_NOT_USER = frozenset({Token.INTEGRATION, Token.INSTALLATION})
+
+
+def describe_accepted(endpoint: Endpoint) -> str:
+    """Return in words which kinds of token GitBook accepts at `endpoint`."""
+    words = [_WORDS[kind] for kind in Token if kind in endpoint.tokens and kind is not Token.OAUTH]
+    return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The tokens in whose name requests are sent; neither shows in a repr.
+
+    `general` is a user's token as a rule (any kind works where GitBook accepts it); `integration` is an integration's
+    or an installation's, for the endpoints that accept no user.
+    """
+
+    general: SecretStr | None
+    integration: SecretStr | None
+
+    @classmethod
+    def from_settings(cls, settings: GitBookSection) -> "Credentials":
+        """Return the operator's credentials."""
+        return cls(settings.token, settings.integration_token)
+
+    def select(self, endpoint: Endpoint) -> SecretStr:
+        """Return the token to use at `endpoint`.
+
+        Raises:
+            CredentialError: none is configured that the endpoint accepts.
+        """
+        if Token.USER in endpoint.tokens and self.general:
+            return self.general
+        if endpoint.tokens & _NOT_USER and self.integration:
+            return self.integration
+        variable = "GITBOOK_TOKEN" if Token.USER in endpoint.tokens else "GITBOOK_INTEGRATION_TOKEN"
+        raise CredentialError(
+            f"{endpoint.name} needs {describe_accepted(endpoint)}, and none is configured; nothing was sent. "
+            f"The operator of this server sets {variable} and restarts it."
+        )
+
+    def scrub(self, text: str) -> str:
+        """Return `text`, plain or JSON, without any of these tokens, should GitBook have echoed one."""
+        for token in (self.general, self.integration):
+            if token:
+                secret = token.get_secret_value()
+                for written in {secret, json.dumps(secret)[1:-1]}:
+                    text = text.replace(written, "[redacted]")
+        return text

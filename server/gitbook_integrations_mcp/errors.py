@@ -1,0 +1,69 @@
+"""Errors that reach the model, written for it and for the human who reads over its shoulder.
+
+    CallError                    a call that did not give its result; `str()` is what the model reads
+    ├── RefusedError             refused here, nothing was sent
+    │   ├── UnknownToolError     no tool of that name
+    │   ├── DisabledToolError    the operator switched that tool off
+    │   ├── ArgumentsError       arguments that do not fit the tool's schema
+    │   ├── CredentialError      no token is configured that this endpoint accepts
+    │   └── UnconfirmedError     no human said yes
+    └── UpstreamError            GitBook's side
+        ├── StatusError          an answer that is an error
+        ├── AnswerError          an answer that cannot be read: not JSON, empty, a redirect, another shape
+        └── UnreachableError     no answer: connection, TLS, proxy, time-out
+
+Each says what happened, why, and what to do next. None holds a credential, and none quotes the text of the HTTP
+library, which may.
+"""
+
+
+class CallError(Exception):
+    """A call that did not give its result."""
+
+
+class RefusedError(CallError):
+    """Refused by this server; nothing was sent to GitBook."""
+
+
+class UnknownToolError(RefusedError):
+    """There is no tool of that name."""
+
+
+class DisabledToolError(RefusedError):
+    """The operator's settings leave the tool out."""
+
+
+class ArgumentsError(RefusedError):
+    """Arguments that do not fit the tool's schema."""
+
+
+class CredentialError(RefusedError):
+    """No token is configured that the endpoint accepts."""
+
+
+class UnconfirmedError(RefusedError):
+    """The call needs a human's yes and has none."""
+
+
+class UpstreamError(CallError):
+    """GitBook, or the way to it, failed."""
+
+
+class StatusError(UpstreamError):
+    """GitBook answered with an error; `status` is the HTTP status code."""
+
+    def __init__(self, status: int, message: str) -> None:
+        self.status = status
+        super().__init__(message)
+
+
+class AnswerError(UpstreamError):
+    """GitBook answered with something that is not an answer of its API."""
+
+
+class UnreachableError(UpstreamError):
+    """GitBook did not answer; `sent` is false only where the request provably never left."""
+
+    def __init__(self, message: str, *, sent: bool) -> None:
+        self.sent = sent
+        super().__init__(message)

@@ -1,0 +1,66 @@
+"""Which tools this server offers: the operator's filters, applied when listing and again when calling."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from gitbook_integrations.catalog import ENDPOINTS, TOOLSET_OF, TOOLSETS
+from gitbook_integrations.endpoint import Endpoint, Risk
+from gitbook_integrations_mcp.errors import DisabledToolError, UnknownToolError
+from gitbook_integrations_mcp.settings import SettingsError, ToolsSection, suggest
+
+
+class Policy:
+    """The operator's choice among the tools.
+
+    Raises:
+        SettingsError: a toolset or tool that does not exist; a typing error must not leave a tool on.
+    """
+
+    def __init__(self, settings: ToolsSection) -> None:
+        _check_names("toolset", settings.toolsets or (), TOOLSETS)
+        _check_names("tool", (*(settings.include or ()), *settings.exclude), ENDPOINTS)
+        self._settings = settings
+        self.endpoints: Mapping[str, Endpoint] = MappingProxyType(
+            {name: endpoint for name, endpoint in ENDPOINTS.items() if self._find_objection(endpoint) is None}
+        )
+        """The tools on offer, in the catalog's order."""
+
+    def _find_objection(self, endpoint: Endpoint) -> str | None:
+        """Return which setting leaves a tool out, or None where it is on offer."""
+        settings, name = self._settings, endpoint.name
+        if settings.read_only and endpoint.risk is not Risk.READ:
+            return f"the server is read-only and this tool's risk is {endpoint.risk} (tools.read_only)"
+        if name in settings.exclude:
+            return "it is excluded (tools.exclude)"
+        chosen_by_default = settings.toolsets is None and settings.include is None
+        if not (chosen_by_default or TOOLSET_OF[name] in (settings.toolsets or ()) or name in (settings.include or ())):
+            return f"its toolset {TOOLSET_OF[name]} is not enabled (tools.toolsets, tools.include)"
+        return None
+
+    def admit(self, name: str) -> Endpoint:
+        """Return the endpoint of a tool that is on offer.
+
+        Raises:
+            UnknownToolError: there is no such tool.
+            DisabledToolError: there is, but the operator left it out.
+        """
+        if endpoint := self.endpoints.get(name):
+            return endpoint
+        if name not in ENDPOINTS:
+            nearest = difflib.get_close_matches(name, self.endpoints, n=3)
+            raise UnknownToolError(
+                "There is no tool of that name; nothing was sent. "
+                + (f"Nearest: {', '.join(nearest)}." if nearest else "tools/list names all of them.")
+            )
+        raise DisabledToolError(
+            f"{name} is switched off on this server: {self._find_objection(ENDPOINTS[name])}. Nothing was sent. "
+            "Only the operator of the server can change that."
+        )
+
+
+def _check_names(kind: str, names: Iterable[str], valid: Mapping[str, object]) -> None:
+    for name in names:
+        if name not in valid:
+            hint = suggest(name, valid) or (f" There are: {', '.join(valid)}." if kind == "toolset" else "")
+            raise SettingsError(f"{name}: no such {kind}.{hint}")

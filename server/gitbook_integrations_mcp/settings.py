@@ -1,0 +1,257 @@
+"""Settings: one frozen model, filled from a JSON file, then the environment, then flags; the later wins.
+
+Every setting is reachable as `GITBOOK_MCP_<SECTION>__<KEY>`; four have the names that GitBook's own CLI gave them.
+"""
+
+import difflib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+)
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+from pydantic_settings import SettingsError as PydanticSettingsError
+
+PREFIX = "GITBOOK_MCP_"
+DELIMITER = "__"
+
+CLI_VARIABLES: Mapping[str, tuple[str, str]] = {
+    "GITBOOK_TOKEN": ("gitbook", "token"),
+    "GITBOOK_INTEGRATION_TOKEN": ("gitbook", "integration_token"),
+    "GITBOOK_ENDPOINT": ("gitbook", "endpoint"),
+    "GITBOOK_ORGANIZATION": ("gitbook", "organization"),
+}
+"""Variables without the prefix: GitBook's own CLI's names, and one more in their style."""
+
+
+class SettingsError(Exception):
+    """Settings that cannot be used. The message names each setting, what is wrong, and never a secret's value."""
+
+
+def _check_token(token: SecretStr) -> SecretStr:
+    text = token.get_secret_value().strip()
+    if not text:
+        raise PydanticCustomError("token", "is empty")
+    if any(character.isspace() for character in text):
+        raise PydanticCustomError("token", "contains a space or a line break: only a part of it is the token")
+    if not text.isascii() or not text.isprintable():
+        raise PydanticCustomError("token", "contains characters that cannot be part of a token")
+    return SecretStr(text)
+
+
+def _check_endpoint(url: str) -> str:
+    url = url.strip().rstrip("/").removesuffix("/v1")
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        valid = False
+    if not valid:
+        raise PydanticCustomError(
+            "endpoint",
+            "must be an absolute http or https URL, for example {example}",
+            {"example": "https://api.gitbook.com"},
+        )
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise PydanticCustomError("endpoint", "must not carry a user, a password, a query or a fragment")
+    return url
+
+
+def _split_names(value: Any) -> Any:
+    """Lists come as JSON from a file, but as "a,b" from a flag or the environment."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return json.loads(value)
+    return [name.strip() for name in value.split(",") if name.strip()]
+
+
+ApiToken = Annotated[SecretStr, AfterValidator(_check_token)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_names)]
+
+
+class Section(BaseModel):
+    """A group of settings. Unknown keys are refused, as a typing error must not switch a safeguard off."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True)
+
+
+class GitBookSection(Section):
+    token: ApiToken | None = None
+    """Personal access token of the user in whose name the server acts (also `GITBOOK_TOKEN`). It has all of that
+    user's rights."""
+    integration_token: ApiToken | None = None
+    """Token of an integration, for the endpoints that accept no user (also `GITBOOK_INTEGRATION_TOKEN`)."""
+    endpoint: Annotated[str, AfterValidator(_check_endpoint)] = "https://api.gitbook.com"
+    """Host of the API, without `/v1` (also `GITBOOK_ENDPOINT`)."""
+    organization: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]+$")] | None = None
+    """Default organization; makes `organizationId` optional in every tool (also `GITBOOK_ORGANIZATION`)."""
+
+
+class ToolsSection(Section):
+    toolsets: Names | None = None
+    """Toolsets to offer; all where neither this nor `include` is given."""
+    include: Names | None = None
+    """Single tools to offer, in addition to `toolsets` where those are given."""
+    exclude: Names = ()
+    """Tools never to offer, whatever the others say."""
+    read_only: bool = False
+    """Offer only tools that change nothing."""
+
+
+class ServerSection(Section):
+    sandbox: bool = False
+    """Serve an embedded GitBook in memory instead of the real API; needs no token and no network."""
+    log_level: Literal["debug", "info", "warning", "error"] = "warning"
+    """What is logged to standard error."""
+
+
+class LimitsSection(Section):
+    connect_seconds: Annotated[float, Field(gt=0)] = 10
+    """How long connecting to GitBook may take."""
+    read_seconds: Annotated[float, Field(gt=0)] = 60
+    """How long GitBook may stay silent in the middle of an answer."""
+
+
+class Settings(BaseSettings):
+    """All settings; `load_settings` makes one."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter=DELIMITER,
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    gitbook: GitBookSection = GitBookSection()
+    tools: ToolsSection = ToolsSection()
+    server: ServerSection = ServerSection()
+    limits: LimitsSection = LimitsSection()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put flags before the environment before the file, which `load_settings` passes by the name `_file`."""
+        assert isinstance(init_settings, InitSettingsSource)
+        flags = dict(init_settings.init_kwargs)
+        file = flags.pop("_file", {})
+        unprefixed: dict[str, dict[str, str]] = {}
+        for variable, (section, key) in CLI_VARIABLES.items():
+            if value := os.environ.get(variable):
+                unprefixed.setdefault(section, {})[key] = value
+        return (
+            InitSettingsSource(settings_cls, flags),
+            env_settings,
+            InitSettingsSource(settings_cls, unprefixed),
+            InitSettingsSource(settings_cls, file),
+        )
+
+
+def iterate_settings() -> Iterator[tuple[str, str, FieldInfo]]:
+    """Yield section, key and field of every setting, in the order of the model."""
+    for section, info in Settings.model_fields.items():
+        assert isinstance(info.annotation, type)
+        assert issubclass(info.annotation, Section)
+        for key, field in info.annotation.model_fields.items():
+            yield section, key, field
+
+
+def name_variable(section: str, key: str) -> str:
+    """Return the name of the environment variable of a setting."""
+    return f"{PREFIX}{section}{DELIMITER}{key}".upper()
+
+
+def load_settings(flags: Mapping[str, Mapping[str, Any]] | None = None, config: Path | None = None) -> Settings:
+    """Return the settings from `config` (else the file that `GITBOOK_MCP_CONFIG` names), environment and `flags`.
+
+    Raises:
+        SettingsError: a file that cannot be read, an unknown key or variable, a value that is not allowed.
+    """
+    _refuse_unknown_variables()
+    if config is None and (named := os.environ.get(f"{PREFIX}CONFIG")):
+        config = Path(named)
+    file = _read_file(config) if config else {}
+    build: Callable[..., Settings] = Settings  # takes sources, not fields: see settings_customise_sources
+    try:
+        return build(_file=file, **(flags or {}))
+    except ValidationError as error:
+        raise SettingsError("\n".join(_describe(problem) for problem in error.errors(include_input=False))) from None
+    except PydanticSettingsError:
+        raise SettingsError(
+            f"A {PREFIX}<SECTION> variable holds JSON that cannot be parsed; set single keys instead, for example "
+            f"{name_variable('tools', 'read_only')}=true"
+        ) from None
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"The settings file {path} cannot be read: {error.strerror}.") from None
+    except ValueError as error:
+        where = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
+        raise SettingsError(f"The settings file {path} is not valid JSON{where}.") from None
+    if not isinstance(content, dict):
+        raise SettingsError(
+            f"The settings file {path} must hold a JSON object of sections, as config.example.json does."
+        )
+    return content
+
+
+def _refuse_unknown_variables() -> None:
+    known = {name_variable(section, key) for section, key, _ in iterate_settings()}
+    known |= {f"{PREFIX}{section}".upper() for section in Settings.model_fields} | {f"{PREFIX}CONFIG"}
+    for variable in os.environ:
+        if variable.upper().startswith(PREFIX) and variable.upper() not in known:
+            raise SettingsError(f"{variable}: no such variable.{suggest(variable.upper(), known)}")
+
+
+def _describe(problem: ErrorDetails) -> str:
+    location = [str(part) for part in problem["loc"]]
+    name = ".".join(location)
+    if problem["type"] == "extra_forbidden":
+        section = Settings.model_fields.get(location[0])
+        siblings = section.annotation.model_fields if section and len(location) > 1 else Settings.model_fields  # type: ignore[union-attr]
+        return f"{name}: no such setting.{suggest(location[-1], siblings)}"
+    variables = [variable for variable, place in CLI_VARIABLES.items() if list(place) == location[:2]]
+    if len(location) > 1:
+        variables.append(name_variable(*location[:2]))
+    message = problem["msg"].replace("Input should", "must")
+    return (
+        f"{name}: {message} (set by {', '.join(variables)}, the settings file or a flag)."
+        if variables
+        else (f"{name}: {message}.")
+    )
+
+
+def suggest(name: str, valid: Iterable[str]) -> str:
+    """Return a sentence that names the valid name nearest to `name`, or nothing where none is near."""
+    nearest = difflib.get_close_matches(name, list(valid), n=1)
+    return f" Did you mean {nearest[0]}?" if nearest else ""

@@ -1,0 +1,79 @@
+"""An upstream that records what it is sent and answers what it is told, and a way to call a server in front of it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from urllib.parse import parse_qs
+
+import httpx
+from mcp import Client
+from mcp_types import CallToolResult, TextContent
+from starlette.types import Receive, Scope, Send
+
+from gitbook_integrations_mcp.gate import Call, Gate
+from gitbook_integrations_mcp.server import create_server
+from gitbook_integrations_mcp.settings import load_settings
+
+Era = Literal["legacy", "2026-07-28"]
+ERAS: tuple[Era, ...] = ("legacy", "2026-07-28")
+TOKENS = {"token": "user-token-0123456789", "integration_token": "integration-token-0123456789"}
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One request as it arrived: the path as raw bytes, before anybody decoded it."""
+
+    method: str
+    raw_path: bytes
+    query: Mapping[str, list[str]]
+    headers: Mapping[str, str]
+    body: Any
+
+
+@dataclass
+class Upstream:
+    """An ASGI app that answers every request alike."""
+
+    status: int = 200
+    body: bytes = b"{}"
+    headers: Mapping[str, str] = field(default_factory=lambda: {"content-type": "application/json"})
+    requests: list[Recorded] = field(default_factory=list)
+
+    def answer(self, data: Any, status: int = 200) -> None:
+        """Answer with `data` as JSON from now on."""
+        self.status, self.body = status, b"" if data is None else json.dumps(data).encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Record the request and answer it."""
+        message = await receive()
+        body = message.get("body", b"")
+        headers = {name.decode(): value.decode() for name, value in scope["headers"]}
+        query = parse_qs(scope["query_string"].decode(), keep_blank_values=True)
+        self.requests.append(
+            Recorded(scope["method"], scope["raw_path"], query, headers, json.loads(body) if body else None)
+        )
+        raw = [(name.encode(), value.encode()) for name, value in self.headers.items()]
+        await send({"type": "http.response.start", "status": self.status, "headers": raw})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+class OpenGate:
+    """Says yes to everything, for tests of what lies behind the gate."""
+
+    async def confirm(self, call: Call) -> None:
+        """Let the call through."""
+
+
+def connect(upstream: Any, era: Era = "2026-07-28", gate: Gate | None = None, **flags: Mapping[str, Any]) -> Client:
+    """Return a client of a server whose GitBook is `upstream`, an ASGI app."""
+    settings = load_settings({"gitbook": TOKENS, **flags})
+    server = create_server(settings, transport=httpx.ASGITransport(app=upstream), gate=gate or OpenGate())
+    return Client(server, mode=era)
+
+
+def read_text(result: CallToolResult) -> str:
+    """Return the one text that a result holds."""
+    (content,) = result.content
+    assert isinstance(content, TextContent)
+    return content.text

@@ -1,0 +1,213 @@
+"""What an endpoint is: one row of the table from which tools, policy, confirmation, journal and docs derive."""
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import Any, Literal
+from urllib.parse import quote
+
+from pydantic import ConfigDict
+
+from gitbook_integrations.objects import GitBookObject
+from gitbook_integrations.schema import DocumentedModel
+
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+class Risk(StrEnum):
+    """What a call can do to the organization; every guard of the server derives from it."""
+
+    READ = "read"
+    """Changes nothing."""
+    WRITE = "write"
+    """Adds or changes something that a later call can put right."""
+    DESTROY = "destroy"
+    """Removes something; waits for a human's yes."""
+    SECRET = "secret"
+    """Answers with a live credential; waits for a human's yes."""
+
+
+class Token(StrEnum):
+    """Kinds of credential, as GitBook's `securitySchemes` call them."""
+
+    USER = "user"
+    INTEGRATION = "integration"
+    INSTALLATION = "integration-installation"
+    OAUTH = "oauth"
+
+
+USER = frozenset({Token.USER})
+INTEGRATION = frozenset({Token.INTEGRATION})
+INSTALLATION = frozenset({Token.INSTALLATION})
+OAUTH = frozenset({Token.OAUTH})
+
+
+class Query:
+    """Marks a parameter that travels in the query string even where the request has a body."""
+
+
+class Input(DocumentedModel):
+    """Arguments of one tool: the documented parameters, flat, and nothing else."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The shape of an answer.
+
+    `object` and `page` are GitBook's own shapes; a bare `array` becomes `{"items": [...]}`, because structured content
+    must be an object; `nothing` becomes `{"status": ..., "message": ...}`.
+    """
+
+    shape: Literal["object", "page", "array", "nothing"]
+    model: type[GitBookObject] = GitBookObject
+
+
+NOTHING = Result("nothing")
+
+
+def one(model: type[GitBookObject]) -> Result:
+    """An answer that is one object."""
+    return Result("object", model)
+
+
+def page(model: type[GitBookObject]) -> Result:
+    """An answer that is a page: `items`, and `next.page` where there is more."""
+    return Result("page", model)
+
+
+def array(model: type[GitBookObject]) -> Result:
+    """An answer that is a bare array of objects."""
+    return Result("array", model)
+
+
+class SegmentError(ValueError):
+    """A value that cannot be one segment of a path. Carries the argument's `name` and the `reason`, not the value."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name = name
+        self.reason = reason
+        super().__init__(f"{name} {reason}")
+
+
+def encode_segment(name: str, value: str) -> str:
+    """Return `value` percent-encoded as exactly one segment of a path.
+
+    What a client, a proxy or the API itself could take for a change of the path's shape is refused rather than encoded:
+    nothing, dot segments, slashes in both directions, control characters.
+
+    Raises:
+        SegmentError: `value` cannot be a segment.
+    """
+    if not value:
+        raise SegmentError(name, "must not be empty")
+    if value in {".", ".."}:
+        raise SegmentError(name, 'must not be "." or "..", which would change the path')
+    if any(character in "/\\" or ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0 for character in value):
+        raise SegmentError(name, "must not contain slashes, backslashes or control characters")
+    try:
+        return quote(value, safe="")
+    except UnicodeEncodeError:
+        raise SegmentError(name, "is not valid Unicode text") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is sent for one call: method, path below the API's base URL (percent-encoded), query and JSON body."""
+
+    method: Method
+    path: str
+    query: tuple[tuple[str, str], ...] = ()
+    body: Mapping[str, Any] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """One operation of GitBook's API and, at once, one tool.
+
+    `operation` is GitBook's operationId, from which the tool's name derives; `path` is a template whose `{names}` are
+    fields of `input`. The other fields of `input` go to the query or, where the method has one, to the body, unless
+    marked `Query`. `tokens` are the kinds of credential that GitBook accepts here, `success` the documented status
+    codes, the usual one first. `gate` holds argument values that make a call as grave as `destroy` although the
+    endpoint as such is not.
+    """
+
+    operation: str
+    method: Method
+    path: str
+    title: str
+    description: str
+    risk: Risk
+    tokens: frozenset[Token]
+    input: type[Input]
+    result: Result
+    success: tuple[int, ...] = (200,)
+    gate: tuple[tuple[str, Any], ...] = ()
+
+    def __post_init__(self) -> None:
+        unknown = (self.path_names | {name for name, _ in self.gate}) - set(self.input.model_fields)
+        if unknown:
+            raise TypeError(f"{self.operation}: {sorted(unknown)} are no fields of its input")
+
+    @cached_property
+    def name(self) -> str:
+        """Name of the tool: the operationId in snake_case."""
+        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", self.operation).lower()
+
+    @cached_property
+    def path_names(self) -> frozenset[str]:
+        """Arguments that are segments of the path."""
+        return frozenset(re.findall(r"{(\w+)}", self.path))
+
+    @cached_property
+    def query_names(self) -> frozenset[str]:
+        """Arguments that travel in the query string."""
+        has_body = self.method in {"POST", "PUT", "PATCH"}
+        return frozenset(
+            name
+            for name, info in self.input.model_fields.items()
+            if name not in self.path_names and (not has_body or Query in info.metadata)
+        )
+
+    @cached_property
+    def body_names(self) -> frozenset[str]:
+        """Arguments that are fields of the JSON body."""
+        return frozenset(self.input.model_fields) - self.path_names - self.query_names
+
+    def is_gated(self, arguments: Mapping[str, Any]) -> bool:
+        """Whether a call with these arguments waits for a human's yes."""
+        return self.risk in {Risk.DESTROY, Risk.SECRET} or any(
+            arguments.get(name) == value for name, value in self.gate
+        )
+
+    def build_request(self, arguments: Mapping[str, Any]) -> Request:
+        """Place `arguments`, already validated by `input`, in path, query and body as they were given.
+
+        Raises:
+            SegmentError: an argument cannot be a segment of the path.
+        """
+        segments = {name: encode_segment(name, arguments[name]) for name in self.path_names}
+        query = tuple(
+            pair for name, value in arguments.items() if name in self.query_names for pair in _query_pairs(name, value)
+        )
+        body = {name: _tidy_number(value) for name, value in arguments.items() if name in self.body_names}
+        return Request(self.method, self.path.format(**segments), query, body if self.body_names else None)
+
+
+def _query_pairs(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, list):
+        for item in value:
+            yield from _query_pairs(name, item)
+    elif isinstance(value, bool):
+        yield name, "true" if value else "false"
+    else:
+        yield name, str(_tidy_number(value))
+
+
+def _tidy_number(value: Any) -> Any:
+    """The documentation says number where it means a count, and 1000.0 is not what a query parser expects of one."""
+    return int(value) if isinstance(value, float) and math.isfinite(value) and value.is_integer() else value

@@ -1,0 +1,181 @@
+"""GitBook's objects as its API answers them (schemas of the same names in GitBook's OpenAPI).
+
+They describe answers and never reject one: every field is optional and unknown fields are kept, so that a field GitBook
+adds or drops never breaks a call. Only the fields a reader decides by are named here.
+"""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+InstallationStatus = Literal["active", "pending", "paused"]
+
+
+class GitBookObject(BaseModel):
+    """An object of the API."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
+
+
+class User(GitBookObject):
+    id: str | None = None
+    displayName: str | None = None
+    email: str | None = None
+    urls: dict[str, Any] | None = None
+
+
+class Organization(GitBookObject):
+    id: str | None = None
+    title: str | None = None
+    hostname: str | None = None
+    type: str | None = None
+    plan: str | None = None
+    createdAt: str | None = None
+    urls: dict[str, Any] | None = None
+
+
+class Space(GitBookObject):
+    id: str | None = None
+    title: str | None = None
+    visibility: str | None = None
+    organization: str | None = None
+    createdAt: str | None = None
+    updatedAt: str | None = None
+    urls: dict[str, Any] | None = None
+
+
+class Site(GitBookObject):
+    id: str | None = None
+    title: str | None = None
+    type: str | None = None
+    visibility: str | None = None
+    published: bool | None = None
+    createdAt: str | None = None
+    urls: dict[str, Any] | None = None
+
+
+class Integration(GitBookObject):
+    name: str | None = None
+    version: float | None = None
+    title: str | None = None
+    description: str | None = None
+    target: str | None = None
+    verified: bool | None = None
+    visibility: str | None = None
+    scopes: list[str] | None = None
+    categories: list[str] | None = None
+    blocks: list[dict[str, Any]] | None = None
+    contentSecurityPolicy: str | dict[str, str] | None = None
+    owner: Organization | None = None
+    urls: dict[str, Any] | None = None
+
+
+class Installation(GitBookObject):
+    """`IntegrationInstallation`: an integration installed on an organization."""
+
+    id: str | None = None
+    status: InstallationStatus | None = None
+    space_selection: Literal["all", "selected"] | None = None
+    site_selection: Literal["all", "selected"] | None = None
+    spaces: float | None = None
+    configuration: dict[str, Any] | None = None
+    externalIds: list[str] | None = None
+    target: dict[str, Any] | None = None
+    createdAt: str | None = None
+    updatedAt: str | None = None
+    urls: dict[str, Any] | None = None
+
+
+class ContentInstallation(GitBookObject):
+    """What installations on spaces and on sites share (`IntegrationContentInstallationBase`)."""
+
+    integration: str | None = None
+    installation: str | None = None
+    status: InstallationStatus | None = None
+    configuration: dict[str, Any] | None = None
+    externalIds: list[str] | None = None
+    urls: dict[str, Any] | None = None
+
+
+class SpaceInstallation(ContentInstallation):
+    """`IntegrationSpaceInstallation`; `space` is an ID or, where extended, the space."""
+
+    space: str | Space | None = None
+
+
+class SiteInstallation(ContentInstallation):
+    """`IntegrationSiteInstallation`; `site` is an ID or, where extended, the site."""
+
+    site: str | Site | None = None
+
+
+class OrganizationInstallation(GitBookObject):
+    """An installation of an organization beside the integration that is installed."""
+
+    installation: Installation | None = None
+    integration: Integration | None = None
+
+
+class InstalledIntegration(GitBookObject):
+    """Status of an integration on the organization, space or site named by `target`. It has no installation ID."""
+
+    status: InstallationStatus | None = None
+    integration: Integration | None = None
+    target: dict[str, Any] | None = None
+
+
+class IntegrationStatus(GitBookObject):
+    status: InstallationStatus | None = None
+
+
+class SiteScript(GitBookObject):
+    """`SiteIntegrationScript`: a script that published pages of a site load."""
+
+    script: str | None = None
+    contentSecurityPolicy: str | None = None
+    cookies: bool | None = None
+
+
+class IntegrationBlocks(GitBookObject):
+    """Blocks that one integration brings into a space (an item of `SpaceIntegrationBlocks`)."""
+
+    name: str | None = None
+    blocks: list[dict[str, Any]] | None = None
+
+
+class Event(GitBookObject):
+    """`IntegrationEvent`: something GitBook told the integration, and whether it coped."""
+
+    id: str | None = None
+    integrationId: str | None = None
+    installationId: str | None = None
+    createdAt: str | None = None
+    status: Literal["success", "failed"] | None = None
+    payload: dict[str, Any] | None = None
+
+
+class EventTrace(GitBookObject):
+    logs: list[dict[str, Any]] | None = None
+
+
+class TracedEvent(GitBookObject):
+    """One event with what the integration logged while it handled it."""
+
+    event: Event | None = None
+    trace: EventTrace | None = None
+
+
+class TemporaryToken(GitBookObject):
+    """`APITemporaryToken`: a live credential."""
+
+    token: str | None = None
+
+
+class RenderOutput(GitBookObject):
+    """`ContentKitRenderOutput`: the element to show, or the value the component returned."""
+
+    type: Literal["element", "complete"] | None = None
+    element: dict[str, Any] | None = None
+    state: dict[str, Any] | None = None
+    props: dict[str, Any] | None = None
+    returnValue: Any = None

@@ -1,0 +1,72 @@
+"""Publishing an integration and taking it back."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from gitbook_integrations.endpoint import NOTHING, OAUTH, USER, Endpoint, Risk, one
+from gitbook_integrations.inputs import OfIntegration
+from gitbook_integrations.manifest import (
+    Base64Image,
+    Block,
+    Configurations,
+    ContentSecurityPolicy,
+    ContentSource,
+    ExternalLink,
+)
+from gitbook_integrations.objects import Integration
+from gitbook_integrations.parameters import Category, Scope, Target
+from gitbook_integrations.schema import ABSENT
+
+Visibility = Literal["public", "private", "unlisted"]
+Policy: Any = ContentSecurityPolicy
+
+
+class Publication(OfIntegration):
+    organization: Annotated[str, Field(description="ID or subdomain of the organization to publish under")]
+    title: Annotated[str, Field(min_length=2, max_length=30, description="Name people see")]
+    description: Annotated[str, Field(max_length=100, description="One sentence")]
+    script: Annotated[str, Field(description="Bundled JavaScript")]
+    scopes: Annotated[list[Scope], Field(description="Rights it asks for")]
+    runtime: Annotated[Literal["v1", "v2"], Field(description="Version of the runtime")] = "v1"
+    summary: Annotated[str, Field(max_length=2048, description="Long description, Markdown")] = ABSENT
+    icon: Base64Image = ABSENT
+    previewImages: Annotated[list[Base64Image], Field(max_length=3, description="Screenshots")] = ABSENT
+    visibility: Annotated[Visibility, Field(description="Who finds it")] = ABSENT
+    target: Annotated[Target, Field(description="Where it may be installed; everywhere if left out")] = ABSENT
+    categories: Annotated[list[Category], Field(description="Where the marketplace lists it")] = ABSENT
+    blocks: Annotated[list[Block], Field(description="Blocks for the editor")] = ABSENT
+    contentSources: Annotated[list[ContentSource], Field(description="Sources it computes content from")] = ABSENT
+    externalLinks: Annotated[list[ExternalLink], Field(max_length=5, description="Links on its page")] = ABSENT
+    configurations: Annotated[Configurations, Field(description="Settings asked for per level")] = ABSENT
+    secrets: Annotated[dict[str, str], Field(max_length=20, description="Values only its script reads")] = ABSENT
+    contentSecurityPolicy: Annotated[
+        str | Policy, Field(description="CSP header of its scripts and blocks, or its directives")
+    ] = ABSENT
+
+
+ENDPOINTS = (
+    Endpoint(
+        operation="publishIntegration",
+        method="POST",
+        path="/integrations/{integrationName}",
+        title="Publish an integration",
+        description="Create an integration, or replace its live version everywhere it is installed.",
+        risk=Risk.WRITE,
+        tokens=USER | OAUTH,
+        input=Publication,
+        result=one(Integration),
+    ),
+    Endpoint(
+        operation="unpublishIntegration",
+        method="DELETE",
+        path="/integrations/{integrationName}",
+        title="Unpublish an integration",
+        description="Remove an integration from the marketplace for good, for everyone. A human must confirm.",
+        risk=Risk.DESTROY,
+        tokens=USER | OAUTH,
+        input=OfIntegration,
+        result=NOTHING,
+        success=(205, 204),
+    ),
+)

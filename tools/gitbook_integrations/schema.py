@@ -1,0 +1,93 @@
+"""Documented objects in pydantic, and the JSON Schema in which an assistant reads them."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
+ABSENT: Any = None
+"""Default of an optional argument. Never validated and never sent; null itself is refused, as none is documented."""
+
+
+class DocumentedModel(BaseModel):
+    """Validates strictly what GitBook documents, and never keeps a rejected value in its errors."""
+
+    model_config = ConfigDict(
+        strict=True, frozen=True, defer_build=True, hide_input_in_errors=True, allow_inf_nan=False
+    )
+
+
+class _CompactSchema(GenerateJsonSchema):
+    """JSON Schema without what only costs tokens or misleads: titles, and null as a default."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        if schema.get("default") is ABSENT:
+            return self.generate_inner(schema["schema"])
+        return super().default_schema(schema)
+
+    def tagged_union_schema(self, schema: core_schema.TaggedUnionSchema) -> JsonSchemaValue:
+        published = super().tagged_union_schema(schema)
+        published.pop("discriminator", None)  # OpenAPI's keyword, unknown to JSON Schema
+        return published
+
+
+def describe_model(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the JSON Schema of `model`: self-contained (no `$ref`, as several clients resolve none) and compact."""
+    schema = model.model_json_schema(schema_generator=_CompactSchema)
+    schema.pop("description", None)  # the class's docstring
+    return _compact_object(schema, schema.pop("$defs", {}))
+
+
+def _compact_object(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    if "$ref" in node:
+        # The description of a definition is its class's docstring; the one beside a reference is the field's.
+        definition = definitions[node["$ref"].rpartition("/")[2]]
+        merged = {k: v for k, v in definition.items() if k != "description"} | {
+            k: v for k, v in node.items() if k != "$ref"
+        }
+        return _compact_object(merged, definitions)
+    compact: dict[str, Any] = {}
+    for key, value in node.items():
+        if key == "properties":
+            compact[key] = {name: _compact_object(child, definitions) for name, child in value.items()}
+        elif isinstance(value, dict) and key not in {"default", "const"}:
+            compact[key] = _compact_object(value, definitions)
+        elif key in {"anyOf", "oneOf"}:
+            compact[key] = [_compact_object(child, definitions) for child in value]
+        elif not _is_redundant(key, value, node):
+            compact[key] = value
+    return _hoist_common(compact) if "oneOf" in compact else compact
+
+
+def _is_redundant(key: str, value: Any, node: dict[str, Any]) -> bool:
+    """Whether a keyword tells a reader nothing: generated titles, and what JSON Schema means without it."""
+    return (
+        key == "title"
+        or (key == "additionalProperties" and value is True)
+        or (key == "minLength" and value == 0)
+        or (key == "type" and "const" in node)
+    )
+
+
+def _hoist_common(node: dict[str, Any]) -> dict[str, Any]:
+    """State once what all arms of a union of objects share, as GitBook's own specification does."""
+    arms = node["oneOf"]
+    first = arms[0].get("properties", {})
+    common = {
+        name: value for name, value in first.items() if all(a.get("properties", {}).get(name) == value for a in arms)
+    }
+    if not common:
+        return node
+    required = [name for name in arms[0].get("required", ()) if all(name in a.get("required", ()) for a in arms)]
+    rest = [
+        {
+            "properties": {name: value for name, value in arm["properties"].items() if name not in common},
+            **({"required": own} if (own := [n for n in arm.get("required", ()) if n not in required]) else {}),
+        }
+        for arm in arms
+    ]
+    return {"type": "object", "properties": common, "required": required, **node, "oneOf": rest}
