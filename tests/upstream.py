@@ -11,7 +11,11 @@ from mcp import Client
 from mcp_types import CallToolResult, TextContent
 from starlette.types import Receive, Scope, Send
 
+from gitbook_integrations_mcp.client import GitBook
+from gitbook_integrations_mcp.credentials import Credentials
 from gitbook_integrations_mcp.gate import Call, Gate
+from gitbook_integrations_mcp.pipeline import Pipeline
+from gitbook_integrations_mcp.policy import Policy
 from gitbook_integrations_mcp.server import create_server
 from gitbook_integrations_mcp.settings import load_settings
 
@@ -65,9 +69,17 @@ class OpenGate:
         """Let the call through."""
 
 
+def create_pipeline(upstream: Any) -> Pipeline:
+    """Return a pipeline whose GitBook is `upstream`, an ASGI app, and whose gate says yes."""
+    options = load_settings({"gitbook": TOKENS})
+    gitbook = GitBook(options.gitbook.endpoint, options.limits, httpx.ASGITransport(app=upstream))
+    return Pipeline(Policy(options.tools), OpenGate(), gitbook, Credentials.from_settings(options.gitbook), None)
+
+
 def connect(upstream: Any, era: Era = "2026-07-28", gate: Gate | None = None, **flags: Mapping[str, Any]) -> Client:
     """Return a client of a server whose GitBook is `upstream`, an ASGI app."""
-    settings = load_settings({"gitbook": TOKENS, **flags})
+    gitbook = {**TOKENS, **flags.pop("gitbook", {})}
+    settings = load_settings({"gitbook": gitbook, **flags})
     server = create_server(settings, transport=httpx.ASGITransport(app=upstream), gate=gate or OpenGate())
     return Client(server, mode=era)
 
