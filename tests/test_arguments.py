@@ -15,7 +15,7 @@ PUBLICATION = make_arguments(ENDPOINTS["publish_integration"], optional=False)
 BAD: dict[str, tuple[str, dict[str, Any], str]] = {
     "unknown argument": ("list_integrations", {"serch": "x"}, "serch: no such argument. Did you mean search?"),
     "valid names": ("get_integration_by_name", {"name": "x"}, "Valid names: integrationName."),
-    "missing": ("get_integration_by_name", {}, "integrationName is required. From list_integrations."),
+    "missing": ("get_integration_by_name", {}, "integrationName is required. From list_organization_integrations."),
     "null": ("list_integrations", {"page": None}, "page must be a valid string"),
     "text for a number": ("list_integrations", {"limit": "5"}, "limit must be a valid number"),
     "text for a boolean": ("list_integrations", {"blocks": "true"}, "blocks must be a valid boolean"),
@@ -41,6 +41,26 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
         "set_integration_development_mode",
         {**INTEGRATION, "tunnelUrl": "ftp://x.example"},
         "absolute http or https URL",
+    ),
+    "tunnel with a space": (
+        "set_integration_development_mode",
+        {**INTEGRATION, "tunnelUrl": " https://x.example"},
+        "absolute http or https URL",
+    ),
+    "tunnel with a line break": (
+        "set_integration_development_mode",
+        {**INTEGRATION, "tunnelUrl": "https://x.exa\nmple"},
+        "absolute http or https URL",
+    ),
+    "union": (
+        "publish_integration",
+        {**PUBLICATION, "contentSecurityPolicy": 5},
+        "contentSecurityPolicy must be a valid string.\n- contentSecurityPolicy must be a valid object.",
+    ),
+    "nested twice": (
+        "publish_integration",
+        {**PUBLICATION, "configurations": {"site": {"properties": {}, "required": ["a", "a"]}}},
+        "configurations.site.required must not name a property twice",
     ),
     "not Base64": ("publish_integration", {**PUBLICATION, "icon": "***"}, "icon is not valid Base64"),
     "too many": ("publish_integration", {**PUBLICATION, "previewImages": [""] * 4}, "at most 3 items"),

@@ -48,7 +48,7 @@ def prepare_request(endpoint: Endpoint, arguments: Mapping[str, Any]) -> Request
 
 
 def _describe(endpoint: Endpoint, problem: ErrorDetails, arguments: Mapping[str, Any]) -> str:
-    location = problem["loc"]
+    location = _trim_location(problem, arguments)
     path = ".".join(_quote(part) for part in location)
     match problem["type"]:
         case "extra_forbidden":
@@ -56,9 +56,23 @@ def _describe(endpoint: Endpoint, problem: ErrorDetails, arguments: Mapping[str,
         case "missing" if len(location) == 1:
             return f"{path} is required. {_find_description(endpoint, str(location[0]))}".rstrip()
         case "literal_error":
-            return f"{path} {_say(problem)}.{_suggest_value(problem, arguments)}"
+            return f"{path} {_say(problem)}.{_suggest_value(problem, location, arguments)}"
         case _:
             return f"{path} {_say(problem)}."
+
+
+def _trim_location(problem: ErrorDetails, arguments: Mapping[str, Any]) -> list[int | str]:
+    """Return where in the arguments the problem is, without the arms of unions that pydantic names in between."""
+    value: Any = arguments
+    location: list[int | str] = []
+    for index, part in enumerate(problem["loc"]):
+        is_last = index == len(problem["loc"]) - 1
+        if isinstance(part, int) or (isinstance(value, Mapping) and part in value):
+            location.append(part)
+            value = value[part]
+        elif is_last and problem["type"] == "missing":
+            location.append(part)
+    return location
 
 
 def _say(problem: ErrorDetails) -> str:
@@ -82,13 +96,10 @@ def _list_names(unknown: str, endpoint: Endpoint) -> str:
     return (f" Did you mean {nearest[0]}?" if nearest else "") + f" Valid names: {', '.join(valid) or 'none'}."
 
 
-def _suggest_value(problem: ErrorDetails, arguments: Mapping[str, Any]) -> str:
+def _suggest_value(problem: ErrorDetails, location: list[int | str], arguments: Mapping[str, Any]) -> str:
     value: Any = arguments
-    for part in problem["loc"]:
-        try:
-            value = value[part]
-        except (TypeError, LookupError):
-            return ""  # the location names an arm of a union, not a place in the arguments
+    for part in location:
+        value = value[part]
     valid = re.findall(r"'([^']+)'", problem["ctx"]["expected"])
     nearest = difflib.get_close_matches(value, valid, n=1) if isinstance(value, str) else []
     return f" Did you mean {nearest[0]!r}?" if nearest else ""

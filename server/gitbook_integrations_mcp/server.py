@@ -36,15 +36,15 @@ GitBook's Integrations API, one tool per endpoint. An integration (known by its 
 (an installation, with an ID), and through that installation on spaces and sites.
 
 Finding IDs: list_organizations_for_authenticated_user → organizationId; list_spaces_in_organization_by_id → spaceId; \
-list_sites → siteId; list_integrations or list_organization_integrations → integrationName; \
+list_sites → siteId; list_organization_integrations (public ones: list_integrations) → integrationName; \
 list_organization_installations → installationId (list_organization_integrations_status has none).
 
 Tokens: most tools act as the user. list_integration_installations, list_integration_space_installations, \
 list_integration_site_installations, queue_integration_task and create_integration_installation_token need an \
 integration's token; an error says when one is missing.
 
-Paging: when an answer has next.page, there is more: repeat the call with page set to it, before concluding anything \
-about the whole.
+Paging: when an answer has next.page, there is more: repeat the call with page set to it, where the tool takes page, \
+before concluding anything about the whole.
 
 Unpublishing, uninstalling, disabling development mode, development mode for all, and creating tokens wait for a \
 human's yes. You cannot give it; do not look for a way around it.

@@ -1,5 +1,6 @@
 """What a developer needs while an integration is being built and watched: development mode, events, tasks, UI."""
 
+import re
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -26,10 +27,12 @@ from gitbook_integrations.schema import ABSENT
 def _check_tunnel(url: str) -> str:
     try:
         parts = urlsplit(url)
-        port_fits = parts.port is None or parts.port > 0
+        # urlsplit drops line breaks and leading spaces, which would then be sent all the same.
+        absolute = parts.scheme in {"http", "https"} and bool(parts.hostname) and not re.search(r"[\s\x00-\x1f]", url)
+        _ = parts.port
     except ValueError:
-        parts, port_fits = urlsplit(""), False
-    if parts.scheme not in {"http", "https"} or not parts.hostname or not port_fits:
+        absolute = False
+    if not absolute:
         raise PydanticCustomError("tunnel_url", "must be an absolute http or https URL")
     return url
 

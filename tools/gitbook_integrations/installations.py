@@ -57,8 +57,8 @@ class SearchInOrganization(Paged, OfOrganization):
 
 class StatusFilter(SearchInOrganization):
     target: InstalledOn = "organization"
-    site: Annotated[str, Field(description="Only this site's, with target site")] = ABSENT
-    space: Annotated[str, Field(description="Only this space's, with target space")] = ABSENT
+    site: Annotated[str, Field(description="From list_sites, with target site")] = ABSENT
+    space: Annotated[str, Field(description="From list_spaces_in_organization_by_id, with target space")] = ABSENT
 
 
 class StatusOf(OfIntegration, OfOrganization):
@@ -117,7 +117,8 @@ ENDPOINTS = (
         method="GET",
         path="/integrations/{integrationName}/installations/{installationId}",
         title="Get an installation",
-        description="One installation: status, selection, configuration, external IDs.",
+        description="One installation: status, selection, external IDs, and configuration, which may hold third "
+        "parties' credentials.",
         risk=Risk.READ,
         tokens=USER | INTEGRATION | INSTALLATION | OAUTH,
         input=OfInstallation,
@@ -151,7 +152,8 @@ ENDPOINTS = (
         method="DELETE",
         path="/integrations/{integrationName}/installations/{installationId}",
         title="Uninstall an integration",
-        description="Remove an integration from an organization with all its spaces and sites. A human must confirm.",
+        description="Uninstall an integration from an organization and from all its spaces and sites. "
+        "A human must confirm.",
         risk=Risk.DESTROY,
         tokens=USER,
         input=OfInstallation,

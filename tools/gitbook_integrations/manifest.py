@@ -14,7 +14,7 @@ def _check_base64(text: str) -> str:
     try:
         base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise PydanticCustomError("base64", "is not valid Base64") from None
+        raise PydanticCustomError("base64", "is not valid Base64 (padded, without line breaks)") from None
     return text
 
 
@@ -27,6 +27,12 @@ class ManifestPart(DocumentedModel):
     """A nested object of the manifest; like GitBook, it lets unknown fields through."""
 
     model_config = ConfigDict(extra="allow")
+
+
+def _check_unique(names: list[str]) -> list[str]:
+    if len(set(names)) < len(names):
+        raise PydanticCustomError("unique_items", "must not name a property twice")
+    return names
 
 
 class MarkdownCodeBlock(ManifestPart):
@@ -93,7 +99,9 @@ class PropertiesConfiguration(ManifestPart):
         str,
         Annotated[StringProperty | NumberProperty | BooleanProperty | ButtonProperty, Field(discriminator="type")],
     ]
-    required: Annotated[list[str], Field(json_schema_extra={"uniqueItems": True})] = ABSENT
+    required: Annotated[list[str], AfterValidator(_check_unique), Field(json_schema_extra={"uniqueItems": True})] = (
+        ABSENT
+    )
 
 
 ConfigurationSchema = PropertiesConfiguration | ConfigurationComponent

@@ -25,7 +25,7 @@ class PagedInOrganization(Paged, OfOrganization):
 
 
 class SiteFilter(PagedInOrganization):
-    space: Annotated[str, Field(description="Only sites with this space")] = ABSENT
+    space: Annotated[str, Field(description="Space ID; only sites with it")] = ABSENT
     title: Annotated[str, Field(description="Text in the title")] = ABSENT
     published: Annotated[bool, Field(description="Only published, or only unpublished, sites")] = ABSENT
     type: Annotated[list[SiteType], Field(description="Only these types")] = ABSENT

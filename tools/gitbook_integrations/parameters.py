@@ -36,8 +36,9 @@ SiteType = Literal["basic", "premium", "ultimate", "sponsored", "legacy-basic", 
 
 # Identifiers
 
+INTEGRATION_NAME = r"^[a-zA-Z0-9-_.]+$"
 IntegrationName = Annotated[
-    str, Field(pattern=r"^[a-zA-Z0-9-_.]+$", max_length=100, description="From list_integrations")
+    str, Field(pattern=INTEGRATION_NAME, max_length=100, description="From list_organization_integrations")
 ]
 OrganizationId = Annotated[
     str, Field(pattern=r"^[a-zA-Z0-9_-]+$", description="From list_organizations_for_authenticated_user")
@@ -60,7 +61,7 @@ BlockDomain = Annotated[
 ]
 HasBlocks = Annotated[bool, Field(description="true: only with blocks; false: only without")]
 HasContentSources = Annotated[bool, Field(description="true: only with content sources; false: only without")]
-OwnerFilter = Annotated[str, Field(description="Owning organization's ID")]
+OwnerFilter = Annotated[str, Field(description="ID of the owning organization")]
 ScopeFilter = Annotated[Scope, Field(description="Scope it asks for")]
 TargetFilter = Annotated[Target, Field(description="Where it can be installed")]
 InstalledOn = Annotated[
@@ -69,7 +70,7 @@ InstalledOn = Annotated[
 
 # Contents of an installation
 
-ExternalIds = Annotated[list[str], Field(max_length=5, description="Replaces the IDs that other systems know it by")]
+ExternalIds = Annotated[list[str], Field(max_length=5, description="IDs other systems know it by; replaces all")]
 Configuration = Annotated[
     dict[str, Any], Field(description="New settings; their schema is configurations of get_integration_by_name")
 ]

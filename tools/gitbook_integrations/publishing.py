@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from gitbook_integrations.endpoint import NOTHING, OAUTH, USER, Endpoint, Risk, one
+from gitbook_integrations.endpoint import NOTHING, OAUTH, USER, Endpoint, Input, Risk, one
 from gitbook_integrations.inputs import OfIntegration
 from gitbook_integrations.manifest import (
     Base64Image,
@@ -15,14 +15,17 @@ from gitbook_integrations.manifest import (
     ExternalLink,
 )
 from gitbook_integrations.objects import Integration
-from gitbook_integrations.parameters import Category, Scope, Target
+from gitbook_integrations.parameters import INTEGRATION_NAME, Category, Scope, Target
 from gitbook_integrations.schema import ABSENT
 
 Visibility = Literal["public", "private", "unlisted"]
 Policy: Any = ContentSecurityPolicy
 
 
-class Publication(OfIntegration):
+class Publication(Input):
+    integrationName: Annotated[
+        str, Field(pattern=INTEGRATION_NAME, max_length=100, description="A new name, or that of the one to replace")
+    ]
     organization: Annotated[str, Field(description="ID or subdomain of the organization to publish under")]
     title: Annotated[str, Field(min_length=2, max_length=30, description="Name people see")]
     description: Annotated[str, Field(max_length=100, description="One sentence")]
@@ -62,7 +65,8 @@ ENDPOINTS = (
         method="DELETE",
         path="/integrations/{integrationName}",
         title="Unpublish an integration",
-        description="Remove an integration from the marketplace for good, for everyone. A human must confirm.",
+        description="Delete an integration for good, with every installation of it in every organization. "
+        "A human must confirm.",
         risk=Risk.DESTROY,
         tokens=USER | OAUTH,
         input=OfIntegration,
