@@ -56,7 +56,14 @@ def test_the_variables_of_gitbooks_own_cli_are_understood(monkeypatch: pytest.Mo
 
 
 def test_every_setting_can_be_set_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    examples = {"endpoint": "https://e.example", "log_level": "info", "sandbox": "true", "read_only": "true"}
+    examples = {
+        "endpoint": "https://e.example",
+        "log_level": "info",
+        "sandbox": "true",
+        "read_only": "true",
+        "ask": "fallback",
+        "fallback": "refuse",
+    }
     for section, key, field in iterate_settings():
         text = examples.get(key, "7" if "float" in str(field.annotation) or "int" in str(field.annotation) else "a")
         monkeypatch.setenv(name_variable(section, key), text)
@@ -121,7 +128,7 @@ def test_a_file_that_is_not_json_is_refused_with_the_place(tmp_path: Path) -> No
 def test_settings_cannot_be_changed_and_do_not_show_a_token() -> None:
     settings = load_settings({"gitbook": {"token": "very-secret"}})
     with pytest.raises(ValueError, match="frozen"):
-        settings.tools = settings.tools
+        settings.tools = settings.tools  # type: ignore[misc]
     assert "very-secret" not in repr(settings) + str(settings) + settings.model_dump_json()
 
 
@@ -142,6 +149,7 @@ def test_the_example_file_holds_every_setting_with_its_default() -> None:
     ],
 )
 def test_a_toolset_or_tool_that_does_not_exist_is_refused(tools: dict[str, Any], expected: str) -> None:
+    settings = load_settings({"tools": tools})
     with pytest.raises(SettingsError) as caught:
-        Policy(load_settings({"tools": tools}).tools)
+        Policy(settings.tools, settings.confirmation)
     assert expected in str(caught.value)

@@ -11,13 +11,15 @@ from mcp import Client
 from mcp_types import CallToolResult, TextContent
 from starlette.types import Receive, Scope, Send
 
+from gitbook_integrations_mcp.call import Call
 from gitbook_integrations_mcp.client import GitBook
 from gitbook_integrations_mcp.credentials import Credentials
-from gitbook_integrations_mcp.gate import Call, Gate
 from gitbook_integrations_mcp.pipeline import Pipeline
 from gitbook_integrations_mcp.policy import Policy
+from gitbook_integrations_mcp.preview import Preview
 from gitbook_integrations_mcp.server import create_server
 from gitbook_integrations_mcp.settings import load_settings
+from gitbook_integrations_mcp.verdict import Consent, Gate
 
 Era = Literal["legacy", "2026-07-28"]
 ERAS: tuple[Era, ...] = ("legacy", "2026-07-28")
@@ -65,15 +67,17 @@ class Upstream:
 class OpenGate:
     """Says yes to everything, for tests of what lies behind the gate."""
 
-    async def confirm(self, call: Call) -> None:
+    async def confirm(self, call: Call) -> Consent:
         """Let the call through."""
+        return Consent("form", Preview(call.endpoint.title, (), "", None))
 
 
 def create_pipeline(upstream: Any) -> Pipeline:
     """Return a pipeline whose GitBook is `upstream`, an ASGI app, and whose gate says yes."""
     options = load_settings({"gitbook": TOKENS})
     gitbook = GitBook(options.gitbook.endpoint, options.limits, httpx.ASGITransport(app=upstream))
-    return Pipeline(Policy(options.tools), OpenGate(), gitbook, Credentials.from_settings(options.gitbook), None)
+    policy = Policy(options.tools, options.confirmation)
+    return Pipeline(policy, OpenGate(), gitbook, Credentials.from_settings(options.gitbook))
 
 
 def connect(upstream: Any, era: Era = "2026-07-28", gate: Gate | None = None, **flags: Mapping[str, Any]) -> Client:

@@ -1,12 +1,11 @@
 """From GitBook's reply to what the model reads: the result in its declared shape, or an error that says what to do."""
 
-import json
 import re
 import time
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 from gitbook_integrations.endpoint import Endpoint, Risk
 from gitbook_integrations_mcp.client import Reply
@@ -60,7 +59,7 @@ def read_reply(endpoint: Endpoint, reply: Reply) -> dict[str, Any]:
 
 def render_text(data: Mapping[str, Any]) -> str:
     """Return structured content as compact JSON."""
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return to_json(data).decode()
 
 
 def _is_list_of_objects(value: Any) -> bool:

@@ -1,44 +1,175 @@
-"""The gate: what is destructive runs only after a human's yes."""
+"""The gate: what is destructive runs only after a human's yes, however the client can or cannot ask for one.
+
+A yes is bound to the tool, its exact arguments, the caller, and the target's state as it was shown; it is used once and
+lives a while. Whatever else happens ends in an outcome that the model reads, and in nothing being sent.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
-from mcp_types import CallToolRequestParams, InputRequiredResult
-from pydantic import SecretStr
+import anyio
+from mcp.shared.exceptions import MCPError
+from mcp.shared.message import ServerMessageMetadata
+from mcp_types import ElicitRequest, ElicitResult, InputRequiredResult
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from pydantic import ValidationError
 
-from gitbook_integrations.endpoint import Endpoint, Request
-from gitbook_integrations_mcp.errors import UnconfirmedError
+from gitbook_integrations_mcp.call import Call
+from gitbook_integrations_mcp.pending import Pending, PendingQuestions
+from gitbook_integrations_mcp.preview import Preview, Previewer
+from gitbook_integrations_mcp.question import Answer, accepts_forms, accepts_urls, put_form, put_link
+from gitbook_integrations_mcp.settings import ConfirmationSection
+from gitbook_integrations_mcp.verdict import Consent, Outcome, Verdict, end, judge_answer, read_decision, require
+
+KEY = "confirmation"
+"""Name of the question within a multi-round-trip request."""
+
+_ROUNDS = 3
+"""How often a question is put anew within one call because its target changed meanwhile."""
+
+_REFUSALS: Mapping[str, Answer] = {"decline": "declined", "cancel": "cancelled"}
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One validated call on its way: what will be sent, with which token, and the MCP request it came in."""
+class Page(Protocol):
+    """Where a human can decide outside the client."""
 
-    endpoint: Endpoint
-    arguments: Mapping[str, Any] = field(repr=False)
-    request: Request
-    token: SecretStr
-    params: CallToolRequestParams = field(repr=False)
+    async def open(self, pending: Pending) -> str:
+        """Return the URL at which `pending` can be read and decided."""
 
 
-class Gate(Protocol):
-    """Decides over calls that `Endpoint.is_gated` says wait for a human."""
+class HumanGate:
+    """The gate that asks: by a form of the client, else as the operator's fallback says."""
 
-    async def confirm(self, call: Call) -> InputRequiredResult | None:
-        """Return None when a human said yes to exactly this call, or the question to put to them.
+    def __init__(
+        self, settings: ConfirmationSection, previewer: Previewer, questions: PendingQuestions, page: Page
+    ) -> None:
+        self._settings = settings
+        self._previewer = previewer
+        self._questions = questions
+        self._page = page
+
+    async def confirm(self, call: Call) -> Verdict:
+        """See `Gate`.
 
         Raises:
-            UnconfirmedError: nobody said yes.
+            CallError: the preview cannot be made, because the target does not exist or GitBook fails.
         """
+        answered = self._take_answer(call)
+        if isinstance(answered, Pending):
+            answered = await self._await_decision(call, answered)
+        if isinstance(answered, Outcome):
+            return answered
+        preview = await self._previewer.preview(call.endpoint, call.arguments)
+        if answered and answered.preview.state == preview.state:
+            return answered
+        return await self._ask(call, preview, changed=answered is not None)
 
+    def _take_answer(self, call: Call) -> Consent | Outcome | Pending | None:
+        """Spend the answer that the call brings, if any; a question that the page has not decided yet stays open.
 
-class ClosedGate:
-    """Lets nothing through, for want of a way to ask."""
+        Nothing is awaited here, so that one answer serves one call.
+        """
+        state, token = call.params.request_state, call.confirmation_token
+        if state is None and token is None:
+            decided = self._questions.take_decided(call.binding)
+            return read_decision(decided) if decided else None
+        pending = self._questions.look_at(state or token or "")
+        if pending is None or pending.binding != call.binding or (pending.way == "two-step") is (token is None):
+            self._questions.take(state or token or "")
+            return end("expired")
+        if pending.way == "two-step":
+            return self._spend(pending, Consent("two-step", pending.preview))
+        result = (call.params.input_responses or {}).get(KEY)
+        if not isinstance(result, ElicitResult):
+            return self._spend(pending, end("malformed"))
+        if pending.way == "form":
+            return self._spend(pending, judge_answer(pending, result))
+        if result.action != "accept":
+            return self._spend(pending, end(_REFUSALS[result.action]))
+        return self._spend(pending, read_decision(pending)) if pending.decision else pending
 
-    async def confirm(self, call: Call) -> InputRequiredResult | None:
-        """Refuse."""
-        raise UnconfirmedError(
-            f"{call.endpoint.name} waits for a human's yes, and this version of the server has no way to ask for one. "
-            "Nothing was sent."
+    def _spend(self, pending: Pending, answer: Consent | Outcome) -> Consent | Outcome:
+        return answer if self._questions.take(pending.id) is pending else end("expired")
+
+    async def _ask(self, call: Call, preview: Preview, *, changed: bool) -> Verdict:
+        if self._settings.ask == "form" and accepts_forms(call.context.session.client_capabilities):
+            if call.context.protocol_version in MODERN_PROTOCOL_VERSIONS:
+                pending = self._questions.open("form", call.binding, preview)
+                return InputRequiredResult(input_requests={KEY: put_form(preview, changed)}, request_state=pending.id)
+            if call.context.session.can_send_request:
+                return await self._ask_within_call(call, preview, changed=changed)
+        return await self._fall_back(call, preview, changed=changed)
+
+    async def _ask_within_call(self, call: Call, preview: Preview, *, changed: bool) -> Verdict:
+        """Ask by a request to the client, as protocols up to 2025-11-25 have it, and anew while the target changes."""
+        for _ in range(_ROUNDS):
+            pending = self._questions.open("form", call.binding, preview)
+            result = await self._send(call, put_form(preview, changed))
+            if result is None:
+                self._questions.take(pending.id)
+                return await self._fall_back(call, preview, changed=changed)
+            answer = self._spend(pending, judge_answer(pending, result) if isinstance(result, ElicitResult) else result)
+            if isinstance(answer, Outcome):
+                return answer
+            preview = await self._previewer.preview(call.endpoint, call.arguments)
+            if preview.state == answer.preview.state:
+                return answer
+            changed = True
+        return end("target_changed")
+
+    async def _send(self, call: Call, question: ElicitRequest) -> ElicitResult | Outcome | None:
+        """Return the client's answer, how it failed to give one in time or form, or None where it cannot be asked."""
+        metadata = ServerMessageMetadata(related_request_id=call.context.request_id)
+        with anyio.move_on_after(self._settings.ttl):
+            try:
+                return await call.context.session.send_request(question, ElicitResult, metadata=metadata)
+            except MCPError:
+                return None  # it claimed the capability, or lost it; either way nobody was asked
+            except ValidationError:
+                return end("malformed")
+        return end("expired")
+
+    async def _fall_back(self, call: Call, preview: Preview, *, changed: bool) -> Verdict:
+        if self._settings.fallback == "refuse":
+            return end("refused")
+        if self._settings.fallback == "two-step":
+            pending = self._questions.open("two-step", call.binding, preview)
+            return require(pending, self._questions.ttl, changed=changed)
+        pending = self._questions.find_undecided(call.binding, preview.state) or self._questions.open(
+            "browser", call.binding, preview
         )
+        url = await self._page.open(pending)
+        session = call.context.session
+        if accepts_urls(session.client_capabilities):
+            if call.context.protocol_version in MODERN_PROTOCOL_VERSIONS:
+                return InputRequiredResult(input_requests={KEY: put_link(pending, url)}, request_state=pending.id)
+            if session.can_send_request:
+                return await self._send_to_page(call, pending, url)
+        return require(pending, self._questions.ttl, changed=changed, url=url)
+
+    async def _send_to_page(self, call: Call, pending: Pending, url: str) -> Verdict:
+        result = await self._send(call, put_link(pending, url))
+        if isinstance(result, Outcome):
+            return self._end_page(pending, result)
+        if result is not None and result.action != "accept":
+            return self._end_page(pending, end(_REFUSALS[result.action]))
+        if result is None:
+            return require(pending, self._questions.ttl, changed=False, url=url)
+        answered = await self._await_decision(call, pending)
+        if isinstance(answered, Outcome):
+            return answered
+        preview = await self._previewer.preview(call.endpoint, call.arguments)
+        if preview.state == answered.preview.state:
+            return answered
+        return await self._fall_back(call, preview, changed=True)
+
+    def _end_page(self, pending: Pending, outcome: Outcome) -> Outcome:
+        self._questions.take(pending.id)
+        return outcome
+
+    async def _await_decision(self, call: Call, pending: Pending) -> Consent | Outcome:
+        """Wait until a human, who is on their way to the page, decides there."""
+        with anyio.move_on_after(self._settings.ttl):
+            await pending.decided.wait()
+            return self._spend(pending, read_decision(pending))
+        return end("expired")

@@ -7,6 +7,7 @@ import logging
 import traceback
 from typing import Any
 
+from mcp.server.context import ServerRequestContext
 from mcp_types import (
     CallToolRequestParams,
     CallToolResult,
@@ -17,11 +18,12 @@ from pydantic_core import from_json
 
 from gitbook_integrations_mcp.answer import read_reply, render_text, tell_fate
 from gitbook_integrations_mcp.arguments import complete_arguments, prepare_request
+from gitbook_integrations_mcp.call import Call
 from gitbook_integrations_mcp.client import GitBook
 from gitbook_integrations_mcp.credentials import Credentials
 from gitbook_integrations_mcp.errors import CallError, UnreachableError
-from gitbook_integrations_mcp.gate import Call, Gate
 from gitbook_integrations_mcp.policy import Policy
+from gitbook_integrations_mcp.verdict import Consent, Gate, Outcome, take_token
 
 logger = logging.getLogger(__name__)
 
@@ -30,18 +32,31 @@ class Pipeline:
     """Runs calls; holds what they share and nothing of any one of them."""
 
     def __init__(
-        self, policy: Policy, gate: Gate, gitbook: GitBook, credentials: Credentials, organization: str | None
+        self,
+        policy: Policy,
+        gate: Gate,
+        gitbook: GitBook,
+        credentials: Credentials,
+        *,
+        organization: str | None = None,
+        two_step: bool = False,
     ) -> None:
         self.policy = policy
         self._gate = gate
         self._gitbook = gitbook
         self._credentials = credentials
         self._organization = organization
+        self._two_step = two_step
 
-    async def run(self, params: CallToolRequestParams) -> CallToolResult | InputRequiredResult:
-        """Return the result of a call, a question to a human, or an error result; nothing is raised."""
+    async def run(
+        self, params: CallToolRequestParams, context: ServerRequestContext[Any, Any], caller: str = ""
+    ) -> CallToolResult | InputRequiredResult:
+        """Return the result of a call, a question to a human, or an error result; nothing is raised.
+
+        `caller` tells principals and sessions apart: a yes given to one is none for another.
+        """
         try:
-            outcome = await self._run_stages(params)
+            outcome = await self._run_stages(params, context, caller)
         except CallError as error:
             logger.info("%s failed: %s", params.name, type(error).__name__)
             return self._refuse(str(error))
@@ -57,25 +72,37 @@ class Pipeline:
             )
         return outcome if isinstance(outcome, InputRequiredResult) else self._present(outcome)
 
-    async def _run_stages(self, params: CallToolRequestParams) -> dict[str, Any] | InputRequiredResult:
+    async def _run_stages(
+        self, params: CallToolRequestParams, context: ServerRequestContext[Any, Any], caller: str
+    ) -> dict[str, Any] | InputRequiredResult:
         endpoint = self.policy.admit(params.name)
         arguments = complete_arguments(endpoint, params.arguments or {}, self._organization)
+        token = take_token(arguments) if self._two_step and self.policy.may_be_gated(endpoint) else None
         call = Call(
             endpoint=endpoint,
             arguments=arguments,
             request=prepare_request(endpoint, arguments),
             token=self._credentials.select(endpoint),
+            caller=caller,
             params=params,
+            context=context,
+            confirmation_token=token,
         )
-        if endpoint.is_gated(arguments) and (question := await self._gate.confirm(call)):
-            return question
+        if self.policy.is_gated(endpoint, arguments):
+            verdict = await self._gate.confirm(call)
+            if isinstance(verdict, Outcome):
+                return verdict.content
+            if not isinstance(verdict, Consent):
+                return verdict
+        return await self._send(call)
+
+    async def _send(self, call: Call) -> dict[str, Any]:
         try:
             reply = await self._gitbook.send(call.request, call.token)
         except UnreachableError as error:
-            raise UnreachableError(
-                f"{error} {tell_fate(endpoint)}" if error.sent else str(error), sent=error.sent
-            ) from None
-        return read_reply(endpoint, reply)
+            fate = f" {tell_fate(call.endpoint)}" if error.sent else ""
+            raise UnreachableError(f"{error}{fate}", sent=error.sent) from None
+        return read_reply(call.endpoint, reply)
 
     def _present(self, data: dict[str, Any]) -> CallToolResult:
         text = render_text(data)

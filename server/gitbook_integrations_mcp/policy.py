@@ -1,13 +1,17 @@
-"""Which tools this server offers: the operator's filters, applied when listing and again when calling."""
+"""Which tools this server offers, and which calls wait for a human: the operator's choice, within what the table says.
+
+The filters hold when listing and again when calling.
+"""
 
 import difflib
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
+from typing import Any
 
 from gitbook_integrations.catalog import ENDPOINTS, TOOLSET_OF, TOOLSETS
 from gitbook_integrations.endpoint import Endpoint, Risk
 from gitbook_integrations_mcp.errors import DisabledToolError, UnknownToolError
-from gitbook_integrations_mcp.settings import SettingsError, ToolsSection, suggest
+from gitbook_integrations_mcp.settings import ConfirmationSection, SettingsError, ToolsSection, suggest
 
 
 class Policy:
@@ -17,10 +21,11 @@ class Policy:
         SettingsError: a toolset or tool that does not exist; a typing error must not leave a tool on.
     """
 
-    def __init__(self, settings: ToolsSection) -> None:
+    def __init__(self, settings: ToolsSection, confirmation: ConfirmationSection) -> None:
         _check_names("toolset", settings.toolsets or (), TOOLSETS)
-        _check_names("tool", (*(settings.include or ()), *settings.exclude), ENDPOINTS)
+        _check_names("tool", (*(settings.include or ()), *settings.exclude, *confirmation.also), ENDPOINTS)
         self._settings = settings
+        self._also = frozenset(confirmation.also)
         self.endpoints: Mapping[str, Endpoint] = MappingProxyType(
             {name: endpoint for name, endpoint in ENDPOINTS.items() if self._find_objection(endpoint) is None}
         )
@@ -37,6 +42,14 @@ class Policy:
         if not (chosen_by_default or TOOLSET_OF[name] in (settings.toolsets or ()) or name in (settings.include or ())):
             return f"its toolset {TOOLSET_OF[name]} is not enabled (tools.toolsets, tools.include)"
         return None
+
+    def is_gated(self, endpoint: Endpoint, arguments: Mapping[str, Any]) -> bool:
+        """Whether a call waits for a human's yes. The operator can add tools to those that do, never remove one."""
+        return endpoint.is_gated(arguments) or endpoint.name in self._also
+
+    def may_be_gated(self, endpoint: Endpoint) -> bool:
+        """Whether some call of this tool waits for a human's yes."""
+        return self.is_gated(endpoint, dict(endpoint.gate))
 
     def admit(self, name: str) -> Endpoint:
         """Return the endpoint of a tool that is on offer.

@@ -1,11 +1,14 @@
 """The MCP server: what clients see of the table, and the way of their calls into the pipeline."""
 
-from collections.abc import AsyncIterator
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
-from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
+from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity, authenticated_principal
 from mcp_types import (
     CallToolRequestParams,
     CallToolResult,
@@ -15,6 +18,7 @@ from mcp_types import (
     Tool,
     ToolAnnotations,
 )
+from pydantic import SecretStr
 
 from gitbook_integrations.endpoint import Endpoint, Risk
 from gitbook_integrations.schema import describe_model
@@ -23,10 +27,14 @@ from gitbook_integrations_mcp.answer import describe_output
 from gitbook_integrations_mcp.arguments import ORGANIZATION
 from gitbook_integrations_mcp.client import GitBook, Transport
 from gitbook_integrations_mcp.credentials import Credentials
-from gitbook_integrations_mcp.gate import ClosedGate, Gate
+from gitbook_integrations_mcp.gate import HumanGate
+from gitbook_integrations_mcp.page import ConfirmationPage
+from gitbook_integrations_mcp.pending import PendingQuestions
 from gitbook_integrations_mcp.pipeline import Pipeline
 from gitbook_integrations_mcp.policy import Policy
+from gitbook_integrations_mcp.preview import Previewer
 from gitbook_integrations_mcp.settings import Settings
+from gitbook_integrations_mcp.verdict import TOKEN_ARGUMENT, Gate
 
 NAME = "gitbook-integrations-mcp"
 TITLE = "GitBook Integrations"
@@ -76,33 +84,88 @@ def describe_tool(endpoint: Endpoint, organization: str | None = None) -> Tool:
     )
 
 
-def create_server(settings: Settings, *, transport: Transport | None = None, gate: Gate | None = None) -> Server[Any]:
+def _add_second_step(tool: Tool) -> Tool:
+    tool.input_schema["properties"][TOKEN_ARGUMENT] = {
+        "type": "string",
+        "description": "From this tool's own answer, after the human agreed",
+    }
+    return tool
+
+
+def _open_gitbook(settings: Settings, transport: Transport | None) -> tuple[GitBook, Credentials, str | None]:
+    """Return the GitBook to talk to, the tokens to do so, and the default organization."""
+    ours = settings.gitbook
+    if not settings.server.sandbox:
+        return GitBook(ours.endpoint, settings.limits, transport), Credentials.from_settings(ours), ours.organization
+    from httpx import ASGITransport
+
+    from gitbook_integrations_mcp.sandbox import INTEGRATION_TOKEN, ORGANIZATION_ID, USER_TOKEN, create_sandbox
+
+    gitbook = GitBook(ours.endpoint, settings.limits, transport or ASGITransport(app=create_sandbox()))
+    return gitbook, Credentials(SecretStr(USER_TOKEN), SecretStr(INTEGRATION_TOKEN)), ORGANIZATION_ID
+
+
+def _identify_caller(context: ServerRequestContext[Any, Any]) -> str:
+    """Return what tells principals and sessions apart; on stdio there is but one."""
+    session = context.request.headers.get("mcp-session-id", "") if context.request else ""
+    return f"{authenticated_principal(context) or ''} {session}"
+
+
+def create_server(
+    settings: Settings,
+    *,
+    transport: Transport | None = None,
+    gate: Gate | None = None,
+    clock: Callable[[], float] = time.time,
+) -> Server[Any]:
     """Return the MCP server that `settings` describe, ready for any transport of the SDK.
 
-    `transport` is an httpx transport that replaces the network; in sandbox mode it is the sandbox by default.
+    `transport` is an httpx transport that replaces the network. `gate` and `clock` (seconds) are for tests.
 
     Raises:
         SettingsError: the settings name tools or toolsets that do not exist.
     """
-    organization = settings.gitbook.organization
-    credentials = Credentials.from_settings(settings.gitbook)
-    endpoint = settings.gitbook.endpoint
-    gitbook = GitBook(endpoint, settings.limits, transport)
-    pipeline = Pipeline(Policy(settings.tools), gate or ClosedGate(), gitbook, credentials, organization)
-    tools = ListToolsResult(tools=[describe_tool(row, organization) for row in pipeline.policy.endpoints.values()])
+    policy = Policy(settings.tools, settings.confirmation)
+    gitbook, credentials, organization = _open_gitbook(settings, transport)
+    questions = PendingQuestions(settings.confirmation.ttl, clock)
+    page = ConfirmationPage(questions)
+    two_step = settings.confirmation.fallback == "two-step"
+    pipeline = Pipeline(
+        policy,
+        gate or HumanGate(settings.confirmation, Previewer(gitbook, credentials), questions, page),
+        gitbook,
+        credentials,
+        organization=organization,
+        two_step=two_step,
+    )
+    tools = []
+    for endpoint in policy.endpoints.values():
+        tool = describe_tool(endpoint, organization)
+        tools.append(_add_second_step(tool) if two_step and policy.may_be_gated(endpoint) else tool)
+    listed = ListToolsResult(tools=tools)
 
     async def list_tools(_context: Any, _params: PaginatedRequestParams | None) -> ListToolsResult:
-        return tools
+        return listed
 
-    async def call_tool(_context: Any, params: CallToolRequestParams) -> CallToolResult | InputRequiredResult:
-        return await pipeline.run(params)
+    async def call_tool(
+        context: ServerRequestContext[Any, Any], params: CallToolRequestParams
+    ) -> CallToolResult | InputRequiredResult:
+        return await pipeline.run(params, context, _identify_caller(context))
+
+    connections = 0
 
     @asynccontextmanager
-    async def close_with_server(_server: Server[Any]) -> AsyncIterator[None]:
+    async def live(_server: Server[Any]) -> AsyncIterator[None]:
+        # Some transports enter this once for each connection, and all connections share what is closed here.
+        nonlocal connections
+        connections += 1
         try:
             yield
         finally:
-            await gitbook.close()
+            connections -= 1
+            if connections == 0:
+                await gitbook.close()
+                await page.close()
 
     server: Server[Any] = Server(
         NAME,
@@ -110,9 +173,11 @@ def create_server(settings: Settings, *, transport: Transport | None = None, gat
         title=TITLE,
         instructions=INSTRUCTIONS,
         website_url=WEBSITE,
-        lifespan=close_with_server,
+        lifespan=live,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
     )
-    server.middleware.append(RequestStateBoundary(RequestStateSecurity.ephemeral(), default_audience=NAME))
+    # The seal outlives the question in it, so that the gate, and not a protocol error, tells the model it is too late.
+    security = RequestStateSecurity(keys=[secrets.token_bytes(32)], ttl=2 * settings.confirmation.ttl + 60)
+    server.middleware.append(RequestStateBoundary(security, default_audience=NAME))
     return server

@@ -92,44 +92,68 @@ Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_names)]
 class Section(BaseModel):
     """A group of settings. Unknown keys are refused, as a typing error must not switch a safeguard off."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class GitBookSection(Section):
-    token: ApiToken | None = None
-    """Personal access token of the user in whose name the server acts (also `GITBOOK_TOKEN`). It has all of that
-    user's rights."""
-    integration_token: ApiToken | None = None
-    """Token of an integration, for the endpoints that accept no user (also `GITBOOK_INTEGRATION_TOKEN`)."""
-    endpoint: Annotated[str, AfterValidator(_check_endpoint)] = "https://api.gitbook.com"
-    """Host of the API, without `/v1` (also `GITBOOK_ENDPOINT`)."""
-    organization: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]+$")] | None = None
-    """Default organization; makes `organizationId` optional in every tool (also `GITBOOK_ORGANIZATION`)."""
+    token: ApiToken | None = Field(
+        None,
+        description="Personal access token of the user in whose name the server acts (also `GITBOOK_TOKEN`). It has "
+        "all of that user's rights.",
+    )
+    integration_token: ApiToken | None = Field(
+        None,
+        description="Token of an integration, for the endpoints that accept no user (also "
+        "`GITBOOK_INTEGRATION_TOKEN`).",
+    )
+    endpoint: Annotated[str, AfterValidator(_check_endpoint)] = Field(
+        "https://api.gitbook.com", description="Host of the API, without `/v1` (also `GITBOOK_ENDPOINT`)."
+    )
+    organization: str | None = Field(
+        None,
+        pattern=r"^[a-zA-Z0-9_-]+$",
+        description="Default organization; makes `organizationId` optional in every tool (also "
+        "`GITBOOK_ORGANIZATION`).",
+    )
 
 
 class ToolsSection(Section):
-    toolsets: Names | None = None
-    """Toolsets to offer; all where neither this nor `include` is given."""
-    include: Names | None = None
-    """Single tools to offer, in addition to `toolsets` where those are given."""
-    exclude: Names = ()
-    """Tools never to offer, whatever the others say."""
-    read_only: bool = False
-    """Offer only tools that change nothing."""
+    toolsets: Names | None = Field(
+        None, description="Toolsets to offer; all where neither this nor `include` is given."
+    )
+    include: Names | None = Field(
+        None, description="Single tools to offer, in addition to `toolsets` where those are given."
+    )
+    exclude: Names = Field((), description="Tools never to offer, whatever the others say.")
+    read_only: bool = Field(False, description="Offer only tools that change nothing.")
 
 
 class ServerSection(Section):
-    sandbox: bool = False
-    """Serve an embedded GitBook in memory instead of the real API; needs no token and no network."""
-    log_level: Literal["debug", "info", "warning", "error"] = "warning"
-    """What is logged to standard error."""
+    sandbox: bool = Field(
+        False, description="Serve an embedded GitBook in memory instead of the real API; needs no token and no network."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "warning", description="What is logged to standard error."
+    )
+
+
+class ConfirmationSection(Section):
+    ask: Literal["form", "fallback"] = Field(
+        "form",
+        description="How a human is asked: by a form of the client where it has one, or always as `fallback` says.",
+    )
+    fallback: Literal["browser", "two-step", "refuse"] = Field(
+        "browser",
+        description="What happens when the client cannot ask: a page on this machine, a second call by the model, or "
+        "nothing.",
+    )
+    ttl: float = Field(600, gt=0, description="Seconds a question stays open and a yes stays good.")
+    also: Names = Field((), description="Further tools that wait for a human's yes.")
 
 
 class LimitsSection(Section):
-    connect_seconds: Annotated[float, Field(gt=0)] = 10
-    """How long connecting to GitBook may take."""
-    read_seconds: Annotated[float, Field(gt=0)] = 60
-    """How long GitBook may stay silent in the middle of an answer."""
+    connect_seconds: float = Field(10, gt=0, description="How long connecting to GitBook may take.")
+    read_seconds: float = Field(60, gt=0, description="How long GitBook may stay silent in the middle of an answer.")
 
 
 class Settings(BaseSettings):
@@ -147,6 +171,7 @@ class Settings(BaseSettings):
     gitbook: GitBookSection = GitBookSection()
     tools: ToolsSection = ToolsSection()
     server: ServerSection = ServerSection()
+    confirmation: ConfirmationSection = ConfirmationSection()
     limits: LimitsSection = LimitsSection()
 
     @classmethod

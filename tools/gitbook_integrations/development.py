@@ -15,6 +15,7 @@ from gitbook_integrations.endpoint import (
     USER,
     Endpoint,
     Risk,
+    Undo,
     one,
     page,
 )
@@ -88,6 +89,9 @@ ENDPOINTS = (
         result=NOTHING,
         success=(204,),
         gate=(("all", True),),
+        consequence="The events of every organization that installed the integration, with what they contain, go to "
+        "the tunnel instead of the published script, until development mode is disabled.",
+        undo=Undo("disable_integration_development_mode", (("integrationName", "arguments.integrationName"),)),
     ),
     Endpoint(
         operation="disableIntegrationDevelopmentMode",
@@ -100,6 +104,8 @@ ENDPOINTS = (
         input=OfIntegration,
         result=NOTHING,
         success=(205,),
+        consequence="The integration's events go to the published script again; the developer's tunnel gets none. It "
+        "can be enabled again with the tunnel's URL.",
     ),
     Endpoint(
         operation="listIntegrationEvents",

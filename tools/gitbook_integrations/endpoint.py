@@ -125,6 +125,18 @@ class Request:
     body: Mapping[str, Any] | None = field(default=None, repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """The call that would put right what another did.
+
+    `arguments` maps each argument of `tool` to where its value comes from: `arguments.x` of the call, `before.x` of the
+    target as it was, or `result.x` of the answer (dots lead into nested objects).
+    """
+
+    tool: str
+    arguments: tuple[tuple[str, str], ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
     """One operation of GitBook's API and, at once, one tool.
@@ -133,7 +145,8 @@ class Endpoint:
     fields of `input`. The other fields of `input` go to the query or, where the method has one, to the body, unless
     marked `Query`. `tokens` are the kinds of credential that GitBook accepts here, `success` the documented status
     codes, the usual one first. `gate` holds argument values that make a call as grave as `destroy` although the
-    endpoint as such is not.
+    endpoint as such is not. `consequence` is what a human reads before saying yes; where it is `irreversible`, they
+    type the name of what is lost. `undo` is for the journal.
     """
 
     operation: str
@@ -147,6 +160,9 @@ class Endpoint:
     result: Result
     success: tuple[int, ...] = (200,)
     gate: tuple[tuple[str, Any], ...] = ()
+    consequence: str = ""
+    irreversible: bool = False
+    undo: Undo | None = None
 
     def __post_init__(self) -> None:
         unknown = (self.path_names | {name for name, _ in self.gate}) - set(self.input.model_fields)

@@ -12,6 +12,7 @@ from gitbook_integrations.endpoint import (
     USER,
     Endpoint,
     Risk,
+    Undo,
     one,
     page,
 )
@@ -135,6 +136,10 @@ ENDPOINTS = (
         input=InstallationTarget,
         result=one(Installation),
         success=(201,),
+        undo=Undo(
+            "uninstall_integration",
+            (("integrationName", "arguments.integrationName"), ("installationId", "result.id")),
+        ),
     ),
     Endpoint(
         operation="updateIntegrationInstallation",
@@ -146,6 +151,17 @@ ENDPOINTS = (
         tokens=USER | INTEGRATION | INSTALLATION | OAUTH,
         input=Update,
         result=one(Installation),
+        undo=Undo(
+            "update_integration_installation",
+            (
+                ("integrationName", "arguments.integrationName"),
+                ("installationId", "arguments.installationId"),
+                ("configuration", "before.configuration"),
+                ("externalIds", "before.externalIds"),
+                ("space_selection", "before.space_selection"),
+                ("site_selection", "before.site_selection"),
+            ),
+        ),
     ),
     Endpoint(
         operation="uninstallIntegration",
@@ -159,6 +175,15 @@ ENDPOINTS = (
         input=OfInstallation,
         result=NOTHING,
         success=(205, 204),
+        consequence="The integration stops working in the organization and on all its spaces and sites; their "
+        "configuration and external IDs are lost. It can be installed again, but must then be configured anew.",
+        undo=Undo(
+            "install_integration",
+            (
+                ("integrationName", "arguments.integrationName"),
+                ("organization", "before.target.organization"),
+            ),
+        ),
     ),
     Endpoint(
         operation="createIntegrationInstallationToken",
@@ -170,5 +195,7 @@ ENDPOINTS = (
         tokens=INTEGRATION,
         input=OfInstallation,
         result=one(TemporaryToken),
+        consequence="A live credential is put into the conversation: whoever reads it can act for the installation, "
+        "with all its scopes, until it expires. It cannot be revoked before.",
     ),
 )

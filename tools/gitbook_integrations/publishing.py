@@ -72,5 +72,8 @@ ENDPOINTS = (
         input=OfIntegration,
         result=NOTHING,
         success=(205, 204),
+        consequence="The integration and every installation of it, in every organization, are deleted with their "
+        "configuration and external IDs. This cannot be undone.",
+        irreversible=True,
     ),
 )

@@ -12,6 +12,7 @@ from gitbook_integrations.endpoint import (
     USER,
     Endpoint,
     Risk,
+    Undo,
     array,
     one,
     page,
@@ -125,6 +126,14 @@ ENDPOINTS = (
         input=InstallationTarget,
         result=one(SiteInstallation),
         success=(201,),
+        undo=Undo(
+            "uninstall_integration_from_site",
+            (
+                ("integrationName", "arguments.integrationName"),
+                ("installationId", "arguments.installationId"),
+                ("siteId", "arguments.siteId"),
+            ),
+        ),
     ),
     Endpoint(
         operation="updateIntegrationSiteInstallation",
@@ -136,6 +145,16 @@ ENDPOINTS = (
         tokens=USER | INTEGRATION | INSTALLATION | OAUTH,
         input=Update,
         result=one(SiteInstallation),
+        undo=Undo(
+            "update_integration_site_installation",
+            (
+                ("integrationName", "arguments.integrationName"),
+                ("installationId", "arguments.installationId"),
+                ("siteId", "arguments.siteId"),
+                ("configuration", "before.configuration"),
+                ("externalIds", "before.externalIds"),
+            ),
+        ),
     ),
     Endpoint(
         operation="uninstallIntegrationFromSite",
@@ -148,5 +167,15 @@ ENDPOINTS = (
         input=OfSiteInstallation,
         result=NOTHING,
         success=(205, 204),
+        consequence="The integration stops working on this site; its configuration and external IDs there are lost. "
+        "It can be installed again, but must then be configured anew.",
+        undo=Undo(
+            "install_integration_on_site",
+            (
+                ("integrationName", "arguments.integrationName"),
+                ("installationId", "arguments.installationId"),
+                ("siteId", "arguments.siteId"),
+            ),
+        ),
     ),
 )

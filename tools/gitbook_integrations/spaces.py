@@ -13,6 +13,7 @@ from gitbook_integrations.endpoint import (
     Endpoint,
     Input,
     Risk,
+    Undo,
     array,
     one,
     page,
@@ -129,6 +130,14 @@ ENDPOINTS = (
         input=InstallationTarget,
         result=one(SpaceInstallation),
         success=(201,),
+        undo=Undo(
+            "uninstall_integration_from_space",
+            (
+                ("integrationName", "arguments.integrationName"),
+                ("installationId", "arguments.installationId"),
+                ("spaceId", "arguments.space"),
+            ),
+        ),
     ),
     Endpoint(
         operation="updateIntegrationSpaceInstallation",
@@ -140,6 +149,16 @@ ENDPOINTS = (
         tokens=USER | INTEGRATION | INSTALLATION | OAUTH,
         input=Update,
         result=one(SpaceInstallation),
+        undo=Undo(
+            "update_integration_space_installation",
+            (
+                ("integrationName", "arguments.integrationName"),
+                ("installationId", "arguments.installationId"),
+                ("spaceId", "arguments.spaceId"),
+                ("configuration", "before.configuration"),
+                ("externalIds", "before.externalIds"),
+            ),
+        ),
     ),
     Endpoint(
         operation="uninstallIntegrationFromSpace",
@@ -152,5 +171,15 @@ ENDPOINTS = (
         input=OfSpaceInstallation,
         result=NOTHING,
         success=(205, 204),
+        consequence="The integration stops working on this space; its configuration and external IDs there are lost. "
+        "It can be installed again, but must then be configured anew.",
+        undo=Undo(
+            "install_integration_on_space",
+            (
+                ("integrationName", "arguments.integrationName"),
+                ("installationId", "arguments.installationId"),
+                ("space", "arguments.spaceId"),
+            ),
+        ),
     ),
 )

@@ -1,0 +1,33 @@
+"""One call on its way through the pipeline."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mcp.server.context import ServerRequestContext
+from mcp_types import CallToolRequestParams
+from pydantic import SecretStr
+
+from gitbook_integrations.endpoint import Endpoint, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One validated call on its way: what will be sent, with which token, for whom, and the MCP request it came in."""
+
+    endpoint: Endpoint
+    arguments: Mapping[str, Any] = field(repr=False)
+    request: Request
+    token: SecretStr
+    caller: str
+    params: CallToolRequestParams = field(repr=False)
+    context: ServerRequestContext[Any, Any] = field(repr=False)
+    confirmation_token: str | None = field(default=None, repr=False)
+
+    @property
+    def binding(self) -> str:
+        """Digest of what a yes is given to: tool, arguments and caller."""
+        bound = [self.endpoint.name, self.arguments, self.caller]
+        return hashlib.sha256(json.dumps(bound, sort_keys=True).encode()).hexdigest()

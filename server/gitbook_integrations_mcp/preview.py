@@ -1,0 +1,244 @@
+"""What a gated call would do, read from GitBook and put in words before a human is asked.
+
+What to read follows from the table: the target is the nearest thing on the call's path that can be read, a deletion
+takes with it what is listed below that path, and an integration is shown by its title. Adding an endpoint needs nothing
+here.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import anyio
+
+from gitbook_integrations.catalog import ENDPOINTS
+from gitbook_integrations.endpoint import Endpoint
+from gitbook_integrations_mcp.answer import read_reply
+from gitbook_integrations_mcp.client import GitBook
+from gitbook_integrations_mcp.credentials import Credentials
+from gitbook_integrations_mcp.errors import CallError, CredentialError, StatusError
+from gitbook_integrations_mcp.text import clean_text
+
+SHOWN = 10
+"""How many of the affected spaces, sites or installations are named."""
+
+_VOLATILE = frozenset({"urls", "previewImages", "permissions"})
+_LEVELS = ("installations", "spaces", "sites")
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A call's consequence in words, and what it was read from.
+
+    `state` digests the target as read: as long as it is the same, a yes given to these words holds. `target` is the
+    object itself, None where the token may not read it. `typed` is what a human types where it cannot be undone.
+    """
+
+    title: str
+    lines: tuple[str, ...]
+    state: str
+    target: Mapping[str, Any] | None = field(repr=False)
+    typed: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The preview as plain text."""
+        return "\n".join([self.title, *self.lines])
+
+
+class Previewer:
+    """Reads previews with the same credentials as the call itself."""
+
+    def __init__(self, gitbook: GitBook, credentials: Credentials) -> None:
+        self._gitbook = gitbook
+        self._credentials = credentials
+
+    async def read_target(self, endpoint: Endpoint, arguments: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Return what the call is about, or None where the token may not read it or nothing can be read.
+
+        Raises:
+            StatusError: it does not exist (404), or GitBook failed.
+            CallError: GitBook could not be asked.
+        """
+        reader = find_target(endpoint)
+        if reader is None:
+            return None
+        try:
+            return await self._read(reader, arguments)
+        except CredentialError:
+            return None
+        except StatusError as error:
+            if error.status in {401, 403}:
+                return None
+            if error.status == 404 and endpoint.method == "POST" and reader.path == endpoint.path:
+                return {}  # it is created by this very call
+            raise
+
+    async def preview(self, endpoint: Endpoint, arguments: Mapping[str, Any]) -> Preview:
+        """Return what the call would do.
+
+        Raises:
+            StatusError: the target does not exist, or GitBook failed.
+            CallError: GitBook could not be asked.
+        """
+        target = await self.read_target(endpoint, arguments)
+        readers = [reader for reader in find_context(endpoint) if reader is not find_target(endpoint)]
+        answers: dict[str, Mapping[str, Any] | None] = {}
+
+        async def read(reader: Endpoint) -> None:
+            try:
+                answers[reader.name] = await self._read(reader, arguments)
+            except CallError:
+                answers[reader.name] = None  # the question says so
+
+        async with anyio.create_task_group() as group:
+            for reader in readers:
+                group.start_soon(read, reader)
+        lines = [
+            *_describe_target(find_target(endpoint), target),
+            *(line for reader in readers for line in _describe_context(reader, answers[reader.name])),
+            *_describe_loss(endpoint, target),
+            *_describe_arguments(endpoint, arguments),
+            endpoint.consequence or f"This call would {endpoint.title[0].lower()}{endpoint.title[1:]}.",
+        ]
+        return Preview(
+            title=f"{endpoint.title}?",
+            lines=tuple(lines),
+            state=_digest([target, [answers[reader.name] for reader in readers]]),
+            target=target,
+            typed=arguments.get("integrationName") if endpoint.irreversible else None,
+        )
+
+    async def _read(self, reader: Endpoint, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        taken = {name: arguments[name] for name in reader.path_names}
+        if "extended" in reader.query_names:
+            taken["extended"] = True
+        if "limit" in reader.query_names:
+            taken["limit"] = 1000
+        reply = await self._gitbook.send(reader.build_request(taken), self._credentials.select(reader))
+        return read_reply(reader, reply)
+
+
+@cache
+def find_target(endpoint: Endpoint) -> Endpoint | None:
+    """Return the endpoint that reads what `endpoint` is about: the GET of its path, or of the nearest path above."""
+    segments = endpoint.path.split("/")
+    for length in range(len(segments), 1, -1):
+        if reader := _find_get("/".join(segments[:length]), "object"):
+            return reader
+    return None
+
+
+@cache
+def find_context(endpoint: Endpoint) -> tuple[Endpoint, ...]:
+    """Return what else is worth reading: the integration, and the lists below a path that is deleted."""
+    context = []
+    if "integrationName" in endpoint.path_names and (reader := _find_get("/integrations/{integrationName}", "object")):
+        context.append(reader)
+    if endpoint.method == "DELETE" and (target := find_target(endpoint)) and target.path == endpoint.path:
+        context.extend(reader for level in _LEVELS if (reader := _find_get(f"{target.path}/{level}", "page")))
+    return tuple(context)
+
+
+def _find_get(path: str, shape: str) -> Endpoint | None:
+    return next(
+        (row for row in ENDPOINTS.values() if (row.method, row.path, row.result.shape) == ("GET", path, shape)), None
+    )
+
+
+def _describe_target(reader: Endpoint | None, target: Mapping[str, Any] | None) -> Iterator[str]:
+    if reader is None:
+        return
+    if target is None:
+        yield "The target could not be read: the token may not, or it needs another one. Its state is unknown."
+        return
+    if "name" in target and "version" in target:
+        yield from _describe_integration(target)
+        return
+    for level in ("space", "site"):
+        if level in target:
+            yield f"{level.capitalize()}: {_name(target[level])}"
+    if organization := _dig(target, "target", "organization"):
+        yield f"Organization: {_name(organization)}"
+    if "status" in target:
+        yield f"Status: {_name(target['status'])}"
+    for level in ("space", "site"):
+        if f"{level}_selection" in target:
+            yield f"{level.capitalize()}s: {_name(target[f'{level}_selection'])}"
+
+
+def _describe_integration(integration: Mapping[str, Any]) -> Iterator[str]:
+    facts = [f"version {integration.get('version')}", _name(integration.get("visibility"))]
+    facts.append("verified by GitBook" if integration.get("verified") else "not verified")
+    if owner := integration.get("owner"):
+        facts.append(f"owned by {_name(owner)}")
+    yield f"Integration: {_name(integration)}, {', '.join(facts)}"
+
+
+def _describe_context(reader: Endpoint, answer: Mapping[str, Any] | None) -> Iterator[str]:
+    if reader.result.shape == "object":
+        if answer is None:
+            yield "The integration could not be read."
+        else:
+            yield from _describe_integration(answer)
+        return
+    level = reader.path.rpartition("/")[2]
+    if answer is None:
+        yield f"Affected {level}: could not be read with this token"
+        return
+    items = answer["items"]
+    more = "+" if answer.get("next") else ""
+    named = ", ".join(_name(item.get(level[:-1], item)) for item in items[:SHOWN])
+    rest = f", and {len(items) - SHOWN}{more} more" if len(items) > SHOWN else ""
+    yield f"Affected {level}: {len(items)}{more}" + (f" ({named}{rest})" if items else "")
+
+
+def _describe_loss(endpoint: Endpoint, target: Mapping[str, Any] | None) -> Iterator[str]:
+    """Name what a deletion takes along: the keys of the configuration, never their values, and the external IDs."""
+    if endpoint.method != "DELETE" or target is None:
+        return
+    if configuration := target.get("configuration"):
+        yield f"Configuration that is lost: {', '.join(clean_text(key, 40) for key in configuration)}"
+    if external := target.get("externalIds"):
+        yield f"External IDs that are lost: {', '.join(clean_text(str(one), 60) for one in external)}"
+
+
+def _describe_arguments(endpoint: Endpoint, arguments: Mapping[str, Any]) -> Iterator[str]:
+    """Name what the call sets, but of free-form values only that they are there: they may be secrets."""
+    for name in arguments:
+        if name in endpoint.body_names:
+            value = arguments[name]
+            shown = clean_text(str(value), 256) if isinstance(value, str | int | float) else "given"
+            yield f"{name}: {shown}"
+
+
+def _name(thing: Any) -> str:
+    """Return title and identifier of an object, or the identifier that stands for it."""
+    if not isinstance(thing, Mapping):
+        return clean_text(str(thing), 80)
+    identifier = thing.get("name") or thing.get("id") or ""
+    organization = _dig(thing, "target", "organization")
+    title = thing.get("title") or (f"organization {organization}" if organization else "")
+    if title and identifier:
+        return f"“{clean_text(str(title), 80)}” ({clean_text(str(identifier), 100)})"
+    return clean_text(str(title or identifier), 100)
+
+
+def _dig(thing: Any, *path: str) -> Any:
+    for key in path:
+        thing = thing.get(key) if isinstance(thing, Mapping) else None
+    return thing
+
+
+def _digest(state: Any) -> str:
+    """Return a digest of what matters in an answer: without what changes from one reading to the next."""
+
+    def prune(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: prune(child) for key, child in value.items() if key not in _VOLATILE}
+        return [prune(child) for child in value] if isinstance(value, list) else value
+
+    return hashlib.sha256(json.dumps(prune(state), sort_keys=True).encode()).hexdigest()

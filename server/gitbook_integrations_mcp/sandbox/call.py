@@ -1,0 +1,150 @@
+"""One call of an operation: who asks for what, what comes back, and what of the state the caller may touch.
+
+Unknown things are 404, known ones that are none of the caller's business 403. A private integration of somebody else is
+unknown to a user: its name is not given away.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gitbook_integrations.endpoint import Endpoint, Token
+from gitbook_integrations_mcp.sandbox.state import (
+    Installation,
+    Integration,
+    Level,
+    Organization,
+    Place,
+    Site,
+    Space,
+    State,
+)
+from gitbook_integrations_mcp.sandbox.tokens import Caller
+
+
+class FailureError(Exception):
+    """A call that GitBook refuses, with the HTTP status and the message of its answer."""
+
+    def __init__(self, status: int, message: str) -> None:
+        self.status = status
+        self.message = message
+        super().__init__(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an operation answers: the HTTP status, the JSON body where there is one, and where to find what was made."""
+
+    status: int
+    body: Any = None
+    location: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request whose token fits the endpoint and whose arguments are valid."""
+
+    state: State
+    endpoint: Endpoint
+    caller: Caller
+    arguments: Mapping[str, Any]
+    now: float
+
+    def __getitem__(self, name: str) -> Any:
+        return self.arguments[name]
+
+    def get(self, name: str) -> Any:
+        """Return an argument, or None where it was left out and has no default."""
+        return self.arguments.get(name)
+
+    def answer(self, body: Any = None, location: str = "") -> Answer:
+        """Return the endpoint's usual success."""
+        return Answer(self.endpoint.success[0], body, location)
+
+    def find_integration(self) -> Integration:
+        """Return the integration of the path, if the caller may know of it."""
+        integration = self.state.integrations.get(self["integrationName"])
+        if integration is None or not self._knows(integration):
+            raise FailureError(404, "Integration not found")
+        return integration
+
+    def find_own_integration(self) -> Integration:
+        """Return the integration of the path, which a token other than the user's must belong to."""
+        if self.caller.kind is not Token.USER:
+            if self["integrationName"] not in self.state.integrations:
+                raise FailureError(404, "Integration not found")
+            if self["integrationName"] != self.caller.integration:
+                raise FailureError(403, "This token belongs to another integration")
+        return self.find_integration()
+
+    def find_managed_integration(self) -> Integration:
+        """Return the integration of the path, which the caller must be or, as a user, have published."""
+        integration = self.find_own_integration()
+        if self.caller.kind is Token.USER and not self.state.organizations[integration.owner].member:
+            raise FailureError(403, "Only the organization that published the integration may do this")
+        return integration
+
+    def find_installation(self) -> Installation:
+        """Return the installation of the path, if it is the caller's, its integration's or its user's."""
+        integration = self.find_own_integration()
+        installation = self.state.installations.get(self["installationId"])
+        if installation is None or installation.integration != integration.name:
+            raise FailureError(404, "Installation not found")
+        if not self.sees(installation):
+            raise FailureError(403, "This token gives no access to the installation")
+        return installation
+
+    def find_organization(self) -> Organization:
+        """Return the organization of the path, if the caller belongs to it or is installed there."""
+        return self._admit(self["organizationId"])
+
+    def find_space(self) -> Space:
+        """Return the space of the path, if the caller has access to its organization."""
+        space = self.state.spaces.get(self["spaceId"])
+        if space is None:
+            raise FailureError(404, "Space not found")
+        self._admit(space.organization)
+        return space
+
+    def find_site(self) -> Site:
+        """Return the site of the path, in the organization of the path."""
+        site = self.state.sites.get(self["siteId"])
+        if site is None or site.organization != self.find_organization().id:
+            raise FailureError(404, "Site not found")
+        return site
+
+    def find_place(self, level: Level, place_id: str, installation: Installation) -> Place:
+        """Return the space or site on which an installation is to be, or is, enabled."""
+        place = self.state.get_place(level, place_id)
+        if place is None or place.organization != installation.organization:
+            raise FailureError(404, f"{level.capitalize()} not found")
+        return place
+
+    def sees(self, installation: Installation) -> bool:
+        """Whether the installation is the caller's, its integration's, or on an organization of its user."""
+        match self.caller.kind:
+            case Token.INSTALLATION:
+                return installation.id == self.caller.installation
+            case Token.INTEGRATION:
+                return installation.integration == self.caller.integration
+            case _:
+                return self.state.organizations[installation.organization].member
+
+    def _knows(self, integration: Integration) -> bool:
+        if integration.visibility != "private" or integration.name == self.caller.integration:
+            return True
+        owned = self.state.organizations[integration.owner].member
+        installed = self.state.get_installations(integration=integration.name)
+        return self.caller.kind is Token.USER and (owned or any(map(self.sees, installed)))
+
+    def _admit(self, organization_id: str) -> Organization:
+        organization = self.state.organizations.get(organization_id)
+        if organization is None:
+            raise FailureError(404, "Organization not found")
+        if self.caller.kind is Token.USER:
+            admitted = organization.member
+        else:
+            admitted = any(map(self.sees, self.state.get_installations(organization=organization_id)))
+        if not admitted:
+            raise FailureError(403, "This token gives no access to the organization")
+        return organization

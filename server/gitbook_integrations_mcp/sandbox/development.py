@@ -1,0 +1,84 @@
+"""What a developer needs: development mode, events with traces, tasks, and components rendered."""
+
+from typing import Any
+
+from gitbook_integrations.endpoint import Token
+from gitbook_integrations_mcp.sandbox.call import Answer, Call, FailureError
+from gitbook_integrations_mcp.sandbox.objects import show_event, show_trace
+from gitbook_integrations_mcp.sandbox.paging import paginate
+from gitbook_integrations_mcp.sandbox.state import Development, Event
+
+
+def set_integration_development_mode(call: Call) -> Answer:
+    call.find_managed_integration().development = Development(call["tunnelUrl"], call["all"])
+    return call.answer()
+
+
+def disable_integration_development_mode(call: Call) -> Answer:
+    integration = call.find_managed_integration()
+    if integration.development is None:
+        return Answer(204)
+    integration.development = None
+    return call.answer()
+
+
+def list_integration_events(call: Call) -> Answer:
+    return paginate(call, sorted(_find_events(call), key=lambda event: -event.created_at), show_event)
+
+
+def get_integration_event(call: Call) -> Answer:
+    for event in _find_events(call):
+        if event.id == call["eventId"]:
+            return call.answer({"event": show_event(event), "trace": show_trace(event)})
+    raise FailureError(404, "Event not found")
+
+
+def _find_events(call: Call) -> list[Event]:
+    """Return what has happened by now to the integration or, with its token, to the installation."""
+    integration = call.find_managed_integration()
+    return [
+        event
+        for event in call.state.events
+        if event.integration == integration.name
+        and event.created_at <= call.now
+        and (call.caller.kind is not Token.INSTALLATION or event.installation == call.caller.installation)
+    ]
+
+
+def queue_integration_task(call: Call) -> Answer:
+    """Queue a task. Its event appears when the time has come for it to run."""
+    integration = call.find_own_integration()
+    call.state.record(integration.name, None, "task", call.now + (call.get("schedule") or 0), {"task": call["task"]})
+    return call.answer()
+
+
+def render_integration_ui_with_post(call: Call) -> Answer:
+    """Render a component as a line of text that names it; closing a modal completes with the value it returns."""
+    integration = call.find_own_integration()
+    manifest = integration.manifest
+    blocks = {block["id"]: block["title"] for block in manifest.get("blocks", [])}
+    settings = {
+        part["componentId"]
+        for part in (
+            *manifest.get("configurations", {}).values(),
+            *(source["configuration"] for source in manifest.get("contentSources", [])),
+        )
+        if "componentId" in part
+    }
+    component = call["componentId"]
+    if component not in {*blocks, *settings}:
+        raise FailureError(404, "Component not found")
+    action: dict[str, Any] = call.get("action") or {}
+    if action.get("action") == "@ui.modal.close":
+        return call.answer({"type": "complete", "returnValue": action.get("returnValue", {})})
+    text = blocks.get(component, f"Settings of {manifest['title']}")
+    children = [{"type": "markdown", "content": f"**{text}**"}]
+    state = call.get("state") or {}
+    return call.answer(
+        {
+            "type": "element",
+            "element": {"type": "block" if component in blocks else "configuration", "children": children},
+            "props": call["props"],
+            "state": state | ({"action": action["action"]} if "action" in action else {}),
+        }
+    )

@@ -1,0 +1,34 @@
+"""The sandbox on a port, for any HTTP client."""
+
+import socket
+import sys
+from typing import Any
+
+from gitbook_integrations_mcp.sandbox.application import create_sandbox
+from gitbook_integrations_mcp.sandbox.templates import ORGANIZATION_ID
+from gitbook_integrations_mcp.sandbox.tokens import INTEGRATION_TOKEN, USER_TOKEN
+
+
+def serve_sandbox(host: str = "127.0.0.1", port: int = 0, **options: Any) -> None:
+    """Serve a fresh sandbox until it is interrupted; port 0 takes a free one.
+
+    What a client needs is printed to stderr as the environment variables that GitBook's command line and this
+    project's server read. `options` are those of `create_sandbox`.
+    """
+    import uvicorn
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, port), family=family) as listener:
+        address = f"[{host}]" if family == socket.AF_INET6 else host
+        print(
+            f"GITBOOK_ENDPOINT=http://{address}:{listener.getsockname()[1]}\n"
+            f"GITBOOK_TOKEN={USER_TOKEN}\n"
+            f"GITBOOK_INTEGRATION_TOKEN={INTEGRATION_TOKEN}\n"
+            f"GITBOOK_ORGANIZATION={ORGANIZATION_ID}",
+            file=sys.stderr,
+            flush=True,
+        )
+        config = uvicorn.Config(
+            create_sandbox(**options), lifespan="off", log_level="warning", date_header=False, server_header=False
+        )
+        uvicorn.Server(config).run(sockets=[listener])

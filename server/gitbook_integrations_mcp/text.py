@@ -1,0 +1,15 @@
+"""Other people's text, made fit to be shown to a human or a model."""
+
+import re
+
+# Control characters, bidirectional overrides and isolates, invisible and tag characters: what can hide or reorder text.
+_UNSEEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb"
+    "\U000e0000-\U000e0fff]+"
+)
+
+
+def clean_text(text: str, limit: int) -> str:
+    """Return `text` on one line, without characters that hide or reorder it, cut to `limit` characters."""
+    visible = " ".join(_UNSEEN.sub(" ", text).split())
+    return visible if len(visible) <= limit else visible[: limit - 1] + "…"

@@ -1,0 +1,473 @@
+"""No call that destroys something is sent without a human's yes, and exactly one is with it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import pytest
+from mcp_types import CallToolResult, ElicitRequestFormParams, ElicitResult, InputRequiredResult
+
+from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
+
+from .human import Clock, GitBookSpy, Human, create_gated_server, meet, read_status
+from .upstream import ERAS, Era, read_text
+
+each_era = pytest.mark.parametrize("era", ERAS)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A gated call on something that exists in the sandbox."""
+
+    name: str
+    arguments: dict[str, Any]
+
+
+def find_target(spy: GitBookSpy, name: str) -> Target:
+    """Return a gated call of the tool `name` that would do something."""
+    own = {"integrationName": OWN_INTEGRATION}
+    state = spy.sandbox.state
+    installation = next(one for one in state.installations.values() if one.integration == OWN_INTEGRATION)
+    arguments: dict[str, Any] = {**own, "installationId": installation.id}
+    match name:
+        case "unpublish_integration" | "disable_integration_development_mode":
+            arguments = own
+        case "set_integration_development_mode":
+            arguments = {**own, "tunnelUrl": "https://tunnel.example", "all": True}
+        case "uninstall_integration_from_space" | "uninstall_integration_from_site":
+            level: Any = name.rpartition("_")[2]
+            installation = next(one for one in state.installations.values() if len(one.enabled[level]) > 1)
+            arguments = {
+                "integrationName": installation.integration,
+                "installationId": installation.id,
+                f"{level}Id": next(iter(installation.enabled[level])),
+            }
+    return Target(name, arguments)
+
+
+GATED = [
+    "unpublish_integration",
+    "uninstall_integration",
+    "uninstall_integration_from_space",
+    "uninstall_integration_from_site",
+    "disable_integration_development_mode",
+    "set_integration_development_mode",
+    "create_integration_installation_token",
+]
+each_tool = pytest.mark.parametrize("name", GATED)
+
+
+@each_era
+@each_tool
+async def test_a_yes_sends_the_call_once(name: str, era: Era) -> None:
+    spy, human = GitBookSpy(), Human()
+    target = find_target(spy, name)
+    async with meet(create_gated_server(spy), human, era) as client:
+        await client.list_tools()
+        result = await client.call_tool(name, target.arguments)
+    assert len(human.questions) == 1
+    assert len(spy.mutations) == 1
+    if name == "create_integration_installation_token":
+        assert result.structured_content is not None
+        assert result.structured_content["token"]
+    else:
+        assert read_status(result) in {"done", "already_absent"}
+
+
+REFUSALS: dict[str, tuple[Human, str]] = {
+    "decline": (Human(action="decline"), "declined"),
+    "cancel": (Human(action="cancel"), "cancelled"),
+    "box not ticked": (Human(confirm=False), "not_ticked"),
+    "yes as text": (Human(confirm="yes"), "malformed"),
+    "one for true": (Human(confirm=1), "malformed"),
+    "no content": (Human(content={}), "malformed"),
+    "another field": (Human(content={"ok": True}), "malformed"),
+}
+
+
+@each_era
+@each_tool
+@pytest.mark.parametrize("refusal", list(REFUSALS))
+async def test_anything_but_a_yes_sends_nothing_and_says_what_it_was(name: str, refusal: str, era: Era) -> None:
+    template, expected = REFUSALS[refusal]
+    human = Human(template.action, template.confirm, content=template.content)
+    spy = GitBookSpy()
+    async with meet(create_gated_server(spy), human, era) as client:
+        await client.list_tools()
+        result = await client.call_tool(name, find_target(spy, name).arguments)
+    assert read_status(result) == expected
+    assert "Nothing was sent" in read_text(result)
+    assert spy.mutations == []
+    assert set(result.structured_content or {}) == {"status", "message"}  # nothing with which a model could go on
+
+
+@each_era
+async def test_unpublishing_needs_the_name_typed_exactly(era: Era) -> None:
+    for typed in ("", OWN_INTEGRATION.upper(), OWN_INTEGRATION + " ", "other"):
+        spy, human = GitBookSpy(), Human(name=typed)
+        async with meet(create_gated_server(spy), human, era) as client:
+            result = await client.call_tool("unpublish_integration", {"integrationName": OWN_INTEGRATION})
+        assert read_status(result) == "wrong_name"
+        assert spy.mutations == []
+
+
+@each_era
+async def test_the_question_tells_the_consequence(era: Era) -> None:
+    spy, human = GitBookSpy(), Human(action="decline")
+    target = find_target(spy, "uninstall_integration")
+    installation = spy.sandbox.state.installations[target.arguments["installationId"]]
+    async with meet(create_gated_server(spy), human, era) as client:
+        await client.call_tool(target.name, target.arguments)
+    (text,) = human.texts
+    assert "“Release Notes Bot” (release-notes-bot)" in text
+    assert "Organization: " in text
+    assert "Status: active" in text
+    assert f"Affected spaces: {len(installation.enabled['space'])}" in text
+    assert f"Affected sites: {len(installation.enabled['site'])}" in text
+    for key in installation.configuration:
+        assert key in text
+    assert not any(str(value) in text for value in installation.configuration.values() if len(str(value)) > 6)
+    for external in installation.external_ids:
+        assert external in text
+    assert "can be installed again" in text
+
+
+@each_era
+async def test_what_does_not_exist_is_a_404_before_any_question(era: Era) -> None:
+    spy, human = GitBookSpy(), Human()
+    arguments = {"integrationName": OWN_INTEGRATION, "installationId": "nowhere"}
+    async with meet(create_gated_server(spy), human, era) as client:
+        result = await client.call_tool("uninstall_integration", arguments)
+    assert result.is_error
+    assert "404" in read_text(result)
+    assert human.questions == []
+    assert spy.mutations == []
+
+
+@each_era
+async def test_a_preview_that_cannot_be_read_says_so(era: Era) -> None:
+    spy, human = GitBookSpy(), Human(action="decline")
+    foreign = next(one.name for one in spy.sandbox.state.integrations.values() if one.name != OWN_INTEGRATION)
+    async with meet(create_gated_server(spy), human, era) as client:
+        await client.call_tool("unpublish_integration", {"integrationName": foreign})
+    assert "Affected installations: could not be read" in human.texts[0]
+
+
+@each_era
+async def test_a_target_that_changes_meanwhile_is_asked_about_anew(era: Era) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    installation = spy.sandbox.state.installations[target.arguments["installationId"]]
+    human = Human()
+
+    def change_once() -> None:
+        if len(human.questions) == 1:
+            installation.status = "paused"
+
+    human.before = change_once
+    async with meet(create_gated_server(spy), human, era) as client:
+        result = await client.call_tool(target.name, target.arguments)
+    assert read_status(result) == "done"
+    assert "Status: paused" in human.texts[1]
+    assert human.texts[1].startswith("The target has changed")
+    assert len(human.questions) == 2
+    assert len(spy.mutations) == 1
+
+
+@each_era
+async def test_a_target_that_changes_and_a_no_sends_nothing(era: Era) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    installation = spy.sandbox.state.installations[target.arguments["installationId"]]
+    human = Human()
+
+    def change() -> None:
+        installation.configuration["changed"] = len(human.questions)
+        human.action = "accept" if len(human.questions) == 1 else "decline"
+
+    human.before = change
+    async with meet(create_gated_server(spy), human, era) as client:
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "declined"
+    assert spy.mutations == []
+
+
+@each_era
+async def test_a_late_answer_is_expired(era: Era) -> None:
+    spy, clock = GitBookSpy(), Clock()
+    human = Human(before=lambda: setattr(clock, "now", clock.now + 601))
+    target = find_target(spy, "uninstall_integration")
+    async with meet(create_gated_server(spy, clock), human, era) as client:
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "expired"
+    assert spy.mutations == []
+
+
+@each_era
+async def test_development_mode_for_the_owner_alone_asks_nobody(era: Era) -> None:
+    spy, human = GitBookSpy(), Human()
+    arguments = {"integrationName": OWN_INTEGRATION, "tunnelUrl": "https://tunnel.example", "all": False}
+    async with meet(create_gated_server(spy), human, era) as client:
+        assert read_status(await client.call_tool("set_integration_development_mode", arguments)) == "done"
+    assert human.questions == []
+
+
+@each_era
+async def test_the_operator_can_add_tools_that_wait(era: Era) -> None:
+    spy, human = GitBookSpy(), Human(action="decline")
+    server = create_gated_server(spy, also=["queue_integration_task"])
+    async with meet(server, human, era) as client:
+        arguments = {"integrationName": OWN_INTEGRATION, "task": {"key": "hidden-value"}}
+        assert read_status(await client.call_tool("queue_integration_task", arguments)) == "declined"
+    assert "Queue a task?" in human.texts[0]
+    assert "hidden-value" not in human.texts[0]
+    assert spy.mutations == []
+
+
+# Clients that cannot ask
+
+
+@each_era
+@each_tool
+@pytest.mark.parametrize(
+    ("fallback", "expected", "means"),
+    [
+        ("browser", "confirmation_required", {"preview", "url", "expiresInSeconds"}),
+        ("two-step", "confirmation_required", {"preview", "confirmationToken", "expiresInSeconds"}),
+        ("refuse", "refused", set()),
+    ],
+)
+async def test_without_a_way_to_ask_the_fallback_decides(
+    name: str, fallback: str, expected: str, means: set[str], era: Era
+) -> None:
+    spy = GitBookSpy()
+    async with meet(create_gated_server(spy, fallback=fallback), None, era) as client:
+        await client.list_tools()
+        result = await client.call_tool(name, find_target(spy, name).arguments)
+    assert read_status(result) == expected
+    assert set(result.structured_content or {}) == {"status", "message"} | means
+    assert spy.mutations == []
+
+
+@each_era
+async def test_the_fallback_can_be_had_always(era: Era) -> None:
+    spy, human = GitBookSpy(), Human()
+    server = create_gated_server(spy, ask="fallback", fallback="refuse")
+    async with meet(server, human, era) as client:
+        target = find_target(spy, "uninstall_integration")
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "refused"
+    assert human.questions == []
+
+
+@each_era
+async def test_a_cancelled_question_mentions_the_setting(era: Era) -> None:
+    spy = GitBookSpy()
+    async with meet(create_gated_server(spy), Human(action="cancel"), era) as client:
+        target = find_target(spy, "uninstall_integration")
+        assert "confirmation.ask" in read_text(await client.call_tool(target.name, target.arguments))
+
+
+# Two deliberate steps
+
+
+async def ask_for_token(client: Any, target: Target) -> str:
+    """Take the first of two steps and return the token for the second."""
+    result = await client.call_tool(target.name, target.arguments)
+    assert read_status(result) == "confirmation_required"
+    token = result.structured_content["confirmationToken"]
+    assert isinstance(token, str)
+    return token
+
+
+@each_era
+async def test_the_second_step_runs_once_however_many_take_it_at_once(era: Era) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    results: list[str] = []
+    async with meet(create_gated_server(spy, fallback="two-step"), None, era) as client:
+        arguments = {**target.arguments, "confirmationToken": await ask_for_token(client, target)}
+
+        async def step() -> None:
+            results.append(read_status(await client.call_tool(target.name, arguments)))
+
+        async with anyio.create_task_group() as group:
+            for _ in range(20):
+                group.start_soon(step)
+    assert sorted(results) == ["done"] + ["expired"] * 19
+    assert len(spy.mutations) == 1
+
+
+@each_era
+@pytest.mark.parametrize("misuse", ["other arguments", "other tool", "guess", "late", "restart"])
+async def test_a_token_is_good_for_its_own_call_only(misuse: str, era: Era) -> None:
+    spy, clock = GitBookSpy(), Clock()
+    first = find_target(spy, "uninstall_integration_from_space")
+    other = find_target(spy, "uninstall_integration")
+    server = create_gated_server(spy, clock, fallback="two-step")
+    async with meet(server, None, era) as client:
+        token = await ask_for_token(client, first)
+    target = first
+    match misuse:
+        case "other arguments":
+            installation = spy.sandbox.state.installations[first.arguments["installationId"]]
+            target = Target(first.name, {**first.arguments, "spaceId": list(installation.enabled["space"])[1]})
+        case "other tool":
+            target = other
+        case "guess":
+            token = "x" * 22
+        case "late":
+            clock.now += 601
+        case "restart":
+            server = create_gated_server(spy, clock, fallback="two-step")
+    async with meet(server, None, era) as client:
+        result = await client.call_tool(target.name, {**target.arguments, "confirmationToken": token})
+        assert read_status(result) == "expired"
+        if misuse in {"other arguments", "other tool"}:  # and the attempt has spent it
+            result = await client.call_tool(first.name, {**first.arguments, "confirmationToken": token})
+            assert read_status(result) == "expired"
+    assert spy.mutations == []
+
+
+@each_era
+async def test_a_second_step_on_a_changed_target_hands_out_a_new_preview(era: Era) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    async with meet(create_gated_server(spy, fallback="two-step"), None, era) as client:
+        token = await ask_for_token(client, target)
+        spy.sandbox.state.installations[target.arguments["installationId"]].status = "paused"
+        result = await client.call_tool(target.name, {**target.arguments, "confirmationToken": token})
+        assert read_status(result) == "target_changed"
+        assert spy.mutations == []
+        assert result.structured_content is not None
+        token = result.structured_content["confirmationToken"]
+        result = await client.call_tool(target.name, {**target.arguments, "confirmationToken": token})
+        assert read_status(result) == "done"
+
+
+@each_era
+async def test_where_two_steps_are_not_allowed_a_token_is_an_unknown_argument(era: Era) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    async with meet(create_gated_server(spy), None, era) as client:
+        for extra in ({"confirmationToken": "x"}, {"confirm": True}):
+            result = await client.call_tool(target.name, {**target.arguments, **extra})
+            assert result.is_error
+            assert "no such argument" in read_text(result)
+    assert spy.mutations == []
+
+
+# The multi-round-trip form, driven by hand
+
+
+async def call_once(
+    client: Any, target: Target, state: str | None = None, answer: Any = None
+) -> CallToolResult | InputRequiredResult:
+    """Make one round of a call, without the client's own loop."""
+    result: CallToolResult | InputRequiredResult = await client.session.call_tool(
+        target.name,
+        target.arguments,
+        request_state=state,
+        input_responses={"confirmation": answer} if answer else None,
+        allow_input_required=True,
+    )
+    return result
+
+
+YES = ElicitResult(action="accept", content={"confirm": True})
+
+
+async def start(client: Any, target: Target) -> str:
+    """Make the first round and return the sealed state."""
+    question = await call_once(client, target)
+    assert isinstance(question, InputRequiredResult)
+    assert question.request_state is not None
+    return question.request_state
+
+
+async def test_one_answer_replayed_twenty_times_runs_once() -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    results: list[str] = []
+    async with meet(create_gated_server(spy), Human(), "2026-07-28") as client:
+        state = await start(client, target)
+
+        async def replay() -> None:
+            result = await call_once(client, target, state, YES)
+            assert isinstance(result, CallToolResult)
+            results.append(read_status(result))
+
+        async with anyio.create_task_group() as group:
+            for _ in range(20):
+                group.start_soon(replay)
+    assert sorted(results) == ["done"] + ["expired"] * 19
+    assert len(spy.mutations) == 1
+
+
+@pytest.mark.parametrize("first", [ElicitResult(action="decline"), ElicitResult(action="accept", content={}), None])
+async def test_a_refusal_spends_the_question(first: ElicitResult | None) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    async with meet(create_gated_server(spy), Human(), "2026-07-28") as client:
+        state = await start(client, target)
+        refused = await call_once(client, target, state, first)
+        assert isinstance(refused, CallToolResult)
+        assert read_status(refused) in {"declined", "malformed"}
+        late = await call_once(client, target, state, YES)
+        assert isinstance(late, CallToolResult)
+        assert read_status(late) == "expired"
+    assert spy.mutations == []
+
+
+async def test_an_answer_without_a_question_asks() -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    async with meet(create_gated_server(spy), Human(), "2026-07-28") as client:
+        assert isinstance(await call_once(client, target, None, YES), InputRequiredResult)
+    assert spy.mutations == []
+
+
+@pytest.mark.parametrize("change", ["arguments", "tool", "server", "forged"])
+async def test_a_state_of_another_call_is_refused_by_the_protocol(change: str) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration_from_space")
+    server = create_gated_server(spy)
+    async with meet(server, Human(), "2026-07-28") as client:
+        state = await start(client, target)
+    match change:
+        case "arguments":
+            target = Target(target.name, {**target.arguments, "installationId": "other"})
+        case "tool":
+            target = find_target(spy, "uninstall_integration")
+        case "server":
+            server = create_gated_server(spy)
+        case "forged":
+            state = state[:-4] + "AAAA"
+    async with meet(server, Human(), "2026-07-28") as client:
+        with pytest.raises(Exception, match="Invalid or expired requestState"):
+            await call_once(client, target, state, YES)
+    assert spy.mutations == []
+
+
+async def test_simultaneous_calls_each_need_their_own_yes() -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    human = Human()
+    seen: Callable[[], int] = lambda: len(human.questions)  # noqa: E731
+    async with meet(create_gated_server(spy), human, "legacy") as client, anyio.create_task_group() as group:
+        for _ in range(5):
+            group.start_soon(client.call_tool, target.name, target.arguments)
+    assert len(spy.mutations) <= seen()
+
+
+def test_a_question_is_a_form_of_primitives() -> None:
+    """Clients show nothing else; the box comes unticked."""
+
+    async def look() -> None:
+        human = Human(action="decline")
+        async with meet(create_gated_server(GitBookSpy()), human, "legacy") as client:
+            await client.call_tool("unpublish_integration", {"integrationName": OWN_INTEGRATION})
+        (question,) = human.questions
+        assert isinstance(question, ElicitRequestFormParams)
+        assert question.requested_schema["properties"]["confirm"]["default"] is False
+        assert set(question.requested_schema["required"]) == {"confirm", "name"}
+
+    anyio.run(look)
