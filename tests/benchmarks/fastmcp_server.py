@@ -1,0 +1,42 @@
+"""The optional second baseline: `FastMCP.from_openapi` over the operations the product has, served over stdio.
+
+Runs in an environment that has FastMCP and nothing of this project, hence imports only its neighbour's plain data.
+"""
+
+import importlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks.baseline_tools import OPERATIONS
+
+# Not a dependency of the project: imported by name, so that type checkers need not have it.
+FastMCP: Any = importlib.import_module("fastmcp").FastMCP
+
+
+def family(specification: dict[str, Any]) -> dict[str, Any]:
+    """Return the specification with the product's operations only."""
+    wanted = {(row.path, row.method.lower()) for row in OPERATIONS}
+    paths = {
+        path: {key: value for key, value in item.items() if key == "parameters" or (path, key) in wanted}
+        for path, item in specification["paths"].items()
+        if any((path, key) in wanted for key in item)
+    }
+    return {**specification, "paths": paths}
+
+
+def main() -> None:
+    specification = family(json.loads(Path(sys.argv[1]).read_text()))
+    names = {
+        specification["paths"][row.path][row.method.lower()]["operationId"]: row.name
+        for row in OPERATIONS
+        if row.path in specification["paths"]
+    }
+    specification["servers"] = [{"url": f"{os.environ['GITBOOK_ENDPOINT']}/v1"}]
+    FastMCP.from_openapi(specification, mcp_names=names).run(show_banner=False)
+
+
+if __name__ == "__main__":
+    main()

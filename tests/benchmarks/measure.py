@@ -1,0 +1,151 @@
+"""What is measured and how: subjects take turns within every run, so that a drifting machine is unfair to none."""
+
+import json
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+import bpe_openai  # type: ignore[import-untyped]
+
+from tests.benchmarks.session import Session
+from tests.benchmarks.subject import Subject
+
+T = TypeVar("T")
+
+SMALL_TOOL = "get_integration_by_name"
+PAGE_TOOL = "list_integrations"
+CALLS = 100
+"""Small calls in one block: long enough for the CPU clock, short enough that both subjects meet the same machine."""
+PAGE_CALLS = 10
+TURNS = 3
+"""Blocks of each kind per run."""
+MANY = 16
+"""Calls in flight where more than one is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A row of the table; less is better in all of them."""
+
+    title: str
+    unit: Literal["ms", "MiB", "tokens"]
+    most_ratio: float | None = None
+    """Target: at most this many times the baseline."""
+    most: int | None = None
+    """Target: at most this, whatever the baseline has."""
+
+
+START = Metric("spawn → `tools/list` answered", "ms", most_ratio=1.10)
+FIRST = Metric("first small GET after that", "ms")
+"""Without a target, but shown: what a server puts off at the start is paid for here."""
+RSS_LISTED = Metric("resident memory after `tools/list`", "MiB", most_ratio=1.15)
+RSS_CALLED = Metric(f"resident memory after {CALLS} calls", "MiB", most_ratio=1.15)
+CPU_SMALL = Metric("server CPU of one small GET, 1 in flight", "ms", most_ratio=0.75)
+CPU_SMALL_MANY = Metric(f"server CPU of one small GET, {MANY} in flight", "ms")
+CPU_PAGE = Metric("server CPU of a page of 50 integrations (100 KB)", "ms")
+WALL_SMALL = Metric("wall time of one small GET, 1 in flight", "ms")
+TOKENS_WHOLE = Metric("`tools/list` as a whole", "tokens", most=12_000)
+TOKENS_VISIBLE = Metric("`tools/list`, what a model sees", "tokens", most=7_500)
+
+METRICS = (
+    START,
+    FIRST,
+    RSS_LISTED,
+    RSS_CALLED,
+    CPU_SMALL,
+    CPU_SMALL_MANY,
+    WALL_SMALL,
+    CPU_PAGE,
+    TOKENS_WHOLE,
+    TOKENS_VISIBLE,
+)
+
+
+@dataclass(slots=True)
+class Results:
+    """Every value taken, in milliseconds, MiB or tokens, by metric and subject.
+
+    Values at the same place of two subjects' lists were taken one after the other.
+    """
+
+    values: dict[tuple[Metric, str], list[float]] = field(default_factory=dict)
+
+    def add(self, metric: Metric, subject: Subject, value: float) -> None:
+        self.values.setdefault((metric, subject.name), []).append(value)
+
+    def ratios(self, metric: Metric, subject: str, other: str) -> list[float]:
+        """Return the ratio of each value to its neighbour in time, which a machine that slows down leaves alone."""
+        pairs = zip(self.values[metric, subject], self.values[metric, other], strict=True)
+        return [value / reference for value, reference in pairs]
+
+
+def measure(subjects: Sequence[Subject], endpoint: str, runs: int) -> Results:
+    """Measure everything about all `subjects` in `runs` interleaved runs.
+
+    Every run has new processes, as some are slower than others of the same program for all their life. A first run is
+    not counted: it writes byte code and warms the page cache.
+    """
+    results = Results()
+    _run(subjects, endpoint, Results())
+    for run in range(runs):
+        _run(_in_turn(subjects, run), endpoint, results)
+    return results
+
+
+def _run(subjects: Sequence[Subject], endpoint: str, results: Results) -> None:
+    with ExitStack() as stack:
+        sessions = [_start(stack.enter_context(Session(subject, endpoint)), results) for subject in subjects]
+        for turn in range(TURNS):
+            for session in _in_turn(sessions, turn):
+                _call(session, results)
+
+
+def _in_turn(items: Sequence[T], turn: int) -> Sequence[T]:
+    return items if turn % 2 == 0 else items[::-1]
+
+
+def _start(session: Session, results: Results) -> Session:
+    """Measure a new server up to its first calls, and leave it warm."""
+    subject = session.subject
+    session.initialize()
+    tools = session.list_tools()
+    results.add(START, subject, (time.perf_counter() - session.spawned) * 1000)
+    results.add(RSS_LISTED, subject, session.resident_bytes() / 2**20)
+    clock = time.perf_counter()
+    session.call(SMALL_TOOL, _names(1), in_flight=1)
+    results.add(FIRST, subject, (time.perf_counter() - clock) * 1000)
+    session.call(SMALL_TOOL, _names(CALLS - 1), in_flight=1)
+    results.add(RSS_CALLED, subject, session.resident_bytes() / 2**20)
+    session.call(SMALL_TOOL, _names(CALLS), MANY)
+    session.call(PAGE_TOOL, [{}] * PAGE_CALLS, in_flight=1)
+    visible = [{key: tool[key] for key in ("name", "description", "inputSchema") if key in tool} for tool in tools]
+    results.add(TOKENS_WHOLE, subject, count_tokens({"tools": tools}))
+    results.add(TOKENS_VISIBLE, subject, count_tokens(visible))
+    return session
+
+
+def _call(session: Session, results: Results) -> None:
+    """Measure a block of calls of each kind to a warm server."""
+    for metric, tool, arguments, in_flight in (
+        (CPU_SMALL, SMALL_TOOL, _names(CALLS), 1),
+        (CPU_SMALL_MANY, SMALL_TOOL, _names(CALLS), MANY),
+        (CPU_PAGE, PAGE_TOOL, [{}] * PAGE_CALLS, 1),
+    ):
+        clock, cpu = time.perf_counter(), session.cpu_seconds()
+        session.call(tool, arguments, in_flight)
+        results.add(metric, session.subject, (session.cpu_seconds() - cpu) * 1000 / len(arguments))
+        if metric is CPU_SMALL:
+            results.add(WALL_SMALL, session.subject, (time.perf_counter() - clock) * 1000 / len(arguments))
+
+
+def _names(count: int) -> list[dict[str, Any]]:
+    """Arguments for small calls, all different, so that no cache could answer."""
+    return [{"integrationName": f"slack-{number}"} for number in range(count)]
+
+
+def count_tokens(content: object) -> int:
+    """Return the length of `content`, as compact JSON, in tokens of o200k_base."""
+    text = json.dumps(content, separators=(",", ":"), ensure_ascii=False)
+    return len(bpe_openai.get_encoding("o200k_base").encode(text))

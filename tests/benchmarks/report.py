@@ -1,0 +1,74 @@
+"""The results as one Markdown table, under a line that says where they were taken."""
+
+import os
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from statistics import median, quantiles
+
+from tests.benchmarks.measure import METRICS, Metric, Results
+from tests.benchmarks.subject import Subject
+
+PACKAGES = ("mcp", "pydantic", "httpx", "rich", "sniffio")
+"""What the numbers depend on; the last two for the baseline's sake, see `BARE` of the command."""
+
+FORMATS = {"ms": "{:,.2f} ms", "MiB": "{:,.1f} MiB", "tokens": "{:,.0f}"}
+
+
+def render(results: Results, subjects: Sequence[Subject], runs: int) -> str:
+    """Return the report. The first subject is the product, the second the baseline; more of them are peers."""
+    names = [subject.name for subject in subjects]
+    header = ["metric", *names[:2], "ratio", "target", *names[2:]]
+    lines = [_place(runs), "", _row(header), _row([":---", *["---:"] * (len(header) - 1)])]
+    for metric in METRICS:
+        ratio = median(results.ratios(metric, names[0], names[1]))
+        values = [_value(results, metric, name) for name in names]
+        target = _target(metric, ratio, median(results.values[metric, names[0]]))
+        lines.append(_row([metric.title, *values[:2], f"{ratio:.2f}×", target, *values[2:]]))
+    return "\n".join(lines)
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _value(results: Results, metric: Metric, subject: str) -> str:
+    values = results.values[metric, subject]
+    text = FORMATS[metric.unit].format(median(values))
+    if metric.unit != "ms" or len(values) < 3:
+        return text
+    low, _, high = quantiles(values, n=4)
+    return f"{text} ± {(high - low) / 2:.2f}"
+
+
+def _target(metric: Metric, ratio: float, value: float) -> str:
+    if metric.most_ratio is not None:
+        return f"≤ {metric.most_ratio:.2f}× {'✓' if ratio <= metric.most_ratio else '✗'}"
+    if metric.most is not None:
+        return f"≤ {metric.most:,} {'✓' if value <= metric.most else '✗'}"
+    return ""
+
+
+def _place(runs: int) -> str:
+    packages = ", ".join(f"{name} {_version(name)}" for name in PACKAGES)
+    return (
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, Python {platform.python_version()}, {packages}, {_cpu_model()} × "
+        f"{os.cpu_count()}. Medians of {runs} interleaved runs ± half the interquartile range; a ratio is the median "
+        "of the ratios of neighbouring measurements."
+    )
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "absent"
+
+
+def _cpu_model() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()

@@ -1,0 +1,58 @@
+"""What is measured: a command that serves MCP over stdio, and the upstream it is pointed at."""
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PROXIES = {"http_proxy", "https_proxy", "all_proxy"}
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A server under test: a column of the table."""
+
+    name: str
+    argv: tuple[str, ...]
+
+
+def product(command: str | None) -> Subject:
+    """The server this repository is about, or another `command` in its place."""
+    return Subject("product", _module("gitbook_integrations_mcp") if command is None else tuple(shlex.split(command)))
+
+
+def baseline(python: str = sys.executable) -> Subject:
+    """The bare server, with the packages of this environment or of another `python`."""
+    name = "baseline" if python == sys.executable else "bare baseline"
+    return Subject(name, _module("tests.benchmarks.baseline_server", python))
+
+
+def _module(name: str, python: str = sys.executable) -> tuple[str, ...]:
+    return python, "-m", name
+
+
+def environment(endpoint: str) -> dict[str, str]:
+    """The caller's environment without settings and proxies of its own, pointed at `endpoint`."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("GITBOOK_") and name.lower() not in PROXIES
+    }
+    return kept | {"GITBOOK_ENDPOINT": endpoint, "GITBOOK_TOKEN": "gb_api_benchmark"}
+
+
+@contextmanager
+def upstream(latency_ms: float = 0) -> Iterator[str]:
+    """Run the fake GitBook and yield its endpoint."""
+    argv = [*_module("tests.benchmarks.upstream"), "--latency", str(latency_ms)]
+    with subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:  # noqa: S603
+        assert process.stdout is not None
+        port = process.stdout.readline().decode().strip()
+        if not port:
+            raise RuntimeError("the fake GitBook did not start")
+        yield f"http://127.0.0.1:{port}"
