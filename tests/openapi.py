@@ -33,7 +33,7 @@ def _download() -> bytes | None:
     if npm is None:
         return None
     with tempfile.TemporaryDirectory() as folder:
-        pack = subprocess.run([npm, "pack", PACKAGE, "--silent"], cwd=folder, capture_output=True, check=False)  # noqa: S603
+        pack = subprocess.run([npm, "pack", PACKAGE, "--silent"], cwd=folder, capture_output=True, check=False)
         archives = list(Path(folder).glob("*.tgz"))
         if pack.returncode or not archives:
             return None

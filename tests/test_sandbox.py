@@ -833,13 +833,13 @@ async def test_a_token_that_asked_too_often_waits_for_the_next_window(
 async def test_latency_is_waited_for_before_anything_changes(
     connect: Callable[[Sandbox], Api], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    api = connect(create_sandbox(latency=0.05))
     waited: list[tuple[float, bool]] = []
 
     async def sleep(seconds: float) -> None:
         waited.append((seconds, "glossary" in api.state.integrations))
 
     monkeypatch.setattr(anyio, "sleep", sleep)
-    api = connect(create_sandbox(latency=0.05))
     await api.send("POST", "/integrations/glossary", PUBLICATION)
     assert waited == [(0.05, False)]
     assert "glossary" in api.state.integrations
@@ -852,7 +852,7 @@ async def test_latency_is_waited_for_before_anything_changes(
 def served() -> Iterator[dict[str, str]]:
     """The variables that a sandbox on a port prints, while it is served."""
     code = "from gitbook_integrations_mcp.sandbox import serve_sandbox; serve_sandbox(port=0)"
-    with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
+    with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
         try:
             yield dict(process.stderr.readline().strip().split("=", 1) for _ in range(4))

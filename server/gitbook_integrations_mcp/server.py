@@ -92,7 +92,7 @@ def _add_second_step(tool: Tool) -> Tool:
     return tool
 
 
-def _open_gitbook(settings: Settings, transport: Transport | None) -> tuple[GitBook, Credentials, str | None]:
+def open_gitbook(settings: Settings, transport: Transport | None = None) -> tuple[GitBook, Credentials, str | None]:
     """Return the GitBook to talk to, the tokens to do so, and the default organization."""
     ours = settings.gitbook
     if not settings.server.sandbox:
@@ -126,7 +126,7 @@ def create_server(
         SettingsError: the settings name tools or toolsets that do not exist.
     """
     policy = Policy(settings.tools, settings.confirmation)
-    gitbook, credentials, organization = _open_gitbook(settings, transport)
+    gitbook, credentials, organization = open_gitbook(settings, transport)
     questions = PendingQuestions(settings.confirmation.ttl, clock)
     page = ConfirmationPage(questions)
     two_step = settings.confirmation.fallback == "two-step"

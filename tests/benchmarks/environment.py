@@ -21,6 +21,6 @@ def install(*requirements: str) -> str:
         print(f"Installing {' '.join(requirements)} into {directory} …", file=sys.stderr)
         venv.create(directory, clear=True, with_pip=True)
         command = [python, "-m", "pip", "install", "--quiet", *requirements]
-        subprocess.run(command, check=True, stdout=sys.stderr)  # noqa: S603
+        subprocess.run(command, check=True, stdout=sys.stderr)
         finished.touch()
     return python

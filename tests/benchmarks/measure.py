@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
-import bpe_openai  # type: ignore[import-untyped]
+import bpe_openai
 
 from tests.benchmarks.session import Session
 from tests.benchmarks.subject import Subject

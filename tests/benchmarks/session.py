@@ -32,7 +32,7 @@ class Session:
         self.subject = subject
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
         self.spawned = time.perf_counter()
-        self._process = subprocess.Popen(  # noqa: S603
+        self._process = subprocess.Popen(
             subject.argv,
             bufsize=0,
             cwd=ROOT,

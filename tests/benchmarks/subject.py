@@ -50,7 +50,7 @@ def environment(endpoint: str) -> dict[str, str]:
 def upstream(latency_ms: float = 0) -> Iterator[str]:
     """Run the fake GitBook and yield its endpoint."""
     argv = [*_module("tests.benchmarks.upstream"), "--latency", str(latency_ms)]
-    with subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:  # noqa: S603
+    with subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         port = process.stdout.readline().decode().strip()
         if not port:

@@ -1,0 +1,138 @@
+"""The command line: `gitbook-integrations-mcp`, which serves, and its subcommands, which help people.
+
+Only what a command needs is imported, when it runs: the MCP SDK alone takes a second.
+"""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gitbook_integrations_mcp import __version__
+
+if TYPE_CHECKING:
+    from gitbook_integrations_mcp.settings import Settings
+
+PROGRAM = "gitbook-integrations-mcp"
+
+SUCCESS, FAILURE, USAGE = 0, 1, 2
+"""Exit codes: done; a tool or check failed; the command was called wrongly."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    arguments = _build_parser().parse_args(argv)
+    from gitbook_integrations_mcp.settings import SettingsError, load_settings
+
+    try:
+        settings = load_settings(_read_flags(arguments), arguments.config)
+        _configure_logging(settings.server.log_level)
+        return _run(arguments, settings)
+    except SettingsError as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        return USAGE
+    except KeyboardInterrupt:
+        return 130  # as shells report an interrupt
+    except BrokenPipeError:
+        # The reader of our output has gone; Python must not complain about it when it flushes at exit.
+        sys.stdout = None
+        return FAILURE
+
+
+def _run(arguments: argparse.Namespace, settings: "Settings") -> int:
+    match arguments.command:
+        case None | "serve":
+            from gitbook_integrations_mcp.serving import serve_stdio
+
+            serve_stdio(settings)
+            return SUCCESS
+        case "tools":
+            from gitbook_integrations_mcp.listing import print_tools
+
+            print_tools(settings, as_json=arguments.json)
+            return SUCCESS
+        case "call":
+            from gitbook_integrations_mcp.calling import call
+
+            return call(settings, arguments.tool, arguments.arguments, as_json=arguments.json)
+        case "doctor":
+            from gitbook_integrations_mcp.doctor import examine
+
+            return examine(settings, as_json=arguments.json)
+        case _:
+            from gitbook_integrations_mcp.sandbox import serve_sandbox
+
+            serve_sandbox(arguments.host, arguments.port)
+            return SUCCESS
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    # The same flags are taken before and after the subcommand; after it, an absent flag must not undo one before.
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM, description="GitBook's Integrations API for AI assistants, over MCP."
+    )
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    _add_settings(parser, default=None)
+    common = argparse.ArgumentParser(add_help=False)
+    _add_settings(common, default=argparse.SUPPRESS)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+
+    def add_command(name: str, summary: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=summary, description=summary, parents=[common])
+
+    add_command("serve", "Serve MCP over standard input and output (what happens without a command, too).")
+    tools = add_command("tools", "List the tools on offer: toolset, risk, endpoint and what each costs in tokens.")
+    tools.add_argument("--json", action="store_true", help="print JSON")
+    call = add_command("call", "Run one tool and print its result.")
+    call.add_argument("tool", help="name of the tool")
+    call.add_argument("arguments", nargs="*", metavar="ARGUMENT", help="key=value …, one JSON object, or - to read it")
+    call.add_argument("--json", action="store_true", help="print the structured result as JSON")
+    doctor = add_command("doctor", "Check settings, tokens and the way to GitBook, and print client configurations.")
+    doctor.add_argument("--json", action="store_true", help="print JSON")
+    sandbox = add_command("sandbox", "Serve the embedded GitBook over HTTP, for any client.")
+    sandbox.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    sandbox.add_argument("--port", type=int, default=0, help="port to listen on (default: a free one)")
+    return parser
+
+
+def _add_settings(parser: argparse.ArgumentParser, default: Any) -> None:
+    group = parser.add_argument_group("settings (they win over the environment, and that over the file)")
+    flags: dict[str, dict[str, Any]] = {
+        "--config": {"type": Path, "metavar": "PATH", "help": "settings file, JSON"},
+        "--toolsets": {"metavar": "A,B", "help": "toolsets to offer"},
+        "--tools": {"metavar": "A,B", "help": "single tools to offer"},
+        "--exclude-tools": {"metavar": "A,B", "help": "tools never to offer"},
+        "--read-only": {"action": "store_true", "help": "offer only tools that change nothing"},
+        "--sandbox": {"action": "store_true", "help": "use the embedded GitBook; no token, no network"},
+        "--log-level": {"choices": ["debug", "info", "warning", "error"], "help": "what to log to standard error"},
+    }
+    for flag, options in flags.items():
+        group.add_argument(flag, default=default, **options)
+
+
+def _read_flags(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """Return the flags that were given as settings."""
+    places = {
+        "toolsets": ("tools", "toolsets"),
+        "tools": ("tools", "include"),
+        "exclude_tools": ("tools", "exclude"),
+        "read_only": ("tools", "read_only"),
+        "sandbox": ("server", "sandbox"),
+        "log_level": ("server", "log_level"),
+    }
+    flags: dict[str, dict[str, Any]] = {}
+    for flag, (section, key) in places.items():
+        if (value := getattr(arguments, flag, None)) is not None:
+            flags.setdefault(section, {})[key] = value
+    return flags
+
+
+def _configure_logging(level: str) -> None:
+    """Log to standard error; standard output belongs to the protocol, or to the result."""
+    logging.basicConfig(stream=sys.stderr, level=level.upper(), format="%(levelname)s %(name)s: %(message)s")
+    if level != "debug":
+        # At info, these tell every request and URL.
+        for name in ("httpx", "httpcore", "aiohttp", "asyncio", "mcp", "uvicorn"):
+            logging.getLogger(name).setLevel(logging.WARNING)

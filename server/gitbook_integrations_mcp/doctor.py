@@ -1,0 +1,186 @@
+"""`doctor`: does it work, and if not, what is to be done. Every check is a line; every failure comes with its fix."""
+
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import asdict, dataclass
+from email.utils import parsedate_to_datetime
+from ipaddress import ip_address
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import anyio
+from mcp import Client
+from pydantic import SecretStr
+from pydantic_core import from_json
+
+from gitbook_integrations.catalog import ENDPOINTS
+from gitbook_integrations.endpoint import Request
+from gitbook_integrations_mcp.client import GitBook, Reply
+from gitbook_integrations_mcp.connections import describe_connections
+from gitbook_integrations_mcp.console import print_json
+from gitbook_integrations_mcp.errors import UpstreamError
+from gitbook_integrations_mcp.server import create_server, open_gitbook
+from gitbook_integrations_mcp.settings import Settings
+from gitbook_integrations_mcp.text import clean_text
+
+Status = Literal["ok", "failed", "skipped", "warning"]
+_MARKS: Mapping[Status, str] = {"ok": "✓", "failed": "✗", "skipped": "–", "warning": "!"}
+
+_SKEW = 60
+"""Seconds by which this machine's clock may differ before rate-limit waits go wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The outcome of one check, and what to do about it."""
+
+    check: str
+    status: Status
+    message: str
+    fix: str = ""
+
+
+def examine(settings: Settings, *, as_json: bool) -> int:
+    """Run all checks, print them with ready client configurations, and return 1 where one failed, else 0."""
+    findings = anyio.run(_collect, settings)
+    connections = describe_connections(sandbox=settings.server.sandbox)
+    if as_json:
+        print_json({"checks": [asdict(finding) for finding in findings], "connections": connections})
+    else:
+        for finding in findings:
+            print(f"{_MARKS[finding.status]} {finding.check}: {finding.message}")
+            if finding.fix:
+                print(f"  → {finding.fix}")
+        for client, text in connections.items():
+            print(f"\n{client}\n{text}")
+    return 1 if any(finding.status == "failed" for finding in findings) else 0
+
+
+async def _collect(settings: Settings) -> list[Finding]:
+    return [finding async for finding in _check(settings)]
+
+
+async def _check(settings: Settings) -> AsyncIterator[Finding]:
+    yield Finding("Python", "ok", sys.version.split()[0])
+    yield Finding("settings", "ok", "sandbox" if settings.server.sandbox else settings.gitbook.endpoint)
+    if (insecure := _check_scheme(settings)) is not None:
+        yield insecure
+    gitbook, credentials, _ = open_gitbook(settings)
+    try:
+        reply: Reply | None = None
+        for name, variable, token in (
+            ("token", "GITBOOK_TOKEN", credentials.general),
+            ("integration token", "GITBOOK_INTEGRATION_TOKEN", credentials.integration),
+        ):
+            if token is None:
+                yield Finding(
+                    name,
+                    "skipped" if name != "token" else "warning",
+                    "not set",
+                    f"Set {variable} to {_describe_need(name)}.",
+                )
+                continue
+            finding, answered = await _check_token(gitbook, name, variable, token)
+            reply = answered or reply
+            yield finding
+        if reply is None:
+            finding, reply = await _check_reachability(gitbook)
+            yield finding
+        if reply is not None:
+            yield _check_clock(reply)
+            yield _check_headroom(reply)
+    finally:
+        await gitbook.close()
+    yield await _check_sandbox(settings)
+
+
+def _describe_need(name: str) -> str:
+    if name == "token":
+        return "a personal access token; GitBook issues one at https://app.gitbook.com/account/developer"
+    return "the integration's token, if you work on an integration of your own"
+
+
+def _check_scheme(settings: Settings) -> Finding | None:
+    parts = urlsplit(settings.gitbook.endpoint)
+    if settings.server.sandbox or parts.scheme == "https" or _is_loopback(parts.hostname or ""):
+        return None
+    return Finding("encryption", "warning", "the endpoint is plain http", "Use https: tokens travel in the clear.")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+async def _check_token(gitbook: GitBook, name: str, variable: str, token: SecretStr) -> tuple[Finding, Reply | None]:
+    """Find out whose a token is and of which kind, by asking what only some kinds may ask."""
+    try:
+        user = await gitbook.send(Request("GET", "/user"), token)
+        if user.status == 200:
+            return Finding(name, "ok", f"a user's ({_read_field(user, 'displayName', 'email')})"), user
+        # An invalid token is refused everywhere; a valid one of another kind may list the marketplace.
+        listed = await gitbook.send(Request("GET", "/integrations", (("limit", "1"),)), token)
+    except UpstreamError as error:
+        return Finding(name, "failed", str(error)), None
+    if listed.status == 200:
+        kind = "an integration's or an installation's"
+        if name == "token":
+            fix = "Tools that need a user will not work; put it into GITBOOK_INTEGRATION_TOKEN."
+            return Finding(name, "warning", kind, fix), listed
+        return Finding(name, "ok", kind), listed
+    fix = f"Create a new one and set {variable}."
+    return Finding(name, "failed", f"refused by GitBook ({listed.status})", fix), listed
+
+
+def _read_field(reply: Reply, *names: str) -> str:
+    try:
+        data = from_json(reply.body)
+        return next(clean_text(str(data[name]), 80) for name in names if data.get(name))
+    except (ValueError, AttributeError, StopIteration):
+        return "unnamed"
+
+
+async def _check_reachability(gitbook: GitBook) -> tuple[Finding, Reply | None]:
+    try:
+        reply = await gitbook.send(Request("GET", "/integrations", (("limit", "1"),)), SecretStr("none"))
+    except UpstreamError as error:
+        return Finding("network", "failed", str(error)), None
+    return Finding("network", "ok", f"GitBook answers ({reply.status})"), reply
+
+
+def _check_clock(reply: Reply) -> Finding:
+    try:
+        theirs = parsedate_to_datetime(reply.headers.get("date", "")).timestamp()
+    except ValueError:
+        return Finding("clock", "skipped", "GitBook told no time")
+    skew = time.time() - theirs
+    if abs(skew) <= _SKEW:
+        return Finding("clock", "ok", f"{abs(skew):.0f} s from GitBook's")
+    return Finding("clock", "warning", f"{skew:+.0f} s from GitBook's", "Synchronize this machine's clock.")
+
+
+def _check_headroom(reply: Reply) -> Finding:
+    limit, remaining = (reply.headers.get(f"x-ratelimit-{name}", "") for name in ("limit", "remaining"))
+    if not (limit.isdecimal() and remaining.isdecimal()):
+        return Finding("rate limit", "skipped", "GitBook told none")
+    if int(remaining) * 10 < int(limit):
+        fix = "Another program uses the same token; give this server one of its own."
+        return Finding("rate limit", "warning", f"{remaining} of {limit} requests left", fix)
+    return Finding("rate limit", "ok", f"{remaining} of {limit} requests left")
+
+
+async def _check_sandbox(settings: Settings) -> Finding:
+    """Run one call the whole way, through an MCP client and the embedded GitBook."""
+    server = settings.server.model_copy(update={"sandbox": True})
+    tools = settings.tools.model_copy(update={"toolsets": None, "include": None, "exclude": ()})
+    async with Client(create_server(settings.model_copy(update={"server": server, "tools": tools}))) as client:
+        listed = await client.list_tools()
+        result = await client.call_tool("list_organization_installations", {})
+    if result.is_error or not result.structured_content:
+        return Finding("self-test", "failed", "a call to the embedded GitBook failed", "This is a defect; report it.")
+    items: list[Any] = result.structured_content["items"]
+    message = f"{len(listed.tools)} of {len(ENDPOINTS)} tools, {len(items)} installations in the embedded GitBook"
+    return Finding("self-test", "ok", message)

@@ -1,0 +1,47 @@
+"""The table of tools: what is on offer, how grave it is, and what it costs a model to know it."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from gitbook_integrations.catalog import TOOLSET_OF
+from gitbook_integrations_mcp.console import print_json, print_table
+from gitbook_integrations_mcp.policy import Policy
+from gitbook_integrations_mcp.server import describe_tool
+from gitbook_integrations_mcp.settings import Settings
+
+CHARACTERS_PER_TOKEN = 4.3
+"""Measured on these very tools with the o200k encoding, whose tables are too large to ship; a test compares."""
+
+
+def estimate_tokens(tool: Mapping[str, Any]) -> int:
+    """Return about how many tokens the model-visible part of a tool costs: name, description and input schema."""
+    visible = {key: tool[key] for key in ("name", "description", "inputSchema")}
+    return round(len(json.dumps(visible, ensure_ascii=False, separators=(",", ":"))) / CHARACTERS_PER_TOKEN)
+
+
+def list_tools(settings: Settings) -> list[dict[str, Any]]:
+    """Return a row for each tool on offer, in the order in which clients get them."""
+    return [
+        {
+            "toolset": TOOLSET_OF[endpoint.name],
+            "tool": endpoint.name,
+            "risk": str(endpoint.risk),
+            "method": endpoint.method,
+            "path": endpoint.path,
+            "tokens": estimate_tokens(
+                describe_tool(endpoint, settings.gitbook.organization).model_dump(by_alias=True, exclude_none=True)
+            ),
+        }
+        for endpoint in Policy(settings.tools, settings.confirmation).endpoints.values()
+    ]
+
+
+def print_tools(settings: Settings, *, as_json: bool) -> None:
+    """Print the table, for a person or as JSON."""
+    rows = list_tools(settings)
+    total = sum(row["tokens"] for row in rows)
+    if as_json:
+        print_json({"tools": rows, "tokens": total})
+    else:
+        print_table(rows, footer=f"{len(rows)} tools, about {total:,} tokens")

@@ -1,0 +1,274 @@
+"""The command line, run as people and clients run it."""
+
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters
+
+from gitbook_integrations.catalog import ENDPOINTS
+from gitbook_integrations_mcp import __version__
+from gitbook_integrations_mcp.cli import main
+from gitbook_integrations_mcp.listing import estimate_tokens
+from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
+from gitbook_integrations_mcp.server import describe_tool
+
+from .tokens import count_tokens
+from .upstream import ERAS, Era
+
+COMMAND = [sys.executable, "-m", "gitbook_integrations_mcp"]
+
+
+@pytest.fixture(autouse=True)
+def _empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("GITBOOK"):
+            monkeypatch.delenv(name)
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    """Run a command in this process; return its exit code and what it wrote to standard output and error."""
+    code = main(words)
+    output = capsys.readouterr()
+    return code, output.out, output.err
+
+
+def call(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
+    """Run a tool on the sandbox and return its structured result."""
+    code, out, err = run(capsys, "call", "--sandbox", "--json", *words)
+    assert code == 0, err
+    return json.loads(out)
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_the_command_alone_serves_mcp_over_stdio(era: Era) -> None:
+    server = StdioServerParameters(command=COMMAND[0], args=[*COMMAND[1:], "--sandbox"])
+    async with Client(server, mode=era) as client:
+        assert client.protocol_version == ("2025-11-25" if era == "legacy" else era)
+        assert [tool.name for tool in (await client.list_tools()).tools] == list(ENDPOINTS)
+        result = await client.call_tool("list_sites", {})
+    assert result.structured_content is not None
+    assert len(result.structured_content["items"]) == 5
+
+
+def test_standard_output_carries_nothing_but_the_protocol() -> None:
+    hello = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-11-25",
+            "capabilities": {},
+            "clientInfo": {"name": "test", "version": "1"},
+        },
+    }
+    ended = subprocess.run(
+        [*COMMAND, "serve", "--log-level", "debug"],
+        input=json.dumps(hello) + "\n",
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    (line,) = ended.stdout.splitlines()
+    answer = json.loads(line)
+    assert answer["result"]["serverInfo"]["name"] == "gitbook-integrations-mcp"
+    assert answer["result"]["serverInfo"]["version"] == __version__
+    assert "Finding IDs" in answer["result"]["instructions"]
+
+
+def test_a_server_that_lists_its_tools_has_not_imported_what_calls_need() -> None:
+    program = """
+import sys, anyio
+from mcp import Client
+from gitbook_integrations_mcp import cli, serving
+from gitbook_integrations_mcp.server import create_server
+from gitbook_integrations_mcp.settings import load_settings
+async def main():
+    async with Client(create_server(load_settings())) as client:
+        await client.list_tools()
+anyio.run(main)
+print([name for name in ("httpx", "aiohttp", "rich", "truststore", "gitbook_integrations_mcp.sandbox")
+       if name in sys.modules])
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert ended.stdout.strip() == "[]"
+
+
+def test_the_version_is_told_without_loading_the_server() -> None:
+    ended = subprocess.run([*COMMAND, "--version"], capture_output=True, text=True, check=True, timeout=60)
+    assert ended.stdout == f"gitbook-integrations-mcp {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--toolsets", "site", "tools"), "site: no such toolset. Did you mean sites?"),
+        (("tools", "--exclude-tools", "list_site"), "list_site: no such tool. Did you mean list_sites?"),
+        (("tools", "--config", "/does/not/exist"), "cannot be read"),
+    ],
+)
+def test_wrong_settings_are_told_and_exit_with_2(
+    words: tuple[str, ...], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run(capsys, *words)
+    assert (code, out) == (2, "")
+    assert expected in err
+
+
+def test_flags_count_before_and_after_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (("--read-only", "tools", "--json"), ("tools", "--json", "--read-only")):
+        tools = json.loads(run(capsys, *words)[1])["tools"]
+        assert {tool["risk"] for tool in tools} == {"read"}
+
+
+def test_the_table_of_tools_shows_what_each_is_and_costs(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "tools")
+    assert code == 0
+    for name, endpoint in ENDPOINTS.items():
+        (line,) = [line for line in out.splitlines() if f" {name} " in line]
+        assert str(endpoint.risk) in line
+        assert endpoint.path in line
+    assert "40 tools" in out
+
+
+def test_the_estimate_of_tokens_is_near_the_truth() -> None:
+    estimated = counted = 0
+    for endpoint in ENDPOINTS.values():
+        tool = describe_tool(endpoint).model_dump(by_alias=True, exclude_none=True)
+        visible = {key: tool[key] for key in ("name", "description", "inputSchema")}
+        truth = count_tokens(visible)
+        estimated += estimate_tokens(tool)
+        counted += truth
+        assert abs(estimate_tokens(tool) - truth) <= 0.25 * truth, endpoint.name
+    assert abs(estimated - counted) <= 0.1 * counted
+
+
+def test_arguments_are_pairs_or_json_or_standard_input(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = call(capsys, "list_sites", "published=true", "type=premium,ultimate", "limit=2")
+    assert len(expected["items"]) == 2
+    text = '{"published": true, "type": ["premium", "ultimate"], "limit": 2}'
+    assert call(capsys, "list_sites", text) == expected
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    assert call(capsys, "list_sites", "-") == expected
+    assert call(capsys, "list_sites", "published=true", "type=premium", "type=ultimate", "limit=2") == expected
+
+
+def test_text_stays_text_though_it_looks_like_a_number(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(capsys, "list_integrations", "search=123")["items"] == []
+
+
+def test_a_list_is_printed_as_a_table_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "call", "--sandbox", "list_organization_installations", "limit=3")
+    assert code == 0
+    assert "installation.id" in out
+    assert "Release Notes Bot" in out
+    assert "more with page=" in out
+    assert "\x1b" not in out
+
+
+def test_an_error_of_the_tool_goes_to_standard_error_and_exits_with_1(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "call", "--sandbox", "get_integration_by_name", "integrationName=nothing")
+    assert (code, out) == (1, "")
+    assert "with 404" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("list_site",), "Did you mean list_sites?"),
+        (("list_sites", "published"), "not key=value"),
+        (("list_sites", "{oops"), "not valid JSON"),
+    ],
+)
+def test_a_wrong_usage_is_told_and_exits_with_2(
+    words: tuple[str, ...], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run(capsys, "call", "--sandbox", *words)
+    assert (code, out) == (2, "")
+    assert expected in err
+
+
+def test_without_a_terminal_a_gated_call_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("call", "--sandbox", "--json", "unpublish_integration", f"integrationName={OWN_INTEGRATION}")
+    code, out, _ = run(capsys, *words)
+    assert code == 1
+    assert json.loads(out)["status"] == "refused"
+
+
+@pytest.mark.parametrize(
+    ("typed", "status", "code"),
+    [(OWN_INTEGRATION, "done", 0), ("something else", "wrong_name", 1), ("\x04", "cancelled", 1)],
+)
+def test_on_a_terminal_a_gated_call_asks(typed: str, status: str, code: int) -> None:
+    words = ["call", "--sandbox", "--json", "unpublish_integration", f"integrationName={OWN_INTEGRATION}"]
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen([*COMMAND, *words], stdin=theirs, stderr=theirs, stdout=subprocess.PIPE)
+    os.close(theirs)
+    shown = b""
+    with open(ours, "r+b", buffering=0, closefd=True) as terminal, process:  # noqa: PTH123
+        while b"to confirm: " not in shown:
+            shown += terminal.read(1024)
+        terminal.write(typed.encode() if typed == "\x04" else typed.encode() + b"\n")
+        assert process.stdout is not None
+        answer = json.loads(process.stdout.read())
+        assert process.wait(timeout=60) == code
+    assert answer["status"] == status
+    assert "“Release Notes Bot”".encode() in shown
+
+
+def test_third_party_text_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    from gitbook_integrations_mcp.console import print_result
+
+    print_result({"items": [{"id": "1", "title": "\x1b[31m[red]evil[/red]\u202e\x07"}]})
+    out = capsys.readouterr().out
+    assert "[red]evil[/red]" in out
+    assert not set(out) & set("\x1b\x07\u202e")
+
+
+def test_doctor_finds_the_sandbox_healthy_and_prints_configurations(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "doctor", "--sandbox", "--json")
+    report = json.loads(out)
+    assert code == 0
+    assert {check["status"] for check in report["checks"]} == {"ok"}
+    assert [name.partition(" (")[0] for name in report["connections"]] == [
+        "Claude Code",
+        "Claude Desktop",
+        "Cursor",
+        "VS Code",
+        "Codex",
+    ]
+
+
+def test_doctor_without_a_network_fails_with_the_fix(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITBOOK_ENDPOINT", "http://does-not-exist.invalid")
+    monkeypatch.setenv("GITBOOK_TOKEN", "secret-token-0123456789")
+    code, out, err = run(capsys, "doctor")
+    assert code == 1
+    assert "✗ token: GitBook could not be reached" in out
+    assert "! encryption: the endpoint is plain http" in out
+    assert "secret-token" not in out + err
+
+
+def test_the_sandbox_is_served_on_a_port() -> None:
+    with subprocess.Popen([*COMMAND, "sandbox"], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        told = dict(process.stderr.readline().strip().split("=", 1) for _ in range(4))
+        ended = subprocess.run(
+            [*COMMAND, "doctor", "--json"], env={**os.environ, **told}, capture_output=True, text=True, timeout=60
+        )
+        process.terminate()
+        process.stderr.read()
+    checks = {check["check"]: check["status"] for check in json.loads(ended.stdout)["checks"]}
+    assert ended.returncode == 0, checks
+    assert checks["token"] == checks["integration token"] == "ok"
