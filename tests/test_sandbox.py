@@ -718,6 +718,10 @@ async def test_the_policy_of_a_script_is_one_line_also_where_it_was_published_as
 # Development
 
 
+async def test_an_integration_under_development_starts_in_development_mode(api: Api) -> None:
+    assert (await api.send("DELETE", "/integrations/style-linter/dev")).status_code == 205
+
+
 async def test_development_mode_is_switched_on_and_off(api: Api) -> None:
     path = f"{OWN}/dev"
     assert (await api.send("DELETE", path)).status_code == 204

@@ -8,7 +8,7 @@ from typing import Any
 from gitbook_integrations_mcp.text import clean_text
 
 _WIDEST = 60
-_IDENTIFYING = ("name", "id", "title", "status", "space_selection", "site_selection")
+_IDENTIFYING = ("name", "id", "title", "status", "space_selection", "site_selection", "spaceId", "siteId")
 _LENGTHY = frozenset({"object", "description", "summary"})
 
 

@@ -21,6 +21,7 @@ from gitbook_integrations_mcp.sandbox.growth import (
 from gitbook_integrations_mcp.sandbox.plan import PLAN
 from gitbook_integrations_mcp.sandbox.state import (
     LEVELS,
+    Development,
     Installation,
     Integration,
     Level,
@@ -41,6 +42,7 @@ from gitbook_integrations_mcp.sandbox.templates import (
     SITES,
     SPACES,
     STRAY_SCRIPT,
+    TUNNELS,
 )
 
 EPOCH = datetime(2024, 9, 2, 8, 0, tzinfo=UTC).timestamp()
@@ -112,6 +114,7 @@ def _plant_integrations(state: State, count: int) -> None:
             manifest=copy.deepcopy(manifest),
             has_icon=True,
             previews=2 if verified else 0,
+            development=Development(TUNNELS[name], all=False) if name in TUNNELS else None,
         )
 
 

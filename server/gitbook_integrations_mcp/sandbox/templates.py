@@ -296,6 +296,9 @@ INTEGRATIONS = (
     ),
 )
 
+TUNNELS = {"style-linter": "https://robin-laptop.tunnel.example"}
+"""Integrations in development mode, and where their events go."""
+
 FOREIGN = Published(
     "pricing-sync",
     "heatlens",

@@ -1,0 +1,91 @@
+"""The README's generated parts: tables of tools and settings, and a session as the terminal really shows it.
+
+`python -m tests.readme` writes them; a test fails where they are not what the code says.
+"""
+
+import contextlib
+import io
+import json
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+from gitbook_integrations.catalog import ENDPOINTS, NOT_EXPOSED, TOOLSETS
+from gitbook_integrations.endpoint import Endpoint, Token
+from gitbook_integrations_mcp.cli import main
+from gitbook_integrations_mcp.settings import CLI_VARIABLES, iterate_settings, name_variable
+
+README = Path(__file__).parent.parent / "README.md"
+
+_TOKENS = {Token.USER: "user", Token.INTEGRATION: "integration", Token.INSTALLATION: "installation"}
+
+
+def build_tool_table() -> str:
+    """Return the table of tools, by toolset."""
+    lines = ["| Tool | Endpoint | Risk | Token | What it does |", "| --- | --- | --- | --- | --- |"]
+    for toolset, endpoints in TOOLSETS.items():
+        lines.append(f"| **{toolset}** | | | | |")
+        lines += [_describe(endpoint) for endpoint in endpoints]
+    lines += ["", f"{len(ENDPOINTS)} tools. Deliberately none:"]
+    lines += [f"`{operation}`, which {reason}" for operation, reason in NOT_EXPOSED.items()]
+    return "\n".join(lines)
+
+
+def _describe(endpoint: Endpoint) -> str:
+    tokens = ", ".join(word for kind, word in _TOKENS.items() if kind in endpoint.tokens)
+    risk = f"{endpoint.risk} 🔒" if endpoint.is_gated({}) else str(endpoint.risk)
+    if endpoint.gate:
+        risk += " (🔒 with " + ", ".join(f"`{name}: {json.dumps(value)}`" for name, value in endpoint.gate) + ")"
+    return f"| `{endpoint.name}` | {endpoint.method} `{endpoint.path}` | {risk} | {tokens} | {endpoint.description} |"
+
+
+def build_settings_table() -> str:
+    """Return the table of settings."""
+    short = {place: variable for variable, place in CLI_VARIABLES.items()}
+    lines = ["| Setting | Variable | Default | Meaning |", "| --- | --- | --- | --- |"]
+    for section, key, field in iterate_settings():
+        variable = short.get((section, key)) or name_variable(section, key)
+        default = json.dumps(field.get_default()) if field.get_default() is not None else "–"
+        lines.append(f"| `{section}.{key}` | `{variable}` | `{default}` | {field.description} |")
+    return "\n".join(lines)
+
+
+SESSION = (
+    "call list_organization_installations --sandbox",
+    "call list_organization_integrations_status target=site --sandbox",
+    "call list_site_integration_scripts siteId=site_qLN1io --sandbox",
+)
+"""What a newcomer runs first: what is installed where, and which scripts run on a public site."""
+
+
+def record_session() -> str:
+    """Return the first session as a terminal shows it, by running it."""
+    lines = ["```console"]
+    for command in SESSION:
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output):
+            assert main(shlex.split(command)) == 0
+        lines += [f"$ gitbook-integrations-mcp {command}", *(line.rstrip() for line in output.getvalue().splitlines())]
+    return "\n".join([*lines, "```"])
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "tools": build_tool_table,
+    "settings": build_settings_table,
+    "session": record_session,
+}
+
+
+def fill(text: str) -> str:
+    """Return `text` with every generated part renewed."""
+    for name, build in PARTS.items():
+        pattern = rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)"
+        part = build()
+        text, count = re.subn(pattern, lambda match, part=part: match[1] + part + match[2], text, flags=re.DOTALL)
+        assert count == 1, f"the README has no place for {name}"
+    return text
+
+
+if __name__ == "__main__":
+    README.write_text(fill(README.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,380 @@
+"""The confirmation page over real HTTP, and the whole way of a call that a human approves there."""
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from mcp.client.session import ClientRequestContext
+from mcp_types import ClientCapabilities, ElicitRequestParams, ElicitRequestURLParams, ElicitResult
+
+from gitbook_integrations_mcp.page import ConfirmationPage
+from gitbook_integrations_mcp.pending import Pending, PendingQuestions
+from gitbook_integrations_mcp.preview import Preview
+from gitbook_integrations_mcp.question import accepts_forms, accepts_urls
+from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
+
+from .human import Clock, GitBookSpy, Human, create_gated_server, meet, read_status
+from .test_gate import Target, find_target
+from .upstream import ERAS, Era
+
+each_era = pytest.mark.parametrize("era", ERAS)
+
+
+class Browser:
+    """What a browser does with the page, without one: it keeps the form's fields and says where it comes from."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self.client = client
+
+    async def read(self, url: str) -> httpx.Response:
+        """Open a page."""
+        return await self.client.get(url)
+
+    async def decide(
+        self, url: str, fields: Mapping[str, str], headers: Mapping[str, str] | None = None
+    ) -> httpx.Response:
+        """Open a page and send its form, with `fields` as the human fills them."""
+        page = await self.read(url)
+        found = re.search(r'name="csrf" value="([^"]+)"', page.text)
+        csrf = found[1] if found else ""
+        origin = str(httpx.URL(url).join("/")).rstrip("/")
+        return await self.client.post(url, data={"csrf": csrf, **fields}, headers={"Origin": origin, **(headers or {})})
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        yield Browser(client)
+
+
+@pytest.fixture
+def questions() -> PendingQuestions:
+    return PendingQuestions(600, Clock())
+
+
+@pytest.fixture
+async def page(questions: PendingQuestions) -> AsyncIterator[ConfirmationPage]:
+    page = ConfirmationPage(questions)
+    yield page
+    await page.close()
+
+
+def put(questions: PendingQuestions, *lines: str, typed: str | None = None, way: Any = "browser") -> Pending:
+    """Put a question."""
+    return questions.open(way, "binding", Preview("Uninstall?", (*lines, "All is lost."), "state", None, typed))
+
+
+APPROVE = {"decision": "approve", "confirm": "yes"}
+
+
+async def test_the_page_shows_the_facts_and_decides_nothing_by_being_read(
+    page: ConfirmationPage, questions: PendingQuestions, browser: Browser
+) -> None:
+    pending = put(questions, "Status: active", "Nothing else is known.")
+    url = await page.open(pending)
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/[\w-]{22}", url)
+    response = await browser.read(url)
+    assert response.status_code == 200
+    assert "<dt>Status</dt><dd>active</dd>" in response.text
+    assert "<p>Nothing else is known.</p>" in response.text
+    assert "All is lost." in response.text
+    assert "checked" not in response.text
+    assert pending.decision is None
+
+
+async def test_text_of_others_cannot_become_markup(
+    page: ConfirmationPage, questions: PendingQuestions, browser: Browser
+) -> None:
+    evil = "<script>alert(1)</script>"
+    response = await browser.read(await page.open(put(questions, f"Space: {evil}", evil, typed=f'"{evil}')))
+    assert "<script" not in response.text
+    assert "&lt;script&gt;" in response.text
+
+
+@pytest.mark.parametrize(
+    ("fields", "decision"), [(APPROVE, "approved"), ({"decision": "refuse"}, "refused")], ids=["approve", "refuse"]
+)
+async def test_a_decision_counts_once(
+    page: ConfirmationPage, questions: PendingQuestions, browser: Browser, fields: dict[str, str], decision: str
+) -> None:
+    pending = put(questions)
+    url = await page.open(pending)
+    assert (await browser.decide(url, fields)).status_code == 200
+    assert pending.decision == decision
+    for again in (APPROVE, {"decision": "refuse"}):
+        assert (await browser.decide(url, again)).status_code == 410
+    assert pending.decision == decision
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"decision": "approve"}, "tick the box"),
+        ({"decision": "approve", "confirm": "no"}, "tick the box"),
+        ({"decision": "approve", "confirm": "yes", "name": "Acme"}, "not the one asked for"),
+        ({"decision": "approve", "confirm": "yes"}, "not the one asked for"),
+    ],
+)
+async def test_half_an_approval_is_told_and_decides_nothing(
+    page: ConfirmationPage, questions: PendingQuestions, browser: Browser, fields: dict[str, str], told: str
+) -> None:
+    pending = put(questions, typed="acme" if "not the one" in told else None)
+    response = await browser.decide(await page.open(pending), fields)
+    assert response.status_code == 422
+    assert told in response.text
+    assert pending.decision is None
+
+
+async def test_the_typed_name_approves(page: ConfirmationPage, questions: PendingQuestions, browser: Browser) -> None:
+    pending = put(questions, typed="acme")
+    await browser.decide(await page.open(pending), {"name": "acme", **APPROVE})
+    assert pending.decision == "approved"
+
+
+@pytest.mark.parametrize(
+    ("headers", "fields", "status"),
+    [
+        ({"Origin": "https://evil.example"}, APPROVE, 403),
+        ({"Origin": "null"}, APPROVE, 403),
+        ({"Origin": ""}, APPROVE, 403),
+        ({"Host": "evil.example"}, APPROVE, 421),
+        ({"Host": "127.0.0.1"}, APPROVE, 421),
+        ({}, {**APPROVE, "csrf": "guess"}, 403),
+        ({}, {**APPROVE, "csrf": ""}, 403),
+        ({}, {**APPROVE, "csrf": "é"}, 403),
+        ({}, {**APPROVE, "padding": "x" * 20_000}, 413),
+        ({}, {"decision": "maybe"}, 410),
+        ({}, {}, 410),
+    ],
+)
+async def test_what_does_not_come_from_the_page_decides_nothing(
+    page: ConfirmationPage,
+    questions: PendingQuestions,
+    browser: Browser,
+    headers: dict[str, str],
+    fields: dict[str, str],
+    status: int,
+) -> None:
+    pending = put(questions)
+    response = await browser.decide(await page.open(pending), fields, headers)
+    assert response.status_code == status
+    assert pending.decision is None
+
+
+async def test_other_methods_and_paths_lead_nowhere(
+    page: ConfirmationPage, questions: PendingQuestions, browser: Browser
+) -> None:
+    pending = put(questions)
+    url = await page.open(pending)
+    for method in ("PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"):
+        assert (await browser.client.request(method, url)).status_code == 405
+    assert (await browser.read(f"{url}x")).status_code == 410
+    assert (await browser.read(f"{url}/x")).status_code == 404
+    assert pending.decision is None
+
+
+@pytest.mark.parametrize("way", ["form", "two-step"])
+async def test_a_question_put_in_another_way_is_not_shown(
+    page: ConfirmationPage, questions: PendingQuestions, browser: Browser, way: str
+) -> None:
+    pending = put(questions, way=way)
+    url = await page.open(pending)
+    assert (await browser.read(url)).status_code == 410
+    assert (await browser.decide(url, APPROVE)).status_code == 410
+    assert pending.decision is None
+
+
+async def test_an_expired_question_is_gone(browser: Browser) -> None:
+    clock = Clock()
+    questions = PendingQuestions(600, clock)
+    page = ConfirmationPage(questions)
+    url = await page.open(put(questions))
+    clock.now += 600
+    assert (await browser.read(url)).status_code == 410
+    await page.close()
+
+
+async def test_every_answer_forbids_framing_storing_and_foreign_content(
+    page: ConfirmationPage, questions: PendingQuestions, browser: Browser
+) -> None:
+    url = await page.open(put(questions))
+    for response in (
+        await browser.read(url),
+        await browser.read(url + "x"),
+        await browser.decide(url, APPROVE, {"Origin": ""}),
+    ):
+        policy = response.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "form-action 'self'" in policy
+        assert "unsafe" not in policy
+        assert response.headers["x-frame-options"] == "DENY"
+        assert response.headers["referrer-policy"] == "same-origin"
+        assert response.headers["cache-control"] == "no-store"
+
+
+async def test_one_server_serves_all_questions_and_can_be_started_again(
+    page: ConfirmationPage, questions: PendingQuestions, browser: Browser
+) -> None:
+    urls: set[str] = set()
+
+    async def open_one() -> None:
+        urls.add(await page.open(put(questions)))
+
+    async with anyio.create_task_group() as group:
+        for _ in range(10):
+            group.start_soon(open_one)
+    assert len(urls) == 10
+    assert len({httpx.URL(url).port for url in urls}) == 1
+    await page.close()
+    with pytest.raises(httpx.ConnectError):
+        await browser.read(urls.pop())
+    assert (await browser.read(await page.open(put(questions)))).status_code == 200
+
+
+# The whole way
+
+
+async def begin(client: Any, target: Target) -> str:
+    """Make a call that ends at the page, and return the page's URL."""
+    result = await client.call_tool(target.name, target.arguments)
+    assert read_status(result) == "confirmation_required"
+    url = result.structured_content["url"]
+    assert isinstance(url, str)
+    return url
+
+
+@each_era
+async def test_after_an_approval_the_same_call_runs_once_however_often_it_is_repeated(
+    era: Era, browser: Browser
+) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    results: list[str] = []
+    async with meet(create_gated_server(spy), None, era) as client:
+        url = await begin(client, target)
+        assert await begin(client, target) == url  # undecided, it is the same question
+        await browser.decide(url, APPROVE)
+
+        async def repeat() -> None:
+            result = await client.call_tool(target.name, target.arguments)
+            results.append("404" if result.is_error else read_status(result))
+
+        async with anyio.create_task_group() as group:
+            for _ in range(20):
+                group.start_soon(repeat)
+    assert results.count("done") == 1
+    assert set(results) <= {"done", "confirmation_required", "404"}
+    assert len(spy.mutations) == 1
+
+
+@each_era
+async def test_a_refusal_on_the_page_ends_the_call(era: Era, browser: Browser) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    async with meet(create_gated_server(spy), None, era) as client:
+        await browser.decide(await begin(client, target), {"decision": "refuse"})
+        result = await client.call_tool(target.name, target.arguments)
+        assert read_status(result) == "declined"
+        assert set(result.structured_content or {}) == {"status", "message"}
+    assert spy.mutations == []
+
+
+@each_era
+async def test_an_approval_of_another_call_is_none(era: Era, browser: Browser) -> None:
+    spy = GitBookSpy()
+    target, other = find_target(spy, "uninstall_integration_from_space"), find_target(spy, "uninstall_integration")
+    async with meet(create_gated_server(spy), None, era) as client:
+        await browser.decide(await begin(client, target), APPROVE)
+        await begin(client, other)
+    assert spy.mutations == []
+
+
+@each_era
+async def test_an_approval_of_what_has_changed_meanwhile_asks_anew(era: Era, browser: Browser) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    async with meet(create_gated_server(spy), None, era) as client:
+        url = await begin(client, target)
+        await browser.decide(url, APPROVE)
+        spy.sandbox.state.installations[target.arguments["installationId"]].status = "paused"
+        result = await client.call_tool(target.name, target.arguments)
+        assert read_status(result) == "target_changed"
+        assert result.structured_content is not None
+        assert result.structured_content["url"] != url
+    assert spy.mutations == []
+
+
+@each_era
+async def test_unpublishing_on_the_page_needs_the_name(era: Era, browser: Browser) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "unpublish_integration")
+    async with meet(create_gated_server(spy), None, era) as client:
+        url = await begin(client, target)
+        assert (await browser.decide(url, APPROVE)).status_code == 422
+        await browser.decide(url, {"name": OWN_INTEGRATION, **APPROVE})
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "done"
+    assert len(spy.mutations) == 1
+
+
+# Clients that send their human to the page
+
+
+@dataclass
+class Visitor(Human):
+    """A human whose client opens the link, and who decides on the page before they say so."""
+
+    browser: Browser | None = None
+    fields: dict[str, str] = field(default_factory=lambda: APPROVE)
+
+    async def answer(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+        """Follow the link and decide there."""
+        assert isinstance(params, ElicitRequestURLParams)
+        if self.action == "accept":
+            assert self.browser is not None
+            await self.browser.decide(params.url, self.fields)
+        return await super().answer(context, params)
+
+
+@each_era
+@pytest.mark.parametrize(
+    ("action", "fields", "status"),
+    [
+        ("accept", APPROVE, "done"),
+        ("accept", {"decision": "refuse"}, "declined"),
+        ("decline", {}, "declined"),
+        ("cancel", {}, "cancelled"),
+    ],
+)
+async def test_a_client_that_opens_links_sends_its_human_to_the_page(
+    era: Era, browser: Browser, action: str, fields: dict[str, str], status: str
+) -> None:
+    spy, human = GitBookSpy(), Visitor(action, browser=browser, fields=fields)
+    target = find_target(spy, "uninstall_integration")
+    async with meet(create_gated_server(spy, ask="fallback"), human, era) as client:
+        assert read_status(await client.call_tool(target.name, target.arguments)) == status
+    assert len(human.questions) == 1
+    assert len(spy.mutations) == (1 if status == "done" else 0)
+
+
+@pytest.mark.parametrize(
+    ("declared", "forms", "urls"),
+    [
+        (None, False, False),
+        ({}, True, False),
+        ({"form": {}}, True, False),
+        ({"url": {}}, False, True),
+        ({"form": {}, "url": {}}, True, True),
+    ],
+)
+def test_what_a_client_declares_decides_how_it_is_asked(
+    declared: dict[str, Any] | None, forms: bool, urls: bool
+) -> None:
+    capabilities = ClientCapabilities.model_validate({"elicitation": declared})
+    assert (accepts_forms(capabilities), accepts_urls(capabilities)) == (forms, urls)
+    assert not accepts_forms(None)
+    assert not accepts_urls(None)
