@@ -81,9 +81,9 @@ def fill(text: str) -> str:
     """Return `text` with every generated part renewed."""
     for name, build in PARTS.items():
         pattern = rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)"
-        part = build()
-        text, count = re.subn(pattern, lambda match, part=part: match[1] + part + match[2], text, flags=re.DOTALL)
-        assert count == 1, f"the README has no place for {name}"
+        place = re.search(pattern, text, re.DOTALL)
+        assert place is not None, f"the README has no place for {name}"
+        text = text[: place.end(1)] + build() + text[place.start(2) :]
     return text
 
 

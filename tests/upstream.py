@@ -16,7 +16,8 @@ from gitbook_integrations_mcp.client import GitBook
 from gitbook_integrations_mcp.credentials import Credentials
 from gitbook_integrations_mcp.pipeline import Pipeline
 from gitbook_integrations_mcp.policy import Policy
-from gitbook_integrations_mcp.preview import Preview
+from gitbook_integrations_mcp.preview import Preview, Previewer
+from gitbook_integrations_mcp.sender import Sender
 from gitbook_integrations_mcp.server import create_server
 from gitbook_integrations_mcp.settings import load_settings
 from gitbook_integrations_mcp.verdict import Consent, Gate
@@ -77,7 +78,8 @@ def create_pipeline(upstream: Any) -> Pipeline:
     options = load_settings({"gitbook": TOKENS})
     gitbook = GitBook(options.gitbook.endpoint, options.limits, httpx.ASGITransport(app=upstream))
     policy = Policy(options.tools, options.confirmation)
-    return Pipeline(policy, OpenGate(), gitbook, Credentials.from_settings(options.gitbook))
+    credentials = Credentials.from_settings(options.gitbook)
+    return Pipeline(policy, OpenGate(), Sender(gitbook, Previewer(gitbook, credentials)), credentials)
 
 
 def connect(upstream: Any, era: Era = "2026-07-28", gate: Gate | None = None, **flags: Mapping[str, Any]) -> Client:

@@ -27,7 +27,15 @@ class Call:
     confirmation_token: str | None = field(default=None, repr=False)
 
     @property
+    def digest(self) -> str:
+        """Digest of tool and arguments."""
+        return _digest([self.endpoint.name, self.arguments])
+
+    @property
     def binding(self) -> str:
         """Digest of what a yes is given to: tool, arguments and caller."""
-        bound = [self.endpoint.name, self.arguments, self.caller]
-        return hashlib.sha256(json.dumps(bound, sort_keys=True).encode()).hexdigest()
+        return _digest([self.endpoint.name, self.arguments, self.caller])
+
+
+def _digest(bound: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(bound, sort_keys=True).encode()).hexdigest()

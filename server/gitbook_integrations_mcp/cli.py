@@ -61,6 +61,10 @@ def _run(arguments: argparse.Namespace, settings: "Settings") -> int:
             from gitbook_integrations_mcp.doctor import examine
 
             return examine(settings, as_json=arguments.json)
+        case "journal":
+            from gitbook_integrations_mcp.listing import print_journal
+
+            return print_journal(arguments.path or settings.journal.path, as_json=arguments.json)
         case _:
             from gitbook_integrations_mcp.sandbox import serve_sandbox
 
@@ -91,6 +95,9 @@ def _build_parser() -> argparse.ArgumentParser:
     call.add_argument("--json", action="store_true", help="print the structured result as JSON")
     doctor = add_command("doctor", "Check settings, tokens and the way to GitBook, and print client configurations.")
     doctor.add_argument("--json", action="store_true", help="print JSON")
+    journal = add_command("journal", "Show what this server has changed, or tried to.")
+    journal.add_argument("path", type=Path, nargs="?", help="the file (default: journal.path of the settings)")
+    journal.add_argument("--json", action="store_true", help="print JSON, complete")
     sandbox = add_command("sandbox", "Serve the embedded GitBook over HTTP, for any client.")
     sandbox.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     sandbox.add_argument("--port", type=int, default=0, help="port to listen on (default: a free one)")

@@ -6,7 +6,7 @@
     │   ├── DisabledToolError    the operator switched that tool off
     │   ├── ArgumentsError       arguments that do not fit the tool's schema
     │   ├── CredentialError      no token is configured that this endpoint accepts
-    │   └── UnconfirmedError     no human said yes
+    │   └── JournalError         the call cannot be recorded
     └── UpstreamError            GitBook's side
         ├── StatusError          an answer that is an error
         ├── AnswerError          an answer that cannot be read: not JSON, empty, a redirect, another shape
@@ -41,8 +41,8 @@ class CredentialError(RefusedError):
     """No token is configured that the endpoint accepts."""
 
 
-class UnconfirmedError(RefusedError):
-    """The call needs a human's yes and has none."""
+class JournalError(RefusedError):
+    """The call cannot be recorded, and the operator wants it recorded."""
 
 
 class UpstreamError(CallError):

@@ -1,11 +1,14 @@
-"""The table of tools: what is on offer, how grave it is, and what it costs a model to know it."""
+"""Tables for people: the tools on offer with what they cost a model to know, and the journal."""
 
 import json
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from gitbook_integrations.catalog import TOOLSET_OF
 from gitbook_integrations_mcp.console import print_json, print_table
+from gitbook_integrations_mcp.journal import read_journal
 from gitbook_integrations_mcp.policy import Policy
 from gitbook_integrations_mcp.server import describe_tool
 from gitbook_integrations_mcp.settings import Settings
@@ -45,3 +48,21 @@ def print_tools(settings: Settings, *, as_json: bool) -> None:
         print_json({"tools": rows, "tokens": total})
     else:
         print_table(rows, footer=f"{len(rows)} tools, about {total:,} tokens")
+
+
+def print_journal(path: Path | None, *, as_json: bool) -> int:
+    """Print the journal at `path`, for a person or as JSON, and return the exit code."""
+    if path is None:
+        print("No journal is kept: set journal.path, or name a file.", file=sys.stderr)
+        return 2
+    try:
+        records = list(read_journal(path))
+    except OSError as error:
+        print(f"The journal {path} cannot be read: {error.strerror}.", file=sys.stderr)
+        return 1
+    if as_json:
+        print_json(records)
+        return 0
+    columns = ("time", "tool", "confirmed", "outcome", "status", "requestId", "principal", "arguments")
+    print_table([{name: record.get(name) for name in columns} for record in records], footer=f"{len(records)} calls")
+    return 0

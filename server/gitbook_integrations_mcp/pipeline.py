@@ -1,4 +1,4 @@
-"""The way of one call: policy → arguments → gate → client → answer.
+"""The way of one call: policy → arguments → gate → sender → answer.
 
 Each stage is a module of its own; this one only puts them in order and turns what they raise into what the model reads.
 """
@@ -8,21 +8,16 @@ import traceback
 from typing import Any
 
 from mcp.server.context import ServerRequestContext
-from mcp_types import (
-    CallToolRequestParams,
-    CallToolResult,
-    InputRequiredResult,
-    TextContent,
-)
+from mcp_types import CallToolRequestParams, CallToolResult, InputRequiredResult, TextContent
 from pydantic_core import from_json
 
-from gitbook_integrations_mcp.answer import read_reply, render_text, tell_fate
+from gitbook_integrations_mcp.answer import read_reply, render_text
 from gitbook_integrations_mcp.arguments import complete_arguments, prepare_request
 from gitbook_integrations_mcp.call import Call
-from gitbook_integrations_mcp.client import GitBook
 from gitbook_integrations_mcp.credentials import Credentials
-from gitbook_integrations_mcp.errors import CallError, UnreachableError
+from gitbook_integrations_mcp.errors import CallError
 from gitbook_integrations_mcp.policy import Policy
+from gitbook_integrations_mcp.sender import Sender
 from gitbook_integrations_mcp.verdict import Consent, Gate, Outcome, take_token
 
 logger = logging.getLogger(__name__)
@@ -35,7 +30,7 @@ class Pipeline:
         self,
         policy: Policy,
         gate: Gate,
-        gitbook: GitBook,
+        sender: Sender,
         credentials: Credentials,
         *,
         organization: str | None = None,
@@ -43,7 +38,7 @@ class Pipeline:
     ) -> None:
         self.policy = policy
         self._gate = gate
-        self._gitbook = gitbook
+        self._sender = sender
         self._credentials = credentials
         self._organization = organization
         self._two_step = two_step
@@ -88,21 +83,15 @@ class Pipeline:
             context=context,
             confirmation_token=token,
         )
+        consent: Consent | None = None
         if self.policy.is_gated(endpoint, arguments):
             verdict = await self._gate.confirm(call)
             if isinstance(verdict, Outcome):
                 return verdict.content
             if not isinstance(verdict, Consent):
                 return verdict
-        return await self._send(call)
-
-    async def _send(self, call: Call) -> dict[str, Any]:
-        try:
-            reply = await self._gitbook.send(call.request, call.token)
-        except UnreachableError as error:
-            fate = f" {tell_fate(call.endpoint)}" if error.sent else ""
-            raise UnreachableError(f"{error}{fate}", sent=error.sent) from None
-        return read_reply(call.endpoint, reply)
+            consent = verdict
+        return read_reply(endpoint, await self._sender.send(call, consent))
 
     def _present(self, data: dict[str, Any]) -> CallToolResult:
         text = render_text(data)

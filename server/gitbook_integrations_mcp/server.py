@@ -28,11 +28,13 @@ from gitbook_integrations_mcp.arguments import ORGANIZATION
 from gitbook_integrations_mcp.client import GitBook, Transport
 from gitbook_integrations_mcp.credentials import Credentials
 from gitbook_integrations_mcp.gate import HumanGate
+from gitbook_integrations_mcp.journal import Journal
 from gitbook_integrations_mcp.page import ConfirmationPage
 from gitbook_integrations_mcp.pending import PendingQuestions
 from gitbook_integrations_mcp.pipeline import Pipeline
 from gitbook_integrations_mcp.policy import Policy
 from gitbook_integrations_mcp.preview import Previewer
+from gitbook_integrations_mcp.sender import Sender
 from gitbook_integrations_mcp.settings import Settings
 from gitbook_integrations_mcp.verdict import TOKEN_ARGUMENT, Gate
 
@@ -130,10 +132,12 @@ def create_server(
     questions = PendingQuestions(settings.confirmation.ttl, clock)
     page = ConfirmationPage(questions)
     two_step = settings.confirmation.fallback == "two-step"
+    previewer = Previewer(gitbook, credentials)
+    journal = Journal(settings.journal.path) if settings.journal.path else None
     pipeline = Pipeline(
         policy,
-        gate or HumanGate(settings.confirmation, Previewer(gitbook, credentials), questions, page),
-        gitbook,
+        gate or HumanGate(settings.confirmation, previewer, questions, page),
+        Sender(gitbook, previewer, journal),
         credentials,
         organization=organization,
         two_step=two_step,

@@ -151,6 +151,12 @@ class ConfirmationSection(Section):
     also: Names = Field((), description="Further tools that wait for a human's yes.")
 
 
+class JournalSection(Section):
+    path: Path | None = Field(
+        None, description="File that records every call that changes something, a line of JSON each; none by default."
+    )
+
+
 class LimitsSection(Section):
     connect_seconds: float = Field(10, gt=0, description="How long connecting to GitBook may take.")
     read_seconds: float = Field(60, gt=0, description="How long GitBook may stay silent in the middle of an answer.")
@@ -172,6 +178,7 @@ class Settings(BaseSettings):
     tools: ToolsSection = ToolsSection()
     server: ServerSection = ServerSection()
     confirmation: ConfirmationSection = ConfirmationSection()
+    journal: JournalSection = JournalSection()
     limits: LimitsSection = LimitsSection()
 
     @classmethod

@@ -1,0 +1,152 @@
+"""The journal: one line of JSON for every call that changes something, there before the call is sent.
+
+A line is appended whole, with room for the outcome, and the outcome is filled in when it is known. So a write that
+cannot be recorded is never sent, and one whose outcome got lost in a crash is still on record, as of unknown outcome.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from gitbook_integrations_mcp.call import Call
+from gitbook_integrations_mcp.client import Reply
+from gitbook_integrations_mcp.errors import JournalError
+from gitbook_integrations_mcp.redaction import MASK, mask_secrets
+from gitbook_integrations_mcp.verdict import Consent
+
+_ROOM = 1024
+"""Bytes of a line kept free for the outcome."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the journal whose outcome is open: what it says, and where in the file it stands."""
+
+    record: dict[str, Any]
+    position: int
+    length: int
+
+
+class Journal:
+    """Appends to the file at `path`, which several processes may share."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def begin(self, call: Call, consent: Consent | None, before: Mapping[str, Any] | None) -> Entry:
+        """Record that `call` is about to be sent.
+
+        Raises:
+            JournalError: it cannot be recorded, so it must not be sent.
+        """
+        record = {
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "tool": call.endpoint.name,
+            "operation": call.endpoint.operation,
+            "digest": call.digest,
+            "arguments": mask_secrets(call.arguments),
+            "principal": call.caller.strip() or None,
+            "confirmed": consent.way if consent else None,
+            "before": mask_secrets(before),
+            "undo": _describe_undo(call, before, None),
+            "outcome": "unknown",
+            "status": None,
+            "requestId": None,
+        }
+        try:
+            return await anyio.to_thread.run_sync(self._append, record)
+        except OSError as error:
+            raise JournalError(
+                f"The journal cannot be written ({error.strerror}), so {call.endpoint.name} was not sent. The operator "
+                "of this server mends journal.path, or frees space."
+            ) from None
+
+    async def finish(self, entry: Entry, call: Call, reply: Reply | None, before: Mapping[str, Any] | None) -> None:
+        """Fill in the outcome of an entry; `reply` is None where the call provably never left.
+
+        Raises:
+            OSError: it cannot be filled in; the line stays, with its outcome unknown.
+        """
+        outcome: dict[str, Any] = {"outcome": "not sent", "undo": None}
+        if reply is not None:
+            done = 200 <= reply.status < 300
+            outcome = {
+                "outcome": "done" if done else "failed",
+                "status": reply.status,
+                "requestId": (reply.headers.get("x-request-id") or reply.headers.get("cf-ray") or "")[:100] or None,
+                "undo": _describe_undo(call, before, reply) if done else None,
+            }
+        await anyio.to_thread.run_sync(self._fill_in, entry, outcome)
+
+    def _append(self, record: dict[str, Any]) -> Entry:
+        line = json.dumps(record, separators=(",", ":")).encode()
+        length = len(line) + _ROOM
+        # One write to a file opened for appending is atomic between processes; nobody but the owner may read it.
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            written = os.write(descriptor, line.ljust(length) + b"\n")
+            end = os.lseek(descriptor, 0, os.SEEK_CUR)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if written <= length:
+            raise OSError(0, "the disk is full")
+        return Entry(record, end - written, length)
+
+    def _fill_in(self, entry: Entry, outcome: dict[str, Any]) -> None:
+        line = json.dumps(entry.record | outcome, separators=(",", ":")).encode()
+        if len(line) > entry.length:
+            line = json.dumps(entry.record | outcome | {"undo": None}, separators=(",", ":")).encode()
+        descriptor = os.open(self._path, os.O_WRONLY)
+        try:
+            os.pwrite(descriptor, line.ljust(entry.length), entry.position)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def read_journal(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the records of a journal, oldest first; a line that a crash tore is told, not hidden.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                record = json.loads(line)
+            except ValueError:
+                record = None
+            yield record if isinstance(record, dict) else {"outcome": f"line {number} cannot be read"}
+
+
+def _describe_undo(call: Call, before: Mapping[str, Any] | None, reply: Reply | None) -> dict[str, Any] | None:
+    """Return the call that would put things right, as far as it is known; `complete` is false where a secret is not."""
+    undo = call.endpoint.undo
+    if undo is None:
+        return None
+    sources: dict[str, Any] = {"arguments": call.arguments, "before": before, "result": _parse(reply)}
+    arguments: dict[str, Any] = {}
+    for name, source in undo.arguments:
+        if undo.tool == call.endpoint.name and source.startswith("before.") and name not in call.arguments:
+            continue  # it was not changed
+        value: Any = sources
+        for part in source.split("."):
+            value = value.get(part) if isinstance(value, Mapping) else None
+        if value is None:
+            return None
+        arguments[name] = mask_secrets(value, key=name)
+    return {"tool": undo.tool, "arguments": arguments, "complete": MASK not in json.dumps(arguments)}
+
+
+def _parse(reply: Reply | None) -> Any:
+    try:
+        return json.loads(reply.body) if reply else None
+    except ValueError:
+        return None

@@ -1,0 +1,44 @@
+"""Masks what is or may be a secret, so that journals can be kept and shown."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+MASK = "[masked]"
+
+_LENGTHY = 2000
+"""Longer text, a script for example, is represented by its digest."""
+
+_SECRET_KEY = re.compile(
+    r"token|secret|passw|pwd|credential|authorization|cookie|signature|api.?key|access.?key|private.?key|client.?key"
+    r"|signing|webhook|dsn|^auth$|^key$|[a-z]Key$|_key$",
+    re.IGNORECASE,
+)
+_SECRET_SHAPE = re.compile(
+    # what issuers put before their tokens
+    r"\b(?:sk|pk|rk|gb|gh[opsu]|glpat|xox[abprs]|AKIA|AIza|ya29|shp[a-z]{2})[-_.]?[A-Za-z0-9_\-.]{12,}"
+    r"|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+"  # JSON web tokens
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY"
+    r"|://[^/\s:@]+:[^/\s@]+@"  # a password in a URL
+    r"|\bBearer\s+\S+"
+)
+_ALL_SECRET = frozenset({"secrets", "headers"})
+"""Objects whose every value is one."""
+
+
+def mask_secrets(value: Any, *, key: str = "", inherited: bool = False) -> Any:
+    """Return a copy of JSON `value` without secrets: by the name of the key, by the shape of the value."""
+    hidden = inherited or key in _ALL_SECRET
+    if isinstance(value, Mapping):
+        return {name: mask_secrets(child, key=str(name), inherited=hidden) for name, child in value.items()}
+    if isinstance(value, list):
+        return [mask_secrets(child, key=key, inherited=hidden) for child in value]
+    if value is None or isinstance(value, bool):
+        return value
+    if hidden or _SECRET_KEY.search(key) or (isinstance(value, str) and _SECRET_SHAPE.search(value)):
+        return MASK
+    if isinstance(value, str) and len(value) > _LENGTHY:
+        digest = hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
+        return f"[{len(value)} characters, sha256 {digest}]"
+    return value

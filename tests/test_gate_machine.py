@@ -1,0 +1,141 @@
+"""Whatever clients and humans do, in whatever order: no mutation without a yes to exactly it, and one with it."""
+
+from typing import Any
+
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from mcp_types import CallToolResult, ElicitResult, InputRequiredResult
+
+from .human import Clock, GitBookSpy, Human, create_gated_server, meet
+from .test_gate import Target, call_once
+
+SPACES = 3
+ANSWERS = st.sampled_from(
+    [
+        ElicitResult(action="accept", content={"confirm": True}),
+        ElicitResult(action="accept", content={"confirm": False}),
+        ElicitResult(action="accept", content={"confirm": "true"}),
+        ElicitResult(action="accept", content={}),
+        ElicitResult(action="decline"),
+        ElicitResult(action="cancel"),
+    ]
+)
+
+
+class GateMachine(RuleBasedStateMachine):
+    """Random sequences of calls, answers, replays, waits and changes of the targets, against one rule.
+
+    A model of the rule: each question is good for one answer, for its own target, for a while. `allowed` counts what a
+    human has truly said yes to; nothing may ever exceed it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.allowed = 0
+        self.questions: list[tuple[Target, str]] = []
+        self.spent: set[str] = set()
+        self.asked_at: dict[str, float] = {}
+
+    @initialize()
+    def begin(self) -> None:
+        """Start a server with a client that never answers by itself."""
+        self.spy, self.clock = GitBookSpy(), Clock()
+        state = self.spy.sandbox.state
+        self.installation = next(one for one in state.installations.values() if len(one.enabled["space"]) >= SPACES)
+        self.targets = [
+            Target(
+                "uninstall_integration_from_space",
+                {
+                    "integrationName": self.installation.integration,
+                    "installationId": self.installation.id,
+                    "spaceId": space,
+                },
+            )
+            for space in list(self.installation.enabled["space"])[:SPACES]
+        ]
+        self.portal_context = start_blocking_portal()
+        self.portal: BlockingPortal = self.portal_context.__enter__()
+        client = meet(create_gated_server(self.spy, self.clock), Human(), "2026-07-28")
+        self.client_context = self.portal.wrap_async_context_manager(client)
+        self.client: Any = self.client_context.__enter__()
+
+    def call(self, target: Target, state: str | None = None, answer: Any = None) -> Any:
+        """Make one round of a call; an error of the protocol is an answer too."""
+
+        async def make() -> Any:
+            try:
+                return await call_once(self.client, target, state, answer)
+            except Exception as error:  # noqa: BLE001
+                return error
+
+        return self.portal.call(make)
+
+    @rule(index=st.integers(0, SPACES - 1))
+    def ask(self, index: int) -> None:
+        """Make a call that brings no answer."""
+        result = self.call(self.targets[index])
+        self.note(self.targets[index], result)
+
+    @rule(pick=st.integers(0, 50), index=st.integers(0, SPACES - 1), answer=ANSWERS, same=st.booleans())
+    def answer(self, pick: int, index: int, answer: ElicitResult, same: bool) -> None:
+        """Answer some question asked before, perhaps spent, perhaps with another call than it was put for."""
+        if not self.questions:
+            return
+        asked_for, state = self.questions[pick % len(self.questions)]
+        target = asked_for if same else self.targets[index]
+        fits = target == asked_for and state not in self.spent and self.clock() < self.asked_at[state] + 600
+        if target == asked_for:  # with another call, the seal is broken before the question is looked at
+            self.spent.add(state)
+        if fits and answer.action == "accept" and answer.content == {"confirm": True}:
+            self.allowed += 1
+        self.note(target, self.call(target, state, answer))
+
+    @rule(seconds=st.sampled_from([1, 300, 601]))
+    def wait(self, seconds: int) -> None:
+        """Let time pass."""
+        self.clock.now += seconds
+
+    @rule()
+    def change(self) -> None:
+        """Change the targets behind everybody's back."""
+        for setup in self.installation.enabled["space"].values():
+            setup.configuration["changed"] = setup.configuration.get("changed", 0) + 1
+
+    @rule(index=st.integers(0, SPACES - 1))
+    def put_back(self, index: int) -> None:
+        """Install again what a yes has removed."""
+        target = self.targets[index]
+        arguments = {
+            "integrationName": self.installation.integration,
+            "installationId": self.installation.id,
+            "space": target.arguments["spaceId"],
+        }
+        self.portal.call(self.client.call_tool, "install_integration_on_space", arguments)
+
+    def note(self, target: Target, result: Any) -> None:
+        """Keep a question that was put."""
+        if isinstance(result, InputRequiredResult):
+            assert result.request_state is not None
+            self.questions.append((target, result.request_state))
+            self.asked_at[result.request_state] = self.clock()
+        elif isinstance(result, CallToolResult) and not result.is_error:
+            assert result.structured_content is not None
+
+    @invariant()
+    def nothing_is_destroyed_without_a_yes(self) -> None:
+        """The rule."""
+        if hasattr(self, "spy"):
+            deletions = [mutation for mutation in self.spy.mutations if mutation[0] == "DELETE"]
+            assert len(deletions) <= self.allowed
+
+    def teardown(self) -> None:
+        """Close client and server."""
+        if hasattr(self, "client_context"):
+            self.client_context.__exit__(None, None, None)
+            self.portal_context.__exit__(None, None, None)
+
+
+TestGateMachine = GateMachine.TestCase
+TestGateMachine.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
