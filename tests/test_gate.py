@@ -121,7 +121,7 @@ async def test_the_question_tells_the_consequence(era: Era) -> None:
         await client.call_tool(target.name, target.arguments)
     (text,) = human.texts
     assert "“Release Notes Bot” (release-notes-bot)" in text
-    assert "Organization: " in text
+    assert "Organization: “Aurora Robotics”" in text
     assert "Status: active" in text
     assert f"Affected spaces: {len(installation.enabled['space'])}" in text
     assert f"Affected sites: {len(installation.enabled['site'])}" in text

@@ -98,7 +98,7 @@ class Previewer:
             for reader in readers:
                 group.start_soon(read, reader)
         lines = [
-            *_describe_target(find_target(endpoint), target),
+            *_describe_target(find_target(endpoint), target, await self._read_organization(target)),
             *(line for reader in readers for line in _describe_context(reader, answers[reader.name])),
             *_describe_loss(endpoint, target),
             *_describe_arguments(endpoint, arguments),
@@ -111,6 +111,17 @@ class Previewer:
             target=target,
             typed=arguments.get("integrationName") if endpoint.irreversible else None,
         )
+
+    async def _read_organization(self, target: Mapping[str, Any] | None) -> Mapping[str, Any] | str | None:
+        """Return the organization of an installation; as its ID, which is all an installation has, where need be."""
+        identifier = _dig(target, "target", "organization")
+        if identifier is None:
+            return None
+        try:
+            page = await self._read(ENDPOINTS["list_organizations_for_authenticated_user"], {})
+        except CallError:
+            return str(identifier)
+        return next((one for one in page["items"] if one.get("id") == identifier), str(identifier))
 
     async def _read(self, reader: Endpoint, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         taken = {name: arguments[name] for name in reader.path_names}
@@ -149,7 +160,9 @@ def _find_get(path: str, shape: str) -> Endpoint | None:
     )
 
 
-def _describe_target(reader: Endpoint | None, target: Mapping[str, Any] | None) -> Iterator[str]:
+def _describe_target(
+    reader: Endpoint | None, target: Mapping[str, Any] | None, organization: Mapping[str, Any] | str | None
+) -> Iterator[str]:
     if reader is None:
         return
     if target is None:
@@ -161,7 +174,7 @@ def _describe_target(reader: Endpoint | None, target: Mapping[str, Any] | None) 
     for level in ("space", "site"):
         if level in target:
             yield f"{level.capitalize()}: {_name(target[level])}"
-    if organization := _dig(target, "target", "organization"):
+    if organization:
         yield f"Organization: {_name(organization)}"
     if "status" in target:
         yield f"Status: {_name(target['status'])}"
@@ -220,9 +233,9 @@ def _name(thing: Any) -> str:
     if not isinstance(thing, Mapping):
         return clean_text(str(thing), 80)
     identifier = thing.get("name") or thing.get("id") or ""
-    organization = _dig(thing, "target", "organization")
-    title = thing.get("title") or (f"organization {organization}" if organization else "")
-    if title and identifier:
+    if organization := _dig(thing, "target", "organization"):
+        return clean_text(f"{identifier} in organization {organization}", 100)
+    if (title := thing.get("title")) and identifier:
         return f"“{clean_text(str(title), 80)}” ({clean_text(str(identifier), 100)})"
     return clean_text(str(title or identifier), 100)
 
