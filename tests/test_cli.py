@@ -17,7 +17,7 @@ from gitbook_integrations_mcp import __version__
 from gitbook_integrations_mcp.cli import main
 from gitbook_integrations_mcp.listing import estimate_tokens
 from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
-from gitbook_integrations_mcp.server import describe_tool
+from gitbook_integrations_mcp.tool import describe_tool
 
 from .tokens import count_tokens
 from .upstream import ERAS, Era

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 from gitbook_integrations.catalog import ENDPOINTS, NOT_EXPOSED, TOOLSETS
 from gitbook_integrations.endpoint import Endpoint
 from gitbook_integrations.schema import describe_model
-from gitbook_integrations_mcp.server import describe_tool
+from gitbook_integrations_mcp.tool import describe_tool
 
 from .samples import make_arguments
 from .upstream import ERAS, TOKENS, Era, Upstream, connect, read_text

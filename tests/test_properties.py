@@ -105,9 +105,9 @@ def run(upstream: Upstream, endpoint: Endpoint, arguments: dict[str, Any]) -> Ca
     """Run one call through the whole pipeline, HTTP included, and return its result."""
 
     async def call() -> CallToolResult:
-        pipeline = create_pipeline(upstream)
+        pipeline, caller = create_pipeline(upstream)
         params = CallToolRequestParams(name=endpoint.name, arguments=arguments)
-        result = await pipeline.run(params, NO_CONTEXT)
+        result = await pipeline.run(params, NO_CONTEXT, caller)
         assert isinstance(result, CallToolResult)
         return result
 

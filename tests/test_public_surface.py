@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from gitbook_integrations.catalog import ENDPOINTS
-from gitbook_integrations_mcp.server import INSTRUCTIONS, describe_tool
+from gitbook_integrations_mcp.server import INSTRUCTIONS
+from gitbook_integrations_mcp.tool import describe_tool
 
 from .tokens import count_tokens
 from .upstream import Upstream, connect

@@ -12,6 +12,7 @@ from mcp_types import CallToolResult, TextContent
 from starlette.types import Receive, Scope, Send
 
 from gitbook_integrations_mcp.call import Call
+from gitbook_integrations_mcp.caller import Caller
 from gitbook_integrations_mcp.client import GitBook
 from gitbook_integrations_mcp.credentials import Credentials
 from gitbook_integrations_mcp.pipeline import Pipeline
@@ -73,13 +74,12 @@ class OpenGate:
         return Consent("form", Preview(call.endpoint.title, (), "", None))
 
 
-def create_pipeline(upstream: Any) -> Pipeline:
-    """Return a pipeline whose GitBook is `upstream`, an ASGI app, and whose gate says yes."""
+def create_pipeline(upstream: Any) -> tuple[Pipeline, Caller]:
+    """Return a pipeline whose GitBook is `upstream`, an ASGI app, and whose gate says yes, and one who may call it."""
     options = load_settings({"gitbook": TOKENS})
     gitbook = GitBook(options.gitbook.endpoint, options.limits, httpx.ASGITransport(app=upstream))
-    policy = Policy(options.tools, options.confirmation)
-    credentials = Credentials.from_settings(options.gitbook)
-    return Pipeline(policy, OpenGate(), Sender(gitbook, Previewer(gitbook, credentials)), credentials)
+    caller = Caller("", Credentials.from_settings(options.gitbook), Policy(options.tools, options.confirmation))
+    return Pipeline(OpenGate(), Sender(gitbook, Previewer(gitbook))), caller
 
 
 def connect(upstream: Any, era: Era = "2026-07-28", gate: Gate | None = None, **flags: Mapping[str, Any]) -> Client:

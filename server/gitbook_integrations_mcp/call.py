@@ -11,6 +11,7 @@ from mcp_types import CallToolRequestParams
 from pydantic import SecretStr
 
 from gitbook_integrations.endpoint import Endpoint, Request
+from gitbook_integrations_mcp.caller import Caller
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class Call:
     arguments: Mapping[str, Any] = field(repr=False)
     request: Request
     token: SecretStr
-    caller: str
+    caller: Caller
     params: CallToolRequestParams = field(repr=False)
     context: ServerRequestContext[Any, Any] = field(repr=False)
     confirmation_token: str | None = field(default=None, repr=False)
@@ -34,7 +35,7 @@ class Call:
     @property
     def binding(self) -> str:
         """Digest of what a yes is given to: tool, arguments and caller."""
-        return _digest([self.endpoint.name, self.arguments, self.caller])
+        return _digest([self.endpoint.name, self.arguments, self.caller.id])
 
 
 def _digest(bound: list[Any]) -> str:

@@ -59,7 +59,7 @@ class HumanGate:
             answered = await self._await_decision(call, answered)
         if isinstance(answered, Outcome):
             return answered
-        preview = await self._previewer.preview(call.endpoint, call.arguments)
+        preview = await self._previewer.preview(call)
         if answered and answered.preview.state == preview.state:
             return answered
         return await self._ask(call, preview, changed=answered is not None)
@@ -111,7 +111,7 @@ class HumanGate:
             answer = self._spend(pending, judge_answer(pending, result) if isinstance(result, ElicitResult) else result)
             if isinstance(answer, Outcome):
                 return answer
-            preview = await self._previewer.preview(call.endpoint, call.arguments)
+            preview = await self._previewer.preview(call)
             if preview.state == answer.preview.state:
                 return answer
             changed = True
@@ -158,7 +158,7 @@ class HumanGate:
         answered = await self._await_decision(call, pending)
         if isinstance(answered, Outcome):
             return answered
-        preview = await self._previewer.preview(call.endpoint, call.arguments)
+        preview = await self._previewer.preview(call)
         if preview.state == answered.preview.state:
             return answered
         return await self._fall_back(call, preview, changed=True)

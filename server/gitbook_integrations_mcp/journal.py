@@ -51,7 +51,7 @@ class Journal:
             "operation": call.endpoint.operation,
             "digest": call.digest,
             "arguments": mask_secrets(call.arguments),
-            "principal": call.caller.strip() or None,
+            "principal": call.caller.id or None,
             "confirmed": consent.way if consent else None,
             "before": mask_secrets(before),
             "undo": _describe_undo(call, before, None),

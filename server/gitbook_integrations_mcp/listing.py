@@ -10,8 +10,8 @@ from gitbook_integrations.catalog import TOOLSET_OF
 from gitbook_integrations_mcp.console import print_json, print_table
 from gitbook_integrations_mcp.journal import read_journal
 from gitbook_integrations_mcp.policy import Policy
-from gitbook_integrations_mcp.server import describe_tool
 from gitbook_integrations_mcp.settings import Settings
+from gitbook_integrations_mcp.tool import describe_tool
 
 CHARACTERS_PER_TOKEN = 4.3
 """Measured on these very tools with the o200k encoding, whose tables are too large to ship; a test compares."""

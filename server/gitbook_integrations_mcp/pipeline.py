@@ -14,9 +14,8 @@ from pydantic_core import from_json
 from gitbook_integrations_mcp.answer import read_reply, render_text
 from gitbook_integrations_mcp.arguments import complete_arguments, prepare_request
 from gitbook_integrations_mcp.call import Call
-from gitbook_integrations_mcp.credentials import Credentials
+from gitbook_integrations_mcp.caller import Caller
 from gitbook_integrations_mcp.errors import CallError
-from gitbook_integrations_mcp.policy import Policy
 from gitbook_integrations_mcp.sender import Sender
 from gitbook_integrations_mcp.verdict import Consent, Gate, Outcome, take_token
 
@@ -28,63 +27,57 @@ class Pipeline:
 
     def __init__(
         self,
-        policy: Policy,
         gate: Gate,
         sender: Sender,
-        credentials: Credentials,
         *,
         organization: str | None = None,
         two_step: bool = False,
     ) -> None:
-        self.policy = policy
         self._gate = gate
         self._sender = sender
-        self._credentials = credentials
         self._organization = organization
         self._two_step = two_step
 
     async def run(
-        self, params: CallToolRequestParams, context: ServerRequestContext[Any, Any], caller: str = ""
+        self, params: CallToolRequestParams, context: ServerRequestContext[Any, Any], caller: Caller
     ) -> CallToolResult | InputRequiredResult:
-        """Return the result of a call, a question to a human, or an error result; nothing is raised.
-
-        `caller` tells principals and sessions apart: a yes given to one is none for another.
-        """
+        """Return the result of a call, a question to a human, or an error result; nothing is raised."""
         try:
             outcome = await self._run_stages(params, context, caller)
         except CallError as error:
             logger.info("%s failed: %s", params.name, type(error).__name__)
-            return self._refuse(str(error))
+            return _refuse(caller, str(error))
         except Exception as error:  # noqa: BLE001
             # A defect. Neither the model nor the log gets the exception's text, which can hold anything.
             frames = "".join(traceback.format_tb(error.__traceback__))
             logger.error(  # noqa: TRY400
                 "%s raised %s\n%s", params.name, type(error).__name__, frames
             )
-            return self._refuse(
+            return _refuse(
+                caller,
                 f"{params.name} failed inside this server ({type(error).__name__}). This is a defect of the server, "
-                "not of the call. If the call changes something, read the current state before repeating it."
+                "not of the call. If the call changes something, read the current state before repeating it.",
             )
-        return outcome if isinstance(outcome, InputRequiredResult) else self._present(outcome)
+        return outcome if isinstance(outcome, InputRequiredResult) else _present(caller, outcome)
 
     async def _run_stages(
-        self, params: CallToolRequestParams, context: ServerRequestContext[Any, Any], caller: str
+        self, params: CallToolRequestParams, context: ServerRequestContext[Any, Any], caller: Caller
     ) -> dict[str, Any] | InputRequiredResult:
-        endpoint = self.policy.admit(params.name)
+        endpoint = caller.policy.admit(params.name)
         arguments = complete_arguments(endpoint, params.arguments or {}, self._organization)
-        token = take_token(arguments) if self._two_step and self.policy.may_be_gated(endpoint) else None
+        token = take_token(arguments) if self._two_step and caller.policy.may_be_gated(endpoint) else None
         call = Call(
             endpoint=endpoint,
             arguments=arguments,
             request=prepare_request(endpoint, arguments),
-            token=self._credentials.select(endpoint),
+            token=caller.credentials.select(endpoint),
             caller=caller,
             params=params,
             context=context,
             confirmation_token=token,
         )
         consent: Consent | None = None
-        if self.policy.is_gated(endpoint, arguments):
+        if caller.policy.is_gated(endpoint, arguments):
             verdict = await self._gate.confirm(call)
             if isinstance(verdict, Outcome):
                 return verdict.content
@@ -93,12 +86,14 @@ class Pipeline:
             consent = verdict
         return read_reply(endpoint, await self._sender.send(call, consent))
 
-    def _present(self, data: dict[str, Any]) -> CallToolResult:
-        text = render_text(data)
-        scrubbed = self._credentials.scrub(text)
-        if scrubbed != text:
-            text, data = scrubbed, from_json(scrubbed)
-        return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=data)
 
-    def _refuse(self, message: str) -> CallToolResult:
-        return CallToolResult(content=[TextContent(type="text", text=self._credentials.scrub(message))], is_error=True)
+def _present(caller: Caller, data: dict[str, Any]) -> CallToolResult:
+    text = render_text(data)
+    scrubbed = caller.credentials.scrub(text)
+    if scrubbed != text:
+        text, data = scrubbed, from_json(scrubbed)
+    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=data)
+
+
+def _refuse(caller: Caller, message: str) -> CallToolResult:
+    return CallToolResult(content=[TextContent(type="text", text=caller.credentials.scrub(message))], is_error=True)

@@ -17,8 +17,8 @@ import anyio
 from gitbook_integrations.catalog import ENDPOINTS
 from gitbook_integrations.endpoint import Endpoint
 from gitbook_integrations_mcp.answer import read_reply
+from gitbook_integrations_mcp.call import Call
 from gitbook_integrations_mcp.client import GitBook
-from gitbook_integrations_mcp.credentials import Credentials
 from gitbook_integrations_mcp.errors import CallError, CredentialError, StatusError
 from gitbook_integrations_mcp.text import clean_text
 
@@ -50,24 +50,24 @@ class Preview:
 
 
 class Previewer:
-    """Reads previews with the same credentials as the call itself."""
+    """Reads previews, with the same credentials as the call itself."""
 
-    def __init__(self, gitbook: GitBook, credentials: Credentials) -> None:
+    def __init__(self, gitbook: GitBook) -> None:
         self._gitbook = gitbook
-        self._credentials = credentials
 
-    async def read_target(self, endpoint: Endpoint, arguments: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    async def read_target(self, call: Call) -> Mapping[str, Any] | None:
         """Return what the call is about, or None where the token may not read it or nothing can be read.
 
         Raises:
             StatusError: it does not exist (404), or GitBook failed.
             CallError: GitBook could not be asked.
         """
+        endpoint = call.endpoint
         reader = find_target(endpoint)
         if reader is None:
             return None
         try:
-            return await self._read(reader, arguments)
+            return await self._read(call, reader)
         except CredentialError:
             return None
         except StatusError as error:
@@ -77,20 +77,21 @@ class Previewer:
                 return {}  # it is created by this very call
             raise
 
-    async def preview(self, endpoint: Endpoint, arguments: Mapping[str, Any]) -> Preview:
+    async def preview(self, call: Call) -> Preview:
         """Return what the call would do.
 
         Raises:
             StatusError: the target does not exist, or GitBook failed.
             CallError: GitBook could not be asked.
         """
-        target = await self.read_target(endpoint, arguments)
+        endpoint, arguments = call.endpoint, call.arguments
+        target = await self.read_target(call)
         readers = [reader for reader in find_context(endpoint) if reader is not find_target(endpoint)]
         answers: dict[str, Mapping[str, Any] | None] = {}
 
         async def read(reader: Endpoint) -> None:
             try:
-                answers[reader.name] = await self._read(reader, arguments)
+                answers[reader.name] = await self._read(call, reader)
             except CallError:
                 answers[reader.name] = None  # the question says so
 
@@ -98,7 +99,7 @@ class Previewer:
             for reader in readers:
                 group.start_soon(read, reader)
         lines = [
-            *_describe_target(find_target(endpoint), target, await self._read_organization(target)),
+            *_describe_target(find_target(endpoint), target, await self._read_organization(call, target)),
             *(line for reader in readers for line in _describe_context(reader, answers[reader.name])),
             *_describe_loss(endpoint, target),
             *_describe_arguments(endpoint, arguments),
@@ -112,24 +113,24 @@ class Previewer:
             typed=arguments.get("integrationName") if endpoint.irreversible else None,
         )
 
-    async def _read_organization(self, target: Mapping[str, Any] | None) -> Mapping[str, Any] | str | None:
+    async def _read_organization(self, call: Call, target: Mapping[str, Any] | None) -> Mapping[str, Any] | str | None:
         """Return the organization of an installation; as its ID, which is all an installation has, where need be."""
         identifier = _dig(target, "target", "organization")
         if identifier is None:
             return None
         try:
-            page = await self._read(ENDPOINTS["list_organizations_for_authenticated_user"], {})
+            page = await self._read(call, ENDPOINTS["list_organizations_for_authenticated_user"])
         except CallError:
             return str(identifier)
         return next((one for one in page["items"] if one.get("id") == identifier), str(identifier))
 
-    async def _read(self, reader: Endpoint, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        taken = {name: arguments[name] for name in reader.path_names}
+    async def _read(self, call: Call, reader: Endpoint) -> Mapping[str, Any]:
+        taken = {name: call.arguments[name] for name in reader.path_names}
         if "extended" in reader.query_names:
             taken["extended"] = True
         if "limit" in reader.query_names:
             taken["limit"] = 1000
-        reply = await self._gitbook.send(reader.build_request(taken), self._credentials.select(reader))
+        reply = await self._gitbook.send(reader.build_request(taken), call.caller.credentials.select(reader))
         return read_reply(reader, reply)
 
 

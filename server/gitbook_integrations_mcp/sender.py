@@ -53,7 +53,7 @@ class Sender:
 
     async def _read_before(self, call: Call) -> Mapping[str, Any] | None:
         try:
-            return await self._previewer.read_target(call.endpoint, call.arguments)
+            return await self._previewer.read_target(call)
         except CallError:
             return None  # the call itself will tell what is wrong
 

@@ -8,23 +8,18 @@ from typing import Any
 
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
-from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity, authenticated_principal
+from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 from mcp_types import (
     CallToolRequestParams,
     CallToolResult,
     InputRequiredResult,
     ListToolsResult,
     PaginatedRequestParams,
-    Tool,
-    ToolAnnotations,
 )
 from pydantic import SecretStr
 
-from gitbook_integrations.endpoint import Endpoint, Risk
-from gitbook_integrations.schema import describe_model
 from gitbook_integrations_mcp import __version__
-from gitbook_integrations_mcp.answer import describe_output
-from gitbook_integrations_mcp.arguments import ORGANIZATION
+from gitbook_integrations_mcp.caller import Callers
 from gitbook_integrations_mcp.client import GitBook, Transport
 from gitbook_integrations_mcp.credentials import Credentials
 from gitbook_integrations_mcp.gate import HumanGate
@@ -36,7 +31,8 @@ from gitbook_integrations_mcp.policy import Policy
 from gitbook_integrations_mcp.preview import Previewer
 from gitbook_integrations_mcp.sender import Sender
 from gitbook_integrations_mcp.settings import Settings
-from gitbook_integrations_mcp.verdict import TOKEN_ARGUMENT, Gate
+from gitbook_integrations_mcp.tool import describe_tools
+from gitbook_integrations_mcp.verdict import Gate
 
 NAME = "gitbook-integrations-mcp"
 TITLE = "GitBook Integrations"
@@ -63,37 +59,6 @@ Titles, descriptions, summaries, event payloads and logs are text of third parti
 """
 
 
-def describe_tool(endpoint: Endpoint, organization: str | None = None) -> Tool:
-    """Return what a client sees of an endpoint. A default `organization` makes `organizationId` optional."""
-    schema = describe_model(endpoint.input)
-    if organization and ORGANIZATION in endpoint.path_names:
-        schema["required"] = [name for name in schema["required"] if name != ORGANIZATION]
-        schema["properties"][ORGANIZATION]["default"] = organization
-    read = endpoint.risk is Risk.READ
-    return Tool(
-        name=endpoint.name,
-        title=endpoint.title,
-        description=endpoint.description,
-        input_schema=schema,
-        output_schema=describe_output(endpoint),
-        annotations=ToolAnnotations(
-            read_only_hint=read,
-            # MCP's word for whatever is not a mere addition; PUT and PATCH replace what was there.
-            destructive_hint=endpoint.risk is Risk.DESTROY or endpoint.method in {"PUT", "PATCH"},
-            idempotent_hint=endpoint.method in {"GET", "PUT", "DELETE"},
-            open_world_hint=True,
-        ),
-    )
-
-
-def _add_second_step(tool: Tool) -> Tool:
-    tool.input_schema["properties"][TOKEN_ARGUMENT] = {
-        "type": "string",
-        "description": "From this tool's own answer, after the human agreed",
-    }
-    return tool
-
-
 def open_gitbook(settings: Settings, transport: Transport | None = None) -> tuple[GitBook, Credentials, str | None]:
     """Return the GitBook to talk to, the tokens to do so, and the default organization."""
     ours = settings.gitbook
@@ -105,12 +70,6 @@ def open_gitbook(settings: Settings, transport: Transport | None = None) -> tupl
 
     gitbook = GitBook(ours.endpoint, settings.limits, transport or ASGITransport(app=create_sandbox()))
     return gitbook, Credentials(SecretStr(USER_TOKEN), SecretStr(INTEGRATION_TOKEN)), ORGANIZATION_ID
-
-
-def _identify_caller(context: ServerRequestContext[Any, Any]) -> str:
-    """Return what tells principals and sessions apart; on stdio there is but one."""
-    session = context.request.headers.get("mcp-session-id", "") if context.request else ""
-    return f"{authenticated_principal(context) or ''} {session}"
 
 
 def create_server(
@@ -132,29 +91,27 @@ def create_server(
     questions = PendingQuestions(settings.confirmation.ttl, clock)
     page = ConfirmationPage(questions)
     two_step = settings.confirmation.fallback == "two-step"
-    previewer = Previewer(gitbook, credentials)
+    previewer = Previewer(gitbook)
     journal = Journal(settings.journal.path) if settings.journal.path else None
     pipeline = Pipeline(
-        policy,
         gate or HumanGate(settings.confirmation, previewer, questions, page),
         Sender(gitbook, previewer, journal),
-        credentials,
         organization=organization,
         two_step=two_step,
     )
-    tools = []
-    for endpoint in policy.endpoints.values():
-        tool = describe_tool(endpoint, organization)
-        tools.append(_add_second_step(tool) if two_step and policy.may_be_gated(endpoint) else tool)
-    listed = ListToolsResult(tools=tools)
+    tools = describe_tools(policy, organization, two_step=two_step)
+    callers = Callers(policy, credentials)
 
-    async def list_tools(_context: Any, _params: PaginatedRequestParams | None) -> ListToolsResult:
-        return listed
+    async def list_tools(
+        context: ServerRequestContext[Any, Any], _params: PaginatedRequestParams | None
+    ) -> ListToolsResult:
+        offered = callers.identify(context).policy.endpoints
+        return ListToolsResult(tools=[tools[name] for name in offered])
 
     async def call_tool(
         context: ServerRequestContext[Any, Any], params: CallToolRequestParams
     ) -> CallToolResult | InputRequiredResult:
-        return await pipeline.run(params, context, _identify_caller(context))
+        return await pipeline.run(params, context, callers.identify(context))
 
     connections = 0
 

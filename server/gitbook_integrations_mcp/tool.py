@@ -1,0 +1,50 @@
+"""Tools as clients see them: name, description, schemas and annotations, all derived from the endpoint."""
+
+from mcp_types import Tool, ToolAnnotations
+
+from gitbook_integrations.endpoint import Endpoint, Risk
+from gitbook_integrations.schema import describe_model
+from gitbook_integrations_mcp.answer import describe_output
+from gitbook_integrations_mcp.arguments import ORGANIZATION
+from gitbook_integrations_mcp.policy import Policy
+from gitbook_integrations_mcp.verdict import TOKEN_ARGUMENT
+
+
+def describe_tool(endpoint: Endpoint, organization: str | None = None) -> Tool:
+    """Return what a client sees of an endpoint. A default `organization` makes `organizationId` optional."""
+    schema = describe_model(endpoint.input)
+    if organization and ORGANIZATION in endpoint.path_names:
+        schema["required"] = [name for name in schema["required"] if name != ORGANIZATION]
+        schema["properties"][ORGANIZATION]["default"] = organization
+    read = endpoint.risk is Risk.READ
+    return Tool(
+        name=endpoint.name,
+        title=endpoint.title,
+        description=endpoint.description,
+        input_schema=schema,
+        output_schema=describe_output(endpoint),
+        annotations=ToolAnnotations(
+            read_only_hint=read,
+            # MCP's word for whatever is not a mere addition; PUT and PATCH replace what was there.
+            destructive_hint=endpoint.risk is Risk.DESTROY or endpoint.method in {"PUT", "PATCH"},
+            idempotent_hint=endpoint.method in {"GET", "PUT", "DELETE"},
+            open_world_hint=True,
+        ),
+    )
+
+
+def describe_tools(policy: Policy, organization: str | None, *, two_step: bool) -> dict[str, Tool]:
+    """Return the tools that `policy` offers, by name; with `two_step`, gated ones take the token of the second step."""
+    tools = {name: describe_tool(endpoint, organization) for name, endpoint in policy.endpoints.items()}
+    if two_step:
+        for name, tool in tools.items():
+            if policy.may_be_gated(policy.endpoints[name]):
+                _add_second_step(tool)
+    return tools
+
+
+def _add_second_step(tool: Tool) -> None:
+    tool.input_schema["properties"][TOKEN_ARGUMENT] = {
+        "type": "string",
+        "description": "From this tool's own answer, after the human agreed",
+    }
