@@ -76,7 +76,7 @@ async def test_the_page_shows_the_facts_and_decides_nothing_by_being_read(
 ) -> None:
     pending = put(questions, "Status: active", "Nothing else is known.")
     url = await page.open(pending)
-    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/[\w-]{22}", url)
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/confirm/[\w-]{22}", url)
     response = await browser.read(url)
     assert response.status_code == 200
     assert "<dt>Status</dt><dd>active</dd>" in response.text

@@ -63,6 +63,14 @@ def test_every_setting_can_be_set_by_its_variable(monkeypatch: pytest.MonkeyPatc
         "read_only": "true",
         "ask": "fallback",
         "fallback": "refuse",
+        "transport": "sse,streamable-http",
+        "host": "::1",
+        "streamable_path": "/a",
+        "sse_path": "/a",
+        "message_path": "/a",
+        "tokens": json.dumps([{"name": "ann", "sha256": "0" * 64}]),
+        "credentials": "per-request",
+        "public_url": "https://mcp.example",
     }
     for section, key, field in iterate_settings():
         text = examples.get(key, "7" if "float" in str(field.annotation) or "int" in str(field.annotation) else "a")

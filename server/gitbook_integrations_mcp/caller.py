@@ -1,5 +1,6 @@
 """Who is calling, and what is theirs: identity, GitBook credentials, and the tools they may use."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,9 @@ from mcp.server.request_state import authenticated_principal
 
 from gitbook_integrations_mcp.credentials import Credentials
 from gitbook_integrations_mcp.policy import Policy
+
+READ_ONLY_HEADER = "X-MCP-Readonly"
+TOOLSETS_HEADER = "X-MCP-Toolsets"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +26,29 @@ class Caller:
 class Callers:
     """Tells whose a request is. On stdio there is but one caller, who acts with the operator's credentials."""
 
-    def __init__(self, policy: Policy, credentials: Credentials) -> None:
+    def __init__(self, policy: Policy, credentials: Credentials, *, per_request: bool = False) -> None:
         self._policy = policy
         self._credentials = credentials
+        self._per_request = per_request
 
     def identify(self, context: ServerRequestContext[Any, Any]) -> Caller:
         """Return the caller of a request."""
-        session = context.request.headers.get("mcp-session-id", "") if context.request else ""
+        if context.request is None:
+            return Caller("", self._credentials, self._policy)
+        headers: Mapping[str, str] = context.request.headers
         principal = authenticated_principal(context) or ""
-        return Caller(" ".join(filter(None, [principal, session])), self._credentials, self._policy)
+        session = headers.get("mcp-session-id", "")
+        credentials = Credentials.from_headers(headers) if self._per_request else self._credentials
+        # Without a principal, whoever holds the same token is the same caller, and nobody else is.
+        owner = credentials.digest if self._per_request else ""
+        identity = " ".join(filter(None, [principal, session, owner]))
+        return Caller(identity, credentials, self._narrow(headers))
+
+    def _narrow(self, headers: Mapping[str, str]) -> Policy:
+        """Return the policy with what the request's headers leave out."""
+        read_only = headers.get(READ_ONLY_HEADER.lower(), "").strip().lower() not in {"", "false", "0"}
+        toolsets = headers.get(TOOLSETS_HEADER.lower())
+        if not read_only and toolsets is None:
+            return self._policy
+        names = None if toolsets is None else [name.strip() for name in toolsets.split(",")]
+        return self._policy.narrow(read_only=read_only, toolsets=names)

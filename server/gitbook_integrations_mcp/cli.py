@@ -4,7 +4,10 @@ Only what a command needs is imported, when it runs: the MCP SDK alone takes a s
 """
 
 import argparse
+import hashlib
+import json
 import logging
+import secrets
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,9 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace, settings: "Settings") -> int:
     match arguments.command:
         case None | "serve":
-            from gitbook_integrations_mcp.serving import serve_stdio
+            from gitbook_integrations_mcp.serving import serve
 
-            serve_stdio(settings)
+            serve(settings)
             return SUCCESS
         case "tools":
             from gitbook_integrations_mcp.listing import print_tools
@@ -61,6 +64,8 @@ def _run(arguments: argparse.Namespace, settings: "Settings") -> int:
             from gitbook_integrations_mcp.doctor import examine
 
             return examine(settings, as_json=arguments.json)
+        case "token":
+            return _make_token(arguments.name)
         case "journal":
             from gitbook_integrations_mcp.listing import print_journal
 
@@ -68,8 +73,18 @@ def _run(arguments: argparse.Namespace, settings: "Settings") -> int:
         case _:
             from gitbook_integrations_mcp.sandbox import serve_sandbox
 
-            serve_sandbox(arguments.host, arguments.port)
+            serve_sandbox(settings.http.host, arguments.port or 0)
             return SUCCESS
+
+
+def _make_token(name: str) -> int:
+    """Print a new bearer token, which is kept nowhere, and its digest, which the settings keep."""
+    token = secrets.token_urlsafe(32)
+    entry = {"name": name, "sha256": hashlib.sha256(token.encode()).hexdigest()}
+    print(
+        f"Give to {name}, and keep nowhere else:\n{token}\n\nAdd to http.tokens of the settings:\n{json.dumps(entry)}"
+    )
+    return SUCCESS
 
 
 def _build_parser() -> argparse.ArgumentParser:
@@ -86,7 +101,11 @@ def _build_parser() -> argparse.ArgumentParser:
     def add_command(name: str, summary: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=summary, description=summary, parents=[common])
 
-    add_command("serve", "Serve MCP over standard input and output (what happens without a command, too).")
+    add_command("serve", "Serve MCP (what happens without a command, too).")
+    token = add_command(
+        "token", "Make a bearer token for a caller of the HTTP transports, and its entry of the settings."
+    )
+    token.add_argument("name", help="whose it is")
     tools = add_command("tools", "List the tools on offer: toolset, risk, endpoint and what each costs in tokens.")
     tools.add_argument("--json", action="store_true", help="print JSON")
     call = add_command("call", "Run one tool and print its result.")
@@ -98,9 +117,7 @@ def _build_parser() -> argparse.ArgumentParser:
     journal = add_command("journal", "Show what this server has changed, or tried to.")
     journal.add_argument("path", type=Path, nargs="?", help="the file (default: journal.path of the settings)")
     journal.add_argument("--json", action="store_true", help="print JSON, complete")
-    sandbox = add_command("sandbox", "Serve the embedded GitBook over HTTP, for any client.")
-    sandbox.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    sandbox.add_argument("--port", type=int, default=0, help="port to listen on (default: a free one)")
+    add_command("sandbox", "Serve the embedded GitBook over HTTP, for any client; on a free port by default.")
     return parser
 
 
@@ -112,6 +129,9 @@ def _add_settings(parser: argparse.ArgumentParser, default: Any) -> None:
         "--tools": {"metavar": "A,B", "help": "single tools to offer"},
         "--exclude-tools": {"metavar": "A,B", "help": "tools never to offer"},
         "--read-only": {"action": "store_true", "help": "offer only tools that change nothing"},
+        "--transport": {"metavar": "A,B", "help": "stdio, or one or both of sse and streamable-http"},
+        "--host": {"help": "address to listen on, over HTTP (default: 127.0.0.1)"},
+        "--port": {"type": int, "help": "port to listen on, over HTTP; 0 takes a free one (default: 8000)"},
         "--sandbox": {"action": "store_true", "help": "use the embedded GitBook; no token, no network"},
         "--log-level": {"choices": ["debug", "info", "warning", "error"], "help": "what to log to standard error"},
     }
@@ -126,8 +146,11 @@ def _read_flags(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
         "tools": ("tools", "include"),
         "exclude_tools": ("tools", "exclude"),
         "read_only": ("tools", "read_only"),
+        "transport": ("server", "transport"),
         "sandbox": ("server", "sandbox"),
         "log_level": ("server", "log_level"),
+        "host": ("http", "host"),
+        "port": ("http", "port"),
     }
     flags: dict[str, dict[str, Any]] = {}
     for flag, (section, key) in places.items():

@@ -1,13 +1,17 @@
 """Whose credential a request carries: GitBook accepts different kinds of token at different endpoints."""
 
+import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from pydantic import SecretStr
+from pydantic_core import PydanticCustomError
 
 from gitbook_integrations.endpoint import Endpoint, Token
 from gitbook_integrations_mcp.errors import CredentialError
-from gitbook_integrations_mcp.settings import GitBookSection
+from gitbook_integrations_mcp.settings import GitBookSection, check_token
 
 _WORDS = {
     Token.USER: "a user's personal access token (GITBOOK_TOKEN)",
@@ -15,6 +19,9 @@ _WORDS = {
     Token.INSTALLATION: "an installation's temporary token",
     Token.OAUTH: "an OAuth token",
 }
+USER_HEADER = "X-GitBook-Token"
+INTEGRATION_HEADER = "X-GitBook-Integration-Token"
+
 _NOT_USER = frozenset({Token.INTEGRATION, Token.INSTALLATION})
 
 
@@ -34,11 +41,17 @@ class Credentials:
 
     general: SecretStr | None
     integration: SecretStr | None
+    source: Literal["settings", "headers"] = "settings"
 
     @classmethod
     def from_settings(cls, settings: GitBookSection) -> "Credentials":
         """Return the operator's credentials."""
         return cls(settings.token, settings.integration_token)
+
+    @classmethod
+    def from_headers(cls, headers: Mapping[str, str]) -> "Credentials":
+        """Return the credentials that a request brings; what cannot be a token counts as none."""
+        return cls(_read_header(headers, USER_HEADER), _read_header(headers, INTEGRATION_HEADER), "headers")
 
     def select(self, endpoint: Endpoint) -> SecretStr:
         """Return the token to use at `endpoint`.
@@ -50,11 +63,20 @@ class Credentials:
             return self.general
         if endpoint.tokens & _NOT_USER and self.integration:
             return self.integration
-        variable = "GITBOOK_TOKEN" if Token.USER in endpoint.tokens else "GITBOOK_INTEGRATION_TOKEN"
-        raise CredentialError(
-            f"{endpoint.name} needs {describe_accepted(endpoint)}, and none is configured; nothing was sent. "
-            f"The operator of this server sets {variable} and restarts it."
-        )
+        user = Token.USER in endpoint.tokens
+        if self.source == "headers":
+            header = USER_HEADER if user else INTEGRATION_HEADER
+            remedy = f"none came with the request. The client is configured to send one in the header {header}."
+        else:
+            variable = "GITBOOK_TOKEN" if user else "GITBOOK_INTEGRATION_TOKEN"
+            remedy = f"none is configured. The operator of this server sets {variable} and restarts it."
+        raise CredentialError(f"{endpoint.name} needs {describe_accepted(endpoint)}, and {remedy} Nothing was sent.")
+
+    @property
+    def digest(self) -> str:
+        """What tells these credentials from others, and nothing of what they are."""
+        tokens = [token.get_secret_value() if token else "" for token in (self.general, self.integration)]
+        return hashlib.sha256("\n".join(tokens).encode()).hexdigest()
 
     def scrub(self, text: str) -> str:
         """Return `text`, plain or JSON, without any of these tokens, should GitBook have echoed one."""
@@ -64,3 +86,13 @@ class Credentials:
                 for written in {secret, json.dumps(secret)[1:-1]}:
                     text = text.replace(written, "[redacted]")
         return text
+
+
+def _read_header(headers: Mapping[str, str], name: str) -> SecretStr | None:
+    value = headers.get(name.lower())
+    if not value:
+        return None
+    try:
+        return check_token(SecretStr(value))
+    except PydanticCustomError:
+        return None

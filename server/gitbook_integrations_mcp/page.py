@@ -30,19 +30,22 @@ _REFUSED = "Nothing was sent to GitBook, and nothing will be. You can close this
 class ConfirmationPage:
     """Serves the page of each question put to the `browser`."""
 
-    def __init__(self, questions: PendingQuestions) -> None:
+    def __init__(self, questions: PendingQuestions, public_url: str | None = None) -> None:
+        """Serve on loopback, or, with `public_url`, leave serving `application` below it to somebody else."""
         self._questions = questions
         self._starting = asyncio.Lock()
-        self._origin = ""
+        self._public_url = public_url
+        self._origin = public_url or ""
+        self.application = Starlette(routes=[Route("/confirm/{id}", self._respond, methods=["GET", "POST"])])
         self._server: Any = None
         self._task: asyncio.Task[None] | None = None
 
     async def open(self, pending: Pending) -> str:
         """Return the URL at which `pending` can be read and decided; starts serving where needed."""
         async with self._starting:
-            if self._task is None:
+            if self._public_url is None and self._task is None:
                 await self._start()
-        return f"{self._origin}/{pending.id}"
+        return f"{self._origin}/confirm/{pending.id}"
 
     async def close(self) -> None:
         """Stop serving. A later question starts it again, on another port."""
@@ -61,9 +64,8 @@ class ConfirmationPage:
 
         listener = socket.create_server(("127.0.0.1", 0))
         self._origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        application = Starlette(routes=[Route("/{id}", self._respond, methods=["GET", "POST"])])
         config = uvicorn.Config(
-            application,
+            self.application,
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -98,7 +100,7 @@ class ConfirmationPage:
         return response
 
     async def _decide_response(self, request: Request) -> Response:
-        if f"http://{request.headers.get('host', '')}" != self._origin:
+        if request.headers.get("host", "") != self._origin.partition("://")[2]:
             return _tell(421, "Wrong address", "Open the link exactly as you were given it.")
         if request.method == "HEAD":
             return Response(status_code=405, headers={"Allow": "GET, POST"})

@@ -5,6 +5,7 @@ The filters hold when listing and again when calling.
 
 import difflib
 from collections.abc import Iterable, Mapping
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
@@ -21,10 +22,14 @@ class Policy:
         SettingsError: a toolset or tool that does not exist; a typing error must not leave a tool on.
     """
 
-    def __init__(self, settings: ToolsSection, confirmation: ConfirmationSection) -> None:
+    def __init__(
+        self, settings: ToolsSection, confirmation: ConfirmationSection, narrowed: ToolsSection | None = None
+    ) -> None:
         _check_names("toolset", settings.toolsets or (), TOOLSETS)
         _check_names("tool", (*(settings.include or ()), *settings.exclude, *confirmation.also), ENDPOINTS)
         self._settings = settings
+        self._confirmation = confirmation
+        self._narrowed = narrowed
         self._also = frozenset(confirmation.also)
         self.endpoints: Mapping[str, Endpoint] = MappingProxyType(
             {name: endpoint for name, endpoint in ENDPOINTS.items() if self._find_objection(endpoint) is None}
@@ -32,16 +37,22 @@ class Policy:
         """The tools on offer, in the catalog's order."""
 
     def _find_objection(self, endpoint: Endpoint) -> str | None:
-        """Return which setting leaves a tool out, or None where it is on offer."""
-        settings, name = self._settings, endpoint.name
-        if settings.read_only and endpoint.risk is not Risk.READ:
-            return f"the server is read-only and this tool's risk is {endpoint.risk} (tools.read_only)"
-        if name in settings.exclude:
-            return "it is excluded (tools.exclude)"
-        chosen_by_default = settings.toolsets is None and settings.include is None
-        if not (chosen_by_default or TOOLSET_OF[name] in (settings.toolsets or ()) or name in (settings.include or ())):
-            return f"its toolset {TOOLSET_OF[name]} is not enabled (tools.toolsets, tools.include)"
+        """Return what leaves a tool out, settings or the client's wish, or None where it is on offer."""
+        if objection := _object(self._settings, endpoint):
+            return objection
+        if self._narrowed and (objection := _object(self._narrowed, endpoint)):
+            return f"the client asked for it: {objection}"
         return None
+
+    def narrow(self, *, read_only: bool, toolsets: Iterable[str] | None) -> "Policy":
+        """Return this policy with less on offer. Nothing that a caller wishes can add to it."""
+        known = None if toolsets is None else frozenset(toolsets).intersection(TOOLSETS)  # bounds what is cached
+        return self._narrow(read_only, known)
+
+    @cache  # noqa: B019  # a policy lives as long as the server
+    def _narrow(self, read_only: bool, toolsets: frozenset[str] | None) -> "Policy":
+        wish = ToolsSection(read_only=read_only, toolsets=None if toolsets is None else tuple(toolsets))
+        return Policy(self._settings, self._confirmation, wish)
 
     def is_gated(self, endpoint: Endpoint, arguments: Mapping[str, Any]) -> bool:
         """Whether a call waits for a human's yes. The operator can add tools to those that do, never remove one."""
@@ -68,7 +79,7 @@ class Policy:
             )
         raise DisabledToolError(
             f"{name} is switched off on this server: {self._find_objection(ENDPOINTS[name])}. Nothing was sent. "
-            "Only the operator of the server can change that."
+            "Only the operator of the server, or of the client, can change that."
         )
 
 
@@ -77,3 +88,16 @@ def _check_names(kind: str, names: Iterable[str], valid: Mapping[str, object]) -
         if name not in valid:
             hint = suggest(name, valid) or (f" There are: {', '.join(valid)}." if kind == "toolset" else "")
             raise SettingsError(f"{name}: no such {kind}.{hint}")
+
+
+def _object(settings: ToolsSection, endpoint: Endpoint) -> str | None:
+    """Return which setting leaves a tool out, if one does."""
+    name = endpoint.name
+    if settings.read_only and endpoint.risk is not Risk.READ:
+        return f"the server is read-only and this tool's risk is {endpoint.risk} (tools.read_only)"
+    if name in settings.exclude:
+        return "it is excluded (tools.exclude)"
+    chosen_by_default = settings.toolsets is None and settings.include is None
+    if not (chosen_by_default or TOOLSET_OF[name] in (settings.toolsets or ()) or name in (settings.include or ())):
+        return f"its toolset {TOOLSET_OF[name]} is not enabled (tools.toolsets, tools.include)"
+    return None

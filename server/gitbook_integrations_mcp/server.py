@@ -72,13 +72,20 @@ def open_gitbook(settings: Settings, transport: Transport | None = None) -> tupl
     return gitbook, Credentials(SecretStr(USER_TOKEN), SecretStr(INTEGRATION_TOKEN)), ORGANIZATION_ID
 
 
+class IntegrationsServer(Server[None]):
+    """The SDK's server, with what a transport of ours needs beside it."""
+
+    page: ConfirmationPage
+    gitbook: GitBook
+
+
 def create_server(
     settings: Settings,
     *,
     transport: Transport | None = None,
     gate: Gate | None = None,
     clock: Callable[[], float] = time.time,
-) -> Server[Any]:
+) -> IntegrationsServer:
     """Return the MCP server that `settings` describe, ready for any transport of the SDK.
 
     `transport` is an httpx transport that replaces the network. `gate` and `clock` (seconds) are for tests.
@@ -89,7 +96,7 @@ def create_server(
     policy = Policy(settings.tools, settings.confirmation)
     gitbook, credentials, organization = open_gitbook(settings, transport)
     questions = PendingQuestions(settings.confirmation.ttl, clock)
-    page = ConfirmationPage(questions)
+    page = ConfirmationPage(questions, settings.http.public_url)
     two_step = settings.confirmation.fallback == "two-step"
     previewer = Previewer(gitbook)
     journal = Journal(settings.journal.path) if settings.journal.path else None
@@ -100,7 +107,7 @@ def create_server(
         two_step=two_step,
     )
     tools = describe_tools(policy, organization, two_step=two_step)
-    callers = Callers(policy, credentials)
+    callers = Callers(policy, credentials, per_request=settings.http.credentials == "per-request")
 
     async def list_tools(
         context: ServerRequestContext[Any, Any], _params: PaginatedRequestParams | None
@@ -128,7 +135,7 @@ def create_server(
                 await gitbook.close()
                 await page.close()
 
-    server: Server[Any] = Server(
+    server = IntegrationsServer(
         NAME,
         version=__version__,
         title=TITLE,
@@ -138,6 +145,7 @@ def create_server(
         on_list_tools=list_tools,
         on_call_tool=call_tool,
     )
+    server.page, server.gitbook = page, gitbook
     # The seal outlives the question in it, so that the gate, and not a protocol error, tells the model it is too late.
     security = RequestStateSecurity(keys=[secrets.token_bytes(32)], ttl=2 * settings.confirmation.ttl + 60)
     server.middleware.append(RequestStateBoundary(security, default_audience=NAME))

@@ -1,22 +1,58 @@
-"""Serving MCP to a client."""
+"""Serving MCP to clients, over the transports that the settings name."""
+
+import socket
+import sys
 
 import anyio
 from mcp.server.stdio import stdio_server
 
-from gitbook_integrations_mcp.server import create_server
-from gitbook_integrations_mcp.settings import Settings
+from gitbook_integrations_mcp.server import IntegrationsServer, create_server
+from gitbook_integrations_mcp.settings import Settings, SettingsError
 
 
-def serve_stdio(settings: Settings) -> None:
-    """Serve one client over standard input and output, until it closes them.
+def serve(settings: Settings) -> None:
+    """Serve until the client closes standard input, or, over HTTP, until the process is told to stop.
 
     Raises:
-        SettingsError: the settings name tools or toolsets that do not exist.
+        SettingsError: the settings name tools that do not exist, mix transports that cannot be mixed, or would expose
+            the server.
     """
-    server = create_server(settings)
+    if settings.server.transport == ("stdio",):
+        anyio.run(_serve_stdio, create_server(settings))
+    elif "stdio" in settings.server.transport:
+        raise SettingsError("server.transport: stdio serves one client alone; it cannot be mixed with the others.")
+    else:
+        _serve_http(settings)
 
-    async def serve() -> None:
-        async with stdio_server() as (read_stream, write_stream):
-            await server.run(read_stream, write_stream, server.create_initialization_options())
 
-    anyio.run(serve)
+async def _serve_stdio(server: IntegrationsServer) -> None:
+    async with stdio_server() as (read_stream, write_stream):
+        await server.run(read_stream, write_stream, server.create_initialization_options())
+
+
+def _serve_http(settings: Settings) -> None:
+    import uvicorn
+
+    from gitbook_integrations_mcp.web import create_application
+
+    http = settings.http
+    application = create_application(settings, create_server(settings))
+    family = socket.AF_INET6 if ":" in http.host else socket.AF_INET
+    try:
+        listener = socket.create_server((http.host, http.port), family=family)
+    except OSError as error:
+        raise SettingsError(f"http.host {http.host}, http.port {http.port}: {error.strerror}.") from None
+    with listener:
+        address = f"[{http.host}]" if family == socket.AF_INET6 else http.host
+        for transport in settings.server.transport:
+            path = http.sse_path if transport == "sse" else http.streamable_path
+            url = f"http://{address}:{listener.getsockname()[1]}{path}"
+            print(f"Serving {transport} at {url}", file=sys.stderr, flush=True)
+        config = uvicorn.Config(
+            application,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=http.shutdown_seconds,
+        )
+        uvicorn.Server(config).run(sockets=[listener])

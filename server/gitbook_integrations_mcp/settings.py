@@ -47,7 +47,12 @@ class SettingsError(Exception):
     """Settings that cannot be used. The message names each setting, what is wrong, and never a secret's value."""
 
 
-def _check_token(token: SecretStr) -> SecretStr:
+def check_token(token: SecretStr) -> SecretStr:
+    """Return a token without the white space around it.
+
+    Raises:
+        PydanticCustomError: it cannot be a token; sent as a header, it might end up in an error text of the HTTP layer.
+    """
     text = token.get_secret_value().strip()
     if not text:
         raise PydanticCustomError("token", "is empty")
@@ -85,7 +90,18 @@ def _split_names(value: Any) -> Any:
     return [name.strip() for name in value.split(",") if name.strip()]
 
 
-ApiToken = Annotated[SecretStr, AfterValidator(_check_token)]
+def _check_public_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path.strip("/") or parts.query:
+        raise PydanticCustomError(
+            "public_url",
+            "must be an address without a path, for example {example}",
+            {"example": "https://mcp.example.com"},
+        )
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+ApiToken = Annotated[SecretStr, AfterValidator(check_token)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_names)]
 
 
@@ -128,13 +144,52 @@ class ToolsSection(Section):
     read_only: bool = Field(False, description="Offer only tools that change nothing.")
 
 
+Transport = Literal["stdio", "sse", "streamable-http"]
+
+
 class ServerSection(Section):
+    transport: Annotated[tuple[Transport, ...], NoDecode, BeforeValidator(_split_names)] = Field(
+        ("stdio",), min_length=1, description="`stdio`, or one or both of `sse` and `streamable-http`."
+    )
     sandbox: bool = Field(
         False, description="Serve an embedded GitBook in memory instead of the real API; needs no token and no network."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "warning", description="What is logged to standard error."
     )
+
+
+class CallerToken(Section):
+    """A bearer token that a caller of the HTTP transports shows. Only its digest is kept."""
+
+    name: str = Field(min_length=1)
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+class HttpSection(Section):
+    host: str = Field("127.0.0.1", description="Address to listen on. Any but loopback needs `http.tokens`.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one and prints it.")
+    streamable_path: str = Field("/mcp", pattern="^/", description="Path of the streamable HTTP transport.")
+    sse_path: str = Field("/sse", pattern="^/", description="Path of the SSE transport.")
+    message_path: str = Field("/messages/", pattern="^/", description="Path to which SSE clients post.")
+    tokens: tuple[CallerToken, ...] = Field(
+        (),
+        description='Callers let in: `[{"name": …, "sha256": …}]`, the digest of a bearer token each; '
+        "`gitbook-integrations-mcp token NAME` makes one. A name may have several, for rotation.",
+    )
+    credentials: Literal["operator", "per-request"] = Field(
+        "operator",
+        description="Whose GitBook tokens calls use: the configured ones, or those each request brings in "
+        "`X-GitBook-Token` and `X-GitBook-Integration-Token`.",
+    )
+    public_url: Annotated[str, AfterValidator(_check_public_url)] | None = Field(
+        None, description="Address under which people reach this server, behind a proxy; links to pages start with it."
+    )
+    allowed_hosts: Names = Field((), description="Host headers let in, besides loopback and that of `http.public_url`.")
+    body_bytes: int = Field(16 * 1024 * 1024, gt=0, description="Largest request body.")
+    sessions: int = Field(1000, gt=0, description="Sessions of the handshake era at a time.")
+    session_idle_seconds: float = Field(1800, gt=0, description="Idle time after which such a session ends.")
+    shutdown_seconds: int = Field(30, ge=0, description="Time that running calls get to finish when the server stops.")
 
 
 class ConfirmationSection(Section):
@@ -177,6 +232,7 @@ class Settings(BaseSettings):
     gitbook: GitBookSection = GitBookSection()
     tools: ToolsSection = ToolsSection()
     server: ServerSection = ServerSection()
+    http: HttpSection = HttpSection()
     confirmation: ConfirmationSection = ConfirmationSection()
     journal: JournalSection = JournalSection()
     limits: LimitsSection = LimitsSection()

@@ -1,0 +1,145 @@
+"""The HTTP side: streamable HTTP and SSE in one application, behind one door, with health and readiness."""
+
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from ipaddress import ip_address
+from typing import Any
+
+from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
+from mcp.server.auth.middleware.bearer_auth import BearerAuthBackend, RequireAuthMiddleware
+from mcp.server.sse import SseServerTransport
+from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
+from pydantic import SecretStr
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.authentication import AuthenticationMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gitbook_integrations.endpoint import Request as ApiRequest
+from gitbook_integrations_mcp import __version__
+from gitbook_integrations_mcp.doorkeeper import HostGuard, StaticTokens, list_hosts
+from gitbook_integrations_mcp.errors import UpstreamError
+from gitbook_integrations_mcp.server import IntegrationsServer
+from gitbook_integrations_mcp.settings import HttpSection, Settings, SettingsError
+
+_READY_SECONDS = 10
+"""How long an answer of GitBook to the readiness check is good for."""
+
+
+def check_exposure(settings: Settings) -> None:
+    """Refuse settings that would let strangers in, or promise a page that nobody can reach.
+
+    Raises:
+        SettingsError: what is missing, and where to set it.
+    """
+    http = settings.http
+    if _is_loopback(http.host):
+        return
+    if not http.tokens:
+        raise SettingsError(
+            f"http.host {http.host} can be reached by others, so callers must show who they are: set http.tokens "
+            "(`gitbook-integrations-mcp token NAME` makes one), or listen on 127.0.0.1."
+        )
+    if settings.confirmation.fallback == "browser" and http.public_url is None:
+        raise SettingsError(
+            f"With http.host {http.host}, the page on which people confirm needs an address: set http.public_url, or "
+            "confirmation.fallback to refuse or two-step."
+        )
+
+
+def create_application(settings: Settings, server: IntegrationsServer) -> Starlette:
+    """Return the ASGI application that serves `server` over the HTTP transports that `settings` name.
+
+    Raises:
+        SettingsError: the settings would expose the server.
+    """
+    check_exposure(settings)
+    http = settings.http
+    routes: list[Route | Mount] = [
+        Route("/health", _report_health, methods=["GET"]),
+        Route("/ready", Readiness(server).report, methods=["GET"]),
+    ]
+    lifespan = None
+    if "streamable-http" in settings.server.transport:
+        manager = StreamableHTTPSessionManager(
+            server,
+            max_request_body_size=http.body_bytes,
+            max_sessions=http.sessions,
+            session_idle_timeout=http.session_idle_seconds,
+        )
+        routes.append(Route(http.streamable_path, _require_caller(StreamableHTTPASGIApp(manager), http)))
+        lifespan = manager.run
+    if "sse" in settings.server.transport:
+        sse = SseServerTransport(http.message_path, max_request_body_size=http.body_bytes)
+        routes.append(Route(http.sse_path, _require_caller(SseEndpoint(sse, server), http), methods=["GET"]))
+        routes.append(Mount(http.message_path, _require_caller(sse.handle_post_message, http)))
+    if http.public_url is not None:
+        routes.append(Mount("/", server.page.application))
+    middleware = [Middleware(HostGuard, hosts=list_hosts(http))]
+    if http.tokens:
+        middleware.append(Middleware(AuthenticationMiddleware, backend=BearerAuthBackend(StaticTokens(http.tokens))))
+        middleware.append(Middleware(AuthContextMiddleware))
+
+    @contextlib.asynccontextmanager
+    async def live(_app: Starlette) -> AsyncIterator[None]:
+        async with lifespan() if lifespan else contextlib.nullcontext():
+            yield
+
+    return Starlette(routes=routes, middleware=middleware, lifespan=live)
+
+
+def _require_caller(app: ASGIApp, settings: HttpSection) -> ASGIApp:
+    return RequireAuthMiddleware(app, required_scopes=[]) if settings.tokens else app
+
+
+class SseEndpoint:
+    """The stream of an SSE client (the transport of the 2024-11-05 protocol)."""
+
+    def __init__(self, transport: SseServerTransport, server: IntegrationsServer) -> None:
+        self._transport = transport
+        self._server = server
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one client until it goes."""
+        async with self._transport.connect_sse(scope, receive, send) as (read_stream, write_stream):
+            await self._server.run(read_stream, write_stream, self._server.create_initialization_options())
+
+
+async def _report_health(_request: Request) -> Response:
+    return JSONResponse({"status": "ok", "version": __version__})
+
+
+class Readiness:
+    """Whether calls could succeed: GitBook answers. Asked at most once in a while, however often others ask."""
+
+    def __init__(self, server: IntegrationsServer) -> None:
+        self._server = server
+        self._known: tuple[float, dict[str, Any]] | None = None
+
+    async def report(self, _request: Request) -> Response:
+        """Answer 200 where GitBook does, else 503 with the reason."""
+        if self._known is None or time.monotonic() - self._known[0] > _READY_SECONDS:
+            self._known = (time.monotonic(), await self._ask())
+        status = self._known[1]
+        return JSONResponse(status, 200 if status["status"] == "ready" else 503)
+
+    async def _ask(self) -> dict[str, Any]:
+        try:
+            # No credential of anybody's: that GitBook refuses is answer enough.
+            reply = await self._server.gitbook.send(ApiRequest("GET", "/user"), SecretStr("none"))
+        except UpstreamError as error:
+            return {"status": "unavailable", "reason": str(error)}
+        if reply.status >= 500:
+            return {"status": "unavailable", "reason": f"GitBook answers with {reply.status}"}
+        return {"status": "ready"}
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

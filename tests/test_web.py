@@ -1,0 +1,402 @@
+"""Over HTTP, with real sockets: both transports and eras, who is let in, and that callers share nothing."""
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Literal
+
+import httpx
+import httpx2
+import pytest
+import uvicorn
+from mcp import Client
+from mcp.client.sse import sse_client
+from mcp.client.streamable_http import streamable_http_client
+from mcp_types import CallToolResult
+
+from gitbook_integrations_mcp.server import create_server
+from gitbook_integrations_mcp.settings import SettingsError, load_settings
+from gitbook_integrations_mcp.web import check_exposure, create_application
+
+from .human import GitBookSpy, Human, read_status
+from .test_gate import find_target
+from .upstream import ERAS, Era, Upstream, read_text
+
+Kind = Literal["streamable-http", "sse"]
+WAYS: list[tuple[Kind, Era]] = [("streamable-http", "legacy"), ("streamable-http", "2026-07-28"), ("sse", "legacy")]
+each_way = pytest.mark.parametrize(("kind", "era"), WAYS, ids=[f"{kind}-{era}" for kind, era in WAYS])
+
+TOKENS = {"ann": "ann-secret-0123456789", "bob": "bob-secret-0123456789"}
+CALLERS = [{"name": name, "sha256": hashlib.sha256(token.encode()).hexdigest()} for name, token in TOKENS.items()]
+
+
+@contextlib.asynccontextmanager
+async def serve(upstream: Any, **sections: Mapping[str, Any]) -> AsyncIterator[str]:
+    """Yield the address of a server over HTTP whose GitBook is `upstream`."""
+    ours = {"sandbox": isinstance(upstream, GitBookSpy), "transport": ["sse", "streamable-http"]}
+    base: dict[str, Any] = {"server": ours}
+    settings = load_settings({**base, **sections})
+    server = create_server(settings, transport=httpx.ASGITransport(app=upstream))
+    application = create_application(settings, server)
+    config = uvicorn.Config(application, log_config=None, access_log=False, timeout_graceful_shutdown=1)
+
+    class Quiet(uvicorn.Server):
+        @contextlib.contextmanager
+        def capture_signals(self) -> Any:
+            yield
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        http = Quiet(config)
+        task = asyncio.create_task(http.serve(sockets=[listener]))
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            http.should_exit = True
+            await task
+
+
+@contextlib.asynccontextmanager
+async def connect(
+    address: str, kind: Kind, era: Era, human: Human | None = None, headers: Mapping[str, str] | None = None
+) -> AsyncIterator[Client]:
+    """Yield a client of the server at `address` that sends `headers` with every request."""
+    async with contextlib.AsyncExitStack() as stack:
+        transport: Any
+        if kind == "sse":
+            transport = sse_client(f"{address}/sse", headers=dict(headers or {}))
+        else:
+            http = await stack.enter_async_context(httpx2.AsyncClient(headers=headers, timeout=30, trust_env=False))
+            transport = streamable_http_client(f"{address}/mcp", http_client=http)
+        callback = human.answer if human else None
+        yield await stack.enter_async_context(Client(transport, mode=era, elicitation_callback=callback))
+
+
+def bear(name: str, **more: str) -> dict[str, str]:
+    """Return the headers with which a caller shows who they are."""
+    return {"Authorization": f"Bearer {TOKENS[name]}", **more}
+
+
+@each_way
+async def test_tools_are_listed_and_called(kind: Kind, era: Era) -> None:
+    async with serve(GitBookSpy()) as address, connect(address, kind, era) as client:
+        assert client.protocol_version == ("2025-11-25" if era == "legacy" else era)
+        assert len((await client.list_tools()).tools) == 40
+        result = await client.call_tool("list_sites", {})
+    assert result.structured_content is not None
+    assert len(result.structured_content["items"]) == 5
+
+
+@each_way
+@pytest.mark.parametrize(("action", "status", "sent"), [("accept", "done", 1), ("decline", "declined", 0)])
+async def test_the_gate_asks_over_http_too(kind: Kind, era: Era, action: str, status: str, sent: int) -> None:
+    spy, human = GitBookSpy(), Human(action=action)
+    target = find_target(spy, "uninstall_integration")
+    async with serve(spy) as address, connect(address, kind, era, human) as client:
+        assert read_status(await client.call_tool(target.name, target.arguments)) == status
+    assert len(human.questions) == 1
+    assert len(spy.mutations) == sent
+
+
+@each_way
+async def test_a_client_that_cannot_ask_runs_nothing(kind: Kind, era: Era) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    async with serve(spy) as address, connect(address, kind, era) as client:
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "confirmation_required"
+    assert spy.mutations == []
+
+
+# Who is let in
+
+
+@pytest.mark.parametrize("path", ["/mcp", "/sse", "/messages/"])
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic eDp5"}])
+async def test_without_a_callers_token_nobody_is_let_in(path: str, headers: dict[str, str]) -> None:
+    async with serve(GitBookSpy(), http={"tokens": CALLERS}) as address, httpx.AsyncClient(trust_env=False) as http:
+        method = "GET" if path == "/sse" else "POST"
+        response = await http.request(method, address + path, headers=headers, json={} if method == "POST" else None)
+    assert response.status_code == 401
+    assert response.headers["www-authenticate"].startswith("Bearer ")
+
+
+@each_way
+async def test_with_one_they_are(kind: Kind, era: Era) -> None:
+    async with serve(GitBookSpy(), http={"tokens": CALLERS}) as address:
+        for name in TOKENS:
+            async with connect(address, kind, era, headers=bear(name)) as client:
+                assert not (await client.call_tool("list_sites", {})).is_error
+
+
+async def test_a_session_of_one_caller_is_none_of_another() -> None:
+    initialize = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "initialize",
+        "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}},
+    }
+    accept = {"Accept": "application/json, text/event-stream"}
+    async with serve(GitBookSpy(), http={"tokens": CALLERS}) as address, httpx.AsyncClient(trust_env=False) as http:
+        response = await http.post(f"{address}/mcp", json=initialize, headers=bear("ann", **accept))
+        session = {"Mcp-Session-Id": response.headers["mcp-session-id"]}
+        listing = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
+        stolen = await http.post(f"{address}/mcp", json=listing, headers=bear("bob", **accept, **session))
+    assert stolen.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("http", "confirmation", "expected"),
+    [
+        ({"host": "0.0.0.0"}, {}, "set http.tokens"),
+        ({"host": "::"}, {}, "set http.tokens"),
+        ({"host": "mcp.example"}, {}, "set http.tokens"),
+        ({"host": "0.0.0.0", "tokens": CALLERS}, {}, "set http.public_url"),
+        ({"host": "0.0.0.0", "tokens": CALLERS}, {"fallback": "refuse"}, None),
+        ({"host": "0.0.0.0", "tokens": CALLERS, "public_url": "https://mcp.example"}, {}, None),
+        ({"host": "127.0.0.1"}, {}, None),
+        ({"host": "::1"}, {}, None),
+    ],
+)
+def test_a_server_that_others_can_reach_starts_only_with_a_door(
+    http: dict[str, Any], confirmation: dict[str, Any], expected: str | None
+) -> None:
+    settings = load_settings({"http": http, "confirmation": confirmation})
+    if expected is None:
+        check_exposure(settings)
+    else:
+        with pytest.raises(SettingsError, match=expected):
+            check_exposure(settings)
+
+
+ROUTES = ["/mcp", "/sse", "/messages/", "/health", "/ready", "/confirm/x"]
+
+
+@pytest.mark.parametrize("path", ROUTES)
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "evil.example"}, 421),
+        ({"Host": "127.0.0.1.evil.example"}, 421),
+        ({"Host": "127.0.0.1:80:80"}, 421),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://localhost.evil.example"}, 403),
+    ],
+)
+async def test_other_peoples_pages_are_kept_out_of_every_route(path: str, headers: dict[str, str], status: int) -> None:
+    async with serve(GitBookSpy()) as address, httpx.AsyncClient(trust_env=False) as http:
+        assert (await http.get(address + path, headers=headers)).status_code == status
+        assert (await http.post(address + path, headers=headers, json={})).status_code == status
+
+
+async def test_an_own_origin_and_a_listed_host_are_let_in() -> None:
+    settings = {"allowed_hosts": ["mcp.internal"], "public_url": "https://mcp.example"}
+    async with serve(GitBookSpy(), http=settings) as address, httpx.AsyncClient(trust_env=False) as http:
+        for headers in (
+            {"Origin": "http://localhost:3000"},
+            {"Host": "mcp.internal"},
+            {"Host": "mcp.internal:8000"},
+            {"Host": "mcp.example", "Origin": "https://mcp.example"},
+        ):
+            assert (await http.get(f"{address}/health", headers=headers)).status_code == 200
+
+
+async def test_bodies_are_limited_and_a_publication_with_large_pictures_fits() -> None:
+    async with serve(GitBookSpy(), http={"body_bytes": 1000}) as address, httpx.AsyncClient(trust_env=False) as http:
+        for path in ("/mcp", "/messages/?session_id=0"):
+            assert (await http.post(address + path, json={"x": "y" * 1000})).status_code == 413
+    picture = "QUFB" * 350_000
+    publication = {
+        "integrationName": "large",
+        "organization": "aurora-robotics",
+        "title": "Large",
+        "description": "Large",
+        "script": "//",
+        "scopes": [],
+        "previewImages": [picture] * 3,
+    }
+    spy = GitBookSpy()
+    async with serve(spy) as address, connect(address, "streamable-http", "2026-07-28") as client:
+        result = await client.call_tool("publish_integration", publication)
+    assert not result.is_error, read_text(result)
+
+
+# Credentials of the request
+
+
+def answer_token(upstream: Upstream) -> list[str]:
+    """Return the credentials with which GitBook was asked."""
+    return [request.headers["authorization"].removeprefix("Bearer ") for request in upstream.requests]
+
+
+@each_way
+async def test_each_caller_acts_with_their_own_gitbook_token(kind: Kind, era: Era) -> None:
+    upstream = Upstream(body=b'{"items": []}')
+    sections: dict[str, Any] = {
+        "http": {"tokens": CALLERS, "credentials": "per-request"},
+        "gitbook": {"token": "operators-own-token"},
+    }
+    ann = bear("ann", **{"X-GitBook-Token": "anns-token", "X-GitBook-Integration-Token": "anns-integration"})
+    bob = bear("bob", **{"X-GitBook-Token": "bobs-token"})
+    async with (
+        serve(upstream, **sections) as address,
+        connect(address, kind, era, headers=ann) as anns,
+        connect(address, kind, era, headers=bob) as bobs,
+    ):
+        for client in (anns, bobs, bobs, anns):
+            await client.call_tool("list_integrations", {})
+        await anns.call_tool("list_integration_installations", {"integrationName": "x"})
+        refused = await bobs.call_tool("list_integration_installations", {"integrationName": "x"})
+    assert answer_token(upstream) == ["anns-token", "bobs-token", "bobs-token", "anns-token", "anns-integration"]
+    assert refused.is_error
+    assert "X-GitBook-Integration-Token" in read_text(refused)
+
+
+@each_way
+async def test_without_a_token_of_their_own_tools_are_listed_and_calls_say_what_is_missing(
+    kind: Kind, era: Era
+) -> None:
+    upstream = Upstream()
+    sections: dict[str, Any] = {"http": {"credentials": "per-request"}, "gitbook": {"token": "operators-own-token"}}
+    async with serve(upstream, **sections) as address:
+        for headers in ({}, {"X-GitBook-Token": "two words"}):
+            async with connect(address, kind, era, headers=headers) as client:
+                assert len((await client.list_tools()).tools) == 40
+                result = await client.call_tool("list_integrations", {})
+            assert result.is_error
+            assert "X-GitBook-Token" in read_text(result)
+    assert upstream.requests == []
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_yes_of_one_caller_is_none_for_another(era: Era) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    sections: dict[str, Any] = {"http": {"tokens": CALLERS}, "confirmation": {"fallback": "two-step"}}
+    async with (
+        serve(spy, **sections) as address,
+        connect(address, "streamable-http", era, headers=bear("ann")) as anns,
+        connect(address, "streamable-http", era, headers=bear("bob")) as bobs,
+    ):
+        first = await anns.call_tool(target.name, target.arguments)
+        assert first.structured_content is not None
+        arguments = {**target.arguments, "confirmationToken": first.structured_content["confirmationToken"]}
+        assert read_status(await bobs.call_tool(target.name, arguments)) == "expired"
+        assert read_status(await anns.call_tool(target.name, arguments)) == "expired"
+    assert spy.mutations == []
+
+
+# Wishes of the request
+
+
+@each_way
+async def test_a_request_can_ask_for_less(kind: Kind, era: Era) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    headers = {"X-MCP-Readonly": "true", "X-MCP-Toolsets": "sites, installations"}
+    async with serve(spy) as address, connect(address, kind, era, Human(), headers) as client:
+        tools = (await client.list_tools()).tools
+        assert all(tool.annotations and tool.annotations.read_only_hint for tool in tools)
+        assert {tool.name for tool in tools} >= {"list_site_integrations", "list_organization_installations"}
+        assert "list_spaces_in_organization_by_id" not in {tool.name for tool in tools}
+        result = await client.call_tool(target.name, target.arguments)
+        assert "the client asked for it" in read_text(result)
+    assert spy.mutations == []
+
+
+@each_way
+async def test_a_request_can_never_have_more_than_the_operator_offers(kind: Kind, era: Era) -> None:
+    headers = {"X-MCP-Readonly": "false", "X-MCP-Toolsets": "sites,publishing,nonsense"}
+    sections = {"tools": {"read_only": True, "toolsets": ["sites"]}}
+    async with serve(GitBookSpy(), **sections) as address, connect(address, kind, era, headers=headers) as client:
+        tools = (await client.list_tools()).tools
+        assert {tool.name for tool in tools} == {
+            "list_site_integrations",
+            "list_site_integration_scripts",
+            "list_integration_site_installations",
+            "list_integration_installation_sites",
+            "get_integration_site_installation",
+        }
+
+
+# Health
+
+
+async def test_health_and_readiness_are_told() -> None:
+    upstream = Upstream(401, b"{}")
+    async with httpx.AsyncClient(trust_env=False) as http:
+        async with serve(upstream) as address:
+            assert (await http.get(f"{address}/health")).json()["status"] == "ok"
+            assert (await http.get(f"{address}/ready")).status_code == 200
+            assert (await http.get(f"{address}/ready")).status_code == 200
+        upstream.status = 503
+        async with serve(upstream) as address:
+            assert (await http.get(f"{address}/health")).status_code == 200
+            response = await http.get(f"{address}/ready")
+    assert (response.status_code, response.json()["reason"]) == (503, "GitBook answers with 503")
+    assert answer_token(upstream) == ["none"] * 2  # asked once each, with nobody's token
+
+
+async def test_behind_a_proxy_the_page_is_served_under_the_public_address() -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    async with (
+        serve(spy, http={"public_url": "https://mcp.example"}) as address,
+        connect(address, "streamable-http", "2026-07-28") as client,
+        httpx.AsyncClient(trust_env=False) as http,
+    ):
+        result = await client.call_tool(target.name, target.arguments)
+        assert isinstance(result, CallToolResult)
+        assert result.structured_content is not None
+        link = httpx.URL(result.structured_content["url"])
+        assert (link.scheme, link.host) == ("https", "mcp.example")
+        url = address + link.path
+        headers = {"Host": "mcp.example", "Origin": "https://mcp.example"}
+        page = await http.get(url, headers=headers)
+        assert page.status_code == 200
+        csrf = page.text.partition('name="csrf" value="')[2].partition('"')[0]
+        form = {"csrf": csrf, "decision": "approve", "confirm": "yes"}
+        assert (await http.post(url, headers={**headers, "Origin": address}, data=form)).status_code == 403
+        assert (await http.post(url, headers=headers, data=form)).status_code == 200
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "done"
+
+
+# As a process
+
+
+def test_the_command_serves_over_http_on_a_free_port_and_stops_when_told() -> None:
+    command = [sys.executable, "-m", "gitbook_integrations_mcp", "serve", "--sandbox"]
+    with subprocess.Popen(
+        [*command, "--transport", "sse,streamable-http", "--port", "0"], stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        told = [process.stderr.readline() for _ in range(2)]
+        url = told[0].split()[-1]
+        assert told[0].startswith("Serving sse at http://127.0.0.1:")
+        assert told[1].startswith("Serving streamable-http at ")
+        # The listener accepts before the application runs; a request waits for it.
+        response = httpx.get(url.replace("/sse", "/health"), trust_env=False, timeout=30)
+        assert response.json()["status"] == "ok"
+        process.terminate()
+        assert process.wait(timeout=30) in {0, -15}
+        process.stderr.read()
+
+
+def test_stdio_cannot_be_mixed_with_the_others(capsys: pytest.CaptureFixture[str]) -> None:
+    from gitbook_integrations_mcp.cli import main
+
+    assert main(["serve", "--transport", "stdio,sse"]) == 2
+    assert "cannot be mixed" in capsys.readouterr().err
+
+
+def test_a_token_for_a_caller_is_made_with_its_entry(capsys: pytest.CaptureFixture[str]) -> None:
+    from gitbook_integrations_mcp.cli import main
+
+    assert main(["token", "ann"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    entry = json.loads(lines[-1])
+    assert entry == {"name": "ann", "sha256": hashlib.sha256(lines[1].encode()).hexdigest()}
