@@ -7,9 +7,7 @@ what the browser shows is kept there to be looked at.
 import json
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +18,7 @@ from gitbook_integrations_mcp.pending import Pending, PendingQuestions
 from gitbook_integrations_mcp.preview import Preview
 
 from .human import Clock
+from .npm import install_package
 
 CHROMIUM = shutil.which("chromium")
 DRIVER = shutil.which("chromedriver")
@@ -149,21 +148,6 @@ def test_the_page_asks_nothing_of_anybody_else_and_logs_no_error(driver: Any, ur
     assert errors == []
 
 
-def find_axe() -> str:
-    """Return axe-core's source, from npm, cached."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gitbook-integrations-mcp-tests" / "axe"
-    script = cache / "node_modules" / "axe-core" / "axe.min.js"
-    if not script.exists():
-        npm = shutil.which("npm")
-        if npm is None:
-            pytest.skip("axe-core comes from npm, which is not installed")
-        cache.mkdir(parents=True, exist_ok=True)
-        subprocess.run(
-            [npm, "install", "--silent", "--prefix", str(cache), "axe-core@4"], check=True, capture_output=True
-        )
-    return script.read_text(encoding="utf-8")
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1000, 375])
 def test_the_page_is_accessible_in_both_schemes_and_on_a_phone(driver: Any, url: str, scheme: str, width: int) -> None:
@@ -178,6 +162,7 @@ def test_the_page_is_accessible_in_both_schemes_and_on_a_phone(driver: Any, url:
         driver.save_screenshot(f"{folder}/confirmation-{scheme}-{width}.png")
     assert driver.execute_script("return document.documentElement.scrollWidth") <= width
     # The page's own policy forbids scripts; the driver's do not pass through it.
-    driver.execute_script(find_axe())
+    axe = install_package("axe-core@4") / "node_modules" / "axe-core" / "axe.min.js"
+    driver.execute_script(axe.read_text(encoding="utf-8"))
     report = driver.execute_async_script("axe.run().then(arguments[arguments.length - 1])")
     assert [(violation["id"], violation["help"]) for violation in report["violations"]] == []

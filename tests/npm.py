@@ -1,0 +1,34 @@
+"""Packages from npm that tests use, installed once into a cache."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gitbook-integrations-mcp-tests"
+
+
+def install_package(*packages: str) -> Path:
+    """Return the folder in whose `node_modules` these packages are.
+
+    Where npm is missing or cannot download them, the test is skipped, aloud; in CI, where it must run, it fails.
+    """
+    folder = CACHE / "-".join(package.replace("/", "_").replace("@", "_") for package in packages)
+    complete = folder / "complete"
+    if complete.exists():
+        return folder
+    npm = shutil.which("npm")
+    if npm is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        command = [npm, "install", "--silent", "--ignore-scripts", "--prefix", str(folder), *packages]
+        if packages[-1].startswith("node@"):
+            command.remove("--ignore-scripts")  # its script is what puts the binary in place
+        if subprocess.run(command, capture_output=True, check=False).returncode == 0:
+            complete.touch()
+            return folder
+    reason = f"npm is missing, or cannot download {' and '.join(packages)}"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
