@@ -1,9 +1,11 @@
 """The command line, run as people and clients run it."""
 
+import contextlib
 import io
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 from typing import Any
@@ -81,6 +83,32 @@ def test_standard_output_carries_nothing_but_the_protocol() -> None:
     assert answer["result"]["serverInfo"]["name"] == "gitbook-integrations-mcp"
     assert answer["result"]["serverInfo"]["version"] == __version__
     assert "Finding IDs" in answer["result"]["instructions"]
+
+
+@pytest.mark.parametrize("level", ["warning", "debug"])
+def test_ctrl_c_ends_serving_at_once_and_the_log_holds_no_secret(level: str) -> None:
+    secret = "planted-secret-0123456789"
+    call = {"name": "publish_integration", "arguments": {"integrationName": "x", "secrets": {"KEY": secret}}}
+    lines = [
+        f'{{"broken": "{secret}"',
+        json.dumps({"jsonrpc": "2.0", "method": 5, "params": call}),
+        json.dumps({"jsonrpc": "2.0", "id": 1, "result": call}),
+        json.dumps({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"nothing": call}}),
+    ]
+    words = [*COMMAND, "--sandbox", "--log-level", level]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        process.stdin.write("\n".join(lines) + "\n")
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["id"] == 2
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=10) == -signal.SIGINT
+        logged = process.stderr.read()
+    assert "Traceback" not in logged
+    assert secret not in logged
 
 
 def test_a_server_that_lists_its_tools_has_not_imported_what_calls_need() -> None:
@@ -162,6 +190,16 @@ def test_arguments_are_pairs_or_json_or_standard_input(
     assert call(capsys, "list_sites", "published=true", "type=premium", "type=ultimate", "limit=2") == expected
 
 
+def test_flags_may_stand_between_a_tool_and_its_arguments(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "call", "list_sites", "limit=2", "--sandbox", "published=true", "--json")
+    assert code == 0, err
+    assert len(json.loads(out)["items"]) == 2
+    for words in (("call", "list_sites", "--nonsense"), ("tools", "--json", "more"), ("--read", "tools")):
+        with pytest.raises(SystemExit, match="2"):
+            main(words)
+        assert "unrecognized arguments" in capsys.readouterr().err
+
+
 def test_text_stays_text_though_it_looks_like_a_number(capsys: pytest.CaptureFixture[str]) -> None:
     assert call(capsys, "list_integrations", "search=123")["items"] == []
 
@@ -173,6 +211,38 @@ def test_a_list_is_printed_as_a_table_for_people(capsys: pytest.CaptureFixture[s
     assert "Release Notes Bot" in out
     assert "more with page=" in out
     assert "\x1b" not in out
+
+
+def test_an_object_is_printed_whole_with_what_is_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+    events = call(capsys, "list_integration_events", f"integrationName={OWN_INTEGRATION}")["items"]
+    failed = next(event["id"] for event in events if event["status"] == "failed")
+    words = ("get_integration_event", f"integrationName={OWN_INTEGRATION}", f"eventId={failed}")
+    (log,) = call(capsys, *words)["trace"]["logs"]
+    _, out, _ = run(capsys, "call", "--sandbox", *words)
+    assert "event.status" in out
+    assert log["message"] in out
+    _, out, _ = run(capsys, "call", "--sandbox", "get_integration_by_name", "integrationName=slack")
+    for scope in call(capsys, "get_integration_by_name", "integrationName=slack")["scopes"]:
+        assert scope in out
+
+
+def test_a_narrow_terminal_gets_fewer_columns_and_whole_ids() -> None:
+    words = [*COMMAND, "call", "--sandbox", "list_organization_installations"]
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "COLUMNS": "80", "TERM": "dumb"}
+    with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=theirs, env=environment) as process:
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # how a terminal tells that the program has closed it
+            while part := os.read(ours, 4096):
+                shown += part
+    os.close(ours)
+    assert process.returncode == 0
+    lines = shown.decode().splitlines()
+    assert max(map(len, lines)) <= 80
+    (line,) = [line for line in lines if "release-notes-bot" in line]
+    assert len(line.split()[0]) == 20
+    assert "left out for want of width, see --json: 3" in lines[-1]
 
 
 def test_an_error_of_the_tool_goes_to_standard_error_and_exits_with_1(capsys: pytest.CaptureFixture[str]) -> None:
@@ -258,6 +328,24 @@ def test_doctor_without_a_network_fails_with_the_fix(
     assert "✗ token: GitBook could not be reached" in out
     assert "! encryption: the endpoint is plain http" in out
     assert "secret-token" not in out + err
+
+
+def test_a_console_that_cannot_show_a_character_gets_another() -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}
+    words = [*COMMAND, "doctor", "--sandbox"]
+    ended = subprocess.run(words, env=environment, capture_output=True, check=True, timeout=60)
+    assert ended.stdout.startswith(b"+ Python: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [(("--host", "203.0.113.1"), "cannot listen on 203.0.113.1"), (("--port", "70000"), "less than or equal to 65535")],
+)
+def test_a_sandbox_that_cannot_be_served_says_so(words: tuple[str, ...], expected: str) -> None:
+    ended = subprocess.run([*COMMAND, "sandbox", *words], capture_output=True, text=True, check=False, timeout=60)
+    assert ended.returncode in {1, 2}
+    assert expected in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_the_sandbox_is_served_on_a_port() -> None:

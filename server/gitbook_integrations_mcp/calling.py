@@ -15,7 +15,19 @@ from gitbook_integrations_mcp.server import create_server
 from gitbook_integrations_mcp.settings import Settings, suggest
 from gitbook_integrations_mcp.text import clean_text
 
-_UNCONFIRMED = frozenset({"declined", "cancelled", "not_ticked", "wrong_name", "malformed", "expired", "refused"})
+_UNCONFIRMED = frozenset(
+    {
+        "declined",
+        "cancelled",
+        "not_ticked",
+        "wrong_name",
+        "malformed",
+        "expired",
+        "refused",
+        "target_changed",
+        "confirmation_required",
+    }
+)
 
 
 class UsageError(Exception):

@@ -5,6 +5,7 @@ Only what a command needs is imported, when it runs: the MCP SDK alone takes a s
 
 import argparse
 import hashlib
+import io
 import json
 import logging
 import secrets
@@ -26,7 +27,10 @@ SUCCESS, FAILURE, USAGE = 0, 1, 2
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    arguments = _build_parser().parse_args(argv)
+    arguments = _parse(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # not every console can show every character; none is worth a crash
     from gitbook_integrations_mcp.settings import SettingsError, load_settings
 
     try:
@@ -34,6 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         _configure_logging(settings.server.log_level)
         return _run(arguments, settings)
     except SettingsError as error:
+        if arguments.command == "doctor":
+            from gitbook_integrations_mcp.doctor import report_settings
+
+            return report_settings(error, as_json=arguments.json)
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return USAGE
     except KeyboardInterrupt:
@@ -63,7 +71,7 @@ def _run(arguments: argparse.Namespace, settings: "Settings") -> int:
         case "doctor":
             from gitbook_integrations_mcp.doctor import examine
 
-            return examine(settings, as_json=arguments.json)
+            return examine(settings, arguments.config, as_json=arguments.json)
         case "token":
             return _make_token(arguments.name)
         case "journal":
@@ -73,7 +81,12 @@ def _run(arguments: argparse.Namespace, settings: "Settings") -> int:
         case _:
             from gitbook_integrations_mcp.sandbox import serve_sandbox
 
-            serve_sandbox(settings.http.host, arguments.port or 0)
+            try:
+                serve_sandbox(settings.http.host, arguments.port or 0)
+            except OSError as error:
+                reason = (error.strerror or "no such address").partition(" (while ")[0]
+                print(f"{PROGRAM}: cannot listen on {settings.http.host}: {reason}", file=sys.stderr)
+                return FAILURE
             return SUCCESS
 
 
@@ -87,10 +100,22 @@ def _make_token(name: str) -> int:
     return SUCCESS
 
 
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the parsed command line. argparse takes positionals in one run only; `call` takes them after flags too."""
+    parser = _build_parser()
+    arguments, rest = parser.parse_known_args(argv)
+    if rest and (arguments.command != "call" or any(word.startswith("-") and word != "-" for word in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        arguments.arguments += rest
+    return arguments
+
+
 def _build_parser() -> argparse.ArgumentParser:
     # The same flags are taken before and after the subcommand; after it, an absent flag must not undo one before.
+    # Abbreviated flags would change their meaning, or become ambiguous, with every flag that is added.
     parser = argparse.ArgumentParser(
-        prog=PROGRAM, description="GitBook's Integrations API for AI assistants, over MCP."
+        prog=PROGRAM, description="GitBook's Integrations API for AI assistants, over MCP.", allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     _add_settings(parser, default=None)
@@ -99,7 +124,7 @@ def _build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
 
     def add_command(name: str, summary: str) -> argparse.ArgumentParser:
-        return commands.add_parser(name, help=summary, description=summary, parents=[common])
+        return commands.add_parser(name, help=summary, description=summary, parents=[common], allow_abbrev=False)
 
     add_command("serve", "Serve MCP (what happens without a command, too).")
     token = add_command(
@@ -162,6 +187,8 @@ def _read_flags(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
 def _configure_logging(level: str) -> None:
     """Log to standard error; standard output belongs to the protocol, or to the result."""
     logging.basicConfig(stream=sys.stderr, level=level.upper(), format="%(levelname)s %(name)s: %(message)s")
+    # At debug, the SDK logs messages that it cannot parse, and with them whatever secrets they carry.
+    logging.getLogger("mcp").setLevel(max(logging.INFO, logging.getLogger().level))
     if level != "debug":
         # At info, these tell every request and URL.
         for name in ("httpx", "httpcore", "aiohttp", "asyncio", "mcp", "uvicorn"):

@@ -2,14 +2,16 @@
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gitbook_integrations_mcp.text import clean_text
 
 _WIDEST = 60
 _IDENTIFYING = ("name", "id", "title", "status", "space_selection", "site_selection", "spaceId", "siteId")
+_DECIDING = frozenset({"name", "id", "title", "status", "tool", "risk"})
 _LENGTHY = frozenset({"object", "description", "summary"})
+_NOISE = frozenset({"object", "permissions"})
 
 
 def print_json(data: Any) -> None:
@@ -25,17 +27,39 @@ def print_table(rows: Sequence[Mapping[str, Any]], footer: str = "") -> None:
     from rich.text import Text
 
     # A pipe has no width: nothing is wrapped or cut there, so that the next program finds one line a row.
-    console = Console(width=None if sys.stdout.isatty() else 1000, highlight=False)
+    watched = sys.stdout.isatty()
+    console = Console(width=None if watched else 1000, highlight=False)
     if rows:
+        columns = _choose_columns(rows, console.width) if watched else list(rows[0])
+        if hidden := len(rows[0]) - len(columns):
+            footer = f"{footer}; left out for want of width, see --json: {hidden}".removeprefix("; ")
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-        for name in rows[0]:
+        for name in columns:
             numeric = isinstance(rows[0][name], int | float) and not isinstance(rows[0][name], bool)
             table.add_column(name, justify="right" if numeric else "left", overflow="fold")
         for row in rows:
-            table.add_row(*(Text(show_value(row.get(name))) for name in rows[0]))
+            table.add_row(*(Text(show_value(row.get(name))) for name in columns))
         console.print(table)
     if footer:
         console.print(Text(footer, style="dim"))
+
+
+def _choose_columns(rows: Sequence[Mapping[str, Any]], width: int) -> list[str]:
+    """Return the columns that fit a line: the first two, then what identifies things, then the rest.
+
+    Folded into columns of a few characters, no ID could be read or copied.
+    """
+    from rich.cells import cell_len
+
+    names = list(rows[0])
+    widths = {name: 3 + max(map(cell_len, (name, *(show_value(row.get(name)) for row in rows)))) for name in names}
+    chosen = set(names[:2])
+    used = sum(widths[name] for name in chosen) - 3
+    for name in sorted(names[2:], key=lambda name: name.rpartition(".")[2] not in _DECIDING):
+        if used + widths[name] <= width:
+            used += widths[name]
+            chosen.add(name)
+    return [name for name in names if name in chosen]
 
 
 def print_result(content: Mapping[str, Any]) -> None:
@@ -48,7 +72,7 @@ def print_result(content: Mapping[str, Any]) -> None:
         page = f"; more with page={show_value(more.get('page'))}" if isinstance(more, Mapping) else ""
         print_table([{name: row.get(name) for name in columns} for row in rows], footer=f"{len(items)} items{page}")
         return
-    print_table([{"field": name, "value": value} for name, value in _flatten(content, keep_all=True).items()])
+    print_table([{"field": name, "value": value} for name, value in _spread(content)])
 
 
 def show_value(value: Any) -> str:
@@ -58,22 +82,42 @@ def show_value(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):
-        return clean_text(", ".join(show_value(item) for item in value), _WIDEST)
+        return clean_text(", ".join(show_value(item) for item in value), 2000)
     if isinstance(value, Mapping):
-        return clean_text(_title(value) or json.dumps(value, ensure_ascii=False), _WIDEST)
+        return clean_text(_title(value) or str(value.get("id") or "") or json.dumps(value, ensure_ascii=False), _WIDEST)
     return clean_text(str(value), 2000)
 
 
 def _title(thing: Mapping[str, Any]) -> str:
-    return next((str(thing[key]) for key in ("title", "name", "displayName", "id") if thing.get(key)), "")
+    return next((str(thing[key]) for key in ("title", "name", "displayName") if thing.get(key)), "")
 
 
-def _flatten(item: Mapping[str, Any], *, keep_all: bool = False) -> dict[str, Any]:
+def _spread(thing: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the fields of an object; of an object in it its title or, where it has none, its fields by both names."""
+    for key, value in thing.items():
+        name = f"{prefix}{clean_text(key, _WIDEST)}"
+        if key in _NOISE:
+            continue
+        if isinstance(value, Mapping) and value and not _title(value):
+            yield from _spread(value, f"{name}.")
+        elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
+            for number, item in enumerate(value, start=1):
+                yield f"{name}.{number}", _join(item) if isinstance(item, Mapping) else item
+        else:
+            yield name, value
+
+
+def _join(thing: Mapping[str, Any]) -> str:
+    """Return an object of a list on one line."""
+    return ", ".join(f"{name}: {show_value(value)}" for name, value in _spread(thing))
+
+
+def _flatten(item: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of an object that fit a line; of an object in it, what identifies it."""
     flat: dict[str, Any] = {}
     for key, value in item.items():
-        if isinstance(value, Mapping) and not keep_all:
+        if isinstance(value, Mapping):
             flat |= {f"{key}.{name}": value[name] for name in _IDENTIFYING if isinstance(value.get(name), str | int)}
-        elif keep_all or not (isinstance(value, list) or key in _LENGTHY):
+        elif not (isinstance(value, list) or key in _LENGTHY):
             flat[key] = value
     return flat

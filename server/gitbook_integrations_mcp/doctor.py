@@ -6,26 +6,34 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict, dataclass
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import anyio
 from mcp import Client
 from pydantic import SecretStr
-from pydantic_core import from_json
 
 from gitbook_integrations.catalog import ENDPOINTS
 from gitbook_integrations.endpoint import Request
+from gitbook_integrations_mcp.answer import read_reply
 from gitbook_integrations_mcp.client import GitBook, Reply
 from gitbook_integrations_mcp.connections import describe_connections
 from gitbook_integrations_mcp.console import print_json
 from gitbook_integrations_mcp.errors import UpstreamError
+from gitbook_integrations_mcp.policy import Policy
 from gitbook_integrations_mcp.server import create_server, open_gitbook
-from gitbook_integrations_mcp.settings import Settings
+from gitbook_integrations_mcp.settings import Settings, SettingsError
 from gitbook_integrations_mcp.text import clean_text
 
 Status = Literal["ok", "failed", "skipped", "warning"]
 _MARKS: Mapping[Status, str] = {"ok": "✓", "failed": "✗", "skipped": "–", "warning": "!"}
+_PLAIN_MARKS: Mapping[Status, str] = {"ok": "+", "failed": "x", "skipped": "-", "warning": "!"}
+
+_LISTING = Request("GET", "/integrations", (("limit", "1"),))
+"""What any kind of token may ask."""
+
+_REFUSED = frozenset({401, 403})
 
 _SKEW = 60
 """Seconds by which this machine's clock may differ before rate-limit waits go wrong."""
@@ -41,20 +49,37 @@ class Finding:
     fix: str = ""
 
 
-def examine(settings: Settings, *, as_json: bool) -> int:
+def examine(settings: Settings, config: Path | None, *, as_json: bool) -> int:
     """Run all checks, print them with ready client configurations, and return 1 where one failed, else 0."""
-    findings = anyio.run(_collect, settings)
-    connections = describe_connections(sandbox=settings.server.sandbox)
+    return _report(anyio.run(_collect, settings), describe_connections(settings, config), as_json=as_json)
+
+
+def report_settings(error: SettingsError, *, as_json: bool) -> int:
+    """Report settings that cannot be used, with which nothing else can be checked. Returns 1."""
+    return _report([Finding("settings", "failed", str(error))], {}, as_json=as_json)
+
+
+def _report(findings: list[Finding], connections: Mapping[str, str], *, as_json: bool) -> int:
     if as_json:
         print_json({"checks": [asdict(finding) for finding in findings], "connections": connections})
     else:
+        marks = _choose_marks()
         for finding in findings:
-            print(f"{_MARKS[finding.status]} {finding.check}: {finding.message}")
+            print(f"{marks[finding.status]} {finding.check}: {finding.message}")
             if finding.fix:
-                print(f"  → {finding.fix}")
+                print(f"  {'→' if marks is _MARKS else '->'} {finding.fix}")
         for client, text in connections.items():
             print(f"\n{client}\n{text}")
     return 1 if any(finding.status == "failed" for finding in findings) else 0
+
+
+def _choose_marks() -> Mapping[Status, str]:
+    """Return marks that the console can show; replaced by question marks, all outcomes would look alike."""
+    try:
+        "".join(_MARKS.values()).encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return _PLAIN_MARKS
+    return _MARKS
 
 
 async def _collect(settings: Settings) -> list[Finding]:
@@ -63,7 +88,7 @@ async def _collect(settings: Settings) -> list[Finding]:
 
 async def _check(settings: Settings) -> AsyncIterator[Finding]:
     yield Finding("Python", "ok", sys.version.split()[0])
-    yield Finding("settings", "ok", "sandbox" if settings.server.sandbox else settings.gitbook.endpoint)
+    yield _check_settings(settings)
     if (insecure := _check_scheme(settings)) is not None:
         yield insecure
     gitbook, credentials, _ = open_gitbook(settings)
@@ -101,6 +126,14 @@ def _describe_need(name: str) -> str:
     return "the integration's token, if you work on an integration of your own"
 
 
+def _check_settings(settings: Settings) -> Finding:
+    try:
+        Policy(settings.tools, settings.confirmation)
+    except SettingsError as error:
+        return Finding("settings", "failed", str(error))
+    return Finding("settings", "ok", "sandbox" if settings.server.sandbox else settings.gitbook.endpoint)
+
+
 def _check_scheme(settings: Settings) -> Finding | None:
     parts = urlsplit(settings.gitbook.endpoint)
     if settings.server.sandbox or parts.scheme == "https" or _is_loopback(parts.hostname or ""):
@@ -117,37 +150,47 @@ def _is_loopback(host: str) -> bool:
 
 async def _check_token(gitbook: GitBook, name: str, variable: str, token: SecretStr) -> tuple[Finding, Reply | None]:
     """Find out whose a token is and of which kind, by asking what only some kinds may ask."""
+    reply: Reply | None = None
     try:
-        user = await gitbook.send(Request("GET", "/user"), token)
-        if user.status == 200:
-            return Finding(name, "ok", f"a user's ({_read_field(user, 'displayName', 'email')})"), user
+        reply = await gitbook.send(Request("GET", "/user"), token)
+        if reply.status not in _REFUSED:
+            return _describe_user(name, read_reply(ENDPOINTS["get_authenticated_user"], reply)), reply
         # An invalid token is refused everywhere; a valid one of another kind may list the marketplace.
-        listed = await gitbook.send(Request("GET", "/integrations", (("limit", "1"),)), token)
+        reply = await gitbook.send(_LISTING, token)
+        if reply.status in _REFUSED:
+            return Finding(
+                name, "failed", f"refused by GitBook ({reply.status})", f"Set {variable} to a new one."
+            ), reply
+        read_reply(ENDPOINTS["list_integrations"], reply)
     except UpstreamError as error:
-        return Finding(name, "failed", str(error)), None
-    if listed.status == 200:
-        kind = "an integration's or an installation's"
-        if name == "token":
-            fix = "Tools that need a user will not work; put it into GITBOOK_INTEGRATION_TOKEN."
-            return Finding(name, "warning", kind, fix), listed
-        return Finding(name, "ok", kind), listed
-    fix = f"Create a new one and set {variable}."
-    return Finding(name, "failed", f"refused by GitBook ({listed.status})", fix), listed
+        return Finding(name, "failed", str(error)), reply
+    kind = "an integration's or an installation's"
+    if name == "token":
+        fix = "Tools that need a user will not work; put it into GITBOOK_INTEGRATION_TOKEN."
+        return Finding(name, "warning", kind, fix), reply
+    return Finding(name, "ok", kind), reply
 
 
-def _read_field(reply: Reply, *names: str) -> str:
-    try:
-        data = from_json(reply.body)
-        return next(clean_text(str(data[name]), 80) for name in names if data.get(name))
-    except (ValueError, AttributeError, StopIteration):
-        return "unnamed"
+def _describe_user(name: str, user: Mapping[str, Any]) -> Finding:
+    called = next((clean_text(str(user[key]), 80) for key in ("displayName", "email", "id") if user.get(key)), "")
+    if not called:
+        fix = "Check GITBOOK_ENDPOINT: what answers there is not GitBook's API."
+        return Finding(name, "failed", "the answer describes no user", fix)
+    if name == "token":
+        return Finding(name, "ok", f"a user's ({called})")
+    fix = "Endpoints that accept only an integration's token will refuse it; a user's belongs into GITBOOK_TOKEN."
+    return Finding(name, "warning", f"a user's ({called})", fix)
 
 
 async def _check_reachability(gitbook: GitBook) -> tuple[Finding, Reply | None]:
+    """Find out whether GitBook answers at all, where there is no token to ask with: a refusal is an answer, too."""
+    reply: Reply | None = None
     try:
-        reply = await gitbook.send(Request("GET", "/integrations", (("limit", "1"),)), SecretStr("none"))
+        reply = await gitbook.send(_LISTING, SecretStr("none"))
+        if reply.status not in _REFUSED:
+            read_reply(ENDPOINTS["list_integrations"], reply)
     except UpstreamError as error:
-        return Finding("network", "failed", str(error)), None
+        return Finding("network", "failed", str(error)), reply
     return Finding("network", "ok", f"GitBook answers ({reply.status})"), reply
 
 

@@ -1,5 +1,6 @@
 """Serving MCP to clients, over the transports that the settings name."""
 
+import signal
 import socket
 import sys
 
@@ -18,11 +19,20 @@ def serve(settings: Settings) -> None:
             the server.
     """
     if settings.server.transport == ("stdio",):
-        anyio.run(_serve_stdio, create_server(settings))
+        _run_stdio(create_server(settings))
     elif "stdio" in settings.server.transport:
         raise SettingsError("server.transport: stdio serves one client alone; it cannot be mixed with the others.")
     else:
         _serve_http(settings)
+
+
+def _run_stdio(server: IntegrationsServer) -> None:
+    # Python's own answer to Ctrl-C would wait for the thread that reads standard input, until a client closes it.
+    previous = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        anyio.run(_serve_stdio, server)
+    finally:
+        signal.signal(signal.SIGINT, previous)
 
 
 async def _serve_stdio(server: IntegrationsServer) -> None:
