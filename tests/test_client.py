@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from pydantic import SecretStr
 
-from gitbook_integrations.endpoint import Request
+from gitbook_integrations.endpoint import Method, Request
 from gitbook_integrations_mcp.client import GitBook, Reply
 from gitbook_integrations_mcp.errors import UnreachableError
 from gitbook_integrations_mcp.settings import LimitsSection
@@ -148,6 +148,20 @@ async def test_a_connection_that_breaks_leaves_the_fate_of_the_request_open(said
         error = await fail(endpoint, Request("POST", "/integrations/a/tasks", body={"task": {}}))
     assert error.sent
     assert "broke before the answer was complete" in str(error)
+
+
+@pytest.mark.parametrize("method", ["DELETE", "PUT", "POST", "PATCH"])
+async def test_a_request_that_changes_something_is_never_sent_twice(method: Method) -> None:
+    heads: list[bytes] = []
+
+    async def hang_up(stream: asyncio.StreamWriter, head: bytes) -> None:
+        heads.append(head)
+        stream.close()
+
+    async with serve(hang_up) as endpoint:
+        error = await fail(endpoint, Request(method, "/integrations/a"))
+    assert len(heads) == 1
+    assert error.sent
 
 
 async def test_broken_compression_is_told() -> None:

@@ -6,9 +6,18 @@ from typing import Any
 
 import anyio
 import pytest
-from mcp_types import CallToolResult, ElicitRequestFormParams, ElicitResult, InputRequiredResult
+from mcp import Client
+from mcp.client.session import ClientRequestContext
+from mcp_types import (
+    CallToolResult,
+    ElicitRequestFormParams,
+    ElicitRequestParams,
+    ElicitResult,
+    ErrorData,
+    InputRequiredResult,
+)
 
-from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
+from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION, USER_TOKEN
 
 from .human import Clock, GitBookSpy, Human, create_gated_server, meet, read_status
 from .upstream import ERAS, Era, read_text
@@ -264,6 +273,42 @@ async def test_a_cancelled_question_mentions_the_setting(era: Era) -> None:
     async with meet(create_gated_server(spy), Human(action="cancel"), era) as client:
         target = find_target(spy, "uninstall_integration")
         assert "confirmation.ask" in read_text(await client.call_tool(target.name, target.arguments))
+
+
+@pytest.mark.parametrize("code", [-32600, -32000, -1])
+async def test_a_question_that_the_client_answers_with_an_error_is_no_yes_and_no_way_on(code: int) -> None:
+    async def fail(context: ClientRequestContext, params: ElicitRequestParams) -> ErrorData:
+        return ErrorData(code=code, message="User rejected the request")
+
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    async with Client(
+        create_gated_server(spy, fallback="two-step"), mode="legacy", elicitation_callback=fail
+    ) as client:
+        result = await client.call_tool(target.name, target.arguments)
+    assert read_status(result) == "cancelled"
+    assert set(result.structured_content or {}) == {"status", "message"}
+    assert spy.mutations == []
+
+
+@each_era
+async def test_our_own_tokens_are_scrubbed_from_questions(era: Era) -> None:
+    spy, human = GitBookSpy(), Human(action="decline")
+    target = find_target(spy, "uninstall_integration")
+    spy.sandbox.state.installations[target.arguments["installationId"]].external_ids = [f"echo {USER_TOKEN}"]
+    async with meet(create_gated_server(spy), human, era) as client:
+        await client.call_tool(target.name, target.arguments)
+    assert "echo [redacted]" in human.texts[0]
+    assert USER_TOKEN not in human.texts[0]
+
+
+@each_era
+async def test_the_question_for_a_site_names_the_organization(era: Era) -> None:
+    spy, human = GitBookSpy(), Human(action="decline")
+    target = find_target(spy, "uninstall_integration_from_site")
+    async with meet(create_gated_server(spy), human, era) as client:
+        await client.call_tool(target.name, target.arguments)
+    assert "Organization: “Aurora Robotics”" in human.texts[0]
 
 
 # Two deliberate steps

@@ -59,7 +59,7 @@ async def test_a_confirmed_deletion_is_recorded_with_the_target_and_the_way_back
     assert record["undo"] == {
         "tool": "install_integration",
         "arguments": {"integrationName": OWN_INTEGRATION, "organization": ORGANIZATION_ID},
-        "complete": True,
+        "complete": False,  # its configuration is lost
     }
     assert len(record["digest"]) == 64
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -78,10 +78,10 @@ async def test_an_update_is_recorded_with_the_values_it_replaced_but_no_secret(p
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     installation = spy.sandbox.state.installations[target.arguments["installationId"]]
-    installation.configuration = {"channel": "#old", "api_key": "very-secret-before"}
+    installation.configuration = {"channel": "very-secret-old", "api_key": "very-secret-before", "digest": True}
     arguments = {
         **target.arguments,
-        "configuration": {"channel": "#new", "api_key": "very-secret-after"},
+        "configuration": {"channel": "very-secret-new", "api_key": "very-secret-after", "digest": False},
         "space_selection": "all",
     }
     async with meet(create(spy, path), None, "2026-07-28") as client:
@@ -89,10 +89,10 @@ async def test_an_update_is_recorded_with_the_values_it_replaced_but_no_secret(p
     (record,) = read_journal(path)
     assert "very-secret" not in path.read_text(encoding="utf-8")
     assert record["confirmed"] is None
-    assert record["arguments"]["configuration"] == {"channel": "#new", "api_key": MASK}
+    assert record["arguments"]["configuration"] == {"channel": MASK, "api_key": MASK, "digest": False}
     assert record["undo"]["arguments"] == {
         **target.arguments,
-        "configuration": {"channel": "#old", "api_key": MASK},
+        "configuration": {"channel": MASK, "api_key": MASK, "digest": True},
         "space_selection": "selected",
     }
     assert record["undo"]["complete"] is False
@@ -172,7 +172,8 @@ async def test_lines_of_simultaneous_writes_stay_whole(path: Path) -> None:
             arguments = {"integrationName": OWN_INTEGRATION, "task": {"number": number}}
             group.start_soon(client.call_tool, "queue_integration_task", arguments)
     records = list(read_journal(path))
-    assert sorted(record["arguments"]["task"]["number"] for record in records) == list(range(20))
+    assert len({record["digest"] for record in records}) == 20
+    assert {record["arguments"]["task"]["number"] for record in records} == {MASK}
     assert {record["outcome"] for record in records} == {"done"}
 
 
@@ -195,6 +196,36 @@ def test_the_command_shows_the_journal(path: Path, capsys: pytest.CaptureFixture
     assert [record["outcome"] for record in records] == ["done", "line 2 cannot be read"]
     assert main(["journal"]) == 2
     assert main(["journal", "/does/not/exist"]) == 1
+
+
+async def test_a_line_that_a_crash_tore_does_not_swallow_the_next(path: Path) -> None:
+    path.write_text('{"torn', encoding="utf-8")
+    async with meet(create(GitBookSpy(), path), None, "2026-07-28") as client:
+        await client.call_tool("queue_integration_task", {"integrationName": OWN_INTEGRATION, "task": {}})
+    records = list(read_journal(path))
+    assert [record["outcome"] for record in records] == ["line 1 cannot be read", "done"]
+
+
+class Rotating(GitBookSpy):
+    """A GitBook during whose answers the journal is rotated away and begun anew by somebody else."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["method"] != "GET":
+            self.path.rename(self.path.with_suffix(".old"))
+            self.path.write_text('{"somebody": "else"}\n' * 200, encoding="utf-8")
+        await super().__call__(scope, receive, send)
+
+
+async def test_an_outcome_is_never_written_over_another_file(path: Path) -> None:
+    async with meet(create(Rotating(path), path), None, "2026-07-28") as client:
+        await client.call_tool("queue_integration_task", {"integrationName": OWN_INTEGRATION, "task": {}})
+    assert path.read_text(encoding="utf-8") == '{"somebody": "else"}\n' * 200
+    (record,) = read_journal(path.with_suffix(".old"))
+    assert record["outcome"] == "unknown"
 
 
 @pytest.mark.parametrize(

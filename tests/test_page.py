@@ -1,5 +1,6 @@
 """The confirmation page over real HTTP, and the whole way of a call that a human approves there."""
 
+import contextlib
 import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -141,14 +142,16 @@ async def test_the_typed_name_approves(page: ConfirmationPage, questions: Pendin
         ({"Origin": "https://evil.example"}, APPROVE, 403),
         ({"Origin": "null"}, APPROVE, 403),
         ({"Origin": ""}, APPROVE, 403),
+        ({"Sec-Fetch-Site": "same-site"}, APPROVE, 403),
         ({"Host": "evil.example"}, APPROVE, 421),
         ({"Host": "127.0.0.1"}, APPROVE, 421),
         ({}, {**APPROVE, "csrf": "guess"}, 403),
         ({}, {**APPROVE, "csrf": ""}, 403),
         ({}, {**APPROVE, "csrf": "é"}, 403),
         ({}, {**APPROVE, "padding": "x" * 20_000}, 413),
-        ({}, {"decision": "maybe"}, 410),
-        ({}, {}, 410),
+        ({}, {**APPROVE, **{str(number): "" for number in range(10)}}, 400),
+        ({}, {"decision": "maybe"}, 400),
+        ({}, {}, 400),
     ],
 )
 async def test_what_does_not_come_from_the_page_decides_nothing(
@@ -173,7 +176,7 @@ async def test_other_methods_and_paths_lead_nowhere(
     for method in ("PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"):
         assert (await browser.client.request(method, url)).status_code == 405
     assert (await browser.read(f"{url}x")).status_code == 410
-    assert (await browser.read(f"{url}/x")).status_code == 404
+    assert (await browser.read(f"{url}/x")).status_code == 410
     assert pending.decision is None
 
 
@@ -205,6 +208,10 @@ async def test_every_answer_forbids_framing_storing_and_foreign_content(
     for response in (
         await browser.read(url),
         await browser.read(url + "x"),
+        await browser.read(url + "/"),
+        await browser.read(str(httpx.URL(url).join("/favicon.ico"))),
+        await browser.client.put(url),
+        await browser.client.get(url, headers={"Host": "evil.example"}),
         await browser.decide(url, APPROVE, {"Origin": ""}),
     ):
         policy = response.headers["content-security-policy"]
@@ -234,6 +241,57 @@ async def test_one_server_serves_all_questions_and_can_be_started_again(
     with pytest.raises(httpx.ConnectError):
         await browser.read(urls.pop())
     assert (await browser.read(await page.open(put(questions)))).status_code == 200
+
+
+async def test_a_question_that_comes_while_the_page_closes_is_served(
+    page: ConfirmationPage, questions: PendingQuestions, browser: Browser
+) -> None:
+    await page.open(put(questions))
+    urls: list[str] = []
+
+    async def open_one() -> None:
+        urls.append(await page.open(put(questions)))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(page.close)
+        group.start_soon(open_one)
+    assert (await browser.read(urls[0])).status_code == 200
+
+
+async def test_a_forwarded_port_reaches_the_page_as_localhost(
+    page: ConfirmationPage, questions: PendingQuestions, browser: Browser
+) -> None:
+    pending = put(questions)
+    url = (await page.open(pending)).replace("127.0.0.1", "localhost")
+    host = {"Host": httpx.URL(url).netloc.decode()}
+    loopback = url.replace("localhost", "127.0.0.1")  # whatever the name resolves to here
+    assert (await browser.client.get(loopback, headers=host)).status_code == 200
+    form = {"csrf": pending.csrf, "decision": "refuse"}
+    for origin, status in ((str(httpx.URL(loopback).copy_with(path="/"))[:-1], 403), (f"http://{host['Host']}", 200)):
+        answer = await browser.client.post(loopback, data=form, headers={**host, "Origin": origin})
+        assert answer.status_code == status
+    assert pending.decision == "refused"
+
+
+async def test_a_form_that_was_cut_off_decides_nothing(page: ConfirmationPage, questions: PendingQuestions) -> None:
+    pending = put(questions)
+    url = httpx.URL(await page.open(pending))
+    host = url.netloc.decode()
+    head = (
+        f"POST {url.path} HTTP/1.1",
+        f"Host: {host}",
+        f"Origin: http://{host}",
+        "Content-Type: application/x-www-form-urlencoded",
+        "Content-Length: 1000",
+    )
+    body = f"csrf={pending.csrf}&decision=approve&confirm=yes"
+    async with await anyio.connect_tcp("127.0.0.1", url.port or 0) as stream:
+        await stream.send("\r\n".join([*head, "", body]).encode())
+        await stream.send_eof()
+        with contextlib.suppress(anyio.EndOfStream):
+            await stream.receive()
+    await page.close()  # waits until the request is done with
+    assert pending.decision is None
 
 
 # The whole way
@@ -306,6 +364,23 @@ async def test_an_approval_of_what_has_changed_meanwhile_asks_anew(era: Era, bro
         assert read_status(result) == "target_changed"
         assert result.structured_content is not None
         assert result.structured_content["url"] != url
+    assert spy.mutations == []
+
+
+@each_era
+async def test_a_later_no_outweighs_an_earlier_yes(era: Era, browser: Browser) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    installation = spy.sandbox.state.installations[target.arguments["installationId"]]
+    async with meet(create_gated_server(spy), None, era) as client:
+        first = await begin(client, target)
+        installation.status = "paused"
+        second = await begin(client, target)
+        assert (await browser.decide(first, APPROVE)).status_code == 410  # replaced by the second
+        await browser.decide(second, {"decision": "refuse"})
+        installation.status = "active"
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "declined"
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "confirmation_required"
     assert spy.mutations == []
 
 

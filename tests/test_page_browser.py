@@ -103,14 +103,17 @@ def test_a_human_approves_with_the_keyboard_alone(driver: Any, url: str, pending
     assert pending.decision == "approved"
 
 
-def test_enter_in_the_field_does_not_approve(driver: Any, url: str, pending: Pending) -> None:
-    """A form's first button is what Enter presses: it refuses."""
+def test_enter_in_the_field_decides_nothing_before_the_box_is_ticked(driver: Any, url: str, pending: Pending) -> None:
+    """Neither way: whoever types the name and presses Enter has not ticked the box, but does not mean to refuse."""
     from selenium.webdriver.common.keys import Keys
 
     driver.get(url)
     press(driver, Keys.TAB, "release-notes-bot", Keys.ENTER)
-    await_title(driver, "Refused")
-    assert pending.decision == "refused"
+    assert driver.switch_to.active_element.get_attribute("name") == "confirm"  # the browser asks for it
+    assert pending.decision is None
+    press(driver, Keys.SPACE, Keys.ENTER)
+    await_title(driver, "Approved")
+    assert pending.decision == "approved"
 
 
 def test_a_human_refuses(driver: Any, url: str, pending: Pending) -> None:
@@ -162,7 +165,7 @@ def test_the_page_is_accessible_in_both_schemes_and_on_a_phone(driver: Any, url:
         driver.save_screenshot(f"{folder}/confirmation-{scheme}-{width}.png")
     assert driver.execute_script("return document.documentElement.scrollWidth") <= width
     # The page's own policy forbids scripts; the driver's do not pass through it.
-    axe = install_package("axe-core@4") / "node_modules" / "axe-core" / "axe.min.js"
+    axe = install_package("axe-core@4.14.1") / "node_modules" / "axe-core" / "axe.min.js"
     driver.execute_script(axe.read_text(encoding="utf-8"))
     report = driver.execute_async_script("axe.run().then(arguments[arguments.length - 1])")
     assert [(violation["id"], violation["help"]) for violation in report["violations"]] == []

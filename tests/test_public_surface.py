@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from gitbook_integrations.catalog import ENDPOINTS
 from gitbook_integrations_mcp.server import INSTRUCTIONS
 from gitbook_integrations_mcp.tool import describe_tool
@@ -15,9 +17,9 @@ from .upstream import Upstream, connect
 SNAPSHOT = Path(__file__).parent / "snapshots" / "tools.json"
 
 
-async def list_published() -> list[dict[str, Any]]:
+async def list_published(**sections: Any) -> list[dict[str, Any]]:
     """Return the tools as a client gets them."""
-    async with connect(Upstream(), "legacy") as client:
+    async with connect(Upstream(), "legacy", **sections) as client:
         tools = (await client.list_tools()).tools
     return [tool.model_dump(by_alias=True, exclude_none=True, mode="json") for tool in tools]
 
@@ -29,8 +31,13 @@ async def test_the_tools_are_those_of_the_snapshot() -> None:
     assert published == SNAPSHOT.read_text(encoding="utf-8"), "run with UPDATE_SNAPSHOTS=1 and review the difference"
 
 
-async def test_the_tools_cost_few_tokens() -> None:
-    published = await list_published()
+@pytest.mark.parametrize(
+    "sections",
+    [{}, {"gitbook": {"organization": "WxR7pNq2bTzK4mVs9LhC"}}, {"confirmation": {"fallback": "two-step"}}],
+    ids=["by default", "with an organization", "with two steps"],
+)
+async def test_the_tools_cost_few_tokens(sections: dict[str, Any]) -> None:
+    published = await list_published(**sections)
     visible = [{key: tool[key] for key in ("name", "description", "inputSchema")} for tool in published]
     assert count_tokens({"tools": published}) <= 12_000
     assert sum(count_tokens(tool) for tool in visible) <= 7_500

@@ -272,6 +272,21 @@ async def test_without_a_token_of_their_own_tools_are_listed_and_calls_say_what_
     assert upstream.requests == []
 
 
+async def test_over_sse_a_yes_of_one_session_is_none_of_another() -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    async with (
+        serve(spy, confirmation={"fallback": "two-step"}) as address,
+        connect(address, "sse", "legacy") as one,
+        connect(address, "sse", "legacy") as other,
+    ):
+        first = await one.call_tool(target.name, target.arguments)
+        assert first.structured_content is not None
+        arguments = {**target.arguments, "confirmationToken": first.structured_content["confirmationToken"]}
+        assert read_status(await other.call_tool(target.name, arguments)) == "expired"
+    assert spy.mutations == []
+
+
 @pytest.mark.parametrize("era", ERAS)
 async def test_a_yes_of_one_caller_is_none_for_another(era: Era) -> None:
     spy = GitBookSpy()

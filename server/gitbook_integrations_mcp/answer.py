@@ -143,12 +143,13 @@ def _advise(endpoint: Endpoint, reply: Reply) -> str:
 
 
 def _tell_sources(endpoint: Endpoint) -> str:
-    """Say which tools list valid values of the arguments that are part of the path."""
+    """Say which tools list valid values of what the arguments name."""
     fields = endpoint.input.model_fields
     sources = [
-        f"{name}: {(fields[name].description or 'check it').removeprefix('From ')}"
-        for name in fields
-        if name in endpoint.path_names
+        f"{name}: {description.removeprefix('From ')}"
+        for name, field in fields.items()
+        if (description := field.description or "").startswith("From ")
+        and name in {*endpoint.path_names, "organization"}
     ]
     if not sources:
         return "There is nothing at this address; check GITBOOK_ENDPOINT."
@@ -156,6 +157,8 @@ def _tell_sources(endpoint: Endpoint) -> str:
 
 
 def _tell_wait(reply: Reply) -> str:
+    if (told := reply.headers.get("retry-after", "")).isdecimal():
+        return f"Wait {told} s before the next call."
     try:
         seconds = int(reply.headers.get("x-ratelimit-reset", "")) - int(time.time())
     except ValueError:

@@ -1,7 +1,8 @@
 """Who is calling, and what is theirs: identity, GitBook credentials, and the tools they may use."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mcp.server.context import ServerRequestContext
@@ -16,11 +17,16 @@ TOOLSETS_HEADER = "X-MCP-Toolsets"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The caller of one request. A yes given to one `id` is none for another."""
+    """The caller of one request.
 
-    id: str
+    A yes given to one `id` is none for another; it tells sessions and tokens apart, so it is shown to nobody.
+    `principal` is who showed a bearer token, if one is needed.
+    """
+
+    id: str = field(repr=False)
     credentials: Credentials
     policy: Policy
+    principal: str | None = None
 
 
 class Callers:
@@ -36,13 +42,14 @@ class Callers:
         if context.request is None:
             return Caller("", self._credentials, self._policy)
         headers: Mapping[str, str] = context.request.headers
-        principal = authenticated_principal(context) or ""
-        session = headers.get("mcp-session-id", "")
+        principal = authenticated_principal(context)
+        # Streamable HTTP names its session in a header, SSE in the query.
+        sessions = [headers.get("mcp-session-id"), context.request.query_params.get("session_id")]
         credentials = Credentials.from_headers(headers) if self._per_request else self._credentials
         # Without a principal, whoever holds the same token is the same caller, and nobody else is.
-        owner = credentials.digest if self._per_request else ""
-        identity = " ".join(filter(None, [principal, session, owner]))
-        return Caller(identity, credentials, self._narrow(headers))
+        owner = credentials.digest if self._per_request else None
+        identity = json.dumps([principal, *sessions, owner])
+        return Caller(identity, credentials, self._narrow(headers), principal)
 
     def _narrow(self, headers: Mapping[str, str]) -> Policy:
         """Return the policy with what the request's headers leave out."""

@@ -10,6 +10,7 @@ from mcp import Client
 from mcp.client.session import ClientRequestContext
 from mcp_types import CallToolResult, ElicitRequestParams, ElicitRequestURLParams, ElicitResult, TextContent, Tool
 
+from gitbook_integrations.catalog import ENDPOINTS
 from gitbook_integrations_mcp.console import print_json, print_result
 from gitbook_integrations_mcp.server import create_server
 from gitbook_integrations_mcp.settings import Settings, suggest
@@ -50,17 +51,32 @@ def call(settings: Settings, name: str, words: Sequence[str], *, as_json: bool) 
     if as_json:
         print_json(result.structured_content)
     else:
-        print_result(result.structured_content)
+        print_result(result.structured_content, _list_columns(name))
+    if result.structured_content.get("status") == "refused" and not _asks():
+        print("Run this in a terminal, where it asks.", file=sys.stderr)
     return 1 if result.structured_content.get("status") in _UNCONFIRMED else 0
+
+
+def _asks() -> bool:
+    """Whether there is a human at a terminal to ask."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _list_columns(name: str) -> list[str]:
+    """Return the fields that decide of what a tool lists: that one is missing everywhere can be the finding."""
+    return list(ENDPOINTS[name].result.model.model_fields) if name in ENDPOINTS else []
 
 
 async def _run(settings: Settings, name: str, words: Sequence[str]) -> CallToolResult | UsageError:
     # Without a terminal there is nobody to ask, and a page that dies with this command could not be answered either.
-    confirmation = settings.confirmation.model_copy(update={"ask": "form", "fallback": "refuse"})
+    never = settings.confirmation.ask == "fallback" and settings.confirmation.fallback == "refuse"
+    ask = "fallback" if never else "form"
+    confirmation = settings.confirmation.model_copy(update={"ask": ask, "fallback": "refuse"})
     settings = settings.model_copy(update={"confirmation": confirmation})
-    asks = sys.stdin.isatty() and sys.stderr.isatty()
-    async with Client(create_server(settings), elicitation_callback=_ask if asks else None) as client:
+    async with Client(create_server(settings), elicitation_callback=_ask if _asks() else None) as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+        if name in ENDPOINTS and name not in tools:
+            return await client.call_tool(name, {})  # the server says which setting leaves it out
         if name not in tools:
             return UsageError(f"{name}: no such tool on offer.{suggest(name, tools)} `tools` lists them.")
         try:

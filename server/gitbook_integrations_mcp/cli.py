@@ -81,11 +81,12 @@ def _run(arguments: argparse.Namespace, settings: "Settings") -> int:
         case _:
             from gitbook_integrations_mcp.sandbox import serve_sandbox
 
+            host = arguments.host or "127.0.0.1"  # not that of the settings, which is meant for the real server
             try:
-                serve_sandbox(settings.http.host, arguments.port or 0)
+                serve_sandbox(host, arguments.port or 0)
             except OSError as error:
                 reason = (error.strerror or "no such address").partition(" (while ")[0]
-                print(f"{PROGRAM}: cannot listen on {settings.http.host}: {reason}", file=sys.stderr)
+                print(f"{PROGRAM}: cannot listen on {host}: {reason}", file=sys.stderr)
                 return FAILURE
             return SUCCESS
 

@@ -20,6 +20,7 @@ from gitbook_integrations_mcp.settings import LimitsSection
 
 if TYPE_CHECKING:
     import httpx
+    from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 
     Transport = httpx.AsyncBaseTransport
 else:
@@ -108,9 +109,28 @@ def _open_transport(endpoint: str) -> Transport:
         verify=context,
         proxy=httpx.Proxy(proxy if "://" in proxy else f"http://{proxy}") if proxy else None,
         client=lambda: aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=context, limit=0), cookie_jar=aiohttp.DummyCookieJar()
+            connector=aiohttp.TCPConnector(ssl=context, limit=0),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            middlewares=(_send_once,),
         ),
     )
+
+
+async def _send_once(request: "ClientRequest", handler: "ClientHandlerType") -> "ClientResponse":
+    """Keep aiohttp from repeating a request when the connection breaks, except a GET.
+
+    It repeats PUT and DELETE, too: one yes of a human would be sent twice, and the second answer would hide the first.
+    """
+    import aiohttp
+
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise  # there was no connection, so nothing was sent, and aiohttp does not repeat it
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        if request.method == "GET":
+            raise
+        raise aiohttp.ClientConnectionError from error  # not of a kind that is repeated
 
 
 def _explain(error: Exception, endpoint: str, settings: LimitsSection) -> UnreachableError:
@@ -120,21 +140,20 @@ def _explain(error: Exception, endpoint: str, settings: LimitsSection) -> Unreac
 
     host = urlsplit(endpoint).netloc
     cause = error.__cause__ or error
-    if isinstance(cause, aiohttp.ClientSSLError):
-        what, advice = (
-            "no secure connection",
-            (
-                "This machine does not trust the certificate; a proxy that inspects TLS needs its root certificate in "
-                "the operating system's trust store."
-            ),
+    if isinstance(cause, aiohttp.ClientConnectorCertificateError):
+        what = "no secure connection"
+        advice = (
+            "This machine does not trust the certificate; a proxy that inspects TLS needs its root certificate in "
+            "the operating system's trust store."
         )
+    elif isinstance(cause, aiohttp.ClientSSLError):
+        what, advice = "no secure connection", "The other side does not speak TLS as expected; check GITBOOK_ENDPOINT."
     elif isinstance(cause, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError):
         what, advice = "the proxy did not connect", "Check HTTPS_PROXY and NO_PROXY."
+    elif isinstance(cause, aiohttp.ClientConnectorDNSError):
+        what, advice = "the name does not resolve", "Check the network, HTTPS_PROXY and GITBOOK_ENDPOINT."
     elif isinstance(cause, aiohttp.ClientConnectorError):
-        what, advice = (
-            "no connection",
-            ("The name does not resolve, or nothing answers there; check network, HTTPS_PROXY and GITBOOK_ENDPOINT."),
-        )
+        what, advice = "nothing answers there", "Check the network, HTTPS_PROXY and GITBOOK_ENDPOINT."
     elif isinstance(cause, aiohttp.ConnectionTimeoutError):
         what, advice = f"no connection within {settings.connect_seconds:g} s", "Check the network and HTTPS_PROXY."
     elif isinstance(cause, aiohttp.SocketTimeoutError):

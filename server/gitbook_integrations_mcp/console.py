@@ -62,12 +62,14 @@ def _choose_columns(rows: Sequence[Mapping[str, Any]], width: int) -> list[str]:
     return [name for name in names if name in chosen]
 
 
-def print_result(content: Mapping[str, Any]) -> None:
+def print_result(content: Mapping[str, Any], declared: Sequence[str] = ()) -> None:
     """Print the structured content of a result: a list as a table of what decides, an object as its fields."""
     items = content.get("items")
     if isinstance(items, list):
         rows = [_flatten(item) if isinstance(item, Mapping) else {"item": item} for item in items]
         columns = list(dict.fromkeys(name for row in rows for name in row))
+        if rows and all(isinstance(item, Mapping) for item in items):
+            columns += [name for name in declared if not any(name in item for item in items) and name not in _LENGTHY]
         more = content.get("next")
         page = f"; more with page={show_value(more.get('page'))}" if isinstance(more, Mapping) else ""
         print_table([{name: row.get(name) for name in columns} for row in rows], footer=f"{len(items)} items{page}")

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Protocol
 
 import anyio
-from mcp.shared.exceptions import MCPError
+from mcp.shared.exceptions import MCPError, NoBackChannelError
 from mcp.shared.message import ServerMessageMetadata
-from mcp_types import ElicitRequest, ElicitResult, InputRequiredResult
+from mcp_types import METHOD_NOT_FOUND, ElicitRequest, ElicitResult, InputRequiredResult
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
@@ -89,7 +89,10 @@ class HumanGate:
         return self._spend(pending, read_decision(pending)) if pending.decision else pending
 
     def _spend(self, pending: Pending, answer: Consent | Outcome) -> Consent | Outcome:
-        return answer if self._questions.take(pending.id) is pending else end("expired")
+        spent = self._questions.take(pending.id) is pending
+        if isinstance(answer, Outcome):
+            self._questions.void(pending.binding)  # a no outweighs whatever was said of the same call before
+        return answer if spent else end("expired")
 
     async def _ask(self, call: Call, preview: Preview, *, changed: bool) -> Verdict:
         if self._settings.ask == "form" and accepts_forms(call.context.session.client_capabilities):
@@ -123,8 +126,10 @@ class HumanGate:
         with anyio.move_on_after(self._settings.ttl):
             try:
                 return await call.context.session.send_request(question, ElicitResult, metadata=metadata)
-            except MCPError:
-                return None  # it claimed the capability, or lost it; either way nobody was asked
+            except MCPError as error:
+                if isinstance(error, NoBackChannelError) or error.error.code == METHOD_NOT_FOUND:
+                    return None  # it claimed the capability without having it; nobody was asked
+                return end("cancelled")  # somebody may have been, and did not say yes
             except ValidationError:
                 return end("malformed")
         return end("expired")
@@ -134,7 +139,7 @@ class HumanGate:
             return end("refused")
         if self._settings.fallback == "two-step":
             pending = self._questions.open("two-step", call.binding, preview)
-            return require(pending, self._questions.ttl, changed=changed)
+            return require(pending, self._questions.tell_remaining(pending), changed=changed)
         pending = self._questions.find_undecided(call.binding, preview.state) or self._questions.open(
             "browser", call.binding, preview
         )
@@ -145,7 +150,7 @@ class HumanGate:
                 return InputRequiredResult(input_requests={KEY: put_link(pending, url)}, request_state=pending.id)
             if session.can_send_request:
                 return await self._send_to_page(call, pending, url)
-        return require(pending, self._questions.ttl, changed=changed, url=url)
+        return require(pending, self._questions.tell_remaining(pending), changed=changed, url=url)
 
     async def _send_to_page(self, call: Call, pending: Pending, url: str) -> Verdict:
         result = await self._send(call, put_link(pending, url))
@@ -154,7 +159,7 @@ class HumanGate:
         if result is not None and result.action != "accept":
             return self._end_page(pending, end(_REFUSALS[result.action]))
         if result is None:
-            return require(pending, self._questions.ttl, changed=False, url=url)
+            return require(pending, self._questions.tell_remaining(pending), changed=False, url=url)
         answered = await self._await_decision(call, pending)
         if isinstance(answered, Outcome):
             return answered

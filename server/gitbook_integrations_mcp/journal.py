@@ -4,6 +4,7 @@ A line is appended whole, with room for the outcome, and the outcome is filled i
 cannot be recorded is never sent, and one whose outcome got lost in a crash is still on record, as of unknown outcome.
 """
 
+import errno
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -26,9 +27,10 @@ _ROOM = 1024
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line of the journal whose outcome is open: what it says, and where in the file it stands."""
+    """A line of the journal whose outcome is open: what it says, and where it stands: file, position, length."""
 
     record: dict[str, Any]
+    file: tuple[int, int]
     position: int
     length: int
 
@@ -50,10 +52,10 @@ class Journal:
             "tool": call.endpoint.name,
             "operation": call.endpoint.operation,
             "digest": call.digest,
-            "arguments": mask_secrets(call.arguments),
-            "principal": call.caller.id or None,
+            "arguments": _mask(call, call.arguments),
+            "principal": call.caller.principal,
             "confirmed": consent.way if consent else None,
-            "before": mask_secrets(before),
+            "before": _mask(call, before),
             "undo": _describe_undo(call, before, None),
             "outcome": "unknown",
             "status": None,
@@ -85,30 +87,43 @@ class Journal:
         await anyio.to_thread.run_sync(self._fill_in, entry, outcome)
 
     def _append(self, record: dict[str, Any]) -> Entry:
-        line = json.dumps(record, separators=(",", ":")).encode()
+        line = _write(record)
         length = len(line) + _ROOM
         # One write to a file opened for appending is atomic between processes; nobody but the owner may read it.
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
         try:
-            written = os.write(descriptor, line.ljust(length) + b"\n")
+            # What a crash tore stays a line of its own.
+            torn = os.lseek(descriptor, 0, os.SEEK_END) > 0 and os.pread(
+                descriptor, 1, os.lseek(descriptor, 0, os.SEEK_END) - 1
+            ) not in {b"\n", b""}
+            whole = (b"\n" if torn else b"") + line.ljust(length) + b"\n"
+            written = os.write(descriptor, whole)
             end = os.lseek(descriptor, 0, os.SEEK_CUR)
             os.fsync(descriptor)
+            status = os.fstat(descriptor)
         finally:
             os.close(descriptor)
-        if written <= length:
-            raise OSError(0, "the disk is full")
-        return Entry(record, end - written, length)
+        if written < len(whole):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return Entry(record, (status.st_dev, status.st_ino), end - length - 1, length)
 
     def _fill_in(self, entry: Entry, outcome: dict[str, Any]) -> None:
-        line = json.dumps(entry.record | outcome, separators=(",", ":")).encode()
+        line = _write(entry.record | outcome)
         if len(line) > entry.length:
-            line = json.dumps(entry.record | outcome | {"undo": None}, separators=(",", ":")).encode()
+            line = _write(entry.record | outcome | {"undo": None})
         descriptor = os.open(self._path, os.O_WRONLY)
         try:
+            status = os.fstat(descriptor)
+            if (status.st_dev, status.st_ino) != entry.file:
+                raise OSError(errno.ESTALE, "another file has taken its place")
             os.pwrite(descriptor, line.ljust(entry.length), entry.position)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _write(record: Mapping[str, Any]) -> bytes:
+    return json.dumps(record, separators=(",", ":")).encode()
 
 
 def read_journal(path: Path) -> Iterator[dict[str, Any]]:
@@ -126,8 +141,13 @@ def read_journal(path: Path) -> Iterator[dict[str, Any]]:
             yield record if isinstance(record, dict) else {"outcome": f"line {number} cannot be read"}
 
 
+def _mask(call: Call, value: Any) -> Any:
+    """Return `value` without secrets: others', and the caller's own tokens should somebody have put them there."""
+    return json.loads(call.caller.credentials.scrub(json.dumps(mask_secrets(value))))
+
+
 def _describe_undo(call: Call, before: Mapping[str, Any] | None, reply: Reply | None) -> dict[str, Any] | None:
-    """Return the call that would put things right, as far as it is known; `complete` is false where a secret is not."""
+    """Return the call that would put things right, as far as it is known; `complete` says whether all of it."""
     undo = call.endpoint.undo
     if undo is None:
         return None
@@ -142,7 +162,8 @@ def _describe_undo(call: Call, before: Mapping[str, Any] | None, reply: Reply | 
         if value is None:
             return None
         arguments[name] = mask_secrets(value, key=name)
-    return {"tool": undo.tool, "arguments": arguments, "complete": MASK not in json.dumps(arguments)}
+    complete = undo.whole and MASK not in json.dumps(arguments)
+    return {"tool": undo.tool, "arguments": arguments, "complete": complete}
 
 
 def _parse(reply: Reply | None) -> Any:

@@ -64,5 +64,8 @@ def print_journal(path: Path | None, *, as_json: bool) -> int:
         print_json(records)
         return 0
     columns = ("time", "tool", "confirmed", "outcome", "status", "requestId", "principal", "arguments")
-    print_table([{name: record.get(name) for name in columns} for record in records], footer=f"{len(records)} calls")
+    rows = [{name: record.get(name) for name in columns} for record in records]
+    for row in rows:
+        row["arguments"] = json.dumps(row["arguments"], ensure_ascii=False)
+    print_table(rows, footer=f"{len(records)} calls")
     return 0

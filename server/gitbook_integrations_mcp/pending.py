@@ -16,6 +16,9 @@ from gitbook_integrations_mcp.preview import Preview
 MAXIMUM = 1000
 """Open questions at a time; the oldest gives way, which voids it."""
 
+ALIKE = 20
+"""Open questions at a time about one and the same call."""
+
 Way = Literal["form", "browser", "two-step"]
 Decision = Literal["approved", "refused"]
 
@@ -46,8 +49,11 @@ class PendingQuestions:
         self._by_id: dict[str, Pending] = {}
 
     def open(self, way: Way, binding: str, preview: Preview) -> Pending:
-        """Return a new question."""
+        """Return a new question. On the page, a new question about a call replaces older ones about the same."""
         self._drop_expired()
+        alike = [one for one in self._by_id.values() if (one.way, one.binding) == (way, binding)]
+        for older in alike if way == "browser" else alike[: len(alike) + 1 - ALIKE]:
+            del self._by_id[older.id]
         while len(self._by_id) >= MAXIMUM:
             del self._by_id[next(iter(self._by_id))]
         pending = Pending(way, binding, preview, self._clock() + self.ttl)
@@ -84,6 +90,15 @@ class PendingQuestions:
             if pending.binding == binding and pending.decision:
                 return self._by_id.pop(identifier)
         return None
+
+    def void(self, binding: str) -> None:
+        """Void what the page was asked, or has decided, about a call."""
+        for one in [one for one in self._by_id.values() if (one.way, one.binding) == ("browser", binding)]:
+            del self._by_id[one.id]
+
+    def tell_remaining(self, pending: Pending) -> float:
+        """Return for how many seconds a question is still open."""
+        return max(0, round(pending.expires - self._clock()))
 
     def decide(self, pending: Pending, decision: Decision) -> bool:
         """Record what a human said outside the client; once, and only while the question is open."""

@@ -17,6 +17,7 @@ from gitbook_integrations_mcp.call import Call
 from gitbook_integrations_mcp.caller import Caller
 from gitbook_integrations_mcp.errors import CallError
 from gitbook_integrations_mcp.sender import Sender
+from gitbook_integrations_mcp.text import clean_text
 from gitbook_integrations_mcp.verdict import Consent, Gate, Outcome, take_token
 
 logger = logging.getLogger(__name__)
@@ -45,13 +46,13 @@ class Pipeline:
         try:
             outcome = await self._run_stages(params, context, caller)
         except CallError as error:
-            logger.info("%s failed: %s", params.name, type(error).__name__)
+            logger.info("%s failed: %s", clean_text(params.name, 64), type(error).__name__)
             return _refuse(caller, str(error))
         except Exception as error:  # noqa: BLE001
             # A defect. Neither the model nor the log gets the exception's text, which can hold anything.
             frames = "".join(traceback.format_tb(error.__traceback__))
             logger.error(  # noqa: TRY400
-                "%s raised %s\n%s", params.name, type(error).__name__, frames
+                "%s raised %s\n%s", clean_text(params.name, 64), type(error).__name__, frames
             )
             return _refuse(
                 caller,

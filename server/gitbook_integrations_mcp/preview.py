@@ -107,7 +107,7 @@ class Previewer:
         ]
         return Preview(
             title=f"{endpoint.title}?",
-            lines=tuple(lines),
+            lines=tuple(call.caller.credentials.scrub(line) for line in lines),
             state=_digest([target, [answers[reader.name] for reader in readers]]),
             target=target,
             typed=arguments.get("integrationName") if endpoint.irreversible else None,
@@ -116,12 +116,15 @@ class Previewer:
     async def _read_organization(self, call: Call, target: Mapping[str, Any] | None) -> Mapping[str, Any] | str | None:
         """Return the organization of an installation; as its ID, which is all an installation has, where need be."""
         identifier = _dig(target, "target", "organization")
-        if identifier is None:
-            return None
         try:
+            if identifier is None and {"space", "site"} & set(target or ()):
+                installation = await self._read(call, ENDPOINTS["get_integration_installation_by_id"])
+                identifier = _dig(installation, "target", "organization")
+            if identifier is None:
+                return None
             page = await self._read(call, ENDPOINTS["list_organizations_for_authenticated_user"])
         except CallError:
-            return str(identifier)
+            return None if identifier is None else str(identifier)
         return next((one for one in page["items"] if one.get("id") == identifier), str(identifier))
 
     async def _read(self, call: Call, reader: Endpoint) -> Mapping[str, Any]:
@@ -221,12 +224,20 @@ def _describe_loss(endpoint: Endpoint, target: Mapping[str, Any] | None) -> Iter
 
 
 def _describe_arguments(endpoint: Endpoint, arguments: Mapping[str, Any]) -> Iterator[str]:
-    """Name what the call sets, but of free-form values only that they are there: they may be secrets."""
+    """Name what the call sets; of free-form objects only the keys, as their values may be secrets."""
     for name in arguments:
         if name in endpoint.body_names:
-            value = arguments[name]
-            shown = clean_text(str(value), 256) if isinstance(value, str | int | float) else "given"
-            yield f"{name}: {shown}"
+            yield f"{name}: {_show_argument(arguments[name])}"
+
+
+def _show_argument(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(clean_text(str(key), 40) for key in value) + " (values not shown)"
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return clean_text(", ".join(value), 600)
+    return clean_text(str(value), 256) if isinstance(value, str | int | float) else f"{len(value)} given"
 
 
 def _name(thing: Any) -> str:
@@ -252,7 +263,11 @@ def _digest(state: Any) -> str:
 
     def prune(value: Any) -> Any:
         if isinstance(value, Mapping):
-            return {key: prune(child) for key, child in value.items() if key not in _VOLATILE}
+            return {
+                key: child if key == "configuration" else prune(child)
+                for key, child in value.items()
+                if key not in _VOLATILE
+            }
         return [prune(child) for child in value] if isinstance(value, list) else value
 
     return hashlib.sha256(json.dumps(prune(state), sort_keys=True).encode()).hexdigest()

@@ -23,8 +23,8 @@ _SECRET_SHAPE = re.compile(
     r"|://[^/\s:@]+:[^/\s@]+@"  # a password in a URL
     r"|\bBearer\s+\S+"
 )
-_ALL_SECRET = frozenset({"secrets", "headers"})
-"""Objects whose every value is one."""
+_ALL_SECRET = frozenset({"secrets", "headers", "configuration", "task", "props", "state", "action", "payload"})
+"""Objects of free form, where no list of names would find every secret: all their values are masked."""
 
 
 def mask_secrets(value: Any, *, key: str = "", inherited: bool = False) -> Any:

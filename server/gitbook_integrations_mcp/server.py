@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
@@ -84,7 +85,7 @@ def create_server(
     *,
     transport: Transport | None = None,
     gate: Gate | None = None,
-    clock: Callable[[], float] = time.time,
+    clock: Callable[[], float] = time.monotonic,
 ) -> IntegrationsServer:
     """Return the MCP server that `settings` describe, ready for any transport of the SDK.
 
@@ -132,8 +133,9 @@ def create_server(
         finally:
             connections -= 1
             if connections == 0:
-                await gitbook.close()
-                await page.close()
+                with anyio.CancelScope(shield=True):
+                    await gitbook.close()
+                    await page.close()
 
     server = IntegrationsServer(
         NAME,

@@ -108,7 +108,7 @@ Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_names)]
 class Section(BaseModel):
     """A group of settings. Unknown keys are refused, as a typing error must not switch a safeguard off."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
 
 
 class GitBookSection(Section):
@@ -202,7 +202,7 @@ class ConfirmationSection(Section):
         description="What happens when the client cannot ask: a page on this machine, a second call by the model, or "
         "nothing.",
     )
-    ttl: float = Field(600, gt=0, description="Seconds a question stays open and a yes stays good.")
+    ttl: float = Field(600, gt=0, le=86400, description="Seconds a question stays open and a yes stays good.")
     also: Names = Field((), description="Further tools that wait for a human's yes.")
 
 
@@ -300,7 +300,7 @@ def load_settings(flags: Mapping[str, Mapping[str, Any]] | None = None, config: 
 
 def _read_file(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise SettingsError(f"The settings file {path} cannot be read: {error.strerror}.") from None
     except ValueError as error:

@@ -15,7 +15,6 @@ def describe_tool(endpoint: Endpoint, organization: str | None = None) -> Tool:
     schema = describe_model(endpoint.input)
     if organization and ORGANIZATION in endpoint.path_names:
         schema["required"] = [name for name in schema["required"] if name != ORGANIZATION]
-        schema["properties"][ORGANIZATION]["default"] = organization
     read = endpoint.risk is Risk.READ
     return Tool(
         name=endpoint.name,
@@ -46,5 +45,5 @@ def describe_tools(policy: Policy, organization: str | None, *, two_step: bool) 
 def _add_second_step(tool: Tool) -> None:
     tool.input_schema["properties"][TOKEN_ARGUMENT] = {
         "type": "string",
-        "description": "From this tool's own answer, after the human agreed",
+        "description": "From this tool's answer",
     }

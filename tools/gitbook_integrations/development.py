@@ -68,8 +68,8 @@ class Rendering(OfIntegration):
     context: Annotated[
         dict[str, Any],
         Field(
-            description='theme (dark|light), type and IDs: {"theme":"light","type":"document","spaceId":"…",'
-            '"editable":false} or type configuration_account|_space|_site|_contentsource'
+            description="theme (dark|light); type (document|configuration_account|_space|_site|_contentsource) with "
+            "its organizationId, spaceId or siteId; editable, for document"
         ),
     ]
     state: Annotated[dict[str, Any], Field(description="state of the previous rendering")] = ABSENT
@@ -91,7 +91,9 @@ ENDPOINTS = (
         gate=(("all", True),),
         consequence="The events of every organization that installed the integration, with what they contain, go to "
         "the tunnel instead of the published script, until development mode is disabled.",
-        undo=Undo("disable_integration_development_mode", (("integrationName", "arguments.integrationName"),)),
+        undo=Undo(
+            "disable_integration_development_mode", (("integrationName", "arguments.integrationName"),), whole=False
+        ),
     ),
     Endpoint(
         operation="disableIntegrationDevelopmentMode",

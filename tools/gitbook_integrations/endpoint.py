@@ -130,11 +130,13 @@ class Undo:
     """The call that would put right what another did.
 
     `arguments` maps each argument of `tool` to where its value comes from: `arguments.x` of the call, `before.x` of the
-    target as it was, or `result.x` of the answer (dots lead into nested objects).
+    target as it was, or `result.x` of the answer (dots lead into nested objects). `whole` is false where something
+    stays lost: a configuration, an earlier tunnel.
     """
 
     tool: str
     arguments: tuple[tuple[str, str], ...]
+    whole: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -183,6 +183,7 @@ ENDPOINTS = (
                 ("integrationName", "arguments.integrationName"),
                 ("organization", "before.target.organization"),
             ),
+            whole=False,
         ),
     ),
     Endpoint(

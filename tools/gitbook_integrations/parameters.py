@@ -51,7 +51,7 @@ EventId = Annotated[str, Field(description="From list_integration_events")]
 # Paging and filters
 
 PageCursor = Annotated[str, Field(description="next.page of the previous answer")]
-Limit = Annotated[float, Field(ge=0, le=1000, description="Items per page")]
+Limit = Annotated[float, Field(ge=0, le=1000, description="Page size")]
 Extended = Annotated[bool, Query, Field(description="Whole objects instead of their IDs")]
 NameSearch = Annotated[str, Field(description="Text in the integration's name")]
 ExternalId = Annotated[str, Field(description="One of the installation's externalIds")]
@@ -72,5 +72,6 @@ InstalledOn = Annotated[
 
 ExternalIds = Annotated[list[str], Field(max_length=5, description="IDs other systems know it by; replaces all")]
 Configuration = Annotated[
-    dict[str, Any], Field(description="New settings; their schema is configurations of get_integration_by_name")
+    dict[str, Any],
+    Field(description="All settings, not only changed ones; schema: configurations of get_integration_by_name"),
 ]

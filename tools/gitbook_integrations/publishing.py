@@ -26,7 +26,7 @@ class Publication(Input):
     integrationName: Annotated[
         str, Field(pattern=INTEGRATION_NAME, max_length=100, description="A new name, or that of the one to replace")
     ]
-    organization: Annotated[str, Field(description="ID or subdomain of the organization to publish under")]
+    organization: Annotated[str, Field(description="From list_organizations_for_authenticated_user, or a subdomain")]
     title: Annotated[str, Field(min_length=2, max_length=30, description="Name people see")]
     description: Annotated[str, Field(max_length=100, description="One sentence")]
     script: Annotated[str, Field(description="Bundled JavaScript")]
@@ -54,7 +54,8 @@ ENDPOINTS = (
         method="POST",
         path="/integrations/{integrationName}",
         title="Publish an integration",
-        description="Create an integration, or replace its live version everywhere it is installed.",
+        description="Create an integration, or replace its live version everywhere: send all of it, what is left out "
+        "may be lost.",
         risk=Risk.WRITE,
         tokens=USER | OAUTH,
         input=Publication,

@@ -176,6 +176,7 @@ ENDPOINTS = (
                 ("installationId", "arguments.installationId"),
                 ("siteId", "arguments.siteId"),
             ),
+            whole=False,
         ),
     ),
 )

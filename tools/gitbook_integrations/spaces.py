@@ -180,6 +180,7 @@ ENDPOINTS = (
                 ("installationId", "arguments.installationId"),
                 ("space", "arguments.spaceId"),
             ),
+            whole=False,
         ),
     ),
 )
