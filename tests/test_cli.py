@@ -21,6 +21,7 @@ from gitbook_integrations_mcp.listing import estimate_tokens
 from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
 from gitbook_integrations_mcp.tool import describe_tool
 
+from .human import Human, read_status
 from .tokens import count_tokens
 from .upstream import ERAS, Era
 
@@ -57,6 +58,23 @@ async def test_the_command_alone_serves_mcp_over_stdio(era: Era) -> None:
         result = await client.call_tool("list_sites", {})
     assert result.structured_content is not None
     assert len(result.structured_content["items"]) == 5
+
+
+@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize(("action", "status", "left"), [("accept", "done", 8), ("decline", "declined", 9)])
+async def test_the_gate_asks_over_stdio(era: Era, action: str, status: str, left: int) -> None:
+    server = StdioServerParameters(command=COMMAND[0], args=[*COMMAND[1:], "--sandbox"])
+    human = Human(action=action)
+    async with Client(server, mode=era, elicitation_callback=human.answer) as client:
+        listed = await client.call_tool("list_organization_installations", {"search": "mermaid"})
+        assert listed.structured_content is not None
+        (item,) = listed.structured_content["items"]
+        arguments = {"integrationName": item["integration"]["name"], "installationId": item["installation"]["id"]}
+        assert read_status(await client.call_tool("uninstall_integration", arguments)) == status
+        after = await client.call_tool("list_organization_installations", {})
+    assert after.structured_content is not None
+    assert len(after.structured_content["items"]) == left
+    assert "Affected spaces: 20" in human.texts[0]
 
 
 def test_standard_output_carries_nothing_but_the_protocol() -> None:

@@ -93,9 +93,7 @@ class Journal:
         descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             # What a crash tore stays a line of its own.
-            torn = os.lseek(descriptor, 0, os.SEEK_END) > 0 and os.pread(
-                descriptor, 1, os.lseek(descriptor, 0, os.SEEK_END) - 1
-            ) not in {b"\n", b""}
+            torn = os.lseek(descriptor, 0, os.SEEK_END) > 0 and not _ends_line(descriptor)
             whole = (b"\n" if torn else b"") + line.ljust(length) + b"\n"
             written = os.write(descriptor, whole)
             end = os.lseek(descriptor, 0, os.SEEK_CUR)
@@ -116,10 +114,16 @@ class Journal:
             status = os.fstat(descriptor)
             if (status.st_dev, status.st_ino) != entry.file:
                 raise OSError(errno.ESTALE, "another file has taken its place")
-            os.pwrite(descriptor, line.ljust(entry.length), entry.position)
+            os.lseek(descriptor, entry.position, os.SEEK_SET)
+            os.write(descriptor, line.ljust(entry.length))
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _ends_line(descriptor: int) -> bool:
+    os.lseek(descriptor, -1, os.SEEK_END)
+    return os.read(descriptor, 1) == b"\n"
 
 
 def _write(record: Mapping[str, Any]) -> bytes:
@@ -161,7 +165,7 @@ def _describe_undo(call: Call, before: Mapping[str, Any] | None, reply: Reply | 
             value = value.get(part) if isinstance(value, Mapping) else None
         if value is None:
             return None
-        arguments[name] = mask_secrets(value, key=name)
+        arguments[name] = _mask(call, {name: value})[name]
     complete = undo.whole and MASK not in json.dumps(arguments)
     return {"tool": undo.tool, "arguments": arguments, "complete": complete}
 
