@@ -326,7 +326,7 @@ def test_doctor_finds_the_sandbox_healthy_and_prints_configurations(capsys: pyte
     code, out, _ = run(capsys, "doctor", "--sandbox", "--json")
     report = json.loads(out)
     assert code == 0
-    assert {check["status"] for check in report["checks"]} == {"ok"}
+    assert {check["status"] for check in report["checks"] if check["check"] != "journal"} == {"ok"}
     assert [name.partition(" (")[0] for name in report["connections"]] == [
         "Claude Code",
         "Claude Desktop",

@@ -248,3 +248,12 @@ def test_a_configuration_for_the_sandbox_asks_for_no_token() -> None:
     text = str(describe_connections(settings))
     assert "--sandbox" in text
     assert "GITBOOK" not in text
+
+
+def test_a_journal_that_cannot_be_written_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"journal": {"path": str(tmp_path / "missing" / "journal.jsonl")}}), encoding="utf-8")
+    assert main(["doctor", "--sandbox", "--json", "--config", str(config)]) == 1
+    checks = {check["check"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
+    assert checks["journal"]["status"] == "failed"
+    assert "cannot be written" in checks["journal"]["message"]

@@ -72,3 +72,9 @@ def test_a_title_and_a_description_are_there_for_every_tool() -> None:
         assert tool.title
         assert tool.description
         assert tool.description.endswith(".")
+
+
+async def test_tools_that_the_operator_makes_wait_say_so() -> None:
+    published = await list_published(confirmation={"also": ["queue_integration_task"]})
+    (tool,) = [tool for tool in published if tool["name"] == "queue_integration_task"]
+    assert tool["description"].endswith("A human must confirm.")

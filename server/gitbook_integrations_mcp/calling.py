@@ -139,7 +139,9 @@ async def _ask(context: ClientRequestContext, params: ElicitRequestParams) -> El
             content["name"] = await _read_line(f"{params.requested_schema['properties']['name']['description']}: ")
             content["confirm"] = True
         else:
-            content["confirm"] = (await _read_line("Type yes to go on: ")).lower() == "yes"
+            if (await _read_line("Type yes to go on, anything else to stop: ")).lower() != "yes":
+                return ElicitResult(action="decline")
+            content["confirm"] = True
     except (EOFError, KeyboardInterrupt):
         return ElicitResult(action="cancel")
     return ElicitResult(action="accept", content=content)

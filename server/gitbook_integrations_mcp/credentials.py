@@ -15,8 +15,8 @@ from gitbook_integrations_mcp.settings import GitBookSection, check_token
 
 _WORDS = {
     Token.USER: "a user's personal access token (GITBOOK_TOKEN)",
-    Token.INTEGRATION: "an integration's token (GITBOOK_INTEGRATION_TOKEN)",
-    Token.INSTALLATION: "an installation's temporary token",
+    Token.INTEGRATION: "the integration's own token (GITBOOK_INTEGRATION_TOKEN)",
+    Token.INSTALLATION: "a temporary token of the installation",
     Token.OAUTH: "an OAuth token",
 }
 USER_HEADER = "X-GitBook-Token"

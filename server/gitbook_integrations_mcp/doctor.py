@@ -1,5 +1,6 @@
 """`doctor`: does it work, and if not, what is to be done. Every check is a line; every failure comes with its fix."""
 
+import os
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -89,6 +90,8 @@ async def _collect(settings: Settings) -> list[Finding]:
 async def _check(settings: Settings) -> AsyncIterator[Finding]:
     yield Finding("Python", "ok", sys.version.split()[0])
     yield _check_settings(settings)
+    yield _check_safety(settings)
+    yield _check_journal(settings.journal.path)
     if (insecure := _check_scheme(settings)) is not None:
         yield insecure
     gitbook, credentials, _ = open_gitbook(settings)
@@ -132,6 +135,24 @@ def _check_settings(settings: Settings) -> Finding:
     except SettingsError as error:
         return Finding("settings", "failed", str(error))
     return Finding("settings", "ok", "sandbox" if settings.server.sandbox else settings.gitbook.endpoint)
+
+
+def _check_safety(settings: Settings) -> Finding:
+    """Tell what guards what is destructive."""
+    if settings.tools.read_only:
+        return Finding("safety", "ok", "read-only: nothing can be changed")
+    way = f"a form of the client, else {settings.confirmation.fallback}"
+    asked = way if settings.confirmation.ask == "form" else f"always {settings.confirmation.fallback}"
+    return Finding("safety", "ok", f"what destroys something asks by {asked}")
+
+
+def _check_journal(path: Path | None) -> Finding:
+    if path is None:
+        return Finding("journal", "skipped", "none is kept", "Set journal.path to have every write recorded.")
+    place = path if path.exists() else path.parent
+    if not os.access(place, os.W_OK):
+        return Finding("journal", "failed", f"{path} cannot be written", "Until it can, nothing is changed.")
+    return Finding("journal", "ok", str(path))
 
 
 def _check_scheme(settings: Settings) -> Finding | None:

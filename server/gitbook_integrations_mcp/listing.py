@@ -25,18 +25,20 @@ def estimate_tokens(tool: Mapping[str, Any]) -> int:
 
 def list_tools(settings: Settings) -> list[dict[str, Any]]:
     """Return a row for each tool on offer, in the order in which clients get them."""
+    policy = Policy(settings.tools, settings.confirmation)
     return [
         {
             "toolset": TOOLSET_OF[endpoint.name],
             "tool": endpoint.name,
             "risk": str(endpoint.risk),
+            "asks": policy.may_be_gated(endpoint),
             "method": endpoint.method,
             "path": endpoint.path,
             "tokens": estimate_tokens(
                 describe_tool(endpoint, settings.gitbook.organization).model_dump(by_alias=True, exclude_none=True)
             ),
         }
-        for endpoint in Policy(settings.tools, settings.confirmation).endpoints.values()
+        for endpoint in policy.endpoints.values()
     ]
 
 
@@ -57,6 +59,9 @@ def print_journal(path: Path | None, *, as_json: bool) -> int:
         return 2
     try:
         records = list(read_journal(path))
+    except FileNotFoundError:
+        print(f"{path} does not exist: nothing has been recorded there yet.", file=sys.stderr)
+        return 1
     except OSError as error:
         print(f"The journal {path} cannot be read: {error.strerror}.", file=sys.stderr)
         return 1

@@ -25,8 +25,10 @@ class Policy:
     def __init__(
         self, settings: ToolsSection, confirmation: ConfirmationSection, narrowed: ToolsSection | None = None
     ) -> None:
-        _check_names("toolset", settings.toolsets or (), TOOLSETS)
-        _check_names("tool", (*(settings.include or ()), *settings.exclude, *confirmation.also), ENDPOINTS)
+        _check_names("tools.toolsets", "toolset", settings.toolsets or (), TOOLSETS)
+        _check_names("tools.include", "tool", settings.include or (), ENDPOINTS)
+        _check_names("tools.exclude", "tool", settings.exclude, ENDPOINTS)
+        _check_names("confirmation.also", "tool", confirmation.also, ENDPOINTS)
         self._settings = settings
         self._confirmation = confirmation
         self._narrowed = narrowed
@@ -83,11 +85,11 @@ class Policy:
         )
 
 
-def _check_names(kind: str, names: Iterable[str], valid: Mapping[str, object]) -> None:
+def _check_names(setting: str, kind: str, names: Iterable[str], valid: Mapping[str, object]) -> None:
     for name in names:
         if name not in valid:
             hint = suggest(name, valid) or (f" There are: {', '.join(valid)}." if kind == "toolset" else "")
-            raise SettingsError(f"{name}: no such {kind}.{hint}")
+            raise SettingsError(f"{setting}: {name}: no such {kind}.{hint}")
 
 
 def _object(settings: ToolsSection, endpoint: Endpoint) -> str | None:

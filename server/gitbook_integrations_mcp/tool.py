@@ -9,6 +9,9 @@ from gitbook_integrations_mcp.arguments import ORGANIZATION
 from gitbook_integrations_mcp.policy import Policy
 from gitbook_integrations_mcp.verdict import TOKEN_ARGUMENT
 
+WARNING = "A human must confirm."
+"""How a description says that calls wait."""
+
 
 def describe_tool(endpoint: Endpoint, organization: str | None = None) -> Tool:
     """Return what a client sees of an endpoint. A default `organization` makes `organizationId` optional."""
@@ -33,12 +36,17 @@ def describe_tool(endpoint: Endpoint, organization: str | None = None) -> Tool:
 
 
 def describe_tools(policy: Policy, organization: str | None, *, two_step: bool) -> dict[str, Tool]:
-    """Return the tools that `policy` offers, by name; with `two_step`, gated ones take the token of the second step."""
+    """Return the tools that `policy` offers, by name.
+
+    Those that wait for a human say so, also where only the operator made them; with `two_step`, they take the token of
+    the second step.
+    """
     tools = {name: describe_tool(endpoint, organization) for name, endpoint in policy.endpoints.items()}
-    if two_step:
-        for name, tool in tools.items():
-            if policy.may_be_gated(policy.endpoints[name]):
-                _add_second_step(tool)
+    for name, tool in tools.items():
+        if policy.is_gated(policy.endpoints[name], {}) and WARNING not in (tool.description or ""):
+            tool.description = f"{tool.description} {WARNING}"
+        if two_step and policy.may_be_gated(policy.endpoints[name]):
+            _add_second_step(tool)
     return tools
 
 
