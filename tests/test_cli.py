@@ -22,10 +22,9 @@ from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
 from gitbook_integrations_mcp.tool import describe_tool
 
 from .human import Human, read_status
+from .process import COMMAND, start
 from .tokens import count_tokens
 from .upstream import ERAS, Era
-
-COMMAND = [sys.executable, "-m", "gitbook_integrations_mcp"]
 
 
 @pytest.fixture(autouse=True)
@@ -367,14 +366,16 @@ def test_a_sandbox_that_cannot_be_served_says_so(words: tuple[str, ...], expecte
 
 
 def test_the_sandbox_is_served_on_a_port() -> None:
-    with subprocess.Popen([*COMMAND, "sandbox"], stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        told = dict(process.stderr.readline().strip().split("=", 1) for _ in range(4))
+    with start("sandbox", lines=4) as lines:
+        told = dict(line.split("=", 1) for line in lines)
         ended = subprocess.run(
-            [*COMMAND, "doctor", "--json"], env={**os.environ, **told}, capture_output=True, text=True, timeout=60
+            [*COMMAND, "doctor", "--json"],
+            env={**os.environ, **told},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
         )
-        process.terminate()
-        process.stderr.read()
     checks = {check["check"]: check["status"] for check in json.loads(ended.stdout)["checks"]}
     assert ended.returncode == 0, checks
     assert checks["token"] == checks["integration token"] == "ok"

@@ -4,12 +4,12 @@ import json
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from .npm import install_package
+from .process import start
 
 FIXTURE = "calls a tool of the suite's own reference server"
 NOT_OFFERED = "is about a feature that this server does not offer and does not advertise"
@@ -79,21 +79,14 @@ NOT_APPLICABLE_CHECKS = {
 def test_every_scenario_that_applies_passes(revision: str, tmp_path: Path) -> None:
     # The suite needs a newer Node than some systems have; the npm package `node` brings one.
     binaries = install_package("@modelcontextprotocol/conformance@0.2.0-alpha.12", "node@22") / "node_modules" / ".bin"
-    command = [sys.executable, "-m", "gitbook_integrations_mcp", "serve", "--sandbox"]
-    with subprocess.Popen(
-        [*command, "--transport", "streamable-http", "--port", "0"], stderr=subprocess.PIPE, text=True
-    ) as server:
-        assert server.stderr is not None
-        url = server.stderr.readline().split()[-1]
+    with start("serve", "--sandbox", "--transport", "streamable-http", "--port", "0") as (told,):
         subprocess.run(
-            [binaries / "conformance", "server", "--url", url, "--requirements", revision, "-o", tmp_path],
+            [binaries / "conformance", "server", "--url", told.split()[-1], "--requirements", revision, "-o", tmp_path],
             env={**os.environ, "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}", "NO_PROXY": "127.0.0.1"},
             capture_output=True,
             check=False,  # it exits with 1 for the scenarios that do not apply, too
             timeout=300,
         )
-        server.terminate()
-        server.stderr.read()
     scenarios: set[str] = set()
     failures: set[tuple[str, str]] = set()
     for report in tmp_path.glob("*/checks.json"):

@@ -5,8 +5,6 @@ import contextlib
 import hashlib
 import json
 import socket
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Literal
 
@@ -24,6 +22,7 @@ from gitbook_integrations_mcp.settings import SettingsError, load_settings
 from gitbook_integrations_mcp.web import check_exposure, create_application
 
 from .human import GitBookSpy, Human, read_status
+from .process import start
 from .test_gate import find_target
 from .upstream import ERAS, Era, Upstream, read_text
 
@@ -384,21 +383,13 @@ async def test_behind_a_proxy_the_page_is_served_under_the_public_address() -> N
 
 
 def test_the_command_serves_over_http_on_a_free_port_and_stops_when_told() -> None:
-    command = [sys.executable, "-m", "gitbook_integrations_mcp", "serve", "--sandbox"]
-    with subprocess.Popen(
-        [*command, "--transport", "sse,streamable-http", "--port", "0"], stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stderr is not None
-        told = [process.stderr.readline() for _ in range(2)]
-        url = told[0].split()[-1]
-        assert told[0].startswith("Serving sse at http://127.0.0.1:")
-        assert told[1].startswith("Serving streamable-http at ")
+    words = ("serve", "--sandbox", "--transport", "sse,streamable-http", "--port", "0")
+    with start(*words, lines=2) as (sse, streamable):
+        assert sse.startswith("Serving sse at http://127.0.0.1:")
+        assert streamable.startswith("Serving streamable-http at ")
         # The listener accepts before the application runs; a request waits for it.
-        response = httpx.get(url.replace("/sse", "/health"), trust_env=False, timeout=30)
+        response = httpx.get(sse.split()[-1].replace("/sse", "/health"), trust_env=False, timeout=30)
         assert response.json()["status"] == "ok"
-        process.terminate()
-        assert process.wait(timeout=30) in {0, -15}
-        process.stderr.read()
 
 
 def test_stdio_cannot_be_mixed_with_the_others(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,21 @@
+"""The real command as a process."""
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import Iterator
+
+COMMAND = [sys.executable, "-m", "gitbook_integrations_mcp"]
+
+
+@contextlib.contextmanager
+def start(*words: str, lines: int = 1) -> Iterator[list[str]]:
+    """Yield the first `lines` that a serving command writes to standard error; stop it afterwards, come what may."""
+    with subprocess.Popen([*COMMAND, *words], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        try:
+            yield [process.stderr.readline().strip() for _ in range(lines)]
+        finally:
+            process.terminate()
+            process.stderr.read()
+    assert process.returncode in {0, -15}
