@@ -178,6 +178,7 @@ async def test_a_deletion_tells_deleted_from_was_not_there(name: str, status: in
 
 FAULTS: dict[str, tuple[int, bytes, dict[str, str], str]] = {
     "bad request": (400, b'{"error":{"code":400,"message":"limit is off"}}', {}, 'with 400: "limit is off"'),
+    "hidden text": (400, '{"error":{"code":400,"message":"a\u202eb\U000e0041 c"}}'.encode(), {}, '"a b c"'),
     "unauthorized": (401, b'{"error":{"code":401,"message":"no"}}', {}, "accepts"),
     "forbidden": (403, b'{"error":{"code":403,"message":"no"}}', {}, "accepts"),
     "not found": (404, b'{"error":{"code":404,"message":"no"}}', {}, "Nothing was changed"),

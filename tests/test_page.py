@@ -17,6 +17,8 @@ from gitbook_integrations_mcp.pending import Pending, PendingQuestions
 from gitbook_integrations_mcp.preview import Preview
 from gitbook_integrations_mcp.question import accepts_forms, accepts_urls
 from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
+from gitbook_integrations_mcp.server import create_server
+from gitbook_integrations_mcp.settings import load_settings
 
 from .human import Clock, GitBookSpy, Human, create_gated_server, meet, read_status
 from .test_gate import Target, find_target
@@ -328,6 +330,17 @@ async def test_after_an_approval_the_same_call_runs_once_however_often_it_is_rep
     assert results.count("done") == 1
     assert set(results) <= {"done", "confirmation_required", "404"}
     assert len(spy.mutations) == 1
+
+
+@each_era
+async def test_on_stdio_the_page_is_served_here_whatever_the_public_address(era: Era, browser: Browser) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    settings = load_settings({"server": {"sandbox": True}, "http": {"public_url": "https://mcp.example"}})
+    async with meet(create_server(settings, transport=httpx.ASGITransport(app=spy)), None, era) as client:
+        url = await begin(client, target)
+        assert (await browser.decide(url, APPROVE)).status_code == 200
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "done"
 
 
 @each_era

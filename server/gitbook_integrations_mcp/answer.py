@@ -1,6 +1,5 @@
 """From GitBook's reply to what the model reads: the result in its declared shape, or an error that says what to do."""
 
-import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +10,7 @@ from gitbook_integrations.endpoint import Endpoint, Risk
 from gitbook_integrations_mcp.client import Reply
 from gitbook_integrations_mcp.credentials import describe_accepted
 from gitbook_integrations_mcp.errors import AnswerError, StatusError
+from gitbook_integrations_mcp.text import clean_text
 
 _QUOTE_LIMIT = 300
 
@@ -109,8 +109,7 @@ def _quote_message(reply: Reply) -> str:
         message = from_json(reply.body, allow_inf_nan=False)["error"]["message"]
     except (ValueError, TypeError, LookupError):
         return "(a web page)" if _is_html(reply) else ""
-    text = re.sub(r"[\s\x00-\x1f\x7f-\x9f]+", " ", str(message)).strip()
-    return text if len(text) <= _QUOTE_LIMIT else text[:_QUOTE_LIMIT] + "…"
+    return clean_text(str(message), _QUOTE_LIMIT)
 
 
 def _advise(endpoint: Endpoint, reply: Reply) -> str:

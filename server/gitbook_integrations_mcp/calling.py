@@ -133,15 +133,12 @@ async def _ask(context: ClientRequestContext, params: ElicitRequestParams) -> El
         return ElicitResult(action="cancel")
     for line in params.message.splitlines():
         print(clean_text(line, 500), file=sys.stderr)
-    content: dict[str, str | int | float | bool | list[str] | None] = {}
+    content: dict[str, str | int | float | bool | list[str] | None] = {"confirm": True}
     try:
         if "name" in params.requested_schema["properties"]:
             content["name"] = await _read_line(f"{params.requested_schema['properties']['name']['description']}: ")
-            content["confirm"] = True
-        else:
-            if (await _read_line("Type yes to go on, anything else to stop: ")).lower() != "yes":
-                return ElicitResult(action="decline")
-            content["confirm"] = True
+        elif (await _read_line("Type yes to go on, anything else to stop: ")).lower() != "yes":
+            return ElicitResult(action="decline")
     except (EOFError, KeyboardInterrupt):
         return ElicitResult(action="cancel")
     return ElicitResult(action="accept", content=content)

@@ -6,7 +6,6 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict, dataclass
 from email.utils import parsedate_to_datetime
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -21,6 +20,7 @@ from gitbook_integrations_mcp.answer import read_reply
 from gitbook_integrations_mcp.client import GitBook, Reply
 from gitbook_integrations_mcp.connections import describe_connections
 from gitbook_integrations_mcp.console import print_json
+from gitbook_integrations_mcp.doorkeeper import is_loopback
 from gitbook_integrations_mcp.errors import UpstreamError
 from gitbook_integrations_mcp.policy import Policy
 from gitbook_integrations_mcp.server import create_server, open_gitbook
@@ -157,16 +157,9 @@ def _check_journal(path: Path | None) -> Finding:
 
 def _check_scheme(settings: Settings) -> Finding | None:
     parts = urlsplit(settings.gitbook.endpoint)
-    if settings.server.sandbox or parts.scheme == "https" or _is_loopback(parts.hostname or ""):
+    if settings.server.sandbox or parts.scheme == "https" or is_loopback(parts.hostname or ""):
         return None
     return Finding("encryption", "warning", "the endpoint is plain http", "Use https: tokens travel in the clear.")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 async def _check_token(gitbook: GitBook, name: str, variable: str, token: SecretStr) -> tuple[Finding, Reply | None]:

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 from collections.abc import Iterable
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from mcp.server.auth.provider import AccessToken
@@ -52,6 +53,14 @@ def list_hosts(settings: HttpSection) -> list[str]:
     """Return the hosts that a server with these settings answers to."""
     public = [urlsplit(settings.public_url).netloc] if settings.public_url else []
     return [*LOOPBACK, *public, *settings.allowed_hosts]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a host."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class StaticTokens:

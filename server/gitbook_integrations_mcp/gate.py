@@ -155,9 +155,9 @@ class HumanGate:
     async def _send_to_page(self, call: Call, pending: Pending, url: str) -> Verdict:
         result = await self._send(call, put_link(pending, url))
         if isinstance(result, Outcome):
-            return self._end_page(pending, result)
+            return self._spend(pending, result)
         if result is not None and result.action != "accept":
-            return self._end_page(pending, end(_REFUSALS[result.action]))
+            return self._spend(pending, end(_REFUSALS[result.action]))
         if result is None:
             return require(pending, self._questions.tell_remaining(pending), changed=False, url=url)
         answered = await self._await_decision(call, pending)
@@ -167,10 +167,6 @@ class HumanGate:
         if preview.state == answered.preview.state:
             return answered
         return await self._fall_back(call, preview, changed=True)
-
-    def _end_page(self, pending: Pending, outcome: Outcome) -> Outcome:
-        self._questions.take(pending.id)
-        return outcome
 
     async def _await_decision(self, call: Call, pending: Pending) -> Consent | Outcome:
         """Wait until a human, who is on their way to the page, decides there."""

@@ -97,7 +97,9 @@ def create_server(
     policy = Policy(settings.tools, settings.confirmation)
     gitbook, credentials, organization = open_gitbook(settings, transport)
     questions = PendingQuestions(settings.confirmation.ttl, clock)
-    page = ConfirmationPage(questions, settings.http.public_url)
+    # On stdio nobody serves the public address, though a shared settings file may name one.
+    public_url = None if "stdio" in settings.server.transport else settings.http.public_url
+    page = ConfirmationPage(questions, public_url)
     two_step = settings.confirmation.fallback == "two-step"
     previewer = Previewer(gitbook)
     journal = Journal(settings.journal.path) if settings.journal.path else None

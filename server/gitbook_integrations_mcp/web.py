@@ -3,7 +3,6 @@
 import contextlib
 import time
 from collections.abc import AsyncIterator
-from ipaddress import ip_address
 from typing import Any
 
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
@@ -21,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gitbook_integrations.endpoint import Request as ApiRequest
 from gitbook_integrations_mcp import __version__
-from gitbook_integrations_mcp.doorkeeper import HostGuard, StaticTokens, list_hosts
+from gitbook_integrations_mcp.doorkeeper import HostGuard, StaticTokens, is_loopback, list_hosts
 from gitbook_integrations_mcp.errors import UpstreamError
 from gitbook_integrations_mcp.server import IntegrationsServer
 from gitbook_integrations_mcp.settings import HttpSection, Settings, SettingsError
@@ -37,7 +36,7 @@ def check_exposure(settings: Settings) -> None:
         SettingsError: what is missing, and where to set it.
     """
     http = settings.http
-    if _is_loopback(http.host):
+    if is_loopback(http.host):
         return
     if not http.tokens:
         raise SettingsError(
@@ -136,10 +135,3 @@ class Readiness:
         if reply.status >= 500:
             return {"status": "unavailable", "reason": f"GitBook answers with {reply.status}"}
         return {"status": "ready"}
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
