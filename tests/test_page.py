@@ -10,7 +10,7 @@ import anyio
 import httpx
 import pytest
 from mcp.client.session import ClientRequestContext
-from mcp_types import ClientCapabilities, ElicitRequestParams, ElicitRequestURLParams, ElicitResult
+from mcp_types import CallToolResult, ClientCapabilities, ElicitRequestParams, ElicitRequestURLParams, ElicitResult
 
 from gitbook_integrations_mcp.page import ConfirmationPage
 from gitbook_integrations_mcp.pending import Pending, PendingQuestions
@@ -21,7 +21,7 @@ from gitbook_integrations_mcp.server import create_server
 from gitbook_integrations_mcp.settings import load_settings
 
 from .human import Clock, GitBookSpy, Human, create_gated_server, meet, read_status
-from .test_gate import Target, find_target
+from .test_gate import Target, call_once, find_target, start
 from .upstream import ERAS, Era
 
 each_era = pytest.mark.parametrize("era", ERAS)
@@ -394,6 +394,24 @@ async def test_a_later_no_outweighs_an_earlier_yes(era: Era, browser: Browser) -
         installation.status = "active"
         assert read_status(await client.call_tool(target.name, target.arguments)) == "declined"
         assert read_status(await client.call_tool(target.name, target.arguments)) == "confirmation_required"
+    assert spy.mutations == []
+
+
+async def test_a_no_to_a_form_outweighs_a_yes_on_the_page() -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    server = create_gated_server(spy)
+    async with (
+        httpx.AsyncClient(trust_env=False) as http,
+        meet(server, Human(), "2026-07-28") as asked,
+        meet(server, None, "2026-07-28") as unasked,
+    ):
+        state = await start(asked, target)
+        await Browser(http).decide(await begin(unasked, target), APPROVE)
+        declined = await call_once(asked, target, state, ElicitResult(action="decline"))
+        assert isinstance(declined, CallToolResult)
+        assert read_status(declined) == "declined"
+        assert read_status(await unasked.call_tool(target.name, target.arguments)) == "confirmation_required"
     assert spy.mutations == []
 
 
