@@ -11,8 +11,8 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
-from gitbook_integrations.catalog import ENDPOINTS, NOT_EXPOSED, TOOLSETS
-from gitbook_integrations.endpoint import Endpoint, Token
+from gitbook_integrations.catalog import NOT_EXPOSED, TOOLS, TOOLSETS
+from gitbook_integrations.endpoint import Endpoint, Token, Tool
 from gitbook_integrations_mcp.cli import main
 from gitbook_integrations_mcp.settings import CLI_VARIABLES, iterate_settings, name_variable
 
@@ -24,20 +24,21 @@ _TOKENS = {Token.USER: "user", Token.INTEGRATION: "integration", Token.INSTALLAT
 def build_tool_table() -> str:
     """Return the table of tools, by toolset."""
     lines = ["| Tool | Endpoint | Risk | Token | What it does |", "| --- | --- | --- | --- | --- |"]
-    for toolset, endpoints in TOOLSETS.items():
+    for toolset, tools in TOOLSETS.items():
         lines.append(f"| **{toolset}** | | | | |")
-        lines += [_describe(endpoint) for endpoint in endpoints]
-    lines += ["", f"{len(ENDPOINTS)} tools. Deliberately none:"]
+        lines += [_describe(tool) for tool in tools]
+    lines += ["", f"{len(TOOLS)} tools. Deliberately none:"]
     lines += [f"`{operation}`, which {reason}" for operation, reason in NOT_EXPOSED.items()]
     return "\n".join(lines)
 
 
-def _describe(endpoint: Endpoint) -> str:
-    tokens = ", ".join(word for kind, word in _TOKENS.items() if kind in endpoint.tokens)
-    risk = f"{endpoint.risk} 🔒" if endpoint.is_gated({}) else str(endpoint.risk)
-    if endpoint.gate:
-        risk += " (🔒 with " + ", ".join(f"`{name}: {json.dumps(value)}`" for name, value in endpoint.gate) + ")"
-    return f"| `{endpoint.name}` | {endpoint.method} `{endpoint.path}` | {risk} | {tokens} | {endpoint.description} |"
+def _describe(tool: Tool) -> str:
+    place = f"{tool.method} `{tool.path}`" if isinstance(tool, Endpoint) else "several"
+    tokens = ", ".join(word for kind, word in _TOKENS.items() if kind in tool.tokens)
+    risk = f"{tool.risk} 🔒" if tool.is_gated({}) else str(tool.risk)
+    if tool.gate:
+        risk += " (🔒 with " + ", ".join(f"`{name}: {json.dumps(value)}`" for name, value in tool.gate) + ")"
+    return f"| `{tool.name}` | {place} | {risk} | {tokens} | {tool.description} |"
 
 
 def build_settings_table() -> str:

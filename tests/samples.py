@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from gitbook_integrations.endpoint import Endpoint
+from gitbook_integrations.endpoint import Tool
 from gitbook_integrations.schema import describe_model
 
 # What a schema cannot say is checked by validators: an absolute URL.
 _BY_NAME = {"tunnelUrl": "https://tunnel.example/hook"}
 
 
-def make_arguments(endpoint: Endpoint, *, optional: bool = True) -> dict[str, Any]:
-    """Return arguments that fit the tool of `endpoint`: all of them, or only the required ones."""
-    return _make_object(describe_model(endpoint.input), optional=optional)
+def make_arguments(tool: Tool, *, optional: bool = True) -> dict[str, Any]:
+    """Return arguments that fit `tool`: all of them, or only the required ones."""
+    return _make_object(describe_model(tool.input), optional=optional)
 
 
 def make_value(name: str, schema: dict[str, Any]) -> Any:

@@ -14,7 +14,8 @@ import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
-from gitbook_integrations.catalog import ENDPOINTS
+from gitbook_integrations.catalog import TOOLS
+from gitbook_integrations.endpoint import Endpoint
 from gitbook_integrations_mcp import __version__
 from gitbook_integrations_mcp.cli import main
 from gitbook_integrations_mcp.listing import estimate_tokens
@@ -53,7 +54,7 @@ async def test_the_command_alone_serves_mcp_over_stdio(era: Era) -> None:
     server = StdioServerParameters(command=COMMAND[0], args=[*COMMAND[1:], "--sandbox"])
     async with Client(server, mode=era) as client:
         assert client.protocol_version == ("2025-11-25" if era == "legacy" else era)
-        assert [tool.name for tool in (await client.list_tools()).tools] == list(ENDPOINTS)
+        assert [tool.name for tool in (await client.list_tools()).tools] == list(TOOLS)
         result = await client.call_tool("list_sites", {})
     assert result.structured_content is not None
     assert len(result.structured_content["items"]) == 5
@@ -176,22 +177,22 @@ def test_flags_count_before_and_after_the_command(capsys: pytest.CaptureFixture[
 def test_the_table_of_tools_shows_what_each_is_and_costs(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "tools")
     assert code == 0
-    for name, endpoint in ENDPOINTS.items():
+    for name, tool in TOOLS.items():
         (line,) = [line for line in out.splitlines() if f" {name} " in line]
-        assert str(endpoint.risk) in line
-        assert endpoint.path in line
-    assert "40 tools" in out
+        assert str(tool.risk) in line
+        assert not isinstance(tool, Endpoint) or tool.path in line
+    assert f"{len(TOOLS)} tools" in out
 
 
 def test_the_estimate_of_tokens_is_near_the_truth() -> None:
     estimated = counted = 0
-    for endpoint in ENDPOINTS.values():
-        tool = describe_tool(endpoint).model_dump(by_alias=True, exclude_none=True)
+    for declared in TOOLS.values():
+        tool = describe_tool(declared).model_dump(by_alias=True, exclude_none=True)
         visible = {key: tool[key] for key in ("name", "description", "inputSchema")}
         truth = count_tokens(visible)
         estimated += estimate_tokens(tool)
         counted += truth
-        assert abs(estimate_tokens(tool) - truth) <= 0.25 * truth, endpoint.name
+        assert abs(estimate_tokens(tool) - truth) <= 0.25 * truth, declared.name
     assert abs(estimated - counted) <= 0.1 * counted
 
 

@@ -8,8 +8,8 @@ from urllib.parse import unquote
 import pytest
 from jsonschema import Draft202012Validator
 
-from gitbook_integrations.catalog import ENDPOINTS, NOT_EXPOSED, TOOLSETS
-from gitbook_integrations.endpoint import Endpoint
+from gitbook_integrations.catalog import ENDPOINTS, NOT_EXPOSED, TOOLS, TOOLSETS
+from gitbook_integrations.endpoint import Composite, Endpoint, Risk, Tool
 from gitbook_integrations.schema import describe_model
 from gitbook_integrations_mcp.tool import describe_tool
 
@@ -38,6 +38,7 @@ NEEDS_INTEGRATION = {
 }
 
 each_endpoint = pytest.mark.parametrize("endpoint", ENDPOINTS.values(), ids=list(ENDPOINTS))
+each_tool = pytest.mark.parametrize("tool", TOOLS.values(), ids=list(TOOLS))
 each_era = pytest.mark.parametrize("era", ERAS)
 
 
@@ -56,9 +57,9 @@ def walk(schema: Any) -> list[dict[str, Any]]:
     return [schema, *(found for child in children for found in walk(child))]
 
 
-@each_endpoint
-def test_the_input_schema_is_valid_closed_described_and_readable_by_every_client(endpoint: Endpoint) -> None:
-    schema = describe_tool(endpoint).input_schema
+@each_tool
+def test_the_input_schema_is_valid_closed_described_and_readable_by_every_client(tool: Tool) -> None:
+    schema = describe_tool(tool).input_schema
     Draft202012Validator.check_schema(schema)
     assert schema["type"] == "object"
     assert schema["additionalProperties"] is False
@@ -71,11 +72,11 @@ def test_the_input_schema_is_valid_closed_described_and_readable_by_every_client
         assert node.get("default", 0) is not None
 
 
-@each_endpoint
-def test_samples_fit_the_published_schema(endpoint: Endpoint) -> None:
-    schema = describe_tool(endpoint).input_schema
+@each_tool
+def test_samples_fit_the_published_schema(tool: Tool) -> None:
+    schema = describe_tool(tool).input_schema
     for optional in (True, False):
-        Draft202012Validator(schema).validate(make_arguments(endpoint, optional=optional))
+        Draft202012Validator(schema).validate(make_arguments(tool, optional=optional))
 
 
 @each_endpoint
@@ -88,9 +89,9 @@ def test_annotations_tell_what_the_call_does(endpoint: Endpoint) -> None:
     assert annotations.open_world_hint is True
 
 
-@each_endpoint
-def test_an_output_schema_accepts_whatever_fields_there_are(endpoint: Endpoint) -> None:
-    schema = describe_tool(endpoint).output_schema
+@each_tool
+def test_an_output_schema_accepts_whatever_fields_there_are(tool: Tool) -> None:
+    schema = describe_tool(tool).output_schema
     assert schema is not None
     Draft202012Validator.check_schema(schema)
     assert "required" not in schema
@@ -250,16 +251,16 @@ async def test_a_404_names_the_tools_that_list_valid_values(endpoint: Endpoint) 
 
 
 def test_every_tool_named_in_a_description_exists() -> None:
-    for endpoint in ENDPOINTS.values():
-        for node in walk(describe_tool(endpoint).input_schema):
+    for tool in TOOLS.values():
+        for node in walk(describe_tool(tool).input_schema):
             description = node.get("description", "")
             if isinstance(description, str) and (source := re.match(r"From (\w+)", description)):
-                assert source[1] in ENDPOINTS, (endpoint.name, description)
+                assert source[1] in TOOLS, (tool.name, description)
 
 
 def test_the_catalog_names_each_operation_once() -> None:
-    operations = [endpoint.operation for endpoints in TOOLSETS.values() for endpoint in endpoints]
-    assert len(operations) == len(set(operations)) == len(ENDPOINTS)
+    operations = [tool.operation for tools in TOOLSETS.values() for tool in tools]
+    assert len(operations) == len(set(operations)) == len(TOOLS)
     assert not set(operations) & set(NOT_EXPOSED)
 
 
@@ -267,4 +268,12 @@ async def test_tools_are_listed_in_the_order_of_the_catalog_in_both_eras() -> No
     for era in ERAS:
         async with connect(Upstream(), era) as client:
             listed = [tool.name for tool in (await client.list_tools()).tools]
-        assert listed == list(ENDPOINTS)
+        assert listed == list(TOOLS)
+
+
+def test_a_composite_tool_can_only_read() -> None:
+    row = ENDPOINTS["list_sites"]
+    options: Any = {"operation": "tidySites", "title": "", "description": "", "tokens": row.tokens, "uses": (row.name,)}
+    assert Composite(**options, risk=Risk.READ, input=row.input, result=row.result).name == "tidy_sites"
+    with pytest.raises(TypeError, match="can only read"):
+        Composite(**options, risk=Risk.WRITE, input=row.input, result=row.result)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gitbook_integrations.catalog import ENDPOINTS
+from gitbook_integrations.catalog import TOOLS
 
 from .npm import install_package
 from .process import COMMAND, start
@@ -35,6 +35,6 @@ def test_the_inspector_lists_and_calls(transport: str) -> None:
         return json.loads(ended.stdout)
 
     with reach(transport) as target:
-        assert [tool["name"] for tool in ask("--method", "tools/list")["tools"]] == list(ENDPOINTS)
+        assert [tool["name"] for tool in ask("--method", "tools/list")["tools"]] == list(TOOLS)
         result = ask("--method", "tools/call", "--tool-name", "list_sites", "--tool-arg", "limit=2")
     assert len(result["structuredContent"]["items"]) == 2

@@ -4,23 +4,23 @@ from typing import Any
 
 import pytest
 
-from gitbook_integrations.catalog import ENDPOINTS, TOOLSETS
+from gitbook_integrations.catalog import TOOLS, TOOLSETS
 from gitbook_integrations.endpoint import Risk
 
 from .samples import make_arguments
 from .upstream import Upstream, connect, read_text
 
-READS = {name for name, endpoint in ENDPOINTS.items() if endpoint.risk is Risk.READ}
-SITES = {endpoint.name for endpoint in TOOLSETS["sites"]}
-SPACES = {endpoint.name for endpoint in TOOLSETS["spaces"]}
+READS = {name for name, tool in TOOLS.items() if tool.risk is Risk.READ}
+SITES = {tool.name for tool in TOOLSETS["sites"]}
+SPACES = {tool.name for tool in TOOLSETS["spaces"]}
 
 CHOICES: dict[str, tuple[dict[str, Any], set[str]]] = {
-    "all": ({}, set(ENDPOINTS)),
+    "all": ({}, set(TOOLS)),
     "read-only": ({"read_only": True}, READS),
     "two toolsets": ({"toolsets": ["sites", "spaces"]}, SITES | SPACES),
     "single tools": ({"include": ["get_authenticated_user", "list_sites"]}, {"get_authenticated_user", "list_sites"}),
     "a toolset and a tool": ({"toolsets": ["sites"], "include": ["list_sites"]}, SITES | {"list_sites"}),
-    "all but one": ({"exclude": ["unpublish_integration"]}, set(ENDPOINTS) - {"unpublish_integration"}),
+    "all but one": ({"exclude": ["unpublish_integration"]}, set(TOOLS) - {"unpublish_integration"}),
     "exclusion wins": ({"include": ["list_sites"], "exclude": ["list_sites"]}, set()),
     "read-only wins": ({"include": ["uninstall_integration"], "read_only": True}, set()),
     "no toolset": ({"toolsets": []}, set()),
@@ -33,9 +33,9 @@ async def test_what_is_not_on_offer_is_neither_listed_nor_callable(choice: str) 
     upstream = Upstream(body=b"[]")
     async with connect(upstream, tools=tools) as client:
         assert {tool.name for tool in (await client.list_tools()).tools} == expected
-        for name, endpoint in ENDPOINTS.items():
+        for name, tool in TOOLS.items():
             sent_before = len(upstream.requests)
-            result = await client.call_tool(name, make_arguments(endpoint))
+            result = await client.call_tool(name, make_arguments(tool))
             if name not in expected:
                 assert result.is_error
                 assert f"{name} is switched off on this server" in read_text(result)

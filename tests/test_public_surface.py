@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gitbook_integrations.catalog import ENDPOINTS
+from gitbook_integrations.catalog import ENDPOINTS, TOOLS
 from gitbook_integrations_mcp.server import INSTRUCTIONS
 from gitbook_integrations_mcp.tool import describe_tool
 
@@ -48,27 +48,27 @@ def test_the_instructions_cost_few_tokens_and_name_tools_that_exist() -> None:
     words = {word.strip(".,;:→()") for word in INSTRUCTIONS.split()}
     named = {word for word in words if "_" in word}
     assert named
-    assert named <= set(ENDPOINTS)
+    assert named <= set(TOOLS)
 
 
 def test_a_human_reads_what_every_gated_call_would_do() -> None:
-    for endpoint in ENDPOINTS.values():
-        if endpoint.is_gated(dict(endpoint.gate)) and (endpoint.gate or endpoint.risk in {"destroy", "secret"}):
-            assert endpoint.consequence, endpoint.name
+    for tool in TOOLS.values():
+        if tool.is_gated(dict(tool.gate)) and (tool.gate or tool.risk in {"destroy", "secret"}):
+            assert tool.consequence, tool.name
 
 
 def test_an_undo_names_a_tool_and_arguments_that_exist() -> None:
     for endpoint in ENDPOINTS.values():
         if endpoint.undo:
-            undoing = ENDPOINTS[endpoint.undo.tool]
+            undoing = TOOLS[endpoint.undo.tool]
             given = {name for name, _ in endpoint.undo.arguments}
             required = {name for name, info in undoing.input.model_fields.items() if info.is_required()}
             assert required <= given <= set(undoing.input.model_fields), endpoint.name
 
 
 def test_a_title_and_a_description_are_there_for_every_tool() -> None:
-    for endpoint in ENDPOINTS.values():
-        tool = describe_tool(endpoint)
+    for declared in TOOLS.values():
+        tool = describe_tool(declared)
         assert tool.title
         assert tool.description
         assert tool.description.endswith(".")

@@ -2,7 +2,7 @@
 
 import re
 
-from gitbook_integrations.catalog import ENDPOINTS
+from gitbook_integrations.catalog import TOOLS
 from gitbook_integrations_mcp.settings import CLI_VARIABLES, Settings, iterate_settings, name_variable
 
 from .readme import README, fill
@@ -25,4 +25,4 @@ def test_every_tool_setting_and_variable_it_names_exists() -> None:
     for name in re.findall(
         r"`((?:get|list|install|uninstall|update|publish|unpublish|create|queue|render)_\w+)`", TEXT
     ):
-        assert name in ENDPOINTS, name
+        assert name in TOOLS, name

@@ -71,7 +71,7 @@ class OpenGate:
 
     async def confirm(self, call: Call) -> Consent:
         """Let the call through."""
-        return Consent("form", Preview(call.endpoint.title, (), "", None))
+        return Consent("form", Preview(call.tool.title, (), "", None))
 
 
 def create_pipeline(upstream: Any) -> tuple[Pipeline, Caller]:
@@ -79,7 +79,7 @@ def create_pipeline(upstream: Any) -> tuple[Pipeline, Caller]:
     options = load_settings({"gitbook": TOKENS})
     gitbook = GitBook(options.gitbook.endpoint, options.limits, httpx.ASGITransport(app=upstream))
     caller = Caller("", Credentials.from_settings(options.gitbook), Policy(options.tools, options.confirmation))
-    return Pipeline(OpenGate(), Sender(gitbook, Previewer(gitbook))), caller
+    return Pipeline(OpenGate(), Sender(gitbook, Previewer(gitbook)), {}), caller
 
 
 def connect(upstream: Any, era: Era = "2026-07-28", gate: Gate | None = None, **flags: Mapping[str, Any]) -> Client:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
-from gitbook_integrations.endpoint import Endpoint, Risk
+from gitbook_integrations.endpoint import Endpoint, Risk, Tool
 from gitbook_integrations_mcp.client import Reply
 from gitbook_integrations_mcp.credentials import describe_accepted
 from gitbook_integrations_mcp.errors import AnswerError, StatusError
@@ -15,10 +15,10 @@ from gitbook_integrations_mcp.text import clean_text
 _QUOTE_LIMIT = 300
 
 
-def describe_output(endpoint: Endpoint) -> dict[str, Any]:
+def describe_output(tool: Tool) -> dict[str, Any]:
     """Return the output schema of a tool: names without types, as GitBook may change those, and nothing required."""
-    fields: dict[str, Any] = {name: {} for name in endpoint.result.model.model_fields}
-    match endpoint.result.shape:
+    fields: dict[str, Any] = {name: {} for name in tool.result.model.model_fields}
+    match tool.result.shape:
         case "object":
             return {"type": "object", "properties": fields}
         case "page":

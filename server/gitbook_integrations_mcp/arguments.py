@@ -3,26 +3,26 @@
 import difflib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from gitbook_integrations.endpoint import Endpoint, Request, SegmentError
+from gitbook_integrations.endpoint import Endpoint, Request, SegmentError, Tool
 from gitbook_integrations_mcp.errors import ArgumentsError
 
 ORGANIZATION = "organizationId"
 
 
-def complete_arguments(endpoint: Endpoint, arguments: Mapping[str, Any], organization: str | None) -> dict[str, Any]:
-    """Return `arguments` with the default `organization`, where the endpoint takes one and none is given."""
-    default = {ORGANIZATION: organization} if organization and ORGANIZATION in endpoint.input.model_fields else {}
+def complete_arguments(tool: Tool, arguments: Mapping[str, Any], organization: str | None) -> dict[str, Any]:
+    """Return `arguments` with the default `organization`, where the tool takes one and none is given."""
+    default = {ORGANIZATION: organization} if organization and ORGANIZATION in tool.input.model_fields else {}
     return {**default, **arguments}
 
 
-def prepare_request(endpoint: Endpoint, arguments: Mapping[str, Any]) -> Request:
-    """Return the request that `arguments` describe.
+def check_arguments(tool: Tool, arguments: Mapping[str, Any]) -> None:
+    """Check `arguments` against the tool's input.
 
     Raises:
         ArgumentsError: with one line for each thing that is wrong, none of which repeats a value.
@@ -31,30 +31,42 @@ def prepare_request(endpoint: Endpoint, arguments: Mapping[str, Any]) -> Request
         json.dumps(arguments, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError):
         raise ArgumentsError(
-            f"The arguments of {endpoint.name} hold text that is not valid Unicode, a number that is not finite, or "
+            f"The arguments of {tool.name} hold text that is not valid Unicode, a number that is not finite, or "
             "too many levels of nesting; nothing was sent."
         ) from None
     try:
-        endpoint.input.model_validate(arguments)
-        return endpoint.build_request(arguments)
+        tool.input.model_validate(arguments)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False)
-        lines = dict.fromkeys(_describe(endpoint, problem, arguments) for problem in problems)
+        raise _refuse(tool, dict.fromkeys(_describe(tool, problem, arguments) for problem in problems)) from None
+
+
+def prepare_request(endpoint: Endpoint, arguments: Mapping[str, Any]) -> Request:
+    """Return the request that `arguments` describe.
+
+    Raises:
+        ArgumentsError: they do not fit, see `check_arguments`.
+    """
+    check_arguments(endpoint, arguments)
+    try:
+        return endpoint.build_request(arguments)
     except SegmentError as error:
-        lines = {str(error): None}
-    raise ArgumentsError(
-        f"The arguments do not fit {endpoint.name}; nothing was sent.\n" + "\n".join(f"- {line}" for line in lines)
-    )
+        raise _refuse(endpoint, [str(error)]) from None
 
 
-def _describe(endpoint: Endpoint, problem: ErrorDetails, arguments: Mapping[str, Any]) -> str:
+def _refuse(tool: Tool, lines: Iterable[str]) -> ArgumentsError:
+    listed = "\n".join(f"- {line}" for line in lines)
+    return ArgumentsError(f"The arguments do not fit {tool.name}; nothing was sent.\n{listed}")
+
+
+def _describe(tool: Tool, problem: ErrorDetails, arguments: Mapping[str, Any]) -> str:
     location = _trim_location(problem, arguments)
     path = ".".join(_quote(part) for part in location)
     match problem["type"]:
         case "extra_forbidden":
-            return f"{path}: no such argument.{_list_names(str(location[-1]), endpoint)}"
+            return f"{path}: no such argument.{_list_names(str(location[-1]), tool)}"
         case "missing" if len(location) == 1:
-            return f"{path} is required. {_find_description(endpoint, str(location[0]))}".rstrip()
+            return f"{path} is required. {_find_description(tool, str(location[0]))}".rstrip()
         case "literal_error":
             return f"{path} {_say(problem)}.{_suggest_value(problem, location, arguments)}"
         case _:
@@ -90,8 +102,8 @@ def _quote(part: int | str) -> str:
     return text if len(text) <= 64 and text.replace("_", "").replace("-", "").isalnum() else "(unprintable name)"
 
 
-def _list_names(unknown: str, endpoint: Endpoint) -> str:
-    valid = list(endpoint.input.model_fields)
+def _list_names(unknown: str, tool: Tool) -> str:
+    valid = list(tool.input.model_fields)
     nearest = difflib.get_close_matches(unknown, valid, n=1, cutoff=0.5)
     return (f" Did you mean {nearest[0]}?" if nearest else "") + f" Valid names: {', '.join(valid) or 'none'}."
 
@@ -105,6 +117,6 @@ def _suggest_value(problem: ErrorDetails, location: list[int | str], arguments: 
     return f" Did you mean {nearest[0]!r}?" if nearest else ""
 
 
-def _find_description(endpoint: Endpoint, name: str) -> str:
-    info = endpoint.input.model_fields[name]
+def _find_description(tool: Tool, name: str) -> str:
+    info = tool.input.model_fields[name]
     return f"{info.description}." if info.description else ""

@@ -10,18 +10,16 @@ from mcp.server.context import ServerRequestContext
 from mcp_types import CallToolRequestParams
 from pydantic import SecretStr
 
-from gitbook_integrations.endpoint import Endpoint, Request
+from gitbook_integrations.endpoint import Endpoint, Request, Tool
 from gitbook_integrations_mcp.caller import Caller
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One validated call on its way: what will be sent, with which token, for whom, and the MCP request it came in."""
+    """One validated call on its way: of which tool, with which arguments, for whom, and the MCP request it came in."""
 
-    endpoint: Endpoint
+    tool: Tool
     arguments: Mapping[str, Any] = field(repr=False)
-    request: Request
-    token: SecretStr
     caller: Caller
     params: CallToolRequestParams = field(repr=False)
     context: ServerRequestContext[Any, Any] = field(repr=False)
@@ -30,12 +28,21 @@ class Call:
     @property
     def digest(self) -> str:
         """Digest of tool and arguments."""
-        return _digest([self.endpoint.name, self.arguments])
+        return _digest([self.tool.name, self.arguments])
 
     @property
     def binding(self) -> str:
         """Digest of what a yes is given to: tool, arguments and caller."""
-        return _digest([self.endpoint.name, self.arguments, self.caller.id])
+        return _digest([self.tool.name, self.arguments, self.caller.id])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointCall(Call):
+    """A call of an endpoint: what will be sent, with which token."""
+
+    tool: Endpoint
+    request: Request
+    token: SecretStr
 
 
 def _digest(bound: list[Any]) -> str:

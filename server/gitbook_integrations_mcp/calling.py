@@ -10,7 +10,7 @@ from mcp import Client
 from mcp.client.session import ClientRequestContext
 from mcp_types import CallToolResult, ElicitRequestParams, ElicitRequestURLParams, ElicitResult, TextContent, Tool
 
-from gitbook_integrations.catalog import ENDPOINTS
+from gitbook_integrations.catalog import TOOLS
 from gitbook_integrations_mcp.console import print_json, print_result
 from gitbook_integrations_mcp.server import create_server
 from gitbook_integrations_mcp.settings import Settings, suggest
@@ -64,7 +64,7 @@ def _asks() -> bool:
 
 def _list_columns(name: str) -> list[str]:
     """Return the fields that decide of what a tool lists: that one is missing everywhere can be the finding."""
-    return list(ENDPOINTS[name].result.model.model_fields) if name in ENDPOINTS else []
+    return list(TOOLS[name].result.model.model_fields) if name in TOOLS else []
 
 
 async def _run(settings: Settings, name: str, words: Sequence[str]) -> CallToolResult | UsageError:
@@ -75,7 +75,7 @@ async def _run(settings: Settings, name: str, words: Sequence[str]) -> CallToolR
     settings = settings.model_copy(update={"confirmation": confirmation})
     async with Client(create_server(settings), elicitation_callback=_ask if _asks() else None) as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
-        if name in ENDPOINTS and name not in tools:
+        if name in TOOLS and name not in tools:
             return await client.call_tool(name, {})  # the server says which setting leaves it out
         if name not in tools:
             return UsageError(f"{name}: no such tool on offer.{suggest(name, tools)} `tools` lists them.")

@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import SecretStr
 from pydantic_core import PydanticCustomError
 
-from gitbook_integrations.endpoint import Endpoint, Token
+from gitbook_integrations.endpoint import Token, Tool
 from gitbook_integrations_mcp.errors import CredentialError
 from gitbook_integrations_mcp.settings import GitBookSection, check_token
 
@@ -25,9 +25,9 @@ INTEGRATION_HEADER = "X-GitBook-Integration-Token"
 _NOT_USER = frozenset({Token.INTEGRATION, Token.INSTALLATION})
 
 
-def describe_accepted(endpoint: Endpoint) -> str:
-    """Return in words which kinds of token GitBook accepts at `endpoint`."""
-    words = [_WORDS[kind] for kind in Token if kind in endpoint.tokens and kind is not Token.OAUTH]
+def describe_accepted(tool: Tool) -> str:
+    """Return in words which kinds of token GitBook accepts for `tool`."""
+    words = [_WORDS[kind] for kind in Token if kind in tool.tokens and kind is not Token.OAUTH]
     return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
@@ -53,24 +53,24 @@ class Credentials:
         """Return the credentials that a request brings; what cannot be a token counts as none."""
         return cls(_read_header(headers, USER_HEADER), _read_header(headers, INTEGRATION_HEADER), "headers")
 
-    def select(self, endpoint: Endpoint) -> SecretStr:
-        """Return the token to use at `endpoint`.
+    def select(self, tool: Tool) -> SecretStr:
+        """Return the token to use for `tool`.
 
         Raises:
-            CredentialError: none is configured that the endpoint accepts.
+            CredentialError: none is configured that GitBook accepts for it.
         """
-        if Token.USER in endpoint.tokens and self.general:
+        if Token.USER in tool.tokens and self.general:
             return self.general
-        if endpoint.tokens & _NOT_USER and self.integration:
+        if tool.tokens & _NOT_USER and self.integration:
             return self.integration
-        user = Token.USER in endpoint.tokens
+        user = Token.USER in tool.tokens
         if self.source == "headers":
             header = USER_HEADER if user else INTEGRATION_HEADER
             remedy = f"none came with the request. The client is configured to send one in the header {header}."
         else:
             variable = "GITBOOK_TOKEN" if user else "GITBOOK_INTEGRATION_TOKEN"
             remedy = f"none is configured. The operator of this server sets {variable} and restarts it."
-        raise CredentialError(f"{endpoint.name} needs {describe_accepted(endpoint)}, and {remedy} Nothing was sent.")
+        raise CredentialError(f"{tool.name} needs {describe_accepted(tool)}, and {remedy} Nothing was sent.")
 
     @property
     def digest(self) -> str:

@@ -14,7 +14,7 @@ import anyio
 from mcp import Client
 from pydantic import SecretStr
 
-from gitbook_integrations.catalog import ENDPOINTS
+from gitbook_integrations.catalog import ENDPOINTS, TOOLS
 from gitbook_integrations.endpoint import Request
 from gitbook_integrations_mcp.answer import read_reply
 from gitbook_integrations_mcp.client import GitBook, Reply
@@ -239,5 +239,5 @@ async def _check_sandbox(settings: Settings) -> Finding:
     if result.is_error or not result.structured_content:
         return Finding("self-test", "failed", "a call to the embedded GitBook failed", "This is a defect; report it.")
     items: list[Any] = result.structured_content["items"]
-    message = f"{len(listed.tools)} of {len(ENDPOINTS)} tools, {len(items)} installations in the embedded GitBook"
+    message = f"{len(listed.tools)} of {len(TOOLS)} tools, {len(items)} installations in the embedded GitBook"
     return Finding("self-test", "ok", message)

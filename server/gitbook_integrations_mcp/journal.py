@@ -15,7 +15,7 @@ from typing import Any
 
 import anyio
 
-from gitbook_integrations_mcp.call import Call
+from gitbook_integrations_mcp.call import EndpointCall
 from gitbook_integrations_mcp.client import Reply
 from gitbook_integrations_mcp.errors import JournalError
 from gitbook_integrations_mcp.redaction import MASK, mask_secrets
@@ -41,7 +41,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    async def begin(self, call: Call, consent: Consent | None, before: Mapping[str, Any] | None) -> Entry:
+    async def begin(self, call: EndpointCall, consent: Consent | None, before: Mapping[str, Any] | None) -> Entry:
         """Record that `call` is about to be sent.
 
         Raises:
@@ -49,8 +49,8 @@ class Journal:
         """
         record = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            "tool": call.endpoint.name,
-            "operation": call.endpoint.operation,
+            "tool": call.tool.name,
+            "operation": call.tool.operation,
             "digest": call.digest,
             "arguments": _mask(call, call.arguments),
             "principal": call.caller.principal,
@@ -65,11 +65,13 @@ class Journal:
             return await anyio.to_thread.run_sync(self._append, record)
         except OSError as error:
             raise JournalError(
-                f"The journal cannot be written ({error.strerror}), so {call.endpoint.name} was not sent. The operator "
+                f"The journal cannot be written ({error.strerror}), so {call.tool.name} was not sent. The operator "
                 "of this server mends journal.path, or frees space."
             ) from None
 
-    async def finish(self, entry: Entry, call: Call, reply: Reply | None, before: Mapping[str, Any] | None) -> None:
+    async def finish(
+        self, entry: Entry, call: EndpointCall, reply: Reply | None, before: Mapping[str, Any] | None
+    ) -> None:
         """Fill in the outcome of an entry; `reply` is None where the call provably never left.
 
         Raises:
@@ -145,20 +147,20 @@ def read_journal(path: Path) -> Iterator[dict[str, Any]]:
             yield record if isinstance(record, dict) else {"outcome": f"line {number} cannot be read"}
 
 
-def _mask(call: Call, value: Any) -> Any:
+def _mask(call: EndpointCall, value: Any) -> Any:
     """Return `value` without secrets: others', and the caller's own tokens should somebody have put them there."""
     return json.loads(call.caller.credentials.scrub(json.dumps(mask_secrets(value))))
 
 
-def _describe_undo(call: Call, before: Mapping[str, Any] | None, reply: Reply | None) -> dict[str, Any] | None:
+def _describe_undo(call: EndpointCall, before: Mapping[str, Any] | None, reply: Reply | None) -> dict[str, Any] | None:
     """Return the call that would put things right, as far as it is known; `complete` says whether all of it."""
-    undo = call.endpoint.undo
+    undo = call.tool.undo
     if undo is None:
         return None
     sources: dict[str, Any] = {"arguments": call.arguments, "before": before, "result": _parse(reply)}
     arguments: dict[str, Any] = {}
     for name, source in undo.arguments:
-        if undo.tool == call.endpoint.name and source.startswith("before.") and name not in call.arguments:
+        if undo.tool == call.tool.name and source.startswith("before.") and name not in call.arguments:
             continue  # it was not changed
         value: Any = sources
         for part in source.split("."):

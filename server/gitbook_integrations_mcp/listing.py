@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gitbook_integrations.catalog import TOOLSET_OF
+from gitbook_integrations.endpoint import Endpoint
 from gitbook_integrations_mcp.console import print_json, print_table
 from gitbook_integrations_mcp.journal import read_journal
 from gitbook_integrations_mcp.policy import Policy
@@ -28,17 +29,17 @@ def list_tools(settings: Settings) -> list[dict[str, Any]]:
     policy = Policy(settings.tools, settings.confirmation)
     return [
         {
-            "toolset": TOOLSET_OF[endpoint.name],
-            "tool": endpoint.name,
-            "risk": str(endpoint.risk),
-            "asks": policy.may_be_gated(endpoint),
-            "method": endpoint.method,
-            "path": endpoint.path,
+            "toolset": TOOLSET_OF[tool.name],
+            "tool": tool.name,
+            "risk": str(tool.risk),
+            "asks": policy.may_be_gated(tool),
+            "method": tool.method if isinstance(tool, Endpoint) else None,
+            "path": tool.path if isinstance(tool, Endpoint) else None,
             "tokens": estimate_tokens(
-                describe_tool(endpoint, settings.gitbook.organization).model_dump(by_alias=True, exclude_none=True)
+                describe_tool(tool, settings.gitbook.organization).model_dump(by_alias=True, exclude_none=True)
             ),
         }
-        for endpoint in policy.endpoints.values()
+        for tool in policy.tools.values()
     ]
 
 

@@ -5,15 +5,17 @@ Each stage is a module of its own; this one only puts them in order and turns wh
 
 import logging
 import traceback
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from mcp.server.context import ServerRequestContext
 from mcp_types import CallToolRequestParams, CallToolResult, InputRequiredResult, TextContent
 from pydantic_core import from_json
 
+from gitbook_integrations.endpoint import Endpoint
 from gitbook_integrations_mcp.answer import read_reply, render_text
-from gitbook_integrations_mcp.arguments import complete_arguments, prepare_request
-from gitbook_integrations_mcp.call import Call
+from gitbook_integrations_mcp.arguments import check_arguments, complete_arguments, prepare_request
+from gitbook_integrations_mcp.call import Call, EndpointCall
 from gitbook_integrations_mcp.caller import Caller
 from gitbook_integrations_mcp.errors import CallError
 from gitbook_integrations_mcp.sender import Sender
@@ -23,6 +25,10 @@ from gitbook_integrations_mcp.verdict import Consent, Gate, Outcome, take_token
 logger = logging.getLogger(__name__)
 
 
+Handler = Callable[[Call], Awaitable[dict[str, Any]]]
+"""What does the work of a composite tool: returns the structured content of its result, or raises a `CallError`."""
+
+
 class Pipeline:
     """Runs calls; holds what they share and nothing of any one of them."""
 
@@ -30,12 +36,14 @@ class Pipeline:
         self,
         gate: Gate,
         sender: Sender,
+        handlers: Mapping[str, Handler],
         *,
         organization: str | None = None,
         two_step: bool = False,
     ) -> None:
         self._gate = gate
         self._sender = sender
+        self._handlers = handlers
         self._organization = organization
         self._two_step = two_step
 
@@ -64,28 +72,44 @@ class Pipeline:
     async def _run_stages(
         self, params: CallToolRequestParams, context: ServerRequestContext[Any, Any], caller: Caller
     ) -> dict[str, Any] | InputRequiredResult:
-        endpoint = caller.policy.admit(params.name)
-        arguments = complete_arguments(endpoint, params.arguments or {}, self._organization)
-        token = take_token(arguments) if self._two_step and caller.policy.may_be_gated(endpoint) else None
-        call = Call(
-            endpoint=endpoint,
-            arguments=arguments,
-            request=prepare_request(endpoint, arguments),
-            token=caller.credentials.select(endpoint),
-            caller=caller,
-            params=params,
-            context=context,
-            confirmation_token=token,
-        )
+        call = self._prepare(params, context, caller)
         consent: Consent | None = None
-        if caller.policy.is_gated(endpoint, arguments):
+        if caller.policy.is_gated(call.tool, call.arguments):
             verdict = await self._gate.confirm(call)
             if isinstance(verdict, Outcome):
                 return verdict.content
             if not isinstance(verdict, Consent):
                 return verdict
             consent = verdict
-        return read_reply(endpoint, await self._sender.send(call, consent))
+        if isinstance(call, EndpointCall):
+            return read_reply(call.tool, await self._sender.send(call, consent))
+        return await self._handlers[call.tool.name](call)
+
+    def _prepare(self, params: CallToolRequestParams, context: ServerRequestContext[Any, Any], caller: Caller) -> Call:
+        tool = caller.policy.admit(params.name)
+        arguments = complete_arguments(tool, params.arguments or {}, self._organization)
+        confirmation_token = take_token(arguments) if self._two_step and caller.policy.may_be_gated(tool) else None
+        if isinstance(tool, Endpoint):
+            return EndpointCall(
+                tool=tool,
+                arguments=arguments,
+                request=prepare_request(tool, arguments),
+                token=caller.credentials.select(tool),
+                caller=caller,
+                params=params,
+                context=context,
+                confirmation_token=confirmation_token,
+            )
+        check_arguments(tool, arguments)
+        caller.credentials.select(tool)  # a missing token is told before anybody is asked
+        return Call(
+            tool=tool,
+            arguments=arguments,
+            caller=caller,
+            params=params,
+            context=context,
+            confirmation_token=confirmation_token,
+        )
 
 
 def _present(caller: Caller, data: dict[str, Any]) -> CallToolResult:

@@ -9,8 +9,8 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
-from gitbook_integrations.catalog import ENDPOINTS, TOOLSET_OF, TOOLSETS
-from gitbook_integrations.endpoint import Endpoint, Risk
+from gitbook_integrations.catalog import TOOLS, TOOLSET_OF, TOOLSETS
+from gitbook_integrations.endpoint import Risk, Tool
 from gitbook_integrations_mcp.errors import DisabledToolError, UnknownToolError
 from gitbook_integrations_mcp.settings import ConfirmationSection, SettingsError, ToolsSection, suggest
 
@@ -26,23 +26,23 @@ class Policy:
         self, settings: ToolsSection, confirmation: ConfirmationSection, narrowed: ToolsSection | None = None
     ) -> None:
         _check_names("tools.toolsets", "toolset", settings.toolsets or (), TOOLSETS)
-        _check_names("tools.include", "tool", settings.include or (), ENDPOINTS)
-        _check_names("tools.exclude", "tool", settings.exclude, ENDPOINTS)
-        _check_names("confirmation.also", "tool", confirmation.also, ENDPOINTS)
+        _check_names("tools.include", "tool", settings.include or (), TOOLS)
+        _check_names("tools.exclude", "tool", settings.exclude, TOOLS)
+        _check_names("confirmation.also", "tool", confirmation.also, TOOLS)
         self._settings = settings
         self._confirmation = confirmation
         self._narrowed = narrowed
         self._also = frozenset(confirmation.also)
-        self.endpoints: Mapping[str, Endpoint] = MappingProxyType(
-            {name: endpoint for name, endpoint in ENDPOINTS.items() if self._find_objection(endpoint) is None}
+        self.tools: Mapping[str, Tool] = MappingProxyType(
+            {name: tool for name, tool in TOOLS.items() if self._find_objection(tool) is None}
         )
         """The tools on offer, in the catalog's order."""
 
-    def _find_objection(self, endpoint: Endpoint) -> str | None:
+    def _find_objection(self, tool: Tool) -> str | None:
         """Return what leaves a tool out, settings or the client's wish, or None where it is on offer."""
-        if objection := _object(self._settings, endpoint):
+        if objection := _object(self._settings, tool):
             return objection
-        if self._narrowed and (objection := _object(self._narrowed, endpoint)):
+        if self._narrowed and (objection := _object(self._narrowed, tool)):
             return f"the client asked for it: {objection}"
         return None
 
@@ -56,31 +56,31 @@ class Policy:
         wish = ToolsSection(read_only=read_only, toolsets=None if toolsets is None else tuple(toolsets))
         return Policy(self._settings, self._confirmation, wish)
 
-    def is_gated(self, endpoint: Endpoint, arguments: Mapping[str, Any]) -> bool:
+    def is_gated(self, tool: Tool, arguments: Mapping[str, Any]) -> bool:
         """Whether a call waits for a human's yes. The operator can add tools to those that do, never remove one."""
-        return endpoint.is_gated(arguments) or endpoint.name in self._also
+        return tool.is_gated(arguments) or tool.name in self._also
 
-    def may_be_gated(self, endpoint: Endpoint) -> bool:
+    def may_be_gated(self, tool: Tool) -> bool:
         """Whether some call of this tool waits for a human's yes."""
-        return self.is_gated(endpoint, dict(endpoint.gate))
+        return self.is_gated(tool, dict(tool.gate))
 
-    def admit(self, name: str) -> Endpoint:
-        """Return the endpoint of a tool that is on offer.
+    def admit(self, name: str) -> Tool:
+        """Return a tool that is on offer.
 
         Raises:
             UnknownToolError: there is no such tool.
             DisabledToolError: there is, but the operator left it out.
         """
-        if endpoint := self.endpoints.get(name):
-            return endpoint
-        if name not in ENDPOINTS:
-            nearest = difflib.get_close_matches(name, self.endpoints, n=3)
+        if tool := self.tools.get(name):
+            return tool
+        if name not in TOOLS:
+            nearest = difflib.get_close_matches(name, self.tools, n=3)
             raise UnknownToolError(
                 "There is no tool of that name; nothing was sent. "
                 + (f"Nearest: {', '.join(nearest)}." if nearest else "tools/list names all of them.")
             )
         raise DisabledToolError(
-            f"{name} is switched off on this server: {self._find_objection(ENDPOINTS[name])}. Nothing was sent. "
+            f"{name} is switched off on this server: {self._find_objection(TOOLS[name])}. Nothing was sent. "
             "Only the operator of the server, or of the client, can change that."
         )
 
@@ -92,11 +92,11 @@ def _check_names(setting: str, kind: str, names: Iterable[str], valid: Mapping[s
             raise SettingsError(f"{setting}: {name}: no such {kind}.{hint}")
 
 
-def _object(settings: ToolsSection, endpoint: Endpoint) -> str | None:
+def _object(settings: ToolsSection, tool: Tool) -> str | None:
     """Return which setting leaves a tool out, if one does."""
-    name = endpoint.name
-    if settings.read_only and endpoint.risk is not Risk.READ:
-        return f"the server is read-only and this tool's risk is {endpoint.risk} (tools.read_only)"
+    name = tool.name
+    if settings.read_only and tool.risk is not Risk.READ:
+        return f"the server is read-only and this tool's risk is {tool.risk} (tools.read_only)"
     if name in settings.exclude:
         return "it is excluded (tools.exclude)"
     chosen_by_default = settings.toolsets is None and settings.include is None

@@ -15,7 +15,7 @@ from typing import Any
 import anyio
 
 from gitbook_integrations.catalog import ENDPOINTS
-from gitbook_integrations.endpoint import Endpoint
+from gitbook_integrations.endpoint import Endpoint, Tool
 from gitbook_integrations_mcp.answer import read_reply
 from gitbook_integrations_mcp.call import Call
 from gitbook_integrations_mcp.client import GitBook
@@ -62,8 +62,8 @@ class Previewer:
             StatusError: it does not exist (404), or GitBook failed.
             CallError: GitBook could not be asked.
         """
-        endpoint = call.endpoint
-        reader = find_target(endpoint)
+        tool = call.tool
+        reader = find_target(tool)
         if reader is None:
             return None
         try:
@@ -73,7 +73,7 @@ class Previewer:
         except StatusError as error:
             if error.status in {401, 403}:
                 return None
-            if error.status == 404 and endpoint.method == "POST" and reader.path == endpoint.path:
+            if error.status == 404 and _creates(tool, reader):
                 return {}  # it is created by this very call
             raise
 
@@ -84,9 +84,9 @@ class Previewer:
             StatusError: the target does not exist, or GitBook failed.
             CallError: GitBook could not be asked.
         """
-        endpoint, arguments = call.endpoint, call.arguments
+        tool, arguments = call.tool, call.arguments
         target = await self.read_target(call)
-        readers = [reader for reader in find_context(endpoint) if reader is not find_target(endpoint)]
+        readers = [reader for reader in find_context(tool) if reader is not find_target(tool)]
         answers: dict[str, Mapping[str, Any] | None] = {}
 
         async def read(reader: Endpoint) -> None:
@@ -99,18 +99,18 @@ class Previewer:
             for reader in readers:
                 group.start_soon(read, reader)
         lines = [
-            *_describe_target(find_target(endpoint), target, await self._read_organization(call, target)),
+            *_describe_target(find_target(tool), target, await self._read_organization(call, target)),
             *(line for reader in readers for line in _describe_context(reader, answers[reader.name])),
-            *_describe_loss(endpoint, target),
-            *_describe_arguments(endpoint, arguments),
-            endpoint.consequence or f"This call would {endpoint.title[0].lower()}{endpoint.title[1:]}.",
+            *_describe_loss(tool, target),
+            *_describe_arguments(tool, arguments),
+            tool.consequence or f"This call would {tool.title[0].lower()}{tool.title[1:]}.",
         ]
         return Preview(
-            title=f"{endpoint.title}?",
+            title=f"{tool.title}?",
             lines=tuple(call.caller.credentials.scrub(line) for line in lines),
             state=_digest([target, [answers[reader.name] for reader in readers]]),
             target=target,
-            typed=arguments.get("integrationName") if endpoint.irreversible else None,
+            typed=arguments.get("integrationName") if tool.irreversible else None,
         )
 
     async def _read_organization(self, call: Call, target: Mapping[str, Any] | None) -> Mapping[str, Any] | str | None:
@@ -138,9 +138,11 @@ class Previewer:
 
 
 @cache
-def find_target(endpoint: Endpoint) -> Endpoint | None:
-    """Return the endpoint that reads what `endpoint` is about: the GET of its path, or of the nearest path above."""
-    segments = endpoint.path.split("/")
+def find_target(tool: Tool) -> Endpoint | None:
+    """Return the endpoint that reads what `tool` is about: the GET of its path, or of the nearest path above."""
+    if not isinstance(tool, Endpoint):
+        return None
+    segments = tool.path.split("/")
     for length in range(len(segments), 1, -1):
         if reader := _find_get("/".join(segments[:length]), "object"):
             return reader
@@ -148,14 +150,21 @@ def find_target(endpoint: Endpoint) -> Endpoint | None:
 
 
 @cache
-def find_context(endpoint: Endpoint) -> tuple[Endpoint, ...]:
+def find_context(tool: Tool) -> tuple[Endpoint, ...]:
     """Return what else is worth reading: the integration, and the lists below a path that is deleted."""
+    if not isinstance(tool, Endpoint):
+        return ()
     context = []
-    if "integrationName" in endpoint.path_names and (reader := _find_get("/integrations/{integrationName}", "object")):
+    if "integrationName" in tool.path_names and (reader := _find_get("/integrations/{integrationName}", "object")):
         context.append(reader)
-    if endpoint.method == "DELETE" and (target := find_target(endpoint)) and target.path == endpoint.path:
+    if tool.method == "DELETE" and (target := find_target(tool)) and target.path == tool.path:
         context.extend(reader for level in _LEVELS if (reader := _find_get(f"{target.path}/{level}", "page")))
     return tuple(context)
+
+
+def _creates(tool: Tool, reader: Endpoint) -> bool:
+    """Whether a call of `tool` makes what `reader` reads."""
+    return isinstance(tool, Endpoint) and tool.method == "POST" and reader.path == tool.path
 
 
 def _find_get(path: str, shape: str) -> Endpoint | None:
@@ -213,9 +222,9 @@ def _describe_context(reader: Endpoint, answer: Mapping[str, Any] | None) -> Ite
     yield f"Affected {level}: {len(items)}{more}" + (f" ({named}{rest})" if items else "")
 
 
-def _describe_loss(endpoint: Endpoint, target: Mapping[str, Any] | None) -> Iterator[str]:
+def _describe_loss(tool: Tool, target: Mapping[str, Any] | None) -> Iterator[str]:
     """Name what a deletion takes along: the keys of the configuration, never their values, and the external IDs."""
-    if endpoint.method != "DELETE" or target is None:
+    if target is None or not isinstance(tool, Endpoint) or tool.method != "DELETE":
         return
     if configuration := target.get("configuration"):
         yield f"Configuration that is lost: {', '.join(clean_text(key, 40) for key in configuration)}"
@@ -223,10 +232,11 @@ def _describe_loss(endpoint: Endpoint, target: Mapping[str, Any] | None) -> Iter
         yield f"External IDs that are lost: {', '.join(clean_text(str(one), 60) for one in external)}"
 
 
-def _describe_arguments(endpoint: Endpoint, arguments: Mapping[str, Any]) -> Iterator[str]:
+def _describe_arguments(tool: Tool, arguments: Mapping[str, Any]) -> Iterator[str]:
     """Name what the call sets; of free-form objects only the keys, as their values may be secrets."""
+    shown = tool.body_names if isinstance(tool, Endpoint) else arguments
     for name in arguments:
-        if name in endpoint.body_names:
+        if name in shown:
             yield f"{name}: {_show_argument(arguments[name])}"
 
 

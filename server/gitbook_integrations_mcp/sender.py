@@ -6,7 +6,7 @@ from typing import Any
 
 from gitbook_integrations.endpoint import Risk
 from gitbook_integrations_mcp.answer import tell_fate
-from gitbook_integrations_mcp.call import Call
+from gitbook_integrations_mcp.call import EndpointCall
 from gitbook_integrations_mcp.client import GitBook, Reply
 from gitbook_integrations_mcp.errors import CallError, UnreachableError
 from gitbook_integrations_mcp.journal import Entry, Journal
@@ -24,14 +24,14 @@ class Sender:
         self._previewer = previewer
         self._journal = journal
 
-    async def send(self, call: Call, consent: Consent | None) -> Reply:
+    async def send(self, call: EndpointCall, consent: Consent | None) -> Reply:
         """Return GitBook's reply.
 
         Raises:
             UnreachableError: no reply came; the message says whether the call may have taken effect.
             JournalError: the call cannot be recorded, and was not sent.
         """
-        if self._journal is None or call.endpoint.risk is Risk.READ:
+        if self._journal is None or call.tool.risk is Risk.READ:
             return await self._send(call)
         before = consent.preview.target if consent else await self._read_before(call)
         entry = await self._journal.begin(call, consent, before)
@@ -44,24 +44,24 @@ class Sender:
         await self._finish(self._journal, entry, call, reply, before)
         return reply
 
-    async def _send(self, call: Call) -> Reply:
+    async def _send(self, call: EndpointCall) -> Reply:
         try:
             return await self._gitbook.send(call.request, call.token)
         except UnreachableError as error:
-            fate = f" {tell_fate(call.endpoint)}" if error.sent else ""
+            fate = f" {tell_fate(call.tool)}" if error.sent else ""
             raise UnreachableError(f"{error}{fate}", sent=error.sent) from None
 
-    async def _read_before(self, call: Call) -> Mapping[str, Any] | None:
+    async def _read_before(self, call: EndpointCall) -> Mapping[str, Any] | None:
         try:
             return await self._previewer.read_target(call)
         except CallError:
             return None  # the call itself will tell what is wrong
 
     async def _finish(
-        self, journal: Journal, entry: Entry, call: Call, reply: Reply | None, before: Mapping[str, Any] | None
+        self, journal: Journal, entry: Entry, call: EndpointCall, reply: Reply | None, before: Mapping[str, Any] | None
     ) -> None:
         try:
             await journal.finish(entry, call, reply, before)
         except OSError as error:
             # The call is done and cannot be undone; its line stays, with the outcome unknown.
-            logger.error("the outcome of %s is not in the journal: %s", call.endpoint.name, error.strerror)  # noqa: TRY400
+            logger.error("the outcome of %s is not in the journal: %s", call.tool.name, error.strerror)  # noqa: TRY400

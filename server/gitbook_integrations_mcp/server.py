@@ -106,6 +106,7 @@ def create_server(
     pipeline = Pipeline(
         gate or HumanGate(settings.confirmation, previewer, questions, page),
         Sender(gitbook, previewer, journal),
+        {},
         organization=organization,
         two_step=two_step,
     )
@@ -115,7 +116,7 @@ def create_server(
     async def list_tools(
         context: ServerRequestContext[Any, Any], _params: PaginatedRequestParams | None
     ) -> ListToolsResult:
-        offered = callers.identify(context).policy.endpoints
+        offered = callers.identify(context).policy.tools
         return ListToolsResult(tools=[tools[name] for name in offered])
 
     async def call_tool(

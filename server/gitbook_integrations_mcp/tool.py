@@ -1,8 +1,8 @@
-"""Tools as clients see them: name, description, schemas and annotations, all derived from the endpoint."""
+"""Tools as clients see them: name, description, schemas and annotations, all derived from the table."""
 
-from mcp_types import Tool, ToolAnnotations
+import mcp_types
 
-from gitbook_integrations.endpoint import Endpoint, Risk
+from gitbook_integrations.endpoint import Risk, Tool
 from gitbook_integrations.schema import describe_model
 from gitbook_integrations_mcp.answer import describe_output
 from gitbook_integrations_mcp.arguments import ORGANIZATION
@@ -13,45 +13,44 @@ WARNING = "A human must confirm."
 """How a description says that calls wait."""
 
 
-def describe_tool(endpoint: Endpoint, organization: str | None = None) -> Tool:
-    """Return what a client sees of an endpoint. A default `organization` makes `organizationId` optional."""
-    schema = describe_model(endpoint.input)
-    if organization and ORGANIZATION in endpoint.path_names:
+def describe_tool(tool: Tool, organization: str | None = None) -> mcp_types.Tool:
+    """Return what a client sees of a tool. A default `organization` makes `organizationId` optional."""
+    schema = describe_model(tool.input)
+    if organization and ORGANIZATION in schema["properties"]:
         schema["required"] = [name for name in schema["required"] if name != ORGANIZATION]
-    read = endpoint.risk is Risk.READ
-    return Tool(
-        name=endpoint.name,
-        title=endpoint.title,
-        description=endpoint.description,
+    return mcp_types.Tool(
+        name=tool.name,
+        title=tool.title,
+        description=tool.description,
         input_schema=schema,
-        output_schema=describe_output(endpoint),
-        annotations=ToolAnnotations(
-            read_only_hint=read,
-            # MCP's word for whatever is not a mere addition; PUT and PATCH replace what was there.
-            destructive_hint=endpoint.risk is Risk.DESTROY or endpoint.method in {"PUT", "PATCH"},
-            idempotent_hint=endpoint.method in {"GET", "PUT", "DELETE"},
+        output_schema=describe_output(tool),
+        annotations=mcp_types.ToolAnnotations(
+            read_only_hint=tool.risk is Risk.READ,
+            destructive_hint=tool.is_destructive,
+            idempotent_hint=tool.is_idempotent,
             open_world_hint=True,
         ),
     )
 
 
-def describe_tools(policy: Policy, organization: str | None, *, two_step: bool) -> dict[str, Tool]:
+def describe_tools(policy: Policy, organization: str | None, *, two_step: bool) -> dict[str, mcp_types.Tool]:
     """Return the tools that `policy` offers, by name.
 
     Those that wait for a human say so, also where only the operator made them; with `two_step`, they take the token of
     the second step.
     """
-    tools = {name: describe_tool(endpoint, organization) for name, endpoint in policy.endpoints.items()}
-    for name, tool in tools.items():
-        if policy.is_gated(policy.endpoints[name], {}) and WARNING not in (tool.description or ""):
-            tool.description = f"{tool.description} {WARNING}"
-        if two_step and policy.may_be_gated(policy.endpoints[name]):
-            _add_second_step(tool)
-    return tools
+    described = {name: describe_tool(tool, organization) for name, tool in policy.tools.items()}
+    for name, tool in policy.tools.items():
+        shown = described[name]
+        if policy.is_gated(tool, {}) and WARNING not in (shown.description or ""):
+            shown.description = f"{shown.description} {WARNING}"
+        if two_step and policy.may_be_gated(tool):
+            _add_second_step(shown)
+    return described
 
 
-def _add_second_step(tool: Tool) -> None:
-    tool.input_schema["properties"][TOKEN_ARGUMENT] = {
+def _add_second_step(shown: mcp_types.Tool) -> None:
+    shown.input_schema["properties"][TOKEN_ARGUMENT] = {
         "type": "string",
         "description": "From this tool's answer",
     }

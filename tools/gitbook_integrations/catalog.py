@@ -1,4 +1,4 @@
-"""The table: every endpoint that is a tool, by toolset, and what of the API's family is deliberately none."""
+"""The table: every tool, by toolset, and what of the API's family is deliberately none."""
 
 from types import MappingProxyType
 
@@ -11,23 +11,28 @@ from gitbook_integrations import (
     sites,
     spaces,
 )
-from gitbook_integrations.endpoint import Endpoint
+from gitbook_integrations.endpoint import Endpoint, Tool
 
-TOOLSETS: MappingProxyType[str, tuple[Endpoint, ...]] = MappingProxyType(
+TOOLSETS: MappingProxyType[str, tuple[Tool, ...]] = MappingProxyType(
     {
-        module.__name__.rpartition(".")[2]: module.ENDPOINTS
+        module.__name__.rpartition(".")[2]: module.TOOLS
         for module in (organizations, marketplace, installations, spaces, sites, development, publishing)
     }
 )
-"""Endpoints by toolset, in the order in which tools are listed: what finds IDs first, what is gravest last."""
+"""Tools by toolset, in the order in which tools are listed: what finds IDs first, what is gravest last."""
+
+TOOLS: MappingProxyType[str, Tool] = MappingProxyType(
+    {tool.name: tool for tools in TOOLSETS.values() for tool in tools}
+)
+"""All tools by name, in the same order."""
 
 ENDPOINTS: MappingProxyType[str, Endpoint] = MappingProxyType(
-    {endpoint.name: endpoint for endpoints in TOOLSETS.values() for endpoint in endpoints}
+    {name: tool for name, tool in TOOLS.items() if isinstance(tool, Endpoint)}
 )
-"""Endpoints by the name of their tool, in the same order."""
+"""Those that are one operation of GitBook's API each."""
 
 TOOLSET_OF: MappingProxyType[str, str] = MappingProxyType(
-    {endpoint.name: toolset for toolset, endpoints in TOOLSETS.items() for endpoint in endpoints}
+    {tool.name: toolset for toolset, tools in TOOLSETS.items() for tool in tools}
 )
 """Toolset by the name of the tool."""
 

@@ -76,7 +76,7 @@ class Rendering(OfIntegration):
     action: Annotated[dict[str, Any], Field(description='{"action": name, …}')] = ABSENT
 
 
-ENDPOINTS = (
+TOOLS = (
     Endpoint(
         operation="setIntegrationDevelopmentMode",
         method="PUT",

@@ -1,15 +1,15 @@
-"""What an endpoint is: one row of the table from which tools, policy, confirmation, journal and docs derive."""
+"""What a tool is: a row of the table from which policy, confirmation, journal and docs derive. Most are endpoints."""
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from typing import Any, Literal
 from urllib.parse import quote
 
-from pydantic import ConfigDict
+from pydantic import BaseModel, ConfigDict
 
 from gitbook_integrations.objects import GitBookObject
 from gitbook_integrations.schema import DocumentedModel
@@ -64,7 +64,7 @@ class Result:
     """
 
     shape: Literal["object", "page", "array", "nothing"]
-    model: type[GitBookObject] = GitBookObject
+    model: type[BaseModel] = GitBookObject
 
 
 NOTHING = Result("nothing")
@@ -140,41 +140,97 @@ class Undo:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Endpoint:
-    """One operation of GitBook's API and, at once, one tool.
+class Tool:
+    """What an assistant can call, and what everybody who guards, lists or documents calls derives from.
 
-    `operation` is GitBook's operationId, from which the tool's name derives; `path` is a template whose `{names}` are
-    fields of `input`. The other fields of `input` go to the query or, where the method has one, to the body, unless
-    marked `Query`. `tokens` are the kinds of credential that GitBook accepts here, `success` the documented status
-    codes, the usual one first. `gate` holds argument values that make a call as grave as `destroy` although the
-    endpoint as such is not. `consequence` is what a human reads before saying yes; where it is `irreversible`, they
-    type the name of what is lost. `undo` is for the journal.
+    `operation` is a name in camelCase, from which the tool's derives; `tokens` are the kinds of credential that GitBook
+    accepts for it. `gate` holds argument values that make a call as grave as `destroy` although the tool as such is
+    not. `consequence` is what a human reads before saying yes; where it is `irreversible`, they type the name of what
+    is lost.
     """
 
     operation: str
-    method: Method
-    path: str
     title: str
     description: str
     risk: Risk
     tokens: frozenset[Token]
     input: type[Input]
     result: Result
-    success: tuple[int, ...] = (200,)
     gate: tuple[tuple[str, Any], ...] = ()
     consequence: str = ""
     irreversible: bool = False
-    undo: Undo | None = None
 
     def __post_init__(self) -> None:
-        unknown = (self.path_names | {name for name, _ in self.gate}) - set(self.input.model_fields)
-        if unknown:
+        self._check_names({name for name, _ in self.gate})
+
+    def _check_names(self, names: Set[str]) -> None:
+        if unknown := names - set(self.input.model_fields):
             raise TypeError(f"{self.operation}: {sorted(unknown)} are no fields of its input")
 
     @cached_property
     def name(self) -> str:
-        """Name of the tool: the operationId in snake_case."""
+        """Name of the tool: the operation in snake_case."""
         return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", self.operation).lower()
+
+    @property
+    def is_destructive(self) -> bool:
+        """Whether a call can take something away: MCP's word for whatever is not a mere addition."""
+        return self.risk is Risk.DESTROY
+
+    @property
+    def is_idempotent(self) -> bool:
+        """Whether the same call again changes nothing more."""
+        return self.risk is Risk.READ
+
+    def is_gated(self, arguments: Mapping[str, Any]) -> bool:
+        """Whether a call with these arguments waits for a human's yes."""
+        return self.risk in {Risk.DESTROY, Risk.SECRET} or any(
+            arguments.get(name) == value for name, value in self.gate
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Composite(Tool):
+    """A tool that asks several endpoints and puts their answers together; a handler of the server's does it.
+
+    `uses` names the tools whose endpoints it asks. It only reads: previews, journal and undo are made for one request.
+    """
+
+    uses: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.risk is not Risk.READ:
+            raise TypeError(f"{self.operation}: a composite tool can only read")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint(Tool):
+    """One operation of GitBook's API and, at once, one tool.
+
+    `operation` is GitBook's operationId; `path` is a template whose `{names}` are fields of `input`. The other fields
+    of `input` go to the query or, where the method has one, to the body, unless marked `Query`. `success` are the
+    documented status codes, the usual one first. `undo` is for the journal.
+    """
+
+    method: Method
+    path: str
+    success: tuple[int, ...] = (200,)
+    undo: Undo | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check_names(self.path_names)
+
+    @property
+    def is_destructive(self) -> bool:
+        """See `Tool`; PUT and PATCH replace what was there."""
+        return super().is_destructive or self.method in {"PUT", "PATCH"}
+
+    @property
+    def is_idempotent(self) -> bool:
+        """See `Tool`; HTTP promises it of the method."""
+        return self.method in {"GET", "PUT", "DELETE"}
 
     @cached_property
     def path_names(self) -> frozenset[str]:
@@ -195,12 +251,6 @@ class Endpoint:
     def body_names(self) -> frozenset[str]:
         """Arguments that are fields of the JSON body."""
         return frozenset(self.input.model_fields) - self.path_names - self.query_names
-
-    def is_gated(self, arguments: Mapping[str, Any]) -> bool:
-        """Whether a call with these arguments waits for a human's yes."""
-        return self.risk in {Risk.DESTROY, Risk.SECRET} or any(
-            arguments.get(name) == value for name, value in self.gate
-        )
 
     def build_request(self, arguments: Mapping[str, Any]) -> Request:
         """Place `arguments`, already validated by `input`, in path, query and body as they were given.

@@ -66,7 +66,7 @@ class StatusOf(OfIntegration, OfOrganization):
     pass
 
 
-ENDPOINTS = (
+TOOLS = (
     Endpoint(
         operation="listOrganizationInstallations",
         method="GET",

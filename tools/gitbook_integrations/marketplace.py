@@ -40,7 +40,7 @@ class FilteredInOrganization(Filtered, OfOrganization):
     pass
 
 
-ENDPOINTS = (
+TOOLS = (
     Endpoint(
         operation="listIntegrations",
         method="GET",

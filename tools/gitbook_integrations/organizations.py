@@ -31,7 +31,7 @@ class SiteFilter(PagedInOrganization):
     type: Annotated[list[SiteType], Field(description="Only these types")] = ABSENT
 
 
-ENDPOINTS = (
+TOOLS = (
     Endpoint(
         operation="getAuthenticatedUser",
         method="GET",

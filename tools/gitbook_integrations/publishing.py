@@ -48,7 +48,7 @@ class Publication(Input):
     ] = ABSENT
 
 
-ENDPOINTS = (
+TOOLS = (
     Endpoint(
         operation="publishIntegration",
         method="POST",

@@ -59,7 +59,7 @@ class Update(Extendable, InstallationUpdate, OfSiteInstallation):
     pass
 
 
-ENDPOINTS = (
+TOOLS = (
     Endpoint(
         operation="listSiteIntegrations",
         method="GET",

@@ -63,7 +63,7 @@ class Update(Extendable, InstallationUpdate, OfSpaceInstallation):
     pass
 
 
-ENDPOINTS = (
+TOOLS = (
     Endpoint(
         operation="listSpaceIntegrations",
         method="GET",
