@@ -4,6 +4,7 @@ import contextlib
 import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from secrets import token_hex
 from typing import Any
 
 import anyio
@@ -13,7 +14,7 @@ from mcp.client.session import ClientRequestContext
 from mcp_types import CallToolResult, ClientCapabilities, ElicitRequestParams, ElicitRequestURLParams, ElicitResult
 
 from gitbook_integrations_mcp.page import ConfirmationPage
-from gitbook_integrations_mcp.pending import Pending, PendingQuestions
+from gitbook_integrations_mcp.pending import Decision, Pending, PendingQuestions, QuestionsInMemory
 from gitbook_integrations_mcp.preview import Preview
 from gitbook_integrations_mcp.question import accepts_forms, accepts_urls
 from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
@@ -56,7 +57,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest.fixture
 def questions() -> PendingQuestions:
-    return PendingQuestions(600, Clock())
+    return QuestionsInMemory(600, Clock())
 
 
 @pytest.fixture
@@ -66,9 +67,16 @@ async def page(questions: PendingQuestions) -> AsyncIterator[ConfirmationPage]:
     await page.close()
 
 
-def put(questions: PendingQuestions, *lines: str, typed: str | None = None, way: Any = "browser") -> Pending:
-    """Put a question."""
-    return questions.open(way, "binding", Preview("Uninstall?", (*lines, "All is lost."), "state", None, typed))
+async def put(questions: PendingQuestions, *lines: str, typed: str | None = None, way: Any = "browser") -> Pending:
+    """Put a question, about a call of its own."""
+    return await questions.open(way, token_hex(), Preview("Uninstall?", (*lines, "All is lost."), "state", typed))
+
+
+async def read_decision(questions: PendingQuestions, pending: Pending) -> Decision | None:
+    """Return what a human has decided about an open question."""
+    seen = await questions.look_at(pending.id)
+    assert seen is not None
+    return seen.decision
 
 
 APPROVE = {"decision": "approve", "confirm": "yes"}
@@ -77,7 +85,7 @@ APPROVE = {"decision": "approve", "confirm": "yes"}
 async def test_the_page_shows_the_facts_and_decides_nothing_by_being_read(
     page: ConfirmationPage, questions: PendingQuestions, browser: Browser
 ) -> None:
-    pending = put(questions, "Status: active", "Nothing else is known.")
+    pending = await put(questions, "Status: active", "Nothing else is known.")
     url = await page.open(pending)
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/confirm/[\w-]{22}", url)
     response = await browser.read(url)
@@ -86,14 +94,14 @@ async def test_the_page_shows_the_facts_and_decides_nothing_by_being_read(
     assert "<p>Nothing else is known.</p>" in response.text
     assert "All is lost." in response.text
     assert "checked" not in response.text
-    assert pending.decision is None
+    assert await read_decision(questions, pending) is None
 
 
 async def test_text_of_others_cannot_become_markup(
     page: ConfirmationPage, questions: PendingQuestions, browser: Browser
 ) -> None:
     evil = "<script>alert(1)</script>"
-    response = await browser.read(await page.open(put(questions, f"Space: {evil}", evil, typed=f'"{evil}')))
+    response = await browser.read(await page.open(await put(questions, f"Space: {evil}", evil, typed=f'"{evil}')))
     assert "<script" not in response.text
     assert "&lt;script&gt;" in response.text
 
@@ -104,13 +112,13 @@ async def test_text_of_others_cannot_become_markup(
 async def test_a_decision_counts_once(
     page: ConfirmationPage, questions: PendingQuestions, browser: Browser, fields: dict[str, str], decision: str
 ) -> None:
-    pending = put(questions)
+    pending = await put(questions)
     url = await page.open(pending)
     assert (await browser.decide(url, fields)).status_code == 200
-    assert pending.decision == decision
+    assert await read_decision(questions, pending) == decision
     for again in (APPROVE, {"decision": "refuse"}):
         assert (await browser.decide(url, again)).status_code == 410
-    assert pending.decision == decision
+    assert await read_decision(questions, pending) == decision
 
 
 @pytest.mark.parametrize(
@@ -125,17 +133,17 @@ async def test_a_decision_counts_once(
 async def test_half_an_approval_is_told_and_decides_nothing(
     page: ConfirmationPage, questions: PendingQuestions, browser: Browser, fields: dict[str, str], told: str
 ) -> None:
-    pending = put(questions, typed="acme" if "not the one" in told else None)
+    pending = await put(questions, typed="acme" if "not the one" in told else None)
     response = await browser.decide(await page.open(pending), fields)
     assert response.status_code == 422
     assert told in response.text
-    assert pending.decision is None
+    assert await read_decision(questions, pending) is None
 
 
 async def test_the_typed_name_approves(page: ConfirmationPage, questions: PendingQuestions, browser: Browser) -> None:
-    pending = put(questions, typed="acme")
+    pending = await put(questions, typed="acme")
     await browser.decide(await page.open(pending), {"name": "acme", **APPROVE})
-    assert pending.decision == "approved"
+    assert await read_decision(questions, pending) == "approved"
 
 
 @pytest.mark.parametrize(
@@ -164,40 +172,40 @@ async def test_what_does_not_come_from_the_page_decides_nothing(
     fields: dict[str, str],
     status: int,
 ) -> None:
-    pending = put(questions)
+    pending = await put(questions)
     response = await browser.decide(await page.open(pending), fields, headers)
     assert response.status_code == status
-    assert pending.decision is None
+    assert await read_decision(questions, pending) is None
 
 
 async def test_other_methods_and_paths_lead_nowhere(
     page: ConfirmationPage, questions: PendingQuestions, browser: Browser
 ) -> None:
-    pending = put(questions)
+    pending = await put(questions)
     url = await page.open(pending)
     for method in ("PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"):
         assert (await browser.client.request(method, url)).status_code == 405
     assert (await browser.read(f"{url}x")).status_code == 410
     assert (await browser.read(f"{url}/x")).status_code == 410
-    assert pending.decision is None
+    assert await read_decision(questions, pending) is None
 
 
 @pytest.mark.parametrize("way", ["form", "two-step"])
 async def test_a_question_put_in_another_way_is_not_shown(
     page: ConfirmationPage, questions: PendingQuestions, browser: Browser, way: str
 ) -> None:
-    pending = put(questions, way=way)
+    pending = await put(questions, way=way)
     url = await page.open(pending)
     assert (await browser.read(url)).status_code == 410
     assert (await browser.decide(url, APPROVE)).status_code == 410
-    assert pending.decision is None
+    assert await read_decision(questions, pending) is None
 
 
 async def test_an_expired_question_is_gone(browser: Browser) -> None:
     clock = Clock()
-    questions = PendingQuestions(600, clock)
+    questions = QuestionsInMemory(600, clock)
     page = ConfirmationPage(questions)
-    url = await page.open(put(questions))
+    url = await page.open(await put(questions))
     clock.now += 600
     assert (await browser.read(url)).status_code == 410
     await page.close()
@@ -206,7 +214,7 @@ async def test_an_expired_question_is_gone(browser: Browser) -> None:
 async def test_every_answer_forbids_framing_storing_and_foreign_content(
     page: ConfirmationPage, questions: PendingQuestions, browser: Browser
 ) -> None:
-    url = await page.open(put(questions))
+    url = await page.open(await put(questions))
     for response in (
         await browser.read(url),
         await browser.read(url + "x"),
@@ -232,7 +240,7 @@ async def test_one_server_serves_all_questions_and_can_be_started_again(
     urls: set[str] = set()
 
     async def open_one() -> None:
-        urls.add(await page.open(put(questions)))
+        urls.add(await page.open(await put(questions)))
 
     async with anyio.create_task_group() as group:
         for _ in range(10):
@@ -242,17 +250,17 @@ async def test_one_server_serves_all_questions_and_can_be_started_again(
     await page.close()
     with pytest.raises(httpx.ConnectError):
         await browser.read(urls.pop())
-    assert (await browser.read(await page.open(put(questions)))).status_code == 200
+    assert (await browser.read(await page.open(await put(questions)))).status_code == 200
 
 
 async def test_a_question_that_comes_while_the_page_closes_is_served(
     page: ConfirmationPage, questions: PendingQuestions, browser: Browser
 ) -> None:
-    await page.open(put(questions))
+    await page.open(await put(questions))
     urls: list[str] = []
 
     async def open_one() -> None:
-        urls.append(await page.open(put(questions)))
+        urls.append(await page.open(await put(questions)))
 
     async with anyio.create_task_group() as group:
         group.start_soon(page.close)
@@ -263,7 +271,7 @@ async def test_a_question_that_comes_while_the_page_closes_is_served(
 async def test_a_forwarded_port_reaches_the_page_as_localhost(
     page: ConfirmationPage, questions: PendingQuestions, browser: Browser
 ) -> None:
-    pending = put(questions)
+    pending = await put(questions)
     url = (await page.open(pending)).replace("127.0.0.1", "localhost")
     host = {"Host": httpx.URL(url).netloc.decode()}
     loopback = url.replace("localhost", "127.0.0.1")  # whatever the name resolves to here
@@ -272,11 +280,11 @@ async def test_a_forwarded_port_reaches_the_page_as_localhost(
     for origin, status in ((str(httpx.URL(loopback).copy_with(path="/"))[:-1], 403), (f"http://{host['Host']}", 200)):
         answer = await browser.client.post(loopback, data=form, headers={**host, "Origin": origin})
         assert answer.status_code == status
-    assert pending.decision == "refused"
+    assert await read_decision(questions, pending) == "refused"
 
 
 async def test_a_form_that_was_cut_off_decides_nothing(page: ConfirmationPage, questions: PendingQuestions) -> None:
-    pending = put(questions)
+    pending = await put(questions)
     url = httpx.URL(await page.open(pending))
     host = url.netloc.decode()
     head = (
@@ -293,7 +301,7 @@ async def test_a_form_that_was_cut_off_decides_nothing(page: ConfirmationPage, q
         with contextlib.suppress(anyio.EndOfStream):
             await stream.receive()
     await page.close()  # waits until the request is done with
-    assert pending.decision is None
+    assert await read_decision(questions, pending) is None
 
 
 # The whole way

@@ -7,14 +7,14 @@ what the browser shows is kept there to be looked at.
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from gitbook_integrations_mcp.page import ConfirmationPage
-from gitbook_integrations_mcp.pending import Pending, PendingQuestions
+from gitbook_integrations_mcp.pending import Decision, Pending, QuestionsInMemory
 from gitbook_integrations_mcp.preview import Preview
 
 from .human import Clock
@@ -37,9 +37,11 @@ PREVIEW = Preview(
         "The integration and every installation of it, in every organization, are deleted. This cannot be undone.",
     ),
     "state",
-    None,
     "release-notes-bot",
 )
+
+
+Reader = Callable[[], Decision | None]
 
 
 @pytest.fixture(scope="module")
@@ -64,20 +66,32 @@ def driver() -> Iterator[Any]:
 
 
 @pytest.fixture
-def questions() -> PendingQuestions:
-    return PendingQuestions(600, Clock())
+def questions() -> QuestionsInMemory:
+    return QuestionsInMemory(600, Clock())
 
 
 @pytest.fixture
-def pending(questions: PendingQuestions, portal: BlockingPortal) -> Pending:
+def pending(questions: QuestionsInMemory, portal: BlockingPortal) -> Pending:
     return portal.call(questions.open, "browser", "binding", PREVIEW)
 
 
 @pytest.fixture
-def url(questions: PendingQuestions, pending: Pending, portal: BlockingPortal) -> Iterator[str]:
+def url(questions: QuestionsInMemory, pending: Pending, portal: BlockingPortal) -> Iterator[str]:
     page = portal.call(ConfirmationPage, questions)
     yield portal.call(page.open, pending)
     portal.call(page.close)
+
+
+@pytest.fixture
+def read_decision(questions: QuestionsInMemory, pending: Pending, portal: BlockingPortal) -> Reader:
+    """What the human has decided so far."""
+
+    def read() -> Decision | None:
+        seen = portal.call(questions.look_at, pending.id)
+        assert seen is not None
+        return seen.decision
+
+    return read
 
 
 def press(driver: Any, *keys: str) -> None:
@@ -94,38 +108,40 @@ def await_title(driver: Any, expected: str) -> None:
     WebDriverWait(driver, 20).until(lambda driver: driver.title == expected)
 
 
-def test_a_human_approves_with_the_keyboard_alone(driver: Any, url: str, pending: Pending) -> None:
+def test_a_human_approves_with_the_keyboard_alone(driver: Any, url: str, read_decision: Reader) -> None:
     from selenium.webdriver.common.keys import Keys
 
     driver.get(url)
     press(driver, Keys.TAB, "release-notes-bot", Keys.TAB, Keys.SPACE, Keys.TAB, Keys.TAB, Keys.ENTER)
     await_title(driver, "Approved")
-    assert pending.decision == "approved"
+    assert read_decision() == "approved"
 
 
-def test_enter_in_the_field_decides_nothing_before_the_box_is_ticked(driver: Any, url: str, pending: Pending) -> None:
+def test_enter_in_the_field_decides_nothing_before_the_box_is_ticked(
+    driver: Any, url: str, read_decision: Reader
+) -> None:
     """Neither way: whoever types the name and presses Enter has not ticked the box, but does not mean to refuse."""
     from selenium.webdriver.common.keys import Keys
 
     driver.get(url)
     press(driver, Keys.TAB, "release-notes-bot", Keys.ENTER)
     assert driver.switch_to.active_element.get_attribute("name") == "confirm"  # the browser asks for it
-    assert pending.decision is None
+    assert read_decision() is None
     press(driver, Keys.SPACE, Keys.ENTER)
     await_title(driver, "Approved")
-    assert pending.decision == "approved"
+    assert read_decision() == "approved"
 
 
-def test_a_human_refuses(driver: Any, url: str, pending: Pending) -> None:
+def test_a_human_refuses(driver: Any, url: str, read_decision: Reader) -> None:
     from selenium.webdriver.common.by import By
 
     driver.get(url)
     driver.find_element(By.CSS_SELECTOR, "button[value=refuse]").click()
     await_title(driver, "Refused")
-    assert pending.decision == "refused"
+    assert read_decision() == "refused"
 
 
-def test_a_wrong_name_is_told_and_the_question_stays(driver: Any, url: str, pending: Pending) -> None:
+def test_a_wrong_name_is_told_and_the_question_stays(driver: Any, url: str, read_decision: Reader) -> None:
     from selenium.webdriver.common.by import By
     from selenium.webdriver.support.ui import WebDriverWait
 
@@ -135,7 +151,7 @@ def test_a_wrong_name_is_told_and_the_question_stays(driver: Any, url: str, pend
     driver.find_element(By.CSS_SELECTOR, "button[value=approve]").click()
     alert = WebDriverWait(driver, 20).until(lambda driver: driver.find_element(By.CSS_SELECTOR, "[role=alert]"))
     assert "not the one asked for" in alert.text
-    assert pending.decision is None
+    assert read_decision() is None
 
 
 def test_the_page_asks_nothing_of_anybody_else_and_logs_no_error(driver: Any, url: str) -> None:

@@ -71,7 +71,7 @@ class OpenGate:
 
     async def confirm(self, call: Call) -> Consent:
         """Let the call through."""
-        return Consent("form", Preview(call.tool.title, (), "", None))
+        return Consent("form", Preview(call.tool.title, (), ""))
 
 
 def create_pipeline(upstream: Any) -> tuple[Pipeline, Caller]:

@@ -6,7 +6,8 @@
     │   ├── DisabledToolError    the operator switched that tool off
     │   ├── ArgumentsError       arguments that do not fit the tool's schema
     │   ├── CredentialError      no token is configured that this endpoint accepts
-    │   └── JournalError         the call cannot be recorded
+    │   ├── JournalError         the call cannot be recorded
+    │   └── StoreError           what waits for a human's yes cannot be kept or found
     └── UpstreamError            GitBook's side
         ├── StatusError          an answer that is an error
         ├── AnswerError          an answer that cannot be read: not JSON, empty, a redirect, another shape
@@ -43,6 +44,10 @@ class CredentialError(RefusedError):
 
 class JournalError(RefusedError):
     """The call cannot be recorded, and the operator wants it recorded."""
+
+
+class StoreError(RefusedError):
+    """The store of pending questions fails, so nobody's yes can be known."""
 
 
 class UpstreamError(CallError):

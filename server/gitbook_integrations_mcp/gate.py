@@ -5,6 +5,7 @@ lives a while. Whatever else happens ends in an outcome that the model reads, an
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Protocol
 
 import anyio
@@ -53,51 +54,53 @@ class HumanGate:
 
         Raises:
             CallError: the preview cannot be made, because the target does not exist or GitBook fails.
+            StoreError: the store of the questions fails.
         """
-        answered = self._take_answer(call)
+        answered = await self._take_answer(call)
         if isinstance(answered, Pending):
             answered = await self._await_decision(call, answered)
         if isinstance(answered, Outcome):
             return answered
-        preview = await self._previewer.preview(call)
+        preview, target = await self._previewer.preview(call)
         if answered and answered.preview.state == preview.state:
-            return answered
+            return replace(answered, before=target)
         return await self._ask(call, preview, changed=answered is not None)
 
-    def _take_answer(self, call: Call) -> Consent | Outcome | Pending | None:
+    async def _take_answer(self, call: Call) -> Consent | Outcome | Pending | None:
         """Spend the answer that the call brings, if any; a question that the page has not decided yet stays open.
 
-        Nothing is awaited here, so that one answer serves one call.
+        Whatever was looked at, it is the spending that decides, so that one answer serves one call.
         """
         state, token = call.params.request_state, call.confirmation_token
         if state is None and token is None:
-            decided = self._questions.take_decided(call.binding)
+            decided = await self._questions.take_decided(call.binding)
             return read_decision(decided) if decided else None
-        pending = self._questions.look_at(state or token or "")
+        pending = await self._questions.look_at(state or token or "")
         if pending is None or pending.binding != call.binding or (pending.way == "two-step") is (token is None):
-            self._questions.take(state or token or "")
+            await self._questions.take(state or token or "")
             return end("expired")
         if pending.way == "two-step":
-            return self._spend(pending, Consent("two-step", pending.preview))
+            return await self._spend(pending, Consent("two-step", pending.preview))
         result = (call.params.input_responses or {}).get(KEY)
         if not isinstance(result, ElicitResult):
-            return self._spend(pending, end("malformed"))
+            return await self._spend(pending, end("malformed"))
         if pending.way == "form":
-            return self._spend(pending, judge_answer(pending, result))
+            return await self._spend(pending, judge_answer(pending, result))
         if result.action != "accept":
-            return self._spend(pending, end(_REFUSALS[result.action]))
-        return self._spend(pending, read_decision(pending)) if pending.decision else pending
+            return await self._spend(pending, end(_REFUSALS[result.action]))
+        return await self._spend(pending, read_decision(pending)) if pending.decision else pending
 
-    def _spend(self, pending: Pending, answer: Consent | Outcome) -> Consent | Outcome:
-        spent = self._questions.take(pending.id) is pending
-        if isinstance(answer, Outcome):
-            self._questions.void(pending.binding)  # a no outweighs whatever was said of the same call before
+    async def _spend(self, pending: Pending, answer: Consent | Outcome) -> Consent | Outcome:
+        if isinstance(answer, Outcome):  # a no outweighs whatever was said of the same call before
+            spent = await self._questions.refuse(pending.id, pending.binding)
+        else:
+            spent = await self._questions.take(pending.id) is not None
         return answer if spent else end("expired")
 
     async def _ask(self, call: Call, preview: Preview, *, changed: bool) -> Verdict:
         if self._settings.ask == "form" and accepts_forms(call.context.session.client_capabilities):
             if call.context.protocol_version in MODERN_PROTOCOL_VERSIONS:
-                pending = self._questions.open("form", call.binding, preview)
+                pending = await self._questions.open("form", call.binding, preview)
                 return InputRequiredResult(input_requests={KEY: put_form(preview, changed)}, request_state=pending.id)
             if call.context.session.can_send_request:
                 return await self._ask_within_call(call, preview, changed=changed)
@@ -106,17 +109,18 @@ class HumanGate:
     async def _ask_within_call(self, call: Call, preview: Preview, *, changed: bool) -> Verdict:
         """Ask by a request to the client, as protocols up to 2025-11-25 have it, and anew while the target changes."""
         for _ in range(_ROUNDS):
-            pending = self._questions.open("form", call.binding, preview)
+            pending = await self._questions.open("form", call.binding, preview)
             result = await self._send(call, put_form(preview, changed))
             if result is None:
-                self._questions.take(pending.id)
+                await self._questions.take(pending.id)
                 return await self._fall_back(call, preview, changed=changed)
-            answer = self._spend(pending, judge_answer(pending, result) if isinstance(result, ElicitResult) else result)
+            said = judge_answer(pending, result) if isinstance(result, ElicitResult) else result
+            answer = await self._spend(pending, said)
             if isinstance(answer, Outcome):
                 return answer
-            preview = await self._previewer.preview(call)
+            preview, target = await self._previewer.preview(call)
             if preview.state == answer.preview.state:
-                return answer
+                return replace(answer, before=target)
             changed = True
         return end("target_changed")
 
@@ -138,11 +142,9 @@ class HumanGate:
         if self._settings.fallback == "refuse":
             return end("refused")
         if self._settings.fallback == "two-step":
-            pending = self._questions.open("two-step", call.binding, preview)
-            return require(pending, self._questions.tell_remaining(pending), changed=changed)
-        pending = self._questions.find_undecided(call.binding, preview.state) or self._questions.open(
-            "browser", call.binding, preview
-        )
+            pending = await self._questions.open("two-step", call.binding, preview)
+            return require(pending, changed=changed)
+        pending = await self._questions.open("browser", call.binding, preview)
         url = await self._page.open(pending)
         session = call.context.session
         if accepts_urls(session.client_capabilities):
@@ -150,27 +152,27 @@ class HumanGate:
                 return InputRequiredResult(input_requests={KEY: put_link(pending, url)}, request_state=pending.id)
             if session.can_send_request:
                 return await self._send_to_page(call, pending, url)
-        return require(pending, self._questions.tell_remaining(pending), changed=changed, url=url)
+        return require(pending, changed=changed, url=url)
 
     async def _send_to_page(self, call: Call, pending: Pending, url: str) -> Verdict:
         result = await self._send(call, put_link(pending, url))
         if isinstance(result, Outcome):
-            return self._spend(pending, result)
+            return await self._spend(pending, result)
         if result is not None and result.action != "accept":
-            return self._spend(pending, end(_REFUSALS[result.action]))
+            return await self._spend(pending, end(_REFUSALS[result.action]))
         if result is None:
-            return require(pending, self._questions.tell_remaining(pending), changed=False, url=url)
+            return require(pending, changed=False, url=url)
         answered = await self._await_decision(call, pending)
         if isinstance(answered, Outcome):
             return answered
-        preview = await self._previewer.preview(call)
+        preview, target = await self._previewer.preview(call)
         if preview.state == answered.preview.state:
-            return answered
+            return replace(answered, before=target)
         return await self._fall_back(call, preview, changed=True)
 
     async def _await_decision(self, call: Call, pending: Pending) -> Consent | Outcome:
         """Wait until a human, who is on their way to the page, decides there."""
         with anyio.move_on_after(self._settings.ttl):
-            await pending.decided.wait()
-            return self._spend(pending, read_decision(pending))
-        return end("expired")
+            await self._questions.wait(pending.id)
+        decided = await self._questions.take(pending.id)
+        return read_decision(decided) if decided else end("expired")

@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from gitbook_integrations_mcp.errors import StoreError
 from gitbook_integrations_mcp.markup import Problem, hash_style, write_notice, write_question
 from gitbook_integrations_mcp.pending import Decision, Pending, PendingQuestions
 
@@ -107,9 +108,14 @@ class ConfirmationPage:
         form = await _read_form(request)
         if isinstance(form, Response):
             return form
-        # From here on nothing is awaited: what is looked at is what is decided.
+        try:
+            return await self._answer(request, form)
+        except StoreError:
+            return _tell(503, "Not now", "The server cannot reach what it needs to decide this. Try again in a while.")
+
+    async def _answer(self, request: Request, form: dict[str, str]) -> Response:
         path = request.url.path
-        pending = self._questions.look_at(path.removeprefix(_PATH)) if path.startswith(_PATH) else None
+        pending = await self._questions.look_at(path.removeprefix(_PATH)) if path.startswith(_PATH) else None
         if pending is None or pending.way != "browser":
             return _tell(410, "Nothing to decide", _GONE)
         if pending.decision is not None:
@@ -118,9 +124,9 @@ class ConfirmationPage:
             return HTMLResponse(write_question(pending))
         if not hmac.compare_digest(form.get("csrf", "").encode(), pending.csrf.encode()):
             return _forbid()
-        return self._decide(pending, form)
+        return await self._decide(pending, form)
 
-    def _decide(self, pending: Pending, form: dict[str, str]) -> Response:
+    async def _decide(self, pending: Pending, form: dict[str, str]) -> Response:
         preview, name = pending.preview, form.get("name", "")
         decision: Decision
         if form.get("decision") == "approve":
@@ -133,7 +139,7 @@ class ConfirmationPage:
             decision = "refused"
         else:
             return _tell(400, "Nothing decided", "That is neither of the two answers that the page offers.")
-        if not self._questions.decide(pending, decision):  # it has expired this moment
+        if not await self._questions.decide(pending.id, decision):  # expired, or decided elsewhere, this moment
             return _tell(410, "Nothing to decide", _GONE)
         return _tell(200, decision.capitalize(), _NEXT[decision])
 

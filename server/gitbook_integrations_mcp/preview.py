@@ -8,7 +8,7 @@ here.
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -31,16 +31,15 @@ _LEVELS = ("installations", "spaces", "sites")
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """A call's consequence in words, and what it was read from.
+    """A call's consequence in words.
 
-    `state` digests the target as read: as long as it is the same, a yes given to these words holds. `target` is the
-    object itself, None where the token may not read it. `typed` is what a human types where it cannot be undone.
+    `state` digests the target as read: as long as it is the same, a yes given to these words holds. `typed` is what a
+    human types where it cannot be undone.
     """
 
     title: str
     lines: tuple[str, ...]
     state: str
-    target: Mapping[str, Any] | None = field(repr=False)
     typed: str | None = None
 
     @property
@@ -77,8 +76,10 @@ class Previewer:
                 return {}  # it is created by this very call
             raise
 
-    async def preview(self, call: Call) -> Preview:
-        """Return what the call would do.
+    async def preview(self, call: Call) -> tuple[Preview, Mapping[str, Any] | None]:
+        """Return what the call would do, and what it is about as `read_target` does.
+
+        The target stays out of the words, which may be kept elsewhere: its configuration can hold others' secrets.
 
         Raises:
             StatusError: the target does not exist, or GitBook failed.
@@ -105,13 +106,13 @@ class Previewer:
             *_describe_arguments(tool, arguments),
             tool.consequence or f"This call would {tool.title[0].lower()}{tool.title[1:]}.",
         ]
-        return Preview(
+        preview = Preview(
             title=f"{tool.title}?",
             lines=tuple(call.caller.credentials.scrub(line) for line in lines),
             state=_digest([target, [answers[reader.name] for reader in readers]]),
-            target=target,
             typed=arguments.get("integrationName") if tool.irreversible else None,
         )
+        return preview, target
 
     async def _read_organization(self, call: Call, target: Mapping[str, Any] | None) -> Mapping[str, Any] | str | None:
         """Return the organization of an installation; as its ID, which is all an installation has, where need be."""

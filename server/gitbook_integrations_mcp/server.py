@@ -26,7 +26,7 @@ from gitbook_integrations_mcp.credentials import Credentials
 from gitbook_integrations_mcp.gate import HumanGate
 from gitbook_integrations_mcp.journal import Journal
 from gitbook_integrations_mcp.page import ConfirmationPage
-from gitbook_integrations_mcp.pending import PendingQuestions
+from gitbook_integrations_mcp.pending import QuestionsInMemory
 from gitbook_integrations_mcp.pipeline import Pipeline
 from gitbook_integrations_mcp.policy import Policy
 from gitbook_integrations_mcp.preview import Previewer
@@ -96,7 +96,7 @@ def create_server(
     """
     policy = Policy(settings.tools, settings.confirmation)
     gitbook, credentials, organization = open_gitbook(settings, transport)
-    questions = PendingQuestions(settings.confirmation.ttl, clock)
+    questions = QuestionsInMemory(settings.confirmation.ttl, clock)
     # On stdio nobody serves the public address, though a shared settings file may name one.
     public_url = None if "stdio" in settings.server.transport else settings.http.public_url
     page = ConfirmationPage(questions, public_url)

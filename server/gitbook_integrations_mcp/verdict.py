@@ -1,13 +1,13 @@
 """What the gate can say of a call: a human's yes, a question to put to one, or how it ended without either."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from mcp_types import ElicitResult, InputRequiredResult
 
 from gitbook_integrations_mcp.call import Call
-from gitbook_integrations_mcp.pending import Pending
+from gitbook_integrations_mcp.pending import Pending, Way
 from gitbook_integrations_mcp.preview import Preview
 from gitbook_integrations_mcp.question import read_answer
 
@@ -30,10 +30,14 @@ _WORDS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """A human's yes to exactly one call: by which way it came, and to what."""
+    """A human's yes to exactly one call: by which way it came, and to what.
 
-    way: Literal["form", "browser", "two-step"]
+    `before` is the target as it was read last, None where the token may not read it.
+    """
+
+    way: Way
     preview: Preview
+    before: Mapping[str, Any] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,9 @@ def judge_answer(pending: Pending, result: ElicitResult) -> Consent | Outcome:
 
 def read_decision(pending: Pending) -> Consent | Outcome:
     """Return what a human's decision on the page comes to."""
-    return Consent("browser", pending.preview) if pending.decision == "approved" else end("declined")
+    if pending.decision == "approved":
+        return Consent("browser", pending.preview)
+    return end("declined" if pending.decision else "expired")
 
 
 def end(status: str) -> Outcome:
@@ -69,7 +75,7 @@ def end(status: str) -> Outcome:
     return Outcome({"status": status, "message": f"Nothing was sent. {_WORDS[status]}"})
 
 
-def require(pending: Pending, seconds: float, *, changed: bool, url: str | None = None) -> Outcome:
+def require(pending: Pending, *, changed: bool, url: str | None = None) -> Outcome:
     """Return that a yes is missing, what a human would read, and the means to get it: the page or the second step."""
     means = {TOKEN_ARGUMENT: pending.id} if url is None else {"url": url}
     return Outcome(
@@ -78,7 +84,7 @@ def require(pending: Pending, seconds: float, *, changed: bool, url: str | None 
             "message": _SECOND_STEP if url is None else _READ_PAGE,
             "preview": pending.preview.text,
             **means,
-            "expiresInSeconds": seconds,
+            "expiresInSeconds": pending.seconds,
         }
     )
 
