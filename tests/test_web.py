@@ -1,17 +1,14 @@
 """Over HTTP, with real sockets: both transports and eras, who is let in, and that callers share nothing."""
 
-import asyncio
 import contextlib
 import hashlib
 import json
-import socket
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Literal
 
 import httpx
 import httpx2
 import pytest
-import uvicorn
 from mcp import Client
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
@@ -22,6 +19,7 @@ from gitbook_integrations_mcp.settings import SettingsError, load_settings
 from gitbook_integrations_mcp.web import check_exposure, create_application
 
 from .human import GitBookSpy, Human, read_status
+from .loopback import listen
 from .process import start
 from .test_gate import find_target
 from .upstream import ERAS, Era, Upstream, read_text
@@ -39,24 +37,11 @@ async def serve(upstream: Any, **sections: Mapping[str, Any]) -> AsyncIterator[s
     """Yield the address of a server over HTTP whose GitBook is `upstream`."""
     ours = {"sandbox": isinstance(upstream, GitBookSpy), "transport": ["sse", "streamable-http"]}
     base: dict[str, Any] = {"server": ours}
-    settings = load_settings({**base, **sections})
+    settings = load_settings({**base, **sections, "http": {"shutdown_seconds": 1, **sections.get("http", {})}})
     server = create_server(settings, transport=httpx.ASGITransport(app=upstream))
     application = create_application(settings, server)
-    config = uvicorn.Config(application, log_config=None, access_log=False, timeout_graceful_shutdown=1)
-
-    class Quiet(uvicorn.Server):
-        @contextlib.contextmanager
-        def capture_signals(self) -> Any:
-            yield
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        http = Quiet(config)
-        task = asyncio.create_task(http.serve(sockets=[listener]))
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            http.should_exit = True
-            await task
+    async with listen(application, settings.http) as address:
+        yield address
 
 
 @contextlib.asynccontextmanager

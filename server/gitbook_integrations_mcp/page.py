@@ -20,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 from gitbook_integrations_mcp.errors import StoreError
 from gitbook_integrations_mcp.markup import Problem, hash_style, write_notice, write_question
 from gitbook_integrations_mcp.pending import Decision, Pending, PendingQuestions
+from gitbook_integrations_mcp.settings import HttpSection
 
 if TYPE_CHECKING:
     import uvicorn
@@ -63,6 +64,8 @@ class ConfirmationPage:
     def _start(self) -> None:
         import uvicorn
 
+        from gitbook_integrations_mcp.patience import limit_clients
+
         class Server(uvicorn.Server):
             @contextlib.contextmanager
             def capture_signals(self) -> Iterator[None]:
@@ -74,7 +77,7 @@ class ConfirmationPage:
         config = uvicorn.Config(
             self.application,
             interface="asgi3",
-            http="h11",
+            http=limit_clients(HttpSection()),
             ws="none",
             lifespan="off",
             log_config=None,

@@ -3,12 +3,17 @@
 import signal
 import socket
 import sys
+from typing import TYPE_CHECKING
 
 import anyio
 from mcp.server.stdio import stdio_server
 
 from gitbook_integrations_mcp.server import IntegrationsServer, create_server
-from gitbook_integrations_mcp.settings import Settings, SettingsError
+from gitbook_integrations_mcp.settings import HttpSection, Settings, SettingsError
+
+if TYPE_CHECKING:
+    import uvicorn
+    from starlette.types import ASGIApp
 
 
 def serve(settings: Settings) -> None:
@@ -58,11 +63,21 @@ def _serve_http(settings: Settings) -> None:
             path = http.sse_path if transport == "sse" else http.streamable_path
             url = f"http://{address}:{listener.getsockname()[1]}{path}"
             print(f"Serving {transport} at {url}", file=sys.stderr, flush=True)
-        config = uvicorn.Config(
-            application,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=http.shutdown_seconds,
-        )
-        uvicorn.Server(config).run(sockets=[listener])
+        uvicorn.Server(configure_uvicorn(application, http)).run(sockets=[listener])
+
+
+def configure_uvicorn(application: "ASGIApp", settings: HttpSection) -> "uvicorn.Config":
+    """Return how uvicorn serves the application: quietly, with bounds on its clients."""
+    import uvicorn
+
+    from gitbook_integrations_mcp.patience import limit_clients
+
+    return uvicorn.Config(
+        application,
+        http=limit_clients(settings),
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=settings.shutdown_seconds,
+    )

@@ -187,6 +187,11 @@ class HttpSection(Section):
     )
     allowed_hosts: Names = Field((), description="Host headers let in, besides loopback and that of `http.public_url`.")
     body_bytes: int = Field(16 * 1024 * 1024, gt=0, description="Largest request body.")
+    request_seconds: float = Field(60, gt=0, description="How long a request may take to arrive, head and body.")
+    send_seconds: float = Field(30, gt=0, description="How long a client may read nothing of an answer that waits.")
+    connections: int = Field(
+        800, gt=0, description="Connections at a time; beyond, only `/health` and `/ready` are answered."
+    )
     sessions: int = Field(1000, gt=0, description="Sessions of the handshake era at a time.")
     session_idle_seconds: float = Field(1800, gt=0, description="Idle time after which such a session ends.")
     shutdown_seconds: int = Field(30, ge=0, description="Time that running calls get to finish when the server stops.")

@@ -22,6 +22,7 @@ from gitbook_integrations.endpoint import Request as ApiRequest
 from gitbook_integrations_mcp import __version__
 from gitbook_integrations_mcp.doorkeeper import HostGuard, StaticTokens, is_loopback, list_hosts
 from gitbook_integrations_mcp.errors import UpstreamError
+from gitbook_integrations_mcp.patience import HEALTH_PATH, READY_PATH
 from gitbook_integrations_mcp.server import IntegrationsServer
 from gitbook_integrations_mcp.settings import HttpSection, Settings, SettingsError
 
@@ -59,8 +60,8 @@ def create_application(settings: Settings, server: IntegrationsServer) -> Starle
     check_exposure(settings)
     http = settings.http
     routes: list[Route | Mount] = [
-        Route("/health", _report_health, methods=["GET"]),
-        Route("/ready", Readiness(server).report, methods=["GET"]),
+        Route(HEALTH_PATH, _report_health, methods=["GET"]),
+        Route(READY_PATH, Readiness(server).report, methods=["GET"]),
     ]
     lifespan = None
     if "streamable-http" in settings.server.transport:
