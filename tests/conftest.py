@@ -1,11 +1,13 @@
 """Fixtures that several modules of tests share."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from .npm import install_package
+from .redis_server import RedisServer, start_redis
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +21,17 @@ def openapi() -> dict[str, Any]:
     api = install_package("@gitbook/api@0.202.0") / "node_modules" / "@gitbook" / "api"
     document: dict[str, Any] = json.loads((api / "spec" / "openapi.json").read_bytes())
     return document
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """A real Redis, one for all tests."""
+    yield from start_redis()
+
+
+@pytest.fixture
+def redis(redis_server: RedisServer) -> RedisServer:
+    """A real Redis with nothing in it."""
+    with redis_server.connect() as client:
+        client.flushall()
+    return redis_server

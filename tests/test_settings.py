@@ -71,6 +71,8 @@ def test_every_setting_can_be_set_by_its_variable(monkeypatch: pytest.MonkeyPatc
         "tokens": json.dumps([{"name": "ann", "sha256": "0" * 64}]),
         "credentials": "per-request",
         "public_url": "https://mcp.example",
+        "store": "redis://localhost",
+        "keys": "0" * 32,
     }
     for section, key, field in iterate_settings():
         text = examples.get(key, "7" if "float" in str(field.annotation) or "int" in str(field.annotation) else "a")
@@ -100,6 +102,11 @@ def test_an_empty_variable_is_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
         ("GITBOOK_TOKEN", "se\ncret", "contains a space or a line break"),
         ("GITBOOK_TOKEN", "geheim·nis", "cannot be part of a token"),
         ("GITBOOK_TOKEN", "   ", "is empty"),
+        ("GITBOOK_MCP_CONFIRMATION__STORE", "disk", "confirmation.store: must be memory, or an absolute redis"),
+        ("GITBOOK_MCP_CONFIRMATION__STORE", "redis://:geheim/nis@host", "confirmation.store: must be memory"),
+        ("GITBOOK_MCP_CONFIRMATION__STORE", "redis://host", "keys needs one, or no replica"),
+        ("GITBOOK_MCP_CONFIRMATION__KEYS", "geheimnis", "confirmation.keys: must have at least 32 characters each"),
+        ("GITBOOK_MCP_CONFIRMATION__KEYS", f"{'k' * 32}, {'k' * 32}", "confirmation.keys: must differ"),
     ],
 )
 def test_a_wrong_variable_is_refused_in_words_without_its_value(
@@ -134,7 +141,8 @@ def test_a_file_that_is_not_json_is_refused_with_the_place(tmp_path: Path) -> No
 
 
 def test_settings_cannot_be_changed_and_do_not_show_a_token() -> None:
-    settings = load_settings({"gitbook": {"token": "very-secret"}})
+    confirmation = {"store": "redis://:very-secret@host", "keys": ["very-secret" * 3]}
+    settings = load_settings({"gitbook": {"token": "very-secret"}, "confirmation": confirmation})
     with pytest.raises(ValueError, match="frozen"):
         settings.tools = settings.tools  # type: ignore[misc]
     assert "very-secret" not in repr(settings) + str(settings) + settings.model_dump_json()

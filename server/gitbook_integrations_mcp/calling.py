@@ -71,7 +71,7 @@ async def _run(settings: Settings, name: str, words: Sequence[str]) -> CallToolR
     # Without a terminal there is nobody to ask, and a page that dies with this command could not be answered either.
     never = settings.confirmation.ask == "fallback" and settings.confirmation.fallback == "refuse"
     ask = "fallback" if never else "form"
-    confirmation = settings.confirmation.model_copy(update={"ask": ask, "fallback": "refuse"})
+    confirmation = settings.confirmation.model_copy(update={"ask": ask, "fallback": "refuse", "store": "memory"})
     settings = settings.model_copy(update={"confirmation": confirmation})
     async with Client(create_server(settings), elicitation_callback=_ask if _asks() else None) as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}

@@ -100,7 +100,7 @@ class QuestionsInMemory:
             for one in alike:
                 if one.decision is None and one.preview.state == preview.state:
                     return one
-        for older in alike if way == "browser" else alike[: len(alike) + 1 - ALIKE]:
+        for older in alike if way == "browser" else alike[: max(0, len(alike) + 1 - ALIKE)]:
             self._drop(older.id)
         while len(self._kept) >= MAXIMUM:
             self._drop(next(iter(self._kept)))

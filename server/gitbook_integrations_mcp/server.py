@@ -26,12 +26,12 @@ from gitbook_integrations_mcp.credentials import Credentials
 from gitbook_integrations_mcp.gate import HumanGate
 from gitbook_integrations_mcp.journal import Journal
 from gitbook_integrations_mcp.page import ConfirmationPage
-from gitbook_integrations_mcp.pending import QuestionsInMemory
+from gitbook_integrations_mcp.pending import PendingQuestions, QuestionsInMemory
 from gitbook_integrations_mcp.pipeline import Pipeline
 from gitbook_integrations_mcp.policy import Policy
 from gitbook_integrations_mcp.preview import Previewer
 from gitbook_integrations_mcp.sender import Sender
-from gitbook_integrations_mcp.settings import Settings
+from gitbook_integrations_mcp.settings import ConfirmationSection, Settings
 from gitbook_integrations_mcp.tool import describe_tools
 from gitbook_integrations_mcp.verdict import Gate
 
@@ -73,6 +73,19 @@ def open_gitbook(settings: Settings, transport: Transport | None = None) -> tupl
     return gitbook, Credentials(SecretStr(USER_TOKEN), SecretStr(INTEGRATION_TOKEN)), ORGANIZATION_ID
 
 
+def open_questions(settings: ConfirmationSection, clock: Callable[[], float]) -> PendingQuestions:
+    """Return the store of the questions that wait for a human.
+
+    Raises:
+        SettingsError: the store cannot be used.
+    """
+    if not isinstance(settings.store, SecretStr):
+        return QuestionsInMemory(settings.ttl, clock)
+    from gitbook_integrations_mcp.redis_store import QuestionsInRedis
+
+    return QuestionsInRedis(settings.store, settings.ttl)
+
+
 class IntegrationsServer(Server[None]):
     """The SDK's server, with what a transport of ours needs beside it."""
 
@@ -92,11 +105,11 @@ def create_server(
     `transport` is an httpx transport that replaces the network. `gate` and `clock` (seconds) are for tests.
 
     Raises:
-        SettingsError: the settings name tools or toolsets that do not exist.
+        SettingsError: the settings name tools or toolsets that do not exist, or a store that cannot be used.
     """
     policy = Policy(settings.tools, settings.confirmation)
     gitbook, credentials, organization = open_gitbook(settings, transport)
-    questions = QuestionsInMemory(settings.confirmation.ttl, clock)
+    questions = open_questions(settings.confirmation, clock)
     # On stdio nobody serves the public address, though a shared settings file may name one.
     public_url = None if "stdio" in settings.server.transport else settings.http.public_url
     page = ConfirmationPage(questions, public_url)
@@ -139,6 +152,7 @@ def create_server(
                 with anyio.CancelScope(shield=True):
                     await gitbook.close()
                     await page.close()
+                    await questions.close()
 
     server = IntegrationsServer(
         NAME,
@@ -152,6 +166,7 @@ def create_server(
     )
     server.page, server.gitbook = page, gitbook
     # The seal outlives the question in it, so that the gate, and not a protocol error, tells the model it is too late.
-    security = RequestStateSecurity(keys=[secrets.token_bytes(32)], ttl=2 * settings.confirmation.ttl + 60)
+    keys = [key.get_secret_value() for key in settings.confirmation.keys]
+    security = RequestStateSecurity(keys=keys or [secrets.token_hex()], ttl=2 * settings.confirmation.ttl + 60)
     server.middleware.append(RequestStateBoundary(security, default_audience=NAME))
     return server

@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -19,6 +19,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    model_validator,
 )
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -101,8 +102,44 @@ def _check_public_url(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def _check_store(value: Any) -> Any:
+    """Keep a URL secret, as it may hold a password, and so out of every error."""
+    if value == "memory":
+        return value
+    url = value.get_secret_value() if isinstance(value, SecretStr) else value
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme == "unix" or (
+            parts.scheme in {"redis", "rediss"} and bool(parts.hostname) and parts.port != 0
+        )
+    except (AttributeError, TypeError, ValueError):
+        valid = False
+    if not valid:
+        raise PydanticCustomError(
+            "store",
+            "must be memory, or an absolute redis or rediss URL, for example {example}; special characters of a "
+            "password are written as %-codes",
+            {"example": "redis://localhost:6379/0"},
+        )
+    return SecretStr(url)
+
+
+def _check_keys(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    texts = [key.get_secret_value().strip() for key in keys]
+    if any(len(text.encode()) < KEY_BYTES for text in texts):
+        raise PydanticCustomError("keys", f"must have at least {KEY_BYTES} characters each; {MAKE_KEY}")
+    if len(set(texts)) < len(texts):
+        raise PydanticCustomError("keys", "must differ from each other")
+    return tuple(SecretStr(text) for text in texts)
+
+
+KEY_BYTES = 32
+MAKE_KEY = "`openssl rand -hex 32` makes one"
+
 ApiToken = Annotated[SecretStr, AfterValidator(check_token)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_names)]
+Keys = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split_names), AfterValidator(_check_keys)]
+Store = Annotated[Literal["memory"] | SecretStr, BeforeValidator(_check_store)]
 
 
 class Section(BaseModel):
@@ -209,6 +246,24 @@ class ConfirmationSection(Section):
     )
     ttl: float = Field(600, gt=0, le=86400, description="Seconds a question stays open and a yes stays good.")
     also: Names = Field((), description="Further tools that wait for a human's yes.")
+    store: Store = Field(
+        "memory",
+        description="Where open questions are kept: the `memory` of one process, or `redis://…` (`rediss://…` with "
+        "TLS), which workers and replicas share.",
+    )
+    keys: Keys = Field(
+        (),
+        description="Secrets with which a question is sealed while a client carries it: the first seals, all open, so "
+        "that they can be changed without a break. A random one by default; Redis needs one. " + MAKE_KEY + ".",
+    )
+
+    @model_validator(mode="after")
+    def _need_keys(self) -> Self:
+        if isinstance(self.store, SecretStr) and not self.keys:
+            raise PydanticCustomError(
+                "keys", f"with store at Redis, keys needs one, or no replica could open what another sealed; {MAKE_KEY}"
+            )
+        return self
 
 
 class JournalSection(Section):
