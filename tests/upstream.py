@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 import httpx
 from mcp import Client
 from mcp_types import CallToolResult, TextContent
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from starlette.types import Receive, Scope, Send
 
 from gitbook_integrations_mcp.call import Call
@@ -88,6 +89,14 @@ def connect(upstream: Any, era: Era = "2026-07-28", gate: Gate | None = None, **
     settings = load_settings({"gitbook": gitbook, **flags})
     server = create_server(settings, transport=httpx.ASGITransport(app=upstream), gate=gate or OpenGate())
     return Client(server, mode=era)
+
+
+async def read_capabilities(client: Client) -> dict[str, Any]:
+    """Return what the server says it can do, as it says it in the client's era."""
+    if client.protocol_version not in MODERN_PROTOCOL_VERSIONS:
+        return client.server_capabilities.model_dump(by_alias=True, exclude_none=True)
+    capabilities: dict[str, Any] = (await client.session.send_discover(client.protocol_version))["capabilities"]
+    return capabilities
 
 
 def read_text(result: CallToolResult) -> str:

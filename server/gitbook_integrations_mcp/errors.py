@@ -3,15 +3,17 @@
     CallError                    a call that did not give its result; `str()` is what the model reads
     ├── RefusedError             refused here, nothing was sent
     │   ├── UnknownToolError     no tool of that name
+    │   ├── UnknownResourceError no resource at that address
     │   ├── DisabledToolError    the operator switched that tool off
     │   ├── ArgumentsError       arguments that do not fit the tool's schema
     │   ├── CredentialError      no token is configured that this endpoint accepts
     │   ├── JournalError         the call cannot be recorded
     │   └── StoreError           what waits for a human's yes cannot be kept or found
-    └── UpstreamError            GitBook's side
-        ├── StatusError          an answer that is an error
-        ├── AnswerError          an answer that cannot be read: not JSON, empty, a redirect, another shape
-        └── UnreachableError     no answer: connection, TLS, proxy, time-out
+    ├── UpstreamError            GitBook's side
+    │   ├── StatusError          an answer that is an error
+    │   ├── AnswerError          an answer that cannot be read: not JSON, empty, a redirect, another shape
+    │   └── UnreachableError     no answer: connection, TLS, proxy, time-out
+    └── DefectError              a defect of this server
 
 Each says what happened, why, and what to do next. None holds a credential, and none quotes the text of the HTTP
 library, which may.
@@ -28,6 +30,10 @@ class RefusedError(CallError):
 
 class UnknownToolError(RefusedError):
     """There is no tool of that name."""
+
+
+class UnknownResourceError(RefusedError):
+    """There is no resource at that address."""
 
 
 class DisabledToolError(RefusedError):
@@ -72,3 +78,7 @@ class UnreachableError(UpstreamError):
     def __init__(self, message: str, *, sent: bool) -> None:
         self.sent = sent
         super().__init__(message)
+
+
+class DefectError(CallError):
+    """Something in this server failed that must not."""

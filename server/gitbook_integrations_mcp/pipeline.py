@@ -17,7 +17,7 @@ from gitbook_integrations_mcp.answer import read_reply, render_text
 from gitbook_integrations_mcp.arguments import check_arguments, complete_arguments, prepare_request
 from gitbook_integrations_mcp.call import Call, EndpointCall
 from gitbook_integrations_mcp.caller import Caller
-from gitbook_integrations_mcp.errors import CallError
+from gitbook_integrations_mcp.errors import CallError, DefectError
 from gitbook_integrations_mcp.sender import Sender
 from gitbook_integrations_mcp.text import clean_text
 from gitbook_integrations_mcp.verdict import Consent, Gate, Outcome, take_token
@@ -52,22 +52,42 @@ class Pipeline:
     ) -> CallToolResult | InputRequiredResult:
         """Return the result of a call, a question to a human, or an error result; nothing is raised."""
         try:
-            outcome = await self._run_stages(params, context, caller)
+            outcome = await self._run_contained(params, context, caller)
+        except CallError as error:
+            return _refuse(caller, str(error))
+        return outcome if isinstance(outcome, InputRequiredResult) else _present(caller, outcome)
+
+    async def read(
+        self, name: str, arguments: Mapping[str, Any], context: ServerRequestContext[Any, Any], caller: Caller
+    ) -> CallToolResult:
+        """Return what the tool `name` reads, for what is no tool call: a resource, a completion.
+
+        Raises:
+            CallError: the tool is not on offer, is no read or waits for a human, or its call failed.
+        """
+        caller.policy.admit_read(name)
+        outcome = await self._run_contained(CallToolRequestParams(name=name, arguments={**arguments}), context, caller)
+        assert not isinstance(outcome, InputRequiredResult)
+        return _present(caller, outcome)
+
+    async def _run_contained(
+        self, params: CallToolRequestParams, context: ServerRequestContext[Any, Any], caller: Caller
+    ) -> dict[str, Any] | InputRequiredResult:
+        try:
+            return await self._run_stages(params, context, caller)
         except CallError as error:
             logger.info("%s failed: %s", clean_text(params.name, 64), type(error).__name__)
-            return _refuse(caller, str(error))
+            raise
         except Exception as error:  # noqa: BLE001
-            # A defect. Neither the model nor the log gets the exception's text, which can hold anything.
+            # Neither the model nor the log gets the exception's text, which can hold anything.
             frames = "".join(traceback.format_tb(error.__traceback__))
             logger.error(  # noqa: TRY400
                 "%s raised %s\n%s", clean_text(params.name, 64), type(error).__name__, frames
             )
-            return _refuse(
-                caller,
+            raise DefectError(
                 f"{params.name} failed inside this server ({type(error).__name__}). This is a defect of the server, "
-                "not of the call. If the call changes something, read the current state before repeating it.",
-            )
-        return outcome if isinstance(outcome, InputRequiredResult) else _present(caller, outcome)
+                "not of the call. If the call changes something, read the current state before repeating it."
+            ) from None
 
     async def _run_stages(
         self, params: CallToolRequestParams, context: ServerRequestContext[Any, Any], caller: Caller

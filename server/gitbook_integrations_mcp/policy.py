@@ -84,6 +84,22 @@ class Policy:
             "Only the operator of the server, or of the client, can change that."
         )
 
+    def may_read(self, name: str) -> bool:
+        """Whether a tool may be read where there is no call of it, and so nobody who could be asked."""
+        tool = self.tools.get(name)
+        return tool is not None and tool.risk is Risk.READ and not self.may_be_gated(tool)
+
+    def admit_read(self, name: str) -> None:
+        """Check that a tool may be read where there is no call of it.
+
+        Raises:
+            UnknownToolError: there is no such tool.
+            DisabledToolError: there is, but not for this.
+        """
+        self.admit(name)
+        if not self.may_read(name):
+            raise DisabledToolError(f"{name} waits for a human on this server; only a call of that tool can ask one.")
+
 
 def _check_names(setting: str, kind: str, names: Iterable[str], valid: Mapping[str, object]) -> None:
     for name in names:

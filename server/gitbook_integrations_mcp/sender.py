@@ -11,18 +11,29 @@ from gitbook_integrations_mcp.client import GitBook, Reply
 from gitbook_integrations_mcp.errors import CallError, UnreachableError
 from gitbook_integrations_mcp.journal import Entry, Journal
 from gitbook_integrations_mcp.preview import Previewer
+from gitbook_integrations_mcp.subscriptions import Subscriptions
 from gitbook_integrations_mcp.verdict import Consent
 
 logger = logging.getLogger(__name__)
 
 
 class Sender:
-    """Sends calls to GitBook. With a `journal`, what cannot be recorded is not sent."""
+    """Sends calls to GitBook. With a `journal`, what cannot be recorded is not sent.
 
-    def __init__(self, gitbook: GitBook, previewer: Previewer, journal: Journal | None = None) -> None:
+    Those who watch, `subscriptions`, are told of every call that may have changed something.
+    """
+
+    def __init__(
+        self,
+        gitbook: GitBook,
+        previewer: Previewer,
+        journal: Journal | None = None,
+        subscriptions: Subscriptions | None = None,
+    ) -> None:
         self._gitbook = gitbook
         self._previewer = previewer
         self._journal = journal
+        self._subscriptions = subscriptions
 
     async def send(self, call: EndpointCall, consent: Consent | None) -> Reply:
         """Return GitBook's reply.
@@ -31,6 +42,17 @@ class Sender:
             UnreachableError: no reply came; the message says whether the call may have taken effect.
             JournalError: the call cannot be recorded, and was not sent.
         """
+        try:
+            reply = await self._send_recorded(call, consent)
+        except UnreachableError as error:
+            if error.sent:
+                await self._announce(call)
+            raise
+        if not 400 <= reply.status < 500:
+            await self._announce(call)
+        return reply
+
+    async def _send_recorded(self, call: EndpointCall, consent: Consent | None) -> Reply:
         if self._journal is None or call.tool.risk is Risk.READ:
             return await self._send(call)
         before = consent.before if consent else await self._read_before(call)
@@ -50,6 +72,10 @@ class Sender:
         except UnreachableError as error:
             fate = f" {tell_fate(call.tool)}" if error.sent else ""
             raise UnreachableError(f"{error}{fate}", sent=error.sent) from None
+
+    async def _announce(self, call: EndpointCall) -> None:
+        if self._subscriptions:
+            await self._subscriptions.announce(call)
 
     async def _read_before(self, call: EndpointCall) -> Mapping[str, Any] | None:
         try:

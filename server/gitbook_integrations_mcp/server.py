@@ -16,6 +16,7 @@ from mcp_types import (
     InputRequiredResult,
     ListToolsResult,
     PaginatedRequestParams,
+    ServerCapabilities,
 )
 from pydantic import SecretStr
 
@@ -30,8 +31,10 @@ from gitbook_integrations_mcp.pending import PendingQuestions, QuestionsInMemory
 from gitbook_integrations_mcp.pipeline import Pipeline
 from gitbook_integrations_mcp.policy import Policy
 from gitbook_integrations_mcp.preview import Previewer
+from gitbook_integrations_mcp.resources import Resources, list_templates
 from gitbook_integrations_mcp.sender import Sender
 from gitbook_integrations_mcp.settings import ConfirmationSection, Settings
+from gitbook_integrations_mcp.subscriptions import Subscriptions
 from gitbook_integrations_mcp.tool import describe_tools
 from gitbook_integrations_mcp.verdict import Gate
 
@@ -92,6 +95,14 @@ class IntegrationsServer(Server[None]):
     page: ConfirmationPage
     gitbook: GitBook
 
+    def get_capabilities(self, *args: Any, **kwargs: Any) -> ServerCapabilities:
+        """Return what is offered. The SDK takes whoever serves subscriptions to tell of changed lists; none changes."""
+        capabilities = super().get_capabilities(*args, **kwargs)
+        for listed in (capabilities.tools, capabilities.prompts, capabilities.resources):
+            if listed:
+                listed.list_changed = False
+        return capabilities
+
 
 def create_server(
     settings: Settings,
@@ -116,9 +127,10 @@ def create_server(
     two_step = settings.confirmation.fallback == "two-step"
     previewer = Previewer(gitbook)
     journal = Journal(settings.journal.path) if settings.journal.path else None
+    subscriptions = Subscriptions()
     pipeline = Pipeline(
         gate or HumanGate(settings.confirmation, previewer, questions, page),
-        Sender(gitbook, previewer, journal),
+        Sender(gitbook, previewer, journal, subscriptions),
         {},
         organization=organization,
         two_step=two_step,
@@ -165,6 +177,8 @@ def create_server(
         on_call_tool=call_tool,
     )
     server.page, server.gitbook = page, gitbook
+    if list_templates(policy):
+        Resources(pipeline, callers, subscriptions, organization).register(server)
     # The seal outlives the question in it, so that the gate, and not a protocol error, tells the model it is too late.
     keys = [key.get_secret_value() for key in settings.confirmation.keys]
     security = RequestStateSecurity(keys=keys or [secrets.token_hex()], ttl=2 * settings.confirmation.ttl + 60)

@@ -1,0 +1,249 @@
+"""Who watches a resource hears of the changes that this server made for them, in both eras, and of nobody else's."""
+
+import contextlib
+import warnings
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+import pytest
+from mcp import Client, MCPError
+from mcp.client.stdio import StdioServerParameters
+from mcp_types import ResourceUpdatedNotification
+
+from gitbook_integrations.resources import RESOURCES, SCHEME
+from gitbook_integrations_mcp.address import write_uri
+from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
+from gitbook_integrations_mcp.subscriptions import WATCHED, Subscriptions
+
+from .human import GitBookSpy, Human, create_gated_server
+from .process import COMMAND
+from .test_resources import NOT_FOUND
+from .test_web import CALLERS, bear, serve
+from .test_web import connect as reach
+from .upstream import ERAS, Era, Upstream, connect
+
+each_era = pytest.mark.parametrize("era", ERAS)
+INVENTORY = f"{SCHEME}://orgs/{ORGANIZATION_ID}/installations"
+SLACK = f"{SCHEME}://integrations/slack"
+
+
+@dataclass
+class Ear:
+    """What one client hears."""
+
+    client: Client
+    heard: list[str] = field(default_factory=list)
+    more: anyio.Event = field(default_factory=anyio.Event)
+
+    def note(self, uri: str) -> None:
+        """Hear of a resource."""
+        self.heard.append(uri)
+        self.more.set()
+        self.more = anyio.Event()
+
+    async def take(self, *uris: str) -> None:
+        """Wait until these, and only these, have been heard of."""
+        with anyio.fail_after(10):
+            while len(self.heard) < len(uris):
+                await self.more.wait()
+        assert sorted(self.heard) == sorted(uris)
+        self.heard.clear()
+
+
+def hear(ear: Ear) -> Any:
+    """Return what a client does with the messages of a session."""
+
+    async def handle(message: Any) -> None:
+        if isinstance(message, ResourceUpdatedNotification):
+            ear.note(message.params.uri)
+
+    return handle
+
+
+@contextlib.asynccontextmanager
+async def watch(ear: Ear, *uris: str) -> AsyncIterator[list[str]]:
+    """Watch resources as the client's era has it; yield those that the server agreed to."""
+    client = ear.client
+    if client.protocol_version < "2026":
+        with warnings.catch_warnings(action="ignore"):
+            for uri in uris:
+                await client.subscribe_resource(uri)
+            yield list(uris)
+            for uri in uris:
+                await client.unsubscribe_resource(uri)
+        return
+    async with client.listen(resource_subscriptions=uris) as subscription:
+        yield list(subscription.honored.resource_subscriptions or ())
+
+
+def find_installation(spy: GitBookSpy) -> dict[str, str]:
+    """Return the arguments that name an installation."""
+    installation = next(one for one in spy.sandbox.state.installations.values() if one.integration == OWN_INTEGRATION)
+    return {"integrationName": OWN_INTEGRATION, "installationId": installation.id}
+
+
+async def update(client: Client, installation: dict[str, str]) -> None:
+    """Change an installation."""
+    result = await client.call_tool("update_integration_installation", {**installation, "externalIds": ["x"]})
+    assert not result.is_error
+
+
+@contextlib.asynccontextmanager
+async def listen_to(server: Any, era: Era) -> AsyncIterator[Ear]:
+    """Yield the ear of a client of `server`, in memory or as a process."""
+    ear: Ear
+    handlers: list[Any] = []
+
+    async def handle(message: Any) -> None:
+        for handler in handlers:
+            await handler(message)
+
+    async with Client(server, mode=era, message_handler=handle) as client:
+        ear = Ear(client)
+        handlers.append(hear(ear))
+        yield ear
+
+
+@each_era
+async def test_a_write_tells_of_what_it_touched_and_of_nothing_else(era: Era) -> None:
+    spy = GitBookSpy()
+    installation = find_installation(spy)
+    mine, other = write_uri(RESOURCES["installation"], installation), SLACK
+    async with listen_to(create_gated_server(spy), era) as ear, watch(ear, mine, INVENTORY, other):
+        await ear.client.read_resource(mine)
+        await ear.client.call_tool("list_sites", {})
+        await update(ear.client, installation)
+        await ear.take(mine, INVENTORY)
+
+
+@each_era
+async def test_who_no_longer_watches_hears_nothing(era: Era) -> None:
+    spy = GitBookSpy()
+    installation = find_installation(spy)
+    mine = write_uri(RESOURCES["installation"], installation)
+    async with listen_to(create_gated_server(spy), era) as ear:
+        async with watch(ear, mine):
+            await update(ear.client, installation)
+            await ear.take(mine)
+        async with watch(ear, INVENTORY):
+            await update(ear.client, installation)
+            await ear.take(INVENTORY)
+
+
+@each_era
+@pytest.mark.parametrize(("status", "told"), [(200, 1), (400, 0), (404, 0), (500, 1)])
+async def test_a_write_that_changed_nothing_tells_nobody_and_one_of_unknown_fate_does(
+    era: Era, status: int, told: int
+) -> None:
+    upstream = Upstream(status)
+    installation = {"integrationName": "slack", "installationId": "i"}
+    mine = write_uri(RESOURCES["installation"], installation)
+    async with connect(upstream, era) as client:
+        ear = Ear(client)
+        client.session._message_handler = hear(ear)
+        async with watch(ear, mine, INVENTORY):
+            await client.call_tool("update_integration_installation", {**installation, "externalIds": ["x"]})
+            # What is told is told in order: the next write is the first heard of, if this one was not.
+            upstream.status = 200
+            await client.call_tool("install_integration", {"integrationName": "new", "organization": ORGANIZATION_ID})
+            await ear.take(*[mine, INVENTORY] * told, INVENTORY)
+
+
+@each_era
+async def test_what_is_no_resource_for_a_caller_cannot_be_watched(era: Era) -> None:
+    nothing = f"{SCHEME}://nothing"
+    async with connect(Upstream(), era, tools={"exclude": ["get_integration_by_name"]}) as client:
+        ear = Ear(client)
+        if era == "legacy":
+            for uri in (nothing, SLACK):
+                with pytest.raises(MCPError) as caught:
+                    async with watch(ear, uri):
+                        pass
+                assert caught.value.code == NOT_FOUND[era]
+        else:
+            async with watch(ear, nothing, INVENTORY, SLACK) as honoured:
+                assert honoured == [INVENTORY]
+
+
+@each_era
+async def test_one_client_cannot_watch_without_end(era: Era) -> None:
+    uris = [f"{SCHEME}://integrations/i{number}" for number in range(WATCHED + 1)]
+    async with connect(Upstream(), era) as client:
+        ear = Ear(client)
+        if era == "legacy":
+            with pytest.raises(MCPError, match="which is all it may"):
+                async with watch(ear, *uris):
+                    pass
+        else:
+            async with watch(ear, *uris) as honoured:
+                assert honoured == uris[:WATCHED]
+
+
+@each_era
+async def test_many_clients_cannot_watch_without_end(era: Era, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gitbook_integrations_mcp.subscriptions.WATCHERS", 1)
+    server = create_gated_server(GitBookSpy())
+    async with listen_to(server, era) as one, listen_to(server, era) as other, watch(one, SLACK):
+        with pytest.raises(MCPError, match="Too many clients"):
+            async with watch(other, SLACK):
+                pass
+
+
+@each_era
+async def test_a_client_that_goes_leaves_nothing_behind(era: Era, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Subscriptions] = []
+    create = Subscriptions.__init__
+
+    def remember(self: Subscriptions) -> None:
+        create(self)
+        made.append(self)
+
+    monkeypatch.setattr(Subscriptions, "__init__", remember)
+    server = create_gated_server(GitBookSpy())
+    for _ in range(3):
+        async with contextlib.AsyncExitStack() as stack:
+            ear = await stack.enter_async_context(listen_to(server, era))
+            for _ in range(2):
+                async with watch(ear, SLACK):
+                    (subscriptions,) = made
+                    assert len(subscriptions._watchers) == 1
+        assert (subscriptions._watchers, subscriptions._sessions, subscriptions._streams) == (set(), {}, set())
+
+
+# Over real transports
+
+
+@each_era
+async def test_it_works_over_stdio(era: Era) -> None:
+    server = StdioServerParameters(command=COMMAND[0], args=[*COMMAND[1:], "--sandbox"])
+    installation = find_installation(GitBookSpy())
+    mine = write_uri(RESOURCES["installation"], installation)
+    async with listen_to(server, era) as ear, watch(ear, mine, SLACK) as honoured:
+        assert honoured == [mine, SLACK]
+        await update(ear.client, installation)
+        await ear.take(mine)
+
+
+@each_era
+@pytest.mark.parametrize("credentials", ["operator", "per-request"])
+async def test_of_two_callers_each_hears_of_their_own_changes_only(era: Era, credentials: str) -> None:
+    upstream = Upstream()
+    sections: dict[str, Any] = {"http": {"tokens": CALLERS, "credentials": credentials}, "gitbook": {"token": "t"}}
+    installations = [{"integrationName": "slack", "installationId": name} for name in ("anns", "bobs")]
+    uris = [write_uri(RESOURCES["installation"], installation) for installation in installations]
+    async with contextlib.AsyncExitStack() as stack:
+        address = await stack.enter_async_context(serve(upstream, **sections))
+        ears = []
+        for name in ("ann", "bob"):
+            headers = bear(name, **{"X-GitBook-Token": f"{name}s-token"})
+            client = await stack.enter_async_context(reach(address, "streamable-http", era, Human(), headers))
+            ears.append(Ear(client))
+            client.session._message_handler = hear(ears[-1])
+            await stack.enter_async_context(watch(ears[-1], *uris))
+        for writer in (0, 1, 1, 0):
+            await update(ears[writer].client, installations[writer])
+            # What each hears comes in order: of another's change, they would have heard before.
+            await ears[writer].take(uris[writer])
+        assert [ear.heard for ear in ears] == [[], []]
