@@ -23,6 +23,7 @@ from pydantic import SecretStr
 from gitbook_integrations_mcp import __version__
 from gitbook_integrations_mcp.caller import Callers
 from gitbook_integrations_mcp.client import GitBook, Transport
+from gitbook_integrations_mcp.completion import Completer
 from gitbook_integrations_mcp.credentials import Credentials
 from gitbook_integrations_mcp.gate import HumanGate
 from gitbook_integrations_mcp.journal import Journal
@@ -31,6 +32,7 @@ from gitbook_integrations_mcp.pending import PendingQuestions, QuestionsInMemory
 from gitbook_integrations_mcp.pipeline import Pipeline
 from gitbook_integrations_mcp.policy import Policy
 from gitbook_integrations_mcp.preview import Previewer
+from gitbook_integrations_mcp.prompts import Prompts, list_prompts
 from gitbook_integrations_mcp.resources import Resources, list_templates
 from gitbook_integrations_mcp.sender import Sender
 from gitbook_integrations_mcp.settings import ConfirmationSection, Settings
@@ -179,6 +181,10 @@ def create_server(
     server.page, server.gitbook = page, gitbook
     if list_templates(policy):
         Resources(pipeline, callers, subscriptions, organization).register(server)
+    if list_prompts(policy):
+        Prompts(callers, organization).register(server)
+    if list_templates(policy) or list_prompts(policy):
+        Completer(pipeline, callers, organization).register(server)
     # The seal outlives the question in it, so that the gate, and not a protocol error, tells the model it is too late.
     keys = [key.get_secret_value() for key in settings.confirmation.keys]
     security = RequestStateSecurity(keys=keys or [secrets.token_hex()], ttl=2 * settings.confirmation.ttl + 60)
