@@ -17,6 +17,7 @@ from mcp.client.stdio import StdioServerParameters
 from gitbook_integrations.catalog import TOOLS
 from gitbook_integrations.endpoint import Endpoint
 from gitbook_integrations_mcp import __version__
+from gitbook_integrations_mcp.assistants import ASSISTANTS
 from gitbook_integrations_mcp.cli import main
 from gitbook_integrations_mcp.listing import estimate_tokens
 from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
@@ -327,13 +328,7 @@ def test_doctor_finds_the_sandbox_healthy_and_prints_configurations(capsys: pyte
     report = json.loads(out)
     assert code == 0
     assert {check["status"] for check in report["checks"] if check["check"] != "journal"} == {"ok"}
-    assert [name.partition(" (")[0] for name in report["connections"]] == [
-        "Claude Code",
-        "Claude Desktop",
-        "Cursor",
-        "VS Code",
-        "Codex",
-    ]
+    assert [name.partition(" (")[0] for name in report["connections"]] == [one.title for one in ASSISTANTS.values()]
 
 
 def test_doctor_without_a_network_fails_with_the_fix(

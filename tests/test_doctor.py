@@ -4,7 +4,6 @@ import json
 import os
 import threading
 import time
-import tomllib
 from collections.abc import Callable, Iterator
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,8 +13,6 @@ from typing import Any
 import pytest
 
 from gitbook_integrations_mcp.cli import main
-from gitbook_integrations_mcp.connections import describe_connections
-from gitbook_integrations_mcp.settings import load_settings
 
 TOKEN = "user-token-0123456789"
 INTEGRATION_TOKEN = "integration-token-0123456789"
@@ -202,52 +199,6 @@ def test_other_peoples_text_does_not_steer_the_terminal(
     monkeypatch.setenv("GITBOOK_TOKEN", TOKEN)
     main(["doctor"])
     assert not set(capsys.readouterr().out) & set("\x1b\x07\u202e")
-
-
-def test_configurations_start_the_server_that_was_examined(tmp_path: Path) -> None:
-    config = tmp_path / "settings.json"
-    settings = load_settings(
-        {
-            "gitbook": {"token": TOKEN, "integration_token": INTEGRATION_TOKEN, "organization": "o1"},
-            "tools": {"toolsets": "sites,spaces", "exclude": "list_sites", "read_only": True},
-        }
-    )
-    connections = describe_connections(settings, config)
-    flags = ["--config", str(config), "--toolsets", "sites,spaces", "--exclude-tools", "list_sites", "--read-only"]
-    named = {name.partition(" (")[0]: text for name, text in connections.items()}
-
-    servers = [json.loads(named[client])["mcpServers"] for client in ("Claude Desktop", "Cursor")]
-    vscode = json.loads(named["VS Code"])
-    codex = tomllib.loads(named["Codex"])
-    for servers_of_one in (*servers, vscode["servers"], codex["mcp_servers"]):
-        (server,) = servers_of_one.values()
-        assert Path(server["command"]).is_absolute()
-        assert server["args"][-len(flags) :] == flags
-    assert named["Claude Code"].endswith(" ".join(flags))
-
-    (server,) = vscode["servers"].values()
-    prompted = {value.removeprefix("${input:").removesuffix("}") for value in server["env"].values() if "$" in value}
-    assert prompted == {entry["id"] for entry in vscode["inputs"] if entry["password"]}
-    (server,) = codex["mcp_servers"].values()
-    assert server["env_vars"] == ["GITBOOK_ORGANIZATION", "GITBOOK_TOKEN", "GITBOOK_INTEGRATION_TOKEN"]
-    assert TOKEN not in str(connections)
-    assert INTEGRATION_TOKEN not in str(connections)
-
-
-def test_a_settings_file_that_the_environment_names_is_carried_over(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = tmp_path / "settings.json"
-    config.write_text("{}")
-    monkeypatch.setenv("GITBOOK_MCP_CONFIG", str(config))
-    assert all(f"{config}" in text for text in describe_connections(load_settings()).values())
-
-
-def test_a_configuration_for_the_sandbox_asks_for_no_token() -> None:
-    settings = load_settings({"server": {"sandbox": True}, "gitbook": {"token": TOKEN}})
-    text = str(describe_connections(settings))
-    assert "--sandbox" in text
-    assert "GITBOOK" not in text
 
 
 def test_a_journal_that_cannot_be_written_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -72,6 +72,17 @@ def _run(arguments: argparse.Namespace, settings: "Settings") -> int:
             from gitbook_integrations_mcp.doctor import examine
 
             return examine(settings, arguments.config, as_json=arguments.json)
+        case "install":
+            from gitbook_integrations_mcp.connections import connect
+
+            return connect(
+                arguments.assistant,
+                settings,
+                arguments.config,
+                arguments.file,
+                dry_run=arguments.dry_run,
+                print_only=arguments.print,
+            )
         case "token":
             return _make_token(arguments.name)
         case "journal":
@@ -127,7 +138,14 @@ def _build_parser() -> argparse.ArgumentParser:
     def add_command(name: str, summary: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=summary, description=summary, parents=[common], allow_abbrev=False)
 
+    from gitbook_integrations_mcp.assistants import ASSISTANTS
+
     add_command("serve", "Serve MCP (what happens without a command, too).")
+    install = add_command("install", "Put this server, with the flags given here, into an assistant's configuration.")
+    install.add_argument("assistant", choices=ASSISTANTS, help=", ".join(ASSISTANTS), metavar="ASSISTANT")
+    install.add_argument("--file", type=Path, help="another file than the user's own, a project's for example")
+    install.add_argument("--dry-run", action="store_true", help="only tell what would be written")
+    install.add_argument("--print", action="store_true", help="only print the entry, to paste it")
     token = add_command(
         "token", "Make a bearer token for a caller of the HTTP transports, and its entry of the settings."
     )
