@@ -21,16 +21,22 @@ class Quiet(uvicorn.Server):
         yield
 
 
-@contextlib.asynccontextmanager
-async def listen(application: ASGIApp, settings: HttpSection) -> AsyncIterator[str]:
-    """Yield the address at which `application` is served."""
+@contextlib.contextmanager
+def open_listener() -> Iterator[tuple[socket.socket, str]]:
+    """Yield a socket to serve at, and its address."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         # What a client does not read must not vanish in the kernel.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 * 1024)
-        server = Quiet(configure_uvicorn(application, settings))
-        task = asyncio.create_task(server.serve(sockets=[listener]))
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            await task
+        yield listener, f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@contextlib.asynccontextmanager
+async def listen(application: ASGIApp, settings: HttpSection, listener: socket.socket) -> AsyncIterator[None]:
+    """Serve `application` at `listener` meanwhile."""
+    server = Quiet(configure_uvicorn(application, settings))
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await task

@@ -16,7 +16,7 @@ from gitbook_integrations_mcp import patience
 from gitbook_integrations_mcp.settings import HttpSection
 
 from .human import GitBookSpy
-from .loopback import listen
+from .loopback import listen, open_listener
 from .test_web import CALLERS, serve
 
 QUICK = {"request_seconds": 0.2, "shutdown_seconds": 1}
@@ -115,6 +115,14 @@ class Broadcast:
             await send({"type": "http.response.body", "body": body})
 
 
+@contextlib.asynccontextmanager
+async def broadcast(size: int, settings: HttpSection) -> AsyncIterator[str]:
+    """Yield the address of a broadcast."""
+    with open_listener() as (listener, address):
+        async with listen(Broadcast(size), settings, listener):
+            yield address
+
+
 async def ask(connection: Connection, path: str) -> asyncio.StreamReader:
     reader, writer = connection
     writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
@@ -134,7 +142,7 @@ async def read_to_end(reader: asyncio.StreamReader) -> bytes:
 async def test_whoever_reads_nothing_is_given_up_and_who_is_told_nothing_is_not(size: int) -> None:
     settings = HttpSection(send_seconds=0.2, shutdown_seconds=1, connections=2)
     async with (
-        listen(Broadcast(size), settings) as address,
+        broadcast(size, settings) as address,
         open_connection(address) as quiet,
         open_connection(address, small=True) as blocked,
     ):
@@ -150,7 +158,7 @@ async def test_whoever_reads_nothing_is_given_up_and_who_is_told_nothing_is_not(
 
 async def test_whoever_reads_slowly_gets_everything() -> None:
     size, settings = 2 * 1024 * 1024, HttpSection(send_seconds=0.5, shutdown_seconds=1)
-    async with listen(Broadcast(size), settings) as address, open_connection(address, small=True) as slow:
+    async with broadcast(size, settings) as address, open_connection(address, small=True) as slow:
         reader, read = await ask(slow, "/many"), b""
         started = anyio.current_time()
         while b"0\r\n\r\n" not in read[-8:]:

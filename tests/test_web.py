@@ -19,7 +19,7 @@ from gitbook_integrations_mcp.settings import SettingsError, load_settings
 from gitbook_integrations_mcp.web import check_exposure, create_application
 
 from .human import GitBookSpy, Human, read_status
-from .loopback import listen
+from .loopback import listen, open_listener
 from .process import start
 from .test_gate import find_target
 from .upstream import ERAS, Era, Upstream, read_text
@@ -33,28 +33,35 @@ CALLERS = [{"name": name, "sha256": hashlib.sha256(token.encode()).hexdigest()} 
 
 
 @contextlib.asynccontextmanager
-async def serve(upstream: Any, **sections: Mapping[str, Any]) -> AsyncIterator[str]:
-    """Yield the address of a server over HTTP whose GitBook is `upstream`."""
+async def serve(upstream: Any, *, public: bool = False, **sections: Mapping[str, Any]) -> AsyncIterator[str]:
+    """Yield the address, by choice the public one, of a server over HTTP whose GitBook is `upstream`."""
     ours = {"sandbox": isinstance(upstream, GitBookSpy), "transport": ["sse", "streamable-http"]}
-    base: dict[str, Any] = {"server": ours}
-    settings = load_settings({**base, **sections, "http": {"shutdown_seconds": 1, **sections.get("http", {})}})
-    server = create_server(settings, transport=httpx.ASGITransport(app=upstream))
-    application = create_application(settings, server)
-    async with listen(application, settings.http) as address:
-        yield address
+    with open_listener() as (listener, address):
+        http = {"shutdown_seconds": 1, **({"public_url": address} if public else {}), **sections.get("http", {})}
+        settings = load_settings({"server": ours, **sections, "http": http})
+        server = create_server(settings, transport=httpx.ASGITransport(app=upstream))
+        async with listen(create_application(settings, server), settings.http, listener):
+            yield address
 
 
 @contextlib.asynccontextmanager
 async def connect(
-    address: str, kind: Kind, era: Era, human: Human | None = None, headers: Mapping[str, str] | None = None
+    address: str,
+    kind: Kind,
+    era: Era,
+    human: Human | None = None,
+    headers: Mapping[str, str] | None = None,
+    auth: httpx2.Auth | None = None,
 ) -> AsyncIterator[Client]:
-    """Yield a client of the server at `address` that sends `headers` with every request."""
+    """Yield a client of the server at `address` that sends `headers`, and what `auth` adds, with every request."""
     async with contextlib.AsyncExitStack() as stack:
         transport: Any
         if kind == "sse":
-            transport = sse_client(f"{address}/sse", headers=dict(headers or {}))
+            transport = sse_client(f"{address}/sse", headers=dict(headers or {}), auth=auth)
         else:
-            http = await stack.enter_async_context(httpx2.AsyncClient(headers=headers, timeout=30, trust_env=False))
+            http = await stack.enter_async_context(
+                httpx2.AsyncClient(headers=headers, auth=auth, timeout=30, trust_env=False)
+            )
             transport = streamable_http_client(f"{address}/mcp", http_client=http)
         callback = human.answer if human else None
         yield await stack.enter_async_context(Client(transport, mode=era, elicitation_callback=callback))
@@ -310,7 +317,7 @@ async def test_a_request_can_ask_for_less(kind: Kind, era: Era) -> None:
 @each_way
 async def test_a_request_can_never_have_more_than_the_operator_offers(kind: Kind, era: Era) -> None:
     headers = {"X-MCP-Readonly": "false", "X-MCP-Toolsets": "sites,publishing,nonsense"}
-    sections = {"tools": {"read_only": True, "toolsets": ["sites"]}}
+    sections: dict[str, Any] = {"tools": {"read_only": True, "toolsets": ["sites"]}}
     async with serve(GitBookSpy(), **sections) as address, connect(address, kind, era, headers=headers) as client:
         tools = (await client.list_tools()).tools
         assert {tool.name for tool in tools} == {

@@ -83,7 +83,7 @@ class GitBook:
 
         settings = self._settings
         self._client = httpx.AsyncClient(
-            transport=self._transport or _open_transport(self.endpoint),
+            transport=self._transport or open_transport(self.endpoint),
             timeout=httpx.Timeout(settings.read_seconds, connect=settings.connect_seconds),
             headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
@@ -92,7 +92,7 @@ class GitBook:
         return self._client
 
 
-def _open_transport(endpoint: str) -> Transport:
+def open_transport(endpoint: str) -> Transport:
     """Return a transport that trusts what the operating system trusts and takes the proxy the environment names."""
     import aiohttp
     import httpx

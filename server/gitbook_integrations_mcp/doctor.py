@@ -20,11 +20,11 @@ from gitbook_integrations_mcp.answer import read_reply
 from gitbook_integrations_mcp.client import GitBook, Reply
 from gitbook_integrations_mcp.connections import describe_connections
 from gitbook_integrations_mcp.console import print_json
-from gitbook_integrations_mcp.doorkeeper import is_loopback
 from gitbook_integrations_mcp.errors import UpstreamError
+from gitbook_integrations_mcp.host import is_loopback
 from gitbook_integrations_mcp.policy import Policy
 from gitbook_integrations_mcp.server import create_server, open_gitbook
-from gitbook_integrations_mcp.settings import Settings, SettingsError
+from gitbook_integrations_mcp.settings import OAuthSection, Settings, SettingsError
 from gitbook_integrations_mcp.text import clean_text
 
 Status = Literal["ok", "failed", "skipped", "warning"]
@@ -92,6 +92,8 @@ async def _check(settings: Settings) -> AsyncIterator[Finding]:
     yield _check_settings(settings)
     yield _check_safety(settings)
     yield _check_journal(settings.journal.path)
+    if settings.oauth.issuer:
+        yield await _check_issuer(settings.oauth)
     if (insecure := _check_scheme(settings)) is not None:
         yield insecure
     gitbook, credentials, _ = open_gitbook(settings)
@@ -132,6 +134,10 @@ def _describe_need(name: str) -> str:
 def _check_settings(settings: Settings) -> Finding:
     try:
         Policy(settings.tools, settings.confirmation)
+        if "stdio" not in settings.server.transport:
+            from gitbook_integrations_mcp.web import check_exposure
+
+            check_exposure(settings)
     except SettingsError as error:
         return Finding("settings", "failed", str(error))
     return Finding("settings", "ok", "sandbox" if settings.server.sandbox else settings.gitbook.endpoint)
@@ -153,6 +159,21 @@ def _check_journal(path: Path | None) -> Finding:
     if not os.access(place, os.W_OK):
         return Finding("journal", "failed", f"{path} cannot be written", "Until it can, nothing is changed.")
     return Finding("journal", "ok", str(path))
+
+
+async def _check_issuer(settings: OAuthSection) -> Finding:
+    """Find out whether access tokens could be verified."""
+    from gitbook_integrations_mcp.issuer import Issuer, IssuerError
+
+    try:
+        keys = {key.key_id for key in await Issuer(settings).fetch_keys()}
+    except IssuerError as error:
+        return Finding("issuer", "failed", str(error), "Until its keys can be fetched, its tokens let nobody in.")
+    if not keys:
+        kinds = ", ".join(settings.algorithms)
+        fix = "Add the kind of signature it makes to oauth.algorithms."
+        return Finding("issuer", "failed", f"{settings.issuer} publishes no key for {kinds}", fix)
+    return Finding("issuer", "ok", f"{settings.issuer} publishes {len(keys)} key{'s' * (len(keys) > 1)}")
 
 
 def _check_scheme(settings: Settings) -> Finding | None:

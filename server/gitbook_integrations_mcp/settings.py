@@ -32,6 +32,8 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as PydanticSettingsError
 
+from gitbook_integrations_mcp.host import is_private
+
 PREFIX = "GITBOOK_MCP_"
 DELIMITER = "__"
 
@@ -136,6 +138,19 @@ def _check_keys(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
 KEY_BYTES = 32
 MAKE_KEY = "`openssl rand -hex 32` makes one"
 
+
+def _check_private(url: str) -> str:
+    if not is_private(url):
+        raise PydanticCustomError("private", "must be an https URL (http only on loopback)")
+    return url
+
+
+def _check_issuer(url: str) -> str:
+    if urlsplit(url).query or urlsplit(url).fragment:
+        raise PydanticCustomError("issuer", "must not carry a query or a fragment")
+    return url
+
+
 ApiToken = Annotated[SecretStr, AfterValidator(check_token)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_names)]
 Keys = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split_names), AfterValidator(_check_keys)]
@@ -204,7 +219,9 @@ class CallerToken(Section):
 
 
 class HttpSection(Section):
-    host: str = Field("127.0.0.1", description="Address to listen on. Any but loopback needs `http.tokens`.")
+    host: str = Field(
+        "127.0.0.1", description="Address to listen on. Any but loopback needs `http.tokens` or `oauth.issuer`."
+    )
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one and prints it.")
     streamable_path: str = Field("/mcp", pattern="^/", description="Path of the streamable HTTP transport.")
     sse_path: str = Field("/sse", pattern="^/", description="Path of the SSE transport.")
@@ -232,6 +249,43 @@ class HttpSection(Section):
     sessions: int = Field(1000, gt=0, description="Sessions of the handshake era at a time.")
     session_idle_seconds: float = Field(1800, gt=0, description="Idle time after which such a session ends.")
     shutdown_seconds: int = Field(30, ge=0, description="Time that running calls get to finish when the server stops.")
+
+
+Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+"""Signatures that nobody can make who can verify them."""
+
+Quotable = Annotated[str, Field(pattern=r"^[!#-\[\]-~]+$")]
+"""What a header can quote as it is (RFC 6749, scope-token)."""
+
+Words = Annotated[tuple[Quotable, ...], NoDecode, BeforeValidator(_split_names)]
+PrivateUrl = Annotated[Quotable, AfterValidator(_check_private)]
+
+
+class OAuthSection(Section):
+    issuer: Annotated[PrivateUrl, AfterValidator(_check_issuer)] | None = Field(
+        None,
+        description="Authorization server whose access tokens (JWT) let callers in, exactly as it names itself in "
+        "`iss`. Needs `http.public_url`.",
+    )
+    audience: Words = Field(
+        (),
+        description="What `aud` may be in such a token; by default the addresses of the MCP endpoints under "
+        "`http.public_url`.",
+    )
+    scopes: Words = Field((), description="Scopes that such a token must have, all of them.")
+    jwks_url: PrivateUrl | None = Field(
+        None, description="Where the issuer's keys are; by default where its metadata says."
+    )
+    algorithms: Annotated[tuple[Algorithm, ...], NoDecode, BeforeValidator(_split_names)] = Field(
+        ("RS256", "PS256", "ES256", "EdDSA"), min_length=1, description="Kinds of signature let in."
+    )
+
+    @model_validator(mode="after")
+    def _need_issuer(self) -> Self:
+        fields = type(self).model_fields.items()
+        if self.issuer is None and any(getattr(self, key) != field.get_default() for key, field in fields):
+            raise PydanticCustomError("oauth", "needs oauth.issuer; without it, nobody is asked for an access token")
+        return self
 
 
 class ConfirmationSection(Section):
@@ -293,6 +347,7 @@ class Settings(BaseSettings):
     tools: ToolsSection = ToolsSection()
     server: ServerSection = ServerSection()
     http: HttpSection = HttpSection()
+    oauth: OAuthSection = OAuthSection()
     confirmation: ConfirmationSection = ConfirmationSection()
     journal: JournalSection = JournalSection()
     limits: LimitsSection = LimitsSection()

@@ -5,14 +5,14 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
-from mcp.server.auth.middleware.bearer_auth import BearerAuthBackend, RequireAuthMiddleware
+from mcp.server.auth.handlers.metadata import ProtectedResourceMetadataHandler
+from mcp.server.auth.provider import TokenVerifier
 from mcp.server.sse import SseServerTransport
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
+from mcp.shared.auth import ProtectedResourceMetadata
 from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
@@ -20,11 +20,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gitbook_integrations.endpoint import Request as ApiRequest
 from gitbook_integrations_mcp import __version__
-from gitbook_integrations_mcp.doorkeeper import HostGuard, StaticTokens, is_loopback, list_hosts
+from gitbook_integrations_mcp.access import AccessTokens
+from gitbook_integrations_mcp.doorkeeper import BearerGuard, HostGuard, StaticTokens, list_hosts
 from gitbook_integrations_mcp.errors import UpstreamError
+from gitbook_integrations_mcp.host import is_loopback
+from gitbook_integrations_mcp.issuer import Issuer
 from gitbook_integrations_mcp.patience import HEALTH_PATH, READY_PATH
-from gitbook_integrations_mcp.server import IntegrationsServer
-from gitbook_integrations_mcp.settings import HttpSection, Settings, SettingsError
+from gitbook_integrations_mcp.server import TITLE, IntegrationsServer
+from gitbook_integrations_mcp.settings import Settings, SettingsError
 
 _READY_SECONDS = 10
 """How long an answer of GitBook to the readiness check is good for."""
@@ -37,12 +40,17 @@ def check_exposure(settings: Settings) -> None:
         SettingsError: what is missing, and where to set it.
     """
     http = settings.http
+    if settings.oauth.issuer and http.public_url is None:
+        raise SettingsError(
+            "oauth.issuer: access tokens are issued for an address, and clients are told it: set http.public_url to "
+            "the one under which they reach this server."
+        )
     if is_loopback(http.host):
         return
-    if not http.tokens:
+    if not (http.tokens or settings.oauth.issuer):
         raise SettingsError(
             f"http.host {http.host} can be reached by others, so callers must show who they are: set http.tokens "
-            "(`gitbook-integrations-mcp token NAME` makes one), or listen on 127.0.0.1."
+            "(`gitbook-integrations-mcp token NAME` makes one) or oauth.issuer, or listen on 127.0.0.1."
         )
     if settings.confirmation.fallback == "browser" and http.public_url is None:
         raise SettingsError(
@@ -58,7 +66,7 @@ def create_application(settings: Settings, server: IntegrationsServer) -> Starle
         SettingsError: the settings would expose the server.
     """
     check_exposure(settings)
-    http = settings.http
+    http, door = settings.http, Door(settings)
     routes: list[Route | Mount] = [
         Route(HEALTH_PATH, _report_health, methods=["GET"]),
         Route(READY_PATH, Readiness(server).report, methods=["GET"]),
@@ -71,18 +79,16 @@ def create_application(settings: Settings, server: IntegrationsServer) -> Starle
             max_sessions=http.sessions,
             session_idle_timeout=http.session_idle_seconds,
         )
-        routes.append(Route(http.streamable_path, _require_caller(StreamableHTTPASGIApp(manager), http)))
+        routes.append(Route(http.streamable_path, door.guard(StreamableHTTPASGIApp(manager), http.streamable_path)))
         lifespan = manager.run
     if "sse" in settings.server.transport:
         sse = SseServerTransport(http.message_path, max_request_body_size=http.body_bytes)
-        routes.append(Route(http.sse_path, _require_caller(SseEndpoint(sse, server), http), methods=["GET"]))
-        routes.append(Mount(http.message_path, _require_caller(sse.handle_post_message, http)))
+        routes.append(Route(http.sse_path, door.guard(SseEndpoint(sse, server), http.sse_path), methods=["GET"]))
+        routes.append(Mount(http.message_path, door.guard(sse.handle_post_message, http.sse_path)))
+    routes += door.list_routes()
     if http.public_url is not None:
         routes.append(Mount("/", server.page.application))
     middleware = [Middleware(HostGuard, hosts=list_hosts(http))]
-    if http.tokens:
-        middleware.append(Middleware(AuthenticationMiddleware, backend=BearerAuthBackend(StaticTokens(http.tokens))))
-        middleware.append(Middleware(AuthContextMiddleware))
 
     @contextlib.asynccontextmanager
     async def live(_app: Starlette) -> AsyncIterator[None]:
@@ -92,8 +98,46 @@ def create_application(settings: Settings, server: IntegrationsServer) -> Starle
     return Starlette(routes=routes, middleware=middleware, lifespan=live)
 
 
-def _require_caller(app: ASGIApp, settings: HttpSection) -> ASGIApp:
-    return RequireAuthMiddleware(app, required_scopes=[]) if settings.tokens else app
+class Door:
+    """What lets callers in, as the settings say; everybody, where they name neither tokens nor an issuer."""
+
+    def __init__(self, settings: Settings) -> None:
+        http, oauth = settings.http, settings.oauth
+        paths = {"sse": http.sse_path, "streamable-http": http.streamable_path}
+        self._oauth = oauth
+        self._resources: dict[str, str] = {}
+        self._verifiers: list[TokenVerifier] = [StaticTokens(http.tokens)] if http.tokens else []
+        if oauth.issuer:
+            served = [paths[transport] for transport in settings.server.transport]
+            self._resources = {path: f"{http.public_url}{path}" for path in served}
+            audience = oauth.audience or tuple(self._resources.values())
+            self._verifiers.append(AccessTokens(oauth, audience, Issuer(oauth)))
+        self._public_url = http.public_url
+
+    def guard(self, app: ASGIApp, path: str) -> ASGIApp:
+        """Return `app`, behind the door where there is one; `path` is that of the resource which it belongs to."""
+        if not self._verifiers:
+            return app
+        url = f"{self._public_url}{_place_metadata(path)}" if path in self._resources else None
+        return BearerGuard(app, self._verifiers, scopes=self._oauth.scopes, metadata_url=url)
+
+    def list_routes(self) -> list[Route]:
+        """Return the routes that tell clients who issues tokens for each resource (RFC 9728)."""
+        return [Route(_place_metadata(path), self._describe(url).handle) for path, url in self._resources.items()]
+
+    def _describe(self, resource: str) -> ProtectedResourceMetadataHandler:
+        # Validated from plain strings, an issuer keeps its spelling, which clients compare.
+        metadata = {
+            "resource": resource,
+            "authorization_servers": [self._oauth.issuer],
+            "scopes_supported": self._oauth.scopes or None,
+            "resource_name": TITLE,
+        }
+        return ProtectedResourceMetadataHandler(ProtectedResourceMetadata.model_validate(metadata))
+
+
+def _place_metadata(path: str) -> str:
+    return "/.well-known/oauth-protected-resource" + path.removesuffix("/")
 
 
 class SseEndpoint:
