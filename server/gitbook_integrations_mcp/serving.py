@@ -6,10 +6,10 @@ import sys
 from typing import TYPE_CHECKING
 
 import anyio
-from mcp.server.stdio import stdio_server
 
 from gitbook_integrations_mcp.server import IntegrationsServer, create_server
 from gitbook_integrations_mcp.settings import HttpSection, Settings, SettingsError
+from gitbook_integrations_mcp.stdio import open_stdio
 
 if TYPE_CHECKING:
     import uvicorn
@@ -32,17 +32,32 @@ def serve(settings: Settings) -> None:
 
 
 def _run_stdio(server: IntegrationsServer) -> None:
-    # Python's own answer to Ctrl-C would wait for the thread that reads standard input, until a client closes it.
-    previous = signal.signal(signal.SIGINT, signal.SIG_DFL)
-    try:
-        anyio.run(_serve_stdio, server)
-    finally:
-        signal.signal(signal.SIGINT, previous)
+    if signum := anyio.run(_serve_stdio, server):
+        # All is closed. Whoever sent the signal learns from the exit status that it, and nothing else, was the end;
+        # and a thread that waits for a terminal's next line holds nothing up.
+        signal.signal(signum, signal.SIG_DFL)
+        signal.raise_signal(signum)
 
 
-async def _serve_stdio(server: IntegrationsServer) -> None:
-    async with stdio_server() as (read_stream, write_stream):
-        await server.run(read_stream, write_stream, server.create_initialization_options())
+async def _serve_stdio(server: IntegrationsServer) -> int | None:
+    """Return the signal that ended it, or None where the client did."""
+    received: int | None = None
+
+    async def await_signal() -> None:
+        nonlocal received
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            received = await anext(aiter(signals))
+        group.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        if sys.platform == "win32":
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's own answer would wait for the thread that reads
+        else:
+            group.start_soon(await_signal)
+        async with open_stdio() as (connection, outgoing):
+            await server.run(connection, outgoing, server.create_initialization_options())
+        group.cancel_scope.cancel()
+    return received
 
 
 def _serve_http(settings: Settings) -> None:
