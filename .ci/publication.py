@@ -1,0 +1,161 @@
+"""What directories and desktop clients read about this program, made from the program itself.
+
+`python .ci/publication.py bundle OUTPUT.mcpb` builds the bundle that desktop clients install with a double click: the
+project's own files and a manifest; the client's `uv` makes the environment. `python .ci/publication.py registry` writes
+`server.json`, the entry of the MCP registry. Neither can say anything else than package, settings and tools do.
+"""
+
+import json
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass
+from importlib.metadata import metadata
+from pathlib import Path
+from typing import Any
+
+import anyio
+from mcp import Client
+
+from gitbook_integrations_mcp.server import NAME, TITLE, WEBSITE, create_server
+from gitbook_integrations_mcp.settings import CLI_VARIABLES, Settings, load_settings, name_variable
+
+ROOT = Path(__file__).parent.parent
+CONTENTS = ("server", "tools", "pyproject.toml", "README.md", "LICENSE")
+
+REGISTRY_NAME = f"io.github.{NAME}/{NAME}"
+"""Its first part is an account that the publisher must own; the README carries the name, too."""
+
+REGISTRY_SCHEMA = "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A setting that people are asked for before the server starts. An empty variable counts as not set."""
+
+    section: str
+    key: str
+    title: str
+    type: str = "string"
+    default: str | bool = ""
+    secret: bool = False
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that sets it."""
+        own = [name for name, place in CLI_VARIABLES.items() if place == (self.section, self.key)]
+        return own[0] if own else name_variable(self.section, self.key)
+
+    @property
+    def description(self) -> str:
+        """The words of the setting itself."""
+        section: Any = Settings.model_fields[self.section].annotation
+        return str(section.model_fields[self.key].description)
+
+
+CHOICES = (
+    Choice("gitbook", "token", "Personal access token", secret=True),
+    Choice("gitbook", "integration_token", "Token of your own integration", secret=True),
+    Choice("gitbook", "organization", "Organization ID"),
+    Choice("tools", "read_only", "Read-only", "boolean", default=True),
+    Choice("server", "sandbox", "Try it on the embedded GitBook", "boolean", default=False),
+)
+
+
+async def describe_bundle() -> dict[str, Any]:
+    """Return the manifest of the bundle."""
+    about = metadata(NAME)
+    async with Client(create_server(load_settings())) as client:
+        tools = (await client.list_tools()).tools
+        prompts = (await client.list_prompts()).prompts
+    return {
+        "manifest_version": "0.4",
+        "name": NAME,
+        "display_name": TITLE,
+        "version": about["Version"],
+        "description": about["Summary"],
+        "author": {"name": f"The authors of {NAME}"},
+        "documentation": WEBSITE,
+        "license": about["License-Expression"],
+        "keywords": about["Keywords"].split(","),
+        "server": {
+            "type": "uv",
+            "entry_point": "server/gitbook_integrations_mcp/__main__.py",
+            "mcp_config": {
+                "command": "uv",
+                "args": ["run", "--quiet", "--no-dev", "--directory", "${__dirname}", NAME],
+                "env": {one.variable: f"${{user_config.{one.key}}}" for one in CHOICES},
+            },
+        },
+        "tools": [{"name": tool.name, "description": tool.description} for tool in tools],
+        "prompts_generated": bool(prompts),
+        "user_config": {
+            one.key: {
+                "type": one.type,
+                "title": one.title,
+                "description": one.description,
+                "default": one.default,
+                "required": False,
+                **({"sensitive": True} if one.secret else {}),
+            }
+            for one in CHOICES
+        },
+        "compatibility": {"platforms": ["darwin", "linux", "win32"], "runtimes": {"python": about["Requires-Python"]}},
+    }
+
+
+def build_bundle(output: Path) -> None:
+    """Write the bundle: what git knows of the contents, and the manifest."""
+    listing = ["git", "-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard", "-z", *CONTENTS]
+    listed = subprocess.run(listing, check=True, capture_output=True, text=True).stdout
+    with zipfile.ZipFile(output, "w", zipfile.ZIP_DEFLATED) as bundle:
+        bundle.writestr("manifest.json", _write(anyio.run(describe_bundle)))
+        for name in sorted(filter(None, listed.split("\0"))):
+            bundle.write(ROOT / name, name)
+
+
+def describe_registry_entry() -> str:
+    """Return `server.json`."""
+    about = metadata(NAME)
+    variables = [
+        {
+            "name": one.variable,
+            "description": one.description,
+            "isRequired": False,
+            **({"isSecret": True} if one.secret else {}),
+            **({"format": "boolean"} if one.type == "boolean" else {}),
+        }
+        for one in CHOICES
+    ]
+    package = {
+        "registryType": "pypi",
+        "identifier": NAME,
+        "version": about["Version"],
+        "runtimeHint": "uvx",
+        "transport": {"type": "stdio"},
+        "environmentVariables": variables,
+    }
+    entry = {
+        "$schema": REGISTRY_SCHEMA,
+        "name": REGISTRY_NAME,
+        "title": TITLE,
+        "description": about["Summary"],
+        "version": about["Version"],
+        "websiteUrl": WEBSITE,
+        "packages": [package],
+    }
+    return _write(entry)
+
+
+def _write(content: dict[str, Any]) -> str:
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["bundle", output]:
+            build_bundle(Path(output))
+        case ["registry"]:
+            (ROOT / "server.json").write_text(describe_registry_entry(), encoding="utf-8")
+        case _:
+            sys.exit(__doc__)
