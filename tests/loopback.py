@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
-from gitbook_integrations_mcp.serving import configure_uvicorn
+from gitbook_integrations_mcp.serving import list_options
 from gitbook_integrations_mcp.settings import HttpSection
 
 
@@ -33,7 +33,7 @@ def open_listener() -> Iterator[tuple[socket.socket, str]]:
 @contextlib.asynccontextmanager
 async def listen(application: ASGIApp, settings: HttpSection, listener: socket.socket) -> AsyncIterator[None]:
     """Serve `application` at `listener` meanwhile."""
-    server = Quiet(configure_uvicorn(application, settings))
+    server = Quiet(uvicorn.Config(application, **list_options(settings)))
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         yield

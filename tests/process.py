@@ -9,13 +9,22 @@ COMMAND = [sys.executable, "-m", "gitbook_integrations_mcp"]
 
 
 @contextlib.contextmanager
-def start(*words: str, lines: int = 1) -> Iterator[list[str]]:
-    """Yield the first `lines` that a serving command writes to standard error; stop it afterwards, come what may."""
+def run(*words: str) -> Iterator[subprocess.Popen[str]]:
+    """Yield the command while it runs; stop it afterwards, come what may."""
     with subprocess.Popen([*COMMAND, *words], stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         try:
-            yield [process.stderr.readline().strip() for _ in range(lines)]
+            yield process
         finally:
+            running = process.poll() is None
             process.terminate()
             process.stderr.read()
-    assert process.returncode in {0, -15}
+    assert not running or process.returncode in {0, -15}
+
+
+@contextlib.contextmanager
+def start(*words: str, lines: int = 1) -> Iterator[list[str]]:
+    """Yield the first `lines` that a serving command writes to standard error while it runs."""
+    with run(*words) as process:
+        assert process.stderr is not None
+        yield [process.stderr.readline().strip() for _ in range(lines)]

@@ -61,6 +61,7 @@ def test_every_setting_can_be_set_by_its_variable(monkeypatch: pytest.MonkeyPatc
         "log_level": "info",
         "sandbox": "true",
         "read_only": "true",
+        "stateless": "true",
         "ask": "fallback",
         "fallback": "refuse",
         "transport": "sse,streamable-http",

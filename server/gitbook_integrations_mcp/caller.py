@@ -7,6 +7,7 @@ from typing import Any
 
 from mcp.server.context import ServerRequestContext
 from mcp.server.request_state import authenticated_principal
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from gitbook_integrations_mcp.credentials import Credentials
 from gitbook_integrations_mcp.policy import Policy
@@ -32,10 +33,13 @@ class Caller:
 class Callers:
     """Tells whose a request is. On stdio there is but one caller, who acts with the operator's credentials."""
 
-    def __init__(self, policy: Policy, credentials: Credentials, *, per_request: bool = False) -> None:
+    def __init__(
+        self, policy: Policy, credentials: Credentials, *, per_request: bool = False, has_sessions: bool = True
+    ) -> None:
         self._policy = policy
         self._credentials = credentials
         self._per_request = per_request
+        self._has_sessions = has_sessions
 
     def identify(self, context: ServerRequestContext[Any, Any]) -> Caller:
         """Return the caller of a request."""
@@ -43,12 +47,14 @@ class Callers:
             return Caller("", self._credentials, self._policy)
         headers: Mapping[str, str] = context.request.headers
         principal = authenticated_principal(context)
-        # Streamable HTTP names its session in a header, SSE in the query.
-        sessions = [headers.get("mcp-session-id"), context.request.query_params.get("session_id")]
         credentials = Credentials.from_headers(headers) if self._per_request else self._credentials
-        # Without a principal, whoever holds the same token is the same caller, and nobody else is.
-        owner = credentials.digest if self._per_request else None
-        identity = json.dumps([principal, *sessions, owner])
+        sessions: list[str | None] = []
+        if self._has_sessions and context.protocol_version not in MODERN_PROTOCOL_VERSIONS:
+            # Streamable HTTP names its session in a header, SSE in the query.
+            sessions = [headers.get("mcp-session-id"), context.request.query_params.get("session_id")]
+        # Without a principal, whoever holds the same token is the same caller, and nobody else is. Nor does a yes that
+        # was given to a server with another token reach this one, should they share a store.
+        identity = json.dumps([principal, *sessions, credentials.digest])
         return Caller(identity, credentials, self._narrow(headers), principal)
 
     def _narrow(self, headers: Mapping[str, str]) -> Policy:

@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     try:
         settings = load_settings(_read_flags(arguments), arguments.config)
-        _configure_logging(settings.server.log_level)
+        configure_logging(settings.server.log_level)
         return _run(arguments, settings)
     except SettingsError as error:
         if arguments.command == "doctor":
@@ -176,6 +176,7 @@ def _add_settings(parser: argparse.ArgumentParser, default: Any) -> None:
         "--transport": {"metavar": "A,B", "help": "stdio, or one or both of sse and streamable-http"},
         "--host": {"help": "address to listen on, over HTTP (default: 127.0.0.1)"},
         "--port": {"type": int, "help": "port to listen on, over HTTP; 0 takes a free one (default: 8000)"},
+        "--workers": {"type": int, "help": "worker processes, over HTTP (default: 1); more need confirmation.store"},
         "--sandbox": {"action": "store_true", "help": "use the embedded GitBook; no token, no network"},
         "--log-level": {"choices": ["debug", "info", "warning", "error"], "help": "what to log to standard error"},
     }
@@ -195,6 +196,7 @@ def _read_flags(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
         "log_level": ("server", "log_level"),
         "host": ("http", "host"),
         "port": ("http", "port"),
+        "workers": ("http", "workers"),
     }
     flags: dict[str, dict[str, Any]] = {}
     for flag, (section, key) in places.items():
@@ -203,7 +205,7 @@ def _read_flags(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
     return flags
 
 
-def _configure_logging(level: str) -> None:
+def configure_logging(level: str) -> None:
     """Log to standard error; standard output belongs to the protocol, or to the result."""
     logging.basicConfig(stream=sys.stderr, level=level.upper(), format="%(levelname)s %(name)s: %(message)s")
     # At debug, the SDK logs messages that it cannot parse, and with them whatever secrets they carry.

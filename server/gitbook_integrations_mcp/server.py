@@ -35,7 +35,7 @@ from gitbook_integrations_mcp.preview import Previewer
 from gitbook_integrations_mcp.prompts import Prompts, list_prompts
 from gitbook_integrations_mcp.resources import Resources, list_templates
 from gitbook_integrations_mcp.sender import Sender
-from gitbook_integrations_mcp.settings import ConfirmationSection, Settings
+from gitbook_integrations_mcp.settings import Settings
 from gitbook_integrations_mcp.subscriptions import Subscriptions
 from gitbook_integrations_mcp.tool import describe_tools
 from gitbook_integrations_mcp.verdict import Gate
@@ -78,17 +78,19 @@ def open_gitbook(settings: Settings, transport: Transport | None = None) -> tupl
     return gitbook, Credentials(SecretStr(USER_TOKEN), SecretStr(INTEGRATION_TOKEN)), ORGANIZATION_ID
 
 
-def open_questions(settings: ConfirmationSection, clock: Callable[[], float]) -> PendingQuestions:
+def open_questions(settings: Settings, clock: Callable[[], float]) -> PendingQuestions:
     """Return the store of the questions that wait for a human.
 
     Raises:
         SettingsError: the store cannot be used.
     """
-    if not isinstance(settings.store, SecretStr):
-        return QuestionsInMemory(settings.ttl, clock)
+    store, ttl = settings.confirmation.store, settings.confirmation.ttl
+    # A server on stdio is its client's alone, though a settings file that is shared may name a store.
+    if store == "memory" or "stdio" in settings.server.transport:
+        return QuestionsInMemory(ttl, clock)
     from gitbook_integrations_mcp.redis_store import QuestionsInRedis
 
-    return QuestionsInRedis(settings.store, settings.ttl)
+    return QuestionsInRedis(store, ttl)
 
 
 class IntegrationsServer(Server[None]):
@@ -122,7 +124,7 @@ def create_server(
     """
     policy = Policy(settings.tools, settings.confirmation)
     gitbook, credentials, organization = open_gitbook(settings, transport)
-    questions = open_questions(settings.confirmation, clock)
+    questions = open_questions(settings, clock)
     # On stdio nobody serves the public address, though a shared settings file may name one.
     public_url = None if "stdio" in settings.server.transport else settings.http.public_url
     page = ConfirmationPage(questions, public_url)
@@ -138,7 +140,12 @@ def create_server(
         two_step=two_step,
     )
     tools = describe_tools(policy, organization, two_step=two_step)
-    callers = Callers(policy, credentials, per_request=settings.http.credentials == "per-request")
+    callers = Callers(
+        policy,
+        credentials,
+        per_request=settings.http.credentials == "per-request",
+        has_sessions=settings.http.has_sessions,
+    )
 
     async def list_tools(
         context: ServerRequestContext[Any, Any], _params: PaginatedRequestParams | None

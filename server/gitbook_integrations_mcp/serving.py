@@ -3,7 +3,7 @@
 import signal
 import socket
 import sys
-from typing import TYPE_CHECKING
+from typing import Any
 
 import anyio
 
@@ -11,17 +11,14 @@ from gitbook_integrations_mcp.server import IntegrationsServer, create_server
 from gitbook_integrations_mcp.settings import HttpSection, Settings, SettingsError
 from gitbook_integrations_mcp.stdio import open_stdio
 
-if TYPE_CHECKING:
-    import uvicorn
-    from starlette.types import ASGIApp
-
 
 def serve(settings: Settings) -> None:
     """Serve until the client closes standard input, or, over HTTP, until the process is told to stop.
 
     Raises:
-        SettingsError: the settings name tools that do not exist, mix transports that cannot be mixed, or would expose
-            the server.
+        SettingsError: the settings name tools that do not exist, mix transports that cannot be mixed, want workers
+            that would share nothing, or would expose the server.
+        SystemExit: the workers cannot start.
     """
     if settings.server.transport == ("stdio",):
         _run_stdio(create_server(settings))
@@ -78,21 +75,23 @@ def _serve_http(settings: Settings) -> None:
             path = http.sse_path if transport == "sse" else http.streamable_path
             url = f"http://{address}:{listener.getsockname()[1]}{path}"
             print(f"Serving {transport} at {url}", file=sys.stderr, flush=True)
-        uvicorn.Server(configure_uvicorn(application, http)).run(sockets=[listener])
+        if http.workers > 1:
+            from gitbook_integrations_mcp.workers import run_workers
+
+            run_workers(settings, listener)
+        else:
+            uvicorn.Server(uvicorn.Config(application, **list_options(http))).run(sockets=[listener])
 
 
-def configure_uvicorn(application: "ASGIApp", settings: HttpSection) -> "uvicorn.Config":
-    """Return how uvicorn serves the application: quietly, with bounds on its clients."""
-    import uvicorn
-
+def list_options(settings: HttpSection) -> dict[str, Any]:
+    """Return how uvicorn serves an application: quietly, with bounds on its clients."""
     from gitbook_integrations_mcp.patience import limit_clients
 
-    return uvicorn.Config(
-        application,
-        http=limit_clients(settings),
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=settings.shutdown_seconds,
-    )
+    return {
+        "http": limit_clients(settings),
+        "ws": "none",
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "timeout_graceful_shutdown": settings.shutdown_seconds,
+    }

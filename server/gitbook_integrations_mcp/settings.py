@@ -249,6 +249,21 @@ class HttpSection(Section):
     sessions: int = Field(1000, gt=0, description="Sessions of the handshake era at a time.")
     session_idle_seconds: float = Field(1800, gt=0, description="Idle time after which such a session ends.")
     shutdown_seconds: int = Field(30, ge=0, description="Time that running calls get to finish when the server stops.")
+    workers: int = Field(
+        1,
+        ge=1,
+        description="Worker processes. More than one needs Redis as `confirmation.store`, and makes it `stateless`.",
+    )
+    stateless: bool = Field(
+        False,
+        description="Give clients of the handshake era no session, so that any replica can answer any request. They "
+        "cannot be asked by a form then: `confirmation.fallback` says what happens.",
+    )
+
+    @property
+    def has_sessions(self) -> bool:
+        """Whether clients of the handshake era get a session, which lives in one process."""
+        return not self.stateless and self.workers == 1
 
 
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]

@@ -59,13 +59,34 @@ def check_exposure(settings: Settings) -> None:
         )
 
 
+def check_workers(settings: Settings) -> None:
+    """Refuse workers that would not act as one server.
+
+    Raises:
+        SettingsError: what they would need, and where to set it.
+    """
+    workers = f"http.workers {settings.http.workers}"
+    if settings.http.workers == 1:
+        return
+    if settings.confirmation.store == "memory":
+        raise SettingsError(
+            f"{workers}: what a human is asked by one worker must be known to all: set confirmation.store to a Redis "
+            "(redis://…), or http.workers to 1."
+        )
+    if "sse" in settings.server.transport:
+        raise SettingsError(f"{workers}: an SSE client's stream lives in one process; serve streamable-http alone.")
+    if settings.server.sandbox:
+        raise SettingsError(f"{workers}: each would have an embedded GitBook of its own; use one with server.sandbox.")
+
+
 def create_application(settings: Settings, server: IntegrationsServer) -> Starlette:
     """Return the ASGI application that serves `server` over the HTTP transports that `settings` name.
 
     Raises:
-        SettingsError: the settings would expose the server.
+        SettingsError: the settings would expose the server, or want workers that would share nothing.
     """
     check_exposure(settings)
+    check_workers(settings)
     http, door = settings.http, Door(settings)
     routes: list[Route | Mount] = [
         Route(HEALTH_PATH, _report_health, methods=["GET"]),
@@ -75,6 +96,7 @@ def create_application(settings: Settings, server: IntegrationsServer) -> Starle
     if "streamable-http" in settings.server.transport:
         manager = StreamableHTTPSessionManager(
             server,
+            stateless=not http.has_sessions,
             max_request_body_size=http.body_bytes,
             max_sessions=http.sessions,
             session_idle_timeout=http.session_idle_seconds,
