@@ -158,6 +158,10 @@ def create_server(
     ) -> CallToolResult | InputRequiredResult:
         return await pipeline.run(params, context, callers.identify(context))
 
+    def find_schema(name: str) -> dict[str, Any] | None:
+        # Without this, the SDK lists all tools on every call over HTTP to see which headers a schema asks for.
+        return tools[name].input_schema if name in tools else None
+
     connections = 0
 
     @asynccontextmanager
@@ -184,6 +188,7 @@ def create_server(
         lifespan=live,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
+        get_tool_input_schema=find_schema,
     )
     server.page, server.gitbook = page, gitbook
     if list_templates(policy):

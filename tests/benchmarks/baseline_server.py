@@ -1,4 +1,4 @@
-"""The stated baseline: a bare stdio server on the SDK's low-level API with a pooled, plain httpx client.
+"""The stated baseline: a bare server on the SDK's low-level API with a pooled, plain httpx client.
 
 No validation, confirmation or error texts: the least that makes every tool work. It is ordinary code, neither
 handicapped nor tuned; what the product does besides must fit into the ratios the benchmark allows.
@@ -55,8 +55,12 @@ async def call_tool(context: Context, params: CallToolRequestParams) -> CallTool
     )
 
 
+def create_server() -> Server[httpx.AsyncClient]:
+    return Server("gitbook-baseline", lifespan=lifespan, on_list_tools=list_tools, on_call_tool=call_tool)
+
+
 async def main() -> None:
-    server = Server("gitbook-baseline", lifespan=lifespan, on_list_tools=list_tools, on_call_tool=call_tool)
+    server = create_server()
     async with stdio_server() as (read_stream, write_stream):
         await server.run(read_stream, write_stream, server.create_initialization_options())
 

@@ -1,12 +1,12 @@
-"""The optional second baseline: `FastMCP.from_openapi` over the operations the product has, served over stdio.
+"""The optional second baseline: `FastMCP.from_openapi` over the operations the product has.
 
 Runs in an environment that has FastMCP and nothing of this project, hence imports only its neighbour's plain data.
 """
 
+import argparse
 import importlib
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +28,19 @@ def family(specification: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    specification = family(json.loads(Path(sys.argv[1]).read_text()))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("specification", type=Path)
+    parser.add_argument("--port", type=int, help="serve streamable HTTP there instead of stdio")
+    options = parser.parse_args()
+    specification = family(json.loads(options.specification.read_text()))
     names = {
         specification["paths"][row.path][row.method.lower()]["operationId"]: row.name
         for row in OPERATIONS
         if row.path in specification["paths"]
     }
     specification["servers"] = [{"url": f"{os.environ['GITBOOK_ENDPOINT']}/v1"}]
-    FastMCP.from_openapi(specification, mcp_names=names).run(show_banner=False)
+    http = {"transport": "http", "port": options.port, "log_level": "error"} if options.port else {}
+    FastMCP.from_openapi(specification, mcp_names=names).run(show_banner=False, **http)
 
 
 if __name__ == "__main__":

@@ -27,12 +27,14 @@ MANY = 16
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A row of the table; less is better in all of them."""
+    """A row of the table; less is better, except where `least_ratio` is the target."""
 
     title: str
-    unit: Literal["ms", "MiB", "tokens"]
+    unit: Literal["ms", "MiB", "tokens", "calls/s"]
     most_ratio: float | None = None
     """Target: at most this many times the baseline."""
+    least_ratio: float | None = None
+    """Target: at least this many times the baseline."""
     most: int | None = None
     """Target: at most this, whatever the baseline has."""
 
@@ -90,7 +92,7 @@ def measure(subjects: Sequence[Subject], endpoint: str, runs: int) -> Results:
     results = Results()
     _run(subjects, endpoint, Results())
     for run in range(runs):
-        _run(_in_turn(subjects, run), endpoint, results)
+        _run(take_turns(subjects, run), endpoint, results)
     return results
 
 
@@ -98,11 +100,12 @@ def _run(subjects: Sequence[Subject], endpoint: str, results: Results) -> None:
     with ExitStack() as stack:
         sessions = [_start(stack.enter_context(Session(subject, endpoint)), results) for subject in subjects]
         for turn in range(TURNS):
-            for session in _in_turn(sessions, turn):
+            for session in take_turns(sessions, turn):
                 _call(session, results)
 
 
-def _in_turn(items: Sequence[T], turn: int) -> Sequence[T]:
+def take_turns(items: Sequence[T], turn: int) -> Sequence[T]:
+    """Return `items` in the order of this turn: every other one goes backwards."""
     return items if turn % 2 == 0 else items[::-1]
 
 

@@ -14,23 +14,27 @@ from tests.benchmarks.subject import Subject
 PACKAGES = ("mcp", "pydantic", "httpx", "rich", "sniffio")
 """What the numbers depend on; the last two for the baseline's sake, see `BARE` of the command."""
 
-FORMATS = {"ms": "{:,.2f} ms", "MiB": "{:,.1f} MiB", "tokens": "{:,.0f}"}
+FORMATS = {"ms": "{:,.2f} ms", "MiB": "{:,.1f} MiB", "tokens": "{:,.0f}", "calls/s": "{:,.0f}"}
 
 
-def render(results: Results, subjects: Sequence[Subject], runs: int) -> str:
+def render(results: Results, subjects: Sequence[Subject], runs: int, metrics: Sequence[Metric] = METRICS) -> str:
     """Return the report. The first subject is the product, the second the baseline; more of them are peers."""
     names = [subject.name for subject in subjects]
     header = ["metric", *names[:2], "ratio", "target", *names[2:]]
-    lines = [_place(runs), "", _row(header), _row([":---", *["---:"] * (len(header) - 1)])]
-    for metric in METRICS:
+    lines = [_place(runs), "", *start_table(header)]
+    for metric in metrics:
         ratio = median(results.ratios(metric, names[0], names[1]))
         values = [_value(results, metric, name) for name in names]
         target = _target(metric, ratio, median(results.values[metric, names[0]]))
-        lines.append(_row([metric.title, *values[:2], f"{ratio:.2f}×", target, *values[2:]]))
+        lines.append(write_row([metric.title, *values[:2], f"{ratio:.2f}×", target, *values[2:]]))
     return "\n".join(lines)
 
 
-def _row(cells: Sequence[str]) -> str:
+def start_table(header: Sequence[str]) -> list[str]:
+    return [write_row(header), write_row([":---", *["---:"] * (len(header) - 1)])]
+
+
+def write_row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
@@ -46,6 +50,8 @@ def _value(results: Results, metric: Metric, subject: str) -> str:
 def _target(metric: Metric, ratio: float, value: float) -> str:
     if metric.most_ratio is not None:
         return f"≤ {metric.most_ratio:.2f}× {'✓' if ratio <= metric.most_ratio else '✗'}"
+    if metric.least_ratio is not None:
+        return f"≥ {metric.least_ratio:.2f}× {'✓' if ratio >= metric.least_ratio else '✗'}"
     if metric.most is not None:
         return f"≤ {metric.most:,} {'✓' if value <= metric.most else '✗'}"
     return ""

@@ -11,10 +11,10 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.benchmarks import vitals
 from tests.benchmarks.subject import ROOT, Subject, environment
 
 PATIENCE = 60.0
@@ -106,16 +106,10 @@ class Session:
         return json.dumps(message, separators=(",", ":")).encode() + b"\n"
 
     def cpu_seconds(self) -> float:
-        """User and system time of all the server's threads so far.
-
-        The same figure as utime + stime of /proc/<pid>/stat, from the process's CPU clock (its number is made as
-        `clock_getcpuclockid` makes it), because a tick of the former is as long as ten calls.
-        """
-        return time.clock_gettime((~self._process.pid << 3) | 2)
+        return vitals.cpu_seconds(self._process.pid)
 
     def resident_bytes(self) -> int:
-        status = Path(f"/proc/{self._process.pid}/status").read_text()
-        return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmRSS:"))
+        return vitals.resident_bytes(self._process.pid)
 
     def _send(self, data: bytes) -> None:
         try:

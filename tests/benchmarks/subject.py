@@ -1,4 +1,4 @@
-"""What is measured: a command that serves MCP over stdio, and the upstream it is pointed at."""
+"""What is measured: a command that serves MCP, and the upstream it is pointed at."""
 
 import os
 import shlex
@@ -21,15 +21,16 @@ class Subject:
     argv: tuple[str, ...]
 
 
-def product(command: str | None) -> Subject:
-    """The server this repository is about, or another `command` in its place."""
-    return Subject("product", _module("gitbook_integrations_mcp") if command is None else tuple(shlex.split(command)))
+def product(command: str | None, *words: str) -> Subject:
+    """The server this repository is about, or another `command` in its place, called with `words`."""
+    argv = _module("gitbook_integrations_mcp") if command is None else tuple(shlex.split(command))
+    return Subject("product", (*argv, *words))
 
 
-def baseline(python: str = sys.executable) -> Subject:
+def baseline(python: str = sys.executable, module: str = "tests.benchmarks.baseline_server") -> Subject:
     """The bare server, with the packages of this environment or of another `python`."""
     name = "baseline" if python == sys.executable else "bare baseline"
-    return Subject(name, _module("tests.benchmarks.baseline_server", python))
+    return Subject(name, _module(module, python))
 
 
 def _module(name: str, python: str = sys.executable) -> tuple[str, ...]:
