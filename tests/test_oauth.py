@@ -6,6 +6,7 @@ import hmac
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -271,6 +272,20 @@ async def test_two_users_of_one_client_are_two_callers(era: Era, authority: Auth
             arguments = {**target.arguments, "confirmationToken": first.structured_content["confirmationToken"]}
             assert read_status(await bobs.call_tool(target.name, arguments)) == "expired"
     assert spy.mutations == []
+
+
+async def test_the_journal_tells_one_user_of_a_client_from_another(authority: Authority, tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    installing = {"integrationName": "mermaid", "organization": "aurora-robotics"}
+    async with trust(authority, journal={"path": path}) as address:
+        for user in ("ann", "bob"):
+            headers = {"Authorization": f"Bearer {authority.sign(aud=f'{address}/mcp', sub=user)}"}
+            async with connect(address, "streamable-http", "2026-07-28", headers=headers) as client:
+                await client.call_tool("install_integration", installing)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    principals = {json.dumps([CLIENT_ID, authority.issuer, user], separators=(",", ":")) for user in ("ann", "bob")}
+    assert {line["principal"] for line in lines if "principal" in line} == principals
+    assert "eyJ" not in path.read_text()
 
 
 async def test_a_user_stays_the_same_caller_when_their_token_is_renewed(authority: Authority) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Literal
 
+import anyio
 import httpx
 import httpx2
 import pytest
@@ -13,6 +14,9 @@ from mcp import Client
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
 
 from gitbook_integrations_mcp.server import create_server
 from gitbook_integrations_mcp.settings import SettingsError, load_settings
@@ -139,6 +143,20 @@ async def test_a_session_of_one_caller_is_none_of_another() -> None:
     assert stolen.status_code == 404
 
 
+async def test_a_stream_of_one_caller_is_none_of_another() -> None:
+    listing = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
+    async with (
+        serve(GitBookSpy(), http={"tokens": CALLERS}) as address,
+        httpx.AsyncClient(trust_env=False) as http,
+        http.stream("GET", f"{address}/sse", headers=bear("ann")) as stream,
+    ):
+        lines = stream.aiter_lines()
+        assert await anext(lines) == "event: endpoint"
+        own = address + (await anext(lines)).removeprefix("data: ")
+        assert (await http.post(own, json=listing, headers=bear("bob"))).status_code == 404
+        assert (await http.post(own, json=listing, headers=bear("ann"))).status_code == 202
+
+
 @pytest.mark.parametrize(
     ("http", "confirmation", "expected"),
     [
@@ -161,6 +179,32 @@ def test_a_server_that_others_can_reach_starts_only_with_a_door(
     else:
         with pytest.raises(SettingsError, match=expected):
             check_exposure(settings)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "expected"),
+    [
+        ({"Host": "evil.example"}, 421, "its operator can add it to http.allowed_hosts"),
+        ({"Origin": "https://evil.example"}, 403, "Requests from that Origin are not let in"),
+        ({"Authorization": ""}, 401, "Callers of this server show a bearer token (Authorization: Bearer <token>)"),
+        ({"Authorization": "Basic eDp5"}, 401, "Callers of this server show a bearer token"),
+        ({"Authorization": "Bearer ann-secret"}, 401, "This server does not know the bearer token"),
+        ({"Content-Length": "100001"}, 413, "Request body too large"),
+        ({"Mcp-Session-Id": "of-nobody"}, 404, "Session not found"),
+    ],
+)
+async def test_who_is_refused_is_told_why(headers: dict[str, str], status: int, expected: str) -> None:
+    settings = {"tokens": CALLERS, "body_bytes": 100_000}
+    accept = {"Accept": "application/json, text/event-stream"}
+    async with serve(GitBookSpy(), http=settings) as address, httpx.AsyncClient(trust_env=False) as http:
+        content = b"x" * 100_001 if status == 413 else b'{"jsonrpc": "2.0", "id": 2, "method": "tools/list"}'
+        sent = bear("ann", **accept, **{"Content-Type": "application/json"}) | headers
+        response = await http.post(f"{address}/mcp", headers=sent, content=content)
+    assert response.status_code == status
+    assert expected in response.text
+    # RFC 6750: an error code is for those who showed a token.
+    showed = headers.get("Authorization", "").startswith("Bearer ")
+    assert ('error="invalid_token"' in response.headers.get("www-authenticate", "")) is showed
 
 
 ROUTES = ["/mcp", "/sse", "/messages/", "/health", "/ready", "/confirm/x"]
@@ -261,6 +305,48 @@ async def test_without_a_token_of_their_own_tools_are_listed_and_calls_say_what_
             assert result.is_error
             assert "X-GitBook-Token" in read_text(result)
     assert upstream.requests == []
+
+
+class Mirror:
+    """A GitBook that answers with whose token it was asked, once so many requests wait at the same time."""
+
+    def __init__(self, at_once: int) -> None:
+        self._waiting = 0
+        self._at_once = at_once
+        self._all = anyio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Wait for the others, then answer."""
+        self._waiting += 1
+        if self._waiting == self._at_once:
+            self._all.set()
+        await self._all.wait()
+        name = Headers(scope=scope)["authorization"].removeprefix("Bearer ").removesuffix("s-token")
+        await JSONResponse({"items": [{"name": name}]})(scope, receive, send)
+
+
+@each_way
+async def test_calls_that_cross_do_not_mix_what_is_whose(kind: Kind, era: Era) -> None:
+    sections: dict[str, Any] = {"http": {"tokens": CALLERS, "credentials": "per-request"}}
+    seen: list[tuple[str, str]] = []
+
+    async def call(client: Client, name: str) -> None:
+        with anyio.fail_after(20):
+            result = await client.call_tool("list_integrations", {})
+        assert result.structured_content is not None
+        seen.append((name, result.structured_content["items"][0]["name"]))
+
+    async with contextlib.AsyncExitStack() as stack:
+        address = await stack.enter_async_context(serve(Mirror(at_once=12), **sections))
+        headers = {name: bear(name, **{"X-GitBook-Token": f"{name}s-token"}) for name in TOKENS}
+        clients = {
+            name: await stack.enter_async_context(connect(address, kind, era, headers=headers[name])) for name in TOKENS
+        }
+        async with anyio.create_task_group() as group:
+            for _ in range(6):
+                for name, client in clients.items():
+                    group.start_soon(call, client, name)
+    assert sorted(seen) == [("ann", "ann")] * 6 + [("bob", "bob")] * 6
 
 
 async def test_over_sse_a_yes_of_one_session_is_none_of_another() -> None:
