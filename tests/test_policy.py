@@ -35,7 +35,7 @@ async def test_what_is_not_on_offer_is_neither_listed_nor_callable(choice: str) 
         assert {tool.name for tool in (await client.list_tools()).tools} == expected
         for name, tool in TOOLS.items():
             sent_before = len(upstream.requests)
-            result = await client.call_tool(name, make_arguments(tool))
+            result = await client.call_tool(name, make_arguments(tool, optional=False))
             if name not in expected:
                 assert result.is_error
                 assert f"{name} is switched off on this server" in read_text(result)

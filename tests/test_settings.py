@@ -77,6 +77,8 @@ def test_every_setting_can_be_set_by_its_variable(monkeypatch: pytest.MonkeyPatc
         "issuer": "https://login.example",
         "jwks_url": "https://login.example/jwks",
         "algorithms": "ES384",
+        "off": "same-kind",
+        "severity": '{"same-kind": "high"}',
     }
     for section, key, field in iterate_settings():
         text = examples.get(key, "7" if "float" in str(field.annotation) or "int" in str(field.annotation) else "a")

@@ -18,6 +18,7 @@ from gitbook_integrations_mcp.arguments import check_arguments, complete_argumen
 from gitbook_integrations_mcp.call import Call, EndpointCall
 from gitbook_integrations_mcp.caller import Caller
 from gitbook_integrations_mcp.errors import CallError, DefectError
+from gitbook_integrations_mcp.output import Output
 from gitbook_integrations_mcp.sender import Sender
 from gitbook_integrations_mcp.text import clean_text
 from gitbook_integrations_mcp.verdict import Consent, Gate, Outcome, take_token
@@ -25,8 +26,8 @@ from gitbook_integrations_mcp.verdict import Consent, Gate, Outcome, take_token
 logger = logging.getLogger(__name__)
 
 
-Handler = Callable[[Call], Awaitable[dict[str, Any]]]
-"""What does the work of a composite tool: returns the structured content of its result, or raises a `CallError`."""
+Handler = Callable[[Call], Awaitable[Output]]
+"""What does the work of a composite tool; raises a `CallError` where it cannot."""
 
 
 class Pipeline:
@@ -72,7 +73,7 @@ class Pipeline:
 
     async def _run_contained(
         self, params: CallToolRequestParams, context: ServerRequestContext[Any, Any], caller: Caller
-    ) -> dict[str, Any] | InputRequiredResult:
+    ) -> Output | InputRequiredResult:
         try:
             return await self._run_stages(params, context, caller)
         except CallError as error:
@@ -91,18 +92,18 @@ class Pipeline:
 
     async def _run_stages(
         self, params: CallToolRequestParams, context: ServerRequestContext[Any, Any], caller: Caller
-    ) -> dict[str, Any] | InputRequiredResult:
+    ) -> Output | InputRequiredResult:
         call = self._prepare(params, context, caller)
         consent: Consent | None = None
         if caller.policy.is_gated(call.tool, call.arguments):
             verdict = await self._gate.confirm(call)
             if isinstance(verdict, Outcome):
-                return verdict.content
+                return Output(verdict.content)
             if not isinstance(verdict, Consent):
                 return verdict
             consent = verdict
         if isinstance(call, EndpointCall):
-            return read_reply(call.tool, await self._sender.send(call, consent))
+            return Output(read_reply(call.tool, await self._sender.send(call, consent)))
         return await self._handlers[call.tool.name](call)
 
     def _prepare(self, params: CallToolRequestParams, context: ServerRequestContext[Any, Any], caller: Caller) -> Call:
@@ -132,12 +133,13 @@ class Pipeline:
         )
 
 
-def _present(caller: Caller, data: dict[str, Any]) -> CallToolResult:
-    text = render_text(data)
+def _present(caller: Caller, output: Output) -> CallToolResult:
+    data, text = output.content, render_text(output.content)
     scrubbed = caller.credentials.scrub(text)
     if scrubbed != text:
         text, data = scrubbed, from_json(scrubbed)
-    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=data)
+    words = text if output.text is None else caller.credentials.scrub(output.text)
+    return CallToolResult(content=[TextContent(type="text", text=words)], structured_content=data)
 
 
 def _refuse(caller: Caller, message: str) -> CallToolResult:

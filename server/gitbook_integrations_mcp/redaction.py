@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 MASK = "[masked]"
@@ -42,3 +42,16 @@ def mask_secrets(value: Any, *, key: str = "", inherited: bool = False) -> Any:
         digest = hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
         return f"[{len(value)} characters, sha256 {digest}]"
     return value
+
+
+def find_secrets(settings: Any, path: str = "", *, inherited: bool = False) -> Iterator[str]:
+    """Yield where in third parties' settings there is text whose key or shape says credential: `account.api_key`."""
+    if isinstance(settings, Mapping):
+        for key, child in settings.items():
+            secret = inherited or _SECRET_KEY.search(str(key)) is not None
+            yield from find_secrets(child, f"{path}.{key}".removeprefix("."), inherited=secret)
+    elif isinstance(settings, list):
+        for number, child in enumerate(settings):
+            yield from find_secrets(child, f"{path}.{number}".removeprefix("."), inherited=inherited)
+    elif isinstance(settings, str) and settings and (inherited or _SECRET_SHAPE.search(settings)):
+        yield path

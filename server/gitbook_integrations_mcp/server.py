@@ -21,6 +21,7 @@ from mcp_types import (
 from pydantic import SecretStr
 
 from gitbook_integrations_mcp import __version__
+from gitbook_integrations_mcp.audit import create_handler
 from gitbook_integrations_mcp.caller import Callers
 from gitbook_integrations_mcp.client import GitBook, Transport
 from gitbook_integrations_mcp.completion import Completer
@@ -135,7 +136,7 @@ def create_server(
     pipeline = Pipeline(
         gate or HumanGate(settings.confirmation, previewer, questions, page),
         Sender(gitbook, previewer, journal, subscriptions),
-        {},
+        {"audit_installations": create_handler(gitbook, settings.audit, clock)},
         organization=organization,
         two_step=two_step,
     )

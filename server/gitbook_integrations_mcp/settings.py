@@ -32,6 +32,7 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as PydanticSettingsError
 
+from gitbook_integrations.rules import RULES, Severity
 from gitbook_integrations_mcp.host import is_private
 
 PREFIX = "GITBOOK_MCP_"
@@ -341,6 +342,41 @@ class JournalSection(Section):
     )
 
 
+def check_rule(rule: str) -> str:
+    """Return the ID of a rule of the audit.
+
+    Raises:
+        PydanticCustomError: there is none of that ID; a typing error must not leave a rule on, or off.
+    """
+    if rule not in RULES:
+        raise PydanticCustomError(
+            "rule", "{rule}: no such rule.{hint}", {"rule": rule[:64], "hint": suggest(rule, RULES)}
+        )
+    return rule
+
+
+RuleId = Annotated[str, AfterValidator(check_rule)]
+
+
+class AuditSection(Section):
+    off: Annotated[tuple[RuleId, ...], NoDecode, BeforeValidator(_split_names)] = Field(
+        (), description="Rules of the audit that are not judged."
+    )
+    severity: dict[RuleId, Severity] = Field(
+        {}, description='Severities other than the rules\' own: `{"same-kind": "medium"}`.'
+    )
+    accepted: Path | None = Field(
+        None, description="File of findings that are accepted, with reasons; see the section on audits."
+    )
+    stalled_days: int = Field(
+        30, ge=0, description="Days after which a paused or pending installation becomes a finding."
+    )
+    concurrency: int = Field(8, ge=1, le=64, description="Requests that an audit has under way at a time.")
+    fresh_seconds: float = Field(
+        600, ge=0, description="Age to which the last report answers further questions without a new audit."
+    )
+
+
 class LimitsSection(Section):
     connect_seconds: float = Field(10, gt=0, description="How long connecting to GitBook may take.")
     read_seconds: float = Field(60, gt=0, description="How long GitBook may stay silent in the middle of an answer.")
@@ -365,6 +401,7 @@ class Settings(BaseSettings):
     oauth: OAuthSection = OAuthSection()
     confirmation: ConfirmationSection = ConfirmationSection()
     journal: JournalSection = JournalSection()
+    audit: AuditSection = AuditSection()
     limits: LimitsSection = LimitsSection()
 
     @classmethod

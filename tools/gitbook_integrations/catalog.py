@@ -3,6 +3,7 @@
 from types import MappingProxyType
 
 from gitbook_integrations import (
+    audit,
     development,
     installations,
     marketplace,
@@ -16,7 +17,7 @@ from gitbook_integrations.endpoint import Endpoint, Tool
 TOOLSETS: MappingProxyType[str, tuple[Tool, ...]] = MappingProxyType(
     {
         module.__name__.rpartition(".")[2]: module.TOOLS
-        for module in (organizations, marketplace, installations, spaces, sites, development, publishing)
+        for module in (organizations, marketplace, installations, spaces, sites, audit, development, publishing)
     }
 )
 """Tools by toolset, in the order in which tools are listed: what finds IDs first, what is gravest last."""

@@ -70,7 +70,7 @@ class Result:
 NOTHING = Result("nothing")
 
 
-def one(model: type[GitBookObject]) -> Result:
+def one(model: type[BaseModel]) -> Result:
     """An answer that is one object."""
     return Result("object", model)
 

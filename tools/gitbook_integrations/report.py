@@ -61,7 +61,7 @@ class IntegrationFacts(Part):
     own: bool | None = Field(None, description="Whether the audited organization owns it; None where it is not told")
     visibility: str | None = None
     verified: bool | None = None
-    version: float | None = None
+    version: int | float | None = None
     target: str | None = Field(None, description="Where it can be enabled: all, space, site or organization")
     scopes: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
@@ -162,6 +162,13 @@ class Finding(Part):
     accepted: Acceptance | None = None
 
 
+class Undecided(Part):
+    """Something that could not be judged; `subject` is empty where it is a whole list."""
+
+    what: str
+    subject: Subject = Subject()
+
+
 class RuleOutcome(Part):
     """What became of one rule. What was `partly` checked, or not, may hide findings: `undecided` says where."""
 
@@ -172,7 +179,7 @@ class RuleOutcome(Part):
     why: str
     outcome: Literal["checked", "partly", "unchecked", "off"]
     findings: int = Field(description="With accepted ones")
-    undecided: tuple[str, ...] = ()
+    undecided: tuple[Undecided, ...] = ()
 
 
 class ListCoverage(Part):
@@ -247,3 +254,8 @@ class Report(Part):
     rules: tuple[RuleOutcome, ...]
     coverage: Coverage
     comparison: Comparison | None = None
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """Titles of spaces and sites by ID."""
+        return {space.id: space.title for space in self.spaces} | {site.id: site.title for site in self.sites}

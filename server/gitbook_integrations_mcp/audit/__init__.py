@@ -1,0 +1,38 @@
+"""Installation audits: what is installed where, with which rights, what runs on the sites, and what to do about it.
+
+`walk` reads what it takes, `reader` one list of it, and `ledger` keeps account of what could not be read. `inventory`
+is what was found, `judgement` how each rule is judged on it, `assessment` all rules together. `engine` makes the report
+of it, `comparison` compares two. `sections` and `markdown` answer questions from a report, `handler` in the tool,
+`command` and `tables` on the command line.
+"""
+
+from collections.abc import Awaitable, Callable
+from functools import cache
+from typing import TYPE_CHECKING
+
+from gitbook_integrations_mcp.call import Call
+from gitbook_integrations_mcp.client import GitBook
+from gitbook_integrations_mcp.output import Output
+from gitbook_integrations_mcp.settings import AuditSection
+
+if TYPE_CHECKING:
+    from gitbook_integrations_mcp.audit.handler import AuditHandler
+
+
+def create_handler(
+    gitbook: GitBook, settings: AuditSection, clock: Callable[[], float]
+) -> Callable[[Call], Awaitable[Output]]:
+    """Return what runs the tool. All of this package is imported with its first call; most servers never audit."""
+
+    @cache
+    def open_handler() -> "AuditHandler":
+        from gitbook_integrations_mcp.audit.engine import Auditor
+        from gitbook_integrations_mcp.audit.handler import AuditHandler
+        from gitbook_integrations_mcp.audit.shelf import Shelf
+
+        return AuditHandler(Auditor(gitbook, settings), Shelf(clock), settings.fresh_seconds)
+
+    async def run(call: Call) -> Output:
+        return await open_handler().run(call)
+
+    return run

@@ -1,0 +1,135 @@
+"""An audit from beginning to end: walk, judge, and put into a report."""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from gitbook_integrations.endpoint import Endpoint
+from gitbook_integrations.report import (
+    AuditedOrganization,
+    Figures,
+    InstallationFacts,
+    Narrowing,
+    Report,
+    SiteFacts,
+)
+from gitbook_integrations.rules import SEVERITIES
+from gitbook_integrations_mcp import __version__
+from gitbook_integrations_mcp.audit.acceptance import read_acceptances
+from gitbook_integrations_mcp.audit.assessment import Assessment, assess
+from gitbook_integrations_mcp.audit.inventory import Installed, Level
+from gitbook_integrations_mcp.audit.judgement import Facts
+from gitbook_integrations_mcp.audit.ledger import Ledger, name_scripts
+from gitbook_integrations_mcp.audit.walk import Walk
+from gitbook_integrations_mcp.client import GitBook, Reply
+from gitbook_integrations_mcp.credentials import Credentials
+from gitbook_integrations_mcp.settings import AuditSection
+
+Progress = Callable[[float, float | None, str | None], Awaitable[None]]
+"""Takes how many lists are read, of how many where that is known, and which was read last."""
+
+
+class Auditor:
+    """Makes audits. `clock` tells the time in seconds since 1970."""
+
+    def __init__(self, gitbook: GitBook, settings: AuditSection, clock: Callable[[], float] = time.time) -> None:
+        self._gitbook = gitbook
+        self._settings = settings
+        self._clock = clock
+
+    async def audit(
+        self, organization: str, narrowing: Narrowing, credentials: Credentials, progress: Progress
+    ) -> Report:
+        """Return the report on an organization, or on a part of it. It holds none of the `credentials`.
+
+        Raises:
+            AcceptanceError: the file of accepted findings cannot be used.
+            CallError: nothing of the organization can be read.
+        """
+
+        async def send(endpoint: Endpoint, arguments: Mapping[str, Any]) -> Reply:
+            return await self._gitbook.send(endpoint.build_request(arguments), credentials.select(endpoint))
+
+        now = datetime.fromtimestamp(self._clock(), UTC)
+        acceptances = read_acceptances(self._settings.accepted, now.date())
+        walk = Walk(organization, narrowing, send, progress, self._settings.concurrency)
+        started = time.monotonic()
+        await walk.go()
+        seconds = time.monotonic() - started
+        facts = Facts(walk.inventory, walk.ledger, now, self._settings.stalled_days)
+        report = assemble(facts, assess(facts, self._settings, acceptances), seconds)
+        text = report.model_dump_json()
+        scrubbed = credentials.scrub(text)
+        return report if scrubbed == text else Report.model_validate_json(scrubbed)
+
+
+def assemble(facts: Facts, assessment: Assessment, seconds: float) -> Report:
+    """Return the report of what was found and judged."""
+    inventory, ledger = facts.inventory, facts.ledger
+    installations = tuple(_describe(facts, installed) for installed in inventory.installations.values())
+    sites = tuple(site.model_copy(update={"scripts": _list_scripts(facts, site)}) for site in inventory.sites.values())
+    open_findings = [finding for finding in assessment.findings if finding.accepted is None]
+    return Report(
+        generator=f"gitbook-integrations-mcp {__version__}",
+        generatedAt=facts.now.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        organization=AuditedOrganization(id=inventory.organization, title=inventory.title),
+        narrowing=inventory.narrowing,
+        figures=Figures(
+            installations=len(installations),
+            spaces=len(inventory.spaces),
+            sites=len(sites),
+            publishedSites=sum(site.published is True for site in sites),
+            spaceInstallations=sum(len(each.spaces) for each in installations),
+            siteInstallations=sum(len(each.sites) for each in installations),
+            scripts=sum(len(site.scripts or ()) for site in sites),
+            findings={
+                severity: sum(finding.severity == severity for finding in open_findings) for severity in SEVERITIES
+            },
+            accepted=len(assessment.findings) - len(open_findings),
+            atLeast=_find_lower_bounds(ledger),
+        ),
+        installations=installations,
+        spaces=tuple(inventory.spaces.values()),
+        sites=sites,
+        findings=tuple(assessment.findings),
+        rules=tuple(assessment.outcomes),
+        coverage=ledger.summarize(seconds, assessment.affected),
+    )
+
+
+def _describe(facts: Facts, installed: Installed) -> InstallationFacts:
+    narrowing, ledger = facts.inventory.narrowing, facts.ledger
+    listed: bool | None = installed.name in facts.inventory.marketplace
+    if not listed and ledger.misses("marketplace"):
+        listed = None
+    update: dict[str, Any] = {
+        "integration": installed.facts.integration.model_copy(update={"listed": listed}),
+    }
+    confined: dict[Level, tuple[str, ...] | None] = {"space": narrowing.spaces, "site": narrowing.sites}
+    for level, wanted in confined.items():
+        places = installed.places[level].values()
+        update[f"{level}s"] = tuple(place for place in places if wanted is None or place.id in wanted)
+        update[f"{level}sComplete"] = facts.knows_places(installed, level)
+    return installed.facts.model_copy(update=update)
+
+
+def _list_scripts(facts: Facts, site: SiteFacts) -> tuple[Any, ...] | None:
+    scripts = tuple(facts.inventory.scripts.get(site.id, ()))
+    return None if not scripts and facts.ledger.misses(name_scripts(site.id)) else scripts
+
+
+def _find_lower_bounds(ledger: Ledger) -> tuple[str, ...]:
+    """Return the names of the figures that lists which were not read whole may add to."""
+    missed = {account.tool for account in ledger.accounts.values() if account.error}
+    bounds = {
+        "installations": {"list_organization_installations"},
+        "spaces": {"list_spaces_in_organization_by_id"},
+        "sites": {"list_sites"},
+        "publishedSites": {"list_sites"},
+        "spaceInstallations": {"list_organization_installations", "list_integration_installation_spaces"},
+        "siteInstallations": {"list_organization_installations", "list_integration_installation_sites"},
+        "scripts": {"list_sites", "list_site_integration_scripts"},
+        "findings": missed,
+    }
+    return tuple(figure for figure, tools in bounds.items() if tools & missed)

@@ -1,0 +1,237 @@
+"""What an audit found, and how GitBook's objects become the facts of a report.
+
+Texts of third parties are cleaned and cut here, once. Of a configuration nothing is kept but where its secrets are.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from gitbook_integrations.report import (
+    InstallationFacts,
+    IntegrationFacts,
+    Narrowing,
+    Owner,
+    Placement,
+    ScriptFacts,
+    SiteFacts,
+    SpaceFacts,
+)
+from gitbook_integrations_mcp.redaction import find_secrets, mask_secrets
+from gitbook_integrations_mcp.text import clean_text
+
+Level = Literal["space", "site"]
+LEVELS: tuple[Level, ...] = ("space", "site")
+
+_LONG = 200
+_POLICY = 2000
+_ORIGIN = re.compile(r"/integrations/([A-Za-z0-9._-]+)(?:/installations/([A-Za-z0-9_-]+))?(?=/|$)")
+
+
+@dataclass(slots=True)
+class Installed:
+    """An installation in the organization, with what is enabled where and where its configurations hold secrets.
+
+    `count` is GitBook's own count of its spaces. `places` are by level and ID.
+    """
+
+    facts: InstallationFacts
+    count: int | None
+    places: dict[Level, dict[str, Placement]] = field(default_factory=lambda: {"space": {}, "site": {}})
+    secrets: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Keys by the ID of the space or site, or "" for the installation itself."""
+
+    @property
+    def id(self) -> str:
+        return self.facts.id
+
+    @property
+    def name(self) -> str:
+        return self.facts.integration.name
+
+    def may_be_on(self, level: Level) -> bool:
+        """Whether its integration can be enabled on that level; where it does not say, it can."""
+        return self.facts.integration.target in {None, "all", level}
+
+    def add_place(self, level: Level, item: Mapping[str, Any]) -> bool:
+        """Take an installation on a space or site, as GitBook lists it."""
+        place = item.get(level)
+        identifier = read_text(place.get("id") if isinstance(place, Mapping) else place)
+        if identifier is None:
+            return False
+        self.places[level][identifier] = Placement(
+            id=identifier, status=read_text(item.get("status")), externalIds=_read_external_ids(item)
+        )
+        if keys := _read_secrets(item):
+            self.secrets[identifier] = keys
+        return True
+
+
+@dataclass(slots=True)
+class Inventory:
+    """All that an audit read. `scripts` has no entry for a site whose scripts were not read."""
+
+    organization: str
+    narrowing: Narrowing
+    title: str | None = None
+    installations: dict[str, Installed] = field(default_factory=dict)
+    spaces: dict[str, SpaceFacts] = field(default_factory=dict)
+    sites: dict[str, SiteFacts] = field(default_factory=dict)
+    scripts: dict[str, list[ScriptFacts]] = field(default_factory=dict)
+    marketplace: set[str] = field(default_factory=set)
+
+    def find_installations(self, name: str) -> Iterator[Installed]:
+        """Yield the installations of an integration; there is one at most, unless GitBook changes its mind."""
+        return (installed for installed in self.installations.values() if installed.name == name)
+
+    def add_organization(self, item: Mapping[str, Any]) -> bool:
+        if item.get("id") == self.organization:
+            self.title = read_text(item.get("title"))
+        return True
+
+    def add_installation(self, item: Mapping[str, Any]) -> bool:
+        installed = _read_installation(item, self.organization)
+        if installed is None:
+            return False
+        if self.narrowing.integrations is None or installed.name in self.narrowing.integrations:
+            self.installations[installed.id] = installed
+        return True
+
+    def add_space(self, item: Mapping[str, Any]) -> bool:
+        if (identifier := read_text(item.get("id"))) is None:
+            return False
+        if self.narrowing.spaces is None or identifier in self.narrowing.spaces:
+            self.spaces[identifier] = SpaceFacts(
+                id=identifier,
+                title=read_text(item.get("title")) or identifier,
+                visibility=read_text(item.get("visibility")),
+            )
+        return True
+
+    def add_site(self, item: Mapping[str, Any]) -> bool:
+        if (identifier := read_text(item.get("id"))) is None:
+            return False
+        if self.narrowing.sites is None or identifier in self.narrowing.sites:
+            urls = item.get("urls")
+            self.sites[identifier] = SiteFacts(
+                id=identifier,
+                title=read_text(item.get("title")) or identifier,
+                type=read_text(item.get("type")),
+                visibility=read_text(item.get("visibility")),
+                published=_read_flag(item.get("published")),
+                url=read_text(urls.get("published")) if isinstance(urls, Mapping) else None,
+            )
+        return True
+
+    def add_listed(self, item: Mapping[str, Any]) -> bool:
+        name = read_text(item.get("name"))
+        if name is not None:
+            self.marketplace.add(name)
+        return name is not None
+
+    def add_script(self, site: str, item: Mapping[str, Any]) -> bool:
+        script = _read_script(item)
+        wanted = self.narrowing.integrations
+        if script is not None and (wanted is None or script.integration in wanted):
+            self.scripts.setdefault(site, []).append(script)
+        return script is not None
+
+
+def read_text(value: Any, limit: int = _LONG) -> str | None:
+    """Return other people's text fit to be shown, None where it is no text or empty."""
+    return clean_text(value, limit) or None if isinstance(value, str) else None
+
+
+def _read_flag(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _read_texts(value: Any) -> tuple[str, ...]:
+    texts = map(read_text, value) if isinstance(value, list) else ()
+    return tuple(text for text in texts if text)
+
+
+def _read_external_ids(item: Mapping[str, Any]) -> tuple[str, ...]:
+    return _read_texts(mask_secrets(item.get("externalIds")))
+
+
+def _read_secrets(item: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(clean_text(path, _LONG) for path in find_secrets(item.get("configuration")))
+
+
+def _count(value: Any) -> int:
+    return len(value) if isinstance(value, list) else 0
+
+
+def _read_installation(item: Mapping[str, Any], organization: str) -> Installed | None:
+    installation, integration = item.get("installation"), item.get("integration")
+    if not isinstance(installation, Mapping) or (identifier := read_text(installation.get("id"))) is None:
+        return None
+    facts = _read_integration(integration if isinstance(integration, Mapping) else {}, organization)
+    if facts is None:
+        return None
+    count = installation.get("spaces")
+    installed = Installed(
+        InstallationFacts(
+            id=identifier,
+            integration=facts,
+            status=read_text(installation.get("status")),
+            spaceSelection=read_text(installation.get("space_selection")),
+            siteSelection=read_text(installation.get("site_selection")),
+            externalIds=_read_external_ids(installation),
+            createdAt=read_text(installation.get("createdAt")),
+            updatedAt=read_text(installation.get("updatedAt")),
+            spacesComplete=False,
+            sitesComplete=False,
+        ),
+        int(count) if isinstance(count, int | float) and count >= 0 else None,
+    )
+    if keys := _read_secrets(installation):
+        installed.secrets[""] = keys
+    return installed
+
+
+def _read_integration(integration: Mapping[str, Any], organization: str) -> IntegrationFacts | None:
+    if (name := read_text(integration.get("name"))) is None:
+        return None
+    owner = integration.get("owner")
+    owner_id = read_text(owner.get("id")) if isinstance(owner, Mapping) else None
+    version = integration.get("version")
+    return IntegrationFacts(
+        name=name,
+        title=read_text(integration.get("title")) or name,
+        owner=Owner(id=owner_id, title=read_text(owner.get("title"))) if owner_id and owner else None,
+        own=owner_id == organization if owner_id else None,
+        visibility=read_text(integration.get("visibility")),
+        verified=_read_flag(integration.get("verified")),
+        version=version if isinstance(version, int | float) and not isinstance(version, bool) else None,
+        target=read_text(integration.get("target")),
+        scopes=_read_texts(integration.get("scopes")),
+        categories=_read_texts(integration.get("categories")),
+        blocks=_count(integration.get("blocks")),
+        contentSources=_count(integration.get("contentSources")),
+    )
+
+
+def _read_script(item: Mapping[str, Any]) -> ScriptFacts | None:
+    """Return a script without what its URL may carry beside the place: credentials, query, fragment."""
+    url = item.get("script")
+    if not isinstance(url, str):
+        return None
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return None
+    origin = _ORIGIN.search(parts.path)
+    return ScriptFacts(
+        url=clean_text(f"{parts.scheme}://{host}{port}{parts.path}", 2 * _LONG),
+        host=clean_text(host, _LONG),
+        contentSecurityPolicy=read_text(item.get("contentSecurityPolicy"), _POLICY),
+        cookies=_read_flag(item.get("cookies")),
+        integration=origin[1] if origin else None,
+        installation=origin[2] if origin else None,
+    )

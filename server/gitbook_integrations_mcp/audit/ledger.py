@@ -1,0 +1,109 @@
+"""What an audit read of what it should have: the account from which its coverage is told."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gitbook_integrations.report import Coverage, Gap, ListCoverage
+from gitbook_integrations_mcp.errors import CallError, StatusError
+from gitbook_integrations_mcp.text import clean_text
+
+INSTALLATIONS = "installations"
+SPACES = "spaces"
+SITES = "sites"
+MARKETPLACE = "marketplace"
+ORGANIZATION = "organization"
+"""Sources: lists of which an audit reads one each."""
+
+NARROWING = "narrowing"
+"""What an audit left unread because it was told to; no gap, but nothing can be said of it either."""
+
+
+def name_places(level: str, installation: str) -> str:
+    """Return the source that tells on which spaces or sites an installation is enabled."""
+    return f"{level}s of {installation}"
+
+
+def name_status(level: str, place: str) -> str:
+    """Return the source that tells what is enabled on one space or site."""
+    return f"status of {level} {place}"
+
+
+def name_scripts(site: str) -> str:
+    """Return the source that tells a site's scripts."""
+    return f"scripts of {site}"
+
+
+_CONSEQUENCES: Mapping[str, str] = {
+    "list_organization_installations": "Installations may be missing, and with them all that is to be said of them.",
+    "list_spaces_in_organization_by_id": "Spaces may be missing, or without their titles.",
+    "list_sites": "Sites may be missing, and with them the scripts they run.",
+    "list_integrations": "Whether integrations are gone from the marketplace is not known.",
+    "list_organizations_for_authenticated_user": "The title of the organization is not known.",
+    "list_integration_installation_spaces": "On which other spaces the integration is enabled is not known.",
+    "list_integration_installation_sites": "On which other sites the integration is enabled is not known.",
+    "list_organization_integrations_status": "What is enabled on this place is not known, or not all of it.",
+    "list_site_integration_scripts": "Which scripts run on this site is not known.",
+}
+"""By tool: what a gap in its lists means for the reader."""
+
+
+@dataclass(slots=True)
+class Account:
+    """How far one list was read; `error` says why not to its end."""
+
+    source: str
+    tool: str
+    arguments: Mapping[str, Any]
+    pages: int = 0
+    items: int = 0
+    error: CallError | None = None
+
+
+@dataclass(slots=True)
+class Ledger:
+    """The accounts of all lists of one audit."""
+
+    requests: int = 0
+    accounts: dict[str, Account] = field(default_factory=dict)
+
+    def open(self, source: str, tool: str, arguments: Mapping[str, Any]) -> Account:
+        """Begin the account of a list. None is read twice."""
+        assert source not in self.accounts
+        account = self.accounts[source] = Account(source, tool, arguments)
+        return account
+
+    def misses(self, *sources: str) -> bool:
+        """Whether one of the lists was not read to its end."""
+        return any(account.error for source in sources if (account := self.accounts.get(source)))
+
+    def summarize(self, seconds: float, affected: Mapping[str, Iterable[str]]) -> Coverage:
+        """Return the coverage; `affected` says by source which rules could not be judged everywhere."""
+        by_tool: dict[str, list[Account]] = {}
+        for account in self.accounts.values():
+            by_tool.setdefault(account.tool, []).append(account)
+        gaps = tuple(
+            Gap(
+                source=account.source,
+                tool=account.tool,
+                arguments=dict(account.arguments),
+                read=account.items,
+                reason=clean_text(str(account.error), 400),
+                status=account.error.status if isinstance(account.error, StatusError) else None,
+                consequence=_CONSEQUENCES[account.tool],
+                rules=tuple(affected.get(account.source, ())),
+            )
+            for account in self.accounts.values()
+            if account.error
+        )
+        lists = tuple(
+            ListCoverage(
+                tool=tool,
+                lists=len(accounts),
+                complete=sum(account.error is None for account in accounts),
+                pages=sum(account.pages for account in accounts),
+                items=sum(account.items for account in accounts),
+            )
+            for tool, accounts in by_tool.items()
+        )
+        return Coverage(complete=not gaps, requests=self.requests, seconds=round(seconds, 2), lists=lists, gaps=gaps)

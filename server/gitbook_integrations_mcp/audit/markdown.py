@@ -1,0 +1,144 @@
+"""Answers and reports in Markdown, for chats. Text of third parties cannot become markup."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from gitbook_integrations.audit import SECTIONS, Section
+from gitbook_integrations.report import Report
+from gitbook_integrations_mcp.audit.sections import list_items, summarize
+
+_MARKUP = re.compile(r"([\\`*\[\]<>|])")
+"""What could make a link, an image, an element or a cell. An underscore stays, as IDs must be copied as they are."""
+
+
+def escape(value: Any) -> str:
+    """Return text whose characters mean themselves in Markdown, tables included."""
+    return _MARKUP.sub(r"\\\1", str(value))
+
+
+def write_summary(summary: Mapping[str, Any], age: str = "") -> str:
+    """Return the short answer: figures, findings by severity and rule, coverage, changes."""
+    organization = summary["organization"]
+    return "\n".join(
+        [
+            f"## Installation audit of {escape(organization['title'] or organization['id'])}{age}",
+            "",
+            _write_figures(summary["figures"]),
+            *_write_narrowing(summary["narrowing"]),
+            "",
+            *_write_findings(summary),
+            "",
+            *_write_coverage(summary["coverage"]),
+            *_write_comparison(summary.get("changes")),
+        ]
+    )
+
+
+def _write_figures(figures: Mapping[str, Any]) -> str:
+    def count(name: str, word: str) -> str:
+        number = figures[name]
+        least = "at least " if name in figures["atLeast"] else ""
+        return f"{least}{number:,} {word}{'' if number == 1 else 's'}"
+
+    return (
+        f"{count('installations', 'installation')} in the organization: {count('spaceInstallations', 'place')} on "
+        f"{count('spaces', 'space')}, {count('siteInstallations', 'place')} on {count('sites', 'site')} "
+        f"({figures['publishedSites']:,} published), where {count('scripts', 'script')} run."
+    )
+
+
+def _write_narrowing(narrowing: Mapping[str, Any]) -> Iterator[str]:
+    for what, names in narrowing.items():
+        yield f"Confined to these {what}: {escape(', '.join(names))}."
+
+
+def _write_findings(summary: Mapping[str, Any]) -> Iterator[str]:
+    counts = summary["findings"]
+    yield f"**Findings**: {', '.join(f'{number} {severity}' for severity, number in counts.items())}"
+    if "findings" in summary["figures"]["atLeast"]:
+        yield "There may be more: not all could be read."
+    for group in summary["byRule"]:
+        yield f"- **{group['severity']}** {escape(group['title'])} (`{group['rule']}`): {group['count']}"
+        yield from (f"  - {escape(example)}" for example in group["examples"])
+        if (more := group["count"] - len(group["examples"])) > 0:
+            yield f"  - and {more} more"
+
+
+def _write_coverage(coverage: Mapping[str, Any]) -> Iterator[str]:
+    if coverage["complete"]:
+        yield f"**Coverage**: complete, {coverage['requests']} requests."
+    else:
+        yield f"**Coverage**: INCOMPLETE, {coverage['requests']} requests. This is not the whole:"
+    for gap in coverage["gaps"]:
+        yield f"- {escape(gap['source'])}: {escape(gap['reason'])} {escape(gap['consequence'])}"
+    if coverage["moreGaps"]:
+        yield f"- and {coverage['moreGaps']} more gaps"
+    if unchecked := coverage["rulesNotChecked"]:
+        yield f"Rules not judged everywhere: {', '.join(f'{rule} ({how})' for rule, how in unchecked.items())}."
+
+
+def _write_comparison(changes: Mapping[str, Any] | None) -> Iterator[str]:
+    if changes is None:
+        return
+    counted = ", ".join(f"{changes[name]} {name}" for name in ("added", "removed", "changed"))
+    part = "" if changes["sinceComplete"] else " (which was incomplete)"
+    yield ""
+    yield (
+        f"**Since {changes['since']}**{part}: {counted}; {changes['found']} new findings, {changes['mended']} mended; "
+        f"{changes['undecided']} undecided."
+    )
+
+
+def write_items(section: Section, items: Iterable[Mapping[str, Any]]) -> str:
+    """Return the items of a section, each with all it says."""
+    lines = [line for item in items for line in _write_item(section, item)]
+    return "\n".join(lines or ["Nothing."])
+
+
+_HEADLINES: Mapping[Section, Sequence[str]] = {
+    "findings": ("severity", "summary", "id"),
+    "installations": ("name", "space", "site", "title", "status"),
+    "scripts": ("url", "title"),
+    "coverage": ("source", "rule", "outcome"),
+    "changes": ("change", "severity", "title", "id"),
+}
+
+
+def _write_item(section: Section, item: Mapping[str, Any]) -> Iterator[str]:
+    headline = [escape(item[name]) for name in _HEADLINES[section] if item.get(name) is not None]
+    yield f"- **{headline[0]}** {' · '.join(headline[1:])}".rstrip()
+    for name, value in item.items():
+        if name not in _HEADLINES[section] and value not in (None, [], ()):
+            yield f"  - {name}: {_write_value(value)}"
+
+
+def _write_value(value: Any) -> str:
+    if isinstance(value, Mapping) and "tool" in value:
+        call = f"`{value['tool']}` {_quote(value['arguments'])}"
+        return f"{call} {escape(value['advice'])}" if "advice" in value else call
+    if isinstance(value, Mapping):
+        return _quote(value)
+    if isinstance(value, list | tuple):
+        return escape(", ".join(map(str, value)))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return escape(value)
+
+
+def _quote(value: Mapping[str, Any]) -> str:
+    """Return JSON as code, which a backtick in it must not end."""
+    text = json.dumps(value, ensure_ascii=False)
+    return f"`{text.replace('`', chr(0x2019))}`"
+
+
+def write_report(report: Report) -> str:
+    """Return a whole report."""
+    parts = [write_summary(summarize(report), f", {report.generatedAt}")]
+    parts += [
+        f"### {section.capitalize()}\n\n{write_items(section, items)}"
+        for section in SECTIONS
+        if (items := list_items(report, section))
+    ]
+    return "\n\n".join(parts) + "\n"

@@ -1,0 +1,175 @@
+"""The parts of a report that answer a question: a short summary, and sections whose items come in pages.
+
+What is made here is the structured content of an answer; `markdown` puts the same into words.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic_core import to_json
+
+from gitbook_integrations.audit import Section
+from gitbook_integrations.report import Finding, InstallationFacts, Placement, Report
+from gitbook_integrations.rules import Severity
+
+SHOWN = 3
+"""Examples of a rule's findings, and gaps, that a summary shows."""
+
+LISTED = 20
+"""Things a rule could not judge that are named."""
+
+ROOM = 9000
+"""Characters of JSON that the items of one answer take, about 3,000 tokens."""
+
+
+def summarize(report: Report) -> dict[str, Any]:
+    """Return figures, findings by rule, coverage and changes, short whatever the size of the organization."""
+    gaps = report.coverage.gaps
+    unjudged = {rule.id: rule.outcome for rule in report.rules if rule.outcome != "checked"}
+    summary: dict[str, Any] = {
+        "organization": report.organization.model_dump(),
+        "narrowing": report.narrowing.model_dump(exclude_none=True),
+        "figures": report.figures.model_dump(exclude={"findings", "accepted"}),
+        "findings": {**report.figures.findings, "accepted": report.figures.accepted},
+        "byRule": list(_group_findings(report)),
+        "coverage": {
+            "complete": report.coverage.complete,
+            "requests": report.coverage.requests,
+            "gaps": [_describe_gap(gap.model_dump()) for gap in gaps[:SHOWN]],
+            "moreGaps": max(0, len(gaps) - SHOWN),
+            "rulesNotChecked": unjudged,
+        },
+    }
+    if report.comparison is not None:
+        changes = report.comparison
+        summary["changes"] = {
+            "since": changes.baseline,
+            "sinceComplete": changes.baselineComplete,
+            **{name: len(getattr(changes, name)) for name in ("added", "removed", "changed", "found", "mended")},
+            "undecided": len(changes.undecided),
+        }
+    return summary
+
+
+def _group_findings(report: Report) -> Iterator[dict[str, Any]]:
+    by_rule: dict[tuple[Severity, str], list[Finding]] = {}
+    for finding in report.findings:
+        if finding.accepted is None:
+            by_rule.setdefault((finding.severity, finding.rule), []).append(finding)
+    titles = {rule.id: rule.title for rule in report.rules}
+    for (severity, rule), findings in by_rule.items():
+        examples = [finding.summary for finding in findings[:SHOWN]]
+        yield {
+            "rule": rule,
+            "severity": severity,
+            "title": titles[rule],
+            "count": len(findings),
+            "examples": examples,
+        }
+
+
+def _describe_gap(gap: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: gap[name] for name in ("source", "reason", "consequence", "rules")}
+
+
+# Sections
+
+
+def _list_findings(report: Report, integration: str | None) -> Iterator[dict[str, Any]]:
+    rules = {rule.id: rule for rule in report.rules}
+    told: set[str] = set()
+    for finding in report.findings:
+        if integration in {None, finding.subject.integration}:
+            item = finding.model_dump(exclude={"sources", "subject"}, exclude_none=True)
+            if finding.rule not in told:  # said once, with the first of its kind
+                item |= {"meaning": rules[finding.rule].meaning, "why": rules[finding.rule].why}
+                told.add(finding.rule)
+            else:
+                del item["remedy"]["advice"]
+            yield item
+
+
+def _list_installations(report: Report, integration: str | None) -> Iterator[dict[str, Any]]:
+    """Yield each installation; behind that of the one integration that was asked for, its places."""
+    titles = report.titles
+    for installed in report.installations:
+        if integration is None:
+            yield _describe_installation(installed)
+        elif integration == installed.integration.name:
+            yield _describe_installation(installed)
+            yield from (_describe_place("space", place, titles) for place in installed.spaces)
+            yield from (_describe_place("site", place, titles) for place in installed.sites)
+
+
+def _describe_installation(installed: InstallationFacts) -> dict[str, Any]:
+    facts = installed.integration.model_dump(exclude={"owner"}, exclude_none=True)
+    owner = installed.integration.owner
+    own = installed.model_dump(exclude={"integration", "spaces", "sites"}, exclude_none=True)
+    places = {"spaces": len(installed.spaces), "sites": len(installed.sites)}
+    return facts | {"owner": (owner.title or owner.id) if owner else None} | own | places
+
+
+def _describe_place(level: str, place: Placement, titles: Mapping[str, str]) -> dict[str, Any]:
+    described = {level: place.id, "title": titles.get(place.id), "status": place.status}
+    return described | ({"externalIds": place.externalIds} if place.externalIds else {})
+
+
+def _list_scripts(report: Report, integration: str | None) -> Iterator[dict[str, Any]]:
+    for site in report.sites:
+        for script in site.scripts or ():
+            if integration in {None, script.integration}:
+                where = {"site": site.id, "title": site.title, "published": site.published}
+                yield where | script.model_dump(exclude_none=True)
+
+
+def _list_gaps(report: Report, _integration: str | None) -> Iterator[dict[str, Any]]:
+    yield from (gap.model_dump(exclude_none=True) for gap in report.coverage.gaps)
+    for rule in report.rules:
+        if rule.outcome != "checked":
+            undecided = [each.what for each in rule.undecided]
+            more = {"more": len(undecided) - LISTED} if len(undecided) > LISTED else {}
+            yield {"rule": rule.id, "outcome": rule.outcome, "undecided": undecided[:LISTED]} | more
+
+
+def _list_changes(report: Report, integration: str | None) -> Iterator[dict[str, Any]]:
+    changes = report.comparison
+    if changes is None:
+        return
+    findings = {finding.id: finding for finding in report.findings}
+    for identifier in changes.found:
+        finding = findings[identifier]
+        if integration in {None, finding.subject.integration}:
+            older = {"perhapsOlder": True} if identifier in changes.perhapsOlder else {}
+            yield {"change": "found", "severity": finding.severity, "title": finding.summary, "id": identifier} | older
+    for finding in changes.mended:
+        if integration in {None, finding.subject.integration}:
+            yield {"change": "mended", "severity": finding.severity, "title": finding.summary, "id": finding.id}
+    for name in ("added", "removed", "changed"):
+        for change in getattr(changes, name):
+            if integration in {None, change.subject.integration}:
+                yield {"change": name, **change.model_dump(exclude={"subject"}, exclude_none=True)}
+    yield from ({"change": "undecided", "title": what} for what in changes.undecided)
+
+
+_SECTIONS: Mapping[Section, Callable[[Report, str | None], Iterator[dict[str, Any]]]] = {
+    "findings": _list_findings,
+    "installations": _list_installations,
+    "scripts": _list_scripts,
+    "coverage": _list_gaps,
+    "changes": _list_changes,
+}
+
+
+def list_items(report: Report, section: Section, integration: str | None = None) -> list[dict[str, Any]]:
+    """Return all items of a section, or those about one integration."""
+    return list(_SECTIONS[section](report, integration))
+
+
+def cut_page(items: Sequence[Mapping[str, Any]], start: int) -> dict[str, Any]:
+    """Return the items from `start` on that fit one answer, at least one of them, and where the next page starts."""
+    end, room = start, ROOM
+    while end < len(items) and (end == start or room >= len(to_json(items[end]))):
+        room -= len(to_json(items[end]))
+        end += 1
+    page: dict[str, Any] = {"items": list(items[start:end]), "count": len(items)}
+    return page | ({"next": {"page": str(end)}} if end < len(items) else {})

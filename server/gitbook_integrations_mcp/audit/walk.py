@@ -1,0 +1,164 @@
+"""The walk through an organization: which lists are read, and no more of them than it takes.
+
+Requests, with pages of 1,000, n the length of a list:
+
+    organizations, installations, spaces, sites, marketplace   max(1, ⌈n/1000⌉) each
+    scripts                                                    1 for each site
+    spaces and sites of an installation                        max(1, ⌈n/1000⌉) each
+
+No fewer will do: each list is the only one that holds what it is read for. Scripts are told by site only; where an
+installation is enabled, with which configuration and external IDs, by the installation only (installations-status has
+neither). What an earlier answer rules out is not asked: spaces where GitBook counts none, and levels that are not the
+integration's target. An audit confined to some spaces or sites asks what is enabled on each of them, one request each,
+and then only the installations that are.
+
+The first line is read first, as the others follow from it. Within each half, everything goes in parallel.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from gitbook_integrations.report import Narrowing
+from gitbook_integrations_mcp.audit.crew import Job, work_off
+from gitbook_integrations_mcp.audit.inventory import LEVELS, Installed, Inventory, Level, read_text
+from gitbook_integrations_mcp.audit.ledger import (
+    INSTALLATIONS,
+    MARKETPLACE,
+    ORGANIZATION,
+    SITES,
+    SPACES,
+    Ledger,
+    name_places,
+    name_scripts,
+    name_status,
+)
+from gitbook_integrations_mcp.audit.reader import Reader, Send, Take
+from gitbook_integrations_mcp.errors import AnswerError
+from gitbook_integrations_mcp.settings import suggest
+
+_CORE = (INSTALLATIONS, SITES, SPACES)
+"""Without any of these there is nothing to report on."""
+
+Report = Callable[[float, float | None, str | None], Awaitable[None]]
+"""Takes how many lists are read, of how many, and which was read last."""
+
+
+class Walk:
+    """One walk through an organization. `hands` is the number of requests under way at a time."""
+
+    def __init__(self, organization: str, narrowing: Narrowing, send: Send, report: Report, hands: int) -> None:
+        self.inventory = Inventory(organization, narrowing)
+        self.ledger = Ledger()
+        self._reader = Reader(send, self.ledger)
+        self._report = report
+        self._hands = hands
+        self._done = 0
+        self._total: int | None = None
+        self._named: dict[Level, set[str]] = {"space": set(), "site": set()}
+        """Integrations that are enabled on the places to which the audit is confined."""
+
+    async def go(self) -> None:
+        """Read everything.
+
+        Raises:
+            CallError: there is nothing to report on, as neither installations nor sites nor spaces can be read.
+        """
+        await work_off([*self._list_whole(), *self._list_statuses()], self._hands)
+        core = [account for source in _CORE if (account := self.ledger.accounts.get(source))]
+        if all(account.error and not account.items for account in core):
+            assert core[0].error
+            raise core[0].error
+        self._miss_unknown()
+        self._forget_others()
+        jobs = [*self._list_places(), *self._list_scripts()]
+        self._total = self._done + len(jobs)
+        await work_off(jobs, self._hands)
+
+    def _list_whole(self) -> Iterator[Job]:
+        organization = {"organizationId": self.inventory.organization}
+        lists: dict[str, tuple[str, Mapping[str, Any], Take]] = {
+            INSTALLATIONS: ("list_organization_installations", organization, self.inventory.add_installation),
+            SITES: ("list_sites", organization, self.inventory.add_site),
+            SPACES: ("list_spaces_in_organization_by_id", organization, self.inventory.add_space),
+            MARKETPLACE: ("list_integrations", {}, self.inventory.add_listed),
+            ORGANIZATION: ("list_organizations_for_authenticated_user", {}, self.inventory.add_organization),
+        }
+        for source, (tool, arguments, take) in lists.items():
+            if source not in {SITES, SPACES} or self._covers("site" if source == SITES else "space"):
+                yield partial(self._read, source, tool, arguments, take)
+
+    def _list_statuses(self) -> Iterator[Job]:
+        for level in LEVELS:
+            for place in self._confine(level) or ():
+                arguments = {"organizationId": self.inventory.organization, "target": level, level: place}
+                take = partial(self._take_status, level)
+                source = name_status(level, place)
+                yield partial(self._read, source, "list_organization_integrations_status", arguments, take)
+
+    def _take_status(self, level: Level, item: Mapping[str, Any]) -> bool:
+        integration = item.get("integration")
+        name = read_text(integration.get("name")) if isinstance(integration, Mapping) else None
+        if name is not None:
+            self._named[level].add(name)
+        return name is not None
+
+    def _list_places(self) -> Iterator[Job]:
+        for installed in self.inventory.installations.values():
+            for level in LEVELS:
+                if self._asks(installed, level):
+                    arguments = {"integrationName": installed.name, "installationId": installed.id}
+                    tool = f"list_integration_installation_{level}s"
+                    take = partial(installed.add_place, level)
+                    yield partial(self._read, name_places(level, installed.id), tool, arguments, take)
+
+    def _list_scripts(self) -> Iterator[Job]:
+        for site in self.inventory.sites:
+            arguments = {"organizationId": self.inventory.organization, "siteId": site}
+            take = partial(self.inventory.add_script, site)
+            yield partial(self._read, name_scripts(site), "list_site_integration_scripts", arguments, take)
+
+    def _confine(self, level: Level) -> tuple[str, ...] | None:
+        """Return the places of a level to which the audit is confined, None where it is not."""
+        narrowing = self.inventory.narrowing
+        return narrowing.spaces if level == "space" else narrowing.sites
+
+    def _covers(self, level: Level) -> bool:
+        """Whether the audit is about this level: all of it, or some places of it."""
+        confined = [self._confine(each) is not None for each in LEVELS]
+        return not any(confined) or self._confine(level) is not None
+
+    def _asks(self, installed: Installed, level: Level) -> bool:
+        if not self._covers(level):
+            return False
+        if self._confine(level) is not None:
+            return installed.name in self._named[level]
+        if level == "space" and installed.count is not None:
+            return installed.count > 0
+        return installed.may_be_on(level)
+
+    def _forget_others(self) -> None:
+        """Leave out the installations that are on none of the places to which the audit is confined."""
+        if any(self._confine(level) is not None for level in LEVELS):
+            named = self._named["space"] | self._named["site"]
+            kept = {key: each for key, each in self.inventory.installations.items() if each.name in named}
+            self.inventory.installations = kept
+
+    def _miss_unknown(self) -> None:
+        """Account for what the audit is confined to and the organization does not have."""
+        narrowing = self.inventory.narrowing
+        installed = {each.name for each in self.inventory.installations.values()}
+        wanted = (
+            (INSTALLATIONS, "list_organization_installations", narrowing.integrations, installed),
+            (SPACES, "list_spaces_in_organization_by_id", narrowing.spaces, self.inventory.spaces),
+            (SITES, "list_sites", narrowing.sites, self.inventory.sites),
+        )
+        for source, tool, names, known in wanted:
+            for name in set(names or ()).difference(known) if not self.ledger.misses(source) else ():
+                account = self.ledger.open(f"{source}: {name}", tool, {"organizationId": self.inventory.organization})
+                account.error = AnswerError(f"GitBook lists no {name} here.{suggest(name, known)}")
+
+    async def _read(self, source: str, tool: str, arguments: Mapping[str, Any], take: Take) -> None:
+        await self._reader.read(source, tool, arguments, take)
+        self._done += 1
+        await self._report(self._done, self._total, source)

@@ -1,0 +1,89 @@
+"""An audited GitBook that is watched: what it was asked, how much at a time, and with whatever fault is wanted."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from mcp import Client
+from starlette.types import Receive, Scope, Send
+
+from gitbook_integrations.report import Narrowing, Report
+from gitbook_integrations_mcp.audit.engine import Auditor
+from gitbook_integrations_mcp.client import GitBook
+from gitbook_integrations_mcp.credentials import Credentials
+from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, USER_TOKEN, Sandbox, create_sandbox
+from gitbook_integrations_mcp.server import create_server
+from gitbook_integrations_mcp.settings import Settings, load_settings
+
+Fault = Callable[[str, Scope], tuple[int, bytes] | Exception | None]
+"""Takes the path and query of a request; returns the wrong status and body it gets, or what the transport raises."""
+
+
+@dataclass
+class Watched:
+    """A sandbox that remembers requests, and fails where `fault` says so."""
+
+    sandbox: Sandbox = field(default_factory=create_sandbox)
+    fault: Fault | None = None
+    requests: list[str] = field(default_factory=list)
+    running: int = 0
+    most: int = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        query = scope["query_string"].decode()
+        place = scope["path"].removeprefix("/v1") + (f"?{query}" if query else "")
+        self.requests.append(place)
+        self.running += 1
+        self.most = max(self.most, self.running)
+        try:
+            wrong = self.fault(place, scope) if self.fault else None
+            if isinstance(wrong, Exception):
+                raise wrong
+            if wrong is None:
+                await self.sandbox(scope, receive, send)
+            else:
+                headers = [(b"content-type", b"application/json")]
+                await send({"type": "http.response.start", "status": wrong[0], "headers": headers})
+                await send({"type": "http.response.body", "body": wrong[1]})
+        finally:
+            self.running -= 1
+
+
+def make_settings(**sections: Any) -> Settings:
+    """Return settings with the sandbox's token and organization."""
+    gitbook = {"token": USER_TOKEN, "organization": ORGANIZATION_ID}
+    return load_settings({"gitbook": gitbook, **sections})
+
+
+@asynccontextmanager
+async def connect(watched: Any, **sections: Any) -> AsyncIterator[Client]:
+    """Yield a client of a server in front of `watched`, an ASGI app."""
+    server = create_server(make_settings(**sections), transport=httpx.ASGITransport(app=watched))
+    async with Client(server) as client:
+        yield client
+
+
+async def audit(watched: Any, *, clock: Callable[[], float] | None = None, **options: Any) -> Report:
+    """Return a report, made without MCP between. Of the options, narrowings are told from sections of settings."""
+    narrowing = Narrowing(**{name: options.pop(name) for name in Narrowing.model_fields if name in options})
+    settings = make_settings(**options)
+    gitbook = GitBook(settings.gitbook.endpoint, settings.limits, httpx.ASGITransport(app=watched))
+    auditor = Auditor(gitbook, settings.audit, **({"clock": clock} if clock else {}))
+    try:
+        return await auditor.audit(ORGANIZATION_ID, narrowing, Credentials.from_settings(settings.gitbook), _ignore)
+    finally:
+        await gitbook.close()
+
+
+async def _ignore(*_progress: Any) -> None:
+    pass
+
+
+def fail(part: str, status: int = 500, body: Any = None) -> Fault:
+    """Return a fault of all requests whose place holds `part`."""
+    content = json.dumps(body if body is not None else {"error": {"code": status, "message": "Not today"}}).encode()
+    return lambda place, _scope: (status, content) if part in place else None

@@ -1,0 +1,76 @@
+"""Audits: one question, one answer out of many endpoints."""
+
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gitbook_integrations.endpoint import USER, Composite, Risk, one
+from gitbook_integrations.inputs import OfOrganization
+from gitbook_integrations.parameters import IntegrationName, PageCursor
+from gitbook_integrations.schema import ABSENT
+
+Section = Literal["findings", "installations", "scripts", "coverage", "changes"]
+SECTIONS: tuple[Section, ...] = get_args(Section)
+
+
+class Audit(OfOrganization):
+    integrations: Annotated[list[str], Field(min_length=1, description="Only these, by name")] = ABSENT
+    spaces: Annotated[list[str], Field(min_length=1, description="Only these, by ID")] = ABSENT
+    sites: Annotated[list[str], Field(min_length=1, description="Only these, by ID")] = ABSENT
+    section: Annotated[
+        Literal["summary", Section, "report"],
+        Field(description="Details of the last audit while it is fresh; report: all, long"),
+    ] = ABSENT
+    integration: Annotated[IntegrationName, Field(description="Of a section, only what is about it")] = ABSENT
+    page: PageCursor = ABSENT
+    refresh: Annotated[bool, Field(description="Audit anew")] = False
+    baseline: Annotated[
+        Literal["last"] | dict[str, Any], Field(description="Compare with the last audit, or with this report")
+    ] = ABSENT
+
+
+class Answer(BaseModel):
+    """What the tool answers: a summary, or a page of a section, or the report."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
+
+    generatedAt: str
+    ageSeconds: float
+    complete: bool
+    organization: dict[str, Any] | None = None
+    figures: dict[str, Any] | None = None
+    findings: dict[str, int] | None = None
+    byRule: list[dict[str, Any]] | None = None
+    coverage: dict[str, Any] | None = None
+    changes: dict[str, Any] | None = None
+    section: str | None = None
+    items: list[dict[str, Any]] | None = None
+    next: dict[str, Any] | None = None
+    count: int | None = None
+    report: dict[str, Any] | None = None
+    more: str | None = None
+
+
+TOOLS = (
+    Composite(
+        operation="auditInstallations",
+        title="Audit installations",
+        description="What is installed where in an organization, with which rights, what scripts run on its sites, and "
+        "what is questionable. The answer is short; details by section and integration.",
+        risk=Risk.READ,
+        tokens=USER,
+        input=Audit,
+        result=one(Answer),
+        uses=(
+            "list_organizations_for_authenticated_user",
+            "list_organization_installations",
+            "list_spaces_in_organization_by_id",
+            "list_sites",
+            "list_integrations",
+            "list_organization_integrations_status",
+            "list_integration_installation_spaces",
+            "list_integration_installation_sites",
+            "list_site_integration_scripts",
+        ),
+    ),
+)
