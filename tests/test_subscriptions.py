@@ -247,3 +247,18 @@ async def test_of_two_callers_each_hears_of_their_own_changes_only(era: Era, cre
             # What each hears comes in order: of another's change, they would have heard before.
             await ears[writer].take(uris[writer])
         assert [ear.heard for ear in ears] == [[], []]
+
+
+async def test_a_server_that_is_told_to_stop_ends_its_streams_first() -> None:
+    words = ["serve", "--sandbox", "--transport", "streamable-http", "--port", "0"]
+    async with await anyio.open_process([*COMMAND, *words], stdout=None) as process:
+        assert process.stderr is not None
+        address = (await process.stderr.receive()).decode().split()[-1].removesuffix("/mcp")
+        async with (
+            reach(address, "streamable-http", "2026-07-28") as client,
+            client.listen(resource_subscriptions=[SLACK]) as subscription,
+        ):
+            process.terminate()
+            with anyio.fail_after(10):
+                assert [event async for event in subscription] == []
+    assert process.returncode in {0, -15}

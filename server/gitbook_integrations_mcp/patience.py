@@ -20,6 +20,9 @@ from gitbook_integrations_mcp.settings import HttpSection
 
 HEALTH_PATH, READY_PATH = "/health", "/ready"
 
+END_STREAMS = "end_streams"
+"""Key of the application's state: what ends its streams when the server is told to stop."""
+
 _RESERVE = 50
 """Connections beyond the limit on which somebody can still ask for the server's health."""
 
@@ -64,6 +67,11 @@ class PatientProtocol(H11Protocol):
         # With any other limit, less than that could lie unread for ever without `pause_writing` being called.
         transport.set_write_buffer_limits(high=0)
         self._arrival.start(self.request_seconds, self._give_up_request)
+
+    def shutdown(self) -> None:
+        """End the streams that the application would keep open, instead of waiting for them."""
+        self.app_state.get(END_STREAMS, lambda: None)()
+        super().shutdown()
 
     def handle_events(self) -> None:
         """Start the time of a request with its first byte, and stop it with the last."""

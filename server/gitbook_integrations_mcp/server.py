@@ -99,6 +99,7 @@ class IntegrationsServer(Server[None]):
 
     page: ConfirmationPage
     gitbook: GitBook
+    subscriptions: Subscriptions
 
     def get_capabilities(self, *args: Any, **kwargs: Any) -> ServerCapabilities:
         """Return what is offered. The SDK takes whoever serves subscriptions to tell of changed lists; none changes."""
@@ -191,7 +192,7 @@ def create_server(
         on_call_tool=call_tool,
         get_tool_input_schema=find_schema,
     )
-    server.page, server.gitbook = page, gitbook
+    server.page, server.gitbook, server.subscriptions = page, gitbook, subscriptions
     if list_templates(policy):
         Resources(pipeline, callers, subscriptions, organization).register(server)
     if list_prompts(policy):

@@ -25,7 +25,7 @@ from gitbook_integrations_mcp.doorkeeper import BearerGuard, HostGuard, StaticTo
 from gitbook_integrations_mcp.errors import UpstreamError
 from gitbook_integrations_mcp.host import is_loopback
 from gitbook_integrations_mcp.issuer import Issuer
-from gitbook_integrations_mcp.patience import HEALTH_PATH, READY_PATH
+from gitbook_integrations_mcp.patience import END_STREAMS, HEALTH_PATH, READY_PATH
 from gitbook_integrations_mcp.server import TITLE, IntegrationsServer
 from gitbook_integrations_mcp.settings import Settings, SettingsError
 
@@ -113,9 +113,9 @@ def create_application(settings: Settings, server: IntegrationsServer) -> Starle
     middleware = [Middleware(HostGuard, hosts=list_hosts(http))]
 
     @contextlib.asynccontextmanager
-    async def live(_app: Starlette) -> AsyncIterator[None]:
+    async def live(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
         async with lifespan() if lifespan else contextlib.nullcontext():
-            yield
+            yield {END_STREAMS: server.subscriptions.close}
 
     return Starlette(routes=routes, middleware=middleware, lifespan=live)
 
