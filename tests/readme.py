@@ -12,7 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gitbook_integrations.catalog import NOT_EXPOSED, TOOLS, TOOLSETS
-from gitbook_integrations.endpoint import Endpoint, Token, Tool
+from gitbook_integrations.endpoint import Endpoint, Risk, Token, Tool
+from gitbook_integrations.prompts import PROMPTS
+from gitbook_integrations.resources import RESOURCES
 from gitbook_integrations_mcp.cli import main
 from gitbook_integrations_mcp.settings import CLI_VARIABLES, iterate_settings, name_variable
 
@@ -39,6 +41,23 @@ def _describe(tool: Tool) -> str:
     if tool.gate:
         risk += " (🔒 with " + ", ".join(f"`{name}: {json.dumps(value)}`" for name, value in tool.gate) + ")"
     return f"| `{tool.name}` | {place} | {risk} | {tokens} | {tool.description} |"
+
+
+def build_prompt_table() -> str:
+    """Return the table of prompts."""
+    lines = ["| Prompt | Arguments | What it does | Read-only |", "| --- | --- | --- | --- |"]
+    for prompt in PROMPTS.values():
+        arguments = ", ".join(f"`{one.name}`" + ("" if one.required else " (optional)") for one in prompt.arguments)
+        reads = all(TOOLS[name].risk is Risk.READ for name in prompt.needs)
+        lines.append(f"| `{prompt.name}` | {arguments} | {prompt.description} | {'yes' if reads else 'no'} |")
+    return "\n".join(lines)
+
+
+def build_resource_table() -> str:
+    """Return the table of resources."""
+    lines = ["| Resource | Address | What it holds | Reads with |", "| --- | --- | --- | --- |"]
+    lines += [f"| {one.name} | `{one.uri_template}` | {one.description} | `{one.tool}` |" for one in RESOURCES.values()]
+    return "\n".join(lines)
 
 
 def build_settings_table() -> str:
@@ -73,6 +92,8 @@ def record_session() -> str:
 
 PARTS: dict[str, Callable[[], str]] = {
     "tools": build_tool_table,
+    "prompts": build_prompt_table,
+    "resources": build_resource_table,
     "settings": build_settings_table,
     "session": record_session,
 }

@@ -11,7 +11,7 @@ import pytest
 from .npm import install_package
 from .process import start
 
-FIXTURE = "calls a tool of the suite's own reference server"
+FIXTURE = "calls a tool, a prompt or a resource of the suite's own reference server"
 NOT_OFFERED = "is about a feature that this server does not offer and does not advertise"
 
 NOT_APPLICABLE = {
@@ -39,21 +39,19 @@ NOT_APPLICABLE = {
         "input-required-result-result-type",
         "input-required-result-tampered-state",
         "input-required-result-capability-check",
-    },
-    NOT_OFFERED: {
-        "logging-set-level",
         "completion-complete",
-        "resources-list",
         "resources-read-text",
         "resources-read-binary",
         "resources-templates-read",
         "resources-subscribe",
         "resources-unsubscribe",
-        "prompts-list",
         "prompts-get-simple",
         "prompts-get-with-args",
         "prompts-get-embedded-resource",
         "prompts-get-with-image",
+    },
+    NOT_OFFERED: {
+        "logging-set-level",
         "tasks-lifecycle",
         "tasks-capability-negotiation",
         "tasks-wire-fields",
@@ -67,11 +65,6 @@ NOT_APPLICABLE = {
 }
 NOT_APPLICABLE_CHECKS = {
     FIXTURE: {"sep-2575-server-rejects-undeclared-capability", "sep-2575-missing-capability-http-400"},
-    NOT_OFFERED: {
-        "sep-2549-prompts-list-caching-hints",
-        "sep-2549-resources-list-caching-hints",
-        "sep-2549-resources-templates-list-caching-hints",
-    },
 }
 
 
@@ -97,7 +90,7 @@ def test_every_scenario_that_applies_passes(revision: str, tmp_path: Path) -> No
                 failures.add((scenario, check["id"]))
     excused = set().union(*NOT_APPLICABLE.values())
     excused_checks = set().union(*NOT_APPLICABLE_CHECKS.values())
-    assert {"tools-list", "tools-call-error", "dns-rebinding-protection"} <= scenarios
+    assert {"tools-list", "tools-call-error", "prompts-list", "resources-list", "dns-rebinding-protection"} <= scenarios
     assert {(name, check) for name, check in failures if name not in excused and check not in excused_checks} == set()
     # What passes by now is no longer an exception.
     assert excused & scenarios <= {name for name, _ in failures}

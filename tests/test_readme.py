@@ -3,6 +3,7 @@
 import re
 
 from gitbook_integrations.catalog import TOOLS
+from gitbook_integrations.prompts import PROMPTS
 from gitbook_integrations_mcp.settings import CLI_VARIABLES, Settings, iterate_settings, name_variable
 
 from .readme import README, fill
@@ -25,4 +26,4 @@ def test_every_tool_setting_and_variable_it_names_exists() -> None:
     for name in re.findall(
         r"`((?:get|list|install|uninstall|update|publish|unpublish|create|queue|render)_\w+)`", TEXT
     ):
-        assert name in TOOLS, name
+        assert name in {*TOOLS, *PROMPTS}, name
