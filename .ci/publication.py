@@ -6,7 +6,6 @@ project's own files and a manifest; the client's `uv` makes the environment. `py
 """
 
 import json
-import subprocess
 import sys
 import zipfile
 from dataclasses import dataclass
@@ -105,13 +104,15 @@ async def describe_bundle() -> dict[str, Any]:
 
 
 def build_bundle(output: Path) -> None:
-    """Write the bundle: what git knows of the contents, and the manifest."""
-    listing = ["git", "-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard", "-z", *CONTENTS]
-    listed = subprocess.run(listing, check=True, capture_output=True, text=True).stdout
+    """Write the bundle: the files that the program consists of, and the manifest."""
+    files = [
+        path for name in CONTENTS for path in ((ROOT / name).rglob("*") if (ROOT / name).is_dir() else [ROOT / name])
+    ]
     with zipfile.ZipFile(output, "w", zipfile.ZIP_DEFLATED) as bundle:
         bundle.writestr("manifest.json", _write(anyio.run(describe_bundle)))
-        for name in sorted(filter(None, listed.split("\0"))):
-            bundle.write(ROOT / name, name)
+        for path in sorted(files):
+            if path.is_file() and "__pycache__" not in path.parts:
+                bundle.write(path, path.relative_to(ROOT))
 
 
 def describe_registry_entry() -> str:
