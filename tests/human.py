@@ -84,7 +84,8 @@ def _read_name(params: ElicitRequestFormParams) -> str:
 
 def create_gated_server(spy: GitBookSpy, clock: Clock | None = None, **confirmation: Any) -> Any:
     """Return a server in front of `spy`, with the sandbox's tokens and these confirmation settings."""
-    settings = load_settings({"server": {"sandbox": True}, "confirmation": confirmation})
+    ours = {"sandbox": True, "transport": ["streamable-http"]}  # on stdio, no store would be shared
+    settings = load_settings({"server": ours, "confirmation": confirmation})
     return create_server(settings, transport=httpx.ASGITransport(app=spy), clock=clock or Clock())
 
 

@@ -1,17 +1,25 @@
-"""Whatever clients and humans do, in whatever order: no mutation without a yes to exactly it, and one with it."""
+"""Whatever clients and humans do, in whatever order: no mutation without a yes to exactly it, and one with it.
 
-from typing import Any
+In the memory of one server, and with two servers that share a real Redis.
+"""
 
-from anyio.from_thread import BlockingPortal, start_blocking_portal
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any, ClassVar
+
+import pytest
+from anyio.from_thread import start_blocking_portal
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from mcp_types import CallToolResult, ElicitResult, InputRequiredResult
 
 from .human import Clock, GitBookSpy, Human, create_gated_server, meet
+from .redis_server import RedisServer
 from .test_gate import Target, call_once
 
 SPACES = 3
+SERVERS = st.integers(0, 1)
 ANSWERS = st.sampled_from(
     [
         ElicitResult(action="accept", content={"confirm": True}),
@@ -31,8 +39,11 @@ class GateMachine(RuleBasedStateMachine):
     human has truly said yes to; nothing may ever exceed it.
     """
 
+    redis: ClassVar[RedisServer | None] = None
+
     def __init__(self) -> None:
         super().__init__()
+        self.stack = ExitStack()
         self.allowed = 0
         self.questions: list[tuple[Target, str]] = []
         self.spent: set[str] = set()
@@ -40,7 +51,7 @@ class GateMachine(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        """Start a server with a client that never answers by itself."""
+        """Start the servers, each with a client that never answers by itself."""
         self.spy, self.clock = GitBookSpy(), Clock()
         state = self.spy.sandbox.state
         self.installation = next(one for one in state.installations.values() if len(one.enabled["space"]) >= SPACES)
@@ -55,31 +66,32 @@ class GateMachine(RuleBasedStateMachine):
             )
             for space in list(self.installation.enabled["space"])[:SPACES]
         ]
-        self.portal_context = start_blocking_portal()
-        self.portal: BlockingPortal = self.portal_context.__enter__()
-        client = meet(create_gated_server(self.spy, self.clock), Human(), "2026-07-28")
-        self.client_context = self.portal.wrap_async_context_manager(client)
-        self.client: Any = self.client_context.__enter__()
+        self.portal = self.stack.enter_context(start_blocking_portal())
+        self.clients: list[Any] = []
+        for _ in range(2 if self.redis else 1):
+            confirmation = self.redis.confirmation if self.redis else {}
+            client = meet(create_gated_server(self.spy, self.clock, **confirmation), Human(), "2026-07-28")
+            self.clients.append(self.stack.enter_context(self.portal.wrap_async_context_manager(client)))
 
-    def call(self, target: Target, state: str | None = None, answer: Any = None) -> Any:
+    def call(self, server: int, target: Target, state: str | None = None, answer: Any = None) -> Any:
         """Make one round of a call; an error of the protocol is an answer too."""
 
         async def make() -> Any:
             try:
-                return await call_once(self.client, target, state, answer)
+                return await call_once(self.clients[server % len(self.clients)], target, state, answer)
             except Exception as error:  # noqa: BLE001
                 return error
 
         return self.portal.call(make)
 
-    @rule(index=st.integers(0, SPACES - 1))
-    def ask(self, index: int) -> None:
+    @rule(server=SERVERS, index=st.integers(0, SPACES - 1))
+    def ask(self, server: int, index: int) -> None:
         """Make a call that brings no answer."""
-        result = self.call(self.targets[index])
+        result = self.call(server, self.targets[index])
         self.note(self.targets[index], result)
 
-    @rule(pick=st.integers(0, 50), index=st.integers(0, SPACES - 1), answer=ANSWERS, same=st.booleans())
-    def answer(self, pick: int, index: int, answer: ElicitResult, same: bool) -> None:
+    @rule(server=SERVERS, pick=st.integers(0, 50), index=st.integers(0, SPACES - 1), answer=ANSWERS, same=st.booleans())
+    def answer(self, server: int, pick: int, index: int, answer: ElicitResult, same: bool) -> None:
         """Answer some question asked before, perhaps spent, perhaps with another call than it was put for."""
         if not self.questions:
             return
@@ -90,12 +102,14 @@ class GateMachine(RuleBasedStateMachine):
             self.spent.add(state)
         if fits and answer.action == "accept" and answer.content == {"confirm": True}:
             self.allowed += 1
-        self.note(target, self.call(target, state, answer))
+        self.note(target, self.call(server, target, state, answer))
 
     @rule(seconds=st.sampled_from([1, 300, 601]))
     def wait(self, seconds: int) -> None:
         """Let time pass."""
         self.clock.now += seconds
+        if self.redis:
+            self.redis.pass_time(seconds)
 
     @rule()
     def change(self) -> None:
@@ -112,7 +126,7 @@ class GateMachine(RuleBasedStateMachine):
             "installationId": self.installation.id,
             "space": target.arguments["spaceId"],
         }
-        self.portal.call(self.client.call_tool, "install_integration_on_space", arguments)
+        self.portal.call(self.clients[0].call_tool, "install_integration_on_space", arguments)
 
     def note(self, target: Target, result: Any) -> None:
         """Keep a question that was put."""
@@ -131,11 +145,23 @@ class GateMachine(RuleBasedStateMachine):
             assert len(deletions) <= self.allowed
 
     def teardown(self) -> None:
-        """Close client and server."""
-        if hasattr(self, "client_context"):
-            self.client_context.__exit__(None, None, None)
-            self.portal_context.__exit__(None, None, None)
+        """Close clients and servers."""
+        self.stack.close()
+
+
+class SharingMachine(GateMachine):
+    """The same with two servers, either of which may be asked and answered."""
+
+
+@pytest.fixture(scope="module")
+def shared(redis_server: RedisServer) -> Iterator[None]:
+    SharingMachine.redis = redis_server
+    yield
+    SharingMachine.redis = None
 
 
 TestGateMachine = GateMachine.TestCase
-TestGateMachine.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
+TestSharingMachine = pytest.mark.usefixtures("shared")(SharingMachine.TestCase)
+TestGateMachine.settings = TestSharingMachine.settings = settings(
+    max_examples=25, stateful_step_count=20, deadline=None
+)
