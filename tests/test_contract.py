@@ -186,7 +186,7 @@ FAULTS: dict[str, tuple[int, bytes, dict[str, str], str]] = {
     "conflict": (409, b'{"error":{"code":409,"message":"no"}}', {}, "Read that state"),
     "precondition": (412, b'{"error":{"code":412,"message":"no"}}', {}, "precondition"),
     "unprocessable": (422, b'{"error":{"code":422,"message":"no"}}', {}, "Mend the arguments"),
-    "too many": (429, b'{"error":{"code":429,"message":"no"}}', {"x-ratelimit-reset": "1"}, "Wait 1 s"),
+    "too many": (429, b'{"error":{"code":429,"message":"no"}}', {"retry-after": "7"}, "Wait 7 s"),
     "too many, untold": (429, b"", {"x-ratelimit-reset": "soon"}, "Wait a minute"),
     "broken": (500, b"oops", {}, "The fault is GitBook's"),
     "unavailable": (503, b"<html>busy</html>", {"content-type": "text/html"}, "(a web page)"),

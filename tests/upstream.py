@@ -26,6 +26,8 @@ from gitbook_integrations_mcp.verdict import Consent, Gate
 
 Era = Literal["legacy", "2026-07-28"]
 ERAS: tuple[Era, ...] = ("legacy", "2026-07-28")
+ONCE = {"attempts": 1}
+"""An upstream that answers every request alike is not worth asking again."""
 TOKENS = {"token": "user-token-0123456789", "integration_token": "integration-token-0123456789"}
 
 
@@ -77,7 +79,7 @@ class OpenGate:
 
 def create_pipeline(upstream: Any) -> tuple[Pipeline, Caller]:
     """Return a pipeline whose GitBook is `upstream`, an ASGI app, and whose gate says yes, and one who may call it."""
-    options = load_settings({"gitbook": TOKENS})
+    options = load_settings({"gitbook": TOKENS, "limits": ONCE})
     gitbook = GitBook(options.gitbook.endpoint, options.limits, httpx.ASGITransport(app=upstream))
     caller = Caller("", Credentials.from_settings(options.gitbook), Policy(options.tools, options.confirmation))
     return Pipeline(OpenGate(), Sender(gitbook, Previewer(gitbook)), {}), caller
@@ -86,7 +88,7 @@ def create_pipeline(upstream: Any) -> tuple[Pipeline, Caller]:
 def connect(upstream: Any, era: Era = "2026-07-28", gate: Gate | None = None, **flags: Mapping[str, Any]) -> Client:
     """Return a client of a server whose GitBook is `upstream`, an ASGI app."""
     gitbook = {**TOKENS, **flags.pop("gitbook", {})}
-    settings = load_settings({"gitbook": gitbook, **flags})
+    settings = load_settings({"gitbook": gitbook, "limits": ONCE, **flags})
     server = create_server(settings, transport=httpx.ASGITransport(app=upstream), gate=gate or OpenGate())
     return Client(server, mode=era)
 

@@ -1,18 +1,20 @@
 """From GitBook's reply to what the model reads: the result in its declared shape, or an error that says what to do."""
 
-import time
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic_core import from_json, to_json
 
 from gitbook_integrations.endpoint import Endpoint, Risk, Tool
-from gitbook_integrations_mcp.client import Reply
 from gitbook_integrations_mcp.credentials import describe_accepted
 from gitbook_integrations_mcp.errors import AnswerError, StatusError
+from gitbook_integrations_mcp.exchange import Reply
+from gitbook_integrations_mcp.target import find_witness
 from gitbook_integrations_mcp.text import clean_text
 
 _QUOTE_LIMIT = 300
+_LOST = "An earlier attempt of this call, whose answer got lost"
 
 
 def describe_output(tool: Tool) -> dict[str, Any]:
@@ -46,7 +48,7 @@ def read_reply(endpoint: Endpoint, reply: Reply) -> dict[str, Any]:
             f"carry the token elsewhere. {tell_fate(endpoint)} Check GITBOOK_ENDPOINT: it is the host of the API."
         )
     if endpoint.result.shape == "nothing":
-        return _report_done(endpoint, reply.status)
+        return _report_done(endpoint, reply)
     data = _parse(endpoint, reply)
     if endpoint.result.shape == "array" and isinstance(data, list):
         data = {"items": data}
@@ -66,10 +68,14 @@ def _is_list_of_objects(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, dict) for item in value)
 
 
-def _report_done(endpoint: Endpoint, status: int) -> dict[str, Any]:
-    if endpoint.method == "DELETE" and status == 204:
-        return {"status": "already_absent", "message": "There was nothing to remove; nothing changed."}
-    return {"status": "done", "message": "Removed." if endpoint.method == "DELETE" else "Done."}
+def _report_done(endpoint: Endpoint, reply: Reply) -> dict[str, Any]:
+    if endpoint.method != "DELETE":
+        return {"status": "done", "message": "Done."}
+    if reply.status != 204:
+        return {"status": "done", "message": "Removed."}
+    if reply.uncertain:
+        return {"status": "done", "message": f"It is gone. {_LOST}, may have removed it."}
+    return {"status": "already_absent", "message": "There was nothing to remove; nothing changed."}
 
 
 def _parse(endpoint: Endpoint, reply: Reply) -> Any:
@@ -91,15 +97,18 @@ def _is_html(reply: Reply) -> bool:
 
 
 def tell_fate(endpoint: Endpoint) -> str:
-    """Say what is known of a call whose answer is useless."""
+    """Say what is known of a call whose answer is useless, and what tells the rest."""
     if endpoint.risk is Risk.READ:
         return "Nothing was changed; the call may be repeated."
-    return "Whether it took effect is not known: read the current state before repeating it."
+    witness = find_witness(endpoint)
+    way = f" with {witness.name}" if witness else ""
+    return f"Whether it took effect is not known: read the current state{way} before repeating it."
 
 
 def _explain_status(endpoint: Endpoint, reply: Reply) -> StatusError:
     quoted = _quote_message(reply)
-    said = f"GitBook answered {endpoint.name} with {reply.status}" + (f': "{quoted}".' if quoted else ".")
+    often = f" after {reply.attempts} attempts" if reply.attempts > 1 else ""
+    said = f"GitBook answered {endpoint.name} with {reply.status}{often}" + (f': "{quoted}".' if quoted else ".")
     return StatusError(reply.status, f"{said} {_advise(endpoint, reply)}")
 
 
@@ -113,6 +122,10 @@ def _quote_message(reply: Reply) -> str:
 
 
 def _advise(endpoint: Endpoint, reply: Reply) -> str:
+    if reply.uncertain and endpoint.risk is not Risk.READ:
+        if endpoint.method == "DELETE" and reply.status == 404:
+            return f"It is not there now. {_LOST}, may have removed it."
+        return f"{_LOST}, may have taken effect. {tell_fate(endpoint)}"
     match reply.status:
         case 400 | 422:
             return "Nothing was changed. Mend the arguments as the message says."
@@ -134,9 +147,10 @@ def _advise(endpoint: Endpoint, reply: Reply) -> str:
         case 412:
             return "A precondition does not hold; nothing was changed. Read the current state, then decide."
         case 429:
-            return f"Too many requests; nothing was changed. {_tell_wait(reply)}"
+            return f"Too many requests; nothing was changed. {_tell_wait(reply.wait)}"
         case status if status >= 500:
-            return f"The fault is GitBook's. {tell_fate(endpoint)} If it lasts, see GitBook's status page."
+            later = _tell_wait(reply.wait) if reply.wait else "If it lasts, see GitBook's status page."
+            return f"The fault is GitBook's. {tell_fate(endpoint)} {later}"
         case _:
             return tell_fate(endpoint)
 
@@ -155,11 +169,5 @@ def _tell_sources(endpoint: Endpoint) -> str:
     return f"Check that it exists and that the token may see it. Valid values come from: {'; '.join(sources)}."
 
 
-def _tell_wait(reply: Reply) -> str:
-    if (told := reply.headers.get("retry-after", "")).isdecimal():
-        return f"Wait {told} s before the next call."
-    try:
-        seconds = int(reply.headers.get("x-ratelimit-reset", "")) - int(time.time())
-    except ValueError:
-        return "Wait a minute before the next call."
-    return f"Wait {max(seconds, 1)} s before the next call."
+def _tell_wait(wait: float | None) -> str:
+    return f"Wait {math.ceil(wait)} s before the next call." if wait else "Wait a minute before the next call."

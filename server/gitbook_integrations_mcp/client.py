@@ -1,165 +1,143 @@
-"""The GitBook client: sends one request over HTTP and returns what came back, or why nothing did.
+"""The GitBook client: the one way to ask GitBook, within its limits, again where that helps and harms nothing."""
 
-httpx is the interface, aiohttp the engine below it (it needs a third of the CPU of httpx's own). Both are imported on
-the first request only, as a server that just started has no use for them.
-"""
+import hashlib
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from itertools import count
 
-import ssl
-import urllib.request
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
-
+import anyio
 from pydantic import SecretStr
 
 from gitbook_integrations.endpoint import Request
-from gitbook_integrations_mcp import __version__
-from gitbook_integrations_mcp.errors import UnreachableError
+from gitbook_integrations_mcp.errors import LimitError, UnreachableError
+from gitbook_integrations_mcp.exchange import Exchange, Reply, Transport
+from gitbook_integrations_mcp.flights import Flights
+from gitbook_integrations_mcp.limiter import Lane, Limiter
+from gitbook_integrations_mcp.retry import Decision, decide
 from gitbook_integrations_mcp.settings import LimitsSection
+from gitbook_integrations_mcp.trace import trace_attempt
 
-if TYPE_CHECKING:
-    import httpx
-    from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
+logger = logging.getLogger(__name__)
 
-    Transport = httpx.AsyncBaseTransport
-else:
-    Transport = Any
-
-USER_AGENT = f"gitbook-integrations-mcp/{__version__}"
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An HTTP answer as it came: status, headers (case-insensitive) and body."""
-
-    status: int
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
+_LEAST = 1.0
+"""Seconds that must be left for the answer after a wait; otherwise it is not worth it."""
 
 
 class GitBook:
     """GitBook's API at one endpoint, or the sandbox where `transport` leads to one.
 
-    One client serves all callers: it keeps connections, but neither cookies nor credentials.
+    One client serves all callers; what it remembers of one token is of no consequence for another. `clock` (seconds
+    since 1970), `sleep` and `chance` (0 to 1) are for tests.
     """
 
-    def __init__(self, endpoint: str, settings: LimitsSection, transport: Transport | None = None) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        settings: LimitsSection,
+        transport: Transport | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
         self.endpoint = endpoint
         self._settings = settings
-        self._transport = transport
-        self._client: httpx.AsyncClient | None = None
+        self._exchange = Exchange(endpoint, settings, transport)
+        self._limiter = Limiter(settings.concurrency, settings.pool_seconds, clock, sleep)
+        self._flights: Flights[Reply] = Flights()
+        self._clock = clock
+        self._sleep = sleep
+        self._chance = chance
 
     async def send(self, request: Request, token: SecretStr) -> Reply:
-        """Send `request` with `token`. Redirects are not followed, as they would carry the token elsewhere.
+        """Send `request` with `token`, and return the last answer.
+
+        Cancelling this cancels the request, unless it is a GET that somebody else waits for, too.
 
         Raises:
-            UnreachableError: no answer came.
+            UnreachableError: no whole answer came.
+            LimitError: it was not sent, as GitBook would have refused it, or too many are ahead.
         """
-        client = self._client or self._open_client()
+        credential = hashlib.sha256(token.get_secret_value().encode()).digest()
+        if request.method == "GET":
+            key = (credential, request.path, request.query)
+            return await self._flights.join(key, lambda: self._send(request, token, credential))
+        # Who reads after a write must see it, so nobody joins a reading that began before.
+        self._flights.close()
         try:
-            response = await client.request(
-                request.method,
-                f"{self.endpoint}/v1{request.path}",
-                params=request.query or None,
-                json=request.body,
-                headers={"Authorization": f"Bearer {token.get_secret_value()}"},
-            )
-        except Exception as error:  # noqa: BLE001
-            # Whatever it is, its text can hold a header or a URL: only its type is used.
-            raise _explain(error, self.endpoint, self._settings) from None
-        return Reply(response.status_code, response.headers, response.content)
+            return await self._send(request, token, credential)
+        finally:
+            self._flights.close()
 
     async def close(self) -> None:
         """Close the connections. The client can be used again afterwards."""
-        if self._client:
-            await self._client.aclose()
-            self._client = None
+        await self._exchange.close()
 
-    def _open_client(self) -> "httpx.AsyncClient":
-        from http.cookiejar import CookieJar, DefaultCookiePolicy
-
-        import httpx
-
+    async def _send(self, request: Request, token: SecretStr, credential: bytes) -> Reply:
         settings = self._settings
-        self._client = httpx.AsyncClient(
-            transport=self._transport or open_transport(self.endpoint),
-            timeout=httpx.Timeout(settings.read_seconds, connect=settings.connect_seconds),
-            headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-            follow_redirects=False,
-        )
-        return self._client
+        end = self._clock() + settings.call_seconds
+        patience = settings.wait_seconds
+        uncertain = False
+        for attempt in count(1):
+            asked = self._clock()
+            outcome: Reply | UnreachableError
+            try:
+                async with self._limiter.turn(credential, min(patience, end - asked - _LEAST)) as lane:
+                    started = self._clock()
+                    patience -= started - asked
+                    outcome = await self._send_once(request, token, lane, end - started, attempt)
+            except UnreachableError as error:
+                outcome = error
+            decision = self._decide(request, outcome, attempt, min(patience, end - self._clock() - _LEAST))
+            if decision.wait is None or not decision.repeat:
+                return _conclude(outcome, attempt, decision, uncertain=uncertain)
+            # A gateway that gave up does not know what became of what it passed on.
+            uncertain |= outcome.sent if isinstance(outcome, UnreachableError) else outcome.status != 429
+            logger.info("%s %s is sent again in %.1f s", request.method, request.template, decision.wait)
+            patience -= decision.wait
+            await self._sleep(decision.wait)
+        raise AssertionError("counting does not end")
 
-
-def open_transport(endpoint: str) -> Transport:
-    """Return a transport that trusts what the operating system trusts and takes the proxy the environment names."""
-    import aiohttp
-    import httpx
-    import truststore
-    from httpx_aiohttp import AiohttpTransport
-
-    context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    parts = urlsplit(endpoint)
-    proxies = urllib.request.getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
-    if proxy and urllib.request.proxy_bypass(parts.netloc):
-        proxy = None
-    return AiohttpTransport(
-        verify=context,
-        proxy=httpx.Proxy(proxy if "://" in proxy else f"http://{proxy}") if proxy else None,
-        client=lambda: aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=context, limit=0),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            middlewares=(_send_once,),
-        ),
-    )
-
-
-async def _send_once(request: "ClientRequest", handler: "ClientHandlerType") -> "ClientResponse":
-    """Keep aiohttp from repeating a request when the connection breaks, except a GET.
-
-    It repeats PUT and DELETE, too: one yes of a human would be sent twice, and the second answer would hide the first.
-    """
-    import aiohttp
-
-    try:
-        return await handler(request)
-    except aiohttp.ClientConnectorError:
-        raise  # there was no connection, so nothing was sent, and aiohttp does not repeat it
-    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        if request.method == "GET":
+    async def _send_once(self, request: Request, token: SecretStr, lane: Lane, seconds: float, attempt: int) -> Reply:
+        try:
+            reply = await trace_attempt(self._exchange.send(request, token, seconds), request, self.endpoint, attempt)
+        except BaseException as error:
+            if not isinstance(error, UnreachableError) or error.sent:
+                lane.lose()
             raise
-        raise aiohttp.ClientConnectionError from error  # not of a kind that is repeated
+        lane.learn(reply.status, reply.headers, self._clock())
+        return reply
 
-
-def _explain(error: Exception, endpoint: str, settings: LimitsSection) -> UnreachableError:
-    """Return what an exception of the HTTP layer means. Where it is not certain that nothing was sent, it was."""
-    import aiohttp
-    import httpx
-
-    host = urlsplit(endpoint).netloc
-    cause = error.__cause__ or error
-    if isinstance(cause, aiohttp.ClientConnectorCertificateError):
-        what = "no secure connection"
-        advice = (
-            "This machine does not trust the certificate; a proxy that inspects TLS needs its root certificate in "
-            "the operating system's trust store."
+    def _decide(self, request: Request, outcome: Reply | UnreachableError, attempt: int, budget: float) -> Decision:
+        ended = outcome.status if isinstance(outcome, Reply) else outcome
+        return decide(
+            request.method,
+            ended,
+            outcome.headers if isinstance(outcome, Reply) else {},
+            attempt=attempt,
+            attempts=self._settings.attempts,
+            now=self._clock(),
+            budget=budget,
+            chance=self._chance(),
         )
-    elif isinstance(cause, aiohttp.ClientSSLError):
-        what, advice = "no secure connection", "The other side does not speak TLS as expected; check GITBOOK_ENDPOINT."
-    elif isinstance(cause, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError):
-        what, advice = "the proxy did not connect", "Check HTTPS_PROXY and NO_PROXY."
-    elif isinstance(cause, aiohttp.ClientConnectorDNSError):
-        what, advice = "the name does not resolve", "Check the network, HTTPS_PROXY and GITBOOK_ENDPOINT."
-    elif isinstance(cause, aiohttp.ClientConnectorError):
-        what, advice = "nothing answers there", "Check the network, HTTPS_PROXY and GITBOOK_ENDPOINT."
-    elif isinstance(cause, aiohttp.ConnectionTimeoutError):
-        what, advice = f"no connection within {settings.connect_seconds:g} s", "Check the network and HTTPS_PROXY."
-    elif isinstance(cause, aiohttp.SocketTimeoutError):
-        return UnreachableError(f"{host} did not answer within {settings.read_seconds:g} s.", sent=True)
-    elif isinstance(error, httpx.DecodingError):
-        return UnreachableError(f"{host} sent an answer whose compression is broken.", sent=True)
-    else:
-        return UnreachableError(f"The connection to {host} broke before the answer was complete.", sent=True)
-    return UnreachableError(f"GitBook could not be reached at {host}: {what}. Nothing was sent. {advice}", sent=False)
+
+
+def _conclude(outcome: Reply | UnreachableError, attempt: int, decision: Decision, *, uncertain: bool) -> Reply:
+    """Return the answer that ends a call, or raise what ended it, with what its earlier attempts leave open."""
+    if isinstance(outcome, Reply):
+        if attempt == 1 and decision.wait is None:
+            return outcome
+        return replace(outcome, attempts=attempt, uncertain=uncertain, wait=decision.wait)
+    sent = outcome.sent or uncertain
+    attempts = attempt - isinstance(outcome, LimitError)
+    notes = [str(outcome)]
+    if attempts > 1:
+        notes.append(f"It was tried {attempts} times.")
+    if not sent:
+        notes.append("Nothing was sent.")
+    if isinstance(outcome, LimitError) and not sent:
+        raise LimitError(" ".join(notes)) from None
+    raise UnreachableError(" ".join(notes), sent=sent, attempts=attempts) from None

@@ -17,10 +17,11 @@ from pydantic import SecretStr
 from gitbook_integrations.catalog import ENDPOINTS, TOOLS
 from gitbook_integrations.endpoint import Request
 from gitbook_integrations_mcp.answer import read_reply
-from gitbook_integrations_mcp.client import GitBook, Reply
+from gitbook_integrations_mcp.client import GitBook
 from gitbook_integrations_mcp.connections import describe_connections
 from gitbook_integrations_mcp.console import print_json
 from gitbook_integrations_mcp.errors import UpstreamError
+from gitbook_integrations_mcp.exchange import Reply
 from gitbook_integrations_mcp.host import is_loopback
 from gitbook_integrations_mcp.policy import Policy
 from gitbook_integrations_mcp.server import create_server, open_gitbook
@@ -96,7 +97,9 @@ async def _check(settings: Settings) -> AsyncIterator[Finding]:
         yield await _check_issuer(settings.oauth)
     if (insecure := _check_scheme(settings)) is not None:
         yield insecure
-    gitbook, credentials, _ = open_gitbook(settings)
+    # What a repetition would hide is what is looked for.
+    once = settings.limits.model_copy(update={"attempts": 1})
+    gitbook, credentials, _ = open_gitbook(settings.model_copy(update={"limits": once}))
     try:
         reply: Reply | None = None
         for name, variable, token in (

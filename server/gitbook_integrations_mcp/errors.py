@@ -12,7 +12,8 @@
     ├── UpstreamError            GitBook's side
     │   ├── StatusError          an answer that is an error
     │   ├── AnswerError          an answer that cannot be read: not JSON, empty, a redirect, another shape
-    │   └── UnreachableError     no answer: connection, TLS, proxy, time-out
+    │   └── UnreachableError     no whole answer: connection, TLS, proxy, time-out, more than is read
+    │       └── LimitError       not sent, as GitBook would refuse it now, or too many calls are ahead
     └── DefectError              a defect of this server
 
 Each says what happened, why, and what to do next. None holds a credential, and none quotes the text of the HTTP
@@ -73,11 +74,24 @@ class AnswerError(UpstreamError):
 
 
 class UnreachableError(UpstreamError):
-    """GitBook did not answer; `sent` is false only where the request provably never left."""
+    """GitBook did not answer, or not completely.
 
-    def __init__(self, message: str, *, sent: bool) -> None:
+    `sent` is false only where the request provably never left, `passing` is true where another attempt may succeed, and
+    `attempts` tells how often it was sent.
+    """
+
+    def __init__(self, message: str, *, sent: bool, passing: bool = False, attempts: int = 1) -> None:
         self.sent = sent
+        self.passing = passing
+        self.attempts = attempts
         super().__init__(message)
+
+
+class LimitError(UnreachableError):
+    """Not sent: GitBook's limit for the token is used up, or too many calls are ahead."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, sent=False)
 
 
 class DefectError(CallError):

@@ -18,7 +18,7 @@ import httpx
 from jwt import PyJWK
 from jwt.exceptions import PyJWTError
 
-from gitbook_integrations_mcp.client import USER_AGENT, open_transport
+from gitbook_integrations_mcp.exchange import USER_AGENT, open_transport
 from gitbook_integrations_mcp.host import is_private
 from gitbook_integrations_mcp.settings import OAuthSection
 

@@ -16,8 +16,8 @@ from typing import Any
 import anyio
 
 from gitbook_integrations_mcp.call import EndpointCall
-from gitbook_integrations_mcp.client import Reply
-from gitbook_integrations_mcp.errors import JournalError
+from gitbook_integrations_mcp.errors import JournalError, UnreachableError
+from gitbook_integrations_mcp.exchange import Reply
 from gitbook_integrations_mcp.redaction import MASK, mask_secrets
 from gitbook_integrations_mcp.verdict import Consent
 
@@ -59,6 +59,7 @@ class Journal:
             "undo": _describe_undo(call, before, None),
             "outcome": "unknown",
             "status": None,
+            "attempts": None,
             "requestId": None,
         }
         try:
@@ -70,22 +71,28 @@ class Journal:
             ) from None
 
     async def finish(
-        self, entry: Entry, call: EndpointCall, reply: Reply | None, before: Mapping[str, Any] | None
+        self, entry: Entry, call: EndpointCall, ended: Reply | UnreachableError, before: Mapping[str, Any] | None
     ) -> None:
-        """Fill in the outcome of an entry; `reply` is None where the call provably never left.
+        """Fill in how the call of an entry ended.
 
         Raises:
             OSError: it cannot be filled in; the line stays, with its outcome unknown.
         """
-        outcome: dict[str, Any] = {"outcome": "not sent", "undo": None}
-        if reply is not None:
-            done = 200 <= reply.status < 300
-            outcome = {
-                "outcome": "done" if done else "failed",
-                "status": reply.status,
-                "requestId": (reply.headers.get("x-request-id") or reply.headers.get("cf-ray") or "")[:100] or None,
-                "undo": _describe_undo(call, before, reply) if done else None,
+        outcome: dict[str, Any] = {"attempts": ended.attempts}
+        if isinstance(ended, Reply):
+            done = 200 <= ended.status < 300
+            outcome |= {
+                # What a lost answer may hide is not known, whatever a later one says of its own attempt.
+                "outcome": "done" if done else "unknown" if ended.uncertain else "failed",
+                "status": ended.status,
+                "requestId": (ended.headers.get("x-request-id") or ended.headers.get("cf-ray") or "")[:100] or None,
             }
+            if done:
+                outcome["undo"] = _describe_undo(call, before, ended)
+            elif not ended.uncertain:
+                outcome["undo"] = None
+        elif not ended.sent:
+            outcome |= {"outcome": "not sent", "undo": None}
         await anyio.to_thread.run_sync(self._fill_in, entry, outcome)
 
     def _append(self, record: dict[str, Any]) -> Entry:

@@ -20,6 +20,7 @@ from gitbook_integrations_mcp.answer import read_reply
 from gitbook_integrations_mcp.call import Call
 from gitbook_integrations_mcp.client import GitBook
 from gitbook_integrations_mcp.errors import CallError, CredentialError, StatusError
+from gitbook_integrations_mcp.target import find_get, find_target
 from gitbook_integrations_mcp.text import clean_text
 
 SHOWN = 10
@@ -139,39 +140,21 @@ class Previewer:
 
 
 @cache
-def find_target(tool: Tool) -> Endpoint | None:
-    """Return the endpoint that reads what `tool` is about: the GET of its path, or of the nearest path above."""
-    if not isinstance(tool, Endpoint):
-        return None
-    segments = tool.path.split("/")
-    for length in range(len(segments), 1, -1):
-        if reader := _find_get("/".join(segments[:length]), "object"):
-            return reader
-    return None
-
-
-@cache
 def find_context(tool: Tool) -> tuple[Endpoint, ...]:
     """Return what else is worth reading: the integration, and the lists below a path that is deleted."""
     if not isinstance(tool, Endpoint):
         return ()
     context = []
-    if "integrationName" in tool.path_names and (reader := _find_get("/integrations/{integrationName}", "object")):
+    if "integrationName" in tool.path_names and (reader := find_get("/integrations/{integrationName}", "object")):
         context.append(reader)
     if tool.method == "DELETE" and (target := find_target(tool)) and target.path == tool.path:
-        context.extend(reader for level in _LEVELS if (reader := _find_get(f"{target.path}/{level}", "page")))
+        context.extend(reader for level in _LEVELS if (reader := find_get(f"{target.path}/{level}", "page")))
     return tuple(context)
 
 
 def _creates(tool: Tool, reader: Endpoint) -> bool:
     """Whether a call of `tool` makes what `reader` reads."""
     return isinstance(tool, Endpoint) and tool.method == "POST" and reader.path == tool.path
-
-
-def _find_get(path: str, shape: str) -> Endpoint | None:
-    return next(
-        (row for row in ENDPOINTS.values() if (row.method, row.path, row.result.shape) == ("GET", path, shape)), None
-    )
 
 
 def _describe_target(

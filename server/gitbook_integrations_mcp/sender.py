@@ -7,8 +7,9 @@ from typing import Any
 from gitbook_integrations.endpoint import Risk
 from gitbook_integrations_mcp.answer import tell_fate
 from gitbook_integrations_mcp.call import EndpointCall
-from gitbook_integrations_mcp.client import GitBook, Reply
+from gitbook_integrations_mcp.client import GitBook
 from gitbook_integrations_mcp.errors import CallError, UnreachableError
+from gitbook_integrations_mcp.exchange import Reply
 from gitbook_integrations_mcp.journal import Entry, Journal
 from gitbook_integrations_mcp.preview import Previewer
 from gitbook_integrations_mcp.subscriptions import Subscriptions
@@ -48,7 +49,7 @@ class Sender:
             if error.sent:
                 await self._announce(call)
             raise
-        if not 400 <= reply.status < 500:
+        if reply.uncertain or not 400 <= reply.status < 500:
             await self._announce(call)
         return reply
 
@@ -60,8 +61,7 @@ class Sender:
         try:
             reply = await self._send(call)
         except UnreachableError as error:
-            if not error.sent:  # otherwise the outcome stays unknown, as the line says already
-                await self._finish(self._journal, entry, call, None, before)
+            await self._finish(self._journal, entry, call, error, before)
             raise
         await self._finish(self._journal, entry, call, reply, before)
         return reply
@@ -70,8 +70,9 @@ class Sender:
         try:
             return await self._gitbook.send(call.request, call.token)
         except UnreachableError as error:
-            fate = f" {tell_fate(call.tool)}" if error.sent else ""
-            raise UnreachableError(f"{error}{fate}", sent=error.sent) from None
+            if not error.sent:
+                raise
+            raise UnreachableError(f"{error} {tell_fate(call.tool)}", sent=True, attempts=error.attempts) from None
 
     async def _announce(self, call: EndpointCall) -> None:
         if self._subscriptions:
@@ -84,10 +85,15 @@ class Sender:
             return None  # the call itself will tell what is wrong
 
     async def _finish(
-        self, journal: Journal, entry: Entry, call: EndpointCall, reply: Reply | None, before: Mapping[str, Any] | None
+        self,
+        journal: Journal,
+        entry: Entry,
+        call: EndpointCall,
+        ended: Reply | UnreachableError,
+        before: Mapping[str, Any] | None,
     ) -> None:
         try:
-            await journal.finish(entry, call, reply, before)
+            await journal.finish(entry, call, ended, before)
         except OSError as error:
             # The call is done and cannot be undone; its line stays, with the outcome unknown.
             logger.error("the outcome of %s is not in the journal: %s", call.tool.name, error.strerror)  # noqa: TRY400

@@ -23,9 +23,10 @@ from pydantic import SecretStr
 from gitbook_integrations_mcp import __version__
 from gitbook_integrations_mcp.audit import create_handler
 from gitbook_integrations_mcp.caller import Callers
-from gitbook_integrations_mcp.client import GitBook, Transport
+from gitbook_integrations_mcp.client import GitBook
 from gitbook_integrations_mcp.completion import Completer
 from gitbook_integrations_mcp.credentials import Credentials
+from gitbook_integrations_mcp.exchange import Transport
 from gitbook_integrations_mcp.gate import HumanGate
 from gitbook_integrations_mcp.journal import Journal
 from gitbook_integrations_mcp.page import ConfirmationPage

@@ -379,7 +379,24 @@ class AuditSection(Section):
 
 class LimitsSection(Section):
     connect_seconds: float = Field(10, gt=0, description="How long connecting to GitBook may take.")
-    read_seconds: float = Field(60, gt=0, description="How long GitBook may stay silent in the middle of an answer.")
+    read_seconds: float = Field(40, gt=0, description="How long GitBook may stay silent before or in an answer.")
+    write_seconds: float = Field(20, gt=0, description="How long GitBook may take nothing of a large request.")
+    pool_seconds: float = Field(30, gt=0, description="How long a call may queue behind others of the same token.")
+    call_seconds: float = Field(
+        55,
+        gt=0,
+        description="How long one request to GitBook may take in all, waits and repetitions included. Most clients "
+        "give up after 60.",
+    )
+    wait_seconds: float = Field(
+        20,
+        ge=0,
+        description="How long of that may be spent waiting for GitBook's rate limit or between attempts; what would "
+        "take longer returns at once and tells the time to wait.",
+    )
+    attempts: int = Field(4, ge=1, le=10, description="How often a request may be sent; 1 repeats nothing.")
+    concurrency: int = Field(16, gt=0, description="Requests in flight at a time, per token.")
+    body_bytes: int = Field(10_000_000, gt=0, description="Largest answer that is read, decompressed.")
 
 
 class Settings(BaseSettings):

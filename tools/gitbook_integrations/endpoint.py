@@ -117,12 +117,16 @@ def encode_segment(name: str, value: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is sent for one call: method, path below the API's base URL (percent-encoded), query and JSON body."""
+    """What is sent for one call: method, path below the API's base URL (percent-encoded), query and JSON body.
+
+    `template` is the path with the names of its arguments instead of their values, for what must not tell those.
+    """
 
     method: Method
     path: str
     query: tuple[tuple[str, str], ...] = ()
     body: Mapping[str, Any] | None = field(default=None, repr=False)
+    template: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +267,7 @@ class Endpoint(Tool):
             pair for name, value in arguments.items() if name in self.query_names for pair in _query_pairs(name, value)
         )
         body = {name: _tidy_number(value) for name, value in arguments.items() if name in self.body_names}
-        return Request(self.method, self.path.format(**segments), query, body if self.body_names else None)
+        return Request(self.method, self.path.format(**segments), query, body if self.body_names else None, self.path)
 
 
 def _query_pairs(name: str, value: Any) -> Iterator[tuple[str, str]]:

@@ -22,8 +22,9 @@ from gitbook_integrations_mcp.audit.inventory import Installed, Level
 from gitbook_integrations_mcp.audit.judgement import Facts
 from gitbook_integrations_mcp.audit.ledger import Ledger, name_scripts
 from gitbook_integrations_mcp.audit.walk import Walk
-from gitbook_integrations_mcp.client import GitBook, Reply
+from gitbook_integrations_mcp.client import GitBook
 from gitbook_integrations_mcp.credentials import Credentials
+from gitbook_integrations_mcp.exchange import Reply
 from gitbook_integrations_mcp.settings import AuditSection
 
 Progress = Callable[[float, float | None, str | None], Awaitable[None]]
