@@ -56,7 +56,9 @@ def build_prompt_table() -> str:
 def build_resource_table() -> str:
     """Return the table of resources."""
     lines = ["| Resource | Address | What it holds | Reads with |", "| --- | --- | --- | --- |"]
-    lines += [f"| {one.name} | `{one.uri_template}` | {one.description} | `{one.tool}` |" for one in RESOURCES.values()]
+    lines += [
+        f"| {one.name} | `{one.uri_template}` | {one.description} | `{one.tool.name}` |" for one in RESOURCES.values()
+    ]
     return "\n".join(lines)
 
 

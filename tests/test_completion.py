@@ -40,7 +40,7 @@ async def test_every_argument_of_every_prompt_and_template_has_values(era: Era) 
                 assert (await complete(client, PromptReference(name=prompt.name), argument.name)).values
         for resource in RESOURCES.values():
             ref = ResourceTemplateReference(uri=resource.uri_template)
-            for name in resource.endpoint.path_names:
+            for name in resource.names:
                 assert (await complete(client, ref, name)).values
 
 

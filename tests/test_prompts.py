@@ -125,6 +125,7 @@ async def test_a_client_lists_and_gets_every_prompt(era: Era) -> None:
 async def test_what_cannot_be_followed_is_not_offered_and_says_what_is_missing(era: Era) -> None:
     async with connect(Upstream(), era, tools={"read_only": True}) as client:
         assert [prompt.name for prompt in (await client.list_prompts()).prompts] == [
+            "audit_organization",
             "review_site_scripts",
             "explain_failed_events",
         ]
@@ -192,7 +193,7 @@ async def test_what_people_put_in_cannot_pass_for_a_part_of_the_prompt() -> None
 
 async def test_an_unknown_prompt_is_answered_with_those_there_are() -> None:
     async with connect(Upstream()) as client:
-        with pytest.raises(MCPError, match="review_site_scripts, offboard_integration") as caught:
+        with pytest.raises(MCPError, match="audit_organization, review_site_scripts, offboard_integration") as caught:
             await client.get_prompt("nope")
     assert caught.value.code == INVALID_PARAMS
 

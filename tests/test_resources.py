@@ -8,7 +8,7 @@ from mcp import Client, MCPError
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, TextResourceContents
 
 from gitbook_integrations.catalog import ENDPOINTS
-from gitbook_integrations.endpoint import Risk
+from gitbook_integrations.endpoint import Endpoint, Risk
 from gitbook_integrations.resources import RESOURCES, SCHEME
 from gitbook_integrations_mcp.address import read_address, write_uri
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID
@@ -46,13 +46,13 @@ async def walk(client: Client) -> list[list[str]]:
 
 def test_a_resource_is_a_read_at_the_address_that_is_its_path() -> None:
     for resource in RESOURCES.values():
-        assert resource.endpoint.risk is Risk.READ
-        assert resource.uri_template.startswith(f"{SCHEME}:/{resource.endpoint.path}")
-        arguments = dict.fromkeys(resource.endpoint.path_names, "some.thing-1")
+        assert resource.tool.risk is Risk.READ
+        assert bool(resource.path) is not isinstance(resource.tool, Endpoint)
+        arguments = dict.fromkeys(resource.names, "some.thing-1")
         arguments |= {"organizationId": "some-1"} if "organizationId" in arguments else {}
         uri = write_uri(resource, arguments)
         assert read_address(uri).resource is resource
-        assert read_address(uri).arguments == arguments
+        assert read_address(uri).arguments == {**arguments, **resource.fixed}
 
 
 def test_a_write_touches_what_can_be_read_at_its_path_above_and_below_it() -> None:
@@ -64,17 +64,19 @@ def test_a_write_touches_what_can_be_read_at_its_path_above_and_below_it() -> No
         "installation": installed,
         "installation_spaces": installed,
         "installation_sites": installed,
+        "report": {"organizationId": "o"},
     }
+    all_but_the_report = set(RESOURCES) - {"report"}
 
     def list_touched(tool: str, path: str) -> set[str]:
         write = ENDPOINTS[tool]
         return {name for name, resource in RESOURCES.items() if resource.is_touched(arguments[name], write, path)}
 
     on_space = "/integrations/slack/installations/i/spaces/s"
-    assert list_touched("unpublish_integration", "/integrations/slack") == set(RESOURCES)
-    assert list_touched("uninstall_integration", "/integrations/slack/installations/i") == set(RESOURCES)
-    assert list_touched("uninstall_integration_from_space", on_space) == set(RESOURCES) - {"installation_sites"}
-    assert list_touched("install_integration", "/integrations/slack/installations") == set(RESOURCES)
+    assert list_touched("unpublish_integration", "/integrations/slack") == all_but_the_report
+    assert list_touched("uninstall_integration", "/integrations/slack/installations/i") == all_but_the_report
+    assert list_touched("uninstall_integration_from_space", on_space) == all_but_the_report - {"installation_sites"}
+    assert list_touched("install_integration", "/integrations/slack/installations") == all_but_the_report
     # Others' names that begin alike, and what changes nothing that can be read.
     assert list_touched("unpublish_integration", "/integrations/slack2") == {"inventory"}
     assert list_touched("uninstall_integration", "/integrations/slack/installations/i2") == {"inventory", "integration"}
@@ -107,8 +109,19 @@ async def test_a_resource_holds_what_the_tool_of_its_read_answers(era: Era) -> N
     async with Client(create_gated_server(GitBookSpy()), mode=era) as client:
         for uri in [INVENTORY, SLACK, *(await walk(client))[1]]:
             address = read_address(uri)
-            result = await client.call_tool(address.resource.tool, dict(address.arguments))
+            result = await client.call_tool(address.resource.tool.name, dict(address.arguments))
             assert await read(client, uri) == json.loads(read_text(result))
+
+
+async def test_the_report_is_that_of_the_last_audit() -> None:
+    async with Client(create_gated_server(GitBookSpy())) as client:
+        uri = f"{SCHEME}://orgs/{ORGANIZATION_ID}/report"
+        audited = (await client.call_tool("audit_installations", {})).structured_content or {}
+        content = await read(client, uri)
+        assert content["generatedAt"] == audited["generatedAt"]
+        assert content["report"]["figures"]["installations"] == 9
+        with pytest.raises(MCPError, match="no such argument"):
+            await client.read_resource(f"{uri}?pages=2")
 
 
 async def test_large_contents_come_in_pages() -> None:
@@ -146,22 +159,32 @@ async def test_what_cannot_be_read_is_told_with_the_codes_of_the_era(
 
 @each_era
 @pytest.mark.parametrize(
-    ("sections", "expected"),
+    ("sections", "left", "expected"),
     [
-        ({"tools": {"exclude": ["get_integration_by_name"]}}, "is switched off on this server: it is excluded"),
-        ({"tools": {"toolsets": ["installations"]}}, "its toolset marketplace is not enabled"),
-        ({"confirmation": {"also": ["get_integration_by_name"]}}, "waits for a human on this server"),
+        (
+            {"tools": {"exclude": ["get_integration_by_name"]}},
+            set(RESOURCES) - {"integration"},
+            "is switched off on this server: it is excluded",
+        ),
+        (
+            {"tools": {"toolsets": ["installations"]}},
+            {"inventory", "installation"},
+            "its toolset marketplace is not enabled",
+        ),
+        (
+            {"confirmation": {"also": ["get_integration_by_name"]}},
+            set(RESOURCES) - {"integration"},
+            "waits for a human on this server",
+        ),
     ],
 )
 async def test_what_is_no_tool_for_a_caller_is_no_resource_either(
-    era: Era, sections: dict[str, Any], expected: str
+    era: Era, sections: dict[str, Any], left: set[str], expected: str
 ) -> None:
     upstream = Upstream()
     async with connect(upstream, era, **sections) as client:
         templates = {template.name for template in (await client.list_resource_templates()).resource_templates}
-        assert templates == set(RESOURCES) - {"integration"} - (
-            {"installation_spaces", "installation_sites"} if "toolsets" in sections.get("tools", {}) else set()
-        )
+        assert templates == left
         with pytest.raises(MCPError, match=expected) as caught:
             await client.read_resource(SLACK)
     assert caught.value.code == NOT_FOUND[era]

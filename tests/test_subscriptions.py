@@ -22,7 +22,7 @@ from .process import COMMAND
 from .test_resources import NOT_FOUND
 from .test_web import CALLERS, bear, serve
 from .test_web import connect as reach
-from .upstream import ERAS, Era, Upstream, connect
+from .upstream import ERAS, Era, Upstream, connect, read_capabilities
 
 each_era = pytest.mark.parametrize("era", ERAS)
 INVENTORY = f"{SCHEME}://orgs/{ORGANIZATION_ID}/installations"
@@ -210,6 +210,16 @@ async def test_a_client_that_goes_leaves_nothing_behind(era: Era, monkeypatch: p
                     (subscriptions,) = made
                     assert len(subscriptions._watchers) == 1
         assert (subscriptions._watchers, subscriptions._sessions, subscriptions._streams) == (set(), {}, set())
+
+
+@each_era
+async def test_where_the_next_process_may_make_the_change_nobody_is_promised_to_be_told(era: Era) -> None:
+    sections: dict[str, Any] = {"server": {"transport": ["streamable-http"]}, "http": {"stateless": True}}
+    async with connect(Upstream(), era, **sections) as client:
+        assert (await read_capabilities(client))["resources"] == {"listChanged": False, "subscribe": False}
+        with pytest.raises(MCPError, match="Method not found"):
+            async with watch(Ear(client), SLACK):
+                pass
 
 
 # Over real transports

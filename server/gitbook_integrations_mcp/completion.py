@@ -83,7 +83,7 @@ def _find_source(params: CompleteRequestParams, caller: Caller) -> Source | None
     resource = next((one for one in RESOURCES.values() if one.uri_template == params.ref.uri), None)
     if resource is None:
         raise MCPError(INVALID_PARAMS, "There is no such template; resources/templates/list has them all.")
-    return SOURCES.get(name) if name in resource.endpoint.path_names else None
+    return SOURCES.get(name) if name in resource.names else None
 
 
 class _Search:

@@ -90,14 +90,16 @@ class _Walk:
     async def list_inventories(self, place: Place) -> tuple[list[Resource], Place | None]:
         organizations, page = await self._list_organizations(place)
         resources = [_describe_inventory(organization) for organization in organizations]
-        if organizations and self.caller.policy.may_read(INSTALLATION.tool):
+        if organizations and self.caller.policy.may_read(INSTALLATION.tool.name):
             return resources, Place(place.organizations, organizations[0]["id"])
         return resources, Place(page) if page else None
 
     async def list_installations(self, place: Place) -> tuple[list[Resource], Place | None]:
         assert place.organization
         try:
-            items, page = await self._read(INVENTORY.tool, organizationId=place.organization, page=place.installations)
+            items, page = await self._read(
+                INVENTORY.tool.name, organizationId=place.organization, page=place.installations
+            )
         except StatusError as error:
             if error.status not in {403, 404}:
                 raise

@@ -20,7 +20,6 @@ from mcp_types import (
     SubscribeRequestParams,
     SubscriptionsListenRequestParams,
     SubscriptionsListenResult,
-    TextContent,
     TextResourceContents,
     UnsubscribeRequestParams,
 )
@@ -28,6 +27,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from gitbook_integrations.resources import RESOURCES
 from gitbook_integrations_mcp.address import MIME_TYPE, Address, read_address
+from gitbook_integrations_mcp.answer import render_text
 from gitbook_integrations_mcp.caller import Caller, Callers
 from gitbook_integrations_mcp.directory import INVENTORY, Directory
 from gitbook_integrations_mcp.errors import (
@@ -60,7 +60,7 @@ def list_templates(policy: Policy) -> list[ResourceTemplate]:
             mime_type=MIME_TYPE,
         )
         for resource in RESOURCES.values()
-        if policy.may_read(resource.tool)
+        if policy.may_read(resource.tool.name)
     ]
 
 
@@ -87,14 +87,15 @@ class Resources:
         self._subscriptions = subscriptions
         self._directory = Directory(pipeline, organization)
 
-    def register(self, server: Server[Any]) -> None:
-        """Have `server` offer resources."""
+    def register(self, server: Server[Any], *, watched: bool) -> None:
+        """Have `server` offer resources, and to tell of their changes where they may be `watched`."""
         server.add_request_handler("resources/list", PaginatedRequestParams, self.list)
         server.add_request_handler("resources/templates/list", PaginatedRequestParams, self.list_templates)
         server.add_request_handler("resources/read", ReadResourceRequestParams, self.read)
-        server.add_request_handler("resources/subscribe", SubscribeRequestParams, self.subscribe)
-        server.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, self.unsubscribe)
-        server.add_request_handler("subscriptions/listen", SubscriptionsListenRequestParams, self.listen)
+        if watched:
+            server.add_request_handler("resources/subscribe", SubscribeRequestParams, self.subscribe)
+            server.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, self.unsubscribe)
+            server.add_request_handler("subscriptions/listen", SubscriptionsListenRequestParams, self.listen)
 
     async def list_templates(self, context: Context, _params: PaginatedRequestParams) -> ListResourceTemplatesResult:
         """Answer resources/templates/list."""
@@ -105,17 +106,17 @@ class Resources:
         caller = self._callers.identify(context)
         try:
             address = read_address(params.uri)
-            result = await self._pipeline.read(address.resource.tool, address.arguments, context, caller)
+            result = await self._pipeline.read(address.resource.tool.name, address.arguments, context, caller)
         except CallError as error:
             raise explain(error, params.uri, context, caller) from None
-        text = "".join(block.text for block in result.content if isinstance(block, TextContent))
+        text = render_text(result.structured_content or {})
         return ReadResourceResult(contents=[TextResourceContents(uri=params.uri, mime_type=MIME_TYPE, text=text)])
 
     async def list(self, context: Context, params: PaginatedRequestParams) -> ListResourcesResult:
         """Answer resources/list. Without a token there are none, and no error: clients list unasked."""
         caller = self._callers.identify(context)
         try:
-            if caller.policy.may_read(INVENTORY.tool):
+            if caller.policy.may_read(INVENTORY.tool.name):
                 return await self._directory.list(params.cursor, context, caller)
         except (CredentialError, DisabledToolError) as error:
             logger.info("no resources are listed: %s", type(error).__name__)
@@ -149,5 +150,5 @@ class Resources:
 
 def _find(uri: str, caller: Caller) -> Address:
     address = read_address(uri)
-    caller.policy.admit_read(address.resource.tool)
+    caller.policy.admit_read(address.resource.tool.name)
     return address

@@ -195,7 +195,9 @@ def create_server(
     )
     server.page, server.gitbook, server.subscriptions = page, gitbook, subscriptions
     if list_templates(policy):
-        Resources(pipeline, callers, subscriptions, organization).register(server)
+        # Of several processes, the one that makes a change is seldom the one whose client watches.
+        alone = "stdio" in settings.server.transport or settings.http.has_sessions
+        Resources(pipeline, callers, subscriptions, organization).register(server, watched=alone)
     if list_prompts(policy):
         Prompts(callers, organization).register(server)
     if list_templates(policy) or list_prompts(policy):

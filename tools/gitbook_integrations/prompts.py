@@ -81,6 +81,40 @@ PROMPTS: Mapping[str, Prompt] = MappingProxyType(
         prompt.name: prompt
         for prompt in (
             Prompt(
+                name="audit_organization",
+                title="Audit an organization",
+                description="What is installed where, with which rights, and what of it should be looked into.",
+                goal="Audit this organization: what is installed where, with which rights, and what is questionable.",
+                arguments=(ORGANIZATION,),
+                steps=(
+                    Step(
+                        "Call `audit_installations`. It reads everything itself, which can take a while; do not list "
+                        "installations one by one."
+                    ),
+                    Step(
+                        "If `complete` is false, call it with `section` set to coverage. What could not be read, and "
+                        "what could therefore not be judged, comes first in your report."
+                    ),
+                    Step(
+                        "Call it with `section` set to findings, page by page. It answers from the same audit; "
+                        "`refresh` makes a new one, which only the human asks for."
+                    ),
+                    Step(
+                        "For the gravest, call it with `section` set to installations or scripts and `integration` to "
+                        "the name: is the finding what it seems?"
+                    ),
+                    Step(
+                        "Report the `figures`, then the findings by severity, each with its evidence and what would "
+                        "mend it, and those that somebody has accepted apart from the rest. With an earlier report "
+                        "from the human, `baseline` tells what changed since."
+                    ),
+                    Step(
+                        "Stop and ask what should be mended. Change nothing before they answer; then make the call "
+                        "that the finding names, one at a time."
+                    ),
+                ),
+            ),
+            Prompt(
                 name="review_site_scripts",
                 title="Review a site's scripts",
                 description="Which scripts the published pages of a site load, whose they are, and which should go.",

@@ -1,13 +1,14 @@
 """What can be attached to a conversation or watched: reads of the table under addresses of their own."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
-from gitbook_integrations.catalog import ENDPOINTS
-from gitbook_integrations.endpoint import Endpoint, Risk
+from gitbook_integrations.catalog import ENDPOINTS, TOOLS
+from gitbook_integrations.endpoint import Endpoint, Risk, Tool
 
 SCHEME = "gitbook-integrations"
 
@@ -17,38 +18,47 @@ _OPTIONAL = ("page", "detail")
 _READABLE = frozenset(endpoint.path for endpoint in ENDPOINTS.values() if endpoint.risk is Risk.READ)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Resource:
-    """What the endpoint behind `tool` answers, at an address that is its path.
+    """What a tool that reads answers, at an address of its own: the path of its endpoint, or `path` where it has none.
 
-    `shows` are paths of the API below which a write changes what it shows, besides its own.
+    `fixed` are arguments that are always the same. `shows` are paths of the API below which a write changes what it
+    shows, besides its own.
     """
 
     name: str
     title: str
     description: str
-    tool: str
+    tool: Tool
+    path: str = ""
+    fixed: Mapping[str, Any] = field(default_factory=dict)
     shows: tuple[str, ...] = ()
 
     @cached_property
-    def endpoint(self) -> Endpoint:
-        """The read that it is."""
-        return ENDPOINTS[self.tool]
+    def path_template(self) -> str:
+        """The template of its address without a query, whose variables are arguments of the tool (RFC 6570)."""
+        return f"{SCHEME}:/{self.tool.path if isinstance(self.tool, Endpoint) else self.path}"
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The variables of its path, in order."""
+        return tuple(re.findall(r"{(\w+)}", self.path_template))
 
     @cached_property
     def uri_template(self) -> str:
-        """The template of its address (RFC 6570), whose variables are the endpoint's arguments."""
-        query = ",".join(name for name in _OPTIONAL if name in self.endpoint.input.model_fields)
-        return f"{SCHEME}:/{self.endpoint.path}" + (f"{{?{query}}}" if query else "")
+        """The template of its address with what it may carry as a query."""
+        fields = self.tool.input.model_fields
+        query = ",".join(name for name in _OPTIONAL if name in fields and not self.path)
+        return self.path_template + (f"{{?{query}}}" if query else "")
 
     def is_touched(self, arguments: Mapping[str, Any], write: Endpoint, written: str) -> bool:
         """Whether a `write` to the path `written` may have changed what is read with these `arguments`.
 
         A write changes what can be read at its path; with it, what lies below it and what it lies in.
         """
-        if write.risk is Risk.READ or write.path not in _READABLE:
+        if not isinstance(self.tool, Endpoint) or write.risk is Risk.READ or write.path not in _READABLE:
             return False
-        paths = (self.endpoint.build_request(arguments).path, *self.shows)
+        paths = (self.tool.build_request(arguments).path, *self.shows)
         return any(_lies_in(written, path) or _lies_in(path, written) for path in paths)
 
 
@@ -65,32 +75,40 @@ RESOURCES: Mapping[str, Resource] = MappingProxyType(
                 title="An organization's inventory",
                 description="What is installed in an organization: each installation with its integration. Where "
                 "next.page is given, there is more at ?page=.",
-                tool="list_organization_installations",
+                tool=TOOLS["list_organization_installations"],
                 shows=("/integrations",),
             ),
             Resource(
                 name="integration",
                 title="An integration",
                 description="Everything about one integration: version, scopes, blocks, configuration schema, owner.",
-                tool="get_integration_by_name",
+                tool=TOOLS["get_integration_by_name"],
             ),
             Resource(
                 name="installation",
                 title="An installation",
                 description="One installation of an integration: status, selection, external IDs, configuration.",
-                tool="get_integration_installation_by_id",
+                tool=TOOLS["get_integration_installation_by_id"],
             ),
             Resource(
                 name="installation_spaces",
                 title="An installation's spaces",
                 description="The spaces of one installation. Where next.page is given, there is more at ?page=.",
-                tool="list_integration_installation_spaces",
+                tool=TOOLS["list_integration_installation_spaces"],
             ),
             Resource(
                 name="installation_sites",
                 title="An installation's sites",
                 description="The sites of one installation. Where next.page is given, there is more at ?page=.",
-                tool="list_integration_installation_sites",
+                tool=TOOLS["list_integration_installation_sites"],
+            ),
+            Resource(
+                name="report",
+                title="An organization's last audit",
+                description="The report of the last audit of an organization while fresh, else of one made now.",
+                tool=TOOLS["audit_installations"],
+                path="/orgs/{organizationId}/report",
+                fixed={"section": "report"},
             ),
         )
     }
