@@ -99,8 +99,9 @@ class Authority:
         return jwt.encode({name: value for name, value in head.items() if value}, said, key, [head["alg"]])
 
 
-def make_key() -> RSAKey:
-    return RSAKey.generate_key(2048, auto_kid=True)
+def make_key(parameters: Any = None) -> RSAKey:
+    """Return a key that is published with these parameters."""
+    return RSAKey.generate_key(2048, parameters, auto_kid=True)
 
 
 class CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc]

@@ -15,11 +15,14 @@ import pytest
 from mcp.client.auth import OAuthClientProvider
 from mcp.client.auth.extensions.client_credentials import ClientCredentialsOAuthProvider
 from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from gitbook_integrations_mcp import issuer as issuer_module
 from gitbook_integrations_mcp.cli import main
+from gitbook_integrations_mcp.doorkeeper import BearerGuard, StaticTokens
 from gitbook_integrations_mcp.issuer import Issuer, IssuerError
-from gitbook_integrations_mcp.settings import OAuthSection, SettingsError, load_settings
+from gitbook_integrations_mcp.settings import HttpSection, OAuthSection, SettingsError, load_settings
 from gitbook_integrations_mcp.web import check_exposure
 
 from .authority import CLIENT_ID, CLIENT_SECRET, REDIRECT_URI, SCOPE, Authority, make_key, run_authority
@@ -321,6 +324,21 @@ async def test_static_tokens_are_let_in_beside_and_no_session_changes_hands(auth
                     assert response.status_code == (200 if caller is owner else 404)
 
 
+async def test_behind_the_door_nobody_sees_the_bearer() -> None:
+    seen: list[Scope] = []
+
+    async def look(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(scope)
+        await Response()(scope, receive, send)
+
+    guard = BearerGuard(look, [StaticTokens(HttpSection.model_validate({"tokens": CALLERS}).tokens)])
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=guard), base_url="http://localhost") as http:
+        assert (await http.get("/", headers=bear("ann", **{"X-Kept": "yes"}))).status_code == 200
+    assert (b"x-kept", b"yes") in seen[0]["headers"]
+    assert "ann-secret" not in repr(seen[0])
+    assert seen[0]["user"].display_name == "ann"
+
+
 @each_way
 @pytest.mark.parametrize("credentials", ["operator", "per-request"])
 async def test_a_callers_bearer_never_reaches_gitbook(
@@ -369,6 +387,16 @@ async def test_a_new_key_is_found_and_an_old_one_forgotten(monkeypatch: pytest.M
             authority.rotate()
             assert (await knock(address, authority.sign(aud=f"{address}/mcp"))).status_code == 200
             assert (await knock(address, old)).status_code == 401
+
+
+@pytest.mark.parametrize("parameters", [{"use": "enc"}, {"alg": "PS256"}, {"alg": "RSA-OAEP"}])
+async def test_a_key_that_is_meant_for_something_else_verifies_nothing(parameters: dict[str, str]) -> None:
+    with run_authority() as authority:
+        authority.keys.append(make_key(parameters))
+        issuer, _ = open_issuer(authority)
+        first, other = authority.keys
+        assert await issuer.find_key(first.kid, "RS256")
+        assert await issuer.find_key(other.kid, "RS256") is None
 
 
 async def test_made_up_keys_do_not_make_us_bother_the_issuer() -> None:

@@ -245,7 +245,7 @@ class HttpSection(Section):
     request_seconds: float = Field(60, gt=0, description="How long a request may take to arrive, head and body.")
     send_seconds: float = Field(30, gt=0, description="How long a client may read nothing of an answer that waits.")
     connections: int = Field(
-        800, gt=0, description="Connections at a time; beyond, only `/health` and `/ready` are answered."
+        800, gt=0, description="Connections of a process at a time; beyond, only `/health` and `/ready` are answered."
     )
     sessions: int = Field(1000, gt=0, description="Sessions of the handshake era at a time.")
     session_idle_seconds: float = Field(1800, gt=0, description="Idle time after which such a session ends.")
