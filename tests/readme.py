@@ -15,6 +15,7 @@ from gitbook_integrations.catalog import NOT_EXPOSED, TOOLS, TOOLSETS
 from gitbook_integrations.endpoint import Endpoint, Risk, Token, Tool
 from gitbook_integrations.prompts import PROMPTS
 from gitbook_integrations.resources import RESOURCES
+from gitbook_integrations.rules import RULES
 from gitbook_integrations_mcp.cli import main
 from gitbook_integrations_mcp.settings import CLI_VARIABLES, iterate_settings, name_variable
 
@@ -73,12 +74,15 @@ def build_settings_table() -> str:
     return "\n".join(lines)
 
 
-SESSION = (
-    "call list_organization_installations --sandbox",
-    "call list_organization_integrations_status target=site --sandbox",
-    "call list_site_integration_scripts siteId=site_qLN1io --sandbox",
-)
-"""What a newcomer runs first: what is installed where, and which scripts run on a public site."""
+def build_rule_table() -> str:
+    """Return the table of the audit's rules."""
+    lines = ["| Rule | Severity | What it finds | Why it matters |", "| --- | --- | --- | --- |"]
+    lines += [f"| `{rule.id}` | {rule.severity} | {rule.meaning} | {rule.why} |" for rule in RULES.values()]
+    return "\n".join(lines)
+
+
+SESSION = ("audit --sandbox",)
+"""What a newcomer runs first: the main job, on the embedded GitBook."""
 
 
 def record_session() -> str:
@@ -98,6 +102,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "resources": build_resource_table,
     "settings": build_settings_table,
     "session": record_session,
+    "rules": build_rule_table,
 }
 
 

@@ -24,6 +24,6 @@ def test_every_tool_setting_and_variable_it_names_exists() -> None:
     for name in re.findall(rf"`((?:{'|'.join(Settings.model_fields)})\.\w+)`", TEXT):
         assert name in settings, name
     for name in re.findall(
-        r"`((?:get|list|install|uninstall|update|publish|unpublish|create|queue|render)_\w+)`", TEXT
+        r"`((?:audit|get|list|install|uninstall|update|publish|unpublish|create|queue|render)_\w+)`", TEXT
     ):
         assert name in {*TOOLS, *PROMPTS}, name

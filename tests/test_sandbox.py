@@ -855,7 +855,7 @@ async def test_latency_is_waited_for_before_anything_changes(
 @pytest.fixture
 def served() -> Iterator[dict[str, str]]:
     """The variables that a sandbox on a port prints, while it is served."""
-    code = "from gitbook_integrations_mcp.sandbox import serve_sandbox; serve_sandbox(port=0)"
+    code = "from gitbook_integrations_mcp.sandbox import create_sandbox, serve_sandbox; serve_sandbox(create_sandbox())"
     with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
         try:

@@ -83,6 +83,8 @@ def _run(arguments: argparse.Namespace, settings: "Settings") -> int:
                 dry_run=arguments.dry_run,
                 print_only=arguments.print,
             )
+        case "audit":
+            return _audit(arguments, settings)
         case "token":
             return _make_token(arguments.name)
         case "journal":
@@ -90,16 +92,35 @@ def _run(arguments: argparse.Namespace, settings: "Settings") -> int:
 
             return print_journal(arguments.path or settings.journal.path, as_json=arguments.json)
         case _:
-            from gitbook_integrations_mcp.sandbox import serve_sandbox
+            from gitbook_integrations_mcp.sandbox import open_sandbox, serve_sandbox
 
             host = arguments.host or "127.0.0.1"  # not that of the settings, which is meant for the real server
             try:
-                serve_sandbox(host, arguments.port or 0)
+                serve_sandbox(open_sandbox(settings.server), host, arguments.port or 0)
             except OSError as error:
                 reason = (error.strerror or "no such address").partition(" (while ")[0]
                 print(f"{PROGRAM}: cannot listen on {host}: {reason}", file=sys.stderr)
                 return FAILURE
             return SUCCESS
+
+
+def _audit(arguments: argparse.Namespace, settings: "Settings") -> int:
+    from gitbook_integrations.report import Narrowing
+    from gitbook_integrations_mcp.audit.command import Order, run
+
+    confined = {name: getattr(arguments, name) for name in Narrowing.model_fields}
+    return run(
+        settings,
+        Order(
+            organization=arguments.organization,
+            narrowing=Narrowing(**{name: tuple(text.split(",")) for name, text in confined.items() if text}),
+            format=arguments.format,
+            table=arguments.table,
+            output=arguments.output,
+            baseline=arguments.baseline,
+            fail_on=arguments.fail_on,
+        ),
+    )
 
 
 def _make_token(name: str) -> int:
@@ -158,6 +179,18 @@ def _build_parser() -> argparse.ArgumentParser:
     call.add_argument("--json", action="store_true", help="print the structured result as JSON")
     doctor = add_command("doctor", "Check settings, tokens and the way to GitBook, and print client configurations.")
     doctor.add_argument("--json", action="store_true", help="print JSON")
+    audit = add_command("audit", "Audit an organization: what is installed where, and what is questionable.")
+    audit.add_argument("organization", nargs="?", help="its ID (default: gitbook.organization of the settings)")
+    for name in ("integrations", "spaces", "sites"):
+        audit.add_argument(f"--{name}", metavar="A,B", help=f"audit only these {name}")
+    audit.add_argument("--format", choices=["table", "markdown", "json", "csv"], default="table", help="default: table")
+    tables = ["installations", "places", "scripts", "findings"]
+    audit.add_argument("--table", choices=tables, help="only this table; CSV is one, of findings by default")
+    audit.add_argument("--output", type=Path, metavar="FILE", help="write there instead of to standard output")
+    audit.add_argument("--baseline", type=Path, metavar="FILE", help="earlier report (--format json) to compare with")
+    audit.add_argument(
+        "--fail-on", choices=["high", "medium", "low"], help="exit with 3 if a new finding is that grave"
+    )
     journal = add_command("journal", "Show what this server has changed, or tried to.")
     journal.add_argument("path", type=Path, nargs="?", help="the file (default: journal.path of the settings)")
     journal.add_argument("--json", action="store_true", help="print JSON, complete")
@@ -178,6 +211,7 @@ def _add_settings(parser: argparse.ArgumentParser, default: Any) -> None:
         "--port": {"type": int, "help": "port to listen on, over HTTP; 0 takes a free one (default: 8000)"},
         "--workers": {"type": int, "help": "worker processes, over HTTP (default: 1); more need confirmation.store"},
         "--sandbox": {"action": "store_true", "help": "use the embedded GitBook; no token, no network"},
+        "--sandbox-size": {"metavar": "A,B,C,D", "help": "its integrations, spaces, sites, installations"},
         "--log-level": {"choices": ["debug", "info", "warning", "error"], "help": "what to log to standard error"},
     }
     for flag, options in flags.items():
@@ -193,6 +227,7 @@ def _read_flags(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
         "read_only": ("tools", "read_only"),
         "transport": ("server", "transport"),
         "sandbox": ("server", "sandbox"),
+        "sandbox_size": ("server", "sandbox_size"),
         "log_level": ("server", "log_level"),
         "host": ("http", "host"),
         "port": ("http", "port"),

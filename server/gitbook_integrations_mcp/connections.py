@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from gitbook_integrations_mcp.assistants import ASSISTANTS, Assistant
-from gitbook_integrations_mcp.settings import PREFIX, GitBookSection, Settings
+from gitbook_integrations_mcp.settings import PREFIX, GitBookSection, ServerSection, Settings
 
 NAME = "gitbook-integrations"
 
@@ -181,6 +181,7 @@ def _spell_flags(settings: Settings, config: Path | None) -> list[str]:
     tools = settings.tools
     if config is None and (named := os.environ.get(f"{PREFIX}CONFIG")):
         config = Path(named)
+    size, default = settings.server.sandbox_size, ServerSection().sandbox_size
     names = {"--toolsets": tools.toolsets, "--tools": tools.include, "--exclude-tools": tools.exclude or None}
     return [
         *(["--config", str(config.absolute())] if config else []),
@@ -188,6 +189,7 @@ def _spell_flags(settings: Settings, config: Path | None) -> list[str]:
         *(["--read-only"] if tools.read_only else []),
         *([] if settings.server.transport == ("stdio",) else ["--transport", "stdio"]),
         *(["--sandbox"] if settings.server.sandbox else []),
+        *(["--sandbox-size", ",".join(map(str, size))] if settings.server.sandbox and size != default else []),
     ]
 
 

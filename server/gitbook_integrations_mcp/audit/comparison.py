@@ -148,8 +148,13 @@ def _tell(thing: Thing, **difference: Any) -> Change:
 
 def _find_new(before: Report, now: Report) -> tuple[list[str], list[str]]:
     """Return the findings that the earlier report does not have, and those of them that it could not have had."""
-    known = {finding.id for finding in before.findings}
-    found = [finding for finding in now.findings if finding.id not in known]
+    # What was accepted, and is no longer, is news.
+    known = {finding.id: finding.accepted for finding in before.findings}
+    found = [
+        finding
+        for finding in now.findings
+        if finding.id not in known or (known[finding.id] and finding.accepted is None)
+    ]
     older = [finding.id for finding in found if not _was_judged(finding, before)]
     return [finding.id for finding in found], older
 

@@ -25,18 +25,20 @@ def write_summary(summary: Mapping[str, Any], age: str = "") -> str:
         [
             f"## Installation audit of {escape(organization['title'] or organization['id'])}{age}",
             "",
-            _write_figures(summary["figures"]),
+            tell_figures(summary["figures"]),
             *_write_narrowing(summary["narrowing"]),
             "",
             *_write_findings(summary),
             "",
-            *_write_coverage(summary["coverage"]),
-            *_write_comparison(summary.get("changes")),
+            *map(escape, tell_coverage(summary["coverage"])),
+            *map(escape, tell_changes(summary.get("changes"))),
         ]
     )
 
 
-def _write_figures(figures: Mapping[str, Any]) -> str:
+def tell_figures(figures: Mapping[str, Any]) -> str:
+    """Return the figures as a sentence."""
+
     def count(name: str, word: str) -> str:
         number = figures[name]
         least = "at least " if name in figures["atLeast"] else ""
@@ -66,27 +68,28 @@ def _write_findings(summary: Mapping[str, Any]) -> Iterator[str]:
             yield f"  - and {more} more"
 
 
-def _write_coverage(coverage: Mapping[str, Any]) -> Iterator[str]:
+def tell_coverage(coverage: Mapping[str, Any]) -> Iterator[str]:
+    """Yield lines that say whether everything was read, and what was not."""
     if coverage["complete"]:
-        yield f"**Coverage**: complete, {coverage['requests']} requests."
+        yield f"Coverage: complete, {coverage['requests']} requests."
     else:
-        yield f"**Coverage**: INCOMPLETE, {coverage['requests']} requests. This is not the whole:"
+        yield f"Coverage: INCOMPLETE, {coverage['requests']} requests. This is not the whole:"
     for gap in coverage["gaps"]:
-        yield f"- {escape(gap['source'])}: {escape(gap['reason'])} {escape(gap['consequence'])}"
+        yield f"- {gap['source']}: {gap['reason']} {gap['consequence']}"
     if coverage["moreGaps"]:
         yield f"- and {coverage['moreGaps']} more gaps"
     if unchecked := coverage["rulesNotChecked"]:
         yield f"Rules not judged everywhere: {', '.join(f'{rule} ({how})' for rule, how in unchecked.items())}."
 
 
-def _write_comparison(changes: Mapping[str, Any] | None) -> Iterator[str]:
+def tell_changes(changes: Mapping[str, Any] | None) -> Iterator[str]:
+    """Yield a line that counts what is different from an earlier report, if there is one."""
     if changes is None:
         return
     counted = ", ".join(f"{changes[name]} {name}" for name in ("added", "removed", "changed"))
     part = "" if changes["sinceComplete"] else " (which was incomplete)"
-    yield ""
     yield (
-        f"**Since {changes['since']}**{part}: {counted}; {changes['found']} new findings, {changes['mended']} mended; "
+        f"Since {changes['since']}{part}: {counted}; {changes['found']} new findings, {changes['mended']} mended; "
         f"{changes['undecided']} undecided."
     )
 

@@ -5,7 +5,7 @@ the server: to a client it is GitBook. `application` turns HTTP into calls, `ope
 `state`, `objects` shows the state as GitBook does, `seed` is what there is at the start.
 """
 
-from gitbook_integrations_mcp.sandbox.application import RATE_LIMIT, Sandbox, create_sandbox
+from gitbook_integrations_mcp.sandbox.application import RATE_LIMIT, Sandbox, create_sandbox, open_sandbox
 from gitbook_integrations_mcp.sandbox.seed import Size
 from gitbook_integrations_mcp.sandbox.serving import serve_sandbox
 from gitbook_integrations_mcp.sandbox.templates import ORGANIZATION_ID, OWN_INTEGRATION
@@ -20,5 +20,6 @@ __all__ = [
     "Sandbox",
     "Size",
     "create_sandbox",
+    "open_sandbox",
     "serve_sandbox",
 ]

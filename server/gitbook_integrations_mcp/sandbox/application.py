@@ -21,6 +21,7 @@ from gitbook_integrations_mcp.sandbox.route import Route
 from gitbook_integrations_mcp.sandbox.seed import Size, plant
 from gitbook_integrations_mcp.sandbox.state import State
 from gitbook_integrations_mcp.sandbox.tokens import Caller, recognize
+from gitbook_integrations_mcp.settings import ServerSection, SettingsError
 
 RATE_LIMIT = 1000
 """Requests that a token may make in a minute, unless the sandbox is created with another number."""
@@ -100,6 +101,18 @@ def create_sandbox(
     takes longer, in seconds, and `rate_limit` is the number of requests a token may make in a minute.
     """
     return Sandbox(plant(size or Size()), clock, latency, rate_limit)
+
+
+def open_sandbox(settings: ServerSection) -> Sandbox:
+    """Return a fresh sandbox as the settings describe it.
+
+    Raises:
+        SettingsError: it cannot have that size.
+    """
+    try:
+        return create_sandbox(size=Size(*settings.sandbox_size), latency=settings.sandbox_latency)
+    except ValueError as error:
+        raise SettingsError(f"server.sandbox_size: {error}.") from None
 
 
 def _read_token(request: Request) -> str:

@@ -2,18 +2,17 @@
 
 import socket
 import sys
-from typing import Any
 
-from gitbook_integrations_mcp.sandbox.application import create_sandbox
+from gitbook_integrations_mcp.sandbox.application import Sandbox
 from gitbook_integrations_mcp.sandbox.templates import ORGANIZATION_ID
 from gitbook_integrations_mcp.sandbox.tokens import INTEGRATION_TOKEN, USER_TOKEN
 
 
-def serve_sandbox(host: str = "127.0.0.1", port: int = 0, **options: Any) -> None:
-    """Serve a fresh sandbox until it is interrupted; port 0 takes a free one.
+def serve_sandbox(sandbox: Sandbox, host: str = "127.0.0.1", port: int = 0) -> None:
+    """Serve `sandbox` until it is interrupted; port 0 takes a free one.
 
     What a client needs is printed to stderr as the environment variables that GitBook's command line and this
-    project's server read. `options` are those of `create_sandbox`.
+    project's server read.
     """
     import uvicorn
 
@@ -28,7 +27,5 @@ def serve_sandbox(host: str = "127.0.0.1", port: int = 0, **options: Any) -> Non
             file=sys.stderr,
             flush=True,
         )
-        config = uvicorn.Config(
-            create_sandbox(**options), lifespan="off", log_level="warning", date_header=False, server_header=False
-        )
+        config = uvicorn.Config(sandbox, lifespan="off", log_level="warning", date_header=False, server_header=False)
         uvicorn.Server(config).run(sockets=[listener])

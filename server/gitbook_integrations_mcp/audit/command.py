@@ -1,0 +1,154 @@
+"""The command `audit`: an audit on the command line, for people and for scheduled jobs."""
+
+import contextlib
+import json
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import anyio
+
+from gitbook_integrations.report import Narrowing, Report
+from gitbook_integrations.rules import SEVERITIES, Severity
+from gitbook_integrations_mcp.audit.comparison import compare, read_baseline
+from gitbook_integrations_mcp.audit.engine import Auditor, Progress
+from gitbook_integrations_mcp.audit.markdown import tell_changes, tell_coverage, tell_figures, write_report
+from gitbook_integrations_mcp.audit.sections import summarize
+from gitbook_integrations_mcp.audit.tables import TABLES, TableName, write_csv
+from gitbook_integrations_mcp.console import print_table
+from gitbook_integrations_mcp.errors import CallError, RefusedError
+from gitbook_integrations_mcp.server import open_gitbook
+from gitbook_integrations_mcp.settings import Settings, SettingsError
+from gitbook_integrations_mcp.text import clean_text
+
+DONE, FAILED, FOUND, INCOMPLETE = 0, 1, 3, 4
+"""Exit codes; 2 is a wrong usage."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is asked of the command. `fail_on` is the least severity of a new finding that fails it."""
+
+    organization: str | None
+    narrowing: Narrowing
+    format: Literal["table", "markdown", "json", "csv"]
+    table: TableName | None
+    output: Path | None
+    baseline: Path | None
+    fail_on: Severity | None
+
+
+def run(settings: Settings, order: Order) -> int:
+    """Make an audit, write it, and return the exit code.
+
+    Raises:
+        SettingsError: the organization or a token is not told, or a file cannot be used.
+    """
+    before = _read_baseline(order.baseline) if order.baseline else None
+    try:
+        report = anyio.run(_audit, settings, order)
+        if before is not None:
+            report = report.model_copy(update={"comparison": compare(before, report)})
+    except RefusedError as error:
+        raise SettingsError(str(error)) from None
+    except CallError as error:
+        print("\n".join(clean_text(line, 2000) for line in str(error).splitlines()), file=sys.stderr)
+        return FAILED
+    _write(report, order)
+    return _judge(report, order.fail_on)
+
+
+def _read_baseline(path: Path) -> Report:
+    try:
+        return read_baseline(json.loads(path.read_text(encoding="utf-8-sig")))
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}.") from None
+    except ValueError:
+        raise SettingsError(f"{path} is not valid JSON.") from None
+    except CallError as error:
+        raise SettingsError(f"{path}: {error}") from None
+
+
+async def _audit(settings: Settings, order: Order) -> Report:
+    gitbook, credentials, default = open_gitbook(settings)
+    organization = order.organization or default
+    if organization is None:
+        raise SettingsError("Which organization? Name it, or set GITBOOK_ORGANIZATION.")
+    try:
+        async with _show_progress() as progress:
+            return await Auditor(gitbook, settings.audit).audit(organization, order.narrowing, credentials, progress)
+    finally:
+        await gitbook.close()
+
+
+@asynccontextmanager
+async def _show_progress() -> AsyncIterator[Progress]:
+    """Show a bar on standard error where a person watches it; the result alone goes to standard output."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("Audit"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[what]}", markup=False))
+    with Bar(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("", total=None, what="")
+
+        async def show(done: float, total: float | None, what: str | None) -> None:
+            bar.update(task, completed=done, total=total, what=what or "")
+
+        yield show
+
+
+def _write(report: Report, order: Order) -> None:
+    try:
+        with contextlib.ExitStack() as stack:
+            if order.output:
+                file = stack.enter_context(order.output.open("w", encoding="utf-8", newline=""))
+                stack.enter_context(contextlib.redirect_stdout(file))
+            _print(report, order)
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise SettingsError(f"{order.output} cannot be written: {error.strerror}.") from None
+
+
+def _print(report: Report, order: Order) -> None:
+    match order.format:
+        case "json":
+            print(report.model_dump_json(indent=2))
+        case "markdown":
+            print(write_report(report), end="")
+        case "csv":
+            print(write_csv(report, order.table or "findings"), end="")
+        case "table":
+            _print_tables(report, [order.table] if order.table else ("installations", "scripts", "findings"))
+
+
+def _print_tables(report: Report, names: Sequence[TableName]) -> None:
+    summary = summarize(report)
+    print(f"{report.organization.title or report.organization.id}: {tell_figures(summary['figures'])}")
+    for name in names:
+        print()
+        print_table(list(TABLES[name](report)), footer=_count_findings(report) if name == "findings" else "")
+    print()
+    print("\n".join([*tell_coverage(summary["coverage"]), *tell_changes(summary.get("changes"))]))
+
+
+def _count_findings(report: Report) -> str:
+    figures = report.figures
+    counts = [*(f"{figures.findings[severity]} {severity}" for severity in SEVERITIES), f"{figures.accepted} accepted"]
+    return f"Findings: {', '.join(counts)}"
+
+
+def _judge(report: Report, fail_on: Severity | None) -> int:
+    """Return the exit code. A new finding outweighs that there may be more; without either, all is well."""
+    if fail_on is None:
+        return DONE
+    grave = SEVERITIES[: SEVERITIES.index(fail_on) + 1]
+    new = None if report.comparison is None else report.comparison.found
+    for finding in report.findings:
+        if finding.accepted is None and finding.severity in grave and (new is None or finding.id in new):
+            return FOUND
+    return DONE if report.coverage.complete else INCOMPLETE

@@ -1,0 +1,94 @@
+"""A report as tables, for terminals and spreadsheets."""
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal
+
+from gitbook_integrations.report import Report
+
+TableName = Literal["installations", "places", "scripts", "findings"]
+Row = dict[str, Any]
+
+
+def _list_installations(report: Report) -> Iterator[Row]:
+    for installed in report.installations:
+        integration = installed.integration
+        yield {
+            "integration": integration.name,
+            "status": installed.status,
+            "version": integration.version,
+            "visibility": integration.visibility,
+            "verified": integration.verified,
+            "owner": (integration.owner and integration.owner.title) or "",
+            "scopes": len(integration.scopes),
+            "spaces": _count(len(installed.spaces), installed.spaceSelection, complete=installed.spacesComplete),
+            "sites": _count(len(installed.sites), installed.siteSelection, complete=installed.sitesComplete),
+        }
+
+
+def _count(number: int, selection: str | None, *, complete: bool) -> str:
+    return f"{number}{'' if complete else ' or more'}{' (all)' if selection == 'all' else ''}"
+
+
+def _list_places(report: Report) -> Iterator[Row]:
+    titles = report.titles
+    for installed in report.installations:
+        for level, places in (("space", installed.spaces), ("site", installed.sites)):
+            for place in places:
+                yield {
+                    "integration": installed.integration.name,
+                    "installation": installed.id,
+                    "level": level,
+                    "id": place.id,
+                    "title": titles.get(place.id, ""),
+                    "status": place.status,
+                    "externalIds": ", ".join(place.externalIds),
+                }
+
+
+def _list_scripts(report: Report) -> Iterator[Row]:
+    for site in report.sites:
+        for script in site.scripts or ():
+            yield {
+                "site": site.title,
+                "published": site.published,
+                "integration": script.integration,
+                "host": script.host,
+                "policy": bool(script.contentSecurityPolicy),
+                "cookies": script.cookies,
+            }
+
+
+def _list_findings(report: Report) -> Iterator[Row]:
+    new = set(report.comparison.found) if report.comparison else set()
+    for finding in report.findings:
+        row: Row = {"severity": finding.severity, "finding": finding.summary, "id": finding.id}
+        if report.comparison:
+            row["new"] = finding.id in new
+        if any(each.accepted for each in report.findings):
+            row["accepted"] = finding.accepted.reason if finding.accepted else None
+        yield row
+
+
+TABLES: Mapping[TableName, Callable[[Report], Iterator[Row]]] = {
+    "installations": _list_installations,
+    "scripts": _list_scripts,
+    "findings": _list_findings,
+    "places": _list_places,
+}
+
+
+def write_csv(report: Report, table: TableName) -> str:
+    """Return one table as CSV. What a spreadsheet would take for a formula is marked as text."""
+    rows = list(TABLES[table](report))
+    text = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(text, list(rows[0]))
+        writer.writeheader()
+        writer.writerows({name: _disarm(value) for name, value in row.items()} for row in rows)
+    return text.getvalue()
+
+
+def _disarm(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
