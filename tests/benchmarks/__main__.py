@@ -5,9 +5,8 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.benchmarks import peers, subject
+from tests.benchmarks import measure, peers, stress, subject
 from tests.benchmarks.environment import install
-from tests.benchmarks.measure import measure
 from tests.benchmarks.report import render
 from tests.benchmarks.session import ServerError
 
@@ -34,8 +33,10 @@ def main() -> None:
     if options.peers:
         subjects.append(peers.fastmcp())
     try:
-        with subject.upstream() as endpoint:
-            print(render(measure(subjects, endpoint, runs), subjects, runs))
+        with subject.upstream() as endpoint, subject.upstream(stress.LATENCY_MS) as slow:
+            results = measure.measure(subjects, endpoint, runs)
+            stress.stress(subjects, slow, runs, results)
+            print(render(results, subjects, runs, (*measure.METRICS, *stress.METRICS)))
     except (ServerError, OSError) as error:
         sys.exit(str(error))
 

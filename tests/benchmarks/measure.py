@@ -23,6 +23,8 @@ TURNS = 3
 """Blocks of each kind per run."""
 MANY = 16
 """Calls in flight where more than one is."""
+CROWD = 64
+"""Calls in flight where throughput counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +32,12 @@ class Metric:
     """A row of the table; less is better, except where `least_ratio` is the target."""
 
     title: str
-    unit: Literal["ms", "MiB", "tokens", "calls/s"]
+    unit: Literal["ms", "MiB", "tokens", "calls/s", "×"]
     most_ratio: float | None = None
     """Target: at most this many times the baseline."""
     least_ratio: float | None = None
     """Target: at least this many times the baseline."""
-    most: int | None = None
+    most: float | None = None
     """Target: at most this, whatever the baseline has."""
 
 
@@ -46,10 +48,14 @@ RSS_LISTED = Metric("resident memory after `tools/list`", "MiB", most_ratio=1.15
 RSS_CALLED = Metric(f"resident memory after {CALLS} calls", "MiB", most_ratio=1.15)
 CPU_SMALL = Metric("server CPU of one small GET, 1 in flight", "ms", most_ratio=0.75)
 CPU_SMALL_MANY = Metric(f"server CPU of one small GET, {MANY} in flight", "ms")
-CPU_PAGE = Metric("server CPU of a page of 50 integrations (100 KB)", "ms")
+CPU_PAGE = Metric("server CPU of a page of 50 integrations (100 KB)", "ms", most_ratio=1.0)
 WALL_SMALL = Metric("wall time of one small GET, 1 in flight", "ms")
+THROUGHPUT = Metric(f"throughput of small GETs, {CROWD} in flight", "calls/s", least_ratio=2.0)
 TOKENS_WHOLE = Metric("`tools/list` as a whole", "tokens", most=12_000)
 TOKENS_VISIBLE = Metric("`tools/list`, what a model sees", "tokens", most=7_500)
+TOKENS_PAGE = Metric("a page of 50 integrations, as the model reads it", "tokens", most_ratio=0.15)
+TOKENS_FULL = Metric('the same with `detail: "full"`', "tokens", most_ratio=1.0)
+"""The baseline hands on GitBook's JSON as it is, so these are ratios to that."""
 
 METRICS = (
     START,
@@ -60,8 +66,11 @@ METRICS = (
     CPU_SMALL_MANY,
     WALL_SMALL,
     CPU_PAGE,
+    THROUGHPUT,
     TOKENS_WHOLE,
     TOKENS_VISIBLE,
+    TOKENS_PAGE,
+    TOKENS_FULL,
 )
 
 
@@ -117,38 +126,47 @@ def _start(session: Session, results: Results) -> Session:
     results.add(START, subject, (time.perf_counter() - session.spawned) * 1000)
     results.add(RSS_LISTED, subject, session.resident_bytes() / 2**20)
     clock = time.perf_counter()
-    session.call(SMALL_TOOL, _names(1), in_flight=1)
+    session.call(SMALL_TOOL, name_integrations(1), in_flight=1)
     results.add(FIRST, subject, (time.perf_counter() - clock) * 1000)
-    session.call(SMALL_TOOL, _names(CALLS - 1), in_flight=1)
+    session.call(SMALL_TOOL, name_integrations(CALLS - 1), in_flight=1)
     results.add(RSS_CALLED, subject, session.resident_bytes() / 2**20)
-    session.call(SMALL_TOOL, _names(CALLS), MANY)
+    session.call(SMALL_TOOL, name_integrations(CALLS), MANY)
     session.call(PAGE_TOOL, [{}] * PAGE_CALLS, in_flight=1)
     visible = [{key: tool[key] for key in ("name", "description", "inputSchema") if key in tool} for tool in tools]
     results.add(TOKENS_WHOLE, subject, count_tokens({"tools": tools}))
     results.add(TOKENS_VISIBLE, subject, count_tokens(visible))
+    schema = next(tool["inputSchema"] for tool in tools if tool["name"] == PAGE_TOOL)
+    full = {"detail": "full"} if "detail" in schema["properties"] else {}
+    for metric, arguments in ((TOKENS_PAGE, {}), (TOKENS_FULL, full)):
+        results.add(metric, subject, count_tokens(session.read(PAGE_TOOL, arguments)))
     return session
 
 
 def _call(session: Session, results: Results) -> None:
     """Measure a block of calls of each kind to a warm server."""
     for metric, tool, arguments, in_flight in (
-        (CPU_SMALL, SMALL_TOOL, _names(CALLS), 1),
-        (CPU_SMALL_MANY, SMALL_TOOL, _names(CALLS), MANY),
+        (CPU_SMALL, SMALL_TOOL, name_integrations(CALLS), 1),
+        (CPU_SMALL_MANY, SMALL_TOOL, name_integrations(CALLS), MANY),
         (CPU_PAGE, PAGE_TOOL, [{}] * PAGE_CALLS, 1),
+        (THROUGHPUT, SMALL_TOOL, name_integrations(4 * CROWD), CROWD),
     ):
         clock, cpu = time.perf_counter(), session.cpu_seconds()
         session.call(tool, arguments, in_flight)
-        results.add(metric, session.subject, (session.cpu_seconds() - cpu) * 1000 / len(arguments))
+        wall = time.perf_counter() - clock
+        if metric is THROUGHPUT:
+            results.add(THROUGHPUT, session.subject, len(arguments) / wall)
+        else:
+            results.add(metric, session.subject, (session.cpu_seconds() - cpu) * 1000 / len(arguments))
         if metric is CPU_SMALL:
-            results.add(WALL_SMALL, session.subject, (time.perf_counter() - clock) * 1000 / len(arguments))
+            results.add(WALL_SMALL, session.subject, wall * 1000 / len(arguments))
 
 
-def _names(count: int) -> list[dict[str, Any]]:
+def name_integrations(count: int) -> list[dict[str, Any]]:
     """Arguments for small calls, all different, so that no cache could answer."""
     return [{"integrationName": f"slack-{number}"} for number in range(count)]
 
 
 def count_tokens(content: object) -> int:
-    """Return the length of `content`, as compact JSON, in tokens of o200k_base."""
-    text = json.dumps(content, separators=(",", ":"), ensure_ascii=False)
+    """Return the length of `content`, a text or else as compact JSON, in tokens of o200k_base."""
+    text = content if isinstance(content, str) else json.dumps(content, separators=(",", ":"), ensure_ascii=False)
     return len(bpe_openai.get_encoding("o200k_base").encode(text))

@@ -14,7 +14,7 @@ from tests.benchmarks.subject import Subject
 PACKAGES = ("mcp", "pydantic", "httpx", "rich", "sniffio")
 """What the numbers depend on; the last two for the baseline's sake, see `BARE` of the command."""
 
-FORMATS = {"ms": "{:,.2f} ms", "MiB": "{:,.1f} MiB", "tokens": "{:,.0f}", "calls/s": "{:,.0f}"}
+FORMATS = {"ms": "{:,.2f} ms", "MiB": "{:,.1f} MiB", "tokens": "{:,.0f}", "calls/s": "{:,.0f}", "×": "{:,.2f}×"}
 
 
 def render(results: Results, subjects: Sequence[Subject], runs: int, metrics: Sequence[Metric] = METRICS) -> str:

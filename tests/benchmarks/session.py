@@ -10,7 +10,7 @@ import select
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -28,7 +28,7 @@ class ServerError(RuntimeError):
 class Session:
     """Spawns the subject on entering, ends it on leaving."""
 
-    def __init__(self, subject: Subject, endpoint: str) -> None:
+    def __init__(self, subject: Subject, endpoint: str, settings: Mapping[str, str] | None = None) -> None:
         self.subject = subject
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
         self.spawned = time.perf_counter()
@@ -36,7 +36,7 @@ class Session:
             subject.argv,
             bufsize=0,
             cwd=ROOT,
-            env=environment(endpoint),
+            env={**environment(endpoint), **(settings or {})},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
@@ -90,6 +90,11 @@ class Session:
             if result.get("isError") or not result.get("structuredContent"):
                 raise self._failure(f"{tool} answered {json.dumps(result)[:500]}")
 
+    def read(self, tool: str, arguments: dict[str, Any]) -> str:
+        """Call `tool` once, whatever comes of it, and return the text of its result."""
+        content = self.request("tools/call", {"name": tool, "arguments": arguments})["content"]
+        return "".join(block["text"] for block in content)
+
     def exchange(self, requests: list[bytes], in_flight: int) -> Iterator[dict[str, Any]]:
         """Send `requests`, keeping `in_flight` of them unanswered, and yield the results in the order they come."""
         followers = iter(requests[in_flight:])
@@ -110,6 +115,9 @@ class Session:
 
     def resident_bytes(self) -> int:
         return vitals.resident_bytes(self._process.pid)
+
+    def peak_bytes(self) -> int:
+        return vitals.peak_bytes(self._process.pid)
 
     def _send(self, data: bytes) -> None:
         try:

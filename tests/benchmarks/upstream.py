@@ -10,9 +10,12 @@ import json
 import os
 import re
 import sys
+from functools import cache
 from typing import Any
 
 PAGE_TARGET = re.compile(rb"GET /v1/integrations[? ]")
+HUGE_TARGET = re.compile(rb"GET /v1/integrations/huge[? ]")
+HUGE_BYTES = 50_000_000
 CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 NAMES = [
@@ -97,6 +100,12 @@ SMALL = http_response(integration("slack"))
 PAGE = http_response({"items": [full_integration(name, number) for number, name in enumerate(NAMES)]})
 
 
+@cache
+def make_huge() -> bytes:
+    """Return an answer of 50 MB, which GitBook would not give."""
+    return http_response({**integration("huge"), "summary": "word " * (HUGE_BYTES // 5)})
+
+
 class Connection(asyncio.Protocol):
     """One connection; `latency` is in seconds."""
 
@@ -116,12 +125,17 @@ class Connection(asyncio.Protocol):
             end = head + 4 + (int(length[1]) if length else 0)
             if len(self._buffer) < end:
                 return
-            answer = PAGE if PAGE_TARGET.match(self._buffer) else SMALL
+            answer = self._choose()
             self._buffer = self._buffer[end:]
             if self._latency:
                 asyncio.get_running_loop().call_later(self._latency, self._transport.write, answer)
             else:
                 self._transport.write(answer)
+
+    def _choose(self) -> bytes:
+        if PAGE_TARGET.match(self._buffer):
+            return PAGE
+        return make_huge() if HUGE_TARGET.match(self._buffer) else SMALL
 
 
 async def serve(port: int, latency: float) -> None:
