@@ -4,7 +4,6 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from gitbook_integrations_mcp.settings import LimitsSection
 from tests.benchmarks.measure import SMALL_TOOL, TURNS, Metric, Results, name_integrations, take_turns
 from tests.benchmarks.session import Session
 from tests.benchmarks.subject import Subject
@@ -12,7 +11,7 @@ from tests.benchmarks.subject import Subject
 LATENCY_MS = 50
 BURST = 200
 """Calls in flight."""
-SETTINGS = {"GITBOOK_MCP_LIMITS__CONCURRENCY": str(BURST)} if "concurrency" in LimitsSection.model_fields else {}
+SETTINGS = {"GITBOOK_MCP_LIMITS__CONCURRENCY": str(BURST)}
 RUNS = 5
 """As many as show it; the huge answer takes seconds where it is not refused."""
 
