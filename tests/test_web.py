@@ -38,12 +38,12 @@ CALLERS = [{"name": name, "sha256": hashlib.sha256(token.encode()).hexdigest()} 
 
 @contextlib.asynccontextmanager
 async def serve(upstream: Any, *, public: bool = False, **sections: Mapping[str, Any]) -> AsyncIterator[str]:
-    """Yield the address, by choice the public one, of a server over HTTP whose GitBook is `upstream`."""
+    """Yield the address, by choice the public one, of a server whose GitBook is `upstream`, if not that of settings."""
     ours = {"sandbox": isinstance(upstream, GitBookSpy), "transport": ["sse", "streamable-http"]}
     with open_listener() as (listener, address):
         http = {"shutdown_seconds": 1, **({"public_url": address} if public else {}), **sections.get("http", {})}
         settings = load_settings({"server": ours, **sections, "http": http})
-        server = create_server(settings, transport=httpx.ASGITransport(app=upstream))
+        server = create_server(settings, transport=httpx.ASGITransport(app=upstream) if upstream else None)
         async with listen(create_application(settings, server), settings.http, listener):
             yield address
 

@@ -122,6 +122,11 @@ class Crowd:
         for client, session in zip(self._clients, self._sessions, strict=True):
             if session:
                 await client.exchange(self._encode("DELETE", session))
+        self.vanish()
+
+    def vanish(self) -> None:
+        """End the connections, and leave the sessions to the server."""
+        for client in self._clients:
             client.close()
         self._clients, self._sessions = [], []
 
