@@ -1,9 +1,28 @@
 """The real command as a process."""
 
 import contextlib
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+
+import pytest
+
+
+def find_program(name: str) -> str:
+    """Return where a real program is, from the Debian package of its name.
+
+    Without it, the test is skipped, aloud; in CI, where it must run, it fails.
+    """
+    found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
+    if found is not None:
+        return found
+    reason = f"{name} is not installed (Debian: {name})"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
 
 COMMAND = [sys.executable, "-m", "gitbook_integrations_mcp"]
 

@@ -1,8 +1,6 @@
 """A real Redis, for tests: Debian's redis-server on a socket of its own, with nothing kept on disk."""
 
 import contextlib
-import os
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -11,10 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
 from redis import Redis, RedisError
 
 from gitbook_integrations_mcp.redis_store import PREFIX
+
+from .process import find_program
 
 KEYS = ["a key of the tests that is long enough"]
 
@@ -83,12 +82,8 @@ def _read(redis: Redis, key: str) -> Any:
 
 
 def start_redis() -> Iterator[RedisServer]:
-    """Yield a running server; without one installed, skip the test aloud, or fail it in CI, where it must run."""
-    if shutil.which("redis-server") is None:
-        reason = "redis-server is not installed (Debian: redis-server)"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+    """Yield a running server."""
+    find_program("redis-server")
     with tempfile.TemporaryDirectory() as folder:
         server = RedisServer(Path(folder))
         server.start()

@@ -1,0 +1,32 @@
+# syntax=docker/dockerfile:1
+
+# A tag can be moved; a digest cannot. To pin that too, append it to the tag here:
+#   docker buildx imagetools inspect python:3.13.11-slim-trixie --format '{{.Manifest.Digest}}'
+ARG BASE=python:3.13.11-slim-trixie
+
+FROM ${BASE} AS build
+WORKDIR /src
+COPY pyproject.toml requirements.lock README.md LICENSE ./
+COPY server server
+COPY tools tools
+RUN python -m venv /opt/venv \
+    && /opt/venv/bin/pip install --quiet --no-cache-dir --disable-pip-version-check --constraint requirements.lock '.[redis]' \
+    && /opt/venv/bin/pip uninstall --quiet --yes pip
+
+FROM ${BASE}
+LABEL org.opencontainers.image.title="gitbook-integrations-mcp" \
+      org.opencontainers.image.description="GitBook's Integrations API for AI assistants, over MCP." \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.base.name="docker.io/library/python:3.13.11-slim-trixie"
+COPY --from=build /opt/venv /opt/venv
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    GITBOOK_MCP_SERVER__TRANSPORT=streamable-http,sse \
+    GITBOOK_MCP_HTTP__HOST=0.0.0.0
+USER 10001:10001
+EXPOSE 8000
+# http.client, as urllib would ask through HTTP_PROXY.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20s \
+    CMD ["python", "-c", "from http.client import HTTPConnection as C; c = C('127.0.0.1', 8000, timeout=4); c.request('GET', '/health'); exit(c.getresponse().status != 200)"]
+ENTRYPOINT ["gitbook-integrations-mcp"]
+CMD ["serve"]
