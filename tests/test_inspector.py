@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gitbook_integrations.catalog import TOOLS
+from gitbook_integrations.prompts import PROMPTS
 
 from .npm import install_package
 from .process import COMMAND, start
@@ -25,7 +26,7 @@ def reach(transport: str) -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize("transport", ["stdio", "sse", "streamable-http"])
-def test_the_inspector_lists_and_calls(transport: str) -> None:
+def test_the_inspector_lists_calls_and_reads(transport: str) -> None:
     inspector = install_package("@modelcontextprotocol/inspector@0.15.0") / "node_modules" / ".bin" / "mcp-inspector"
 
     def ask(*words: str) -> Any:
@@ -37,4 +38,8 @@ def test_the_inspector_lists_and_calls(transport: str) -> None:
     with reach(transport) as target:
         assert [tool["name"] for tool in ask("--method", "tools/list")["tools"]] == list(TOOLS)
         result = ask("--method", "tools/call", "--tool-name", "list_sites", "--tool-arg", "limit=2")
-    assert len(result["structuredContent"]["items"]) == 2
+        assert len(result["structuredContent"]["items"]) == 2
+        assert [prompt["name"] for prompt in ask("--method", "prompts/list")["prompts"]] == list(PROMPTS)
+        (resource,) = ask("--method", "resources/list")["resources"]
+        (contents,) = ask("--method", "resources/read", "--uri", resource["uri"])["contents"]
+    assert len(json.loads(contents["text"])["items"]) == 9

@@ -13,9 +13,9 @@ from mcp.client.stdio import StdioServerParameters
 from mcp_types import ResourceUpdatedNotification
 
 from gitbook_integrations.resources import RESOURCES, SCHEME
-from gitbook_integrations_mcp.address import write_uri
+from gitbook_integrations_mcp.address import read_address, write_uri
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
-from gitbook_integrations_mcp.subscriptions import WATCHED, Subscriptions
+from gitbook_integrations_mcp.subscriptions import WATCHED, Subscriptions, Watcher
 
 from .human import GitBookSpy, Human, create_gated_server
 from .process import COMMAND
@@ -210,6 +210,20 @@ async def test_a_client_that_goes_leaves_nothing_behind(era: Era, monkeypatch: p
                     (subscriptions,) = made
                     assert len(subscriptions._watchers) == 1
         assert (subscriptions._watchers, subscriptions._sessions, subscriptions._streams) == (set(), {}, set())
+
+
+async def test_a_client_that_takes_nothing_does_not_hold_up_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gitbook_integrations_mcp.subscriptions._PATIENCE", 0.05)
+    spy = GitBookSpy()
+    installation = find_installation(spy)
+    server = create_gated_server(spy)
+    stuck = Watcher("", lambda _uri: anyio.sleep_forever(), {INVENTORY: read_address(INVENTORY)})
+    server.subscriptions._watchers.add(stuck)
+    async with listen_to(server, "2026-07-28") as ear, watch(ear, INVENTORY):
+        with anyio.fail_after(5):
+            await update(ear.client, installation)
+        await ear.take(INVENTORY)
+    assert len(spy.mutations) == 1
 
 
 @each_era

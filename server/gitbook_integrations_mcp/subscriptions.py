@@ -31,7 +31,7 @@ WATCHED = 100
 """Resources that one of them watches at most."""
 
 _PATIENCE = 5
-"""Seconds that a client gets to take what it is told, before the call that made the change goes on without."""
+"""Seconds that clients get to take what they are told, before the call that made the change goes on without."""
 
 Context = ServerRequestContext[Any, Any]
 
@@ -55,11 +55,11 @@ class Subscriptions:
 
     async def announce(self, call: EndpointCall) -> None:
         """Tell those who watch, and are the caller of `call`, what it may have changed."""
-        for watcher in [watcher for watcher in self._watchers if watcher.caller == call.caller.id]:
-            for uri, address in list(watcher.addresses.items()):
-                if address.resource.is_touched(address.arguments, call.tool, call.request.path):
-                    with anyio.move_on_after(_PATIENCE):
-                        await watcher.tell(uri)
+        with anyio.move_on_after(_PATIENCE):
+            async with anyio.create_task_group() as group:
+                for watcher in self._watchers:
+                    if watcher.caller == call.caller.id:
+                        group.start_soon(_tell, watcher, call)
 
     def close(self) -> None:
         """End all streams, so that their clients know it was on purpose."""
@@ -124,3 +124,9 @@ class Subscriptions:
         finally:
             self._watchers.discard(watcher)
             self._streams.discard(stream)
+
+
+async def _tell(watcher: Watcher, call: EndpointCall) -> None:
+    for uri, address in list(watcher.addresses.items()):
+        if address.resource.is_touched(address.arguments, call.tool, call.request.path):
+            await watcher.tell(uri)
