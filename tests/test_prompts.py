@@ -13,6 +13,9 @@ from gitbook_integrations.objects import EventTrace
 from gitbook_integrations.prompts import PROMPTS, RULES, Prompt, Step
 from gitbook_integrations.sources import INSTALLED, OWN, SOURCES
 
+from .human import GitBookSpy
+from .test_web import connect as reach
+from .test_web import serve
 from .tokens import count_tokens
 from .upstream import ERAS, Era, Upstream, connect, read_capabilities
 
@@ -137,6 +140,19 @@ async def test_what_cannot_be_followed_is_not_offered_and_says_what_is_missing(e
     assert "uninstall_integration_from_site" not in steps
     assert "Switched off on this server: uninstall_integration_from_site" in rules
     assert "human's yes" not in rules
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_over_http_a_request_that_asks_for_less_gets_less(era: Era) -> None:
+    async with serve(GitBookSpy()) as address:
+        async with reach(address, "streamable-http", era) as client:
+            assert len((await client.list_prompts()).prompts) == len(PROMPTS)
+            assert "uninstall_integration" in await get_text(client, "offboard_integration", {"integrationName": "x"})
+        headers = {"X-MCP-Readonly": "true", "X-MCP-Toolsets": "development,marketplace,installations"}
+        async with reach(address, "streamable-http", era, headers=headers) as client:
+            assert [prompt.name for prompt in (await client.list_prompts()).prompts] == ["explain_failed_events"]
+            with pytest.raises(MCPError, match="switched off"):
+                await client.get_prompt("offboard_integration", {"integrationName": "x"})
 
 
 async def test_a_prompt_tells_which_of_its_calls_wait_for_a_human() -> None:

@@ -14,6 +14,8 @@ from gitbook_integrations_mcp.address import read_address, write_uri
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID
 
 from .human import GitBookSpy, create_gated_server
+from .test_web import CALLERS, bear, serve
+from .test_web import connect as reach
 from .upstream import ERAS, TOKENS, Era, Upstream, connect, read_capabilities, read_text
 
 each_era = pytest.mark.parametrize("era", ERAS)
@@ -213,6 +215,28 @@ async def test_a_defect_tells_nothing_but_that_it_is_one(monkeypatch: pytest.Mon
             await client.read_resource(SLACK)
     assert caught.value.code == INTERNAL_ERROR
     assert TOKENS["token"] not in str(caught.value)
+
+
+@each_era
+async def test_each_caller_reads_with_their_own_token(era: Era) -> None:
+    upstream = Upstream(body=b'{"name": "slack"}')
+    sections: dict[str, Any] = {
+        "http": {"tokens": CALLERS, "credentials": "per-request"},
+        "gitbook": {"token": "operators-own-token"},
+    }
+    ann, bob = (bear(name, **{"X-GitBook-Token": f"{name}s-token"}) for name in ("ann", "bob"))
+    async with (
+        serve(upstream, **sections) as address,
+        reach(address, "streamable-http", era, headers=ann) as anns,
+        reach(address, "streamable-http", era, headers=bob) as bobs,
+        reach(address, "streamable-http", era, headers=bear("bob")) as nobodys,
+    ):
+        for client in (anns, bobs, bobs, anns):
+            await read(client, SLACK)
+        with pytest.raises(MCPError, match="X-GitBook-Token"):
+            await read(nobodys, SLACK)
+    sent = [request.headers["authorization"].removeprefix("Bearer ") for request in upstream.requests]
+    assert sent == ["anns-token", "bobs-token", "bobs-token", "anns-token"]
 
 
 # The list
