@@ -20,7 +20,7 @@ from gitbook_integrations_mcp.subscriptions import WATCHED, Subscriptions, Watch
 from .human import GitBookSpy, Human, create_gated_server
 from .process import COMMAND
 from .test_resources import NOT_FOUND
-from .test_web import CALLERS, bear, serve
+from .test_web import CALLERS, Kind, bear, each_way, serve
 from .test_web import connect as reach
 from .upstream import ERAS, Era, Upstream, connect, read_capabilities
 
@@ -250,9 +250,9 @@ async def test_it_works_over_stdio(era: Era) -> None:
         await ear.take(mine)
 
 
-@each_era
+@each_way
 @pytest.mark.parametrize("credentials", ["operator", "per-request"])
-async def test_of_two_callers_each_hears_of_their_own_changes_only(era: Era, credentials: str) -> None:
+async def test_of_two_callers_each_hears_of_their_own_changes_only(kind: Kind, era: Era, credentials: str) -> None:
     upstream = Upstream()
     sections: dict[str, Any] = {"http": {"tokens": CALLERS, "credentials": credentials}, "gitbook": {"token": "t"}}
     installations = [{"integrationName": "slack", "installationId": name} for name in ("anns", "bobs")]
@@ -262,7 +262,7 @@ async def test_of_two_callers_each_hears_of_their_own_changes_only(era: Era, cre
         ears = []
         for name in ("ann", "bob"):
             headers = bear(name, **{"X-GitBook-Token": f"{name}s-token"})
-            client = await stack.enter_async_context(reach(address, "streamable-http", era, Human(), headers))
+            client = await stack.enter_async_context(reach(address, kind, era, Human(), headers))
             ears.append(Ear(client))
             client.session._message_handler = hear(ears[-1])
             await stack.enter_async_context(watch(ears[-1], *uris))
