@@ -11,7 +11,23 @@ _BY_NAME = {"tunnelUrl": "https://tunnel.example/hook"}
 
 def make_arguments(tool: Tool, *, optional: bool = True) -> dict[str, Any]:
     """Return arguments that fit `tool`: all of them, or only the required ones."""
-    return _make_object(describe_model(tool.input), optional=optional)
+    return _make_object(spell_out(describe_model(tool.input)), optional=optional)
+
+
+def spell_out(schema: Any) -> Any:
+    """Return a published schema in which what is said to be "Like" another property is that other property."""
+    if isinstance(schema, list):
+        return [spell_out(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    beside = schema.get("properties", {})
+    meant = {
+        name: beside.get(child.get("description", "").removeprefix("Like "), child)
+        if isinstance(child, dict)
+        else child
+        for name, child in beside.items()
+    }
+    return {key: spell_out(meant if key == "properties" else value) for key, value in schema.items()}
 
 
 def make_value(name: str, schema: dict[str, Any]) -> Any:

@@ -19,7 +19,7 @@ from gitbook_integrations.endpoint import Endpoint
 from gitbook_integrations_mcp import __version__
 from gitbook_integrations_mcp.assistants import ASSISTANTS
 from gitbook_integrations_mcp.cli import main
-from gitbook_integrations_mcp.listing import estimate_tokens
+from gitbook_integrations_mcp.listing import estimate_cost
 from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
 from gitbook_integrations_mcp.tool import describe_tool
 
@@ -191,9 +191,9 @@ def test_the_estimate_of_tokens_is_near_the_truth() -> None:
         tool = describe_tool(declared).model_dump(by_alias=True, exclude_none=True)
         visible = {key: tool[key] for key in ("name", "description", "inputSchema")}
         truth = count_tokens(visible)
-        estimated += estimate_tokens(tool)
+        estimated += estimate_cost(tool)
         counted += truth
-        assert abs(estimate_tokens(tool) - truth) <= 0.25 * truth, declared.name
+        assert abs(estimate_cost(tool) - truth) <= 0.25 * truth, declared.name
     assert abs(estimated - counted) <= 0.1 * counted
 
 

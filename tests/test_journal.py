@@ -114,9 +114,9 @@ async def test_what_was_installed_can_be_uninstalled_by_its_line(path: Path) -> 
 
 
 async def test_an_error_of_the_api_is_recorded_as_failed(path: Path) -> None:
-    arguments = {"integrationName": OWN_INTEGRATION, "installationId": "nowhere", "externalIds": []}
+    arguments = {"integrationName": OWN_INTEGRATION, "organization": "nowhere"}
     async with meet(create(GitBookSpy(), path), None, "2026-07-28") as client:
-        await client.call_tool("update_integration_installation", arguments)
+        await client.call_tool("install_integration", arguments)
     (record,) = read_journal(path)
     assert (record["outcome"], record["status"], record["undo"]) == ("failed", 404, None)
 

@@ -6,21 +6,17 @@ from urllib.parse import unquote
 
 import anyio
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from mcp_types import CallToolRequestParams, CallToolResult
 
 from gitbook_integrations.catalog import ENDPOINTS
 from gitbook_integrations.endpoint import Endpoint, SegmentError, encode_segment
-from gitbook_integrations_mcp.arguments import prepare_request
+from gitbook_integrations_mcp.arguments import check_arguments
 from gitbook_integrations_mcp.errors import ArgumentsError
 
 from .samples import make_arguments
 from .upstream import TOKENS, Upstream, create_pipeline, read_text
-
-# No test of this project is timed, and the first draw of text builds Hypothesis's table of Unicode.
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("untimed")
 
 NASTY = st.sampled_from(
     [
@@ -70,7 +66,8 @@ def test_no_value_of_any_argument_reaches_another_path_than_the_templates(
         if data.draw(st.booleans())
     }
     try:
-        request = prepare_request(endpoint, arguments)
+        check_arguments(endpoint, arguments)
+        request = endpoint.build_request(arguments)
     except ArgumentsError:
         return
     assert request.method == endpoint.method

@@ -12,10 +12,12 @@ from mcp_types import CallToolResult, TextContent
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from starlette.types import Receive, Scope, Send
 
+from gitbook_integrations_mcp.budget import Budget
 from gitbook_integrations_mcp.call import Call
 from gitbook_integrations_mcp.caller import Caller
 from gitbook_integrations_mcp.client import GitBook
 from gitbook_integrations_mcp.credentials import Credentials
+from gitbook_integrations_mcp.masks import Masks
 from gitbook_integrations_mcp.pipeline import Pipeline
 from gitbook_integrations_mcp.policy import Policy
 from gitbook_integrations_mcp.preview import Preview, Previewer
@@ -82,7 +84,9 @@ def create_pipeline(upstream: Any) -> tuple[Pipeline, Caller]:
     options = load_settings({"gitbook": TOKENS, "limits": ONCE})
     gitbook = GitBook(options.gitbook.endpoint, options.limits, httpx.ASGITransport(app=upstream))
     caller = Caller("", Credentials.from_settings(options.gitbook), Policy(options.tools, options.confirmation))
-    return Pipeline(OpenGate(), Sender(gitbook, Previewer(gitbook)), {}), caller
+    previewer = Previewer(gitbook)
+    sender = Sender(gitbook, previewer)
+    return Pipeline(OpenGate(), sender, {}, Masks(previewer), budget=Budget(options.limits.result_tokens)), caller
 
 
 def connect(upstream: Any, era: Era = "2026-07-28", gate: Gate | None = None, **flags: Mapping[str, Any]) -> Client:

@@ -8,9 +8,8 @@ from urllib.parse import parse_qsl
 
 from mcp.shared.uri_template import UriTemplate
 
-from gitbook_integrations.endpoint import Endpoint
 from gitbook_integrations.resources import RESOURCES, Resource
-from gitbook_integrations_mcp.arguments import check_arguments, prepare_request
+from gitbook_integrations_mcp.arguments import check_arguments
 from gitbook_integrations_mcp.errors import UnknownResourceError
 
 MIME_TYPE = "application/json"
@@ -40,10 +39,7 @@ def read_address(uri: str) -> Address:
     for resource in RESOURCES.values():
         if (variables := _parse(resource).match(path, max_uri_length=_LONGEST - len(query))) is not None:
             arguments = {**variables, **dict(parse_qsl(query, keep_blank_values=True)), **resource.fixed}
-            if isinstance(resource.tool, Endpoint):
-                prepare_request(resource.tool, arguments)
-            else:
-                check_arguments(resource.tool, arguments)
+            check_arguments(resource.tool, arguments)
             return Address(uri, resource, arguments)
     templates = ", ".join(resource.uri_template for resource in RESOURCES.values())
     raise UnknownResourceError(f"There is no resource at that address. Addresses are: {templates}.")

@@ -25,10 +25,13 @@ def describe_output(tool: Tool) -> dict[str, Any]:
             return {"type": "object", "properties": fields}
         case "page":
             listed = {"type": "array", "items": {"type": "object", "properties": fields}}
-            return {"type": "object", "properties": {"items": listed, "next": {}, "count": {}}}
+            return {
+                "type": "object",
+                "properties": {"items": listed, "next": {}, "count": {}, "complete": {}, "note": {}},
+            }
         case "array":
             listed = {"type": "array", "items": {"type": "object", "properties": fields}}
-            return {"type": "object", "properties": {"items": listed}}
+            return {"type": "object", "properties": {"items": listed, "complete": {}, "note": {}}}
         case "nothing":
             return {"type": "object", "properties": {"status": {"type": "string"}, "message": {"type": "string"}}}
 

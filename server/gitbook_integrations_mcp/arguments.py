@@ -3,16 +3,21 @@
 import difflib
 import json
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Container, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from gitbook_integrations.endpoint import Endpoint, Request, SegmentError, Tool
+from gitbook_integrations.endpoint import Endpoint, SegmentError, Tool
+from gitbook_integrations.options import Options, name_options
 from gitbook_integrations_mcp.errors import ArgumentsError
 
 ORGANIZATION = "organizationId"
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 def complete_arguments(tool: Tool, arguments: Mapping[str, Any], organization: str | None) -> dict[str, Any]:
@@ -21,37 +26,43 @@ def complete_arguments(tool: Tool, arguments: Mapping[str, Any], organization: s
     return {**default, **arguments}
 
 
-def check_arguments(tool: Tool, arguments: Mapping[str, Any]) -> None:
-    """Check `arguments` against the tool's input.
+def split_options(arguments: Mapping[str, Any], names: Container[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return GitBook's arguments, and apart from them the options of this server's own that have one of `names`."""
+    wishes = {name: value for name, value in arguments.items() if name in names}
+    return {name: value for name, value in arguments.items() if name not in wishes}, wishes
+
+
+def check_arguments(tool: Tool, arguments: Mapping[str, Any], wishes: Mapping[str, Any] = NOTHING) -> Options:
+    """Check `arguments` against the tool's input, and return the options that `wishes` are.
 
     Raises:
         ArgumentsError: with one line for each thing that is wrong, none of which repeats a value.
     """
+    given = {**arguments, **wishes}
     try:
-        json.dumps(arguments, ensure_ascii=False, allow_nan=False).encode()
+        json.dumps(given, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError):
         raise ArgumentsError(
             f"The arguments of {tool.name} hold text that is not valid Unicode, a number that is not finite, or "
             "too many levels of nesting; nothing was sent."
         ) from None
+    options, problems = _validate(Options, wishes)
+    problems = [*_validate(tool.input, arguments)[1], *problems]
+    if options is None or problems:
+        raise _refuse(tool, dict.fromkeys(_describe(tool, problem, given) for problem in problems))
+    if isinstance(tool, Endpoint):
+        try:
+            tool.build_request(arguments)
+        except SegmentError as error:
+            raise _refuse(tool, [str(error)]) from None
+    return options
+
+
+def _validate(model: type[Model], given: Mapping[str, Any]) -> tuple[Model | None, list[ErrorDetails]]:
     try:
-        tool.input.model_validate(arguments)
+        return model.model_validate({**given}), []
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_input=False)
-        raise _refuse(tool, dict.fromkeys(_describe(tool, problem, arguments) for problem in problems)) from None
-
-
-def prepare_request(endpoint: Endpoint, arguments: Mapping[str, Any]) -> Request:
-    """Return the request that `arguments` describe.
-
-    Raises:
-        ArgumentsError: they do not fit, see `check_arguments`.
-    """
-    check_arguments(endpoint, arguments)
-    try:
-        return endpoint.build_request(arguments)
-    except SegmentError as error:
-        raise _refuse(endpoint, [str(error)]) from None
+        return None, error.errors(include_url=False, include_input=False)
 
 
 def _refuse(tool: Tool, lines: Iterable[str]) -> ArgumentsError:
@@ -103,7 +114,7 @@ def _quote(part: int | str) -> str:
 
 
 def _list_names(unknown: str, tool: Tool) -> str:
-    valid = list(tool.input.model_fields)
+    valid = [*tool.input.model_fields, *name_options(tool)]
     nearest = difflib.get_close_matches(unknown, valid, n=1, cutoff=0.5)
     return (f" Did you mean {nearest[0]}?" if nearest else "") + f" Valid names: {', '.join(valid) or 'none'}."
 

@@ -11,6 +11,7 @@ from mcp_types import CallToolRequestParams
 from pydantic import SecretStr
 
 from gitbook_integrations.endpoint import Endpoint, Request, Tool
+from gitbook_integrations.options import Options
 from gitbook_integrations_mcp.caller import Caller
 
 
@@ -23,7 +24,12 @@ class Call:
     caller: Caller
     params: CallToolRequestParams = field(repr=False)
     context: ServerRequestContext[Any, Any] = field(repr=False)
-    confirmation_token: str | None = field(default=None, repr=False)
+    options: Options = field(default_factory=Options, repr=False)
+
+    @property
+    def confirmation_token(self) -> str | None:
+        """What the second of two steps carries."""
+        return self.options.confirmationToken
 
     @property
     def digest(self) -> str:
@@ -38,11 +44,12 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointCall(Call):
-    """A call of an endpoint: what will be sent, with which token."""
+    """A call of an endpoint: what will be sent, with which token, and what it changes as it was read before."""
 
     tool: Endpoint
     request: Request
     token: SecretStr
+    before: Mapping[str, Any] | None = field(default=None, repr=False)
 
 
 def _digest(bound: list[Any]) -> str:

@@ -11,6 +11,7 @@ from mcp.client.session import ClientRequestContext
 from mcp_types import CallToolResult, ElicitRequestParams, ElicitRequestURLParams, ElicitResult, TextContent, Tool
 
 from gitbook_integrations.catalog import TOOLS
+from gitbook_integrations.summary import outline
 from gitbook_integrations_mcp.console import print_json, print_result
 from gitbook_integrations_mcp.server import create_server
 from gitbook_integrations_mcp.settings import Settings, suggest
@@ -64,7 +65,8 @@ def _asks() -> bool:
 
 def _list_columns(name: str) -> list[str]:
     """Return the fields that decide of what a tool lists: that one is missing everywhere can be the finding."""
-    return list(TOOLS[name].result.model.model_fields) if name in TOOLS else []
+    fields = outline(TOOLS[name].result.model) if name in TOOLS else {}
+    return [field for field, inner in fields.items() if inner is None]
 
 
 async def _run(settings: Settings, name: str, words: Sequence[str]) -> CallToolResult | UsageError:

@@ -72,7 +72,10 @@ def print_result(content: Mapping[str, Any], declared: Sequence[str] = ()) -> No
             columns += [name for name in declared if not any(name in item for item in items) and name not in _LENGTHY]
         more = content.get("next")
         page = f"; more with page={show_value(more.get('page'))}" if isinstance(more, Mapping) else ""
-        print_table([{name: row.get(name) for name in columns} for row in rows], footer=f"{len(items)} items{page}")
+        note = f"; {show_value(content['note'])}" if content.get("note") else ""
+        print_table(
+            [{name: row.get(name) for name in columns} for row in rows], footer=f"{len(items)} items{page}{note}"
+        )
         return
     print_table([{"field": name, "value": value} for name, value in _spread(content)])
 

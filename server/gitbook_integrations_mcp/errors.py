@@ -6,6 +6,8 @@
     │   ├── UnknownResourceError no resource at that address
     │   ├── DisabledToolError    the operator switched that tool off
     │   ├── ArgumentsError       arguments that do not fit the tool's schema
+    │   ├── MaskError            a mask that stands for no value that could be found
+    │   ├── TargetError          what is to be changed cannot be read before
     │   ├── CredentialError      no token is configured that this endpoint accepts
     │   ├── JournalError         the call cannot be recorded
     │   └── StoreError           what waits for a human's yes cannot be kept or found
@@ -43,6 +45,14 @@ class DisabledToolError(RefusedError):
 
 class ArgumentsError(RefusedError):
     """Arguments that do not fit the tool's schema."""
+
+
+class MaskError(RefusedError):
+    """Something in the arguments stands for a value that cannot be found."""
+
+
+class TargetError(RefusedError):
+    """What is to be changed cannot be read before."""
 
 
 class CredentialError(RefusedError):

@@ -12,16 +12,14 @@ from gitbook_integrations_mcp.console import print_json, print_table
 from gitbook_integrations_mcp.journal import read_journal
 from gitbook_integrations_mcp.policy import Policy
 from gitbook_integrations_mcp.settings import Settings
+from gitbook_integrations_mcp.tokens import estimate_tokens
 from gitbook_integrations_mcp.tool import describe_tool
 
-CHARACTERS_PER_TOKEN = 4.3
-"""Measured on these very tools with the o200k encoding, whose tables are too large to ship; a test compares."""
 
-
-def estimate_tokens(tool: Mapping[str, Any]) -> int:
+def estimate_cost(tool: Mapping[str, Any]) -> int:
     """Return about how many tokens the model-visible part of a tool costs: name, description and input schema."""
     visible = {key: tool[key] for key in ("name", "description", "inputSchema")}
-    return round(len(json.dumps(visible, ensure_ascii=False, separators=(",", ":"))) / CHARACTERS_PER_TOKEN)
+    return estimate_tokens(json.dumps(visible, ensure_ascii=False, separators=(",", ":")))
 
 
 def list_tools(settings: Settings) -> list[dict[str, Any]]:
@@ -35,7 +33,7 @@ def list_tools(settings: Settings) -> list[dict[str, Any]]:
             "asks": policy.may_be_gated(tool),
             "method": tool.method if isinstance(tool, Endpoint) else None,
             "path": tool.path if isinstance(tool, Endpoint) else None,
-            "tokens": estimate_tokens(
+            "tokens": estimate_cost(
                 describe_tool(tool, settings.gitbook.organization).model_dump(by_alias=True, exclude_none=True)
             ),
         }

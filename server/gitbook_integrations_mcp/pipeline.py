@@ -1,4 +1,4 @@
-"""The way of one call: policy → arguments → gate → sender → answer.
+"""The way of one call: policy → arguments → masks → gate → sender or pages → answer → view.
 
 Each stage is a module of its own; this one only puts them in order and turns what they raise into what the model reads.
 """
@@ -13,15 +13,20 @@ from mcp_types import CallToolRequestParams, CallToolResult, InputRequiredResult
 from pydantic_core import from_json
 
 from gitbook_integrations.endpoint import Endpoint
+from gitbook_integrations.options import TOKEN_ARGUMENT, name_options
 from gitbook_integrations_mcp.answer import read_reply, render_text
-from gitbook_integrations_mcp.arguments import check_arguments, complete_arguments, prepare_request
+from gitbook_integrations_mcp.arguments import check_arguments, complete_arguments, split_options
+from gitbook_integrations_mcp.budget import Budget
 from gitbook_integrations_mcp.call import Call, EndpointCall
 from gitbook_integrations_mcp.caller import Caller
 from gitbook_integrations_mcp.errors import CallError, DefectError
+from gitbook_integrations_mcp.masks import Masks, restore_from
 from gitbook_integrations_mcp.output import Output
+from gitbook_integrations_mcp.pages import Pages
 from gitbook_integrations_mcp.sender import Sender
 from gitbook_integrations_mcp.text import clean_text
-from gitbook_integrations_mcp.verdict import Consent, Gate, Outcome, take_token
+from gitbook_integrations_mcp.verdict import Consent, Gate, Outcome
+from gitbook_integrations_mcp.view import choose_view
 
 logger = logging.getLogger(__name__)
 
@@ -38,13 +43,20 @@ class Pipeline:
         gate: Gate,
         sender: Sender,
         handlers: Mapping[str, Handler],
+        masks: Masks,
         *,
+        budget: Budget,
         organization: str | None = None,
         two_step: bool = False,
+        reveal: bool = False,
     ) -> None:
         self._gate = gate
         self._sender = sender
+        self._pages = Pages(sender, budget)
+        self._budget = budget
+        self._reveal = reveal
         self._handlers = handlers
+        self._masks = masks
         self._organization = organization
         self._two_step = two_step
 
@@ -94,6 +106,8 @@ class Pipeline:
         self, params: CallToolRequestParams, context: ServerRequestContext[Any, Any], caller: Caller
     ) -> Output | InputRequiredResult:
         call = self._prepare(params, context, caller)
+        if isinstance(call, EndpointCall):
+            call = await self._masks.restore(call)
         consent: Consent | None = None
         if caller.policy.is_gated(call.tool, call.arguments):
             verdict = await self._gate.confirm(call)
@@ -103,25 +117,33 @@ class Pipeline:
                 return verdict
             consent = verdict
         if isinstance(call, EndpointCall):
-            return Output(read_reply(call.tool, await self._sender.send(call, consent)))
+            if consent:
+                call = restore_from(call, consent.before)  # the yes is to the state that was shown
+            view = choose_view(call.tool, call.options, reveal=self._reveal)
+            if call.tool.is_list:
+                return Output(await self._pages.read(call, consent, view))
+            return Output(self._budget.fit(read_reply(call.tool, await self._sender.send(call, consent)), view))
         return await self._handlers[call.tool.name](call)
 
     def _prepare(self, params: CallToolRequestParams, context: ServerRequestContext[Any, Any], caller: Caller) -> Call:
         tool = caller.policy.admit(params.name)
-        arguments = complete_arguments(tool, params.arguments or {}, self._organization)
-        confirmation_token = take_token(arguments) if self._two_step and caller.policy.may_be_gated(tool) else None
+        names = name_options(tool)
+        if self._two_step and caller.policy.may_be_gated(tool):
+            names = (*names, TOKEN_ARGUMENT)
+        given = complete_arguments(tool, params.arguments or {}, self._organization)
+        arguments, wishes = split_options(given, names)
+        options = check_arguments(tool, arguments, wishes)
         if isinstance(tool, Endpoint):
             return EndpointCall(
                 tool=tool,
                 arguments=arguments,
-                request=prepare_request(tool, arguments),
+                request=tool.build_request(arguments),
                 token=caller.credentials.select(tool),
                 caller=caller,
                 params=params,
                 context=context,
-                confirmation_token=confirmation_token,
+                options=options,
             )
-        check_arguments(tool, arguments)
         caller.credentials.select(tool)  # a missing token is told before anybody is asked
         return Call(
             tool=tool,
@@ -129,7 +151,7 @@ class Pipeline:
             caller=caller,
             params=params,
             context=context,
-            confirmation_token=confirmation_token,
+            options=options,
         )
 
 

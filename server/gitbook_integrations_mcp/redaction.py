@@ -1,8 +1,9 @@
-"""Masks what is or may be a secret, so that journals can be kept and shown."""
+"""What is a secret, or may be: masked in journals where in doubt, in results where key or shape says credential."""
 
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
+from enum import Enum, auto
 from typing import Any
 
 MASK = "[masked]"
@@ -44,14 +45,47 @@ def mask_secrets(value: Any, *, key: str = "", inherited: bool = False) -> Any:
     return value
 
 
-def find_secrets(settings: Any, path: str = "", *, inherited: bool = False) -> Iterator[str]:
-    """Yield where in third parties' settings there is text whose key or shape says credential: `account.api_key`."""
+class Secrecy(Enum):
+    """What is known of a place in an answer by the way to it."""
+
+    OPEN = auto()
+    """Nothing is masked here."""
+    SCHEMA = auto()
+    """Nothing is masked from here on: what describes settings names them and holds none."""
+    GUARDED = auto()
+    """Third parties' settings, some of which are credentials."""
+    SECRET = auto()
+    """All values are masked."""
+
+    def descend(self, key: str, parent: Mapping[str, Any]) -> "Secrecy":
+        """Return what is known of the value of `key` in the object `parent`, which is at this place."""
+        if self is Secrecy.SECRET or self is Secrecy.SCHEMA:
+            return self
+        if key == "secrets":
+            return Secrecy.SECRET
+        if self is Secrecy.OPEN:
+            return _BELOW.get(key.lower(), self)
+        if key == "value":  # of an object that is a pair
+            key = str(parent.get("name") or parent.get("key") or "")
+        return Secrecy.SECRET if _SECRET_KEY.search(key) else self
+
+    def hides(self, value: Any) -> bool:
+        """Whether this value, no object or list, is masked here. What is empty hides nothing, and tells an auditor."""
+        if self is Secrecy.OPEN or self is Secrecy.SCHEMA or value is None or value == "" or isinstance(value, bool):
+            return False
+        return self is Secrecy.SECRET or (isinstance(value, str) and _SECRET_SHAPE.search(value) is not None)
+
+
+_BELOW = {"configuration": Secrecy.GUARDED, "headers": Secrecy.GUARDED, "configurations": Secrecy.SCHEMA}
+
+
+def find_secrets(settings: Any, path: str = "", place: Secrecy = Secrecy.GUARDED) -> Iterator[str]:
+    """Yield where in third parties' settings there is a credential: `account.api_key`."""
     if isinstance(settings, Mapping):
         for key, child in settings.items():
-            secret = inherited or _SECRET_KEY.search(str(key)) is not None
-            yield from find_secrets(child, f"{path}.{key}".removeprefix("."), inherited=secret)
+            yield from find_secrets(child, f"{path}.{key}".removeprefix("."), place.descend(str(key), settings))
     elif isinstance(settings, list):
         for number, child in enumerate(settings):
-            yield from find_secrets(child, f"{path}.{number}".removeprefix("."), inherited=inherited)
-    elif isinstance(settings, str) and settings and (inherited or _SECRET_SHAPE.search(settings)):
+            yield from find_secrets(child, f"{path}.{number}".removeprefix("."), place)
+    elif place.hides(settings):
         yield path

@@ -56,7 +56,7 @@ class Sender:
     async def _send_recorded(self, call: EndpointCall, consent: Consent | None) -> Reply:
         if self._journal is None or call.tool.risk is Risk.READ:
             return await self._send(call)
-        before = consent.before if consent else await self._read_before(call)
+        before = consent.before if consent else call.before or await self._read_before(call)
         entry = await self._journal.begin(call, consent, before)
         try:
             reply = await self._send(call)

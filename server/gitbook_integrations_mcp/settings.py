@@ -195,6 +195,9 @@ class ToolsSection(Section):
     )
     exclude: Names = Field((), description="Tools never to offer, whatever the others say.")
     read_only: bool = Field(False, description="Offer only tools that change nothing.")
+    reveal_secrets: bool = Field(
+        False, description="Show credentials in configurations, secrets and headers instead of masking them."
+    )
 
 
 Transport = Literal["stdio", "sse", "streamable-http"]
@@ -406,6 +409,9 @@ class LimitsSection(Section):
     attempts: int = Field(4, ge=1, le=10, description="How often a request may be sent; 1 repeats nothing.")
     concurrency: int = Field(16, gt=0, description="Requests in flight at a time, per token.")
     body_bytes: int = Field(10_000_000, gt=0, description="Largest answer that is read, decompressed.")
+    result_tokens: int = Field(
+        25_000, ge=1000, description="About how many tokens a result may cost a model; what is longer is cut, aloud."
+    )
 
 
 class Settings(BaseSettings):

@@ -9,6 +9,17 @@ _UNSEEN = re.compile(
 )
 
 
+_UNSEEN_IN_TEXT = re.compile(_UNSEEN.pattern.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f"))
+"""The same but for line feeds and tabs, which give long text its shape."""
+
+
+def strip_unseen(text: str) -> str:
+    """Return `text` without characters that hide or reorder it, of whatever length and lines it is."""
+    if text.isascii() and text.isprintable():
+        return text
+    return _UNSEEN_IN_TEXT.sub("", text)
+
+
 def clean_text(text: str, limit: int) -> str:
     """Return `text` on one line, without characters that hide or reorder it, cut to `limit` characters."""
     visible = " ".join(_UNSEEN.sub(" ", text).split())

@@ -3,19 +3,22 @@
 import mcp_types
 
 from gitbook_integrations.endpoint import Risk, Tool
+from gitbook_integrations.options import TOKEN_ARGUMENT, Options, name_options
 from gitbook_integrations.schema import describe_model
 from gitbook_integrations_mcp.answer import describe_output
 from gitbook_integrations_mcp.arguments import ORGANIZATION
 from gitbook_integrations_mcp.policy import Policy
-from gitbook_integrations_mcp.verdict import TOKEN_ARGUMENT
 
 WARNING = "A human must confirm."
 """How a description says that calls wait."""
+
+_OPTIONS = describe_model(Options)["properties"]
 
 
 def describe_tool(tool: Tool, organization: str | None = None) -> mcp_types.Tool:
     """Return what a client sees of a tool. A default `organization` makes `organizationId` optional."""
     schema = describe_model(tool.input)
+    schema["properties"] |= {name: _OPTIONS[name] for name in name_options(tool)}
     if organization and ORGANIZATION in schema["properties"]:
         schema["required"] = [name for name in schema["required"] if name != ORGANIZATION]
     return mcp_types.Tool(
@@ -45,12 +48,5 @@ def describe_tools(policy: Policy, organization: str | None, *, two_step: bool) 
         if policy.is_gated(tool, {}) and WARNING not in (shown.description or ""):
             shown.description = f"{shown.description} {WARNING}"
         if two_step and policy.may_be_gated(tool):
-            _add_second_step(shown)
+            shown.input_schema["properties"][TOKEN_ARGUMENT] = _OPTIONS[TOKEN_ARGUMENT]
     return described
-
-
-def _add_second_step(shown: mcp_types.Tool) -> None:
-    shown.input_schema["properties"][TOKEN_ARGUMENT] = {
-        "type": "string",
-        "description": "From this tool's answer",
-    }

@@ -6,13 +6,11 @@ from typing import Any, Protocol
 
 from mcp_types import ElicitResult, InputRequiredResult
 
+from gitbook_integrations.options import TOKEN_ARGUMENT
 from gitbook_integrations_mcp.call import Call
 from gitbook_integrations_mcp.pending import Pending, Way
 from gitbook_integrations_mcp.preview import Preview
 from gitbook_integrations_mcp.question import read_answer
-
-TOKEN_ARGUMENT = "confirmationToken"  # noqa: S105
-"""Argument that the second of two deliberate steps carries."""
 
 _WORDS: Mapping[str, str] = {
     "declined": "A human declined. Do not try again unless they ask for it.",
@@ -87,12 +85,6 @@ def require(pending: Pending, *, changed: bool, url: str | None = None) -> Outco
             "expiresInSeconds": pending.seconds,
         }
     )
-
-
-def take_token(arguments: dict[str, Any]) -> str | None:
-    """Remove and return the token of the second step, which is no argument of GitBook's."""
-    token = arguments.pop(TOKEN_ARGUMENT, None)
-    return None if token is None else str(token)
 
 
 _READ_PAGE = (

@@ -236,6 +236,16 @@ class Endpoint(Tool):
         """See `Tool`; HTTP promises it of the method."""
         return self.method in {"GET", "PUT", "DELETE"}
 
+    @property
+    def is_list(self) -> bool:
+        """Whether it answers with items."""
+        return self.result.shape in {"page", "array"}
+
+    @property
+    def is_paged(self) -> bool:
+        """Whether it takes the cursor of a page."""
+        return self.result.shape == "page" and "page" in self.input.model_fields
+
     @cached_property
     def path_names(self) -> frozenset[str]:
         """Arguments that are segments of the path."""

@@ -72,8 +72,7 @@ TOOLS = (
         method="GET",
         path="/orgs/{organizationId}/installations",
         title="List an organization's installations",
-        description="List what is installed in an organization: each installation (ID, status, selection, "
-        "configuration) with its integration. The way from a user's token to installation IDs.",
+        description="List an organization's installations (ID, status, selection), each with its integration.",
         risk=Risk.READ,
         tokens=USER | INTEGRATION | INSTALLATION,
         input=SearchInOrganization,
@@ -118,8 +117,7 @@ TOOLS = (
         method="GET",
         path="/integrations/{integrationName}/installations/{installationId}",
         title="Get an installation",
-        description="One installation: status, selection, external IDs, and configuration, which may hold third "
-        "parties' credentials.",
+        description="One installation: status, selection, external IDs, configuration.",
         risk=Risk.READ,
         tokens=USER | INTEGRATION | INSTALLATION | OAUTH,
         input=OfInstallation,

@@ -2,9 +2,12 @@
 
 They describe answers and never reject one: every field is optional and unknown fields are kept, so that a field GitBook
 adds or drops never breaks a call. Only the fields a reader decides by are named here.
+
+What a list may contain has a `summary`: the fields shown of it unless everything is asked for. Dots lead into nested
+objects; a nested object that is named whole is shown by its own summary.
 """
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -16,6 +19,8 @@ class GitBookObject(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
 
+    summary: ClassVar[tuple[str, ...]] = ()
+
 
 class User(GitBookObject):
     id: str | None = None
@@ -25,6 +30,8 @@ class User(GitBookObject):
 
 
 class Organization(GitBookObject):
+    summary = ("id", "title", "hostname", "type", "plan")
+
     id: str | None = None
     title: str | None = None
     hostname: str | None = None
@@ -35,6 +42,8 @@ class Organization(GitBookObject):
 
 
 class Space(GitBookObject):
+    summary = ("id", "title", "visibility", "createdAt", "updatedAt")
+
     id: str | None = None
     title: str | None = None
     visibility: str | None = None
@@ -45,6 +54,8 @@ class Space(GitBookObject):
 
 
 class Site(GitBookObject):
+    summary = ("id", "title", "type", "visibility", "published", "urls.published", "createdAt")
+
     id: str | None = None
     title: str | None = None
     type: str | None = None
@@ -55,6 +66,8 @@ class Site(GitBookObject):
 
 
 class Integration(GitBookObject):
+    summary = ("name", "title", "version", "visibility", "verified", "target", "scopes", "owner.title")
+
     name: str | None = None
     version: float | None = None
     title: str | None = None
@@ -72,6 +85,18 @@ class Integration(GitBookObject):
 
 class Installation(GitBookObject):
     """`IntegrationInstallation`: an integration installed on an organization."""
+
+    summary = (
+        "id",
+        "status",
+        "space_selection",
+        "site_selection",
+        "spaces",
+        "externalIds",
+        "target",
+        "createdAt",
+        "updatedAt",
+    )
 
     id: str | None = None
     status: InstallationStatus | None = None
@@ -100,11 +125,15 @@ class ContentInstallation(GitBookObject):
 class SpaceInstallation(ContentInstallation):
     """`IntegrationSpaceInstallation`; `space` is an ID or, where extended, the space."""
 
+    summary = ("integration", "installation", "status", "space", "externalIds")
+
     space: str | Space | None = None
 
 
 class SiteInstallation(ContentInstallation):
     """`IntegrationSiteInstallation`; `site` is an ID or, where extended, the site."""
+
+    summary = ("integration", "installation", "status", "site", "externalIds")
 
     site: str | Site | None = None
 
@@ -112,12 +141,16 @@ class SiteInstallation(ContentInstallation):
 class OrganizationInstallation(GitBookObject):
     """An installation of an organization beside the integration that is installed."""
 
+    summary = ("installation", "integration")
+
     installation: Installation | None = None
     integration: Integration | None = None
 
 
 class InstalledIntegration(GitBookObject):
     """Status of an integration on the organization, space or site named by `target`. It has no installation ID."""
+
+    summary = ("status", "integration.name", "integration.title", "target")
 
     status: InstallationStatus | None = None
     integration: Integration | None = None
@@ -131,6 +164,8 @@ class IntegrationStatus(GitBookObject):
 class SiteScript(GitBookObject):
     """`SiteIntegrationScript`: a script that published pages of a site load."""
 
+    summary = ("script", "cookies", "contentSecurityPolicy")
+
     script: str | None = None
     contentSecurityPolicy: str | None = None
     cookies: bool | None = None
@@ -139,12 +174,16 @@ class SiteScript(GitBookObject):
 class IntegrationBlocks(GitBookObject):
     """Blocks that one integration brings into a space (an item of `SpaceIntegrationBlocks`)."""
 
+    summary = ("name", "blocks.id", "blocks.title")
+
     name: str | None = None
     blocks: list[dict[str, Any]] | None = None
 
 
 class Event(GitBookObject):
     """`IntegrationEvent`: something GitBook told the integration, and whether it coped."""
+
+    summary = ("id", "status", "createdAt", "installationId", "payload.type")
 
     id: str | None = None
     integrationId: str | None = None

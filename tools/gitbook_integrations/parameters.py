@@ -50,17 +50,17 @@ EventId = Annotated[str, Field(description="From list_integration_events")]
 
 # Paging and filters
 
-PageCursor = Annotated[str, Field(description="next.page of the previous answer")]
+PageCursor = Annotated[str, Field(description="next.page of the last answer")]
 Limit = Annotated[float, Field(ge=0, le=1000, description="Page size")]
-Extended = Annotated[bool, Query, Field(description="Whole objects instead of their IDs")]
-NameSearch = Annotated[str, Field(description="Text in the integration's name")]
-ExternalId = Annotated[str, Field(description="One of the installation's externalIds")]
+Extended = Annotated[bool, Query, Field(description="Objects, not IDs")]
+NameSearch = Annotated[str, Field(description="Text in its name")]
+ExternalId = Annotated[str, Field(description="One of its externalIds")]
 CategoryFilter = Annotated[Category, Field(description="Category of the integration")]
 BlockDomain = Annotated[
     str, Field(pattern=r"^[a-zA-Z0-9-_.]+$", max_length=100, description="Domain whose links its blocks unfurl")
 ]
-HasBlocks = Annotated[bool, Field(description="true: only with blocks; false: only without")]
-HasContentSources = Annotated[bool, Field(description="true: only with content sources; false: only without")]
+HasBlocks = Annotated[bool, Field(description="Only with, or only without, blocks")]
+HasContentSources = Annotated[bool, Field(description="Only with, or only without, such")]
 OwnerFilter = Annotated[str, Field(description="ID of the owning organization")]
 ScopeFilter = Annotated[Scope, Field(description="Scope it asks for")]
 TargetFilter = Annotated[Target, Field(description="Where it can be installed")]
@@ -70,7 +70,7 @@ InstalledOn = Annotated[
 
 # Contents of an installation
 
-ExternalIds = Annotated[list[str], Field(max_length=5, description="IDs other systems know it by; replaces all")]
+ExternalIds = Annotated[list[str], Field(max_length=5, description="IDs in other systems; replaces all")]
 Configuration = Annotated[
     dict[str, Any],
     Field(description="All settings, not only changed ones; schema: configurations of get_integration_by_name"),

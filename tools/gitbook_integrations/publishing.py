@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from gitbook_integrations.endpoint import NOTHING, OAUTH, USER, Endpoint, Input, Risk, one
 from gitbook_integrations.inputs import OfIntegration
@@ -44,7 +44,8 @@ class Publication(Input):
     configurations: Annotated[Configurations, Field(description="Settings asked for per level")] = ABSENT
     secrets: Annotated[dict[str, str], Field(max_length=20, description="Values only its script reads")] = ABSENT
     contentSecurityPolicy: Annotated[
-        str | Policy, Field(description="CSP header of its scripts and blocks, or its directives")
+        str | Annotated[Policy, WithJsonSchema({"type": "object"})],
+        Field(description="CSP header of its scripts and blocks, or an object of directives"),
     ] = ABSENT
 
 

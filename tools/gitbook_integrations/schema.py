@@ -19,13 +19,13 @@ class DocumentedModel(BaseModel):
 
 
 class _CompactSchema(GenerateJsonSchema):
-    """JSON Schema without what only costs tokens or misleads: titles, and null as a default."""
+    """JSON Schema without what only costs tokens or misleads: titles, and null or false as a default."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
-        if schema.get("default") is ABSENT:
+        if schema.get("default") in (ABSENT, False):
             return self.generate_inner(schema["schema"])
         return super().default_schema(schema)
 
@@ -33,6 +33,10 @@ class _CompactSchema(GenerateJsonSchema):
         published = super().tagged_union_schema(schema)
         published.pop("discriminator", None)  # OpenAPI's keyword, unknown to JSON Schema
         return published
+
+
+_LENGTHY = 500
+"""Characters of a schema that is not repeated for another property beside it."""
 
 
 def describe_model(model: type[BaseModel]) -> dict[str, Any]:
@@ -53,7 +57,7 @@ def _compact_object(node: dict[str, Any], definitions: dict[str, Any]) -> dict[s
     compact: dict[str, Any] = {}
     for key, value in node.items():
         if key == "properties":
-            compact[key] = {name: _compact_object(child, definitions) for name, child in value.items()}
+            compact[key] = _refer_to_first({name: _compact_object(child, definitions) for name, child in value.items()})
         elif isinstance(value, dict) and key not in {"default", "const"}:
             compact[key] = _compact_object(value, definitions)
         elif key in {"anyOf", "oneOf"}:
@@ -61,6 +65,15 @@ def _compact_object(node: dict[str, Any], definitions: dict[str, Any]) -> dict[s
         elif not _is_redundant(key, value, node):
             compact[key] = value
     return _hoist_common(compact) if "oneOf" in compact else compact
+
+
+def _refer_to_first(properties: dict[str, Any]) -> dict[str, Any]:
+    """Say of a property that is like one before it just that: in words, as several clients resolve no `$ref`."""
+    return {
+        name: {"description": f"Like {first}"} if len(str(schema)) > _LENGTHY and first != name else schema
+        for name, schema in properties.items()
+        for first in [next(other for other, its in properties.items() if its == schema)]
+    }
 
 
 def _is_redundant(key: str, value: Any, node: dict[str, Any]) -> bool:

@@ -1,0 +1,110 @@
+"""What a model is shown of an answer: no credentials, no hidden characters, and no more text than it needs."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from gitbook_integrations.catalog import ENDPOINTS
+from gitbook_integrations.endpoint import Endpoint
+from gitbook_integrations.objects import GitBookObject
+from gitbook_integrations.options import Options
+from gitbook_integrations_mcp.redaction import MASK, Secrecy
+from gitbook_integrations_mcp.text import strip_unseen
+
+_LISTED = 300
+"""Characters shown of a text in a summary; no name and no description of GitBook's is as long."""
+
+_ENCODED = re.compile(r"data:[^,]{0,200},|[A-Za-z0-9+/_=-]{256}")
+"""What no model reads: data URLs and Base64."""
+
+_ENCODED_SHOWN = 40
+_MARKER = re.compile(r"\[cut: (\d+) more (?:characters|entries|fields); [^\]]*\]\Z")
+_MARKER_ROOM = 100
+"""A text this little too long is shown whole, as its marker would be no shorter."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A way of showing JSON: at most so many characters of a text (None: all of them), and where the rest is.
+
+    With `reveal`, credentials are shown.
+    """
+
+    characters: int | None = None
+    rest: str = ""
+    reveal: bool = False
+
+    def show(self, value: Any) -> Any:
+        """Return `value` as it is shown; keys stay as many and in order."""
+        return self._show(value, Secrecy.SCHEMA if self.reveal else Secrecy.OPEN)
+
+    def _show(self, value: Any, secrecy: Secrecy) -> Any:
+        if isinstance(value, str):
+            if secrecy is not Secrecy.OPEN and secrecy.hides(value):
+                return MASK
+            return self._cut(strip_unseen(value))
+        if isinstance(value, dict):
+            children = (self._show(child, secrecy.descend(key, value)) for key, child in value.items())
+            return dict(zip(show_names(value), children, strict=True))
+        if isinstance(value, list):
+            return [self._show(item, secrecy) for item in value]
+        return MASK if secrecy.hides(value) else value
+
+    def _cut(self, text: str) -> str:
+        if self.characters is None or len(text) <= _ENCODED_SHOWN + _MARKER_ROOM:
+            return text
+        kept = min(self.characters, _ENCODED_SHOWN if _ENCODED.match(text) else self.characters)
+        if len(text) <= kept + _MARKER_ROOM:
+            return text
+        return text[:kept] + mark_cut(len(text) - kept, self.rest)
+
+
+def mark_cut(number: int, rest: str, what: str = "characters") -> str:
+    """Return what is put in the place of what is not shown."""
+    return f"[cut: {number} more {what}; {rest}]"
+
+
+def show_names(thing: Iterable[str]) -> Iterable[str]:
+    """Return the keys of an object as they are shown: as many, in order, no two alike."""
+    shown: dict[str, None] = {}
+    for key in thing:
+        name = strip_unseen(key)
+        while name in shown:
+            name += "'"
+        shown[name] = None
+    return shown
+
+
+def stands_for(shown: str, text: str) -> bool:
+    """Whether `shown` is what some view, without masks, shows of `text`."""
+    whole = strip_unseen(text)
+    if shown == whole:
+        return True
+    marker = _MARKER.search(shown)
+    return marker is not None and (
+        whole.startswith(shown[: marker.start()]) and len(whole) == marker.start() + int(marker[1])
+    )
+
+
+def holds_mark(text: str) -> bool:
+    """Whether `text` ends with the marker of a cut."""
+    return _MARKER.search(text) is not None
+
+
+def choose_view(endpoint: Endpoint, options: Options, *, reveal: bool) -> View:
+    """Return how the answer to a call is shown: whole, unless it is a list of summaries."""
+    if not endpoint.is_list or options.detail == "full":
+        return View(reveal=reveal)
+    reader = _find_reader(endpoint)
+    return View(_LISTED, reader.name if reader else "detail: full", reveal)
+
+
+@cache
+def _find_reader(endpoint: Endpoint) -> Endpoint | None:
+    """Return the endpoint that reads one of the things that `endpoint` lists."""
+    readers = [row for row in ENDPOINTS.values() if (row.method, row.result.shape) == ("GET", "object")]
+    below = (row for row in readers if row.path.rpartition("/")[0] == endpoint.path)
+    alike = (row for row in readers if row.result.model is endpoint.result.model is not GitBookObject)
+    return next(below, None) or next(alike, None)
