@@ -3,6 +3,9 @@
 import json
 import os
 import stat
+import subprocess
+import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -261,3 +264,53 @@ def test_lengthy_text_is_represented_by_its_digest() -> None:
 def test_no_value_of_an_integrations_secrets_survives(key: str, secrets: dict[str, str]) -> None:
     masked = mask_secrets({"secrets": {"nested": secrets, key: [*secrets.values(), 5]}})
     assert set(json.dumps(masked["secrets"][key])) <= set(json.dumps([MASK, MASK]))
+
+
+def test_several_processes_append_to_one_journal_without_losing_or_mixing_anything(path: Path) -> None:
+    program = """
+import sys, anyio
+from mcp import Client
+from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
+from gitbook_integrations_mcp.server import create_server
+from gitbook_integrations_mcp.settings import load_settings
+
+async def main(path, name):
+    settings = load_settings({"server": {"sandbox": True}, "journal": {"path": path}})
+    async with Client(create_server(settings)) as client:
+        print("ready", flush=True)
+        sys.stdin.readline()
+        for number in range(100):
+            tunnel = f"https://tunnel.example/{name}/{number}/{'x' * 150}"
+            arguments = {"integrationName": OWN_INTEGRATION, "tunnelUrl": tunnel, "all": False}
+            result = await client.call_tool("set_integration_development_mode", arguments)
+            assert not result.is_error, result
+
+anyio.run(main, *sys.argv[1:])
+"""
+    names = ["ann", "bob", "cid"]
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", program, str(path), name],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                )
+            )
+            for name in names
+        ]
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        for process in processes:
+            process.communicate(timeout=120)
+            assert process.returncode == 0
+    records = list(read_journal(path))
+    tunnels = [record["arguments"]["tunnelUrl"].split("/")[3:5] for record in records]
+    assert sorted(tunnels) == sorted([name, str(number)] for name in names for number in range(100))
+    assert {record["outcome"] for record in records} == {"done"}

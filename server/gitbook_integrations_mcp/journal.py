@@ -147,6 +147,8 @@ def read_journal(path: Path) -> Iterator[dict[str, Any]]:
     """
     with path.open(encoding="utf-8", errors="replace") as lines:
         for number, line in enumerate(lines, start=1):
+            if line.isspace():
+                continue  # two processes wrote at once, and one took the half-written line of the other for a torn one
             try:
                 record = json.loads(line)
             except ValueError:
