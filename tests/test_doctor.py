@@ -14,6 +14,8 @@ import pytest
 
 from gitbook_integrations_mcp.cli import main
 
+from .redis_server import RedisServer
+
 TOKEN = "user-token-0123456789"
 INTEGRATION_TOKEN = "integration-token-0123456789"
 USER = {"id": "u1", "displayName": "Ada"}
@@ -208,3 +210,20 @@ def test_a_journal_that_cannot_be_written_is_told(tmp_path: Path, capsys: pytest
     checks = {check["check"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
     assert checks["journal"]["status"] == "failed"
     assert "cannot be written" in checks["journal"]["message"]
+
+
+def test_a_store_of_questions_that_does_not_answer_is_told(
+    redis: RedisServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "config.json"
+    words = ["doctor", "--sandbox", "--transport", "streamable-http", "--json", "--config", str(config)]
+    for store, code, message in (
+        (redis.url, 0, "Redis keeps what waits for a yes"),
+        ("unix:///nowhere?password=hidden", 1, "Redis cannot be reached"),
+    ):
+        config.write_text(json.dumps({"confirmation": {**redis.confirmation, "store": store}}), encoding="utf-8")
+        assert main(words) == code
+        output = capsys.readouterr()
+        checks = {check["check"]: check for check in json.loads(output.out)["checks"]}
+        assert checks["store"]["message"] == message
+        assert "hidden" not in output.out + output.err

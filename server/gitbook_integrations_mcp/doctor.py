@@ -20,11 +20,12 @@ from gitbook_integrations_mcp.answer import read_reply
 from gitbook_integrations_mcp.client import GitBook
 from gitbook_integrations_mcp.connections import describe_connections
 from gitbook_integrations_mcp.console import print_json
-from gitbook_integrations_mcp.errors import UpstreamError
+from gitbook_integrations_mcp.errors import StoreError, UpstreamError
 from gitbook_integrations_mcp.exchange import Reply
 from gitbook_integrations_mcp.host import is_loopback
+from gitbook_integrations_mcp.pending import PendingQuestions, QuestionsInMemory
 from gitbook_integrations_mcp.policy import Policy
-from gitbook_integrations_mcp.server import create_server, open_gitbook
+from gitbook_integrations_mcp.server import create_server, open_gitbook, open_questions
 from gitbook_integrations_mcp.settings import OAuthSection, Settings, SettingsError
 from gitbook_integrations_mcp.text import clean_text
 
@@ -93,6 +94,9 @@ async def _check(settings: Settings) -> AsyncIterator[Finding]:
     yield _check_settings(settings)
     yield _check_safety(settings)
     yield _check_journal(settings.journal.path)
+    questions = open_questions(settings, time.monotonic)
+    if not isinstance(questions, QuestionsInMemory):
+        yield await _check_store(questions)
     if settings.oauth.issuer:
         yield await _check_issuer(settings.oauth)
     if (insecure := _check_scheme(settings)) is not None:
@@ -162,6 +166,17 @@ def _check_journal(path: Path | None) -> Finding:
     if not os.access(place, os.W_OK):
         return Finding("journal", "failed", f"{path} cannot be written", "Until it can, nothing is changed.")
     return Finding("journal", "ok", str(path))
+
+
+async def _check_store(questions: PendingQuestions) -> Finding:
+    """Find out whether anything that waits for a human's yes could run."""
+    try:
+        await questions.look_at("")
+    except StoreError as error:
+        return Finding("store", "failed", f"Redis {error.reason}", "Until it does, nothing runs that waits for a yes.")
+    finally:
+        await questions.close()
+    return Finding("store", "ok", "Redis keeps what waits for a yes")
 
 
 async def _check_issuer(settings: OAuthSection) -> Finding:

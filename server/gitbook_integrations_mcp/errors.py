@@ -64,7 +64,15 @@ class JournalError(RefusedError):
 
 
 class StoreError(RefusedError):
-    """The store of pending questions fails, so nobody's yes can be known."""
+    """The store of pending questions fails, so nobody's yes can be known; `reason` is what it does, or does not."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"This waits for a human's yes, and the store of such questions {reason}; nothing was sent. A yes given "
+            "meanwhile may be lost. Try again in a while; if it stays so, the operator of this server has to see to "
+            "confirmation.store."
+        )
 
 
 class UpstreamError(CallError):

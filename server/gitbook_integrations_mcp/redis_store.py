@@ -215,11 +215,7 @@ class QuestionsInRedis:
             return await self._scripts[script](keys=keys, args=arguments)
         except (RedisError, OSError) as error:
             logger.warning("confirmation.store: %s", type(error).__name__)
-            raise StoreError(
-                f"This waits for a human's yes, and the store of such questions {_explain(error)}; nothing was sent. A "
-                "yes given meanwhile may be lost. Try again in a while; if it stays so, the operator of this server "
-                "has to see to confirmation.store."
-            ) from None
+            raise StoreError(_explain(error)) from None
 
 
 def _explain(error: Exception) -> str:
