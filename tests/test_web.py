@@ -18,6 +18,8 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
+from gitbook_integrations.catalog import TOOLS
+from gitbook_integrations_mcp import client as client_module
 from gitbook_integrations_mcp.server import create_server
 from gitbook_integrations_mcp.settings import SettingsError, load_settings
 from gitbook_integrations_mcp.web import check_exposure, create_application
@@ -80,7 +82,7 @@ def bear(name: str, **more: str) -> dict[str, str]:
 async def test_tools_are_listed_and_called(kind: Kind, era: Era) -> None:
     async with serve(GitBookSpy()) as address, connect(address, kind, era) as client:
         assert client.protocol_version == ("2025-11-25" if era == "legacy" else era)
-        assert len((await client.list_tools()).tools) == 40
+        assert len((await client.list_tools()).tools) == len(TOOLS)
         result = await client.call_tool("list_sites", {})
     assert result.structured_content is not None
     assert len(result.structured_content["items"]) == 5
@@ -300,7 +302,7 @@ async def test_without_a_token_of_their_own_tools_are_listed_and_calls_say_what_
     async with serve(upstream, **sections) as address:
         for headers in ({}, {"X-GitBook-Token": "two words"}):
             async with connect(address, kind, era, headers=headers) as client:
-                assert len((await client.list_tools()).tools) == 40
+                assert len((await client.list_tools()).tools) == len(TOOLS)
                 result = await client.call_tool("list_integrations", {})
             assert result.is_error
             assert "X-GitBook-Token" in read_text(result)
@@ -337,7 +339,7 @@ async def test_calls_that_cross_do_not_mix_what_is_whose(kind: Kind, era: Era) -
         seen.append((name, result.structured_content["items"][0]["name"]))
 
     async with contextlib.AsyncExitStack() as stack:
-        address = await stack.enter_async_context(serve(Mirror(at_once=12), **sections))
+        address = await stack.enter_async_context(serve(Mirror(at_once=len(TOKENS)), **sections))
         headers = {name: bear(name, **{"X-GitBook-Token": f"{name}s-token"}) for name in TOKENS}
         clients = {
             name: await stack.enter_async_context(connect(address, kind, era, headers=headers[name])) for name in TOKENS
@@ -428,9 +430,25 @@ async def test_health_and_readiness_are_told() -> None:
         upstream.status = 503
         async with serve(upstream) as address:
             assert (await http.get(f"{address}/health")).status_code == 200
-            response = await http.get(f"{address}/ready")
+            responses: list[httpx.Response] = []
+
+            async def ask() -> None:
+                responses.append(await http.get(f"{address}/ready"))
+
+            async with anyio.create_task_group() as group:
+                for _ in range(5):
+                    group.start_soon(ask)
+    response = responses[-1]
     assert (response.status_code, response.json()["reason"]) == (503, "GitBook answers with 503")
     assert answer_token(upstream) == ["none"] * 2  # asked once each, with nobody's token
+
+
+async def test_readiness_waits_for_gitbook_a_moment_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "PROBE_SECONDS", 0.1)
+    async with serve(Mirror(at_once=2)) as address, httpx.AsyncClient(trust_env=False) as http:
+        response = await http.get(f"{address}/ready", timeout=20)
+    assert response.status_code == 503
+    assert response.json()["reason"] == "api.gitbook.com did not answer within 0.1 s."
 
 
 async def test_behind_a_proxy_the_page_is_served_under_the_public_address() -> None:

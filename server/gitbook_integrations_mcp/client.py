@@ -1,7 +1,9 @@
 """The GitBook client: the one way to ask GitBook, within its limits, again where that helps and harms nothing."""
 
+import asyncio
 import hashlib
 import logging
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -21,6 +23,9 @@ from gitbook_integrations_mcp.settings import LimitsSection
 from gitbook_integrations_mcp.trace import trace_attempt
 
 logger = logging.getLogger(__name__)
+
+PROBE_SECONDS = 5.0
+"""Who asks whether a server is ready has little patience."""
 
 _LEAST = 1.0
 """Seconds that must be left for the answer after a wait; otherwise it is not worth it."""
@@ -71,6 +76,19 @@ class GitBook:
             return await self._send(request, token, credential)
         finally:
             self._flights.close()
+
+    async def probe(self) -> Reply:
+        """Ask GitBook once, in nobody's name, and wait for `PROBE_SECONDS` at most: a refusal is an answer, too.
+
+        Raises:
+            UnreachableError: no whole answer came.
+        """
+        try:
+            async with asyncio.timeout(PROBE_SECONDS):
+                return await self._exchange.send(Request("GET", "/user"), SecretStr("none"), math.inf)
+        except TimeoutError:
+            what = f"{self._exchange.host} did not answer within {PROBE_SECONDS:g} s."
+            raise UnreachableError(what, sent=True) from None
 
     async def close(self) -> None:
         """Close the connections. The client can be used again afterwards."""

@@ -5,12 +5,12 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+import anyio
 from mcp.server.auth.handlers.metadata import ProtectedResourceMetadataHandler
 from mcp.server.auth.provider import TokenVerifier
 from mcp.server.sse import SseServerTransport
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
 from mcp.shared.auth import ProtectedResourceMetadata
-from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -18,7 +18,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gitbook_integrations.endpoint import Request as ApiRequest
 from gitbook_integrations_mcp import __version__
 from gitbook_integrations_mcp.access import AccessTokens
 from gitbook_integrations_mcp.doorkeeper import BearerGuard, HostGuard, StaticTokens, list_hosts
@@ -185,18 +184,19 @@ class Readiness:
     def __init__(self, server: IntegrationsServer) -> None:
         self._server = server
         self._known: tuple[float, dict[str, Any]] | None = None
+        self._asking = anyio.Lock()
 
     async def report(self, _request: Request) -> Response:
         """Answer 200 where GitBook does, else 503 with the reason."""
-        if self._known is None or time.monotonic() - self._known[0] > _READY_SECONDS:
-            self._known = (time.monotonic(), await self._ask())
-        status = self._known[1]
+        async with self._asking:
+            if self._known is None or time.monotonic() - self._known[0] > _READY_SECONDS:
+                self._known = (time.monotonic(), await self._ask())
+            status = self._known[1]
         return JSONResponse(status, 200 if status["status"] == "ready" else 503)
 
     async def _ask(self) -> dict[str, Any]:
         try:
-            # No credential of anybody's: that GitBook refuses is answer enough.
-            reply = await self._server.gitbook.send(ApiRequest("GET", "/user"), SecretStr("none"))
+            reply = await self._server.gitbook.probe()
         except UpstreamError as error:
             return {"status": "unavailable", "reason": str(error)}
         if reply.status >= 500:
