@@ -17,6 +17,7 @@ from gitbook_integrations_mcp.call import Call
 from gitbook_integrations_mcp.caller import Caller
 from gitbook_integrations_mcp.client import GitBook
 from gitbook_integrations_mcp.credentials import Credentials
+from gitbook_integrations_mcp.journal import Journal
 from gitbook_integrations_mcp.masks import Masks
 from gitbook_integrations_mcp.pipeline import Pipeline
 from gitbook_integrations_mcp.policy import Policy
@@ -82,10 +83,15 @@ class OpenGate:
 def create_pipeline(upstream: Any) -> tuple[Pipeline, Caller]:
     """Return a pipeline whose GitBook is `upstream`, an ASGI app, and whose gate says yes, and one who may call it."""
     options = load_settings({"gitbook": TOKENS, "limits": ONCE})
-    gitbook = GitBook(options.gitbook.endpoint, options.limits, httpx.ASGITransport(app=upstream))
+    return front(GitBook(options.gitbook.endpoint, options.limits, httpx.ASGITransport(app=upstream)))
+
+
+def front(gitbook: GitBook, journal: Journal | None = None) -> tuple[Pipeline, Caller]:
+    """Return a pipeline in front of `gitbook` whose gate says yes, and one who may call it."""
+    options = load_settings({"gitbook": TOKENS})
     caller = Caller("", Credentials.from_settings(options.gitbook), Policy(options.tools, options.confirmation))
     previewer = Previewer(gitbook)
-    sender = Sender(gitbook, previewer)
+    sender = Sender(gitbook, previewer, journal)
     return Pipeline(OpenGate(), sender, {}, Masks(previewer), budget=Budget(options.limits.result_tokens)), caller
 
 

@@ -50,7 +50,7 @@ def read_reply(endpoint: Endpoint, reply: Reply) -> dict[str, Any]:
             f"The API answered {endpoint.name} with a redirect ({reply.status}), which is not followed, as it would "
             f"carry the token elsewhere. {tell_fate(endpoint)} Check GITBOOK_ENDPOINT: it is the host of the API."
         )
-    if endpoint.result.shape == "nothing":
+    if endpoint.result.shape == "nothing" and not _is_html(reply):
         return _report_done(endpoint, reply)
     data = _parse(endpoint, reply)
     if endpoint.result.shape == "array" and isinstance(data, list):

@@ -36,6 +36,8 @@ _HEADERS = [
     ("Accept", "application/json"),
     ("Accept-Encoding", "gzip"),
 ]
+_EMPTY = frozenset({204, 205})
+"""Statuses of answers without a body. The engine does not know it of 205, and would wait for the connection to end."""
 _PIECE = 64 * 1024
 """Bytes that are written at once; what is no longer needs no time-out, as the operating system takes it."""
 
@@ -135,8 +137,9 @@ class Exchange:
     def _explain(self, error: Exception) -> UnreachableError:
         """Return what an exception of the HTTP layer means. Where it is not certain that nothing was sent, it was."""
         import aiohttp
+        import httpx
 
-        cause = error.__cause__ or error
+        cause = error.__cause__ if isinstance(error, httpx.TransportError) and error.__cause__ else error
         passing = True
         if isinstance(cause, aiohttp.ClientConnectorCertificateError):
             what, passing = "no secure connection", False
@@ -185,6 +188,8 @@ async def _write(content: bytes, seconds: float, writing: asyncio.Timeout) -> As
 
 async def _read_body(response: "httpx.Response", limit: int) -> bytes:
     """Return the body, read no further than `limit` bytes of it."""
+    if response.status_code in _EMPTY:
+        return b""
     too_much = _BodyError(f"more than {limit / 1_000_000:g} MB, which is not read. Ask for less, with a smaller limit")
     if int(response.headers.get("content-length", 0)) > limit:
         raise too_much

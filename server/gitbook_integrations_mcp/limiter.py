@@ -131,7 +131,7 @@ class Limiter:
 
     def _check(self, lane: Lane, budget: float) -> float:
         wait = lane.tell_wait(self._clock())
-        if wait > budget:
+        if wait > max(budget, 0):
             raise LimitError(
                 f"GitBook's limit for this token is used up. Wait {math.ceil(wait)} s before the next call."
             )
