@@ -15,9 +15,12 @@ from typing import Any
 
 import pytest
 from mcp_types import CallToolRequestParams, CallToolResult
+from pydantic import SecretStr
 
 from gitbook_integrations.catalog import ENDPOINTS
+from gitbook_integrations.endpoint import Request
 from gitbook_integrations_mcp.client import GitBook
+from gitbook_integrations_mcp.errors import UnreachableError
 from gitbook_integrations_mcp.journal import Journal, read_journal
 from gitbook_integrations_mcp.settings import LimitsSection
 
@@ -354,13 +357,9 @@ async def test_an_upstream_that_takes_nothing_of_a_large_request_is_told() -> No
     server = await asyncio.start_server(stall, "127.0.0.1", 0, limit=1024)
     port = server.sockets[0].getsockname()[1]
     gitbook = GitBook(f"http://127.0.0.1:{port}", LimitsSection(write_seconds=0.1))
-    pipeline, caller = front(gitbook)
-    name = "update_integration_installation"
-    arguments = {**make_arguments(ENDPOINTS[name]), "configuration": {"a": "x" * 20_000_000}}
-    params = CallToolRequestParams(name=name, arguments=arguments)
-    result = await pipeline.run(params, NO_CONTEXT, caller)
-    assert isinstance(result, CallToolResult)
-    assert "took nothing of the request for 0.1 s" in read_text(result)
+    with pytest.raises(UnreachableError, match=r"took nothing of the request for 0\.1 s") as caught:
+        await gitbook.send(Request("POST", "/large", body={"a": "x" * 20_000_000}), SecretStr("token"))
+    assert caught.value.sent
     await gitbook.close()
     server.close()
     for stream in stalled:
