@@ -42,6 +42,7 @@ from gitbook_integrations_mcp.sender import Sender
 from gitbook_integrations_mcp.settings import Settings
 from gitbook_integrations_mcp.subscriptions import Subscriptions
 from gitbook_integrations_mcp.tool import describe_tools
+from gitbook_integrations_mcp.trace import trace_on_demand
 from gitbook_integrations_mcp.verdict import Gate
 
 NAME = "gitbook-integrations-mcp"
@@ -212,5 +213,6 @@ def create_server(
     # The seal outlives the question in it, so that the gate, and not a protocol error, tells the model it is too late.
     keys = [key.get_secret_value() for key in settings.confirmation.keys]
     security = RequestStateSecurity(keys=keys or [secrets.token_hex()], ttl=2 * settings.confirmation.ttl + 60)
+    server.middleware[0] = trace_on_demand(server.middleware[0])  # the SDK's tracing, always the first
     server.middleware.append(RequestStateBoundary(security, default_audience=NAME))
     return server

@@ -1,5 +1,6 @@
 """Serving MCP to clients, over the transports that the settings name."""
 
+import gc
 import signal
 import socket
 import sys
@@ -11,6 +12,9 @@ from gitbook_integrations_mcp.server import IntegrationsServer, create_server
 from gitbook_integrations_mcp.settings import HttpSection, Settings, SettingsError
 from gitbook_integrations_mcp.stdio import open_stdio
 
+_GARBAGE = 10_000
+"""New objects after which Python looks for garbage: some calls' worth. It would look during every call otherwise."""
+
 
 def serve(settings: Settings) -> None:
     """Serve until the client closes standard input, or, over HTTP, until the process is told to stop.
@@ -20,6 +24,7 @@ def serve(settings: Settings) -> None:
             that would share nothing, or would expose the server.
         SystemExit: the workers cannot start.
     """
+    gc.set_threshold(_GARBAGE)
     if settings.server.transport == ("stdio",):
         _run_stdio(create_server(settings))
     elif "stdio" in settings.server.transport:
