@@ -232,6 +232,21 @@ def test_a_list_is_printed_as_a_table_for_people(capsys: pytest.CaptureFixture[s
     assert "\x1b" not in out
 
 
+def test_nothing_is_cut_for_a_shell(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITBOOK_MCP_LIMITS__RESULT_TOKENS", "1000")
+    listed = call(capsys, "list_spaces_in_organization_by_id", "fetchAll=true", "detail=full")
+    assert len(json.dumps(listed)) > 10_000
+    assert listed["complete"] is True
+    assert "note" not in listed
+
+
+def test_what_ends_before_the_end_says_so_below_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "call", "--sandbox", "list_sites", "fetchAll=true", "maxItems=2")
+    assert code == 0
+    assert "2 items; more with page=" in out
+    assert "These are maxItems (2); there are more." in out
+
+
 def test_an_object_is_printed_whole_with_what_is_in_it(capsys: pytest.CaptureFixture[str]) -> None:
     events = call(capsys, "list_integration_events", f"integrationName={OWN_INTEGRATION}")["items"]
     failed = next(event["id"] for event in events if event["status"] == "failed")

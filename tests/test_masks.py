@@ -367,3 +367,12 @@ def test_what_a_view_shows_stands_for_the_text(text: str, characters: int, encod
     text = text * 20 if not encoded else "QUJD" * len(text)
     assert stands_for(View(characters, "somewhere").show(text), text)
     assert not stands_for(View(characters, "somewhere").show(text + "x"), text)
+
+
+@given(values, st.booleans())
+def test_the_quick_look_at_an_answer_never_lets_through_what_going_through_it_would_not(
+    value: Any, reveal: bool
+) -> None:
+    view = View(reveal=reveal)
+    beside = "\u200b"  # with which nobody would be content with a quick look
+    assert view.show(value) == view.show([value, beside])[0]

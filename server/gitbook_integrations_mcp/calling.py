@@ -74,7 +74,9 @@ async def _run(settings: Settings, name: str, words: Sequence[str]) -> CallToolR
     never = settings.confirmation.ask == "fallback" and settings.confirmation.fallback == "refuse"
     ask = "fallback" if never else "form"
     confirmation = settings.confirmation.model_copy(update={"ask": ask, "fallback": "refuse", "store": "memory"})
-    settings = settings.model_copy(update={"confirmation": confirmation})
+    # A shell has no context window to be spared, and is the way to the whole of what a model is shown cut.
+    limits = settings.limits.model_copy(update={"result_tokens": sys.maxsize})
+    settings = settings.model_copy(update={"confirmation": confirmation, "limits": limits})
     async with Client(create_server(settings), elicitation_callback=_ask if _asks() else None) as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
         if name in TOOLS and name not in tools:

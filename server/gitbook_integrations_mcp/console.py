@@ -123,6 +123,13 @@ def _flatten(item: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in item.items():
         if isinstance(value, Mapping):
             flat |= {f"{key}.{name}": value[name] for name in _IDENTIFYING if isinstance(value.get(name), str | int)}
-        elif not (isinstance(value, list) or key in _LENGTHY):
+        elif key not in _LENGTHY and _fits(value):
             flat[key] = value
     return flat
+
+
+def _fits(value: Any) -> bool:
+    """Whether a value can be told in a few words: of the objects in a list, their titles."""
+    return not isinstance(value, list) or all(
+        _title(one) if isinstance(one, Mapping) else isinstance(one, str) for one in value
+    )

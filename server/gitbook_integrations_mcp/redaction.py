@@ -61,10 +61,11 @@ class Secrecy(Enum):
         """Return what is known of the value of `key` in the object `parent`, which is at this place."""
         if self is Secrecy.SECRET or self is Secrecy.SCHEMA:
             return self
-        if key == "secrets":
+        plain = key[:1].lower() + key[1:]
+        if plain == "secrets":
             return Secrecy.SECRET
         if self is Secrecy.OPEN:
-            return _BELOW.get(key.lower(), self)
+            return _BELOW.get(plain, self)
         if key == "value":  # of an object that is a pair
             key = str(parent.get("name") or parent.get("key") or "")
         return Secrecy.SECRET if _SECRET_KEY.search(key) else self
@@ -77,6 +78,12 @@ class Secrecy(Enum):
 
 
 _BELOW = {"configuration": Secrecy.GUARDED, "headers": Secrecy.GUARDED, "configurations": Secrecy.SCHEMA}
+_ENDS = ('onfiguration":', 'ecrets":', 'eaders":')
+
+
+def guards_nothing(json: str) -> bool:
+    """Whether compact JSON has no place where anything is masked."""
+    return not any(end in json for end in _ENDS)
 
 
 def find_secrets(settings: Any, path: str = "", place: Secrecy = Secrecy.GUARDED) -> Iterator[str]:

@@ -62,7 +62,8 @@ integration's token; an error says when one is missing.
 
 Lists hold a summary of each item; detail: "full" gives everything, as tools that get one thing do. When an answer has \
 next, there is more: pass next.page as page, or fetchAll: true from the start (up to maxItems: 500, at most 5000), \
-before concluding anything about the whole. A note tells what is missing or cut. [masked] stands for a credential.
+before concluding anything about the whole. A note tells what is missing or cut. [masked] stands for a \
+credential; sent back in an update, the credential stays.
 
 Unpublishing, uninstalling, disabling development mode, development mode for all, and creating tokens wait for a \
 human's yes. You cannot give it; do not look for a way around it.

@@ -20,6 +20,15 @@ def strip_unseen(text: str) -> str:
     return _UNSEEN_IN_TEXT.sub("", text)
 
 
+def hides_nothing(json: str) -> bool:
+    """Whether JSON holds no such characters, neither as they are nor escaped. It may err to the safe side."""
+    return not any(escape in json for escape in _ESCAPES) and (json.isascii() or not _UNSEEN_IN_TEXT.search(json))
+
+
+_ESCAPES = ("\\u00", "\\b", "\\f", "\\r", "\x7f")
+"""How compact JSON writes those that are ASCII."""
+
+
 def clean_text(text: str, limit: int) -> str:
     """Return `text` on one line, without characters that hide or reorder it, cut to `limit` characters."""
     visible = " ".join(_UNSEEN.sub(" ", text).split())

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from pydantic_core import to_json
+
 from gitbook_integrations.catalog import ENDPOINTS
 from gitbook_integrations.endpoint import Endpoint
 from gitbook_integrations.objects import GitBookObject
 from gitbook_integrations.options import Options
-from gitbook_integrations_mcp.redaction import MASK, Secrecy
-from gitbook_integrations_mcp.text import strip_unseen
+from gitbook_integrations_mcp.redaction import MASK, Secrecy, guards_nothing
+from gitbook_integrations_mcp.text import hides_nothing, strip_unseen
 
 _LISTED = 300
 """Characters shown of a text in a summary; no name and no description of GitBook's is as long."""
@@ -38,6 +40,10 @@ class View:
 
     def show(self, value: Any) -> Any:
         """Return `value` as it is shown; keys stay as many and in order."""
+        if self.characters is None:
+            json = to_json(value).decode()
+            if hides_nothing(json) and (self.reveal or guards_nothing(json)):
+                return value  # as most answers are, and a look at their JSON costs a tenth of going through them
         return self._show(value, Secrecy.SCHEMA if self.reveal else Secrecy.OPEN)
 
     def _show(self, value: Any, secrecy: Secrecy) -> Any:

@@ -49,6 +49,7 @@ RSS_CALLED = Metric(f"resident memory after {CALLS} calls", "MiB", most_ratio=1.
 CPU_SMALL = Metric("server CPU of one small GET, 1 in flight", "ms", most_ratio=0.75)
 CPU_SMALL_MANY = Metric(f"server CPU of one small GET, {MANY} in flight", "ms")
 CPU_PAGE = Metric("server CPU of a page of 50 integrations (100 KB)", "ms", most_ratio=1.0)
+CPU_FULL = Metric('the same with `detail: "full"`', "ms", most_ratio=1.0)
 WALL_SMALL = Metric("wall time of one small GET, 1 in flight", "ms")
 THROUGHPUT = Metric(f"throughput of small GETs, {CROWD} in flight", "calls/s", least_ratio=2.0)
 TOKENS_WHOLE = Metric("`tools/list` as a whole", "tokens", most=12_000)
@@ -66,6 +67,7 @@ METRICS = (
     CPU_SMALL_MANY,
     WALL_SMALL,
     CPU_PAGE,
+    CPU_FULL,
     THROUGHPUT,
     TOKENS_WHOLE,
     TOKENS_VISIBLE,
@@ -136,8 +138,8 @@ def _start(session: Session, results: Results) -> Session:
     results.add(TOKENS_WHOLE, subject, count_tokens({"tools": tools}))
     results.add(TOKENS_VISIBLE, subject, count_tokens(visible))
     schema = next(tool["inputSchema"] for tool in tools if tool["name"] == PAGE_TOOL)
-    full = {"detail": "full"} if "detail" in schema["properties"] else {}
-    for metric, arguments in ((TOKENS_PAGE, {}), (TOKENS_FULL, full)):
+    session.full = {"detail": "full"} if "detail" in schema["properties"] else {}
+    for metric, arguments in ((TOKENS_PAGE, {}), (TOKENS_FULL, session.full)):
         results.add(metric, subject, count_tokens(session.read(PAGE_TOOL, arguments)))
     return session
 
@@ -148,6 +150,7 @@ def _call(session: Session, results: Results) -> None:
         (CPU_SMALL, SMALL_TOOL, name_integrations(CALLS), 1),
         (CPU_SMALL_MANY, SMALL_TOOL, name_integrations(CALLS), MANY),
         (CPU_PAGE, PAGE_TOOL, [{}] * PAGE_CALLS, 1),
+        (CPU_FULL, PAGE_TOOL, [session.full] * PAGE_CALLS, 1),
         (THROUGHPUT, SMALL_TOOL, name_integrations(4 * CROWD), CROWD),
     ):
         clock, cpu = time.perf_counter(), session.cpu_seconds()

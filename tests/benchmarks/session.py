@@ -30,6 +30,8 @@ class Session:
 
     def __init__(self, subject: Subject, endpoint: str, settings: Mapping[str, str] | None = None) -> None:
         self.subject = subject
+        self.full: dict[str, Any] = {}
+        """Arguments with which a list shows all of its items; some servers know nothing less."""
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
         self.spawned = time.perf_counter()
         self._process = subprocess.Popen(
