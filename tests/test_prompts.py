@@ -10,6 +10,7 @@ from mcp_types import INVALID_PARAMS, TextContent
 from gitbook_integrations.catalog import ENDPOINTS, TOOLS
 from gitbook_integrations.endpoint import Risk
 from gitbook_integrations.objects import EventTrace
+from gitbook_integrations.options import Options, name_options
 from gitbook_integrations.prompts import PROMPTS, RULES, Prompt, Step
 from gitbook_integrations.sources import INSTALLED, OWN, SOURCES
 
@@ -50,7 +51,8 @@ def list_words(prompt: Prompt) -> set[str]:
         if hasattr(inner, "model_fields")
     ]
     fields = {name for model in (*models, *nested, EventTrace) for name in model.model_fields}
-    return fields | {name for tool in tools for name in tool.input.model_fields} | {tool.name for tool in tools}
+    arguments = {name for tool in tools for name in (*tool.input.model_fields, *name_options(tool))}
+    return fields | arguments | {tool.name for tool in tools}
 
 
 @each_prompt
@@ -60,6 +62,12 @@ def test_every_tool_argument_and_field_that_a_prompt_names_exists(prompt: Prompt
     assert words - list_words(prompt) == set()
     # A tool is never named in a way that the policy would not see.
     assert not [word for step in prompt.steps for word in re.findall(r"(?<!`)\b[a-z]+(?:_[a-z]+)+\b", step.text)]
+
+
+def test_what_holds_throughout_names_what_exists() -> None:
+    words = {word for rule in RULES for word in re.findall(r"`([^`]*)`", rule)}
+    assert words == {"next", "fetchAll"}
+    assert "fetchAll" in Options.model_fields
 
 
 @each_prompt
@@ -94,8 +102,9 @@ def test_values_come_from_where_the_tools_descriptions_say() -> None:
 
 @pytest.mark.parametrize("source", [*SOURCES.values(), INSTALLED, OWN])
 def test_a_source_leads_to_fields_that_are_there(source: Any) -> None:
-    tool = TOOLS[source.tool]
-    assert {"limit", *source.filters} <= set(tool.input.model_fields)
+    tool = ENDPOINTS[source.tool]
+    assert tool.is_paged
+    assert set(source.filters) <= set(tool.input.model_fields)
     for place in (source.value, *source.labels, *source.narrows.values()):
         model: Any = tool.result.model
         for name in place.split("."):

@@ -126,6 +126,14 @@ async def test_the_report_is_that_of_the_last_audit() -> None:
             await client.read_resource(f"{uri}?pages=2")
 
 
+async def test_a_list_is_short_unless_its_address_asks_for_all_of_each_item() -> None:
+    async with Client(create_gated_server(GitBookSpy())) as client:
+        short, full = await read(client, INVENTORY), await read(client, f"{INVENTORY}?detail=full")
+        assert set(short["items"][0]["integration"]) < set(full["items"][0]["integration"])
+        with pytest.raises(MCPError, match="detail must be"):
+            await client.read_resource(f"{INVENTORY}?detail=everything")
+
+
 async def test_large_contents_come_in_pages() -> None:
     upstream = Upstream()
     upstream.answer({"items": [{"installation": {"id": "i"}}], "next": {"page": "p/2"}})

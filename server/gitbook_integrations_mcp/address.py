@@ -8,8 +8,9 @@ from urllib.parse import parse_qsl
 
 from mcp.shared.uri_template import UriTemplate
 
+from gitbook_integrations.options import name_options
 from gitbook_integrations.resources import RESOURCES, Resource
-from gitbook_integrations_mcp.arguments import check_arguments
+from gitbook_integrations_mcp.arguments import check_arguments, split_options
 from gitbook_integrations_mcp.errors import UnknownResourceError
 
 MIME_TYPE = "application/json"
@@ -39,7 +40,7 @@ def read_address(uri: str) -> Address:
     for resource in RESOURCES.values():
         if (variables := _parse(resource).match(path, max_uri_length=_LONGEST - len(query))) is not None:
             arguments = {**variables, **dict(parse_qsl(query, keep_blank_values=True)), **resource.fixed}
-            check_arguments(resource.tool, arguments)
+            check_arguments(resource.tool, *split_options(arguments, name_options(resource.tool)))
             return Address(uri, resource, arguments)
     templates = ", ".join(resource.uri_template for resource in RESOURCES.values())
     raise UnknownResourceError(f"There is no resource at that address. Addresses are: {templates}.")

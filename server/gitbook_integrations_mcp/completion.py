@@ -30,8 +30,8 @@ _PATIENCE = 5
 _ORGANIZATIONS = 10
 """Organizations that are looked through where none is chosen."""
 
-_PAGE = 1000
-"""Items looked through in each; GitBook gives no more at once."""
+_ITEMS = 1000
+"""Items that are looked through in each."""
 
 Context = ServerRequestContext[Any, Any]
 
@@ -115,12 +115,13 @@ class _Search:
         fields = TOOLS[source.tool].input.model_fields
         arguments: dict[str, Any] = {name: value for name, value in chosen.items() if name in fields}
         arguments |= {name: chosen[where] for name, where in source.filters.items() if where in chosen}
+        arguments |= {"fetchAll": True, "maxItems": _ITEMS}
         try:
-            result = await self._pipeline.read(source.tool, {**arguments, "limit": _PAGE}, self._context, self._caller)
+            result = await self._pipeline.read(source.tool, arguments, self._context, self._caller)
         except CallError:
             return  # the log has the reason
         data = result.structured_content or {}
-        self.more = self.more or bool(data.get("next"))
+        self.more = self.more or not data["complete"]
         narrows = {place: chosen[name] for name, place in source.narrows.items() if name in chosen}
         for item in data["items"]:
             value = _read(item, source.value)

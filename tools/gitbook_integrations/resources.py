@@ -9,11 +9,12 @@ from typing import Any
 
 from gitbook_integrations.catalog import ENDPOINTS, TOOLS
 from gitbook_integrations.endpoint import Endpoint, Risk, Tool
+from gitbook_integrations.options import name_options
 
 SCHEME = "gitbook-integrations"
 
 _OPTIONAL = ("page", "detail")
-"""Arguments that an address may carry as its query, where the endpoint has them."""
+"""Arguments that an address may carry as its query, where the tool has them."""
 
 _READABLE = frozenset(endpoint.path for endpoint in ENDPOINTS.values() if endpoint.risk is Risk.READ)
 
@@ -47,8 +48,8 @@ class Resource:
     @cached_property
     def uri_template(self) -> str:
         """The template of its address with what it may carry as a query."""
-        fields = self.tool.input.model_fields
-        query = ",".join(name for name in _OPTIONAL if name in fields and not self.path)
+        known = {*self.tool.input.model_fields, *name_options(self.tool)} if not self.path else set()
+        query = ",".join(name for name in _OPTIONAL if name in known)
         return self.path_template + (f"{{?{query}}}" if query else "")
 
     def is_touched(self, arguments: Mapping[str, Any], write: Endpoint, written: str) -> bool:
@@ -73,8 +74,8 @@ RESOURCES: Mapping[str, Resource] = MappingProxyType(
             Resource(
                 name="inventory",
                 title="An organization's inventory",
-                description="What is installed in an organization: each installation with its integration. Where "
-                "next.page is given, there is more at ?page=.",
+                description="What is installed in an organization: each installation with its integration, in short; "
+                "?detail=full for all of each. Where next.page is given, there is more at ?page=.",
                 tool=TOOLS["list_organization_installations"],
                 shows=("/integrations",),
             ),
