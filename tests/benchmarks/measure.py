@@ -11,6 +11,7 @@ import bpe_openai
 
 from tests.benchmarks.session import Session
 from tests.benchmarks.subject import Subject
+from tests.benchmarks.upstream import NAMES
 
 T = TypeVar("T")
 
@@ -19,6 +20,8 @@ PAGE_TOOL = "list_integrations"
 CALLS = 100
 """Small calls in one block: long enough for the CPU clock, short enough that both subjects meet the same machine."""
 PAGE_CALLS = 10
+SETTINGS = {"GITBOOK_MCP_LIMITS__RESULT_TOKENS": "100000"}
+"""No result is cut, so that a page has as many integrations everywhere."""
 TURNS = 3
 """Blocks of each kind per run."""
 MANY = 16
@@ -109,7 +112,7 @@ def measure(subjects: Sequence[Subject], endpoint: str, runs: int) -> Results:
 
 def _run(subjects: Sequence[Subject], endpoint: str, results: Results) -> None:
     with ExitStack() as stack:
-        sessions = [_start(stack.enter_context(Session(subject, endpoint)), results) for subject in subjects]
+        sessions = [_start(stack.enter_context(Session(subject, endpoint, SETTINGS)), results) for subject in subjects]
         for turn in range(TURNS):
             for session in take_turns(sessions, turn):
                 _call(session, results)
@@ -140,7 +143,9 @@ def _start(session: Session, results: Results) -> Session:
     schema = next(tool["inputSchema"] for tool in tools if tool["name"] == PAGE_TOOL)
     session.full = {"detail": "full"} if "detail" in schema["properties"] else {}
     for metric, arguments in ((TOKENS_PAGE, {}), (TOKENS_FULL, session.full)):
-        results.add(metric, subject, count_tokens(session.read(PAGE_TOOL, arguments)))
+        text = session.read(PAGE_TOOL, arguments)
+        assert len(json.loads(text)["items"]) == len(NAMES)
+        results.add(metric, subject, count_tokens(text))
     return session
 
 
