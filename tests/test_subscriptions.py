@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
+import httpx2
 import pytest
 from mcp import Client, MCPError
 from mcp.client.stdio import StdioServerParameters
+from mcp.client.streamable_http import streamable_http_client
 from mcp_types import ResourceUpdatedNotification
 
 from gitbook_integrations.resources import RESOURCES, SCHEME
@@ -17,7 +19,7 @@ from gitbook_integrations_mcp.address import read_address, write_uri
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
 from gitbook_integrations_mcp.subscriptions import WATCHED, Subscriptions, Watcher
 
-from .human import GitBookSpy, Human, create_gated_server
+from .human import GitBookSpy, Human, create_gated_server, read_status
 from .process import COMMAND
 from .test_resources import NOT_FOUND
 from .test_web import CALLERS, Kind, bear, each_way, serve
@@ -149,6 +151,43 @@ async def test_a_write_that_changed_nothing_tells_nobody_and_one_of_unknown_fate
             upstream.status = 200
             await client.call_tool("install_integration", {"integrationName": "new", "organization": ORGANIZATION_ID})
             await ear.take(*[mine, INVENTORY] * told, INVENTORY)
+
+
+@each_era
+async def test_a_no_of_the_human_tells_nobody_and_a_yes_does(era: Era) -> None:
+    spy, human = GitBookSpy(), Human(action="decline")
+    installation = find_installation(spy)
+    mine = write_uri(RESOURCES["installation"], installation)
+    async with Client(create_gated_server(spy), mode=era, elicitation_callback=human.answer) as client:
+        ear = Ear(client)
+        client.session._message_handler = hear(ear)
+        async with watch(ear, mine, INVENTORY):
+            assert read_status(await client.call_tool("uninstall_integration", installation)) == "declined"
+            human.action = "accept"
+            assert read_status(await client.call_tool("uninstall_integration", installation)) == "done"
+            await ear.take(mine, INVENTORY)
+
+
+async def test_a_session_that_goes_on_with_another_token_watches_nothing_of_before() -> None:
+    upstream = Upstream()
+    sections: dict[str, Any] = {"http": {"credentials": "per-request"}}
+    installation = {"integrationName": "slack", "installationId": "i"}
+    mine = write_uri(RESOURCES["installation"], installation)
+    async with contextlib.AsyncExitStack() as stack:
+        address = await stack.enter_async_context(serve(upstream, **sections))
+        http = await stack.enter_async_context(httpx2.AsyncClient(headers={"X-GitBook-Token": "one"}, trust_env=False))
+        transport: Any = streamable_http_client(f"{address}/mcp", http_client=http)
+        client = await stack.enter_async_context(Client(transport, mode="legacy"))
+        ear = Ear(client)
+        client.session._message_handler = hear(ear)
+        await stack.enter_async_context(watch(ear, mine))
+        await update(client, installation)
+        await ear.take(mine)
+        http.headers["X-GitBook-Token"] = "two"
+        await update(client, installation)
+        await stack.enter_async_context(watch(ear, INVENTORY))
+        await update(client, installation)
+        await ear.take(INVENTORY)
 
 
 @each_era

@@ -16,7 +16,7 @@ from gitbook_integrations_mcp.errors import UnknownResourceError
 MIME_TYPE = "application/json"
 """What every resource is."""
 
-_LONGEST = 2000
+_LONGEST = 1000
 """Characters of a URI. They stay in memory as long as somebody watches it."""
 
 

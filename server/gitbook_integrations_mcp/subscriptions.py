@@ -50,7 +50,7 @@ class Subscriptions:
 
     def __init__(self) -> None:
         self._watchers: set[Watcher] = set()
-        self._sessions: dict[tuple[Connection, str], Watcher] = {}
+        self._sessions: dict[Connection, Watcher] = {}
         self._streams: set[ListenHandler] = set()
 
     async def announce(self, call: EndpointCall) -> None:
@@ -81,25 +81,26 @@ class Subscriptions:
         """
         # There is no public way from a request to its connection, which alone outlives it and knows when it ends.
         connection: Connection = context.session._connection
-        key = (connection, caller.id)
-        watcher = self._sessions.get(key)
+        watcher = self._sessions.get(connection)
         if watcher is None:
             watcher = Watcher(caller.id, connection.send_resource_updated)
             self._add(watcher)
-            self._sessions[key] = watcher
-            connection.exit_stack.callback(self._forget, key)
+            self._sessions[connection] = watcher
+            connection.exit_stack.callback(self._forget, connection)
+        if watcher.caller != caller.id:  # it goes on with other credentials, so it starts anew
+            watcher.caller, watcher.addresses = caller.id, {}
         if address.uri not in watcher.addresses and len(watcher.addresses) >= WATCHED:
             raise MCPError(INTERNAL_ERROR, f"This session watches {WATCHED} resources, which is all it may.")
         watcher.addresses[address.uri] = address
 
     def unsubscribe(self, context: Context, caller: Caller, uri: str) -> None:
         """Have the session of a request no longer told of `uri`."""
-        key = (context.session._connection, caller.id)
-        if watcher := self._sessions.get(key):
+        watcher = self._sessions.get(context.session._connection)
+        if watcher and watcher.caller == caller.id:
             watcher.addresses.pop(uri, None)
 
-    def _forget(self, key: tuple[Connection, str]) -> None:
-        if watcher := self._sessions.pop(key, None):
+    def _forget(self, connection: Connection) -> None:
+        if watcher := self._sessions.pop(connection, None):
             self._watchers.discard(watcher)
 
     # From 2026-07-28 on
