@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Literal
 
@@ -349,6 +350,48 @@ async def test_calls_that_cross_do_not_mix_what_is_whose(kind: Kind, era: Era) -
                 for name, client in clients.items():
                     group.start_soon(call, client, name)
     assert sorted(seen) == [("ann", "ann")] * 6 + [("bob", "bob")] * 6
+
+
+class Meter:
+    """A GitBook that has nothing left for Ann, and does not count what others ask."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, and tell Ann of her limit."""
+        anns = Headers(scope=scope)["authorization"] == "Bearer anns-token"
+        limit = {
+            "X-RateLimit-Limit": "9",
+            "X-RateLimit-Remaining": "0",
+            "X-RateLimit-Reset": f"{time.time() + 999:.0f}",
+        }
+        await JSONResponse({"items": []}, headers=limit if anns else {})(scope, receive, send)
+
+
+@each_way
+async def test_the_limit_that_one_caller_has_used_up_is_none_of_another(kind: Kind, era: Era) -> None:
+    sections: dict[str, Any] = {"http": {"tokens": CALLERS, "credentials": "per-request"}}
+    async with (
+        serve(Meter(), **sections) as address,
+        connect(address, kind, era, headers=bear("ann", **{"X-GitBook-Token": "anns-token"})) as anns,
+        connect(address, kind, era, headers=bear("bob", **{"X-GitBook-Token": "bobs-token"})) as bobs,
+    ):
+        results = [await client.call_tool("list_integrations", {}) for client in (anns, bobs, anns, bobs)]
+    assert [result.is_error for result in results] == [False, False, True, False]
+    assert "limit for this token is used up" in read_text(results[2])
+
+
+@each_way
+async def test_a_report_that_is_kept_for_one_caller_is_not_there_for_another(kind: Kind, era: Era) -> None:
+    async with (
+        serve(GitBookSpy(), http={"tokens": CALLERS}) as address,
+        connect(address, kind, era, headers=bear("ann")) as anns,
+        connect(address, kind, era, headers=bear("bob")) as bobs,
+    ):
+        compared = {"baseline": "last"}
+        assert not (await anns.call_tool("audit_installations", {})).is_error
+        assert not (await anns.call_tool("audit_installations", compared)).is_error
+        refused = await bobs.call_tool("audit_installations", compared)
+    assert refused.is_error
+    assert "There is no earlier audit" in read_text(refused)
 
 
 async def test_over_sse_a_yes_of_one_session_is_none_of_another() -> None:
