@@ -8,6 +8,7 @@ import pty
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -301,8 +302,20 @@ def test_a_wrong_usage_is_told_and_exits_with_2(
     assert expected in err
 
 
-def test_without_a_terminal_a_gated_call_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    words = ("call", "--sandbox", "--json", "unpublish_integration", f"integrationName={OWN_INTEGRATION}")
+def test_without_a_terminal_a_gated_call_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The terminal's question is nobody else's, so the store of a server that reads the same file is not asked."""
+    config = tmp_path / "config.json"
+    store = {"store": "unix:///nowhere", "keys": ["a key that nobody shares at a terminal"]}
+    config.write_text(json.dumps({"confirmation": store, "server": {"transport": ["streamable-http"]}}))
+    words = (
+        "call",
+        "--sandbox",
+        "--config",
+        str(config),
+        "--json",
+        "unpublish_integration",
+        f"integrationName={OWN_INTEGRATION}",
+    )
     code, out, _ = run(capsys, *words)
     assert code == 1
     assert json.loads(out)["status"] == "refused"

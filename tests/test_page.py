@@ -341,10 +341,14 @@ async def test_after_an_approval_the_same_call_runs_once_however_often_it_is_rep
 
 
 @each_era
-async def test_on_stdio_the_page_is_served_here_whatever_the_public_address(era: Era, browser: Browser) -> None:
+async def test_on_stdio_page_and_questions_are_here_whatever_a_shared_settings_file_names(
+    era: Era, browser: Browser
+) -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
-    settings = load_settings({"server": {"sandbox": True}, "http": {"public_url": "https://mcp.example"}})
+    store = {"store": "unix:///nowhere", "keys": ["a key that nobody shares on stdio"]}
+    sections: dict[str, Any] = {"http": {"public_url": "https://mcp.example"}, "confirmation": store}
+    settings = load_settings({"server": {"sandbox": True}, **sections})
     async with meet(create_server(settings, transport=httpx.ASGITransport(app=spy)), None, era) as client:
         url = await begin(client, target)
         assert (await browser.decide(url, APPROVE)).status_code == 200
@@ -448,8 +452,7 @@ class Visitor(Human):
     async def answer(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
         """Follow the link and decide there."""
         assert isinstance(params, ElicitRequestURLParams)
-        if self.action == "accept":
-            assert self.browser is not None
+        if self.action == "accept" and self.browser is not None:
             await self.browser.decide(params.url, self.fields)
         return await super().answer(context, params)
 
@@ -473,6 +476,15 @@ async def test_a_client_that_opens_links_sends_its_human_to_the_page(
         assert read_status(await client.call_tool(target.name, target.arguments)) == status
     assert len(human.questions) == 1
     assert len(spy.mutations) == (1 if status == "done" else 0)
+
+
+@each_era
+async def test_a_human_who_decides_nothing_on_the_page_in_time_has_said_neither_yes_nor_no(era: Era) -> None:
+    spy, human = GitBookSpy(), Visitor()
+    target = find_target(spy, "uninstall_integration")
+    async with meet(create_gated_server(spy, ask="fallback", ttl=0.2), human, era) as client:
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "expired"
+    assert spy.mutations == []
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ import pytest
 from mcp.client.session import ClientRequestContext
 from mcp_types import CallToolResult, ElicitRequestParams, ElicitResult
 
+from gitbook_integrations_mcp.pending import Pending
+from gitbook_integrations_mcp.redis_store import QuestionsInRedis
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, USER_TOKEN
 
 from .human import GitBookSpy, Human, read_status
@@ -90,8 +92,21 @@ async def test_what_one_asked_is_answered_to_the_other_and_used_once(redis: Redi
     assert len(both.spy.mutations) == 1
 
 
-async def test_twenty_answers_at_once_to_both_run_once(redis: RedisServer) -> None:
+async def test_twenty_answers_at_once_to_both_run_once(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has seen the question open before any of them spends it."""
     results: list[str] = []
+    looked: list[Pending | None] = []
+    all_looked = anyio.Event()
+    look_at = QuestionsInRedis.look_at
+
+    async def look_at_together(questions: QuestionsInRedis, identifier: str) -> Pending | None:
+        looked.append(await look_at(questions, identifier))
+        if len(looked) == 20:
+            all_looked.set()
+        await all_looked.wait()
+        return looked[0]
+
+    monkeypatch.setattr(QuestionsInRedis, "look_at", look_at_together)
     async with (
         replicate(redis) as both,
         meet(both.one, Human()) as ones,
