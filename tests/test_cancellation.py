@@ -45,7 +45,8 @@ async def until(condition: Callable[[], bool]) -> None:
 
 def is_asking() -> bool:
     """Whether any reading of GitBook goes on: sent, or waiting to be."""
-    return any(task.get_coro().__qualname__ == "GitBook._send" for task in asyncio.all_tasks())  # type: ignore[union-attr]
+    coroutines = [task.get_coro() for task in asyncio.all_tasks()]
+    return any(getattr(coroutine, "__qualname__", None) == "GitBook._send" for coroutine in coroutines)
 
 
 @each_path

@@ -6,6 +6,7 @@ The upstream is a real socket; time passes only where the client sleeps, so the 
 import asyncio
 import contextlib
 import gzip
+import json
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -364,6 +365,26 @@ async def test_an_upstream_that_takes_nothing_of_a_large_request_is_told() -> No
     server.close()
     for stream in stalled:
         stream.transport.abort()
+
+
+async def test_a_large_request_arrives_whole() -> None:
+    body: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    async def receive(reader: asyncio.StreamReader, stream: Stream) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert b"transfer-encoding" not in head.lower()
+        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        body.set_result(await reader.readexactly(length))
+        await fine(stream)
+        stream.close()
+
+    server = await asyncio.start_server(receive, "127.0.0.1", 0)
+    gitbook = GitBook(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", LimitsSection())
+    sent = {"text": "ü" * 300_000}
+    assert (await gitbook.send(Request("POST", "/large", body=sent), SecretStr("token"))).status == 200
+    assert json.loads(body.result()) == sent
+    await gitbook.close()
+    server.close()
 
 
 async def test_a_compressed_answer_is_read() -> None:

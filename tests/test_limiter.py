@@ -130,6 +130,20 @@ async def test_a_limit_that_is_used_up_refuses_at_once_and_only_those_of_that_to
     assert len(upstream.paths) == 2
 
 
+async def test_nobody_waits_longer_than_their_budget_however_many_are_ahead() -> None:
+    time = VirtualTime()
+    upstream = Counter(create_sandbox(clock=time.clock, rate_limit=1))
+    upstream.open.set()
+    token = SecretStr(USER_TOKEN)
+    async with talk(upstream, time, wait_seconds=130, call_seconds=200) as gitbook:
+        await gitbook.send(Request("GET", "/user"), token)
+        requests = [Request("GET", "/integrations", (("limit", str(number)),)) for number in range(1, 11)]
+        outcomes = await asyncio.gather(*(gitbook.send(request, token) for request in requests), return_exceptions=True)
+    assert [isinstance(outcome, LimitError) for outcome in outcomes] == [False] * 2 + [True] * 8
+    assert upstream.statuses == [200] * 3
+    assert time.now - START < 130
+
+
 async def test_a_refusal_makes_the_others_wait_too() -> None:
     time, upstream = VirtualTime(), Counter()
     upstream.open.set()

@@ -6,6 +6,7 @@ which would have to be kept from what it does: follow redirects with the token, 
 """
 
 import asyncio
+import contextlib
 import json
 import ssl
 import urllib.request
@@ -89,7 +90,9 @@ class Exchange:
                 try:
                     body = await _read_body(response, self._settings.body_bytes)
                 finally:
-                    await response.aclose()
+                    # What fails in closing must not take the place of an answer, or of a cancellation.
+                    with contextlib.suppress(Exception):
+                        await response.aclose()
         except TimeoutError:
             if writing.expired():
                 what = f"took nothing of the request for {self._settings.write_seconds:g} s"

@@ -87,51 +87,49 @@ class Limiter:
         Raises:
             LimitError: the wait would be longer, or too many are ahead.
         """
+        budget = max(budget, 0)
+        until = self._clock() + budget
         lane = self._find(credential)
         lane.users += 1
         try:
-            self._check(lane, budget)
-            await self._take_slot(lane)
+            self._check(lane, until)
             try:
-                await self._wait_for_room(lane, budget)
-                lane.in_flight += 1
-                try:
-                    yield lane
-                finally:
-                    lane.in_flight -= 1
-                    if lane.answered:
-                        lane.answered.set()
+                async with asyncio.timeout(self._patience + budget):
+                    await self._enter(lane, until)
+            except TimeoutError:
+                raise LimitError(
+                    f"{lane.users - 1} other calls with this token are under way or wait, and the turn of this one did "
+                    "not come in time. Make fewer at a time."
+                ) from None
+            try:
+                yield lane
             finally:
+                lane.in_flight -= 1
                 lane.slots.release()
+                if lane.answered:
+                    lane.answered.set()
         finally:
             lane.users -= 1
 
-    async def _take_slot(self, lane: Lane) -> None:
+    async def _enter(self, lane: Lane, until: float) -> None:
+        await lane.slots.acquire()
         try:
-            lane.slots.acquire_nowait()
-        except anyio.WouldBlock:
-            try:
-                async with asyncio.timeout(self._patience):
-                    await lane.slots.acquire()
-            except TimeoutError:
-                raise LimitError(
-                    f"{lane.users - 1} other calls with this token are under way or wait, and none ended within "
-                    f"{self._patience:g} s. Make fewer at a time."
-                ) from None
+            async with lane.order:
+                while not lane.has_room(self._clock()):
+                    if wait := self._check(lane, until):
+                        await self._sleep(wait)
+                    else:
+                        lane.answered = anyio.Event()
+                        await lane.answered.wait()
+                lane.in_flight += 1
+        except BaseException:
+            lane.slots.release()
+            raise
 
-    async def _wait_for_room(self, lane: Lane, budget: float) -> None:
-        async with lane.order:
-            while not lane.has_room(self._clock()):
-                if wait := self._check(lane, budget):
-                    await self._sleep(wait)
-                    budget -= wait
-                else:
-                    lane.answered = anyio.Event()
-                    await lane.answered.wait()
-
-    def _check(self, lane: Lane, budget: float) -> float:
-        wait = lane.tell_wait(self._clock())
-        if wait > max(budget, 0):
+    def _check(self, lane: Lane, until: float) -> float:
+        now = self._clock()
+        wait = lane.tell_wait(now)
+        if wait and now + wait > until:
             raise LimitError(
                 f"GitBook's limit for this token is used up. Wait {math.ceil(wait)} s before the next call."
             )
