@@ -1,8 +1,10 @@
 """Over HTTP, with real sockets: both transports and eras, who is let in, and that callers share nothing."""
 
 import contextlib
+import functools
 import hashlib
 import json
+import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Literal
@@ -59,16 +61,17 @@ async def connect(
     human: Human | None = None,
     headers: Mapping[str, str] | None = None,
     auth: httpx2.Auth | None = None,
+    verify: ssl.SSLContext | bool = True,
 ) -> AsyncIterator[Client]:
     """Yield a client of the server at `address` that sends `headers`, and what `auth` adds, with every request."""
+    open_http = functools.partial(httpx2.AsyncClient, verify=verify, trust_env=False)
     async with contextlib.AsyncExitStack() as stack:
         transport: Any
         if kind == "sse":
-            transport = sse_client(f"{address}/sse", headers=dict(headers or {}), auth=auth)
+            given = dict(headers or {})
+            transport = sse_client(f"{address}/sse", headers=given, auth=auth, httpx_client_factory=open_http)
         else:
-            http = await stack.enter_async_context(
-                httpx2.AsyncClient(headers=headers, auth=auth, timeout=30, trust_env=False)
-            )
+            http = await stack.enter_async_context(open_http(headers=headers, auth=auth, timeout=30))
             transport = streamable_http_client(f"{address}/mcp", http_client=http)
         callback = human.answer if human else None
         yield await stack.enter_async_context(Client(transport, mode=era, elicitation_callback=callback))
