@@ -352,6 +352,25 @@ async def test_a_limit_that_gitbook_ignores_is_noticed() -> None:
     assert "no cursor leads to the others" in content["note"]
 
 
+async def test_a_page_that_cannot_be_had_shorter_is_shown_as_far_as_it_fits() -> None:
+    shelf = Shelf(make_items(200, "with a long title"))
+    shelf.fault = lambda start: (403, {}) if len(shelf.asked) > 1 else None
+    async with connect(shelf, limits={"result_tokens": 1000}) as client:
+        content = read(await client.call_tool("list_integrations", {"limit": 150}))
+    assert 0 < len(content["items"]) < 150
+    assert content["complete"] is False
+    assert "no cursor leads to the others" in content["note"]
+
+
+async def test_a_list_that_grew_shorter_meanwhile_is_complete_without_a_note() -> None:
+    shelf = Shelf(make_items(200, "with a long title"), size=200)
+    rest = {"items": make_items(3), "count": 3}
+    shelf.fault = lambda start: (200, rest) if len(shelf.asked) > 1 else None
+    async with connect(shelf, limits={"result_tokens": 1000}) as client:
+        content = read(await client.call_tool("list_integrations", {}))
+    assert content == rest
+
+
 @each_era
 async def test_an_object_that_is_too_long_is_cut_aloud(era: Era) -> None:
     upstream = Upstream()

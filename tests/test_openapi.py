@@ -14,7 +14,9 @@ import pytest
 
 from gitbook_integrations.catalog import ENDPOINTS, NOT_EXPOSED
 from gitbook_integrations.endpoint import Endpoint
+from gitbook_integrations.options import Options
 from gitbook_integrations.schema import describe_model
+from gitbook_integrations.summary import Outline, outline
 
 from .samples import spell_out
 
@@ -357,6 +359,40 @@ def test_results_have_the_documented_shape_and_fields(
     if shape != "nothing":
         found = list(find_misfits(describe_model(endpoint.result.model), theirs, openapi, tool))
         assert not found, "\n".join(found)
+
+
+@each_tool
+def test_no_parameter_has_the_name_of_an_option_of_this_server(
+    tool: str, operations: dict[str, Operation], openapi: Schema
+) -> None:
+    endpoint = ENDPOINTS[tool]
+    theirs = arguments_of(endpoint, operations[endpoint.operation], openapi).get("properties", {})
+    assert not set(Options.model_fields) & set(theirs)
+
+
+@each_tool
+def test_a_summary_shows_fields_that_the_answer_has(
+    tool: str, operations: dict[str, Operation], openapi: Schema
+) -> None:
+    endpoint = ENDPOINTS[tool]
+    if endpoint.is_list:
+        theirs = answer_of(operations[endpoint.operation], openapi)[1]
+        assert not list(find_strangers(outline(endpoint.result.model), theirs, openapi, tool))
+
+
+def find_strangers(fields: Outline, theirs: Schema, openapi: Schema, place: str) -> Iterator[str]:
+    """Yield the fields of a summary that no alternative of the answer has; lists are looked through."""
+    arms = expand(theirs, openapi)
+    while items := [parts_of(arm)["[]"] for arm in arms if "[]" in parts_of(arm)]:
+        arms = [arm for one in items for arm in expand(one, openapi)]
+    for name, inner in fields.items():
+        found = [parts_of(arm)[f".{name}"] for arm in arms if f".{name}" in parts_of(arm)]
+        if not found:
+            yield f"{place}.{name}"
+        elif inner is not None and any(
+            {"properties", "items"} & arm.keys() for one in found for arm in expand(one, openapi)
+        ):
+            yield from find_strangers(inner, {"anyOf": found}, openapi, f"{place}.{name}")
 
 
 # The comparison itself

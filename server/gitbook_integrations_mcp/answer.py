@@ -55,9 +55,8 @@ def read_reply(endpoint: Endpoint, reply: Reply) -> dict[str, Any]:
     data = _parse(endpoint, reply)
     if endpoint.result.shape == "array" and isinstance(data, list):
         data = {"items": data}
-    listed = endpoint.result.shape in {"page", "array"}
-    if not isinstance(data, dict) or (listed and not _is_list_of_objects(data.get("items"))):
-        expected = "a list" if listed else "an object"
+    if not isinstance(data, dict) or (endpoint.is_list and not _is_list_of_objects(data.get("items"))):
+        expected = "a list" if endpoint.is_list else "an object"
         raise AnswerError(f"GitBook answered {endpoint.name} with JSON that is not {expected}. {tell_fate(endpoint)}")
     return data
 

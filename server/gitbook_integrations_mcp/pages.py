@@ -120,24 +120,32 @@ class _Reading:
         Raises:
             CallError: it could not be read.
         """
+        answer = await self._ask(limit)
+        cut = False
         while True:
-            answer = await self._ask(limit)
             items = [self._show(item) for item in answer["items"]]
             fitting = self.budget.count_fitting(items, self.used)
             if fitting == len(items):
                 self._take(answer, items)
-                return
-            self.note = f"No more fits into {self.budget.tokens:,} tokens."
+                break
+            cut = True
             if fitting == 0 and self.items:
-                return  # the cursor leads to this very page
+                break  # the cursor leads to this very page
             if not self.call.tool.is_paged or (limit is not None and len(items) > limit):
                 self._cut_short(answer, items[:fitting])
                 return
             if len(items) == 1:
-                self.note = f"An item is cut to fit into {self.budget.tokens:,} tokens."
                 self._take(answer, [self._squeeze(answer["items"][0])])
+                self.note = f"An item is cut to fit into {self.budget.tokens:,} tokens."
                 return
             limit = max(fitting, 1)
+            try:
+                answer = await self._ask(limit)
+            except CallError:
+                self._cut_short(answer, items[:fitting])
+                return
+        if cut and self.cursor is not None:
+            self.note = f"No more fits into {self.budget.tokens:,} tokens."
 
     async def _ask(self, limit: int | None) -> dict[str, Any]:
         changed = {"page": self.cursor, "limit": limit}
