@@ -60,6 +60,16 @@ async def test_people_find_by_title_what_has_an_id() -> None:
         assert (await complete(client, REVIEW, "siteId", "no such site")).values == []
 
 
+async def test_what_a_model_can_take_does_not_bound_what_is_looked_through() -> None:
+    settings = load_settings({"server": {"sandbox": True}, "limits": {"result_tokens": 1000}})
+    async with Client(create_server(settings)) as client:
+        listed = (await client.call_tool("list_sites", {})).structured_content
+        assert listed is not None
+        assert listed["complete"] is False
+        found = await complete(client, REVIEW, "siteId")
+    assert (len(found.values), found.has_more) == (5, False)
+
+
 async def test_values_that_begin_with_what_was_typed_come_first() -> None:
     upstream = Upstream()
     upstream.answer({"items": [{"id": "1", "title": "Old docs"}, {"id": "2"}, {"id": "3", "title": "Docs"}]})

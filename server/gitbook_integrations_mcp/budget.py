@@ -72,6 +72,10 @@ class Budget:
         return kept
 
 
+UNLIMITED = Budget(10**9)
+"""For what no model reads."""
+
+
 def _drop(value: Any, entries: int) -> Any:
     """Return `value` with no more than so many entries in each list and object of it."""
     more = len(value) - entries if isinstance(value, dict | list) else 0

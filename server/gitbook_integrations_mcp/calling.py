@@ -12,6 +12,7 @@ from mcp_types import CallToolResult, ElicitRequestParams, ElicitRequestURLParam
 
 from gitbook_integrations.catalog import TOOLS
 from gitbook_integrations.summary import outline
+from gitbook_integrations_mcp.budget import UNLIMITED
 from gitbook_integrations_mcp.console import print_json, print_result
 from gitbook_integrations_mcp.server import create_server
 from gitbook_integrations_mcp.settings import Settings, suggest
@@ -75,7 +76,7 @@ async def _run(settings: Settings, name: str, words: Sequence[str]) -> CallToolR
     ask = "fallback" if never else "form"
     confirmation = settings.confirmation.model_copy(update={"ask": ask, "fallback": "refuse", "store": "memory"})
     # A shell has no context window to be spared, and is the way to the whole of what a model is shown cut.
-    limits = settings.limits.model_copy(update={"result_tokens": sys.maxsize})
+    limits = settings.limits.model_copy(update={"result_tokens": UNLIMITED.tokens})
     settings = settings.model_copy(update={"confirmation": confirmation, "limits": limits})
     async with Client(create_server(settings), elicitation_callback=_ask if _asks() else None) as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}

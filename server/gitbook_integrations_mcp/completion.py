@@ -14,6 +14,7 @@ from gitbook_integrations.catalog import TOOLS
 from gitbook_integrations.resources import RESOURCES
 from gitbook_integrations.sources import SOURCES, Source
 from gitbook_integrations_mcp.arguments import ORGANIZATION
+from gitbook_integrations_mcp.budget import UNLIMITED
 from gitbook_integrations_mcp.caller import Caller, Callers
 from gitbook_integrations_mcp.errors import CallError
 from gitbook_integrations_mcp.pipeline import Pipeline
@@ -117,7 +118,7 @@ class _Search:
         arguments |= {name: chosen[where] for name, where in source.filters.items() if where in chosen}
         arguments |= {"fetchAll": True, "maxItems": _ITEMS}
         try:
-            result = await self._pipeline.read(source.tool, arguments, self._context, self._caller)
+            result = await self._pipeline.read(source.tool, arguments, self._context, self._caller, UNLIMITED)
         except CallError:
             return  # the log has the reason
         data = result.structured_content or {}

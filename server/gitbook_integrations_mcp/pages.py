@@ -30,17 +30,16 @@ _EMPTY = 10
 class Pages:
     """Reads lists, a page at a time, as long as the budget of a result lasts."""
 
-    def __init__(self, sender: Sender, budget: Budget) -> None:
+    def __init__(self, sender: Sender) -> None:
         self._sender = sender
-        self._budget = budget
 
-    async def read(self, call: EndpointCall, consent: Consent | None, view: View) -> dict[str, Any]:
+    async def read(self, call: EndpointCall, consent: Consent | None, view: View, budget: Budget) -> dict[str, Any]:
         """Return the list that `call` asks for, its items as `view` shows them.
 
         Raises:
             CallError: not even the first page could be read.
         """
-        reading = _Reading(self._sender, self._budget, call, consent, view)
+        reading = _Reading(self._sender, budget, call, consent, view)
         if call.options.fetchAll:
             await reading.read_all(call.options.maxItems or MOST_ITEMS, Progress(call.context))
         else:

@@ -52,7 +52,7 @@ class Pipeline:
     ) -> None:
         self._gate = gate
         self._sender = sender
-        self._pages = Pages(sender, budget)
+        self._pages = Pages(sender)
         self._budget = budget
         self._reveal = reveal
         self._handlers = handlers
@@ -65,29 +65,37 @@ class Pipeline:
     ) -> CallToolResult | InputRequiredResult:
         """Return the result of a call, a question to a human, or an error result; nothing is raised."""
         try:
-            outcome = await self._run_contained(params, context, caller)
+            outcome = await self._run_contained(params, context, caller, self._budget)
         except CallError as error:
             return _refuse(caller, str(error))
         return outcome if isinstance(outcome, InputRequiredResult) else _present(caller, outcome)
 
     async def read(
-        self, name: str, arguments: Mapping[str, Any], context: ServerRequestContext[Any, Any], caller: Caller
+        self,
+        name: str,
+        arguments: Mapping[str, Any],
+        context: ServerRequestContext[Any, Any],
+        caller: Caller,
+        budget: Budget | None = None,
     ) -> CallToolResult:
         """Return what the tool `name` reads, for what is no tool call: a resource, a completion.
+
+        `budget` is for what no model reads.
 
         Raises:
             CallError: the tool is not on offer, is no read or waits for a human, or its call failed.
         """
         caller.policy.admit_read(name)
-        outcome = await self._run_contained(CallToolRequestParams(name=name, arguments={**arguments}), context, caller)
+        params = CallToolRequestParams(name=name, arguments={**arguments})
+        outcome = await self._run_contained(params, context, caller, budget or self._budget)
         assert not isinstance(outcome, InputRequiredResult)
         return _present(caller, outcome)
 
     async def _run_contained(
-        self, params: CallToolRequestParams, context: ServerRequestContext[Any, Any], caller: Caller
+        self, params: CallToolRequestParams, context: ServerRequestContext[Any, Any], caller: Caller, budget: Budget
     ) -> Output | InputRequiredResult:
         try:
-            return await self._run_stages(params, context, caller)
+            return await self._run_stages(params, context, caller, budget)
         except CallError as error:
             logger.info("%s failed: %s", clean_text(params.name, 64), type(error).__name__)
             raise
@@ -103,7 +111,7 @@ class Pipeline:
             ) from None
 
     async def _run_stages(
-        self, params: CallToolRequestParams, context: ServerRequestContext[Any, Any], caller: Caller
+        self, params: CallToolRequestParams, context: ServerRequestContext[Any, Any], caller: Caller, budget: Budget
     ) -> Output | InputRequiredResult:
         call = self._prepare(params, context, caller)
         if isinstance(call, EndpointCall):
@@ -121,8 +129,8 @@ class Pipeline:
                 call = restore_from(call, consent.before)  # the yes is to the state that was shown
             view = choose_view(call.tool, call.options, reveal=self._reveal)
             if call.tool.is_list:
-                return Output(await self._pages.read(call, consent, view))
-            return Output(self._budget.fit(read_reply(call.tool, await self._sender.send(call, consent)), view))
+                return Output(await self._pages.read(call, consent, view, budget))
+            return Output(budget.fit(read_reply(call.tool, await self._sender.send(call, consent)), view))
         return await self._handlers[call.tool.name](call)
 
     def _prepare(self, params: CallToolRequestParams, context: ServerRequestContext[Any, Any], caller: Caller) -> Call:

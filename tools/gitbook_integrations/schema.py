@@ -25,7 +25,7 @@ class _CompactSchema(GenerateJsonSchema):
         return False
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
-        if schema.get("default") in (ABSENT, False):
+        if schema.get("default") is ABSENT or schema["default"] is False:
             return self.generate_inner(schema["schema"])
         return super().default_schema(schema)
 
