@@ -61,13 +61,16 @@ async def test_people_find_by_title_what_has_an_id() -> None:
 
 
 async def test_what_a_model_can_take_does_not_bound_what_is_looked_through() -> None:
-    settings = load_settings({"server": {"sandbox": True}, "limits": {"result_tokens": 1000}})
-    async with Client(create_server(settings)) as client:
-        listed = (await client.call_tool("list_sites", {})).structured_content
-        assert listed is not None
-        assert listed["complete"] is False
-        found = await complete(client, REVIEW, "siteId")
-    assert (len(found.values), found.has_more) == (5, False)
+    found = []
+    for tokens in (1000, 25_000):
+        settings = load_settings({"server": {"sandbox": True}, "limits": {"result_tokens": tokens}})
+        async with Client(create_server(settings)) as client:
+            arguments = {"organizationId": ORGANIZATION_ID, "fetchAll": True}
+            listed = (await client.call_tool("list_organization_installations", arguments)).structured_content
+            assert listed is not None
+            assert listed["complete"] is (tokens > 1000)
+            found.append(await complete(client, INSTALLATION, "installationId"))
+    assert found[0] == found[1]
 
 
 async def test_values_that_begin_with_what_was_typed_come_first() -> None:

@@ -10,8 +10,10 @@ from jsonschema import Draft202012Validator
 
 from gitbook_integrations.catalog import ENDPOINTS, NOT_EXPOSED, TOOLS, TOOLSETS
 from gitbook_integrations.endpoint import Composite, Endpoint, Risk, Tool
+from gitbook_integrations.options import Options
 from gitbook_integrations.schema import describe_model
 from gitbook_integrations_mcp.masks import is_written_back
+from gitbook_integrations_mcp.server import INSTRUCTIONS
 from gitbook_integrations_mcp.tool import describe_tool
 
 from .samples import make_arguments
@@ -65,7 +67,8 @@ def test_the_input_schema_is_valid_closed_described_and_readable_by_every_client
     assert schema["type"] == "object"
     assert schema["additionalProperties"] is False
     assert not {"anyOf", "oneOf", "allOf", "$defs", "title"} & set(schema)
-    assert all(child["description"] for child in schema["properties"].values())
+    for name, child in schema["properties"].items():
+        assert child.get("description") or (name in Options.model_fields and f"{name}:" in INSTRUCTIONS)
     for node in walk(schema):
         assert not isinstance(node.get("title"), str)
         assert "$ref" not in node

@@ -15,6 +15,7 @@ from gitbook_integrations.endpoint import Endpoint
 from gitbook_integrations.options import Options, name_options
 from gitbook_integrations.summary import outline, summarize
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION, Size, create_sandbox
+from gitbook_integrations_mcp.tokens import estimate_answer
 
 from .benchmarks.upstream import PAGE
 from .human import GitBookSpy, create_gated_server, meet
@@ -400,7 +401,7 @@ async def test_no_object_is_too_long_whatever_it_is_made_of(monster: dict[str, A
     upstream.answer(monster)
     async with connect(upstream, limits={"result_tokens": 1000}) as client:
         result = await client.call_tool("get_integration_by_name", {"integrationName": "x"})
-    assert len(read_text(result).encode()) <= 3000
+    assert count_tokens(read_text(result)) <= 1000
     assert read(result)["note"].startswith("Cut to fit")
 
 
@@ -416,3 +417,6 @@ async def test_the_answers_of_a_big_organization_stay_below_the_cap() -> None:
                 result = await client.call_tool(endpoint.name, arguments)
                 assert not result.is_error
                 assert count_tokens(read_text(result)) <= 25_000, (endpoint.name, detail)
+                if len(read_text(result)) > 2000:
+                    estimated = estimate_answer(read_text(result).encode())
+                    assert 0.95 <= estimated / count_tokens(read_text(result)) <= 1.2, (endpoint.name, detail)

@@ -40,7 +40,7 @@ async def test_the_tools_cost_few_tokens(sections: dict[str, Any]) -> None:
     published = await list_published(**sections)
     visible = [{key: tool[key] for key in ("name", "description", "inputSchema")} for tool in published]
     assert count_tokens({"tools": published}) <= 12_000
-    assert sum(count_tokens(tool) for tool in visible) <= 8_000
+    assert sum(count_tokens(tool) for tool in visible) <= 7_500
 
 
 def test_the_instructions_cost_few_tokens_and_name_tools_that_exist() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from gitbook_integrations_mcp.tokens import BYTES_PER_TOKEN
+from gitbook_integrations_mcp.tokens import estimate_answer
 from gitbook_integrations_mcp.view import View, mark_cut
 
 _STEPS = ((10**9, None), (8000, None), (2000, None), (500, None), (100, None), (100, 100), (40, 10))
@@ -15,8 +15,8 @@ _STEPS = ((10**9, None), (8000, None), (2000, None), (500, None), (100, None), (
 _FIELD = 1000
 """Bytes of a field that stays whole when nothing else helps."""
 
-_ENVELOPE = 1500
-"""Bytes kept free for what is beside the content: cursor, count, a note."""
+_ENVELOPE = 300
+"""Tokens kept free for what is beside the content: cursor, count, a note."""
 
 REST = "the operator sets limits.result_tokens"
 
@@ -26,18 +26,21 @@ class Budget:
 
     def __init__(self, tokens: int) -> None:
         self.tokens = tokens
-        self.bytes = int(tokens * BYTES_PER_TOKEN) - _ENVELOPE
 
     def holds(self, value: Any) -> bool:
         """Whether `value` fits."""
-        return len(to_json(value)) <= self.bytes
+        return self.measure(value) + _ENVELOPE <= self.tokens
 
-    def count_fitting(self, items: Iterable[Any], used: int) -> int:
-        """Return how many of `items`, from the first, fit beside what is `used`, in bytes."""
+    def measure(self, value: Any) -> float:
+        """Return about how many tokens `value` costs."""
+        return estimate_answer(to_json(value))
+
+    def count_fitting(self, items: Iterable[Any], used: float) -> int:
+        """Return how many of `items`, from the first, fit beside what is `used`, in tokens."""
         count = 0
         for item in items:
-            used += len(to_json(item)) + 1
-            if used > self.bytes:
+            used += self.measure(item)
+            if used + _ENVELOPE > self.tokens:
                 break
             count += 1
         return count

@@ -12,14 +12,14 @@ from gitbook_integrations_mcp.console import print_json, print_table
 from gitbook_integrations_mcp.journal import read_journal
 from gitbook_integrations_mcp.policy import Policy
 from gitbook_integrations_mcp.settings import Settings
-from gitbook_integrations_mcp.tokens import estimate_tokens
+from gitbook_integrations_mcp.tokens import estimate_tool
 from gitbook_integrations_mcp.tool import describe_tool
 
 
 def estimate_cost(tool: Mapping[str, Any]) -> int:
     """Return about how many tokens the model-visible part of a tool costs: name, description and input schema."""
     visible = {key: tool[key] for key in ("name", "description", "inputSchema")}
-    return estimate_tokens(json.dumps(visible, ensure_ascii=False, separators=(",", ":")))
+    return estimate_tool(json.dumps(visible, ensure_ascii=False, separators=(",", ":")))
 
 
 def list_tools(settings: Settings) -> list[dict[str, Any]]:

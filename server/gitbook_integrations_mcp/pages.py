@@ -7,8 +7,6 @@ smaller limit, so that the cursor in the answer leads to exactly what was not sh
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pydantic_core import to_json
-
 from gitbook_integrations.options import MOST_ITEMS
 from gitbook_integrations.summary import summarize
 from gitbook_integrations_mcp.answer import read_reply
@@ -61,7 +59,7 @@ class _Reading:
     consent: Consent | None
     view: View
     items: list[dict[str, Any]] = field(default_factory=list)
-    used: int = 0
+    used: float = 0
     beside: dict[str, Any] = field(default_factory=dict)
     cursor: str | None = None
     note: str = ""
@@ -164,7 +162,7 @@ class _Reading:
 
     def _take(self, answer: dict[str, Any], items: list[dict[str, Any]]) -> None:
         self.items += items
-        self.used += len(to_json(items))
+        self.used += self.budget.measure(items)
         self.beside = {name: value for name, value in answer.items() if name not in {"items", "next"}}
         following = answer.get("next")
         cursor = following.get("page") if isinstance(following, dict) else None

@@ -15,14 +15,14 @@ MOST_ITEMS = 500
 
 
 class Options(Input):
-    """All of them; a tool takes some. None has the name of a parameter of GitBook's."""
+    """All of them; a tool takes some. None has the name of a parameter of GitBook's.
 
-    detail: Annotated[Literal["summary", "full"], Field(description="Of items")] = ABSENT
-    fetchAll: Annotated[bool, Field(description="All pages")] = False
-    maxItems: Annotated[
-        int,
-        Field(ge=1, le=5000, description="For fetchAll", json_schema_extra=lambda schema: schema.pop("minimum")),
-    ] = ABSENT
+    Those of lists are in every list's schema and are described once, in the server's instructions.
+    """
+
+    detail: Literal["summary", "full"] = ABSENT
+    fetchAll: bool = False
+    maxItems: Annotated[int, Field(ge=1, le=5000, json_schema_extra=lambda schema: schema.pop("minimum"))] = ABSENT
     confirmationToken: Annotated[str, Field(description="From this tool's answer")] = ABSENT
 
 

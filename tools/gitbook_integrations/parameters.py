@@ -50,7 +50,7 @@ EventId = Annotated[str, Field(description="From list_integration_events")]
 
 # Paging and filters
 
-PageCursor = Annotated[str, Field(description="next.page of the last answer")]
+PageCursor = Annotated[str, Field(description="next.page of the answer")]
 Limit = Annotated[float, Field(ge=0, le=1000, description="Page size")]
 Extended = Annotated[bool, Query, Field(description="Objects, not IDs")]
 NameSearch = Annotated[str, Field(description="Text in its name")]
