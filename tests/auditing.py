@@ -1,6 +1,7 @@
 """An audited GitBook that is watched: what it was asked, how much at a time, and with whatever fault is wanted."""
 
 import json
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,10 +12,12 @@ from mcp import Client
 from starlette.types import Receive, Scope, Send
 
 from gitbook_integrations.report import Narrowing, Report
+from gitbook_integrations_mcp.audit import reader
 from gitbook_integrations_mcp.audit.engine import Auditor
 from gitbook_integrations_mcp.client import GitBook
 from gitbook_integrations_mcp.credentials import Credentials
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, USER_TOKEN, Sandbox, create_sandbox
+from gitbook_integrations_mcp.sandbox.state import LEVELS, Installation, State
 from gitbook_integrations_mcp.server import create_server
 from gitbook_integrations_mcp.settings import Settings, load_settings
 
@@ -72,7 +75,7 @@ async def audit(watched: Any, *, clock: Callable[[], float] | None = None, **opt
     narrowing = Narrowing(**{name: options.pop(name) for name in Narrowing.model_fields if name in options})
     settings = make_settings(**options)
     gitbook = GitBook(settings.gitbook.endpoint, settings.limits, httpx.ASGITransport(app=watched))
-    auditor = Auditor(gitbook, settings.audit, **({"clock": clock} if clock else {}))
+    auditor = Auditor(gitbook, settings, **({"clock": clock} if clock else {}))
     try:
         return await auditor.audit(ORGANIZATION_ID, narrowing, Credentials.from_settings(settings.gitbook), _ignore)
     finally:
@@ -87,3 +90,24 @@ def fail(part: str, status: int = 500, body: Any = None) -> Fault:
     """Return a fault of all requests whose place holds `part`."""
     content = json.dumps(body if body is not None else {"error": {"code": status, "message": "Not today"}}).encode()
     return lambda place, _scope: (status, content) if part in place else None
+
+
+def list_installed(state: State) -> list[Installation]:
+    """Return the installations of the organization that is audited."""
+    return state.get_installations(organization=ORGANIZATION_ID)
+
+
+def count_requests(state: State, page: int = reader.PAGE) -> int:
+    """Return how many requests the API cannot do without, counted from the state."""
+
+    def pages(items: int) -> int:
+        return max(1, math.ceil(items / page))
+
+    public = [each for each in state.integrations.values() if each.visibility == "public"]
+    organizations = [each for each in state.organizations.values() if each.member]
+    own = {level: len(state.get_places(level, ORGANIZATION_ID)) for level in LEVELS}
+    on = {
+        level: [len(each.enabled[level]) for each in list_installed(state) if each.enabled[level]] for level in LEVELS
+    }
+    whole = [len(organizations), len(public), len(list_installed(state)), *own.values(), sum(on["site"])]
+    return sum(map(pages, whole + on["space"] + on["site"])) + own["site"]

@@ -1,8 +1,6 @@
 """An audit tells exactly what there is, with no more requests than that takes."""
 
-import math
 from collections import Counter
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,9 +10,8 @@ from gitbook_integrations.catalog import TOOLS
 from gitbook_integrations.endpoint import Composite, Risk
 from gitbook_integrations_mcp.audit import reader
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, Size, create_sandbox
-from gitbook_integrations_mcp.sandbox.state import LEVELS, State
 
-from .auditing import Watched, audit
+from .auditing import Watched, audit, count_requests, list_installed
 
 sizes = st.builds(
     Size,
@@ -31,29 +28,6 @@ def plant(size: Size) -> Watched | None:
         return Watched(create_sandbox(size=size))
     except ValueError:
         return None
-
-
-def list_installed(state: State) -> list[Any]:
-    return state.get_installations(organization=ORGANIZATION_ID)
-
-
-def count_requests(state: State, page: int = reader.PAGE) -> int:
-    """Return how many requests the API cannot do without, counted from the state."""
-
-    def pages(items: int) -> int:
-        return max(1, math.ceil(items / page))
-
-    public = [each for each in state.integrations.values() if each.visibility == "public"]
-    organizations = [each for each in state.organizations.values() if each.member]
-    own = {level: len(state.get_places(level, ORGANIZATION_ID)) for level in LEVELS}
-    whole = [len(organizations), len(public), len(list_installed(state)), own["space"], own["site"]]
-    spaces = [pages(count) for each in list_installed(state) if (count := len(each.enabled["space"]))]
-    sites = [
-        pages(len(each.enabled["site"]))
-        for each in list_installed(state)
-        if state.integrations[each.integration].fits("site")
-    ]
-    return sum(map(pages, whole)) + sum(spaces) + sum(sites) + own["site"]
 
 
 @given(sizes)
@@ -127,7 +101,7 @@ async def test_lists_of_many_pages_are_read_to_their_end(page: int, monkeypatch:
 @pytest.mark.parametrize("concurrency", [1, 3, 8])
 async def test_no_more_requests_are_under_way_than_the_settings_allow(concurrency: int) -> None:
     watched = Watched(create_sandbox(latency=0.001))
-    await audit(watched, audit={"concurrency": concurrency})
+    await audit(watched, limits={"concurrency": concurrency})
     assert watched.most == concurrency
 
 

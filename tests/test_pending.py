@@ -1,6 +1,5 @@
 """What every store of pending questions promises, in memory and in a real Redis."""
 
-import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,12 +11,11 @@ from pydantic import SecretStr
 from gitbook_integrations_mcp.errors import StoreError
 from gitbook_integrations_mcp.pending import ALIKE, MAXIMUM, Decision, Pending, PendingQuestions, QuestionsInMemory
 from gitbook_integrations_mcp.preview import Preview
-from gitbook_integrations_mcp.redis_store import PREFIX, QuestionsInRedis
-from gitbook_integrations_mcp.server import create_server
-from gitbook_integrations_mcp.settings import SettingsError, load_settings
+from gitbook_integrations_mcp.redis_store import QuestionsInRedis
+from gitbook_integrations_mcp.settings import SettingsError
 
 from .human import Clock
-from .redis_server import KEYS, RedisServer
+from .redis_server import RedisServer
 
 TTL = 600
 
@@ -200,19 +198,6 @@ async def test_redis_itself_forgets_what_nobody_asks_for(redis: RedisServer) -> 
                 await anyio.sleep(0.05)
 
 
-async def test_a_question_of_which_redis_has_evicted_a_part_is_void(
-    questions: QuestionsInRedis, redis: RedisServer
-) -> None:
-    for part in ("questions", "expiries", "alike:browser:binding"):
-        put = await questions.open("browser", "binding", describe())
-        assert await questions.decide(put.id, "approved")
-        with redis.connect() as client:
-            assert client.delete(f"{PREFIX}{part}") == 1
-        assert await questions.take_decided("binding") is None
-        if part != "alike:browser:binding":
-            assert await questions.take(put.id) is None
-
-
 async def test_a_call_cancelled_midway_leaves_nobody_the_answer_of_another(questions: QuestionsInRedis) -> None:
     """A connection whose answer was never read must not serve the next step."""
     puts = [await questions.open("form", str(index), describe()) for index in range(30)]
@@ -254,15 +239,6 @@ async def test_a_refused_login_is_told_without_the_password(
         await QuestionsInRedis(SecretStr(url), TTL).take("x")
     assert "pass-word" not in str(caught.value) + caplog.text
     assert caught.value.__cause__ is None
-
-
-def test_without_the_package_the_server_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "gitbook_integrations_mcp.redis_store")
-    monkeypatch.setitem(sys.modules, "redis.asyncio", None)
-    confirmation = {"store": "redis://localhost", "keys": KEYS}
-    settings = load_settings({"server": {"transport": ["streamable-http"]}, "confirmation": confirmation})
-    with pytest.raises(SettingsError, match=r"confirmation\.store: .*pip install 'gitbook-integrations-mcp\[redis\]'"):
-        create_server(settings)
 
 
 @pytest.mark.parametrize("options", ["pass-word=1", "socket_timeout=pass-word"])

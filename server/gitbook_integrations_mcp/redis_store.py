@@ -52,8 +52,8 @@ local function get(part, id)
 end
 
 local function show(id)
-    local expires, record = redis.call('ZSCORE', expiries, id), get('record', id)
-    return expires and record and {id, record, get('decision', id), expires - now}
+    local expires = redis.call('ZSCORE', expiries, id)
+    return expires and {id, get('record', id), get('decision', id), expires - now}
 end
 
 local function drop(id)

@@ -144,7 +144,7 @@ def create_server(
     pipeline = Pipeline(
         gate or HumanGate(settings.confirmation, previewer, questions, page),
         Sender(gitbook, previewer, journal, subscriptions),
-        {"audit_installations": create_handler(gitbook, settings.audit, clock)},
+        {"audit_installations": create_handler(gitbook, settings, clock)},
         Masks(previewer),
         budget=Budget(settings.limits.result_tokens),
         organization=organization,

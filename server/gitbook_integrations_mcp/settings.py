@@ -383,7 +383,6 @@ class AuditSection(Section):
     stalled_days: int = Field(
         30, ge=0, description="Days after which a paused or pending installation becomes a finding."
     )
-    concurrency: int = Field(8, ge=1, le=64, description="Requests that an audit has under way at a time.")
     fresh_seconds: float = Field(
         600, ge=0, description="Age to which the last report answers further questions without a new audit."
     )

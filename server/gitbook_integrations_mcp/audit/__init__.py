@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 from gitbook_integrations_mcp.call import Call
 from gitbook_integrations_mcp.client import GitBook
 from gitbook_integrations_mcp.output import Output
-from gitbook_integrations_mcp.settings import AuditSection
+from gitbook_integrations_mcp.settings import Settings
 
 if TYPE_CHECKING:
     from gitbook_integrations_mcp.audit.handler import AuditHandler
 
 
 def create_handler(
-    gitbook: GitBook, settings: AuditSection, clock: Callable[[], float]
+    gitbook: GitBook, settings: Settings, clock: Callable[[], float]
 ) -> Callable[[Call], Awaitable[Output]]:
     """Return what runs the tool. All of this package is imported with its first call; most servers never audit."""
 
@@ -30,7 +30,7 @@ def create_handler(
         from gitbook_integrations_mcp.audit.handler import AuditHandler
         from gitbook_integrations_mcp.audit.shelf import Shelf
 
-        return AuditHandler(Auditor(gitbook, settings), Shelf(clock), settings.fresh_seconds)
+        return AuditHandler(Auditor(gitbook, settings), Shelf(clock), settings.audit.fresh_seconds)
 
     async def run(call: Call) -> Output:
         return await open_handler().run(call)

@@ -79,7 +79,7 @@ async def _audit(settings: Settings, order: Order) -> Report:
         raise SettingsError("Which organization? Name it, or set GITBOOK_ORGANIZATION.")
     try:
         async with _show_progress() as progress:
-            return await Auditor(gitbook, settings.audit).audit(organization, order.narrowing, credentials, progress)
+            return await Auditor(gitbook, settings).audit(organization, order.narrowing, credentials, progress)
     finally:
         await gitbook.close()
 

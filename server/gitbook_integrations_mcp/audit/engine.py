@@ -25,7 +25,7 @@ from gitbook_integrations_mcp.audit.walk import Walk
 from gitbook_integrations_mcp.client import GitBook
 from gitbook_integrations_mcp.credentials import Credentials
 from gitbook_integrations_mcp.exchange import Reply
-from gitbook_integrations_mcp.settings import AuditSection
+from gitbook_integrations_mcp.settings import Settings
 
 Progress = Callable[[float, float | None, str | None], Awaitable[None]]
 """Takes how many lists are read, of how many where that is known, and which was read last."""
@@ -34,9 +34,10 @@ Progress = Callable[[float, float | None, str | None], Awaitable[None]]
 class Auditor:
     """Makes audits. `clock` tells the time in seconds since 1970."""
 
-    def __init__(self, gitbook: GitBook, settings: AuditSection, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, gitbook: GitBook, settings: Settings, clock: Callable[[], float] = time.time) -> None:
         self._gitbook = gitbook
-        self._settings = settings
+        self._settings = settings.audit
+        self._concurrency = settings.limits.concurrency
         self._clock = clock
 
     async def audit(
@@ -54,7 +55,7 @@ class Auditor:
 
         now = datetime.fromtimestamp(self._clock(), UTC)
         acceptances = read_acceptances(self._settings.accepted, now.date())
-        walk = Walk(organization, narrowing, send, progress, self._settings.concurrency)
+        walk = Walk(organization, narrowing, send, progress, self._concurrency)
         started = time.monotonic()
         await walk.go()
         seconds = time.monotonic() - started

@@ -87,9 +87,10 @@ class Inventory:
         return (installed for installed in self.installations.values() if installed.name == name)
 
     def add_organization(self, item: Mapping[str, Any]) -> bool:
-        if item.get("id") == self.organization:
+        identifier = read_text(item.get("id"))
+        if identifier == self.organization:
             self.title = read_text(item.get("title"))
-        return True
+        return identifier is not None
 
     def add_installation(self, item: Mapping[str, Any]) -> bool:
         installed = _read_installation(item, self.organization)

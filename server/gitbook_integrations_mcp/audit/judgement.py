@@ -263,7 +263,7 @@ def _judge_gone(facts: Facts) -> Iterator[Verdict]:
         yield Undecided("installations that were not read", (INSTALLATIONS,))
 
 
-_CHAT = re.compile(r"\b(?:live ?)?chat|chat\b|messenger", re.IGNORECASE)
+_CHAT = re.compile("chat|messenger", re.IGNORECASE)
 
 
 def find_kind(installed: Installed) -> str | None:

@@ -13,6 +13,7 @@ SPACES = "spaces"
 SITES = "sites"
 MARKETPLACE = "marketplace"
 ORGANIZATION = "organization"
+STATUS = "status on sites"
 """Sources: lists of which an audit reads one each."""
 
 NARROWING = "narrowing"
@@ -50,13 +51,14 @@ _CONSEQUENCES: Mapping[str, str] = {
 
 @dataclass(slots=True)
 class Account:
-    """How far one list was read; `error` says why not to its end."""
+    """How far one list was read; `error` says why not to its end. It is `excused` where other lists make up for it."""
 
     source: str
     tool: str
     arguments: Mapping[str, Any]
     pages: int = 0
     items: int = 0
+    excused: bool = False
     error: CallError | None = None
 
 
@@ -77,6 +79,11 @@ class Ledger:
         """Whether one of the lists was not read to its end."""
         return any(account.error for source in sources if (account := self.accounts.get(source)))
 
+    def excuse(self, source: str) -> None:
+        """Take it that what a list lacks is read elsewhere."""
+        if account := self.accounts.get(source):
+            account.excused = True
+
     def summarize(self, seconds: float, affected: Mapping[str, Iterable[str]]) -> Coverage:
         """Return the coverage; `affected` says by source which rules could not be judged everywhere."""
         by_tool: dict[str, list[Account]] = {}
@@ -94,7 +101,7 @@ class Ledger:
                 rules=tuple(affected.get(account.source, ())),
             )
             for account in self.accounts.values()
-            if account.error
+            if account.error and not account.excused
         )
         lists = tuple(
             ListCoverage(

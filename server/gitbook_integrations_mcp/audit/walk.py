@@ -2,15 +2,15 @@
 
 Requests, with pages of 1,000, n the length of a list:
 
-    organizations, installations, spaces, sites, marketplace   max(1, ⌈n/1000⌉) each
-    scripts                                                    1 for each site
-    spaces and sites of an installation                        max(1, ⌈n/1000⌉) each
+    organizations, installations, spaces, sites, marketplace, what is on sites   max(1, ⌈n/1000⌉) each
+    scripts                                                                      1 for each site
+    spaces, or sites, of an installation that is on any                          ⌈n/1000⌉ each
 
 No fewer will do: each list is the only one that holds what it is read for. Scripts are told by site only; where an
 installation is enabled, with which configuration and external IDs, by the installation only (installations-status has
-neither). What an earlier answer rules out is not asked: spaces where GitBook counts none, and levels that are not the
-integration's target. An audit confined to some spaces or sites asks what is enabled on each of them, one request each,
-and then only the installations that are.
+neither). Lists that are empty are not asked for: GitBook counts an installation's spaces, and its status on all sites,
+in one list for all, tells which are on any. An audit confined to some spaces or sites asks for the status on each of
+them instead, one request each.
 
 The first line is read first, as the others follow from it. Within each half, everything goes in parallel.
 """
@@ -28,6 +28,7 @@ from gitbook_integrations_mcp.audit.ledger import (
     ORGANIZATION,
     SITES,
     SPACES,
+    STATUS,
     Ledger,
     name_places,
     name_scripts,
@@ -69,6 +70,7 @@ class Walk:
         if all(account.error and not account.items for account in core):
             assert core[0].error
             raise core[0].error
+        self.ledger.excuse(STATUS)  # without it, every installation is asked
         self._miss_unknown()
         self._forget_others()
         jobs = [*self._list_places(), *self._list_scripts()]
@@ -89,12 +91,13 @@ class Walk:
                 yield partial(self._read, source, tool, arguments, take)
 
     def _list_statuses(self) -> Iterator[Job]:
-        for level in LEVELS:
-            for place in self._confine(level) or ():
-                arguments = {"organizationId": self.inventory.organization, "target": level, level: place}
-                take = partial(self._take_status, level)
-                source = name_status(level, place)
-                yield partial(self._read, source, "list_organization_integrations_status", arguments, take)
+        organization = {"organizationId": self.inventory.organization}
+        wanted: list[tuple[Level, str]] = [(level, place) for level in LEVELS for place in self._confine(level) or ()]
+        for level, place in wanted or [("site", "")]:
+            arguments = organization | {"target": level} | ({level: place} if place else {})
+            take = partial(self._take_status, level)
+            source = name_status(level, place) if place else STATUS
+            yield partial(self._read, source, "list_organization_integrations_status", arguments, take)
 
     def _take_status(self, level: Level, item: Mapping[str, Any]) -> bool:
         integration = item.get("integration")
@@ -135,6 +138,8 @@ class Walk:
             return installed.name in self._named[level]
         if level == "space" and installed.count is not None:
             return installed.count > 0
+        if level == "site" and not self.ledger.misses(STATUS):
+            return installed.name in self._named[level]
         return installed.may_be_on(level)
 
     def _forget_others(self) -> None:

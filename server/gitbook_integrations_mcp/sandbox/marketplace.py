@@ -42,8 +42,12 @@ def _list(call: Call, offered: Callable[[Integration], bool]) -> Answer:
     return paginate(call, found, partial(show_integration, call.state))
 
 
+def _is_listed(integration: Integration) -> bool:
+    return integration.visibility == "public" and not integration.delisted
+
+
 def list_integrations(call: Call) -> Answer:
-    return _list(call, lambda integration: integration.visibility == "public")
+    return _list(call, _is_listed)
 
 
 def list_organization_integrations(call: Call) -> Answer:
@@ -53,7 +57,7 @@ def list_organization_integrations(call: Call) -> Answer:
     return _list(
         call,
         lambda integration: (
-            integration.visibility == "public" or integration.owner == organization.id or integration.name in trusted
+            _is_listed(integration) or integration.owner == organization.id or integration.name in trusted
         ),
     )
 

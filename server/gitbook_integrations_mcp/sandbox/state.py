@@ -91,6 +91,8 @@ class Integration:
     verified: bool = False
     has_icon: bool = False
     previews: int = 0
+    delisted: bool = False
+    """Whether GitBook has taken it out of the marketplace; where it is installed, it stays."""
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
     development: Development | None = None
 
