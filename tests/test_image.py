@@ -23,6 +23,7 @@ from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
 from gitbook_integrations_mcp.settings import CLI_VARIABLES, HttpSection, iterate_settings, name_variable
 
 from .process import find_program
+from .readme import README
 from .test_web import CALLERS, bear, connect
 
 ROOT = Path(__file__).parent.parent
@@ -293,6 +294,13 @@ def composed_redis() -> Iterator[int]:
             yield port
         finally:
             process.terminate()
+
+
+def test_the_readme_names_every_secret_that_compose_wants() -> None:
+    told = re.search(r"^cat > \.env <<END\n(.*?)^END$", README.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    assert told is not None
+    names = set(re.findall(r"^(\w+)=", told[1], re.MULTILINE))
+    assert names == set(re.findall(r"\$\{(\w+):\?\}", (ROOT / "compose.yaml").read_text("utf-8"))) == set(SECRETS)
 
 
 async def test_the_composed_services_work_together(image: Image, composed_redis: int) -> None:

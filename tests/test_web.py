@@ -16,6 +16,7 @@ import pytest
 from mcp import Client
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp_types import CallToolResult
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
@@ -110,6 +111,27 @@ async def test_a_client_that_cannot_ask_runs_nothing(kind: Kind, era: Era) -> No
     async with serve(spy) as address, connect(address, kind, era) as client:
         assert read_status(await client.call_tool(target.name, target.arguments)) == "confirmation_required"
     assert spy.mutations == []
+
+
+async def test_a_call_is_all_the_work_that_a_call_makes() -> None:
+    """Without schemas at hand, the SDK would list all tools on every call."""
+    settings, methods = load_settings({"server": {"sandbox": True, "transport": ["streamable-http"]}}), []
+    server = create_server(settings)
+
+    async def note(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        methods.append(ctx.method)
+        return await call_next(ctx)
+
+    server.middleware.append(note)
+    with open_listener() as (listener, address):
+        async with (
+            listen(create_application(settings, server), settings.http, listener),
+            connect(address, "streamable-http", "2026-07-28") as client,
+        ):
+            await client.list_tools()
+            methods.clear()
+            await client.call_tool("get_integration_by_name", {"integrationName": "slack"})
+    assert methods == ["tools/call"]
 
 
 # Who is let in
