@@ -2,11 +2,13 @@
 
 import json
 import math
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import anyio
 import httpx
 from mcp import Client
 from starlette.types import Receive, Scope, Send
@@ -20,6 +22,8 @@ from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, USER_TOKEN, Sandbo
 from gitbook_integrations_mcp.sandbox.state import LEVELS, Installation, State
 from gitbook_integrations_mcp.server import create_server
 from gitbook_integrations_mcp.settings import Settings, load_settings
+
+Sleep = Callable[[float], Awaitable[None]]
 
 Fault = Callable[[str, Scope], tuple[int, bytes] | Exception | None]
 """Takes the path and query of a request; returns the wrong status and body it gets, or what the transport raises."""
@@ -70,12 +74,15 @@ async def connect(watched: Any, **sections: Any) -> AsyncIterator[Client]:
         yield client
 
 
-async def audit(watched: Any, *, clock: Callable[[], float] | None = None, **options: Any) -> Report:
+async def audit(
+    watched: Any, *, clock: Callable[[], float] = time.time, sleep: Sleep = anyio.sleep, **options: Any
+) -> Report:
     """Return a report, made without MCP between. Of the options, narrowings are told from sections of settings."""
     narrowing = Narrowing(**{name: options.pop(name) for name in Narrowing.model_fields if name in options})
     settings = make_settings(**options)
-    gitbook = GitBook(settings.gitbook.endpoint, settings.limits, httpx.ASGITransport(app=watched))
-    auditor = Auditor(gitbook, settings, **({"clock": clock} if clock else {}))
+    transport = httpx.ASGITransport(app=watched)
+    gitbook = GitBook(settings.gitbook.endpoint, settings.limits, transport, clock=clock, sleep=sleep)
+    auditor = Auditor(gitbook, settings, clock, sleep)
     try:
         return await auditor.audit(ORGANIZATION_ID, narrowing, Credentials.from_settings(settings.gitbook), _ignore)
     finally:

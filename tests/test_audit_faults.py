@@ -185,6 +185,24 @@ async def test_where_nothing_can_be_read_the_error_says_why() -> None:
         await audit(Watched(fault=fail("/orgs", 404)))
 
 
+@pytest.mark.parametrize(("patience", "complete"), [(300, True), (30, False)])
+async def test_a_rate_limit_is_waited_for_as_long_as_the_settings_allow(patience: float, complete: bool) -> None:
+    now = 1_800_000_000.0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+        await anyio.lowlevel.checkpoint()
+
+    watched = Watched(create_sandbox(rate_limit=8, clock=lambda: now))
+    options = {"audit": {"patience_seconds": patience}, "limits": {"concurrency": 4}}
+    report = await audit(watched, clock=lambda: now, sleep=sleep, **options)
+    assert report.coverage.complete is complete
+    assert len(watched.requests) == len(set(watched.requests))
+    assert (report.coverage.requests == len(watched.requests)) is complete
+    assert all("limit for this token is used up" in gap.reason for gap in report.coverage.gaps)
+
+
 async def test_cancelling_ends_the_requests_under_way_and_begins_no_more() -> None:
     watched = Watched(create_sandbox(latency=0.05))
     async with connect(watched, limits={"concurrency": 2}) as client:

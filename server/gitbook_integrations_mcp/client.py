@@ -157,5 +157,5 @@ def _conclude(outcome: Reply | UnreachableError, attempt: int, decision: Decisio
     if not sent:
         notes.append("Nothing was sent.")
     if isinstance(outcome, LimitError) and not sent:
-        raise LimitError(" ".join(notes)) from None
+        raise LimitError(" ".join(notes), outcome.wait) from None
     raise UnreachableError(" ".join(notes), sent=sent, attempts=attempts) from None

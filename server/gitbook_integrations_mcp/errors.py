@@ -106,9 +106,10 @@ class UnreachableError(UpstreamError):
 
 
 class LimitError(UnreachableError):
-    """Not sent: GitBook's limit for the token is used up, or too many calls are ahead."""
+    """Not sent: GitBook's limit for the token is used up, to be renewed in `wait` seconds, or too many are ahead."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, wait: float | None = None) -> None:
+        self.wait = wait
         super().__init__(message, sent=False)
 
 

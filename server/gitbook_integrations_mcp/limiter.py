@@ -131,7 +131,8 @@ class Limiter:
         wait = lane.tell_wait(now)
         if wait and now + wait > until:
             raise LimitError(
-                f"GitBook's limit for this token is used up. Wait {math.ceil(wait)} s before the next call."
+                f"GitBook's limit for this token is used up. Wait {math.ceil(wait)} s before the next call.",
+                wait,
             )
         return wait
 

@@ -49,8 +49,9 @@ NAME = "gitbook-integrations-mcp"
 TITLE = "GitBook Integrations"
 WEBSITE = "https://gitbook.com/docs/developers/integrations"
 INSTRUCTIONS = """\
-GitBook's Integrations API, one tool per endpoint. An integration (known by its name) is installed on an organization \
-(an installation, with an ID), and through that installation on spaces and sites.
+GitBook's Integrations API, one tool per endpoint; what is installed where, with which rights, audit_installations \
+tells in one call. An integration (known by its name) is installed on an organization (an installation, with an ID), \
+and through that installation on spaces and sites.
 
 Finding IDs: list_organizations_for_authenticated_user → organizationId; list_spaces_in_organization_by_id → spaceId; \
 list_sites → siteId; list_organization_integrations (public ones: list_integrations) → integrationName; \

@@ -383,6 +383,9 @@ class AuditSection(Section):
     stalled_days: int = Field(
         30, ge=0, description="Days after which a paused or pending installation becomes a finding."
     )
+    patience_seconds: float = Field(
+        300, ge=0, description="How long an audit may take and still wait for GitBook's rate limit to be renewed."
+    )
     fresh_seconds: float = Field(
         600, ge=0, description="Age to which the last report answers further questions without a new audit."
     )

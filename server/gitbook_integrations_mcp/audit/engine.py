@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import anyio
+
 from gitbook_integrations.endpoint import Endpoint
 from gitbook_integrations.report import (
     AuditedOrganization,
@@ -24,6 +26,7 @@ from gitbook_integrations_mcp.audit.ledger import Ledger, name_scripts
 from gitbook_integrations_mcp.audit.walk import Walk
 from gitbook_integrations_mcp.client import GitBook
 from gitbook_integrations_mcp.credentials import Credentials
+from gitbook_integrations_mcp.errors import LimitError
 from gitbook_integrations_mcp.exchange import Reply
 from gitbook_integrations_mcp.settings import Settings
 
@@ -32,13 +35,20 @@ Progress = Callable[[float, float | None, str | None], Awaitable[None]]
 
 
 class Auditor:
-    """Makes audits. `clock` tells the time in seconds since 1970."""
+    """Makes audits. `clock` (seconds since 1970) and `sleep` are for tests."""
 
-    def __init__(self, gitbook: GitBook, settings: Settings, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        gitbook: GitBook,
+        settings: Settings,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+    ) -> None:
         self._gitbook = gitbook
         self._settings = settings.audit
         self._concurrency = settings.limits.concurrency
         self._clock = clock
+        self._sleep = sleep
 
     async def audit(
         self, organization: str, narrowing: Narrowing, credentials: Credentials, progress: Progress
@@ -50,8 +60,24 @@ class Auditor:
             CallError: nothing of the organization can be read.
         """
 
+        deadline = self._clock() + self._settings.patience_seconds
+
         async def send(endpoint: Endpoint, arguments: Mapping[str, Any]) -> Reply:
-            return await self._gitbook.send(endpoint.build_request(arguments), credentials.select(endpoint))
+            request, token = endpoint.build_request(arguments), credentials.select(endpoint)
+            while True:
+                outcome: Reply | LimitError
+                try:
+                    outcome = await self._gitbook.send(request, token)
+                except LimitError as error:
+                    outcome = error
+                refused = isinstance(outcome, LimitError) or outcome.status == 429
+                if not refused or outcome.wait is None or self._clock() + outcome.wait > deadline:
+                    break
+                # A large organization takes more requests than a single call may wait for.
+                await self._sleep(outcome.wait)
+            if isinstance(outcome, LimitError):
+                raise outcome
+            return outcome
 
         now = datetime.fromtimestamp(self._clock(), UTC)
         acceptances = read_acceptances(self._settings.accepted, now.date())
