@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from .browser import open_browser
 from .npm import install_package
 from .redis_server import RedisServer, start_redis
 
@@ -18,6 +19,13 @@ settings.load_profile("untimed")
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="module")
+def driver() -> Iterator[Any]:
+    """A real browser."""
+    with open_browser() as driver:
+        yield driver
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,5 @@
-"""The confirmation page in a real browser: by keyboard, in both colour schemes, on a phone, for assistive technology.
+"""The confirmation page in a real browser: by keyboard, in both schemes, on a phone, for assistive technology."""
 
-Needs Debian's chromium and chromium-driver; skipped, aloud, where they are missing. With `SCREENSHOTS` set to a folder,
-what the browser shows is kept there to be looked at.
-"""
-
-import json
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,15 +10,10 @@ from gitbook_integrations_mcp.page import ConfirmationPage
 from gitbook_integrations_mcp.pending import Decision, Pending, QuestionsInMemory
 from gitbook_integrations_mcp.preview import Preview
 
+from .browser import find_violations, needs_browser, read_logs, show_in, take_screenshot
 from .human import Clock
-from .npm import install_package
 
-CHROMIUM = shutil.which("chromium")
-DRIVER = shutil.which("chromedriver")
-
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER), reason="chromium and chromedriver are not installed (Debian: chromium chromium-driver)"
-)
+pytestmark = needs_browser
 
 PREVIEW = Preview(
     "Unpublish an integration?",
@@ -48,21 +36,6 @@ Reader = Callable[[], Decision | None]
 def portal() -> Iterator[BlockingPortal]:
     with start_blocking_portal() as portal:
         yield portal
-
-
-@pytest.fixture(scope="module")
-def driver() -> Iterator[Any]:
-    from selenium.webdriver import Chrome, ChromeOptions
-    from selenium.webdriver.chrome.service import Service
-
-    options = ChromeOptions()
-    options.binary_location = str(CHROMIUM)
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-proxy-server", "--window-size=1000,1100"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = Chrome(options=options, service=Service(executable_path=str(DRIVER)))
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture
@@ -155,33 +128,21 @@ def test_a_wrong_name_is_told_and_the_question_stays(driver: Any, url: str, read
 
 
 def test_the_page_asks_nothing_of_anybody_else_and_logs_no_error(driver: Any, url: str) -> None:
-    driver.get_log("performance")
-    driver.get_log("browser")
+    read_logs(driver)
     driver.get(url)
-    events = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
-    sent = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
+    sent, logged = read_logs(driver)
     origin = url.rpartition("/")[0]
     assert sent
     assert all(address.startswith(origin) for address in sent)
-    errors = [entry for entry in driver.get_log("browser") if "favicon" not in entry["message"]]
-    assert errors == []
+    assert [entry for entry in logged if "favicon" not in entry] == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1000, 375])
 def test_the_page_is_accessible_in_both_schemes_and_on_a_phone(driver: Any, url: str, scheme: str, width: int) -> None:
-    driver.execute_cdp_cmd(
-        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-    )
-    driver.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride", {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    )
+    show_in(driver, width=width, height=900, scheme=scheme)
     driver.get(url)
-    if folder := os.environ.get("SCREENSHOTS"):
-        driver.save_screenshot(f"{folder}/confirmation-{scheme}-{width}.png")
+    take_screenshot(driver, f"confirmation-{scheme}-{width}")
     assert driver.execute_script("return document.documentElement.scrollWidth") <= width
     # The page's own policy forbids scripts; the driver's do not pass through it.
-    axe = install_package("axe-core@4.14.1") / "node_modules" / "axe-core" / "axe.min.js"
-    driver.execute_script(axe.read_text(encoding="utf-8"))
-    report = driver.execute_async_script("axe.run().then(arguments[arguments.length - 1])")
-    assert [(violation["id"], violation["help"]) for violation in report["violations"]] == []
+    assert find_violations(driver) == []

@@ -183,7 +183,9 @@ def _build_parser() -> argparse.ArgumentParser:
     audit.add_argument("organization", nargs="?", help="its ID (default: gitbook.organization of the settings)")
     for name in ("integrations", "spaces", "sites"):
         audit.add_argument(f"--{name}", metavar="A,B", help=f"audit only these {name}")
-    audit.add_argument("--format", choices=["table", "markdown", "json", "csv"], default="table", help="default: table")
+    audit.add_argument(
+        "--format", choices=["table", "markdown", "json", "csv", "html"], default="table", help="default: table"
+    )
     tables = ["installations", "places", "scripts", "findings"]
     audit.add_argument("--table", choices=tables, help="only this table; CSV is one, of findings by default")
     audit.add_argument("--output", type=Path, metavar="FILE", help="write there instead of to standard output")

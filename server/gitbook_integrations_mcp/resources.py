@@ -41,6 +41,7 @@ from gitbook_integrations_mcp.errors import (
 from gitbook_integrations_mcp.pipeline import Pipeline
 from gitbook_integrations_mcp.policy import Policy
 from gitbook_integrations_mcp.subscriptions import WATCHED, Subscriptions
+from gitbook_integrations_mcp.views import read_view
 
 logger = logging.getLogger(__name__)
 
@@ -104,6 +105,8 @@ class Resources:
     async def read(self, context: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
         """Answer resources/read."""
         caller = self._callers.identify(context)
+        if view := read_view(params.uri, caller.policy):
+            return view
         try:
             address = read_address(params.uri)
             result = await self._pipeline.read(address.resource.tool.name, address.arguments, context, caller)

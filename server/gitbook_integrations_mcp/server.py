@@ -44,6 +44,7 @@ from gitbook_integrations_mcp.subscriptions import Subscriptions
 from gitbook_integrations_mcp.tool import describe_tools
 from gitbook_integrations_mcp.trace import trace_on_demand
 from gitbook_integrations_mcp.verdict import Gate
+from gitbook_integrations_mcp.views import list_extensions
 
 NAME = "gitbook-integrations-mcp"
 TITLE = "GitBook Integrations"
@@ -204,6 +205,7 @@ def create_server(
         get_tool_input_schema=find_schema,
     )
     server.page, server.gitbook, server.subscriptions = page, gitbook, subscriptions
+    server.extensions |= list_extensions(policy)
     if list_templates(policy):
         # Of several processes, the one that makes a change is seldom the one whose client watches.
         alone = "stdio" in settings.server.transport or settings.http.has_sessions

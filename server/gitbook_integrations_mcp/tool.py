@@ -33,6 +33,7 @@ def describe_tool(tool: Tool, organization: str | None = None) -> mcp_types.Tool
             idempotent_hint=tool.is_idempotent,
             open_world_hint=True,
         ),
+        _meta={"ui": {"resourceUri": tool.view}} if tool.view else None,
     )
 
 

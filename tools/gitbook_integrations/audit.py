@@ -61,6 +61,7 @@ TOOLS = (
         tokens=USER,
         input=Audit,
         result=one(Answer),
+        view="ui://gitbook-integrations/audit",
         uses=(
             "list_organizations_for_authenticated_user",
             "list_organization_installations",

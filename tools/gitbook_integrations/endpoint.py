@@ -150,7 +150,7 @@ class Tool:
     `operation` is a name in camelCase, from which the tool's derives; `tokens` are the kinds of credential that GitBook
     accepts for it. `gate` holds argument values that make a call as grave as `destroy` although the tool as such is
     not. `consequence` is what a human reads before saying yes; where it is `irreversible`, they type the name of what
-    is lost.
+    is lost. `view` is the address of a page that hosts can show beside the answer (MCP Apps).
     """
 
     operation: str
@@ -163,6 +163,7 @@ class Tool:
     gate: tuple[tuple[str, Any], ...] = ()
     consequence: str = ""
     irreversible: bool = False
+    view: str | None = None
 
     def __post_init__(self) -> None:
         self._check_names({name for name, _ in self.gate})

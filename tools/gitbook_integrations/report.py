@@ -93,12 +93,14 @@ class InstallationFacts(Part):
     spacesComplete: bool = Field(description="Whether `spaces` is all of them")
     sites: tuple[Placement, ...] = ()
     sitesComplete: bool = Field(description="Whether `sites` is all of them")
+    app: str | None = Field(None, description="Where GitBook shows it to people")
 
 
 class SpaceFacts(Part):
     id: str
     title: str
     visibility: str | None = None
+    app: str | None = Field(None, description="Where GitBook shows it to people")
 
 
 class ScriptFacts(Part):
@@ -119,6 +121,7 @@ class SiteFacts(Part):
     visibility: str | None = None
     published: bool | None = None
     url: str | None = Field(None, description="Where it is published")
+    app: str | None = Field(None, description="Where GitBook shows it to people")
     scripts: tuple[ScriptFacts, ...] | None = Field(None, description="None where they could not be read")
 
 

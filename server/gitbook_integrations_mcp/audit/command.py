@@ -34,7 +34,7 @@ class Order:
 
     organization: str | None
     narrowing: Narrowing
-    format: Literal["table", "markdown", "json", "csv"]
+    format: Literal["table", "markdown", "json", "csv", "html"]
     table: TableName | None
     output: Path | None
     baseline: Path | None
@@ -120,6 +120,10 @@ def _print(report: Report, order: Order) -> None:
             print(report.model_dump_json(indent=2))
         case "markdown":
             print(write_report(report), end="")
+        case "html":
+            from gitbook_integrations_mcp.audit.document import write_document
+
+            print(write_document(report), end="")
         case "csv":
             print(write_csv(report, order.table or "findings"), end="")
         case "table":

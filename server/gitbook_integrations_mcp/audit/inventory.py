@@ -27,6 +27,7 @@ LEVELS: tuple[Level, ...] = ("space", "site")
 
 _LONG = 200
 _POLICY = 2000
+_LINK = 2000
 _ORIGIN = re.compile(r"/integrations/([A-Za-z0-9._-]+)(?:/installations/([A-Za-z0-9_-]+))?(?=/|$)")
 
 
@@ -108,6 +109,7 @@ class Inventory:
                 id=identifier,
                 title=read_text(item.get("title")) or identifier,
                 visibility=read_text(item.get("visibility")),
+                app=_read_url(item, "app"),
             )
         return True
 
@@ -115,14 +117,14 @@ class Inventory:
         if (identifier := read_text(item.get("id"))) is None:
             return False
         if self.narrowing.sites is None or identifier in self.narrowing.sites:
-            urls = item.get("urls")
             self.sites[identifier] = SiteFacts(
                 id=identifier,
                 title=read_text(item.get("title")) or identifier,
                 type=read_text(item.get("type")),
                 visibility=read_text(item.get("visibility")),
                 published=_read_flag(item.get("published")),
-                url=read_text(urls.get("published")) if isinstance(urls, Mapping) else None,
+                url=_read_url(item, "published"),
+                app=_read_url(item, "app"),
             )
         return True
 
@@ -152,6 +154,11 @@ def _read_flag(value: Any) -> bool | None:
 def _read_texts(value: Any) -> tuple[str, ...]:
     texts = map(read_text, value) if isinstance(value, list) else ()
     return tuple(text for text in texts if text)
+
+
+def _read_url(item: Mapping[str, Any], name: str) -> str | None:
+    urls = item.get("urls")
+    return read_text(urls.get(name), _LINK) if isinstance(urls, Mapping) else None
 
 
 def _read_external_ids(item: Mapping[str, Any]) -> tuple[str, ...]:
@@ -186,6 +193,7 @@ def _read_installation(item: Mapping[str, Any], organization: str) -> Installed 
             updatedAt=read_text(installation.get("updatedAt")),
             spacesComplete=False,
             sitesComplete=False,
+            app=_read_url(installation, "app"),
         ),
         int(count) if isinstance(count, int | float) and count >= 0 else None,
     )

@@ -1,0 +1,48 @@
+"""The report as a page: one file that asks nobody for anything, to keep, to send, and to show beside a chat."""
+
+import base64
+import hashlib
+import json
+from functools import cache
+from html import escape
+from importlib.resources import files
+from string import Template
+
+from gitbook_integrations.report import Report
+
+
+@cache
+def _read(name: str) -> str:
+    return (files(__name__) / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    """Return the source that a content security policy allows for this very text, and for no other."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def write_document(report: Report) -> str:
+    """Return the page of a report."""
+    # Only "<" could end the element that holds the data; everything else stays JSON.
+    data = json.dumps(report.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    title = f"Installation audit of {report.organization.title or report.organization.id}"
+    return _fill(title, f'<script type="application/json" id="data">{data}</script>')
+
+
+def write_app() -> str:
+    """Return the page without a report: it gets one from the host that shows it (MCP Apps)."""
+    return _fill("Installation audit", host=_read("host.js"))
+
+
+def _fill(title: str, data: str = "", host: str = "") -> str:
+    style, script = _read("report.css"), _read("report.js")
+    hashes = " ".join(f"'{_hash(text)}'" for text in (script, host) if text)
+    return Template(_read("report.html")).substitute(
+        title=escape(title),
+        style=style,
+        style_hash=_hash(style),
+        script=script,
+        script_hashes=hashes,
+        data=data,
+        host=f"<script>{host}</script>" if host else "",
+    )
