@@ -36,7 +36,7 @@ def audit(*size: int) -> Report:
         pass
 
     async def run() -> Report:
-        return await Auditor(gitbook, settings.audit).audit(organization, Narrowing(), credentials, ignore)
+        return await Auditor(gitbook, settings).audit(organization, Narrowing(), credentials, ignore)
 
     return anyio.run(run)
 
