@@ -20,7 +20,7 @@ from gitbook_integrations.endpoint import Method, Request
 from gitbook_integrations_mcp.client import GitBook
 from gitbook_integrations_mcp.errors import UnreachableError
 from gitbook_integrations_mcp.exchange import Reply
-from gitbook_integrations_mcp.settings import LimitsSection
+from gitbook_integrations_mcp.sections import LimitsSection
 
 TOKEN = "client-token-0123456789"
 READ = Request("GET", "/user")

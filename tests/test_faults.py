@@ -23,7 +23,7 @@ from gitbook_integrations.endpoint import Request
 from gitbook_integrations_mcp.client import GitBook
 from gitbook_integrations_mcp.errors import UnreachableError
 from gitbook_integrations_mcp.journal import Journal, read_journal
-from gitbook_integrations_mcp.settings import LimitsSection
+from gitbook_integrations_mcp.sections import LimitsSection
 
 from .samples import make_arguments
 from .upstream import TOKENS, front, read_text

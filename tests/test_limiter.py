@@ -18,7 +18,7 @@ from gitbook_integrations_mcp.errors import LimitError, UnreachableError
 from gitbook_integrations_mcp.exchange import Reply
 from gitbook_integrations_mcp.limiter import Limiter
 from gitbook_integrations_mcp.sandbox import INTEGRATION_TOKEN, USER_TOKEN, create_sandbox
-from gitbook_integrations_mcp.settings import LimitsSection
+from gitbook_integrations_mcp.sections import LimitsSection
 
 from .virtual_time import START, VirtualTime
 

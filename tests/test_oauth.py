@@ -22,7 +22,8 @@ from gitbook_integrations_mcp import issuer as issuer_module
 from gitbook_integrations_mcp.cli import main
 from gitbook_integrations_mcp.doorkeeper import BearerGuard, StaticTokens
 from gitbook_integrations_mcp.issuer import Issuer, IssuerError
-from gitbook_integrations_mcp.settings import HttpSection, OAuthSection, SettingsError, load_settings
+from gitbook_integrations_mcp.sections import HttpSection, OAuthSection
+from gitbook_integrations_mcp.settings import SettingsError, load_settings
 from gitbook_integrations_mcp.web import check_exposure
 
 from .authority import CLIENT_ID, CLIENT_SECRET, REDIRECT_URI, SCOPE, Authority, make_key, run_authority

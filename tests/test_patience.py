@@ -13,7 +13,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from gitbook_integrations_mcp import patience
-from gitbook_integrations_mcp.settings import HttpSection
+from gitbook_integrations_mcp.sections import HttpSection
 
 from .human import GitBookSpy
 from .loopback import listen, open_listener

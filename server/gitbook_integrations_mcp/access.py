@@ -17,7 +17,7 @@ from mcp.server.auth.provider import AccessToken
 
 from gitbook_integrations_mcp.doorkeeper import BearerError
 from gitbook_integrations_mcp.issuer import PAUSE_SECONDS, Issuer, IssuerError
-from gitbook_integrations_mcp.settings import OAuthSection
+from gitbook_integrations_mcp.sections import OAuthSection
 
 _LEEWAY_SECONDS = 30
 """By how much the issuer's clock may differ."""

@@ -15,7 +15,8 @@ from gitbook_integrations.summary import outline
 from gitbook_integrations_mcp.budget import UNLIMITED
 from gitbook_integrations_mcp.console import print_json, print_result
 from gitbook_integrations_mcp.server import create_server
-from gitbook_integrations_mcp.settings import Settings, suggest
+from gitbook_integrations_mcp.settings import Settings
+from gitbook_integrations_mcp.spelling import suggest
 from gitbook_integrations_mcp.text import clean_text
 
 _UNCONFIRMED = frozenset(

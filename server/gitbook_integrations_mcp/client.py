@@ -19,7 +19,7 @@ from gitbook_integrations_mcp.exchange import Exchange, Reply, Transport
 from gitbook_integrations_mcp.flights import Flights
 from gitbook_integrations_mcp.limiter import Lane, Limiter
 from gitbook_integrations_mcp.retry import Decision, decide
-from gitbook_integrations_mcp.settings import LimitsSection
+from gitbook_integrations_mcp.sections import LimitsSection
 from gitbook_integrations_mcp.trace import trace_attempt
 
 logger = logging.getLogger(__name__)

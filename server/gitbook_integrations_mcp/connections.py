@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from gitbook_integrations_mcp.assistants import ASSISTANTS, Assistant
-from gitbook_integrations_mcp.settings import PREFIX, GitBookSection, ServerSection, Settings
+from gitbook_integrations_mcp.sections import GitBookSection, ServerSection
+from gitbook_integrations_mcp.settings import PREFIX, Settings
 
 NAME = "gitbook-integrations"
 

@@ -11,7 +11,8 @@ from pydantic_core import PydanticCustomError
 
 from gitbook_integrations.endpoint import Token, Tool
 from gitbook_integrations_mcp.errors import CredentialError
-from gitbook_integrations_mcp.settings import GitBookSection, check_token
+from gitbook_integrations_mcp.sections import GitBookSection
+from gitbook_integrations_mcp.values import check_token
 
 _WORDS = {
     Token.USER: "a user's personal access token (GITBOOK_TOKEN)",

@@ -25,8 +25,9 @@ from gitbook_integrations_mcp.exchange import Reply
 from gitbook_integrations_mcp.host import is_loopback
 from gitbook_integrations_mcp.pending import PendingQuestions, QuestionsInMemory
 from gitbook_integrations_mcp.policy import Policy
+from gitbook_integrations_mcp.sections import OAuthSection
 from gitbook_integrations_mcp.server import create_server, open_gitbook, open_questions
-from gitbook_integrations_mcp.settings import OAuthSection, Settings, SettingsError
+from gitbook_integrations_mcp.settings import Settings, SettingsError
 from gitbook_integrations_mcp.text import clean_text
 
 Status = Literal["ok", "failed", "skipped", "warning"]

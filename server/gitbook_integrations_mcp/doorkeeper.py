@@ -18,8 +18,8 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gitbook_integrations_mcp.sections import CallerToken, HttpSection
 from gitbook_integrations_mcp.server import NAME
-from gitbook_integrations_mcp.settings import CallerToken, HttpSection
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 

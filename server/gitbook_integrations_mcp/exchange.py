@@ -21,7 +21,7 @@ from pydantic import SecretStr
 from gitbook_integrations.endpoint import Request
 from gitbook_integrations_mcp import __version__
 from gitbook_integrations_mcp.errors import UnreachableError
-from gitbook_integrations_mcp.settings import LimitsSection
+from gitbook_integrations_mcp.sections import LimitsSection
 
 if TYPE_CHECKING:
     import httpx

@@ -19,7 +19,7 @@ from gitbook_integrations_mcp.call import Call
 from gitbook_integrations_mcp.pending import Pending, PendingQuestions
 from gitbook_integrations_mcp.preview import Preview, Previewer
 from gitbook_integrations_mcp.question import Answer, accepts_forms, accepts_urls, put_form, put_link
-from gitbook_integrations_mcp.settings import ConfirmationSection
+from gitbook_integrations_mcp.sections import ConfirmationSection
 from gitbook_integrations_mcp.verdict import Consent, Outcome, Verdict, end, judge_answer, read_decision, require
 
 KEY = "confirmation"

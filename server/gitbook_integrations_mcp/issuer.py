@@ -20,7 +20,7 @@ from jwt.exceptions import PyJWTError
 
 from gitbook_integrations_mcp.exchange import USER_AGENT, open_transport
 from gitbook_integrations_mcp.host import is_private
-from gitbook_integrations_mcp.settings import OAuthSection
+from gitbook_integrations_mcp.sections import OAuthSection
 
 _FRESH_SECONDS = 600
 _STALE_SECONDS = 3600

@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 from gitbook_integrations_mcp.errors import StoreError
 from gitbook_integrations_mcp.markup import Problem, hash_style, write_notice, write_question
 from gitbook_integrations_mcp.pending import Decision, Pending, PendingQuestions
-from gitbook_integrations_mcp.settings import HttpSection
+from gitbook_integrations_mcp.sections import HttpSection
 
 if TYPE_CHECKING:
     import uvicorn

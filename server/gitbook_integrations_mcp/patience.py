@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from gitbook_integrations_mcp.settings import HttpSection
+from gitbook_integrations_mcp.sections import HttpSection
 
 HEALTH_PATH, READY_PATH = "/health", "/ready"
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import anyio
 
+from gitbook_integrations_mcp.sections import HttpSection
 from gitbook_integrations_mcp.server import IntegrationsServer, create_server
-from gitbook_integrations_mcp.settings import HttpSection, Settings, SettingsError
+from gitbook_integrations_mcp.settings import Settings, SettingsError
 from gitbook_integrations_mcp.stdio import open_stdio
 
 _GARBAGE = 10_000

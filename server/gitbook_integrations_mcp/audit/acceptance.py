@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 
 from gitbook_integrations.report import Acceptance
 from gitbook_integrations_mcp.errors import RefusedError
-from gitbook_integrations_mcp.settings import check_rule
+from gitbook_integrations_mcp.values import check_rule
 
 
 class AcceptanceError(RefusedError):

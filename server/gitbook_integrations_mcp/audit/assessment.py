@@ -11,7 +11,7 @@ from gitbook_integrations.rules import RULES, SEVERITIES, Rule, Severity
 from gitbook_integrations_mcp.audit import judgement
 from gitbook_integrations_mcp.audit.acceptance import Acceptances
 from gitbook_integrations_mcp.audit.judgement import JUDGES, Facts, Hit, Verdict
-from gitbook_integrations_mcp.settings import AuditSection
+from gitbook_integrations_mcp.sections import AuditSection
 
 
 @dataclass(slots=True)

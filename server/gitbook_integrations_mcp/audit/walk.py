@@ -36,7 +36,7 @@ from gitbook_integrations_mcp.audit.ledger import (
 )
 from gitbook_integrations_mcp.audit.reader import Reader, Send, Take
 from gitbook_integrations_mcp.errors import AnswerError
-from gitbook_integrations_mcp.settings import suggest
+from gitbook_integrations_mcp.spelling import suggest
 
 _CORE = (INSTALLATIONS, SITES, SPACES)
 """Without any of these there is nothing to report on."""

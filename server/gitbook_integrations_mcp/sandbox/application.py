@@ -21,7 +21,8 @@ from gitbook_integrations_mcp.sandbox.route import Route
 from gitbook_integrations_mcp.sandbox.seed import Size, plant
 from gitbook_integrations_mcp.sandbox.state import State
 from gitbook_integrations_mcp.sandbox.tokens import Caller, recognize
-from gitbook_integrations_mcp.settings import ServerSection, SettingsError
+from gitbook_integrations_mcp.sections import ServerSection
+from gitbook_integrations_mcp.settings import SettingsError
 
 RATE_LIMIT = 1000
 """Requests that a token may make in a minute, unless the sandbox is created with another number."""
