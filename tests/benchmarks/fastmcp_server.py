@@ -12,8 +12,9 @@ from typing import Any
 
 from tests.benchmarks.baseline_tools import OPERATIONS
 
-# Not a dependency of the project: imported by name, so that type checkers need not have it.
+# Not dependencies of the project: imported by name, so that type checkers need not have them.
 FastMCP: Any = importlib.import_module("fastmcp").FastMCP
+httpx: Any = importlib.import_module("httpx2")
 
 
 def family(specification: dict[str, Any]) -> dict[str, Any]:
@@ -38,9 +39,10 @@ def main() -> None:
         for row in OPERATIONS
         if row.path in specification["paths"]
     }
-    specification["servers"] = [{"url": f"{os.environ['GITBOOK_ENDPOINT']}/v1"}]
+    headers = {"Authorization": f"Bearer {os.environ['GITBOOK_TOKEN']}"}
+    client = httpx.AsyncClient(base_url=f"{os.environ['GITBOOK_ENDPOINT']}/v1", headers=headers, timeout=30)
     http = {"transport": "http", "port": options.port, "log_level": "error"} if options.port else {}
-    FastMCP.from_openapi(specification, mcp_names=names).run(show_banner=False, **http)
+    FastMCP.from_openapi(specification, client, mcp_names=names).run(show_banner=False, **http)
 
 
 if __name__ == "__main__":

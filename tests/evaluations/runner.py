@@ -1,0 +1,145 @@
+"""Runs jobs: a fresh sandbox each, a real client, a human who says yes, and an eye on what the model could know."""
+
+import contextlib
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from mcp import Client, StdioServerParameters
+from mcp_types import TextContent
+from starlette.types import Receive, Scope, Send
+
+from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, USER_TOKEN, create_sandbox
+from gitbook_integrations_mcp.sections import HttpSection
+from gitbook_integrations_mcp.server import create_server
+from gitbook_integrations_mcp.settings import load_settings
+from tests.benchmarks.subject import ROOT, Subject, environment
+from tests.evaluations.job import Call, Happening, Job, Step
+from tests.human import Human
+from tests.loopback import listen, open_listener
+from tests.tokens import count_tokens
+
+PROMPT = f"The organization is {ORGANIZATION_ID}."
+"""What a model is told beside the request, on every server."""
+NAMES = frozenset({"organization", "space", "page"})
+"""Arguments that hold an ID, beside those that say so."""
+
+
+class JobError(AssertionError):
+    """A job was not done, or not honestly; the text says why."""
+
+
+@dataclass
+class Stage:
+    """A GitBook that can be exchanged for a fresh one, so that a server need not start anew for every job."""
+
+    sandbox: Any = field(default_factory=create_sandbox)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the present sandbox answer."""
+        await self.sandbox(scope, receive, send)
+
+
+@dataclass
+class Host:
+    """A client of some server in front of a stage, and what its model may call."""
+
+    name: str
+    client: Client
+    stage: Stage
+    listed: list[dict[str, Any]]
+    """What a model is shown of the tools: name, description and input_schema."""
+
+    @property
+    def tokens(self) -> int:
+        """What reading the list of tools costs, once a conversation."""
+        return count_tokens(self.listed)
+
+    async def call(self, tool: str, arguments: dict[str, Any]) -> tuple[str, bool]:
+        """Return what a model reads of a call's result, and whether it is an error."""
+        result = await self.client.call_tool(tool, arguments)
+        text = "\n".join(block.text for block in result.content if isinstance(block, TextContent))
+        return text, result.is_error
+
+
+@dataclass(frozen=True)
+class Cost:
+    calls: int
+    tokens: int
+
+
+@contextlib.asynccontextmanager
+async def meet_product() -> AsyncIterator[Host]:
+    """Yield this server, in memory; the sandbox's two tokens are configured, and the organization."""
+    stage = Stage()
+    flags: dict[str, dict[str, Any]] = {"server": {"sandbox": True}, "gitbook": {"organization": ORGANIZATION_ID}}
+    server = create_server(load_settings(flags), transport=httpx.ASGITransport(app=stage))
+    async with Client(server, elicitation_callback=Human().answer) as client:
+        yield await _make_host("this server", client, stage)
+
+
+@contextlib.asynccontextmanager
+async def meet_peer(subject: Subject) -> AsyncIterator[Host]:
+    """Yield another server over stdio, in front of a sandbox on loopback."""
+    stage = Stage()
+    with open_listener() as (listener, address):
+        env = {**environment(address), "GITBOOK_TOKEN": USER_TOKEN}
+        command = StdioServerParameters(command=subject.argv[0], args=list(subject.argv[1:]), env=env, cwd=ROOT)
+        async with listen(stage, HttpSection(), listener), Client(command) as client:
+            yield await _make_host(subject.name, client, stage)
+
+
+async def _make_host(name: str, client: Client, stage: Stage) -> Host:
+    listed = [
+        {"name": tool.name, "description": tool.description or "", "input_schema": tool.input_schema}
+        for tool in (await client.list_tools()).tools
+    ]
+    return Host(name, client, stage, listed)
+
+
+async def run(job: Job, host: Host, steps: tuple[Step, ...]) -> Cost:
+    """Do `job` by `steps` and return what it cost.
+
+    Raises:
+        JobError: a call failed, used an ID that nobody could know, or the job is not done afterwards.
+    """
+    host.stage.sandbox = create_sandbox()
+    schemas = {tool["name"]: tool["input_schema"] for tool in host.listed}
+    known = [PROMPT, job.request]
+    tokens = 0
+    for step in steps:
+        if isinstance(step, Happening):
+            step.change(host.stage.sandbox.state)
+            continue
+        arguments = _complete(step, schemas[step.tool])
+        for unknown in _find_unknown(arguments, "\n".join(known)):
+            raise JobError(f"{job.name}: {step.tool} uses {unknown}, which no answer before named")
+        text, failed = await host.call(step.tool, arguments)
+        if failed:
+            raise JobError(f"{job.name}: {step.tool} failed: {text}")
+        tokens += count_tokens(text)
+        known.append(text)
+    judge(job, host.stage, "\n".join(known[2:]))
+    return Cost(sum(isinstance(step, Call) for step in steps), tokens)
+
+
+def judge(job: Job, stage: Stage, said: str) -> None:
+    """Raise a JobError where `said` lacks a fact, or GitBook is not as it should be."""
+    for fact in job.facts:
+        if fact.lower() not in said.lower():
+            raise JobError(f"{job.name}: nothing says {fact}")
+    if not job.done(stage.sandbox.state):
+        raise JobError(f"{job.name}: GitBook is not as it should be")
+
+
+def _complete(step: Call, schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the organization where the tool demands one, as a model does that was told it."""
+    demanded = "organizationId" in schema.get("required", ()) and "organizationId" not in step.arguments
+    return {**({"organizationId": ORGANIZATION_ID} if demanded else {}), **step.arguments}
+
+
+def _find_unknown(arguments: Mapping[str, Any], known: str) -> Iterator[str]:
+    for name, value in arguments.items():
+        if isinstance(value, str) and (name.endswith("Id") or name in NAMES) and value not in known:
+            yield value
