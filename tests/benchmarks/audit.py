@@ -53,7 +53,10 @@ async def measure() -> Measured:
         command = ["-m", "gitbook_integrations_mcp"]
         parameters = StdioServerParameters(command=sys.executable, args=command, env=environment)
         async with listen(watched, HttpSection(), listener), Client(parameters) as client:
-            await client.call_tool("get_authenticated_user", {})  # what the first request imports is measured elsewhere
+            # What a first audit imports is no matter of the organization's size: it is paid for on a small one.
+            owned = [each.id for each in watched.sandbox.state.organizations.values() if each.member]
+            (neighbour,) = set(owned) - {ORGANIZATION_ID}
+            await client.call_tool("audit_installations", {"organizationId": neighbour})
             watched.requests.clear()
             started = time.perf_counter()
             result = await client.call_tool("audit_installations", {"organizationId": ORGANIZATION_ID})
