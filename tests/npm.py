@@ -1,13 +1,15 @@
 """Packages from npm that tests use, installed once into a cache."""
 
+import contextlib
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
 
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gitbook-integrations-mcp-tests"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gitbook-integrations-mcp" / "npm"
 
 
 def install_package(*packages: str) -> Path:
@@ -16,17 +18,19 @@ def install_package(*packages: str) -> Path:
     Where npm is missing or cannot download them, the test is skipped, aloud; in CI, where it must run, it fails.
     """
     folder = CACHE / "-".join(package.replace("/", "_").replace("@", "_") for package in packages)
-    complete = folder / "complete"
-    if complete.exists():
+    if folder.exists():
         return folder
     npm = shutil.which("npm")
     if npm is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        command = [npm, "install", "--silent", "--ignore-scripts", "--prefix", str(folder), *packages]
+        CACHE.mkdir(parents=True, exist_ok=True)
+        making = Path(tempfile.mkdtemp(dir=CACHE))
+        command = [npm, "install", "--silent", "--ignore-scripts", "--prefix", str(making), *packages]
         if packages[-1].startswith("node@"):
             command.remove("--ignore-scripts")  # its script is what puts the binary in place
         if subprocess.run(command, capture_output=True, check=False).returncode == 0:
-            complete.touch()
+            # Whole or not at all, also where several processes want the same.
+            with contextlib.suppress(OSError):
+                making.rename(folder)
             return folder
     reason = f"npm is missing, or cannot download {' and '.join(packages)}"
     if os.environ.get("CI"):

@@ -288,13 +288,16 @@ def composed_redis() -> Iterator[int]:
         )
         return done.returncode == 0
 
-    with subprocess.Popen(command, env=environment, cwd="/", stdout=subprocess.DEVNULL) as process:
+    # A group of its own: what the shell started must not outlive it.
+    with subprocess.Popen(
+        command, env=environment, cwd="/", stdout=subprocess.DEVNULL, start_new_session=True
+    ) as process:
         try:
             wait_until(is_healthy, process)
             assert not is_healthy(REDIS_PASSWORD="wrong")
             yield port
         finally:
-            process.terminate()
+            os.killpg(process.pid, signal.SIGTERM)
 
 
 def test_the_readme_names_every_secret_that_compose_wants() -> None:

@@ -142,7 +142,7 @@ async def test_a_client_without_a_user_shows_its_own_credentials(authority: Auth
         ({"typ": "JWT"}, {"aud": "{}/sse", "scope": None, "scp": ["other", SCOPE]}),
         ({"typ": "application/at+jwt"}, {"aud": ["https://other.example", "{}/mcp"], "scope": f"other {SCOPE}"}),
         ({"typ": None, "kid": None}, {"client_id": None, "azp": "other"}),
-        ({"alg": "PS256"}, {"exp": time.time() + 300.5, "nbf": int(time.time()) + 10}),
+        ({"alg": "PS256"}, {"exp": time.time() + 86_400.5, "nbf": int(time.time()) + 10}),
     ],
 )
 async def test_what_authorities_leave_open_does_not_matter(
