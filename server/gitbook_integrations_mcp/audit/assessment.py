@@ -10,8 +10,13 @@ from gitbook_integrations.report import Finding, Remedy, RuleOutcome, Undecided
 from gitbook_integrations.rules import RULES, SEVERITIES, Rule, Severity
 from gitbook_integrations_mcp.audit import judgement
 from gitbook_integrations_mcp.audit.acceptance import Acceptances
-from gitbook_integrations_mcp.audit.judgement import JUDGES, Facts, Hit, Verdict
+from gitbook_integrations_mcp.audit.installation_rules import INSTALLATION_JUDGES
+from gitbook_integrations_mcp.audit.judgement import Facts, Hit, Verdict
+from gitbook_integrations_mcp.audit.script_rules import SCRIPT_JUDGES
 from gitbook_integrations_mcp.sections import AuditSection
+
+JUDGES = {**INSTALLATION_JUDGES, **SCRIPT_JUDGES}
+"""How each rule is judged, by its ID."""
 
 
 @dataclass(slots=True)
