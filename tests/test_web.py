@@ -4,10 +4,12 @@ import contextlib
 import functools
 import hashlib
 import json
+import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import anyio
 import httpx
@@ -24,6 +26,7 @@ from starlette.types import Receive, Scope, Send
 
 from gitbook_integrations.catalog import TOOLS
 from gitbook_integrations_mcp import client as client_module
+from gitbook_integrations_mcp.listener import open_listener as open_port
 from gitbook_integrations_mcp.server import create_server
 from gitbook_integrations_mcp.settings import SettingsError, load_settings
 from gitbook_integrations_mcp.web import check_exposure, create_application
@@ -554,6 +557,16 @@ def test_the_command_serves_over_http_on_a_free_port_and_stops_when_told() -> No
         # The listener accepts before the application runs; a request waits for it.
         response = httpx.get(sse.split()[-1].replace("/sse", "/health"), trust_env=False, timeout=30)
         assert response.json()["status"] == "ok"
+
+
+def test_what_is_sent_in_two_parts_does_not_wait_for_an_acknowledgement() -> None:
+    listener, address = open_port("127.0.0.1", 0)
+    with (
+        listener,
+        socket.create_connection(("127.0.0.1", urlsplit(address).port or 0)),
+        listener.accept()[0] as accepted,
+    ):
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_stdio_cannot_be_mixed_with_the_others(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,12 +2,12 @@
 
 import gc
 import signal
-import socket
 import sys
 from typing import Any
 
 import anyio
 
+from gitbook_integrations_mcp.listener import open_listener
 from gitbook_integrations_mcp.sections import HttpSection
 from gitbook_integrations_mcp.server import IntegrationsServer, create_server
 from gitbook_integrations_mcp.settings import Settings, SettingsError
@@ -70,17 +70,14 @@ def _serve_http(settings: Settings) -> None:
 
     http = settings.http
     application = create_application(settings, create_server(settings))
-    family = socket.AF_INET6 if ":" in http.host else socket.AF_INET
     try:
-        listener = socket.create_server((http.host, http.port), family=family)
+        listener, address = open_listener(http.host, http.port)
     except OSError as error:
         raise SettingsError(f"http.host {http.host}, http.port {http.port}: {error.strerror}.") from None
     with listener:
-        address = f"[{http.host}]" if family == socket.AF_INET6 else http.host
         for transport in settings.server.transport:
             path = http.sse_path if transport == "sse" else http.streamable_path
-            url = f"http://{address}:{listener.getsockname()[1]}{path}"
-            print(f"Serving {transport} at {url}", file=sys.stderr, flush=True)
+            print(f"Serving {transport} at {address}{path}", file=sys.stderr, flush=True)
         if http.workers > 1:
             from gitbook_integrations_mcp.workers import run_workers
 

@@ -1,8 +1,8 @@
 """The sandbox on a port, for any HTTP client."""
 
-import socket
 import sys
 
+from gitbook_integrations_mcp.listener import open_listener
 from gitbook_integrations_mcp.sandbox.application import Sandbox
 from gitbook_integrations_mcp.sandbox.templates import ORGANIZATION_ID
 from gitbook_integrations_mcp.sandbox.tokens import INTEGRATION_TOKEN, USER_TOKEN
@@ -16,11 +16,10 @@ def serve_sandbox(sandbox: Sandbox, host: str = "127.0.0.1", port: int = 0) -> N
     """
     import uvicorn
 
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.create_server((host, port), family=family) as listener:
-        address = f"[{host}]" if family == socket.AF_INET6 else host
+    listener, address = open_listener(host, port)
+    with listener:
         print(
-            f"GITBOOK_ENDPOINT=http://{address}:{listener.getsockname()[1]}\n"
+            f"GITBOOK_ENDPOINT={address}\n"
             f"GITBOOK_TOKEN={USER_TOKEN}\n"
             f"GITBOOK_INTEGRATION_TOKEN={INTEGRATION_TOKEN}\n"
             f"GITBOOK_ORGANIZATION={ORGANIZATION_ID}",
