@@ -19,6 +19,8 @@ from gitbook_integrations.rules import RULES
 from gitbook_integrations_mcp.cli import main
 from gitbook_integrations_mcp.settings import CLI_VARIABLES, iterate_settings, name_variable
 
+from .troubles import build_trouble_tables
+
 README = Path(__file__).parent.parent / "README.md"
 
 _TOKENS = {Token.USER: "user", Token.INTEGRATION: "integration", Token.INSTALLATION: "installation"}
@@ -103,6 +105,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "settings": build_settings_table,
     "session": record_session,
     "rules": build_rule_table,
+    "troubles": build_trouble_tables,
 }
 
 
