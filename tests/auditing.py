@@ -16,12 +16,12 @@ from starlette.types import Receive, Scope, Send
 from gitbook_integrations.report import Narrowing, Report
 from gitbook_integrations_mcp.audit import reader
 from gitbook_integrations_mcp.audit.engine import Auditor
-from gitbook_integrations_mcp.client import GitBook
-from gitbook_integrations_mcp.credentials import Credentials
+from gitbook_integrations_mcp.configuration.settings import Settings, load_settings
+from gitbook_integrations_mcp.gitbook.client import GitBook
+from gitbook_integrations_mcp.gitbook.credentials import Credentials
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, USER_TOKEN, Sandbox, create_sandbox
 from gitbook_integrations_mcp.sandbox.state import LEVELS, Installation, State
 from gitbook_integrations_mcp.server import create_server
-from gitbook_integrations_mcp.settings import Settings, load_settings
 
 Sleep = Callable[[float], Awaitable[None]]
 

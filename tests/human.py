@@ -10,9 +10,9 @@ from mcp.client.session import ClientRequestContext
 from mcp_types import CallToolResult, ElicitRequestFormParams, ElicitRequestParams, ElicitRequestURLParams, ElicitResult
 from starlette.types import Receive, Scope, Send
 
+from gitbook_integrations_mcp.configuration.settings import load_settings
 from gitbook_integrations_mcp.sandbox import Sandbox, create_sandbox
 from gitbook_integrations_mcp.server import create_server
-from gitbook_integrations_mcp.settings import load_settings
 
 from .upstream import Era
 

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
-from gitbook_integrations_mcp.sections import HttpSection
-from gitbook_integrations_mcp.serving import list_options
+from gitbook_integrations_mcp.configuration.sections import HttpSection
+from gitbook_integrations_mcp.transport.serving import list_options
 
 
 class Quiet(uvicorn.Server):

@@ -16,8 +16,8 @@ from gitbook_integrations.endpoint import Endpoint, Risk, Token, Tool
 from gitbook_integrations.prompts import PROMPTS
 from gitbook_integrations.resources import RESOURCES
 from gitbook_integrations.rules import RULES
-from gitbook_integrations_mcp.cli import main
-from gitbook_integrations_mcp.settings import CLI_VARIABLES, iterate_settings, name_variable
+from gitbook_integrations_mcp.command.cli import main
+from gitbook_integrations_mcp.configuration.settings import CLI_VARIABLES, iterate_settings, name_variable
 
 from .troubles import build_trouble_tables
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from redis import Redis, RedisError
 
-from gitbook_integrations_mcp.redis_store import PREFIX
+from gitbook_integrations_mcp.confirmation.redis_store import PREFIX
 
 from .process import find_program
 

@@ -14,10 +14,10 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import TextResourceContents
 
 from gitbook_integrations.catalog import TOOLS
+from gitbook_integrations_mcp.configuration.settings import load_settings
+from gitbook_integrations_mcp.features.views import EXTENSION, MIME_TYPE
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID
 from gitbook_integrations_mcp.server import create_server
-from gitbook_integrations_mcp.settings import load_settings
-from gitbook_integrations_mcp.views import EXTENSION, MIME_TYPE
 
 from .browser import find_violations, needs_browser, read_logs
 from .npm import install_package

@@ -16,9 +16,9 @@ import pytest
 from gitbook_integrations.report import Report
 from gitbook_integrations.rules import SEVERITIES
 from gitbook_integrations_mcp.audit.tables import TABLES, TableName
-from gitbook_integrations_mcp.cli import main
+from gitbook_integrations_mcp.command.cli import main
+from gitbook_integrations_mcp.configuration.sections import HttpSection
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, USER_TOKEN
-from gitbook_integrations_mcp.sections import HttpSection
 
 from .auditing import Watched, fail
 from .loopback import listen, open_listener

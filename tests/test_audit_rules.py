@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from gitbook_integrations.catalog import TOOLS
 from gitbook_integrations.report import Finding
 from gitbook_integrations.rules import RULES, SEVERITIES
-from gitbook_integrations_mcp.arguments import check_arguments
 from gitbook_integrations_mcp.audit.assessment import JUDGES
+from gitbook_integrations_mcp.configuration.settings import SettingsError, load_settings
+from gitbook_integrations_mcp.pipeline.arguments import check_arguments
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, Size, create_sandbox
 from gitbook_integrations_mcp.sandbox.state import Installation, Integration, Setup, Site, State
-from gitbook_integrations_mcp.settings import SettingsError, load_settings
 
 from .auditing import Watched, audit, list_installed
 

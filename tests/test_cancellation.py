@@ -11,8 +11,8 @@ import pytest
 from mcp import Client
 
 from gitbook_integrations.catalog import ENDPOINTS
+from gitbook_integrations_mcp.configuration.settings import load_settings
 from gitbook_integrations_mcp.server import create_server
-from gitbook_integrations_mcp.settings import load_settings
 
 from .samples import make_arguments
 from .test_limiter import Counter

@@ -18,11 +18,11 @@ from mcp.client.stdio import StdioServerParameters
 from gitbook_integrations.catalog import TOOLS
 from gitbook_integrations.endpoint import Endpoint
 from gitbook_integrations_mcp import __version__
-from gitbook_integrations_mcp.assistants import ASSISTANTS
-from gitbook_integrations_mcp.cli import main
-from gitbook_integrations_mcp.listing import estimate_cost
+from gitbook_integrations_mcp.command.assistants import ASSISTANTS
+from gitbook_integrations_mcp.command.cli import main
+from gitbook_integrations_mcp.command.listing import estimate_cost
+from gitbook_integrations_mcp.features.tool import describe_tool
 from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
-from gitbook_integrations_mcp.tool import describe_tool
 
 from .human import Human, read_status
 from .process import COMMAND, start
@@ -135,9 +135,10 @@ def test_a_server_that_lists_its_tools_has_not_imported_what_calls_need() -> Non
     program = """
 import sys, anyio
 from mcp import Client
-from gitbook_integrations_mcp import cli, serving
+from gitbook_integrations_mcp.command import cli
+from gitbook_integrations_mcp.transport import serving
 from gitbook_integrations_mcp.server import create_server
-from gitbook_integrations_mcp.settings import load_settings
+from gitbook_integrations_mcp.configuration.settings import load_settings
 async def main():
     async with Client(create_server(load_settings())) as client:
         await client.list_tools()
@@ -343,7 +344,7 @@ def test_on_a_terminal_a_gated_call_asks(typed: str, status: str, code: int) -> 
 
 
 def test_third_party_text_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    from gitbook_integrations_mcp.console import print_result
+    from gitbook_integrations_mcp.command.console import print_result
 
     print_result({"items": [{"id": "1", "title": "\x1b[31m[red]evil[/red]\u202e\x07"}]})
     out = capsys.readouterr().out

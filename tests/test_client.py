@@ -17,10 +17,10 @@ from cryptography.x509.oid import NameOID
 from pydantic import SecretStr
 
 from gitbook_integrations.endpoint import Method, Request
-from gitbook_integrations_mcp.client import GitBook
+from gitbook_integrations_mcp.configuration.sections import LimitsSection
 from gitbook_integrations_mcp.errors import UnreachableError
-from gitbook_integrations_mcp.exchange import Reply
-from gitbook_integrations_mcp.sections import LimitsSection
+from gitbook_integrations_mcp.gitbook.client import GitBook
+from gitbook_integrations_mcp.gitbook.exchange import Reply
 
 TOKEN = "client-token-0123456789"
 READ = Request("GET", "/user")

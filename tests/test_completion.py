@@ -10,9 +10,9 @@ from mcp_types import INVALID_PARAMS, Completion, PromptReference, ResourceTempl
 
 from gitbook_integrations.prompts import PROMPTS
 from gitbook_integrations.resources import RESOURCES
+from gitbook_integrations_mcp.configuration.settings import load_settings
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
 from gitbook_integrations_mcp.server import create_server
-from gitbook_integrations_mcp.settings import load_settings
 
 from .human import GitBookSpy, create_gated_server
 from .test_web import CALLERS, bear, serve
@@ -182,7 +182,7 @@ async def test_what_is_switched_off_completes_nothing() -> None:
 
 
 async def test_an_upstream_that_is_slow_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gitbook_integrations_mcp.completion._PATIENCE", 0.05)
+    monkeypatch.setattr("gitbook_integrations_mcp.features.completion._PATIENCE", 0.05)
 
     class Slow(Upstream):
         async def __call__(self, *_: Any) -> None:

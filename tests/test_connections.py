@@ -11,10 +11,10 @@ import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
-from gitbook_integrations_mcp.assistants import ASSISTANTS, Assistant
-from gitbook_integrations_mcp.cli import main
-from gitbook_integrations_mcp.connections import NAME, describe_connections
-from gitbook_integrations_mcp.settings import load_settings
+from gitbook_integrations_mcp.command.assistants import ASSISTANTS, Assistant
+from gitbook_integrations_mcp.command.cli import main
+from gitbook_integrations_mcp.command.connections import NAME, describe_connections
+from gitbook_integrations_mcp.configuration.settings import load_settings
 
 TOKEN = "user-token-0123456789"
 INTEGRATION_TOKEN = "integration-token-0123456789"

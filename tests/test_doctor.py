@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from gitbook_integrations_mcp.cli import main
+from gitbook_integrations_mcp.command.cli import main
 
 from .redis_server import RedisServer
 

@@ -13,9 +13,9 @@ from gitbook_integrations.report import Comparison, Narrowing, Report, ScriptFac
 from gitbook_integrations_mcp.audit.comparison import compare
 from gitbook_integrations_mcp.audit.document import write_document
 from gitbook_integrations_mcp.audit.engine import Auditor
-from gitbook_integrations_mcp.cli import main
+from gitbook_integrations_mcp.command.cli import main
+from gitbook_integrations_mcp.configuration.settings import load_settings
 from gitbook_integrations_mcp.server import open_gitbook
-from gitbook_integrations_mcp.settings import load_settings
 
 from .browser import find_violations, needs_browser, read_logs, show_in, take_screenshot
 

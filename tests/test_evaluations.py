@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from gitbook_integrations_mcp.configuration.sections import HttpSection
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID
-from gitbook_integrations_mcp.sections import HttpSection
 
 from .evaluations.job import Call, Happening, Job, call
 from .evaluations.jobs import JOBS

@@ -20,10 +20,10 @@ from pydantic import SecretStr
 
 from gitbook_integrations.catalog import ENDPOINTS
 from gitbook_integrations.endpoint import Request
-from gitbook_integrations_mcp.client import GitBook
+from gitbook_integrations_mcp.configuration.sections import LimitsSection
 from gitbook_integrations_mcp.errors import UnreachableError
-from gitbook_integrations_mcp.journal import Journal, read_journal
-from gitbook_integrations_mcp.sections import LimitsSection
+from gitbook_integrations_mcp.gitbook.client import GitBook
+from gitbook_integrations_mcp.pipeline.journal import Journal, read_journal
 
 from .samples import make_arguments
 from .upstream import TOKENS, front, read_text

@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 from compose_spec import PyCompose
 
+from gitbook_integrations_mcp.configuration.sections import HttpSection
+from gitbook_integrations_mcp.configuration.settings import CLI_VARIABLES, iterate_settings, name_variable
 from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
-from gitbook_integrations_mcp.sections import HttpSection
-from gitbook_integrations_mcp.settings import CLI_VARIABLES, iterate_settings, name_variable
 
 from .process import find_program
 from .readme import README

@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitbook_integrations_mcp.cli import main
-from gitbook_integrations_mcp.journal import read_journal
+from gitbook_integrations_mcp.command.cli import main
+from gitbook_integrations_mcp.configuration.settings import load_settings
+from gitbook_integrations_mcp.pipeline.journal import read_journal
 from gitbook_integrations_mcp.redaction import MASK, mask_secrets
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
 from gitbook_integrations_mcp.server import create_server
-from gitbook_integrations_mcp.settings import load_settings
 
 from .human import GitBookSpy, Human, meet, read_status
 from .test_gate import find_target
@@ -272,7 +272,7 @@ import sys, anyio
 from mcp import Client
 from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
 from gitbook_integrations_mcp.server import create_server
-from gitbook_integrations_mcp.settings import load_settings
+from gitbook_integrations_mcp.configuration.settings import load_settings
 
 async def main(path, name):
     settings = load_settings({"server": {"sandbox": True}, "journal": {"path": path}})

@@ -13,12 +13,12 @@ from pydantic import SecretStr
 from starlette.types import Receive, Scope, Send
 
 from gitbook_integrations.endpoint import Request
-from gitbook_integrations_mcp.client import GitBook
+from gitbook_integrations_mcp.configuration.sections import LimitsSection
 from gitbook_integrations_mcp.errors import LimitError, UnreachableError
-from gitbook_integrations_mcp.exchange import Reply
-from gitbook_integrations_mcp.limiter import Limiter
+from gitbook_integrations_mcp.gitbook.client import GitBook
+from gitbook_integrations_mcp.gitbook.exchange import Reply
+from gitbook_integrations_mcp.gitbook.limiter import Limiter
 from gitbook_integrations_mcp.sandbox import INTEGRATION_TOKEN, USER_TOKEN, create_sandbox
-from gitbook_integrations_mcp.sections import LimitsSection
 
 from .virtual_time import START, VirtualTime
 

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from gitbook_integrations.catalog import ENDPOINTS
 from gitbook_integrations.options import Options
-from gitbook_integrations_mcp.masks import is_written_back
+from gitbook_integrations_mcp.configuration.settings import load_settings
+from gitbook_integrations_mcp.pipeline.masks import is_written_back
+from gitbook_integrations_mcp.pipeline.view import View, choose_view, stands_for
 from gitbook_integrations_mcp.redaction import MASK
 from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
 from gitbook_integrations_mcp.sandbox.state import Installation
 from gitbook_integrations_mcp.server import create_server
-from gitbook_integrations_mcp.settings import load_settings
-from gitbook_integrations_mcp.view import View, choose_view, stands_for
 
 from .human import GitBookSpy, Human, meet
 from .samples import make_arguments

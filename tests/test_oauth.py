@@ -18,13 +18,13 @@ from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull,
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from gitbook_integrations_mcp import issuer as issuer_module
-from gitbook_integrations_mcp.cli import main
-from gitbook_integrations_mcp.doorkeeper import BearerGuard, StaticTokens
-from gitbook_integrations_mcp.issuer import Issuer, IssuerError
-from gitbook_integrations_mcp.sections import HttpSection, OAuthSection
-from gitbook_integrations_mcp.settings import SettingsError, load_settings
-from gitbook_integrations_mcp.web import check_exposure
+from gitbook_integrations_mcp.command.cli import main
+from gitbook_integrations_mcp.configuration.sections import HttpSection, OAuthSection
+from gitbook_integrations_mcp.configuration.settings import SettingsError, load_settings
+from gitbook_integrations_mcp.transport import issuer as issuer_module
+from gitbook_integrations_mcp.transport.doorkeeper import BearerGuard, StaticTokens
+from gitbook_integrations_mcp.transport.issuer import Issuer, IssuerError
+from gitbook_integrations_mcp.transport.web import check_exposure
 
 from .authority import CLIENT_ID, CLIENT_SECRET, REDIRECT_URI, SCOPE, Authority, make_key, run_authority
 from .human import GitBookSpy, read_status

@@ -13,13 +13,13 @@ import pytest
 from mcp.client.session import ClientRequestContext
 from mcp_types import CallToolResult, ClientCapabilities, ElicitRequestParams, ElicitRequestURLParams, ElicitResult
 
-from gitbook_integrations_mcp.page import ConfirmationPage
-from gitbook_integrations_mcp.pending import Decision, Pending, PendingQuestions, QuestionsInMemory
-from gitbook_integrations_mcp.preview import Preview
-from gitbook_integrations_mcp.question import accepts_forms, accepts_urls
+from gitbook_integrations_mcp.configuration.settings import load_settings
+from gitbook_integrations_mcp.confirmation.page import ConfirmationPage
+from gitbook_integrations_mcp.confirmation.pending import Decision, Pending, PendingQuestions, QuestionsInMemory
+from gitbook_integrations_mcp.confirmation.preview import Preview
+from gitbook_integrations_mcp.confirmation.question import accepts_forms, accepts_urls
 from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
 from gitbook_integrations_mcp.server import create_server
-from gitbook_integrations_mcp.settings import load_settings
 
 from .human import Clock, GitBookSpy, Human, create_gated_server, meet, read_status
 from .test_gate import Target, call_once, find_target, start

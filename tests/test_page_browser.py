@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from gitbook_integrations_mcp.page import ConfirmationPage
-from gitbook_integrations_mcp.pending import Decision, Pending, QuestionsInMemory
-from gitbook_integrations_mcp.preview import Preview
+from gitbook_integrations_mcp.confirmation.page import ConfirmationPage
+from gitbook_integrations_mcp.confirmation.pending import Decision, Pending, QuestionsInMemory
+from gitbook_integrations_mcp.confirmation.preview import Preview
 
 from .browser import find_violations, needs_browser, read_logs, show_in, take_screenshot
 from .human import Clock

@@ -12,8 +12,8 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from gitbook_integrations_mcp import patience
-from gitbook_integrations_mcp.sections import HttpSection
+from gitbook_integrations_mcp.configuration.sections import HttpSection
+from gitbook_integrations_mcp.transport import patience
 
 from .human import GitBookSpy
 from .loopback import listen, open_listener

@@ -8,11 +8,18 @@ import anyio
 import pytest
 from pydantic import SecretStr
 
+from gitbook_integrations_mcp.configuration.settings import SettingsError
+from gitbook_integrations_mcp.confirmation.pending import (
+    ALIKE,
+    MAXIMUM,
+    Decision,
+    Pending,
+    PendingQuestions,
+    QuestionsInMemory,
+)
+from gitbook_integrations_mcp.confirmation.preview import Preview
+from gitbook_integrations_mcp.confirmation.redis_store import QuestionsInRedis
 from gitbook_integrations_mcp.errors import StoreError
-from gitbook_integrations_mcp.pending import ALIKE, MAXIMUM, Decision, Pending, PendingQuestions, QuestionsInMemory
-from gitbook_integrations_mcp.preview import Preview
-from gitbook_integrations_mcp.redis_store import QuestionsInRedis
-from gitbook_integrations_mcp.settings import SettingsError
 
 from .human import Clock
 from .redis_server import RedisServer

@@ -8,7 +8,7 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp_types import CallToolRequestParams, CallToolResult, ListToolsResult, PaginatedRequestParams
 
-from gitbook_integrations_mcp.progress import Progress
+from gitbook_integrations_mcp.pipeline.progress import Progress
 
 from .upstream import ERAS, Era
 

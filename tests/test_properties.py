@@ -12,8 +12,8 @@ from mcp_types import CallToolRequestParams, CallToolResult
 
 from gitbook_integrations.catalog import ENDPOINTS
 from gitbook_integrations.endpoint import Endpoint, SegmentError, encode_segment
-from gitbook_integrations_mcp.arguments import check_arguments
 from gitbook_integrations_mcp.errors import ArgumentsError
+from gitbook_integrations_mcp.pipeline.arguments import check_arguments
 
 from .samples import make_arguments
 from .upstream import TOKENS, Upstream, create_pipeline, read_text

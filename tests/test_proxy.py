@@ -15,9 +15,9 @@ import pytest
 from mcp import Client
 
 from gitbook_integrations.resources import RESOURCES
-from gitbook_integrations_mcp.address import write_uri
+from gitbook_integrations_mcp.configuration.sections import HttpSection
+from gitbook_integrations_mcp.features.address import write_uri
 from gitbook_integrations_mcp.sandbox import create_sandbox
-from gitbook_integrations_mcp.sections import HttpSection
 
 from .human import GitBookSpy, Human, read_status
 from .proxy import NAME, PROXIES, make_certificate, read_example, run_proxy

@@ -4,7 +4,7 @@ import re
 
 from gitbook_integrations.catalog import TOOLS
 from gitbook_integrations.prompts import PROMPTS
-from gitbook_integrations_mcp.settings import CLI_VARIABLES, Settings, iterate_settings, name_variable
+from gitbook_integrations_mcp.configuration.settings import CLI_VARIABLES, Settings, iterate_settings, name_variable
 
 from .readme import README, fill
 

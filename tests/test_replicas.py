@@ -12,8 +12,8 @@ import pytest
 from mcp.client.session import ClientRequestContext
 from mcp_types import CallToolResult, ElicitRequestParams, ElicitResult
 
-from gitbook_integrations_mcp.pending import Pending
-from gitbook_integrations_mcp.redis_store import QuestionsInRedis
+from gitbook_integrations_mcp.confirmation.pending import Pending
+from gitbook_integrations_mcp.confirmation.redis_store import QuestionsInRedis
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, USER_TOKEN
 
 from .human import GitBookSpy, Human, read_status

@@ -10,7 +10,7 @@ from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, TextResourceContents
 from gitbook_integrations.catalog import ENDPOINTS
 from gitbook_integrations.endpoint import Endpoint, Risk
 from gitbook_integrations.resources import RESOURCES, SCHEME
-from gitbook_integrations_mcp.address import read_address, write_uri
+from gitbook_integrations_mcp.features.address import read_address, write_uri
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID
 
 from .human import GitBookSpy, create_gated_server
@@ -217,7 +217,7 @@ async def test_a_defect_tells_nothing_but_that_it_is_one(monkeypatch: pytest.Mon
     def fail(*_: Any) -> None:
         raise RuntimeError(TOKENS["token"])
 
-    monkeypatch.setattr("gitbook_integrations_mcp.pipeline.read_reply", fail)
+    monkeypatch.setattr("gitbook_integrations_mcp.pipeline.pipeline.read_reply", fail)
     async with connect(Upstream()) as client:
         with pytest.raises(MCPError, match="a defect of the server") as caught:
             await client.read_resource(SLACK)
@@ -297,8 +297,8 @@ async def test_a_cursor_that_is_none_of_ours_is_refused(cursor: str) -> None:
 
 
 async def test_without_a_token_nothing_is_listed_and_reading_says_what_is_missing() -> None:
+    from gitbook_integrations_mcp.configuration.settings import load_settings
     from gitbook_integrations_mcp.server import create_server
-    from gitbook_integrations_mcp.settings import load_settings
 
     async with Client(create_server(load_settings({}))) as client:
         assert await walk(client) == [[]]

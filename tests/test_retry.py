@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gitbook_integrations.endpoint import Method
 from gitbook_integrations_mcp.errors import LimitError, UnreachableError
-from gitbook_integrations_mcp.retry import BASE, CAP, Decision, decide, read_wait
+from gitbook_integrations_mcp.gitbook.retry import BASE, CAP, Decision, decide, read_wait
 
 NOW = 1_800_000_000.0
 METHODS: tuple[Method, ...] = ("GET", "PUT", "DELETE", "POST", "PATCH")

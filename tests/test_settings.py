@@ -7,8 +7,14 @@ from typing import Any
 
 import pytest
 
+from gitbook_integrations_mcp.configuration.settings import (
+    Settings,
+    SettingsError,
+    iterate_settings,
+    load_settings,
+    name_variable,
+)
 from gitbook_integrations_mcp.policy import Policy
-from gitbook_integrations_mcp.settings import Settings, SettingsError, iterate_settings, load_settings, name_variable
 
 EXAMPLE = Path(__file__).parent.parent / "config.example.json"
 

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
-from gitbook_integrations_mcp.wire import LINE_BYTES
+from gitbook_integrations_mcp.transport.wire import LINE_BYTES
 
 from .benchmarks.subject import environment, upstream
 from .conversation import Conversation, Plumbing
@@ -295,7 +295,7 @@ def test_ctrl_c_ends_it_on_a_terminal() -> None:
 def test_nothing_but_the_protocol_reaches_the_client() -> None:
     program = """
 import os, subprocess, sys, anyio
-from gitbook_integrations_mcp.stdio import open_stdio
+from gitbook_integrations_mcp.transport.stdio import open_stdio
 async def main():
     async with open_stdio() as (connection, outgoing):
         print("a stray print")

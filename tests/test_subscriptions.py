@@ -15,9 +15,9 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp_types import ResourceUpdatedNotification
 
 from gitbook_integrations.resources import RESOURCES, SCHEME
-from gitbook_integrations_mcp.address import read_address, write_uri
+from gitbook_integrations_mcp.features.address import read_address, write_uri
+from gitbook_integrations_mcp.features.subscriptions import WATCHED, Subscriptions, Watcher
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
-from gitbook_integrations_mcp.subscriptions import WATCHED, Subscriptions, Watcher
 
 from .human import GitBookSpy, Human, create_gated_server, read_status
 from .process import COMMAND
@@ -222,7 +222,7 @@ async def test_one_client_cannot_watch_without_end(era: Era) -> None:
 
 @each_era
 async def test_many_clients_cannot_watch_without_end(era: Era, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gitbook_integrations_mcp.subscriptions.WATCHERS", 1)
+    monkeypatch.setattr("gitbook_integrations_mcp.features.subscriptions.WATCHERS", 1)
     server = create_gated_server(GitBookSpy())
     async with listen_to(server, era) as one, listen_to(server, era) as other, watch(one, SLACK):
         with pytest.raises(MCPError, match="Too many clients"):
@@ -252,7 +252,7 @@ async def test_a_client_that_goes_leaves_nothing_behind(era: Era, monkeypatch: p
 
 
 async def test_a_client_that_takes_nothing_does_not_hold_up_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gitbook_integrations_mcp.subscriptions._PATIENCE", 0.05)
+    monkeypatch.setattr("gitbook_integrations_mcp.features.subscriptions._PATIENCE", 0.05)
     spy = GitBookSpy()
     installation = find_installation(spy)
     server = create_gated_server(spy)

@@ -14,9 +14,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
+from gitbook_integrations_mcp.configuration.settings import load_settings
+from gitbook_integrations_mcp.gitbook.trace import is_traced
 from gitbook_integrations_mcp.server import create_server
-from gitbook_integrations_mcp.settings import load_settings
-from gitbook_integrations_mcp.trace import is_traced
 
 from .test_faults import Act, Socket, answer, fine, reset, say
 from .test_web import WAYS, connect, serve

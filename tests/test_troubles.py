@@ -20,17 +20,17 @@ import gitbook_integrations
 import gitbook_integrations_mcp
 from gitbook_integrations.catalog import ENDPOINTS
 from gitbook_integrations.endpoint import SegmentError
-from gitbook_integrations_mcp import verdict
-from gitbook_integrations_mcp.call import Call
-from gitbook_integrations_mcp.calling import _UNCONFIRMED
-from gitbook_integrations_mcp.cli import main
+from gitbook_integrations_mcp.command.calling import _UNCONFIRMED
+from gitbook_integrations_mcp.command.cli import main
+from gitbook_integrations_mcp.configuration.sections import HttpSection, OAuthSection
+from gitbook_integrations_mcp.configuration.settings import SettingsError, load_settings
+from gitbook_integrations_mcp.confirmation import verdict
+from gitbook_integrations_mcp.confirmation.verdict import Consent
 from gitbook_integrations_mcp.errors import CallError, RefusedError, UpstreamError
-from gitbook_integrations_mcp.issuer import Issuer, IssuerError
+from gitbook_integrations_mcp.pipeline.call import Call
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, USER_TOKEN, create_sandbox
-from gitbook_integrations_mcp.sections import HttpSection, OAuthSection
 from gitbook_integrations_mcp.server import create_server
-from gitbook_integrations_mcp.settings import SettingsError, load_settings
-from gitbook_integrations_mcp.verdict import Consent
+from gitbook_integrations_mcp.transport.issuer import Issuer, IssuerError
 
 from .auditing import Watched
 from .auditing import connect as front
@@ -253,7 +253,7 @@ async def audit_against_another() -> str:
 
 
 async def miss_redis() -> str:
-    name = "gitbook_integrations_mcp.redis_store"
+    name = "gitbook_integrations_mcp.confirmation.redis_store"
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "redis.asyncio", None)
         patch.delitem(sys.modules, name, raising=False)

@@ -25,11 +25,11 @@ from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 from gitbook_integrations.catalog import TOOLS
-from gitbook_integrations_mcp import client as client_module
-from gitbook_integrations_mcp.listener import open_listener as open_port
+from gitbook_integrations_mcp.configuration.settings import SettingsError, load_settings
+from gitbook_integrations_mcp.gitbook import client as client_module
 from gitbook_integrations_mcp.server import create_server
-from gitbook_integrations_mcp.settings import SettingsError, load_settings
-from gitbook_integrations_mcp.web import check_exposure, create_application
+from gitbook_integrations_mcp.transport.listener import open_listener as open_port
+from gitbook_integrations_mcp.transport.web import check_exposure, create_application
 
 from .human import GitBookSpy, Human, read_status
 from .loopback import listen, open_listener
@@ -570,14 +570,14 @@ def test_what_is_sent_in_two_parts_does_not_wait_for_an_acknowledgement() -> Non
 
 
 def test_stdio_cannot_be_mixed_with_the_others(capsys: pytest.CaptureFixture[str]) -> None:
-    from gitbook_integrations_mcp.cli import main
+    from gitbook_integrations_mcp.command.cli import main
 
     assert main(["serve", "--transport", "stdio,sse"]) == 2
     assert "cannot be mixed" in capsys.readouterr().err
 
 
 def test_a_token_for_a_caller_is_made_with_its_entry(capsys: pytest.CaptureFixture[str]) -> None:
-    from gitbook_integrations_mcp.cli import main
+    from gitbook_integrations_mcp.command.cli import main
 
     assert main(["token", "ann"]) == 0
     lines = capsys.readouterr().out.splitlines()

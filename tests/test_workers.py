@@ -16,9 +16,9 @@ import httpx
 import pytest
 from mcp_types import CallToolResult
 
+from gitbook_integrations_mcp.configuration.settings import SettingsError, load_settings
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, USER_TOKEN
-from gitbook_integrations_mcp.settings import SettingsError, load_settings
-from gitbook_integrations_mcp.web import check_workers
+from gitbook_integrations_mcp.transport.web import check_workers
 
 from .human import GitBookSpy, Human, read_status
 from .loopback import listen, open_listener
@@ -186,8 +186,8 @@ async def test_workers_do_not_outlive_a_supervisor_that_was_killed(team: Team) -
 def test_workers_that_cannot_start_end_the_command() -> None:
     program = """
 import socket, uvicorn
-from gitbook_integrations_mcp import workers
-from gitbook_integrations_mcp.settings import load_settings
+from gitbook_integrations_mcp.transport import workers
+from gitbook_integrations_mcp.configuration.settings import load_settings
 class Broken(workers.WorkerConfig):
     def __reduce__(self):
         return uvicorn.Config, ("nowhere:application",)

@@ -12,20 +12,20 @@ from mcp_types import CallToolResult, TextContent
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from starlette.types import Receive, Scope, Send
 
-from gitbook_integrations_mcp.budget import Budget
-from gitbook_integrations_mcp.call import Call
 from gitbook_integrations_mcp.caller import Caller
-from gitbook_integrations_mcp.client import GitBook
-from gitbook_integrations_mcp.credentials import Credentials
-from gitbook_integrations_mcp.journal import Journal
-from gitbook_integrations_mcp.masks import Masks
-from gitbook_integrations_mcp.pipeline import Pipeline
+from gitbook_integrations_mcp.configuration.settings import load_settings
+from gitbook_integrations_mcp.confirmation.preview import Preview, Previewer
+from gitbook_integrations_mcp.confirmation.verdict import Consent, Gate
+from gitbook_integrations_mcp.gitbook.client import GitBook
+from gitbook_integrations_mcp.gitbook.credentials import Credentials
+from gitbook_integrations_mcp.pipeline.budget import Budget
+from gitbook_integrations_mcp.pipeline.call import Call
+from gitbook_integrations_mcp.pipeline.journal import Journal
+from gitbook_integrations_mcp.pipeline.masks import Masks
+from gitbook_integrations_mcp.pipeline.pipeline import Pipeline
+from gitbook_integrations_mcp.pipeline.sender import Sender
 from gitbook_integrations_mcp.policy import Policy
-from gitbook_integrations_mcp.preview import Preview, Previewer
-from gitbook_integrations_mcp.sender import Sender
 from gitbook_integrations_mcp.server import create_server
-from gitbook_integrations_mcp.settings import load_settings
-from gitbook_integrations_mcp.verdict import Consent, Gate
 
 Era = Literal["legacy", "2026-07-28"]
 ERAS: tuple[Era, ...] = ("legacy", "2026-07-28")

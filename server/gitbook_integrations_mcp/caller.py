@@ -9,7 +9,7 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.request_state import authenticated_principal
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from gitbook_integrations_mcp.credentials import Credentials
+from gitbook_integrations_mcp.gitbook.credentials import Credentials
 from gitbook_integrations_mcp.policy import Policy
 
 READ_ONLY_HEADER = "X-MCP-Readonly"

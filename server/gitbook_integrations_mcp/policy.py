@@ -11,9 +11,9 @@ from typing import Any
 
 from gitbook_integrations.catalog import TOOLS, TOOLSET_OF, TOOLSETS
 from gitbook_integrations.endpoint import Risk, Tool
+from gitbook_integrations_mcp.configuration.sections import ConfirmationSection, ToolsSection
+from gitbook_integrations_mcp.configuration.settings import SettingsError
 from gitbook_integrations_mcp.errors import DisabledToolError, UnknownToolError
-from gitbook_integrations_mcp.sections import ConfirmationSection, ToolsSection
-from gitbook_integrations_mcp.settings import SettingsError
 from gitbook_integrations_mcp.spelling import suggest
 
 

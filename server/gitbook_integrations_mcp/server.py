@@ -22,29 +22,29 @@ from pydantic import SecretStr
 
 from gitbook_integrations_mcp import __version__
 from gitbook_integrations_mcp.audit import create_handler
-from gitbook_integrations_mcp.budget import Budget
 from gitbook_integrations_mcp.caller import Callers
-from gitbook_integrations_mcp.client import GitBook
-from gitbook_integrations_mcp.completion import Completer
-from gitbook_integrations_mcp.credentials import Credentials
-from gitbook_integrations_mcp.exchange import Transport
-from gitbook_integrations_mcp.gate import HumanGate
-from gitbook_integrations_mcp.journal import Journal
-from gitbook_integrations_mcp.masks import Masks
-from gitbook_integrations_mcp.page import ConfirmationPage
-from gitbook_integrations_mcp.pending import PendingQuestions, QuestionsInMemory
-from gitbook_integrations_mcp.pipeline import Pipeline
+from gitbook_integrations_mcp.configuration.settings import Settings
+from gitbook_integrations_mcp.confirmation.gate import HumanGate
+from gitbook_integrations_mcp.confirmation.page import ConfirmationPage
+from gitbook_integrations_mcp.confirmation.pending import PendingQuestions, QuestionsInMemory
+from gitbook_integrations_mcp.confirmation.preview import Previewer
+from gitbook_integrations_mcp.confirmation.verdict import Gate
+from gitbook_integrations_mcp.features.completion import Completer
+from gitbook_integrations_mcp.features.prompts import Prompts, list_prompts
+from gitbook_integrations_mcp.features.resources import Resources, list_templates
+from gitbook_integrations_mcp.features.subscriptions import Subscriptions
+from gitbook_integrations_mcp.features.tool import describe_tools
+from gitbook_integrations_mcp.features.views import list_extensions
+from gitbook_integrations_mcp.gitbook.client import GitBook
+from gitbook_integrations_mcp.gitbook.credentials import Credentials
+from gitbook_integrations_mcp.gitbook.exchange import Transport
+from gitbook_integrations_mcp.gitbook.trace import trace_on_demand
+from gitbook_integrations_mcp.pipeline.budget import Budget
+from gitbook_integrations_mcp.pipeline.journal import Journal
+from gitbook_integrations_mcp.pipeline.masks import Masks
+from gitbook_integrations_mcp.pipeline.pipeline import Pipeline
+from gitbook_integrations_mcp.pipeline.sender import Sender
 from gitbook_integrations_mcp.policy import Policy
-from gitbook_integrations_mcp.preview import Previewer
-from gitbook_integrations_mcp.prompts import Prompts, list_prompts
-from gitbook_integrations_mcp.resources import Resources, list_templates
-from gitbook_integrations_mcp.sender import Sender
-from gitbook_integrations_mcp.settings import Settings
-from gitbook_integrations_mcp.subscriptions import Subscriptions
-from gitbook_integrations_mcp.tool import describe_tools
-from gitbook_integrations_mcp.trace import trace_on_demand
-from gitbook_integrations_mcp.verdict import Gate
-from gitbook_integrations_mcp.views import list_extensions
 
 NAME = "gitbook-integrations-mcp"
 TITLE = "GitBook Integrations"
@@ -98,7 +98,7 @@ def open_questions(settings: Settings, clock: Callable[[], float]) -> PendingQue
     # A server on stdio is its client's alone, though a settings file that is shared may name a store.
     if store == "memory" or "stdio" in settings.server.transport:
         return QuestionsInMemory(ttl, clock)
-    from gitbook_integrations_mcp.redis_store import QuestionsInRedis
+    from gitbook_integrations_mcp.confirmation.redis_store import QuestionsInRedis
 
     return QuestionsInRedis(store, ttl)
 

@@ -18,8 +18,8 @@ from typing import NamedTuple
 from mcp import Client, StdioServerParameters
 from mcp_types import TextContent
 
+from gitbook_integrations_mcp.configuration.sections import HttpSection, LimitsSection
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, USER_TOKEN, Size, create_sandbox
-from gitbook_integrations_mcp.sections import HttpSection, LimitsSection
 from tests.auditing import Watched, count_requests
 from tests.benchmarks import vitals
 from tests.loopback import listen

@@ -10,10 +10,10 @@ from mcp import Client, StdioServerParameters
 from mcp_types import TextContent
 from starlette.types import Receive, Scope, Send
 
+from gitbook_integrations_mcp.configuration.sections import HttpSection
+from gitbook_integrations_mcp.configuration.settings import load_settings
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, USER_TOKEN, create_sandbox
-from gitbook_integrations_mcp.sections import HttpSection
 from gitbook_integrations_mcp.server import create_server
-from gitbook_integrations_mcp.settings import load_settings
 from tests.benchmarks.subject import ROOT, Subject, environment
 from tests.evaluations.job import Call, Happening, Job, Step
 from tests.human import Human

@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable
 from functools import cache
 from typing import TYPE_CHECKING
 
-from gitbook_integrations_mcp.call import Call
-from gitbook_integrations_mcp.client import GitBook
-from gitbook_integrations_mcp.output import Output
-from gitbook_integrations_mcp.settings import Settings
+from gitbook_integrations_mcp.configuration.settings import Settings
+from gitbook_integrations_mcp.gitbook.client import GitBook
+from gitbook_integrations_mcp.pipeline.call import Call
+from gitbook_integrations_mcp.pipeline.output import Output
 
 if TYPE_CHECKING:
     from gitbook_integrations_mcp.audit.handler import AuditHandler

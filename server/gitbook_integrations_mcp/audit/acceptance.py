@@ -9,8 +9,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from gitbook_integrations.report import Acceptance
+from gitbook_integrations_mcp.configuration.values import check_rule
 from gitbook_integrations_mcp.errors import RefusedError
-from gitbook_integrations_mcp.values import check_rule
 
 
 class AcceptanceError(RefusedError):

@@ -13,7 +13,7 @@ from gitbook_integrations_mcp.audit.acceptance import Acceptances
 from gitbook_integrations_mcp.audit.installation_rules import INSTALLATION_JUDGES
 from gitbook_integrations_mcp.audit.judgement import Facts, Hit, Verdict
 from gitbook_integrations_mcp.audit.script_rules import SCRIPT_JUDGES
-from gitbook_integrations_mcp.sections import AuditSection
+from gitbook_integrations_mcp.configuration.sections import AuditSection
 
 JUDGES = {**INSTALLATION_JUDGES, **SCRIPT_JUDGES}
 """How each rule is judged, by its ID."""

@@ -18,10 +18,10 @@ from gitbook_integrations_mcp.audit.engine import Auditor, Progress
 from gitbook_integrations_mcp.audit.markdown import tell_changes, tell_coverage, tell_figures, write_report
 from gitbook_integrations_mcp.audit.sections import summarize
 from gitbook_integrations_mcp.audit.tables import TABLES, TableName, write_csv
-from gitbook_integrations_mcp.console import print_table
+from gitbook_integrations_mcp.command.console import print_table
+from gitbook_integrations_mcp.configuration.settings import Settings, SettingsError
 from gitbook_integrations_mcp.errors import CallError, RefusedError
 from gitbook_integrations_mcp.server import open_gitbook
-from gitbook_integrations_mcp.settings import Settings, SettingsError
 from gitbook_integrations_mcp.text import clean_text
 
 DONE, FAILED, FOUND, INCOMPLETE = 0, 1, 3, 4

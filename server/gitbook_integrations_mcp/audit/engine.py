@@ -24,11 +24,11 @@ from gitbook_integrations_mcp.audit.inventory import Installed, Level
 from gitbook_integrations_mcp.audit.judgement import Facts
 from gitbook_integrations_mcp.audit.ledger import Ledger, name_scripts
 from gitbook_integrations_mcp.audit.walk import Walk
-from gitbook_integrations_mcp.client import GitBook
-from gitbook_integrations_mcp.credentials import Credentials
+from gitbook_integrations_mcp.configuration.settings import Settings
 from gitbook_integrations_mcp.errors import LimitError
-from gitbook_integrations_mcp.exchange import Reply
-from gitbook_integrations_mcp.settings import Settings
+from gitbook_integrations_mcp.gitbook.client import GitBook
+from gitbook_integrations_mcp.gitbook.credentials import Credentials
+from gitbook_integrations_mcp.gitbook.exchange import Reply
 
 Progress = Callable[[float, float | None, str | None], Awaitable[None]]
 """Takes how many lists are read, of how many where that is known, and which was read last."""

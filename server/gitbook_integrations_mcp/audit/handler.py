@@ -12,10 +12,10 @@ from gitbook_integrations_mcp.audit.engine import Auditor
 from gitbook_integrations_mcp.audit.markdown import write_items, write_summary
 from gitbook_integrations_mcp.audit.sections import cut_page, list_items, summarize
 from gitbook_integrations_mcp.audit.shelf import Kept, Label, Shelf
-from gitbook_integrations_mcp.call import Call
 from gitbook_integrations_mcp.errors import ArgumentsError
-from gitbook_integrations_mcp.output import Output
-from gitbook_integrations_mcp.progress import Progress
+from gitbook_integrations_mcp.pipeline.call import Call
+from gitbook_integrations_mcp.pipeline.output import Output
+from gitbook_integrations_mcp.pipeline.progress import Progress
 
 MORE = (
     "For details call again with section: findings, installations, scripts, coverage or changes, and integration where "

@@ -5,10 +5,10 @@ from typing import Any
 
 from gitbook_integrations.catalog import ENDPOINTS
 from gitbook_integrations.endpoint import Endpoint, SegmentError
-from gitbook_integrations_mcp.answer import read_reply
 from gitbook_integrations_mcp.audit.ledger import Account, Ledger
 from gitbook_integrations_mcp.errors import AnswerError, CallError
-from gitbook_integrations_mcp.exchange import Reply
+from gitbook_integrations_mcp.gitbook.exchange import Reply
+from gitbook_integrations_mcp.pipeline.answer import read_reply
 
 PAGE = 1000
 """Items of a page; the API gives no more."""

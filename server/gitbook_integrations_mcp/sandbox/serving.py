@@ -2,10 +2,10 @@
 
 import sys
 
-from gitbook_integrations_mcp.listener import open_listener
 from gitbook_integrations_mcp.sandbox.application import Sandbox
 from gitbook_integrations_mcp.sandbox.templates import ORGANIZATION_ID
 from gitbook_integrations_mcp.sandbox.tokens import INTEGRATION_TOKEN, USER_TOKEN
+from gitbook_integrations_mcp.transport.listener import open_listener
 
 
 def serve_sandbox(sandbox: Sandbox, host: str = "127.0.0.1", port: int = 0) -> None:
