@@ -1,4 +1,4 @@
-"""The page of a big organization's audit in a real browser: `python -m tests.benchmarks.page` (needs Debian's chromium).
+"""The page of a big organization's audit in a real browser (Debian's chromium): `python -m tests.benchmarks.page`.
 
 The time is the browser's own: to its first paint, and from a key in the search to the frame that shows what is left.
 """
