@@ -131,3 +131,12 @@ async def test_a_count_is_sent_as_a_count(given: float, sent: str) -> None:
     async with connect(upstream) as client:
         await client.call_tool("list_integrations", {"limit": given})
     assert upstream.requests[0].query == {"limit": [sent]}
+
+
+@pytest.mark.parametrize(("given", "sent"), [(True, "true"), (False, "false")])
+async def test_a_flag_is_sent_as_it_was_given(given: bool, sent: str) -> None:
+    upstream = Upstream(body=b'{"items": []}')
+    name = "install_integration_on_space"
+    async with connect(upstream) as client:
+        await client.call_tool(name, {**make_arguments(ENDPOINTS[name]), "extended": given})
+    assert upstream.requests[0].query == {"extended": [sent]}

@@ -1,5 +1,6 @@
 """No call that destroys something is sent without a human's yes, and exactly one is with it."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from mcp import Client
 from mcp.client.session import ClientRequestContext
 from mcp_types import (
+    METHOD_NOT_FOUND,
     CallToolResult,
     ElicitRequestFormParams,
     ElicitRequestParams,
@@ -17,9 +19,12 @@ from mcp_types import (
     InputRequiredResult,
 )
 
+from gitbook_integrations.catalog import TOOLS
 from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION, USER_TOKEN
 
+from .conversation import Conversation
 from .human import Clock, GitBookSpy, Human, create_gated_server, meet, read_status
+from .samples import make_arguments
 from .upstream import ERAS, Era, read_text
 
 each_era = pytest.mark.parametrize("era", ERAS)
@@ -232,6 +237,19 @@ async def test_the_operator_can_add_tools_that_wait(era: Era) -> None:
     assert spy.mutations == []
 
 
+@pytest.mark.parametrize("name", TOOLS)
+async def test_whatever_tool_is_added_is_asked_about_and_a_no_sends_nothing(name: str) -> None:
+    spy, human = GitBookSpy(), Human(action="decline")
+    async with meet(create_gated_server(spy, also=[name]), human, "2026-07-28") as client:
+        result = await client.call_tool(name, make_arguments(TOOLS[name], optional=False))
+    assert spy.mutations == []
+    if human.questions:
+        assert read_status(result) == "declined"
+    else:
+        assert result.is_error
+        assert "404" in read_text(result)
+
+
 # Clients that cannot ask
 
 
@@ -289,6 +307,59 @@ async def test_a_question_that_the_client_answers_with_an_error_is_no_yes_and_no
     assert read_status(result) == "cancelled"
     assert set(result.structured_content or {}) == {"status", "message"}
     assert spy.mutations == []
+
+
+async def test_a_client_that_claims_a_form_and_does_not_know_the_request_is_one_that_cannot_ask() -> None:
+    async def fail(context: ClientRequestContext, params: ElicitRequestParams) -> ErrorData:
+        return ErrorData(code=METHOD_NOT_FOUND, message="Method not found")
+
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    server = create_gated_server(spy, fallback="two-step")
+    async with Client(server, mode="legacy", elicitation_callback=fail) as client:
+        result = await client.call_tool(target.name, target.arguments)
+        assert read_status(result) == "confirmation_required"
+        token = (result.structured_content or {})["confirmationToken"]
+        done = await client.call_tool(target.name, {**target.arguments, "confirmationToken": token})
+    assert read_status(done) == "done"
+    assert len(spy.mutations) == 1
+
+
+async def test_a_question_that_is_never_answered_ends() -> None:
+    async def ponder(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    async with Client(create_gated_server(spy, ttl=0.2), mode="legacy", elicitation_callback=ponder) as client:
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "expired"
+    assert spy.mutations == []
+
+
+async def test_a_target_that_keeps_changing_is_asked_about_three_times_and_left_alone() -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    installation = spy.sandbox.state.installations[target.arguments["installationId"]]
+    human = Human()
+    human.before = lambda: installation.configuration.update(changed=len(human.questions))
+    async with meet(create_gated_server(spy), human, "legacy") as client:
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "target_changed"
+    assert [text.startswith("The target has changed") for text in human.texts] == [False, True, True]
+    assert spy.mutations == []
+
+
+@pytest.mark.parametrize("answer", [{}, {"action": "maybe"}, {"action": "accept", "content": {"confirm": {"it": 1}}}])
+def test_an_answer_that_is_none_by_the_protocol_is_no_yes(answer: dict[str, Any]) -> None:
+    target = find_target(GitBookSpy(), "uninstall_integration")
+    with Conversation("--sandbox") as talk:
+        talk.greet("legacy", {"elicitation": {}})
+        name = talk.call(target.name, **target.arguments)
+        while (question := talk.receive()).get("method") != "elicitation/create":
+            pass
+        talk.send(json.dumps({"jsonrpc": "2.0", "id": question["id"], "result": answer}).encode() + b"\n")
+        result = talk.await_answer(name)["result"]
+    assert result["structuredContent"]["status"] == "malformed"
 
 
 @each_era

@@ -10,8 +10,17 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+from mcp import Client
 from mcp.client.session import ClientRequestContext
-from mcp_types import CallToolResult, ClientCapabilities, ElicitRequestParams, ElicitRequestURLParams, ElicitResult
+from mcp_types import (
+    METHOD_NOT_FOUND,
+    CallToolResult,
+    ClientCapabilities,
+    ElicitRequestParams,
+    ElicitRequestURLParams,
+    ElicitResult,
+    ErrorData,
+)
 
 from gitbook_integrations_mcp.configuration.settings import load_settings
 from gitbook_integrations_mcp.confirmation.page import ConfirmationPage
@@ -485,6 +494,48 @@ async def test_a_human_who_decides_nothing_on_the_page_in_time_has_said_neither_
     async with meet(create_gated_server(spy, ask="fallback", ttl=0.2), human, era) as client:
         assert read_status(await client.call_tool(target.name, target.arguments)) == "expired"
     assert spy.mutations == []
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [(-32600, "cancelled"), (METHOD_NOT_FOUND, "confirmation_required")], ids=str
+)
+async def test_a_client_that_answers_a_link_with_an_error_has_said_no_unless_it_does_not_know_links(
+    code: int, status: str, browser: Browser
+) -> None:
+    urls = []
+
+    async def fail(context: ClientRequestContext, params: ElicitRequestParams) -> ErrorData:
+        assert isinstance(params, ElicitRequestURLParams)
+        urls.append(params.url)
+        return ErrorData(code=code, message="no")
+
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    server = create_gated_server(spy, ask="fallback")
+    async with Client(server, mode="legacy", elicitation_callback=fail) as client:
+        result = await client.call_tool(target.name, target.arguments)
+        assert read_status(result) == status
+        is_open = (await browser.read(urls[0])).status_code == 200
+    assert is_open is (status == "confirmation_required")
+    assert (result.structured_content or {}).get("url") == (urls[0] if is_open else None)
+    assert spy.mutations == []
+
+
+@each_era
+async def test_a_target_that_changes_while_the_page_is_open_is_asked_about_anew(era: Era, browser: Browser) -> None:
+    spy, human = GitBookSpy(), Visitor(browser=browser)
+    target = find_target(spy, "uninstall_integration")
+    installation = spy.sandbox.state.installations[target.arguments["installationId"]]
+
+    def change_once() -> None:
+        if len(human.questions) == 1:
+            installation.status = "paused"
+
+    human.before = change_once
+    async with meet(create_gated_server(spy, ask="fallback"), human, era) as client:
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "done"
+    assert len(human.questions) == 2
+    assert len(spy.mutations) == 1
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,12 @@ def test_nothing_else_is_repeated(method: Method, outcome: int | UnreachableErro
     [
         (429, {"x-ratelimit-reset": str(int(NOW) + 7)}, 7),
         (429, {"retry-after": "5"}, 5),
+        (429, {"retry-after": "1"}, 1),
+        (429, {"retry-after": "0"}, None),
+        (429, {"retry-after": "86400"}, 86400),
+        (429, {"retry-after": "86401"}, None),
+        (429, {"retry-after": "5".zfill(15)}, 5),
+        (429, {"retry-after": "5".zfill(16)}, None),
         (429, {"retry-after": format_datetime(datetime.fromtimestamp(NOW + 4, UTC), usegmt=True)}, 4),
         (429, {"retry-after": "5", "x-ratelimit-reset": str(int(NOW) + 7)}, 7),
         (503, {"retry-after": "5", "x-ratelimit-reset": str(int(NOW) + 7)}, 5),
