@@ -13,6 +13,7 @@ from .redis_server import RedisServer, start_redis
 
 # No test of this project is timed, and the first draw of text builds Hypothesis's table of Unicode.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("long", settings.get_profile("untimed"), max_examples=10_000)
 settings.load_profile("untimed")
 
 

@@ -163,5 +163,5 @@ def shared(redis_server: RedisServer) -> Iterator[None]:
 TestGateMachine = GateMachine.TestCase
 TestSharingMachine = pytest.mark.usefixtures("shared")(SharingMachine.TestCase)
 TestGateMachine.settings = TestSharingMachine.settings = settings(
-    max_examples=25, stateful_step_count=20, deadline=None
+    max_examples=settings().max_examples // 4, stateful_step_count=20
 )

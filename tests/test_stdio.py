@@ -142,7 +142,7 @@ def mutated(draw: st.DrawFn) -> bytes:
 
 
 @given(garbage=st.lists(st.binary(max_size=200) | mutated(), max_size=5))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_between_any_bytes_requests_are_answered(talk: Conversation, garbage: list[bytes]) -> None:
     talk.send(b"".join(line + b"\n" for line in garbage))
     name = talk.call("get_integration_by_name", integrationName="slack")
