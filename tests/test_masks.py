@@ -2,6 +2,7 @@
 
 import copy
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -360,6 +361,19 @@ def test_any_configuration_stays_when_it_is_written_back_as_it_was_read(
         assert json.dumps(installation.configuration) == before
 
     anyio.run(check)
+
+
+@pytest.mark.parametrize(
+    "piece", ["eyJaaaaaaaa-", "eyJ", "://a:", "sk-", "[cut: 1 more characters; ", "[cut: 1", "[masked]"]
+)
+async def test_no_text_however_contrived_holds_the_server_up(piece: str) -> None:
+    upstream, text = Upstream(), piece * (1_000_000 // len(piece))
+    upstream.answer({"id": "i", "configuration": {"note": text}})
+    async with connect(upstream) as client:
+        started = time.process_time()
+        await read(client, {"integrationName": "x", "installationId": "i"})
+        await write(client, {"integrationName": "x", "installationId": "i"}, {"note": text, "other": f"{text}."})
+        assert time.process_time() - started < 5
 
 
 @given(st.text(), st.integers(1, 400), st.booleans())

@@ -19,7 +19,7 @@ _SECRET_KEY = re.compile(
 _SECRET_SHAPE = re.compile(
     # what issuers put before their tokens
     r"\b(?:sk|pk|rk|gb|gh[opsu]|glpat|xox[abprs]|AKIA|AIza|ya29|shp[a-z]{2})[-_.]?[A-Za-z0-9_\-.]{12,}"
-    r"|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+"  # JSON web tokens
+    r"|(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+"  # JSON web tokens; each is looked through but once
     r"|-----BEGIN [A-Z ]*PRIVATE KEY"
     r"|://[^/\s:@]+:[^/\s@]+@"  # a password in a URL
     r"|\bBearer\s+\S+"

@@ -22,7 +22,7 @@ _ENCODED = re.compile(r"data:[^,]{0,200},|[A-Za-z0-9+/_=-]{256}")
 """What no model reads: data URLs and Base64."""
 
 _ENCODED_SHOWN = 40
-_MARKER = re.compile(r"\[cut: (\d+) more (?:characters|entries|fields); [^\]]*\]\Z")
+_MARKER = re.compile(r"\[cut: ([0-9]{1,12}) more (?:characters|entries|fields); [^\[\]]*\]\Z")
 _MARKER_ROOM = 100
 """A text this little too long is shown whole, as its marker would be no shorter."""
 
