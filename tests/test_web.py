@@ -4,6 +4,8 @@ import contextlib
 import functools
 import hashlib
 import json
+import logging
+import re
 import socket
 import ssl
 import time
@@ -25,8 +27,11 @@ from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 from gitbook_integrations.catalog import TOOLS
+from gitbook_integrations_mcp.command.cli import configure_logging
 from gitbook_integrations_mcp.configuration.settings import SettingsError, load_settings
 from gitbook_integrations_mcp.gitbook import client as client_module
+from gitbook_integrations_mcp.gitbook.credentials import INTEGRATION_HEADER, USER_HEADER
+from gitbook_integrations_mcp.sandbox import INTEGRATION_TOKEN, USER_TOKEN
 from gitbook_integrations_mcp.server import create_server
 from gitbook_integrations_mcp.transport.listener import open_listener as open_port
 from gitbook_integrations_mcp.transport.web import check_exposure, create_application
@@ -544,6 +549,32 @@ async def test_behind_a_proxy_the_page_is_served_under_the_public_address() -> N
         assert (await http.post(url, headers={**headers, "Origin": address}, data=form)).status_code == 403
         assert (await http.post(url, headers=headers, data=form)).status_code == 200
         assert read_status(await client.call_tool(target.name, target.arguments)) == "done"
+
+
+# What is written down
+
+
+@each_way
+async def test_no_secret_and_no_session_is_logged_at_whatever_level(
+    kind: Kind, era: Era, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in (None, "mcp", "sse_starlette"):
+        caplog.set_level(logging.DEBUG, logger=name)
+    configure_logging("debug")
+    spy, tokens = GitBookSpy(), {USER_HEADER: USER_TOKEN, INTEGRATION_HEADER: INTEGRATION_TOKEN}
+    target = find_target(spy, "create_integration_installation_token")
+    http = {"credentials": "per-request", "tokens": CALLERS}
+    async with (
+        serve(spy, http=http) as address,
+        connect(address, kind, era, Human(), bear("ann", **tokens)) as client,
+    ):
+        made = (await client.call_tool(target.name, target.arguments)).structured_content
+    assert made is not None
+    of_the_client = ("httpx2", "httpcore2", "mcp.client")
+    logged = "\n".join(one.getMessage() for one in caplog.records if not one.name.startswith(of_the_client))
+    for secret in (made["token"], *tokens.values(), *TOKENS.values()):
+        assert secret not in logged
+    assert not re.search(r"session.{0,20}[0-9a-f]{32}", logged)
 
 
 # As a process

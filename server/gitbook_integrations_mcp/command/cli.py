@@ -245,9 +245,10 @@ def _read_flags(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
 def configure_logging(level: str) -> None:
     """Log to standard error; standard output belongs to the protocol, or to the result."""
     logging.basicConfig(stream=sys.stderr, level=level.upper(), format="%(levelname)s %(name)s: %(message)s")
-    # At debug, the SDK logs messages that it cannot parse, and with them whatever secrets they carry.
-    logging.getLogger("mcp").setLevel(max(logging.INFO, logging.getLogger().level))
+    # At debug, these log messages and whatever secrets they carry; at info, the SDK names sessions, which are as good.
+    for name in ("mcp", "sse_starlette"):
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
     if level != "debug":
         # At info, these tell every request and URL.
-        for name in ("httpx", "httpcore", "aiohttp", "asyncio", "mcp", "uvicorn"):
+        for name in ("httpx", "httpcore", "aiohttp", "asyncio", "uvicorn"):
             logging.getLogger(name).setLevel(logging.WARNING)
