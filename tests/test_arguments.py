@@ -42,6 +42,11 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
         {**INTEGRATION, "tunnelUrl": "ftp://x.example"},
         "absolute http or https URL",
     ),
+    "tunnel at a port that is none": (
+        "set_integration_development_mode",
+        {**INTEGRATION, "tunnelUrl": "https://x.example:99999"},
+        "tunnelUrl must be an absolute http or https URL",
+    ),
     "tunnel with a space": (
         "set_integration_development_mode",
         {**INTEGRATION, "tunnelUrl": " https://x.example"},

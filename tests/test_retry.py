@@ -81,6 +81,7 @@ def test_a_clock_that_is_wrong_here_does_not_matter_where_gitbook_tells_its_own(
 def test_a_wait_beyond_the_budget_is_told_instead_of_waited() -> None:
     assert choose(429, headers={"retry-after": "11"}) == Decision(repeat=False, wait=11)
     assert choose(429, headers={"retry-after": "10"}) == Decision(repeat=True, wait=10)
+    assert choose(429, headers={"x-ratelimit-reset": str(int(NOW) + 10)}) == Decision(repeat=True, wait=10)
 
 
 def test_without_a_told_time_the_wait_doubles_up_to_a_cap() -> None:
