@@ -4,6 +4,7 @@ Only what a command needs is imported, when it runs: the MCP SDK alone takes a s
 """
 
 import argparse
+import gc
 import hashlib
 import io
 import json
@@ -27,7 +28,14 @@ SUCCESS, FAILURE, USAGE = 0, 1, 2
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    arguments = _parse(argv)
+    gc.disable()  # what is imported stays: to look for garbage in it would take a tenth of the start
+    try:
+        return _run(_parse(argv))
+    finally:
+        gc.enable()
+
+
+def _run(arguments: argparse.Namespace) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # not every console can show every character; none is worth a crash
@@ -36,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings = load_settings(_read_flags(arguments), arguments.config)
         configure_logging(settings.server.log_level)
-        return _run(arguments, settings)
+        return _dispatch(arguments, settings)
     except SettingsError as error:
         if arguments.command == "doctor":
             from gitbook_integrations_mcp.command.doctor import report_settings
@@ -52,7 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return FAILURE
 
 
-def _run(arguments: argparse.Namespace, settings: "Settings") -> int:
+def _dispatch(arguments: argparse.Namespace, settings: "Settings") -> int:
+    if arguments.command not in {None, "serve"}:  # which begins to look by itself, once it has started
+        gc.enable()
     match arguments.command:
         case None | "serve":
             from gitbook_integrations_mcp.transport.serving import serve

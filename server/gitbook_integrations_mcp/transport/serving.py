@@ -25,13 +25,22 @@ def serve(settings: Settings) -> None:
             that would share nothing, or would expose the server.
         SystemExit: the workers cannot start.
     """
-    gc.set_threshold(_GARBAGE)
-    if settings.server.transport == ("stdio",):
-        _run_stdio(create_server(settings))
-    elif "stdio" in settings.server.transport:
+    alone = settings.server.transport == ("stdio",)
+    if "stdio" in settings.server.transport and not alone:
         raise SettingsError("server.transport: stdio serves one client alone; it cannot be mixed with the others.")
+    server = create_server(settings)
+    collect_seldom()
+    if alone:
+        _run_stdio(server)
     else:
-        _serve_http(settings)
+        _serve_http(settings, server)
+
+
+def collect_seldom() -> None:
+    """Look for garbage from now on, at a server's pace, and never among what the start has left behind."""
+    gc.freeze()
+    gc.set_threshold(_GARBAGE)
+    gc.enable()
 
 
 def _run_stdio(server: IntegrationsServer) -> None:
@@ -63,13 +72,13 @@ async def _serve_stdio(server: IntegrationsServer) -> int | None:
     return received
 
 
-def _serve_http(settings: Settings) -> None:
+def _serve_http(settings: Settings, server: IntegrationsServer) -> None:
     import uvicorn
 
     from gitbook_integrations_mcp.transport.web import create_application
 
     http = settings.http
-    application = create_application(settings, create_server(settings))
+    application = create_application(settings, server)
     try:
         listener, address = open_listener(http.host, http.port)
     except OSError as error:

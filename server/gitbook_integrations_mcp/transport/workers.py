@@ -17,7 +17,7 @@ from uvicorn.supervisors import Multiprocess
 from gitbook_integrations_mcp.command.cli import FAILURE, configure_logging
 from gitbook_integrations_mcp.configuration.settings import Settings
 from gitbook_integrations_mcp.server import create_server
-from gitbook_integrations_mcp.transport.serving import list_options
+from gitbook_integrations_mcp.transport.serving import collect_seldom, list_options
 from gitbook_integrations_mcp.transport.web import create_application
 
 _START_SECONDS = 60
@@ -58,6 +58,7 @@ def run_workers(settings: Settings, listener: socket.socket) -> None:
 
 def _create_worker(settings: Settings) -> ASGIApp:
     configure_logging(settings.server.log_level)
+    collect_seldom()
     threading.Thread(target=_follow_supervisor, daemon=True).start()
     return create_application(settings, create_server(settings))
 
