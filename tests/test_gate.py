@@ -7,7 +7,7 @@ from typing import Any
 
 import anyio
 import pytest
-from mcp import Client
+from mcp import Client, MCPError
 from mcp.client.session import ClientRequestContext
 from mcp_types import (
     METHOD_NOT_FOUND,
@@ -19,8 +19,9 @@ from mcp_types import (
     InputRequiredResult,
 )
 
+from gitbook_integrations.audit import TOOLS as AUDITS
 from gitbook_integrations.catalog import TOOLS
-from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION, USER_TOKEN
+from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION, USER_TOKEN
 
 from .conversation import Conversation
 from .human import Clock, GitBookSpy, Human, create_gated_server, meet, read_status
@@ -235,6 +236,18 @@ async def test_the_operator_can_add_tools_that_wait(era: Era) -> None:
     assert "Queue a task?" in human.texts[0]
     assert "hidden-value" not in human.texts[0]
     assert spy.mutations == []
+
+
+@each_era
+@pytest.mark.parametrize("added", AUDITS[0].uses)
+async def test_what_asks_the_endpoint_of_a_tool_that_waits_does_wait_itself(added: str, era: Era) -> None:
+    spy, human = GitBookSpy(), Human(action="decline")
+    async with meet(create_gated_server(spy, also=[added]), human, era) as client:
+        result = await client.call_tool("audit_installations", {"organizationId": ORGANIZATION_ID})
+        with pytest.raises(MCPError, match="waits for a human"):
+            await client.read_resource(f"gitbook-integrations://orgs/{ORGANIZATION_ID}/report")
+    assert read_status(result) == "declined"
+    assert len(human.questions) == 1
 
 
 @pytest.mark.parametrize("name", TOOLS)

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from gitbook_integrations.catalog import TOOLS, TOOLSET_OF, TOOLSETS
-from gitbook_integrations.endpoint import Risk, Tool
+from gitbook_integrations.endpoint import Composite, Risk, Tool
 from gitbook_integrations_mcp.configuration.sections import ConfirmationSection, ToolsSection
 from gitbook_integrations_mcp.configuration.settings import SettingsError
 from gitbook_integrations_mcp.errors import DisabledToolError, UnknownToolError
@@ -59,8 +59,12 @@ class Policy:
         return Policy(self._settings, self._confirmation, wish)
 
     def is_gated(self, tool: Tool, arguments: Mapping[str, Any]) -> bool:
-        """Whether a call waits for a human's yes. The operator can add tools to those that do, never remove one."""
-        return tool.is_gated(arguments) or tool.name in self._also
+        """Whether a call waits for a human's yes. The operator can add tools to those that do, never remove one.
+
+        What asks the endpoints of other tools waits where one of those does, as it answers with what they would.
+        """
+        names = {tool.name, *tool.uses} if isinstance(tool, Composite) else {tool.name}
+        return tool.is_gated(arguments) or not self._also.isdisjoint(names)
 
     def may_be_gated(self, tool: Tool) -> bool:
         """Whether some call of this tool waits for a human's yes."""
