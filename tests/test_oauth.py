@@ -202,6 +202,7 @@ REFUSED: dict[str, tuple[Callable[[Authority, str], str], str]] = {
     "public key as secret": (forge_with_public_key, "none of the kinds let in (RS256, PS256, ES256, EdDSA)"),
     "algorithm not let in": (lambda by, us: by.sign(aud=us, header={"alg": "RS512"}), "none of the kinds let in"),
     "logout": (lambda by, us: by.sign(aud=us, header={"typ": "logout+jwt"}), "no access token"),
+    "too deep": (lambda _by, _us: f"{base64.urlsafe_b64encode(b'[' * 30_000).decode()}.e30.e30", "does not know"),
     "no token": (lambda _by, _us: "a.b.c", "does not know the bearer token"),
     "static": (lambda _by, _us: "ann-secret-0123456789", "does not know the bearer token"),
 }

@@ -43,7 +43,7 @@ class AccessTokens:
         try:
             header = jwt.get_unverified_header(token)
             claimed = jwt.decode(token, options={"verify_signature": False})
-        except InvalidTokenError:
+        except (InvalidTokenError, RecursionError):  # nested as deep as nobody would who means it
             return None
         # What is said here is not proven yet; it can only be a reason to refuse.
         if header.get("alg") not in self._settings.algorithms:
