@@ -168,6 +168,14 @@ async def test_what_cannot_be_read_is_told_with_the_codes_of_the_era(
 
 
 @each_era
+async def test_the_path_of_an_address_says_what_is_read_whatever_its_query_says(era: Era) -> None:
+    async with Client(create_gated_server(GitBookSpy()), mode=era) as client:
+        (content,) = (await client.read_resource(f"{SLACK}?integrationName=heatlens")).contents
+    assert isinstance(content, TextResourceContents)
+    assert json.loads(content.text)["name"] == "slack"
+
+
+@each_era
 @pytest.mark.parametrize(
     ("sections", "left", "expected"),
     [

@@ -39,7 +39,7 @@ def read_address(uri: str) -> Address:
     path, _, query = uri.partition("?")
     for resource in RESOURCES.values():
         if (variables := _parse(resource).match(path, max_uri_length=_LONGEST - len(query))) is not None:
-            arguments = {**variables, **dict(parse_qsl(query, keep_blank_values=True)), **resource.fixed}
+            arguments = {**dict(parse_qsl(query, keep_blank_values=True)), **variables, **resource.fixed}
             check_arguments(resource.tool, *split_options(arguments, name_options(resource.tool)))
             return Address(uri, resource, arguments)
     templates = ", ".join(resource.uri_template for resource in RESOURCES.values())
