@@ -180,6 +180,7 @@ def test_pressing_a_finding_asks_the_assistant_and_links_are_opened_by_the_host(
     finding = setup["answers"]["report"]["structuredContent"]["report"]["findings"][0]
     assert message["role"] == "user"
     assert finding["id"] in message["content"][0]["text"]
+    assert finding["summary"] not in message["content"][0]["text"]  # other people's words are none of the human's
     assert noted["links"][0].startswith("https://")
 
 

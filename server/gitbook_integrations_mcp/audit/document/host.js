@@ -48,7 +48,8 @@ async function show(result) {
 }
 
 function ask(finding) {
-    const text = `Look closer at the finding ${finding.id} of the installation audit, “${finding.summary}”: is it a problem here, and what should be done? Change nothing before I agree.`;
+    // Said in the name of the human, so nobody else's words may be in it: the assistant finds those by the ID.
+    const text = `Look closer at the finding ${finding.id} of the installation audit: is it a problem here, and what should be done? Change nothing before I agree.`;
     request("ui/message", { role: "user", content: [{ type: "text", text }] }).catch(() => {});
 }
 
