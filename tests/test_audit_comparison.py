@@ -1,6 +1,7 @@
 """Two reports compared: what differs is told, and what either could not read is told as that."""
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -158,6 +159,22 @@ async def test_what_can_no_longer_be_judged_is_not_mended() -> None:
 
     comparison = await watch(lambda _sandbox: None, now=forget_owner)
     assert "foreign-unlisted" not in {finding.rule for finding in comparison.mended if "Heatlens" in finding.summary}
+
+
+async def test_a_report_however_long_is_compared_in_time_that_grows_with_its_length_only() -> None:
+    report = await audit(Watched())
+    finding, gap = report.findings[0], {"source": "", "tool": "list_sites", "arguments": {}, "read": 0, "reason": ""}
+    earlier = report.model_dump(mode="json") | {
+        "findings": [{**finding.model_dump(mode="json"), "id": f"gone:{number}"} for number in range(10_000)],
+        "spaces": [{**report.spaces[0].model_dump(mode="json"), "id": f"s{number}"} for number in range(5000)],
+    }
+    gaps = [{**gap, "source": f"g{number}", "status": None, "consequence": "", "rules": []} for number in range(5000)]
+    earlier["coverage"]["gaps"] = gaps
+    baseline = read_baseline(earlier)
+    started = time.process_time()
+    comparison = compare(baseline, report)
+    assert time.process_time() - started < 10
+    assert len(comparison.mended) == 10_000
 
 
 async def test_only_reports_on_the_same_are_compared() -> None:

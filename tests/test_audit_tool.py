@@ -152,6 +152,16 @@ async def test_an_audit_of_a_part_reads_that_part_only_and_says_so() -> None:
     assert "INCOMPLETE" in read_text(missing)
 
 
+@pytest.mark.parametrize("what", ["integrations", "spaces", "sites"])
+async def test_one_call_cannot_ask_for_any_number_of_requests(what: str) -> None:
+    watched = Watched()
+    async with connect(watched) as client:
+        result = await client.call_tool(TOOL, {what: [f"x{number}" for number in range(101)]})
+    assert result.is_error
+    assert f"{what} must have at most 100 items" in read_text(result)
+    assert watched.requests == []
+
+
 async def test_progress_tells_how_many_lists_are_read_of_how_many() -> None:
     heard: list[tuple[float, float | None, str | None]] = []
 

@@ -13,19 +13,23 @@ Section = Literal["findings", "installations", "scripts", "coverage", "changes"]
 SECTIONS: tuple[Section, ...] = get_args(Section)
 
 
+_CHOSEN = 100
+"""Things to which an audit is confined at most: each may take a request of its own. For more, audit all."""
+
+
 class Audit(OfOrganization):
-    integrations: Annotated[list[str], Field(min_length=1, description="Only these, by name")] = ABSENT
-    spaces: Annotated[list[str], Field(min_length=1, description="Only these, by ID")] = ABSENT
-    sites: Annotated[list[str], Field(min_length=1, description="Only these, by ID")] = ABSENT
+    integrations: Annotated[list[str], Field(min_length=1, max_length=_CHOSEN, description="Only these names")] = ABSENT
+    spaces: Annotated[list[str], Field(min_length=1, max_length=_CHOSEN, description="Only these IDs")] = ABSENT
+    sites: Annotated[list[str], Field(min_length=1, max_length=_CHOSEN, description="Only these IDs")] = ABSENT
     section: Annotated[
         Literal["summary", Section, "report"],
-        Field(description="Details of the last audit while it is fresh; report: all, long"),
+        Field(description="Details of the last audit while fresh; report: all, long"),
     ] = ABSENT
-    integration: Annotated[IntegrationName, Field(description="Of a section, only what is about it")] = ABSENT
+    integration: Annotated[IntegrationName, Field(description="Only what is about it")] = ABSENT
     page: PageCursor = ABSENT
     refresh: Annotated[bool, Field(description="Audit anew")] = False
     baseline: Annotated[
-        Literal["last"] | dict[str, Any], Field(description="Compare with the last audit, or with this report")
+        Literal["last"] | dict[str, Any], Field(description="Compare with last audit or this report")
     ] = ABSENT
 
 

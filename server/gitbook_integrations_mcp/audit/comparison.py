@@ -1,6 +1,6 @@
 """What differs between two reports. What one of them did not read is told as undecided, never as a difference."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,11 +62,12 @@ def compare(before: Report, now: Report) -> Comparison:
             "The earlier report is on another organization or another part of it; only like can be compared with like. "
             "Audit the same organization, with the same integrations, spaces and sites."
         )
-    unread = {source for report in (before, now) for source in _list_gaps(report)}
+    gaps = _list_gaps(before), _list_gaps(now)
     differences = _Differences()
     old, new = _index(before), _index(now)
     for key in [*old, *(key for key in new if key not in old)]:
-        _compare_thing(old.get(key), new.get(key), (_list_gaps(before), _list_gaps(now)), differences)
+        _compare_thing(old.get(key), new.get(key), gaps, differences)
+    unread = sorted(gaps[0] | gaps[1])
     found, older = _find_new(before, now)
     mended, doubtful = _find_mended(before, now)
     return Comparison(
@@ -78,7 +79,7 @@ def compare(before: Report, now: Report) -> Comparison:
         found=tuple(found),
         perhapsOlder=tuple(older),
         mended=tuple(mended),
-        undecided=(*differences.undecided, *doubtful, *(f"{source}: not read whole" for source in sorted(unread))),
+        undecided=(*differences.undecided, *doubtful, *(f"{source}: not read whole" for source in unread)),
     )
 
 
@@ -155,24 +156,40 @@ def _find_new(before: Report, now: Report) -> tuple[list[str], list[str]]:
         for finding in now.findings
         if finding.id not in known or (known[finding.id] and finding.accepted is None)
     ]
-    older = [finding.id for finding in found if not _was_judged(finding, before)]
+    was_judged = _find_judged(before)
+    older = [finding.id for finding in found if not was_judged(finding)]
     return [finding.id for finding in found], older
 
 
 def _find_mended(before: Report, now: Report) -> tuple[list[Finding], list[str]]:
     """Return the findings that are gone, and in words those that may still be there."""
-    present = {finding.id for finding in now.findings}
-    gone = [finding for finding in before.findings if finding.id not in present]
-    mended = [finding for finding in gone if _was_judged(finding, now)]
-    return mended, [f"{finding.summary}: may still be so" for finding in gone if finding not in mended]
+    present, was_judged = {finding.id for finding in now.findings}, _find_judged(now)
+    mended: list[Finding] = []
+    doubtful: list[str] = []
+    for finding in before.findings:
+        if finding.id in present:
+            continue
+        if was_judged(finding):
+            mended.append(finding)
+        else:
+            doubtful.append(f"{finding.summary}: may still be so")
+    return mended, doubtful
 
 
-def _was_judged(finding: Finding, report: Report) -> bool:
-    """Whether a report without a finding says that there was none: it read what it takes, and its rule judged it."""
-    rule = next((outcome for outcome in report.rules if outcome.id == finding.rule), None)
-    if rule is None or rule.outcome in {"off", "unchecked"}:
-        return False
-    return _list_gaps(report).isdisjoint(finding.sources) and not _is_undecided(finding, rule.undecided)
+def _find_judged(report: Report) -> Callable[[Finding], bool]:
+    """Return what tells whether a report without a finding says that there was none.
+
+    It does where it read what that takes, and the rule judged it.
+    """
+    gaps, rules = _list_gaps(report), {outcome.id: outcome for outcome in report.rules}
+
+    def was_judged(finding: Finding) -> bool:
+        rule = rules.get(finding.rule)
+        if rule is None or rule.outcome in {"off", "unchecked"}:
+            return False
+        return gaps.isdisjoint(finding.sources) and not _is_undecided(finding, rule.undecided)
+
+    return was_judged
 
 
 def _is_undecided(finding: Finding, undecided: Iterable[Any]) -> bool:
