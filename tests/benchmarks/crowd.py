@@ -63,7 +63,7 @@ class Client(asyncio.Protocol):
             self._answer = None
             return
         self.latencies.append(time.perf_counter() - self._sent)
-        if not answer.startswith(b"HTTP/1.1 200") or b'"structuredContent"' not in answer:
+        if not answer.startswith(b"HTTP/1.1 200") or b'"content"' not in answer or b'"isError":true' in answer:
             self._fail(AnswerError(answer[-2000:].decode(errors="replace")))
         else:
             self._send_next()
@@ -103,7 +103,8 @@ class Client(asyncio.Protocol):
 class Crowd:
     """`MANY` clients of the server at `port`, each with its own connection and, in the handshake era, session."""
 
-    def __init__(self, port: int, path: str, era: Era) -> None:
+    def __init__(self, port: int, path: str, era: Era, tool: str = TOOL) -> None:
+        self._tool = tool
         self._port = port
         self._path = path
         self._era = era
@@ -151,7 +152,7 @@ class Crowd:
 
     def _encode_call(self, session: str | None, number: int) -> bytes:
         """Every call asks for something else, so that no cache could answer."""
-        params: dict[str, Any] = {"name": TOOL, "arguments": {"integrationName": f"slack-{number}"}}
+        params: dict[str, Any] = {"name": self._tool, "arguments": {"integrationName": f"slack-{number}"}}
         if self._era == "2026-07-28":
             params["_meta"] = META
         return self._encode_message(session, "tools/call", params, number + 1)
@@ -161,7 +162,7 @@ class Crowd:
     ) -> bytes:
         message = {"jsonrpc": "2.0", "method": method, "params": params}
         body = json.dumps(message if number is None else {**message, "id": number}, separators=(",", ":")).encode()
-        routing = {"Mcp-Method": method, "Mcp-Name": TOOL} if self._era == "2026-07-28" else {}
+        routing = {"Mcp-Method": method, "Mcp-Name": self._tool} if self._era == "2026-07-28" else {}
         return self._encode("POST", session, body, **routing)
 
     def _encode(self, verb: str, session: str | None, body: bytes = b"", **more: str) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 
 import bpe_openai
 
-from tests.benchmarks.session import Session
+from tests.benchmarks.session import ServerError, Session
 from tests.benchmarks.subject import Subject
 from tests.benchmarks.upstream import NAMES
 
@@ -24,6 +24,8 @@ SETTINGS = {"GITBOOK_MCP_LIMITS__RESULT_TOKENS": "100000"}
 """No result is cut, so that a page has as many integrations everywhere."""
 TURNS = 3
 """Blocks of each kind per run."""
+COMPARED = 2
+"""Subjects that must take part: the product and the baseline. Those after them are peers, and may fail."""
 MANY = 16
 """Calls in flight where more than one is."""
 CROWD = 64
@@ -35,7 +37,7 @@ class Metric:
     """A row of the table; less is better, except where `least_ratio` is the target."""
 
     title: str
-    unit: Literal["ms", "MiB", "tokens", "calls/s", "×"]
+    unit: Literal["s", "ms", "MiB", "tokens", "calls/s", "×", ""]
     most_ratio: float | None = None
     """Target: at most this many times the baseline."""
     least_ratio: float | None = None
@@ -88,27 +90,36 @@ class Results:
     """
 
     values: dict[tuple[Metric, str], list[float]] = field(default_factory=dict)
+    gaps: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Why there are no values, by what was to be measured and subject."""
 
     def add(self, metric: Metric, subject: Subject, value: float) -> None:
         self.values.setdefault((metric, subject.name), []).append(value)
 
     def ratios(self, metric: Metric, subject: str, other: str) -> list[float]:
         """Return the ratio of each value to its neighbour in time, which a machine that slows down leaves alone."""
-        pairs = zip(self.values[metric, subject], self.values[metric, other], strict=True)
+        pairs = zip(self.values[metric, subject], self.values.get((metric, other), []), strict=False)
         return [value / reference for value, reference in pairs]
 
 
-def measure(subjects: Sequence[Subject], endpoint: str, runs: int) -> Results:
-    """Measure everything about all `subjects` in `runs` interleaved runs.
+def measure(subjects: Sequence[Subject], endpoint: str, runs: int, results: Results) -> None:
+    """Add to `results` everything about all `subjects`, in `runs` interleaved runs.
 
     Every run has new processes, as some are slower than others of the same program for all their life. A first run is
-    not counted: it writes byte code and warms the page cache.
+    not counted: it writes byte code, warms the page cache, and tells which peers cannot take part.
     """
-    results = Results()
-    _run(subjects, endpoint, Results())
+    able = []
+    for place, subject in enumerate(subjects):
+        try:
+            _run([subject], endpoint, Results())
+        except ServerError as error:
+            if place < COMPARED:
+                raise
+            results.gaps["calls over stdio", subject.name] = str(error)
+        else:
+            able.append(subject)
     for run in range(runs):
-        _run(take_turns(subjects, run), endpoint, results)
-    return results
+        _run(take_turns(able, run), endpoint, results)
 
 
 def _run(subjects: Sequence[Subject], endpoint: str, results: Results) -> None:
@@ -141,11 +152,12 @@ def _start(session: Session, results: Results) -> Session:
     visible = [{key: tool[key] for key in ("name", "description", "inputSchema") if key in tool} for tool in tools]
     results.add(TOKENS_WHOLE, subject, count_tokens({"tools": tools}))
     results.add(TOKENS_VISIBLE, subject, count_tokens(visible))
-    schema = next(tool["inputSchema"] for tool in tools if tool["name"] == PAGE_TOOL)
-    session.full = {"detail": "full"} if "detail" in schema["properties"] else {}
+    schema = next(tool["inputSchema"] for tool in tools if tool["name"] == subject.name_tool(PAGE_TOOL))
+    session.full = {"detail": "full"} if "detail" in schema.get("properties", {}) else {}
     for metric, arguments in ((TOKENS_PAGE, {}), (TOKENS_FULL, session.full)):
         text = session.read(PAGE_TOOL, arguments)
-        assert len(json.loads(text)["items"]) == len(NAMES)
+        if len(_read_json(text).get("items", ())) != len(NAMES):
+            raise ServerError(f"{PAGE_TOOL} answers something else than the page: {text[:200]}")
         results.add(metric, subject, count_tokens(text))
     return session
 
@@ -168,6 +180,15 @@ def _call(session: Session, results: Results) -> None:
             results.add(metric, session.subject, (session.cpu_seconds() - cpu) * 1000 / len(arguments))
         if metric is CPU_SMALL:
             results.add(WALL_SMALL, session.subject, wall * 1000 / len(arguments))
+
+
+def _read_json(text: str) -> dict[str, Any]:
+    try:
+        content = json.loads(text)
+    except ValueError:
+        return {}
+    content = content.get("result", content) if isinstance(content, dict) else {}  # FastMCP wraps a list so
+    return content if isinstance(content, dict) else {}
 
 
 def name_integrations(count: int) -> list[dict[str, Any]]:

@@ -87,14 +87,16 @@ class Session:
 
     def call(self, tool: str, arguments: Iterable[dict[str, Any]], in_flight: int) -> None:
         """Call `tool` with each of `arguments`, never more than `in_flight` at once; every call has to succeed."""
-        requests = [self.encode("tools/call", {"name": tool, "arguments": given}) for given in arguments]
+        name = self.subject.name_tool(tool)
+        requests = [self.encode("tools/call", {"name": name, "arguments": given}) for given in arguments]
         for result in self.exchange(requests, in_flight):
-            if result.get("isError") or not result.get("structuredContent"):
+            if result.get("isError") or not result.get("content"):
                 raise self._failure(f"{tool} answered {json.dumps(result)[:500]}")
 
     def read(self, tool: str, arguments: dict[str, Any]) -> str:
         """Call `tool` once, whatever comes of it, and return the text of its result."""
-        content = self.request("tools/call", {"name": tool, "arguments": arguments})["content"]
+        called = {"name": self.subject.name_tool(tool), "arguments": arguments}
+        content = self.request("tools/call", called)["content"]
         return "".join(block["text"] for block in content)
 
     def exchange(self, requests: list[bytes], in_flight: int) -> Iterator[dict[str, Any]]:

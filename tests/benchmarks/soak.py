@@ -8,25 +8,33 @@ from functools import partial
 from tests.benchmarks import vitals
 from tests.benchmarks.crowd import ERAS, MANY, Crowd, Era
 from tests.benchmarks.listener import Listener, listen
-from tests.benchmarks.report import start_table, write_row
+from tests.benchmarks.measure import Metric, Results
 from tests.benchmarks.subject import Subject
 
-FLAT = 0.05
-"""Part by which resident memory may change."""
+CALLS = 20_000
+SESSIONS = 500
+FLAT = 1.05
+"""Times what it was before, to which resident memory may grow."""
 PATIENCE = 10.0
 """Seconds a server may take to notice that its clients have gone."""
 
 
-def soak(product: Subject, endpoint: str, calls: int, sessions: int) -> str:
-    """Return the table of what `calls` in each era and as many `sessions` leave behind."""
-    lines = start_table(["after", "resident memory", "target", "open files", "target"])
+MEMORY = {era: Metric(f"resident memory after {CALLS:,} calls, {era}, to that before", "×", most=FLAT) for era in ERAS}
+FILES = {era: Metric(f"files left open by {CALLS:,} calls, {era}", "", most=0) for era in ERAS}
+MEMORY_SESSIONS = Metric(f"resident memory after {SESSIONS} sessions, to that before", "×", most=FLAT)
+FILES_SESSIONS = Metric(f"files left open by {SESSIONS} sessions", "", most=0)
+METRICS = [metric[era] for era in ERAS for metric in (MEMORY, FILES)] + [MEMORY_SESSIONS, FILES_SESSIONS]
+
+
+def soak(product: Subject, endpoint: str, part: int, results: Results) -> None:
+    """Add to `results` what calls in each era, and sessions, leave behind: the stated number of them, or a `part`."""
     with listen(product, endpoint) as server:
         for era in ERAS:
-            asyncio.run(_call(server, era, calls // 4))  # pools of connections and of memory grow first
-            lines.append(_compare(server, f"{calls:,} calls, {era}", partial(_call, server, era, calls)))
-        asyncio.run(_open(server, sessions // 4))
-        lines.append(_compare(server, f"{sessions:,} sessions", partial(_open, server, sessions)))
-    return "\n".join(lines)
+            asyncio.run(_call(server, era, CALLS // part // 4))  # pools of connections and of memory grow first
+            work = partial(_call, server, era, CALLS // part)
+            _compare(server, MEMORY[era], FILES[era], work, results)
+        asyncio.run(_open(server, SESSIONS // part // 4))
+        _compare(server, MEMORY_SESSIONS, FILES_SESSIONS, partial(_open, server, SESSIONS // part), results)
 
 
 async def _call(server: Listener, era: Era, calls: int) -> None:
@@ -42,21 +50,13 @@ async def _open(server: Listener, sessions: int) -> None:
         await _call(server, "2025-11-25", MANY)
 
 
-def _compare(server: Listener, what: str, work: Callable[[], Coroutine[None, None, None]]) -> str:
-    memory, files = vitals.resident_bytes(server.pid), vitals.count_descriptors(server.pid)
+def _compare(
+    server: Listener, memory: Metric, files: Metric, work: Callable[[], Coroutine[None, None, None]], results: Results
+) -> None:
+    before, opened = vitals.resident_bytes(server.pid), vitals.count_descriptors(server.pid)
     asyncio.run(work())
     deadline = time.monotonic() + PATIENCE
-    while vitals.count_descriptors(server.pid) > files and time.monotonic() < deadline:
+    while vitals.count_descriptors(server.pid) > opened and time.monotonic() < deadline:
         time.sleep(0.1)
-    left = vitals.count_descriptors(server.pid) - files
-    now = vitals.resident_bytes(server.pid)
-    change = now / memory - 1
-    return write_row(
-        [
-            what,
-            f"{memory / 2**20:.1f} → {now / 2**20:.1f} MiB ({change:+.1%})",
-            f"±{FLAT:.0%} {'✓' if abs(change) <= FLAT else '✗'}",
-            f"{files} → {files + left}",
-            f"none left {'✓' if left <= 0 else '✗'}",
-        ]
-    )
+    results.add(files, server.subject, max(vitals.count_descriptors(server.pid) - opened, 0))
+    results.add(memory, server.subject, vitals.resident_bytes(server.pid) / before)

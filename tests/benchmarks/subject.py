@@ -19,6 +19,11 @@ class Subject:
 
     name: str
     argv: tuple[str, ...]
+    dashed: bool = False
+    """Whether it writes the names of tools with dashes."""
+
+    def name_tool(self, name: str) -> str:
+        return name.replace("_", "-") if self.dashed else name
 
 
 def product(command: str | None, *words: str) -> Subject:
