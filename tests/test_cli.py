@@ -278,7 +278,8 @@ def test_a_narrow_terminal_gets_fewer_columns_and_whole_ids() -> None:
     assert max(map(len, lines)) <= 80
     (line,) = [line for line in lines if "release-notes-bot" in line]
     assert len(line.split()[0]) == 20
-    assert "left out for want of width, see --json: 3" in lines[-1]
+    told = shown.decode().partition("left out for want of width: ")[2]
+    assert told.split() == ["installation.space_selection,", "installation.site_selection,", "integration.title"]
 
 
 def test_an_error_of_the_tool_goes_to_standard_error_and_exits_with_1(capsys: pytest.CaptureFixture[str]) -> None:
@@ -341,6 +342,24 @@ def test_on_a_terminal_a_gated_call_asks(typed: str, status: str, code: int) -> 
         assert process.wait(timeout=60) == code
     assert answer["status"] == status
     assert "“Release Notes Bot”".encode() in shown
+
+
+def test_an_interrupt_ends_the_question_on_a_terminal_and_the_program() -> None:
+    words = ["call", "--sandbox", "unpublish_integration", f"integrationName={OWN_INTEGRATION}"]
+    ours, theirs = pty.openpty()
+    with subprocess.Popen([*COMMAND, *words], stdin=theirs, stderr=theirs, stdout=subprocess.PIPE) as process:
+        os.close(theirs)
+        shown = b""
+        while b"to confirm: " not in shown:
+            shown += os.read(ours, 1024)
+        try:
+            with pytest.raises(subprocess.TimeoutExpired):  # it waits for an answer
+                process.wait(timeout=1)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=30) == 130
+        finally:
+            process.kill()
+            os.close(ours)
 
 
 def test_third_party_text_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:

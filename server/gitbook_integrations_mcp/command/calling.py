@@ -1,6 +1,7 @@
 """One tool call from a shell, through an MCP client in this very process: the same path, checks and gate as any."""
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -152,7 +153,11 @@ async def _ask(context: ClientRequestContext, params: ElicitRequestParams) -> El
 
 async def _read_line(prompt: str) -> str:
     print(prompt, end="", file=sys.stderr, flush=True)
-    line: str = await anyio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True)
+    if sys.platform == "win32":  # whose terminals no event loop can watch
+        line = await anyio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True)
+    else:
+        await anyio.wait_readable(sys.stdin)  # a thread that reads would keep Ctrl-C from ending the program
+        line = os.read(sys.stdin.fileno(), 4096).decode(errors="replace")
     if not line:
         raise EOFError
     return line.strip()

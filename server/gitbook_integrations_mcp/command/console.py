@@ -31,8 +31,8 @@ def print_table(rows: Sequence[Mapping[str, Any]], footer: str = "") -> None:
     console = Console(width=None if watched else 1000, highlight=False)
     if rows:
         columns = _choose_columns(rows, console.width) if watched else list(rows[0])
-        if hidden := len(rows[0]) - len(columns):
-            footer = f"{footer}; left out for want of width, see --json: {hidden}".removeprefix("; ")
+        if hidden := [name for name in rows[0] if name not in columns]:
+            footer = f"{footer}; left out for want of width: {', '.join(hidden)}".removeprefix("; ")
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
         for name in columns:
             numeric = isinstance(rows[0][name], int | float) and not isinstance(rows[0][name], bool)
