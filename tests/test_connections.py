@@ -149,6 +149,13 @@ def test_a_dry_run_and_printing_write_nothing(name: str, home: Path, capsys: pyt
     assert not (home / "x").exists()
 
 
+def test_a_server_that_could_not_start_is_not_installed(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (("--toolsets", "site"), ("--tools", "list_site"), ("--exclude-tools", "list_site")):
+        assert main(["install", "cursor", *words]) == 2
+        assert "Did you mean" in capsys.readouterr().err
+    assert not ASSISTANTS["cursor"].path.exists()
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [

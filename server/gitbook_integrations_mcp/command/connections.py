@@ -18,6 +18,7 @@ from typing import Any
 from gitbook_integrations_mcp.command.assistants import ASSISTANTS, Assistant
 from gitbook_integrations_mcp.configuration.sections import GitBookSection, ServerSection
 from gitbook_integrations_mcp.configuration.settings import PREFIX, Settings
+from gitbook_integrations_mcp.policy import Policy
 
 NAME = "gitbook-integrations"
 
@@ -52,7 +53,11 @@ def connect(
 
     The file is merged, not replaced: other servers and settings stay, and so does what a human has put into this
     server's entry, a token above all. A copy of it as it was is kept beside it.
+
+    Raises:
+        SettingsError: a toolset or tool that does not exist; the assistant could not start the server.
     """
+    Policy(settings.tools, settings.confirmation)
     assistant = ASSISTANTS[name]
     fragment = write_fragment(assistant, settings, config)
     if print_only:
