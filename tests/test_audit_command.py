@@ -124,6 +124,13 @@ def test_files_and_sizes_that_cannot_be_are_told_and_exit_with_2(
     assert expected in err
 
 
+@pytest.mark.parametrize("form", ["json", "html", "markdown"])
+def test_a_table_is_not_chosen_where_all_are_written(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        run(capsys, "--format", form, "--table", "scripts")
+    assert f"--format {form} has all tables" in capsys.readouterr().err
+
+
 def test_something_that_is_no_report_is_no_baseline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "report.json"
     path.write_text('{"version": 2}')

@@ -412,7 +412,7 @@ SHELL: dict[str, tuple[str, dict[str, str]]] = {
         {},
     ),
     "what a human is asked by one worker must be known to all": ("serve --transport streamable-http --workers 2", {}),
-    "Which organization? Name it, or set GITBOOK_ORGANIZATION.": ("audit", {"GITBOOK_TOKEN": "t0"}),
+    "Which organization? Give its ID, or set GITBOOK_ORGANIZATION.": ("audit", {"GITBOOK_TOKEN": "t0"}),
     "The file of accepted findings (audit.accepted) cannot be read": (
         "audit --sandbox",
         {"GITBOOK_MCP_AUDIT__ACCEPTED": "/nowhere.json"},

@@ -272,8 +272,8 @@ TROUBLES: dict[str, tuple[Trouble, ...]] = {
         ),
         _of(
             "SettingsError",
-            "Which organization? Name it, or set GITBOOK_ORGANIZATION.",
-            means="The token belongs to several.",
+            "Which organization? Give its ID, or set GITBOOK_ORGANIZATION.",
+            means="An audit is of one. Its ID is what `call list_organizations_for_authenticated_user` lists.",
         ),
         _of(
             "SettingsError",

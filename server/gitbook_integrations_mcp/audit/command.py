@@ -76,7 +76,10 @@ async def _audit(settings: Settings, order: Order) -> Report:
     gitbook, credentials, default = open_gitbook(settings)
     organization = order.organization or default
     if organization is None:
-        raise SettingsError("Which organization? Name it, or set GITBOOK_ORGANIZATION.")
+        raise SettingsError(
+            "Which organization? Give its ID, or set GITBOOK_ORGANIZATION. "
+            "`gitbook-integrations-mcp call list_organizations_for_authenticated_user` lists them."
+        )
     try:
         async with _show_progress() as progress:
             return await Auditor(gitbook, settings).audit(organization, order.narrowing, credentials, progress)

@@ -66,7 +66,7 @@ def _judge_selection(facts: Facts) -> Iterator[Verdict]:
                 title = installed.facts.integration.title
                 hit = _hit(
                     installed,
-                    f"{title} is enabled on all {level}s, those to come included",
+                    f"{title} covers all {level}s, those to come included",
                     f"{level}_selection is all, status {installed.facts.status}",
                 )
                 arguments = {**hit.arguments, f"{level}_selection": "selected"}

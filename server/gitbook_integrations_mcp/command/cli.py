@@ -151,6 +151,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if rest:
         arguments.arguments += rest
+    if arguments.command == "audit" and arguments.table and arguments.format not in {"table", "csv"}:
+        parser.error(f"--format {arguments.format} has all tables; --table is for table and csv")
     return arguments
 
 
@@ -197,7 +199,7 @@ def _build_parser() -> argparse.ArgumentParser:
         "--format", choices=["table", "markdown", "json", "csv", "html"], default="table", help="default: table"
     )
     tables = ["installations", "places", "scripts", "findings"]
-    audit.add_argument("--table", choices=tables, help="only this table; CSV is one, of findings by default")
+    audit.add_argument("--table", choices=tables, help="only this one, as table or csv; csv is of findings by default")
     audit.add_argument("--output", type=Path, metavar="FILE", help="write there instead of to standard output")
     audit.add_argument("--baseline", type=Path, metavar="FILE", help="earlier report (--format json) to compare with")
     audit.add_argument(
