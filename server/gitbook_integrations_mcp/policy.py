@@ -3,7 +3,6 @@
 The filters hold when listing and again when calling.
 """
 
-import difflib
 from collections.abc import Iterable, Mapping
 from functools import cache
 from types import MappingProxyType
@@ -14,7 +13,7 @@ from gitbook_integrations.endpoint import Composite, Risk, Tool
 from gitbook_integrations_mcp.configuration.sections import ConfirmationSection, ToolsSection
 from gitbook_integrations_mcp.configuration.settings import SettingsError
 from gitbook_integrations_mcp.errors import DisabledToolError, UnknownToolError
-from gitbook_integrations_mcp.spelling import suggest
+from gitbook_integrations_mcp.spelling import find_nearest, suggest
 
 
 class Policy:
@@ -80,7 +79,7 @@ class Policy:
         if tool := self.tools.get(name):
             return tool
         if name not in TOOLS:
-            nearest = difflib.get_close_matches(name, self.tools, n=3)
+            nearest = find_nearest(name, self.tools, most=3)
             raise UnknownToolError(
                 "There is no tool of that name; nothing was sent. "
                 + (f"Nearest: {', '.join(nearest)}." if nearest else "tools/list names all of them.")

@@ -1,6 +1,5 @@
 """Validation of a call's arguments, and the words in which a model is told what to mend."""
 
-import difflib
 import json
 import re
 from collections.abc import Container, Iterable, Mapping
@@ -13,6 +12,7 @@ from pydantic_core import ErrorDetails
 from gitbook_integrations.endpoint import Endpoint, SegmentError, Tool
 from gitbook_integrations.options import Options, name_options
 from gitbook_integrations_mcp.errors import ArgumentsError
+from gitbook_integrations_mcp.spelling import find_nearest, suggest
 
 ORGANIZATION = "organizationId"
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -115,8 +115,7 @@ def _quote(part: int | str) -> str:
 
 def _list_names(unknown: str, tool: Tool) -> str:
     valid = [*tool.input.model_fields, *name_options(tool)]
-    nearest = difflib.get_close_matches(unknown, valid, n=1, cutoff=0.5)
-    return (f" Did you mean {nearest[0]}?" if nearest else "") + f" Valid names: {', '.join(valid) or 'none'}."
+    return f"{suggest(unknown, valid, likeness=0.5)} Valid names: {', '.join(valid) or 'none'}."
 
 
 def _suggest_value(problem: ErrorDetails, location: list[int | str], arguments: Mapping[str, Any]) -> str:
@@ -124,7 +123,7 @@ def _suggest_value(problem: ErrorDetails, location: list[int | str], arguments: 
     for part in location:
         value = value[part]
     valid = re.findall(r"'([^']+)'", problem["ctx"]["expected"])
-    nearest = difflib.get_close_matches(value, valid, n=1) if isinstance(value, str) else []
+    nearest = find_nearest(value, valid) if isinstance(value, str) else []
     return f" Did you mean {nearest[0]!r}?" if nearest else ""
 
 
