@@ -1,9 +1,10 @@
-"""Which endpoint reads what a tool is about: it follows from the table."""
+"""Which endpoint reads what a tool is about, changes or lists: it follows from the table."""
 
 from functools import cache
 
 from gitbook_integrations.catalog import ENDPOINTS
 from gitbook_integrations.endpoint import Endpoint, Token, Tool
+from gitbook_integrations.objects import GitBookObject
 
 
 @cache
@@ -30,6 +31,15 @@ def find_witness(endpoint: Endpoint) -> Endpoint | None:
     made = endpoint.path.rpartition("/")[2]
     lists = [row for row in readers if row.result.shape == "page" and row.path.endswith(f"/{made}")]
     return next(iter([*same, *lists]), find_target(endpoint))
+
+
+@cache
+def find_item_reader(endpoint: Endpoint) -> Endpoint | None:
+    """Return the endpoint that reads one of the things that `endpoint` lists."""
+    readers = [row for row in ENDPOINTS.values() if (row.method, row.result.shape) == ("GET", "object")]
+    below = (row for row in readers if row.path.rpartition("/")[0] == endpoint.path)
+    alike = (row for row in readers if row.result.model is endpoint.result.model is not GitBookObject)
+    return next(below, None) or next(alike, None)
 
 
 def find_get(path: str, shape: str) -> Endpoint | None:

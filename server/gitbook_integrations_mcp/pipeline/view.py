@@ -3,15 +3,13 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from pydantic_core import to_json
 
-from gitbook_integrations.catalog import ENDPOINTS
 from gitbook_integrations.endpoint import Endpoint
-from gitbook_integrations.objects import GitBookObject
 from gitbook_integrations.options import Options
+from gitbook_integrations_mcp.pipeline.target import find_item_reader
 from gitbook_integrations_mcp.redaction import MASK, Secrecy, guards_nothing
 from gitbook_integrations_mcp.text import hides_nothing, strip_unseen
 
@@ -103,14 +101,5 @@ def choose_view(endpoint: Endpoint, options: Options, *, reveal: bool) -> View:
     """Return how the answer to a call is shown: whole, unless it is a list of summaries."""
     if not endpoint.is_list or options.detail == "full":
         return View(reveal=reveal)
-    reader = _find_reader(endpoint)
+    reader = find_item_reader(endpoint)
     return View(_LISTED, reader.name if reader else "detail: full", reveal)
-
-
-@cache
-def _find_reader(endpoint: Endpoint) -> Endpoint | None:
-    """Return the endpoint that reads one of the things that `endpoint` lists."""
-    readers = [row for row in ENDPOINTS.values() if (row.method, row.result.shape) == ("GET", "object")]
-    below = (row for row in readers if row.path.rpartition("/")[0] == endpoint.path)
-    alike = (row for row in readers if row.result.model is endpoint.result.model is not GitBookObject)
-    return next(below, None) or next(alike, None)
