@@ -10,11 +10,11 @@ from jsonschema import Draft202012Validator
 
 from gitbook_integrations.catalog import ENDPOINTS, NOT_EXPOSED, TOOLS, TOOLSETS
 from gitbook_integrations.endpoint import Composite, Endpoint, Risk, Tool
+from gitbook_integrations.instructions import INSTRUCTIONS
 from gitbook_integrations.options import Options
 from gitbook_integrations.schema import describe_model
 from gitbook_integrations_mcp.features.tool import describe_tool
 from gitbook_integrations_mcp.pipeline.masks import is_written_back
-from gitbook_integrations_mcp.server import INSTRUCTIONS
 
 from .samples import make_arguments
 from .upstream import ERAS, TOKENS, Era, Upstream, connect, read_text

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from gitbook_integrations.catalog import ENDPOINTS, TOOLS
+from gitbook_integrations.instructions import INSTRUCTIONS
 from gitbook_integrations_mcp.features.tool import describe_tool
-from gitbook_integrations_mcp.server import INSTRUCTIONS
 
 from .tokens import count_tokens
 from .upstream import Upstream, connect
