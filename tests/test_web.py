@@ -27,10 +27,10 @@ from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 from gitbook_integrations.catalog import TOOLS
-from gitbook_integrations_mcp.command.cli import configure_logging
 from gitbook_integrations_mcp.configuration.settings import SettingsError, load_settings
 from gitbook_integrations_mcp.gitbook import client as client_module
 from gitbook_integrations_mcp.gitbook.credentials import INTEGRATION_HEADER, USER_HEADER
+from gitbook_integrations_mcp.process import configure_logging
 from gitbook_integrations_mcp.sandbox import INTEGRATION_TOKEN, USER_TOKEN
 from gitbook_integrations_mcp.server import create_server
 from gitbook_integrations_mcp.transport.listener import open_listener as open_port

@@ -8,7 +8,6 @@ import gc
 import hashlib
 import io
 import json
-import logging
 import secrets
 import sys
 from collections.abc import Sequence
@@ -16,14 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gitbook_integrations_mcp import __version__
+from gitbook_integrations_mcp.process import FAILURE, SUCCESS, USAGE, configure_logging
 
 if TYPE_CHECKING:
     from gitbook_integrations_mcp.configuration.settings import Settings
 
 PROGRAM = "gitbook-integrations-mcp"
-
-SUCCESS, FAILURE, USAGE = 0, 1, 2
-"""Exit codes: done; a tool or check failed; the command was called wrongly."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -252,15 +249,3 @@ def _read_flags(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
         if (value := getattr(arguments, flag, None)) is not None:
             flags.setdefault(section, {})[key] = value
     return flags
-
-
-def configure_logging(level: str) -> None:
-    """Log to standard error; standard output belongs to the protocol, or to the result."""
-    logging.basicConfig(stream=sys.stderr, level=level.upper(), format="%(levelname)s %(name)s: %(message)s")
-    # At debug, these log messages and whatever secrets they carry; at info, the SDK names sessions, which are as good.
-    for name in ("mcp", "sse_starlette"):
-        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
-    if level != "debug":
-        # At info, these tell every request and URL.
-        for name in ("httpx", "httpcore", "aiohttp", "asyncio", "uvicorn"):
-            logging.getLogger(name).setLevel(logging.WARNING)

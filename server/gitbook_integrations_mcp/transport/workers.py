@@ -14,8 +14,8 @@ from starlette.types import ASGIApp
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from gitbook_integrations_mcp.command.cli import FAILURE, configure_logging
 from gitbook_integrations_mcp.configuration.settings import Settings
+from gitbook_integrations_mcp.process import FAILURE, configure_logging
 from gitbook_integrations_mcp.server import create_server
 from gitbook_integrations_mcp.transport.serving import collect_seldom, list_options
 from gitbook_integrations_mcp.transport.web import create_application

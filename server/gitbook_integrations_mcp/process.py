@@ -1,0 +1,19 @@
+"""What a process of this program tells whoever started it: its log, and its exit code."""
+
+import logging
+import sys
+
+SUCCESS, FAILURE, USAGE = 0, 1, 2
+"""Exit codes: done; a tool or check failed; the command was called wrongly."""
+
+
+def configure_logging(level: str) -> None:
+    """Log to standard error; standard output belongs to the protocol, or to the result."""
+    logging.basicConfig(stream=sys.stderr, level=level.upper(), format="%(levelname)s %(name)s: %(message)s")
+    # At debug, these log messages and whatever secrets they carry; at info, the SDK names sessions, which are as good.
+    for name in ("mcp", "sse_starlette"):
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
+    if level != "debug":
+        # At info, these tell every request and URL.
+        for name in ("httpx", "httpcore", "aiohttp", "asyncio", "uvicorn"):
+            logging.getLogger(name).setLevel(logging.WARNING)
