@@ -6,22 +6,20 @@ report of it, `comparison` compares two. `sections` and `markdown` answer questi
 tool, `command` and `tables` on the command line; `document` is the page.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING
 
 from gitbook_integrations_mcp.configuration.settings import Settings
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.pipeline.call import Call
-from gitbook_integrations_mcp.pipeline.output import Output
+from gitbook_integrations_mcp.pipeline.output import Handler, Output
 
 if TYPE_CHECKING:
     from gitbook_integrations_mcp.audit.handler import AuditHandler
 
 
-def create_handler(
-    gitbook: GitBook, settings: Settings, clock: Callable[[], float]
-) -> Callable[[Call], Awaitable[Output]]:
+def create_handler(gitbook: GitBook, settings: Settings, clock: Callable[[], float]) -> Handler:
     """Return what runs the tool. All of this package is imported with its first call; most servers never audit."""
 
     @cache

@@ -1,7 +1,5 @@
 """The rules applied: findings, and for every rule whether it could be judged everywhere."""
 
-import hashlib
-import json
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal
@@ -14,6 +12,7 @@ from gitbook_integrations_mcp.audit.installation_rules import INSTALLATION_JUDGE
 from gitbook_integrations_mcp.audit.judgement import Facts, Hit, Verdict
 from gitbook_integrations_mcp.audit.script_rules import SCRIPT_JUDGES
 from gitbook_integrations_mcp.configuration.sections import AuditSection
+from gitbook_integrations_mcp.digest import digest_json
 
 JUDGES = {**INSTALLATION_JUDGES, **SCRIPT_JUDGES}
 """How each rule is judged, by its ID."""
@@ -75,7 +74,7 @@ def _conclude(
 
 
 def _report(rule: Rule, severity: Severity, hit: Hit, acceptances: Acceptances) -> Finding:
-    identifier = f"{rule.id}:{hashlib.sha256(json.dumps(hit.key).encode()).hexdigest()[:10]}"
+    identifier = f"{rule.id}:{digest_json(hit.key)[:10]}"
     return Finding(
         id=identifier,
         rule=rule.id,

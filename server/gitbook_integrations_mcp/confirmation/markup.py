@@ -1,7 +1,5 @@
 """The confirmation page's HTML: plain, without JavaScript, and with every text of others escaped."""
 
-import base64
-import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from typing import Literal
 
 from gitbook_integrations_mcp.confirmation.pending import Pending
 from gitbook_integrations_mcp.confirmation.preview import Preview
+from gitbook_integrations_mcp.digest import write_source
 
 # A label, not the beginning of a sentence; what is neither for sure is shown as a sentence, whole in any case.
 _FACT = re.compile(r"(?P<label>\w+|[^:.“]{1,40}(?=: .*[^.]$)): (?P<value>.+)")
@@ -40,9 +39,9 @@ def _read(name: str) -> str:
 
 
 @cache
-def hash_style() -> str:
+def write_style_source() -> str:
     """Return the source that a content security policy allows for the page's style."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(_read('page.css').encode()).digest()).decode()}'"
+    return write_source(_read("page.css"))
 
 
 def _fill(title: str, content: str) -> str:

@@ -18,9 +18,10 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from gitbook_integrations_mcp.configuration.sections import HttpSection
-from gitbook_integrations_mcp.confirmation.markup import Problem, hash_style, write_notice, write_question
+from gitbook_integrations_mcp.confirmation.markup import Problem, write_notice, write_question, write_style_source
 from gitbook_integrations_mcp.confirmation.pending import Decision, Pending, PendingQuestions
 from gitbook_integrations_mcp.errors import StoreError
+from gitbook_integrations_mcp.transport.listener import open_listener
 
 if TYPE_CHECKING:
     import uvicorn
@@ -71,9 +72,8 @@ class ConfirmationPage:
             def capture_signals(self) -> Iterator[None]:
                 yield  # signals belong to the process that serves MCP
 
-        listener = socket.create_server(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-        self._origins = [f"http://127.0.0.1:{port}", f"http://localhost:{port}"]  # a forwarded port has the latter name
+        listener, address = open_listener("127.0.0.1", 0)
+        self._origins = [address, address.replace("127.0.0.1", "localhost")]  # a forwarded port has the latter name
         config = uvicorn.Config(
             self.application,
             interface="asgi3",
@@ -154,7 +154,7 @@ async def _serve(server: "uvicorn.Server", listener: socket.socket) -> None:
 
 def _list_headers() -> dict[str, str]:
     return {
-        "Content-Security-Policy": f"default-src 'none'; style-src {hash_style()}; form-action 'self'; "
+        "Content-Security-Policy": f"default-src 'none'; style-src {write_style_source()}; form-action 'self'; "
         "frame-ancestors 'none'; base-uri 'none'",
         "X-Frame-Options": "DENY",
         "Referrer-Policy": "same-origin",  # with no-referrer, a browser sends "Origin: null" with the form

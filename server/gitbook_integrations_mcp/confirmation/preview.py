@@ -5,8 +5,6 @@ takes with it what is listed below that path, and an integration is shown by its
 here.
 """
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -16,9 +14,10 @@ import anyio
 
 from gitbook_integrations.catalog import ENDPOINTS
 from gitbook_integrations.endpoint import Endpoint, Tool
+from gitbook_integrations_mcp.digest import digest_json
 from gitbook_integrations_mcp.errors import CallError, CredentialError, StatusError
 from gitbook_integrations_mcp.gitbook.client import GitBook
-from gitbook_integrations_mcp.pipeline.answer import read_reply
+from gitbook_integrations_mcp.pipeline.answer import pick, read_reply
 from gitbook_integrations_mcp.pipeline.call import Call
 from gitbook_integrations_mcp.pipeline.target import find_get, find_target
 from gitbook_integrations_mcp.text import clean_text
@@ -117,11 +116,11 @@ class Previewer:
 
     async def _read_organization(self, call: Call, target: Mapping[str, Any] | None) -> Mapping[str, Any] | str | None:
         """Return the organization of an installation; as its ID, which is all an installation has, where need be."""
-        identifier = _dig(target, "target", "organization")
+        identifier = pick(target, "target.organization")
         try:
             if identifier is None and {"space", "site"} & set(target or ()):
                 installation = await self._read(call, ENDPOINTS["get_integration_installation_by_id"])
-                identifier = _dig(installation, "target", "organization")
+                identifier = pick(installation, "target.organization")
             if identifier is None:
                 return None
             page = await self._read(call, ENDPOINTS["list_organizations_for_authenticated_user"])
@@ -239,17 +238,11 @@ def _name(thing: Any) -> str:
     if not isinstance(thing, Mapping):
         return clean_text(str(thing), 80)
     identifier = thing.get("name") or thing.get("id") or ""
-    if organization := _dig(thing, "target", "organization"):
+    if organization := pick(thing, "target.organization"):
         return clean_text(f"{identifier} in organization {organization}", 100)
     if (title := thing.get("title")) and identifier:
         return f"“{clean_text(str(title), 80)}” ({clean_text(str(identifier), 100)})"
     return clean_text(str(title or identifier), 100)
-
-
-def _dig(thing: Any, *path: str) -> Any:
-    for key in path:
-        thing = thing.get(key) if isinstance(thing, Mapping) else None
-    return thing
 
 
 def _digest(state: Any) -> str:
@@ -264,4 +257,4 @@ def _digest(state: Any) -> str:
             }
         return [prune(child) for child in value] if isinstance(value, list) else value
 
-    return hashlib.sha256(json.dumps(prune(state), sort_keys=True).encode()).hexdigest()
+    return digest_json(prune(state))

@@ -16,6 +16,7 @@ from gitbook_integrations.sources import SOURCES, Source
 from gitbook_integrations_mcp.caller import Caller, Callers
 from gitbook_integrations_mcp.errors import CallError
 from gitbook_integrations_mcp.features.prompts import find_prompt
+from gitbook_integrations_mcp.pipeline.answer import pick
 from gitbook_integrations_mcp.pipeline.arguments import ORGANIZATION
 from gitbook_integrations_mcp.pipeline.budget import UNLIMITED
 from gitbook_integrations_mcp.pipeline.pipeline import Pipeline
@@ -138,6 +139,5 @@ class _Search:
 
 
 def _read(item: Any, place: str) -> str:
-    for name in place.split("."):
-        item = item.get(name) if isinstance(item, dict) else None
-    return item if isinstance(item, str) else ""
+    value = pick(item, place)
+    return value if isinstance(value, str) else ""

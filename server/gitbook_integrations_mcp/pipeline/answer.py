@@ -61,6 +61,13 @@ def read_reply(endpoint: Endpoint, reply: Reply) -> dict[str, Any]:
     return data
 
 
+def pick(data: Any, place: str) -> Any:
+    """Return what is in `data` at a place like `target.organization`, or None where there is no such place."""
+    for name in place.split("."):
+        data = data.get(name) if isinstance(data, Mapping) else None
+    return data
+
+
 def render_text(data: Mapping[str, Any]) -> str:
     """Return structured content as compact JSON."""
     return to_json(data).decode()

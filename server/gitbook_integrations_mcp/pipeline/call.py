@@ -1,7 +1,5 @@
 """One call on its way through the pipeline."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +11,7 @@ from pydantic import SecretStr
 from gitbook_integrations.endpoint import Endpoint, Request, Tool
 from gitbook_integrations.options import Options
 from gitbook_integrations_mcp.caller import Caller
+from gitbook_integrations_mcp.digest import digest_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,12 +33,12 @@ class Call:
     @property
     def digest(self) -> str:
         """Digest of tool and arguments."""
-        return _digest([self.tool.name, self.arguments])
+        return digest_json([self.tool.name, self.arguments])
 
     @property
     def binding(self) -> str:
         """Digest of what a yes is given to: tool, arguments and caller."""
-        return _digest([self.tool.name, self.arguments, self.caller.id])
+        return digest_json([self.tool.name, self.arguments, self.caller.id])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +49,3 @@ class EndpointCall(Call):
     request: Request
     token: SecretStr
     before: Mapping[str, Any] | None = field(default=None, repr=False)
-
-
-def _digest(bound: list[Any]) -> str:
-    return hashlib.sha256(json.dumps(bound, sort_keys=True).encode()).hexdigest()

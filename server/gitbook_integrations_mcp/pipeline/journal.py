@@ -18,6 +18,7 @@ import anyio
 from gitbook_integrations_mcp.confirmation.verdict import Consent
 from gitbook_integrations_mcp.errors import JournalError, UnreachableError
 from gitbook_integrations_mcp.gitbook.exchange import Reply
+from gitbook_integrations_mcp.pipeline.answer import pick
 from gitbook_integrations_mcp.pipeline.call import EndpointCall
 from gitbook_integrations_mcp.redaction import MASK, mask_secrets
 
@@ -171,9 +172,7 @@ def _describe_undo(call: EndpointCall, before: Mapping[str, Any] | None, reply: 
     for name, source in undo.arguments:
         if undo.tool == call.tool.name and source.startswith("before.") and name not in call.arguments:
             continue  # it was not changed
-        value: Any = sources
-        for part in source.split("."):
-            value = value.get(part) if isinstance(value, Mapping) else None
+        value = pick(sources, source)
         if value is None:
             return None
         arguments[name] = _mask(call, {name: value})[name]

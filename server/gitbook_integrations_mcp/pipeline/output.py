@@ -1,7 +1,10 @@
-"""What a call answers."""
+"""What a call answers, and what does the work of a call that is not one request."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
+
+from gitbook_integrations_mcp.pipeline.call import Call
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,3 +13,7 @@ class Output:
 
     content: dict[str, Any]
     text: str | None = None
+
+
+Handler = Callable[[Call], Awaitable[Output]]
+"""Runs a composite tool; raises a `CallError` where it cannot."""

@@ -5,7 +5,7 @@ Each stage is a module of its own; this one only puts them in order and turns wh
 
 import logging
 import traceback
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from mcp.server.context import ServerRequestContext
@@ -22,17 +22,13 @@ from gitbook_integrations_mcp.pipeline.arguments import check_arguments, complet
 from gitbook_integrations_mcp.pipeline.budget import Budget
 from gitbook_integrations_mcp.pipeline.call import Call, EndpointCall
 from gitbook_integrations_mcp.pipeline.masks import Masks, restore_from
-from gitbook_integrations_mcp.pipeline.output import Output
+from gitbook_integrations_mcp.pipeline.output import Handler, Output
 from gitbook_integrations_mcp.pipeline.pages import Pages
 from gitbook_integrations_mcp.pipeline.sender import Sender
 from gitbook_integrations_mcp.pipeline.view import choose_view
 from gitbook_integrations_mcp.text import clean_text
 
 logger = logging.getLogger(__name__)
-
-
-Handler = Callable[[Call], Awaitable[Output]]
-"""What does the work of a composite tool; raises a `CallError` where it cannot."""
 
 
 class Pipeline:

@@ -1,7 +1,5 @@
 """The report as a page: one file that asks nobody for anything, to keep, to send, and to show beside a chat."""
 
-import base64
-import hashlib
 import json
 from functools import cache
 from html import escape
@@ -9,16 +7,12 @@ from importlib.resources import files
 from string import Template
 
 from gitbook_integrations.report import Report
+from gitbook_integrations_mcp.digest import write_source
 
 
 @cache
 def _read(name: str) -> str:
     return (files(__name__) / name).read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    """Return the source that a content security policy allows for this very text, and for no other."""
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
 def write_document(report: Report) -> str:
@@ -36,13 +30,12 @@ def write_app() -> str:
 
 def _fill(title: str, data: str = "", host: str = "") -> str:
     style, script = _read("report.css"), _read("report.js")
-    hashes = " ".join(f"'{_hash(text)}'" for text in (script, host) if text)
     return Template(_read("report.html")).substitute(
         title=escape(title),
         style=style,
-        style_hash=_hash(style),
+        style_source=write_source(style),
         script=script,
-        script_hashes=hashes,
+        script_sources=" ".join(write_source(text) for text in (script, host) if text),
         data=data,
         host=f"<script>{host}</script>" if host else "",
     )
