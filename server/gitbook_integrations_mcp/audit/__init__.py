@@ -1,9 +1,10 @@
 """Installation audits: what is installed where, with which rights, what runs on the sites, and what to do about it.
 
-`walk` reads what it takes, `reader` one list of it, and `ledger` keeps account of what could not be read. `inventory`
-is what was found; `installation_rules` and `script_rules` judge it, `assessment` all rules together. `engine` makes the
-report of it, `comparison` compares two. `sections` and `markdown` answer questions from a report, `handler` in the
-tool, `command` and `tables` on the command line; `document` is the page.
+`walk` reads what it takes with a `crew`, `reader` one list of it, and `ledger` keeps account of what could not be read.
+`inventory` is what was found; `installation_rules` and `script_rules` come to a `judgement` of it, `assessment` to that
+of all rules together, less what the operator has accepted (`acceptance`). `engine` makes the report of it, `comparison`
+compares two. `sections` and `markdown` answer questions from a report, `handler` in the tool, where a `shelf` keeps the
+last ones, `command` and `tables` on the command line; `document` is the page.
 """
 
 from collections.abc import Callable

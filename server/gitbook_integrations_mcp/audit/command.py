@@ -14,10 +14,11 @@ import anyio
 from gitbook_integrations.report import Narrowing, Report
 from gitbook_integrations.rules import SEVERITIES, Severity
 from gitbook_integrations_mcp.audit.comparison import compare, read_baseline
-from gitbook_integrations_mcp.audit.engine import Auditor, Progress
+from gitbook_integrations_mcp.audit.engine import Auditor
 from gitbook_integrations_mcp.audit.markdown import tell_changes, tell_coverage, tell_figures, write_report
 from gitbook_integrations_mcp.audit.sections import summarize
 from gitbook_integrations_mcp.audit.tables import TABLES, TableName, write_csv
+from gitbook_integrations_mcp.audit.walk import Progress
 from gitbook_integrations_mcp.command.console import print_table
 from gitbook_integrations_mcp.configuration.settings import Settings, SettingsError
 from gitbook_integrations_mcp.errors import CallError, RefusedError

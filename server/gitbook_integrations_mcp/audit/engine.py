@@ -23,15 +23,13 @@ from gitbook_integrations_mcp.audit.assessment import Assessment, assess
 from gitbook_integrations_mcp.audit.inventory import Installed, Level
 from gitbook_integrations_mcp.audit.judgement import Facts
 from gitbook_integrations_mcp.audit.ledger import Ledger, name_scripts
-from gitbook_integrations_mcp.audit.walk import Walk
+from gitbook_integrations_mcp.audit.reader import Send
+from gitbook_integrations_mcp.audit.walk import Progress, Walk
 from gitbook_integrations_mcp.configuration.settings import Settings
 from gitbook_integrations_mcp.errors import LimitError
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.gitbook.credentials import Credentials
 from gitbook_integrations_mcp.gitbook.exchange import Reply
-
-Progress = Callable[[float, float | None, str | None], Awaitable[None]]
-"""Takes how many lists are read, of how many where that is known, and which was read last."""
 
 
 class Auditor:
@@ -59,7 +57,23 @@ class Auditor:
             AcceptanceError: the file of accepted findings cannot be used.
             CallError: nothing of the organization can be read.
         """
+        now = datetime.fromtimestamp(self._clock(), UTC)
+        acceptances = read_acceptances(self._settings.accepted, now.date())
+        walk = Walk(organization, narrowing, self._prepare_sending(credentials), progress, self._concurrency)
+        started = time.monotonic()
+        await walk.go()
+        seconds = time.monotonic() - started
+        facts = Facts(walk.inventory, walk.ledger, now, self._settings.stalled_days)
+        report = assemble(facts, assess(facts, self._settings, acceptances), seconds)
+        text = report.model_dump_json()
+        scrubbed = credentials.scrub(text)
+        return report if scrubbed == text else Report.model_validate_json(scrubbed)
 
+    def _prepare_sending(self, credentials: Credentials) -> Send:
+        """Return what sends the requests of an audit that begins now.
+
+        A large organization takes more of them than GitBook's limit lets through, so it waits longer than a call may.
+        """
         deadline = self._clock() + self._settings.patience_seconds
 
         async def send(endpoint: Endpoint, arguments: Mapping[str, Any]) -> Reply:
@@ -73,23 +87,12 @@ class Auditor:
                 refused = isinstance(outcome, LimitError) or outcome.status == 429
                 if not refused or outcome.wait is None or self._clock() + outcome.wait > deadline:
                     break
-                # A large organization takes more requests than a single call may wait for.
                 await self._sleep(outcome.wait)
             if isinstance(outcome, LimitError):
                 raise outcome
             return outcome
 
-        now = datetime.fromtimestamp(self._clock(), UTC)
-        acceptances = read_acceptances(self._settings.accepted, now.date())
-        walk = Walk(organization, narrowing, send, progress, self._concurrency)
-        started = time.monotonic()
-        await walk.go()
-        seconds = time.monotonic() - started
-        facts = Facts(walk.inventory, walk.ledger, now, self._settings.stalled_days)
-        report = assemble(facts, assess(facts, self._settings, acceptances), seconds)
-        text = report.model_dump_json()
-        scrubbed = credentials.scrub(text)
-        return report if scrubbed == text else Report.model_validate_json(scrubbed)
+        return send
 
 
 def assemble(facts: Facts, assessment: Assessment, seconds: float) -> Report:

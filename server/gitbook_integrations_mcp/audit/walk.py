@@ -41,18 +41,18 @@ from gitbook_integrations_mcp.spelling import suggest
 _CORE = (INSTALLATIONS, SITES, SPACES)
 """Without any of these there is nothing to report on."""
 
-Report = Callable[[float, float | None, str | None], Awaitable[None]]
-"""Takes how many lists are read, of how many, and which was read last."""
+Progress = Callable[[float, float | None, str | None], Awaitable[None]]
+"""Takes how many lists are read, of how many where that is known, and which was read last."""
 
 
 class Walk:
     """One walk through an organization. `hands` is the number of requests under way at a time."""
 
-    def __init__(self, organization: str, narrowing: Narrowing, send: Send, report: Report, hands: int) -> None:
+    def __init__(self, organization: str, narrowing: Narrowing, send: Send, progress: Progress, hands: int) -> None:
         self.inventory = Inventory(organization, narrowing)
         self.ledger = Ledger()
         self._reader = Reader(send, self.ledger)
-        self._report = report
+        self._progress = progress
         self._hands = hands
         self._done = 0
         self._total: int | None = None
@@ -166,4 +166,4 @@ class Walk:
     async def _read(self, source: str, tool: str, arguments: Mapping[str, Any], take: Take) -> None:
         await self._reader.read(source, tool, arguments, take)
         self._done += 1
-        await self._report(self._done, self._total, source)
+        await self._progress(self._done, self._total, source)
