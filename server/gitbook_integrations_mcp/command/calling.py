@@ -15,24 +15,11 @@ from gitbook_integrations.catalog import TOOLS
 from gitbook_integrations.summary import outline
 from gitbook_integrations_mcp.command.console import print_json, print_result
 from gitbook_integrations_mcp.configuration.settings import Settings
+from gitbook_integrations_mcp.confirmation.verdict import UNCONFIRMED
 from gitbook_integrations_mcp.pipeline.budget import UNLIMITED
 from gitbook_integrations_mcp.server import create_server
 from gitbook_integrations_mcp.spelling import suggest
 from gitbook_integrations_mcp.text import clean_text
-
-_UNCONFIRMED = frozenset(
-    {
-        "declined",
-        "cancelled",
-        "not_ticked",
-        "wrong_name",
-        "malformed",
-        "expired",
-        "refused",
-        "target_changed",
-        "confirmation_required",
-    }
-)
 
 
 class UsageError(Exception):
@@ -58,7 +45,7 @@ def call(settings: Settings, name: str, words: Sequence[str], *, as_json: bool) 
         print_result(result.structured_content, _list_columns(name))
     if result.structured_content.get("status") == "refused" and not _asks():
         print("Run this in a terminal, where it asks.", file=sys.stderr)
-    return 1 if result.structured_content.get("status") in _UNCONFIRMED else 0
+    return 1 if result.structured_content.get("status") in UNCONFIRMED else 0
 
 
 def _asks() -> bool:

@@ -24,6 +24,10 @@ _WORDS: Mapping[str, str] = {
     "refused": "This waits for a human's yes. The client cannot ask for one, and the operator of this server allows no "
     "other way (confirmation.fallback). A human can do it in GitBook itself.",
 }
+_OPEN = "confirmation_required"
+
+UNCONFIRMED = frozenset({*_WORDS, _OPEN})
+"""Every `status` of a call that was not sent for want of a yes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,7 @@ def require(pending: Pending, *, changed: bool, url: str | None = None) -> Outco
     means = {TOKEN_ARGUMENT: pending.id} if url is None else {"url": url}
     return Outcome(
         {
-            "status": "target_changed" if changed else "confirmation_required",
+            "status": "target_changed" if changed else _OPEN,
             "message": _SECOND_STEP if url is None else _READ_PAGE,
             "preview": pending.preview.text,
             **means,
