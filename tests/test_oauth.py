@@ -23,8 +23,8 @@ from gitbook_integrations_mcp.configuration.sections import HttpSection, OAuthSe
 from gitbook_integrations_mcp.configuration.settings import SettingsError, load_settings
 from gitbook_integrations_mcp.transport import issuer as issuer_module
 from gitbook_integrations_mcp.transport.doorkeeper import BearerGuard, StaticTokens
+from gitbook_integrations_mcp.transport.exposure import check_exposure
 from gitbook_integrations_mcp.transport.issuer import Issuer, IssuerError
-from gitbook_integrations_mcp.transport.web import check_exposure
 
 from .authority import CLIENT_ID, CLIENT_SECRET, REDIRECT_URI, SCOPE, Authority, make_key, run_authority
 from .human import GitBookSpy, read_status

@@ -33,8 +33,9 @@ from gitbook_integrations_mcp.gitbook.credentials import INTEGRATION_HEADER, USE
 from gitbook_integrations_mcp.process import configure_logging
 from gitbook_integrations_mcp.sandbox import INTEGRATION_TOKEN, USER_TOKEN
 from gitbook_integrations_mcp.server import create_server
+from gitbook_integrations_mcp.transport.exposure import check_exposure
 from gitbook_integrations_mcp.transport.listener import open_listener as open_port
-from gitbook_integrations_mcp.transport.web import check_exposure, create_application
+from gitbook_integrations_mcp.transport.web import create_application
 
 from .human import GitBookSpy, Human, read_status
 from .loopback import listen, open_listener

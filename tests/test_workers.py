@@ -18,7 +18,7 @@ from mcp_types import CallToolResult
 
 from gitbook_integrations_mcp.configuration.settings import SettingsError, load_settings
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, USER_TOKEN
-from gitbook_integrations_mcp.transport.web import check_workers
+from gitbook_integrations_mcp.transport.exposure import check_workers
 
 from .human import GitBookSpy, Human, read_status
 from .loopback import listen, open_listener

@@ -143,7 +143,7 @@ def _check_settings(settings: Settings) -> Finding:
     try:
         Policy(settings.tools, settings.confirmation)
         if "stdio" not in settings.server.transport:
-            from gitbook_integrations_mcp.transport.web import check_exposure
+            from gitbook_integrations_mcp.transport.exposure import check_exposure
 
             check_exposure(settings)
     except SettingsError as error:

@@ -1,6 +1,7 @@
 """How messages come in: `serving` starts the transports that are set, each with a server from `create_server`.
 
-`stdio` reads lines from `wire`. `web` is streamable HTTP and SSE, at the socket of `listener`, behind the `doorkeeper`,
-who lets in bearers of keys or of tokens that `access` judges by the keys of their `issuer`; with `patience` for slow
-clients, and with `workers` where one process is not enough.
+`stdio` reads lines from `wire`. `web` is streamable HTTP and SSE, at the socket of `listener`, behind a `door`: its
+`doorkeeper` lets in bearers of keys, or of tokens that `access` judges by the keys of their `issuer`. `exposure`
+refuses settings that would leave it open. There is `patience` for slow clients, `readiness` for monitors, and there are
+`workers` where one process is not enough.
 """
