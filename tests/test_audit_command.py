@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import io
 import json
 import os
 import pty
@@ -15,12 +16,12 @@ import pytest
 
 from gitbook_integrations.report import Report
 from gitbook_integrations.rules import SEVERITIES
-from gitbook_integrations_mcp.audit.tables import TABLES, TableName
+from gitbook_integrations_mcp.audit.tables import TABLES, TableName, write_csv
 from gitbook_integrations_mcp.command.cli import main
 from gitbook_integrations_mcp.configuration.sections import HttpSection
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, USER_TOKEN
 
-from .auditing import Watched, fail
+from .auditing import Watched, audit, fail
 from .loopback import listen, open_listener
 
 COMMAND = [sys.executable, "-m", "gitbook_integrations_mcp", "audit"]
@@ -96,6 +97,17 @@ def test_the_command_line_offers_the_tables_and_severities_there_are(capsys: pyt
     assert set(TABLES) == set(get_args(TableName))
     assert set(TABLES) in choices
     assert set(SEVERITIES) in choices
+
+
+@pytest.mark.parametrize("first", "=+-@＝＋－＠")
+async def test_no_cell_of_a_spreadsheet_is_a_formula(first: str) -> None:
+    watched = Watched()
+    for integration in watched.sandbox.state.integrations.values():
+        integration.manifest["title"] = f"{first}HYPERLINK(0)"
+    text = write_csv(await audit(watched), "findings")
+    cells = [cell for row in csv.reader(io.StringIO(text)) for cell in row if "HYPERLINK" in cell]
+    assert cells
+    assert all(cell.startswith(f"'{first}") for cell in cells)
 
 
 def test_a_file_gets_what_standard_output_would(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

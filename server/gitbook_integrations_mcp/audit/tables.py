@@ -79,6 +79,10 @@ TABLES: Mapping[TableName, Callable[[Report], Iterator[Row]]] = {
 }
 
 
+_FORMULA = (*"=+-@＝＋－＠", "\t", "\r", "\n")  # the wide ones count as well where such are written
+"""What makes a spreadsheet take a cell for a formula."""
+
+
 def write_csv(report: Report, table: TableName) -> str:
     """Return one table as CSV. What a spreadsheet would take for a formula is marked as text."""
     rows = list(TABLES[table](report))
@@ -91,4 +95,4 @@ def write_csv(report: Report, table: TableName) -> str:
 
 
 def _disarm(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
