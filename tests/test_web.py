@@ -265,6 +265,22 @@ async def test_other_peoples_pages_are_kept_out_of_every_route(path: str, header
         assert (await http.post(address + path, headers=headers, json={})).status_code == status
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["Origin", "Authorization", "X-GitBook-Token", "x-gitbook-integration-token", "X-MCP-READONLY", "X-MCP-Toolsets"],
+)
+async def test_what_says_twice_who_somebody_is_or_what_they_may_is_refused(name: str) -> None:
+    sent = [("Authorization", f"Bearer {TOKENS['ann']}"), ("Accept", "application/json, text/event-stream")]
+    listing = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+    spy = GitBookSpy()
+    async with serve(spy, http={"tokens": CALLERS}) as address, httpx.AsyncClient(trust_env=False) as http:
+        sent += [(name, f"Bearer {TOKENS['bob']}" if name == "Authorization" else address)]
+        sent += [] if name == "Authorization" else [(name.lower(), address)]
+        response = await http.post(f"{address}/mcp", headers=sent, json=listing)
+    assert response.status_code == 400
+    assert "One of these headers came twice, which says nothing" in response.text
+
+
 async def test_an_own_origin_and_a_listed_host_are_let_in() -> None:
     settings = {"allowed_hosts": ["mcp.internal"], "public_url": "https://mcp.example"}
     async with serve(GitBookSpy(), http=settings) as address, httpx.AsyncClient(trust_env=False) as http:

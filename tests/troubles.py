@@ -367,6 +367,11 @@ TROUBLES: dict[str, tuple[Trouble, ...]] = {
     ),
     "Callers over HTTP": (
         _of(
+            "400",
+            "One of these headers came twice, which says nothing",
+            means="Have the proxy replace the header that its client sends, not add one to it.",
+        ),
+        _of(
             "421",
             "This server does not answer to that Host",
             "Requests from that Origin are not let in",

@@ -18,10 +18,24 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gitbook_integrations_mcp.caller import READ_ONLY_HEADER, TOOLSETS_HEADER
 from gitbook_integrations_mcp.configuration.sections import CallerToken, HttpSection
+from gitbook_integrations_mcp.gitbook.credentials import INTEGRATION_HEADER, USER_HEADER
 from gitbook_integrations_mcp.server import NAME
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+
+_SAID_ONCE = (
+    "Origin",
+    "Authorization",
+    "Mcp-Session-Id",
+    USER_HEADER,
+    INTEGRATION_HEADER,
+    READ_ONLY_HEADER,
+    TOOLSETS_HEADER,
+)
+"""Who somebody is and what they may. Of two, a proxy would have meant its own, and we read the other."""
 
 
 class HostGuard:
@@ -36,9 +50,12 @@ class HostGuard:
         self._hosts = frozenset(host.lower() for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer 421 or 403."""
+        """Pass a request on, or answer 400, 421 or 403."""
         if scope["type"] == "http":
             headers = Headers(scope=scope)
+            if any(len(headers.getlist(name)) > 1 for name in _SAID_ONCE):
+                text = f"One of these headers came twice, which says nothing: {', '.join(_SAID_ONCE)}."
+                return await JSONResponse({"error": text}, 400)(scope, receive, send)
             if not self._knows(headers.get("host", "")):
                 text = "This server does not answer to that Host; its operator can add it to http.allowed_hosts."
                 return await JSONResponse({"error": text}, 421)(scope, receive, send)
