@@ -226,6 +226,47 @@ async def test_a_mask_that_stands_for_nothing_certain_is_refused(case: str) -> N
     assert spy.mutations == []
 
 
+LEFT_OUT: dict[str, list[str]] = {
+    "api_key": ["api_key"],
+    "nested.client.clientSecret": ["nested", "client", "clientSecret"],
+    "nested": ["nested"],
+    "accounts": ["accounts"],
+}
+
+
+@pytest.mark.parametrize("path", list(LEFT_OUT))
+async def test_a_credential_that_is_left_out_is_not_lost_without_a_word(path: str) -> None:
+    spy = GitBookSpy()
+    installation, arguments = set_up(spy, SECRETS | PLAIN)
+    *way, last = LEFT_OUT[path]
+    async with meet(create(spy), None, "2026-07-28") as client:
+        shown = await read(client, arguments)
+        place: Any = shown
+        for key in way:
+            place = place[key]
+        del place[last]
+        result = await write(client, arguments, shown)
+        assert result.is_error
+        assert f"configuration.{path} is left out. It holds a credential, which GitBook may drop" in read_text(result)
+        assert spy.mutations == []
+        place[last] = None
+        assert not (await write(client, arguments, shown)).is_error
+    expected: Any = installation.configuration
+    for key in LEFT_OUT[path]:
+        expected = expected[key]
+    assert expected is None
+
+
+async def test_what_is_no_credential_may_be_left_out() -> None:
+    spy = GitBookSpy()
+    installation, arguments = set_up(spy, SECRETS | PLAIN)
+    async with meet(create(spy), None, "2026-07-28") as client:
+        shown = await read(client, arguments)
+        del shown["channel"], shown["empty"]
+        assert not (await write(client, arguments, shown)).is_error
+    assert "channel" not in installation.configuration
+
+
 async def test_a_cut_end_keeps_the_rest() -> None:
     spy = GitBookSpy()
     text = "word " * 4000

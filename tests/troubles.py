@@ -87,6 +87,7 @@ TROUBLES: dict[str, tuple[Trouble, ...]] = {
             "holds what stands for a value that was not shown",
             "GitBook has none there",
             "GitBook has several there",
+            "holds a credential, which GitBook may drop",
             means="A mask was sent back in a place where it can stand for nothing, or for several values.",
         ),
         _of(

@@ -14,7 +14,7 @@ from gitbook_integrations_mcp.errors import CallError, MaskError, TargetError
 from gitbook_integrations_mcp.pipeline.call import EndpointCall
 from gitbook_integrations_mcp.pipeline.target import find_target
 from gitbook_integrations_mcp.pipeline.view import holds_mark, show_names, stands_for
-from gitbook_integrations_mcp.redaction import MASK, Secrecy
+from gitbook_integrations_mcp.redaction import MASK, Secrecy, find_secrets
 from gitbook_integrations_mcp.text import clean_text
 
 _ABSENT = object()
@@ -56,7 +56,8 @@ def restore_from(call: EndpointCall, target: Mapping[str, Any] | None) -> Endpoi
     """Return `call` with a request that keeps what of `target` was not shown.
 
     Raises:
-        MaskError: something stands for a value that `target` does not have, or that cannot be told from others there.
+        MaskError: something stands for a value that `target` does not have, or that cannot be told from others there;
+            or a credential of `target` is left out, which nobody could get back.
     """
     current = (target or {}) if is_written_back(call.tool) else {}
     try:
@@ -72,7 +73,26 @@ def restore_from(call: EndpointCall, target: Mapping[str, Any] | None) -> Endpoi
             f"{clean_text(error.path, 200)} holds what stands for a value that was not shown, and {error.why}"
             f"{unreadable}. Nothing was sent. Send the value itself, or, of what was read, everything as it was shown."
         ) from None
+    for name in call.tool.body_names.intersection(call.arguments):
+        place = Secrecy.OPEN.descend(name, current)
+        if lost := next(_find_left_out(call.arguments[name], current.get(name), place, name), None):
+            raise MaskError(
+                f"{clean_text(lost, 200)} is left out. It holds a credential, which GitBook may drop, and nobody could "
+                f"get it back. Nothing was sent. Send {MASK} in its place to keep it, or null to let it go."
+            )
     return replace(call, request=call.tool.build_request(restored))
+
+
+def _find_left_out(sent: Any, current: Any, place: Secrecy, path: str) -> Iterator[str]:
+    """Yield what of `current` holds a credential and has no place in `sent`."""
+    if not (isinstance(sent, dict) and isinstance(current, dict)):
+        return
+    for shown, name in zip(show_names(current), current, strict=True):
+        below = place.descend(name, current)
+        if shown in sent or name in sent:
+            yield from _find_left_out(sent.get(shown, sent.get(name)), current[name], below, f"{path}.{shown}")
+        elif next(find_secrets(current[name], place=below), None) is not None:
+            yield f"{path}.{shown}"
 
 
 class _UnknownError(Exception):
