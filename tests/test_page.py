@@ -488,6 +488,43 @@ async def test_a_client_that_opens_links_sends_its_human_to_the_page(
 
 
 @each_era
+async def test_a_call_waits_for_a_human_who_opened_the_page_and_has_yet_to_decide(era: Era, browser: Browser) -> None:
+    spy, opened = GitBookSpy(), anyio.Event()
+    human = Visitor(before=opened.set)
+    target = find_target(spy, "uninstall_integration")
+
+    async def decide_later() -> None:
+        await opened.wait()
+        assert isinstance(human.questions[0], ElicitRequestURLParams)
+        await browser.decide(human.questions[0].url, APPROVE)
+
+    async with meet(create_gated_server(spy, ask="fallback"), human, era) as client, anyio.create_task_group() as group:
+        group.start_soon(decide_later)
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "done"
+    assert len(spy.mutations) == 1
+
+
+async def test_a_no_elsewhere_ends_the_wait_for_the_page_at_once() -> None:
+    spy, opened = GitBookSpy(), anyio.Event()
+    target = find_target(spy, "uninstall_integration")
+    server = create_gated_server(spy, ask="fallback")
+    async with (
+        meet(server, Visitor(before=opened.set), "legacy") as waiting,
+        meet(server, Human(action="decline"), "legacy") as refusing,
+        anyio.create_task_group() as group,
+    ):
+
+        async def refuse() -> None:
+            await opened.wait()
+            assert read_status(await refusing.call_tool(target.name, target.arguments)) == "declined"
+
+        group.start_soon(refuse)
+        with anyio.fail_after(60):
+            assert read_status(await waiting.call_tool(target.name, target.arguments)) == "expired"
+    assert spy.mutations == []
+
+
+@each_era
 async def test_a_human_who_decides_nothing_on_the_page_in_time_has_said_neither_yes_nor_no(era: Era) -> None:
     spy, human = GitBookSpy(), Visitor()
     target = find_target(spy, "uninstall_integration")
