@@ -31,7 +31,7 @@ class Subject:
 _CONFIRMATION = ("test_gate", "test_page", "test_pending")
 _PATHS = ("encode_segment", "Endpointǁbuild_request", "_query_pairs", "_tidy_number")
 SUBJECTS = {
-    "gate": Subject([f"{SERVER}/confirmation/gate"], _CONFIRMATION),
+    "gate": Subject([f"{SERVER}/confirmation/gate"], ("test_gate", "test_page")),
     "questions": Subject(
         [f"{SERVER}/confirmation/{name}" for name in ("pending", "question", "verdict")], _CONFIRMATION
     ),
@@ -68,6 +68,7 @@ def lay_out(directory: Path, subject: Subject) -> None:
     }
     with (directory / "pyproject.toml").open("a") as file:
         file.write("\n[tool.mutmut]\nuse_git_change_detection = false\ntrack_dependencies = false\n")
+        file.write("timeout_multiplier = 3\ntimeout_constant = 5\n")  # those that wait for ever are many
         file.writelines(f"{name} = {value}\n" for name, value in settings.items())
 
 

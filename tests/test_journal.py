@@ -1,5 +1,6 @@
 """Every write leaves one line, there before it is sent, without secrets, with what would undo it."""
 
+import hashlib
 import json
 import os
 import stat
@@ -249,6 +250,7 @@ async def test_an_outcome_is_never_written_over_another_file(path: Path) -> None
 )
 def test_what_may_be_a_secret_is_masked(key: str, value: str) -> None:
     assert mask_secrets({"a": [{key: value}]}) == {"a": [{key: MASK}]}
+    assert mask_secrets({key: [value]}) == {key: [MASK]}
 
 
 def test_what_decides_is_not_masked() -> None:
@@ -257,7 +259,10 @@ def test_what_decides_is_not_masked() -> None:
 
 
 def test_lengthy_text_is_represented_by_its_digest() -> None:
-    assert mask_secrets({"script": "x" * 5000})["script"].startswith("[5000 characters, sha256 ")
+    digest = hashlib.sha256(b"x" * 2001).hexdigest()
+    assert mask_secrets({"script": "x" * 2001}) == {"script": f"[2001 characters, sha256 {digest}]"}
+    assert mask_secrets({"script": "x" * 2000}) == {"script": "x" * 2000}
+    assert mask_secrets("\ud800" * 2001).startswith("[2001 characters, sha256 ")
 
 
 @given(st.text(min_size=1), st.dictionaries(st.text(), st.text(min_size=4)))

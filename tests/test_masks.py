@@ -17,7 +17,7 @@ from gitbook_integrations.options import Options
 from gitbook_integrations_mcp.configuration.settings import load_settings
 from gitbook_integrations_mcp.pipeline.masks import is_written_back
 from gitbook_integrations_mcp.pipeline.view import View, choose_view, stands_for
-from gitbook_integrations_mcp.redaction import MASK
+from gitbook_integrations_mcp.redaction import MASK, find_secrets
 from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
 from gitbook_integrations_mcp.sandbox.state import Installation
 from gitbook_integrations_mcp.server import create_server
@@ -86,6 +86,21 @@ async def test_an_operator_can_have_them_shown() -> None:
     _, arguments = set_up(spy, SECRETS)
     async with meet(create(spy, tools={"reveal_secrets": True}), None, "2026-07-28") as client:
         assert await read(client, arguments) == SECRETS
+
+
+def test_a_credential_in_settings_is_named_by_the_way_to_it() -> None:
+    settings = {
+        "api_key": "abc",
+        "channel": "#general",
+        "accounts": [{"note": "plain"}, {"note": "Bearer abcdef", "deep": {"password": 5}}],
+        "headers": [{"name": "Authorization", "value": "abc"}, {"name": "Accept", "value": "text/html"}],
+        "secrets": {"anything": {"at": "all"}},
+        "token": None,
+        "webhooks": True,
+    }
+    found = ["api_key", "accounts.1.note", "accounts.1.deep.password", "headers.0.value", "secrets.anything.at"]
+    assert list(find_secrets(settings)) == found
+    assert list(find_secrets("Bearer abcdef", "account")) == ["account"]
 
 
 async def test_what_describes_settings_is_not_masked() -> None:
