@@ -210,6 +210,22 @@ def test_a_settings_file_that_the_environment_names_is_carried_over(
     assert all(f"{config}" in text for text in describe_connections(load_settings()).values())
 
 
+def test_safeguards_that_the_environment_sets_are_carried_over_and_no_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = {
+        "GITBOOK_MCP_CONFIRMATION__FALLBACK": "refuse",
+        "GITBOOK_MCP_CONFIRMATION__ALSO": "queue_integration_task",
+        "GITBOOK_MCP_JOURNAL__PATH": str(tmp_path / "journal.jsonl"),
+    }
+    key = "k" * 40
+    for name, value in {**kept, "GITBOOK_MCP_CONFIRMATION__KEYS": key}.items():
+        monkeypatch.setenv(name, value)
+    assert main(["install", "cursor", "--sandbox"]) == 0
+    assert read(ASSISTANTS["cursor"])["mcpServers"][NAME]["env"] == kept
+    assert key not in ASSISTANTS["cursor"].path.read_text()
+
+
 def test_a_configuration_for_the_sandbox_asks_for_no_token() -> None:
     settings = load_settings({"server": {"sandbox": True}, "gitbook": {"token": TOKEN}})
     text = str(describe_connections(settings))

@@ -17,7 +17,7 @@ from typing import Any
 
 from gitbook_integrations_mcp.command.assistants import ASSISTANTS, Assistant
 from gitbook_integrations_mcp.configuration.sections import GitBookSection, ServerSection
-from gitbook_integrations_mcp.configuration.settings import PREFIX, Settings
+from gitbook_integrations_mcp.configuration.settings import PREFIX, Settings, iterate_settings, name_variable
 from gitbook_integrations_mcp.policy import Policy
 
 NAME = "gitbook-integrations"
@@ -27,6 +27,9 @@ _SECRETS: Mapping[str, str] = {
     "GITBOOK_INTEGRATION_TOKEN": "your integration's token",
 }
 """Variables that hold a token, each with what to put there."""
+
+_KEPT = frozenset({"confirmation", "journal", "audit", "limits"})
+"""Sections whose variables are carried over: an assistant has not this shell's, and some of them are safeguards."""
 
 
 def describe_connections(settings: Settings, config: Path | None = None) -> dict[str, str]:
@@ -201,15 +204,21 @@ def _spell_flags(settings: Settings, config: Path | None) -> list[str]:
 
 def _list_variables(settings: Settings) -> tuple[dict[str, str], dict[str, str]]:
     """Return the variables that are no secret and do not have their default, and those that hold a token."""
+    kept = {
+        name: value
+        for section, key, field in iterate_settings()
+        if section in _KEPT and "Secret" not in repr(field.annotation)
+        if (value := os.environ.get(name := name_variable(section, key)))
+    }
     if settings.server.sandbox:
-        return {}, {}
+        return kept, {}
     ours, default = settings.gitbook, GitBookSection()
     plain = {
         "GITBOOK_ENDPOINT": ours.endpoint if ours.endpoint != default.endpoint else None,
         "GITBOOK_ORGANIZATION": ours.organization,
     }
     secret = {name: what for name, what in _SECRETS.items() if name == "GITBOOK_TOKEN" or ours.integration_token}
-    return {name: value for name, value in plain.items() if value}, secret
+    return {name: value for name, value in plain.items() if value} | kept, secret
 
 
 def _find_command() -> tuple[str, list[str]]:
