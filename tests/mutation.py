@@ -38,7 +38,7 @@ SUBJECTS = {
     "page": Subject([f"{SERVER}/confirmation/page"], ("test_page",)),
     "paths": Subject(
         ["gitbook_integrations/endpoint"],
-        ("test_arguments", "test_properties"),
+        ("test_endpoint", "test_arguments"),
         [f"gitbook_integrations.endpoint.x*{name}__mutmut_*" for name in _PATHS],
     ),
     "redaction": Subject([f"{SERVER}/redaction"], ("test_masks", "test_journal")),
