@@ -196,6 +196,7 @@ def test_on_paper_all_findings_are_there_whole_and_no_tools(driver: Any, tmp_pat
     visible = "return getComputedStyle(document.querySelector('.tools')).display"
     assert driver.execute_script(visible) == "none"
     assert driver.execute_script("return getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert driver.execute_script("return document.documentElement.scrollWidth") <= 800
     show_in(driver, width=1200)
 
 
