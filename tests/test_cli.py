@@ -318,9 +318,10 @@ def test_without_a_terminal_a_gated_call_is_refused(tmp_path: Path, capsys: pyte
         "unpublish_integration",
         f"integrationName={OWN_INTEGRATION}",
     )
-    code, out, _ = run(capsys, *words)
+    code, out, err = run(capsys, *words)
     assert code == 1
     assert json.loads(out)["status"] == "refused"
+    assert "Run this in a terminal, where it asks." in err
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,10 @@ from typing import Any
 
 import pytest
 
+from gitbook_integrations_mcp.command import doctor
 from gitbook_integrations_mcp.command.cli import main
+from gitbook_integrations_mcp.configuration.settings import load_settings
+from gitbook_integrations_mcp.server import create_server
 
 from .redis_server import RedisServer
 
@@ -103,7 +106,7 @@ Examine = Callable[..., tuple[int, dict[str, dict[str, str]]]]
         (Answer(500, {"error": {"code": 500, "message": "sorry"}}), "The fault is GitBook's"),
         (Answer(429, {"error": {"code": 429, "message": "slow"}}), "Too many requests"),
         (Answer(200, []), "JSON that is not an object"),
-        (Answer(200, {"status": "up"}), "describes no user"),
+        (Answer(200, {"status": "up"}), "the answer describes no user"),
     ],
     ids=["captive portal", "another host", "redirect", "fault", "limited", "another shape", "another API"],
 )
@@ -133,6 +136,7 @@ def test_a_token_of_an_integration_is_told_from_a_users(examine: Examine) -> Non
     code, checks = examine(Answer(200, {"items": []}, user=refusal), GITBOOK_INTEGRATION_TOKEN=INTEGRATION_TOKEN)
     assert code == 0
     assert (checks["token"]["status"], checks["integration token"]["status"]) == ("warning", "ok")
+    assert checks["token"]["message"] == "an integration's or an installation's"
     assert "GITBOOK_INTEGRATION_TOKEN" in checks["token"]["fix"]
 
 
@@ -141,12 +145,14 @@ def test_a_users_token_in_the_integrations_place_is_told(examine: Examine) -> No
     assert code == 0
     assert checks["token"]["message"] == "a user's (Ada)"
     assert (checks["token"]["status"], checks["integration token"]["status"]) == ("ok", "warning")
+    assert checks["integration token"]["message"] == "a user's (Ada)"
 
 
 @pytest.mark.parametrize(("seconds", "status"), [(0, "ok"), (-600, "warning"), (600, "warning")])
 def test_a_clock_that_is_wrong_is_told(seconds: int, status: str, examine: Examine) -> None:
     _, checks = examine(Answer(200, USER, Date=formatdate(time.time() + seconds, usegmt=True)))
     assert checks["clock"]["status"] == status
+    assert " s from GitBook's" in checks["clock"]["message"]
 
 
 @pytest.mark.parametrize("date", ["yesterday", ""])
@@ -162,6 +168,8 @@ def test_a_date_that_cannot_be_read_is_not_judged(date: str, examine: Examine) -
 def test_the_headroom_of_the_rate_limit_is_told(limit: str, remaining: str, status: str, examine: Examine) -> None:
     _, checks = examine(Answer(200, USER, X_RateLimit_Limit=limit, X_RateLimit_Remaining=remaining))
     assert checks["rate limit"]["status"] == status
+    if status != "skipped":
+        assert checks["rate limit"]["message"] == f"{remaining} of {limit} requests left"
 
 
 def test_without_a_token_a_refusal_shows_that_gitbook_is_there(examine: Examine) -> None:
@@ -227,3 +235,19 @@ def test_a_store_of_questions_that_does_not_answer_is_told(
         checks = {check["check"]: check for check in json.loads(output.out)["checks"]}
         assert checks["store"]["message"] == message
         assert "hidden" not in output.out + output.err
+
+
+def test_an_endpoint_without_encryption_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITBOOK_ENDPOINT", "http://gitbook.example")
+    finding = doctor._check_scheme(load_settings())
+    assert finding is not None
+    assert (finding.status, finding.message) == ("warning", "the endpoint is plain http")
+
+
+def test_a_self_test_that_fails_is_told(
+    start: Start, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = load_settings({"gitbook": {"endpoint": start(Answer(500)), "token": TOKEN}, "limits": {"attempts": 1}})
+    monkeypatch.setattr(doctor, "create_server", lambda _: create_server(broken))
+    assert main(["doctor", "--sandbox"]) == 1
+    assert "self-test: a call to the embedded GitBook failed" in capsys.readouterr().out

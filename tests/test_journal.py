@@ -198,8 +198,21 @@ def test_the_command_shows_the_journal(path: Path, capsys: pytest.CaptureFixture
     assert "queue_integration_task" in shown
     assert "2 calls" in shown
     assert [record["outcome"] for record in records] == ["done", "line 2 cannot be read"]
-    assert main(["journal"]) == 2
-    assert main(["journal", "/does/not/exist"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        ([], 2, "No journal is kept: set journal.path, or name a file."),
+        (["/does/not/exist"], 1, "/does/not/exist does not exist: nothing has been recorded there yet."),
+        (["/"], 1, "The journal / cannot be read: Is a directory."),
+    ],
+)
+def test_a_journal_that_cannot_be_shown_is_told(
+    words: list[str], code: int, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["journal", *words]) == code
+    assert capsys.readouterr().err.strip() == told
 
 
 async def test_a_line_that_a_crash_tore_does_not_swallow_the_next(path: Path) -> None:
@@ -224,12 +237,13 @@ class Rotating(GitBookSpy):
         await super().__call__(scope, receive, send)
 
 
-async def test_an_outcome_is_never_written_over_another_file(path: Path) -> None:
+async def test_an_outcome_is_never_written_over_another_file(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with meet(create(Rotating(path), path), None, "2026-07-28") as client:
         await client.call_tool("queue_integration_task", {"integrationName": OWN_INTEGRATION, "task": {}})
     assert path.read_text(encoding="utf-8") == '{"somebody": "else"}\n' * 200
     (record,) = read_journal(path.with_suffix(".old"))
     assert record["outcome"] == "unknown"
+    assert "the outcome of queue_integration_task is not in the journal: " in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -185,17 +185,21 @@ def tamper(authority: Authority, audience: str) -> str:
 
 NOW = int(time.time())
 REFUSED: dict[str, tuple[Callable[[Authority, str], str], str]] = {
-    "audience": (lambda by, _: by.sign(aud="https://other.example/mcp"), "another audience than http://127.0.0.1:"),
-    "no audience": (lambda by, _: by.sign(), "does not say aud"),
+    "audience": (
+        lambda by, _: by.sign(aud="https://other.example/mcp"),
+        "it is meant for another audience than http://127.0.0.1:",
+    ),
+    "no audience": (lambda by, _: by.sign(), "it does not say aud"),
     "issuer": (lambda by, us: by.sign(aud=us, iss="https://other.example"), "not issued by http://localhost:"),
-    "expired": (lambda by, us: by.sign(aud=us, exp=NOW - 60), "has expired"),
-    "for ever": (lambda by, us: by.sign(aud=us, exp=None), "does not say exp"),
-    "not yet valid": (lambda by, us: by.sign(aud=us, nbf=NOW + 3600), "not valid yet"),
-    "of nobody": (lambda by, us: by.sign(aud=us, sub=None), "does not say sub"),
-    "signature": (tamper, "signature is wrong"),
+    "expired": (lambda by, us: by.sign(aud=us, exp=NOW - 60), "it has expired"),
+    "for ever": (lambda by, us: by.sign(aud=us, exp=None), "it does not say exp"),
+    "not yet valid": (lambda by, us: by.sign(aud=us, nbf=NOW + 3600), "it is not valid yet"),
+    "of nobody": (lambda by, us: by.sign(aud=us, sub=None), "it does not say sub"),
+    "issued at no time": (lambda by, us: by.sign(aud=us, iat="soon"), "it is malformed"),
+    "signature": (tamper, "its signature is wrong"),
     "somebody else's key": (
         lambda by, us: by.sign(key=make_key(), aud=us, header={"kid": by.keys[0].kid}),
-        "signature is wrong",
+        "its signature is wrong",
     ),
     "unknown key": (lambda by, us: by.sign(key=make_key(), aud=us), "a key that http://localhost:"),
     "algorithm none": (forge_without_signature, "none of the kinds let in (RS256, PS256, ES256, EdDSA)"),
@@ -439,7 +443,9 @@ async def test_keys_are_fetched_anew_after_a_while_and_outlive_an_outage_for_a_w
         assert await issuer.find_key(key, "RS256")
 
 
-async def test_without_the_issuers_keys_nobody_comes_in_and_nobody_is_accused() -> None:
+async def test_without_the_issuers_keys_nobody_comes_in_and_nobody_is_accused(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     with run_authority() as authority:
         pass
     async with trust(authority) as address:
@@ -450,6 +456,7 @@ async def test_without_the_issuers_keys_nobody_comes_in_and_nobody_is_accused() 
             assert "does not answer" in response.json()["error_description"]
         async with httpx.AsyncClient(trust_env=False) as http:
             assert (await http.get(f"{address}/health")).status_code == 200
+    assert "Callers cannot be told from strangers: " in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -508,6 +515,7 @@ def test_doctor_tells_whether_tokens_could_be_verified(
     with run_authority() as running:
         assert examine(running.issuer)["message"] == f"{running.issuer} publishes 1 key"
         lacking = examine(running.issuer, algorithms="ES256")
+        assert lacking["message"] == f"{running.issuer} publishes no key for ES256"
         assert (lacking["status"], lacking["fix"]) == (
             "failed",
             "Add the kind of signature it makes to oauth.algorithms.",

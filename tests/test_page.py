@@ -27,6 +27,7 @@ from gitbook_integrations_mcp.confirmation.page import ConfirmationPage
 from gitbook_integrations_mcp.confirmation.pending import Decision, Pending, PendingQuestions, QuestionsInMemory
 from gitbook_integrations_mcp.confirmation.preview import Preview
 from gitbook_integrations_mcp.confirmation.question import accepts_forms, accepts_urls
+from gitbook_integrations_mcp.errors import StoreError
 from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
 from gitbook_integrations_mcp.server import create_server
 
@@ -89,6 +90,9 @@ async def read_decision(questions: PendingQuestions, pending: Pending) -> Decisi
 
 
 APPROVE = {"decision": "approve", "confirm": "yes"}
+NOT_FROM_HERE = "The decision did not come from this page, so it does not count."
+ELSEWHERE = "Open the link exactly as you were given it."
+GONE = "This question is answered, expired, or never was. If you still want it, ask your assistant to try again."
 
 
 async def test_the_page_shows_the_facts_and_decides_nothing_by_being_read(
@@ -126,17 +130,22 @@ async def test_a_decision_counts_once(
     assert (await browser.decide(url, fields)).status_code == 200
     assert await read_decision(questions, pending) == decision
     for again in (APPROVE, {"decision": "refuse"}):
-        assert (await browser.decide(url, again)).status_code == 410
+        answer = await browser.decide(url, again)
+        assert answer.status_code == 410
+        assert f"<h1>Already {decision}</h1>" in answer.text
     assert await read_decision(questions, pending) == decision
 
 
 @pytest.mark.parametrize(
     ("fields", "told"),
     [
-        ({"decision": "approve"}, "tick the box"),
-        ({"decision": "approve", "confirm": "no"}, "tick the box"),
-        ({"decision": "approve", "confirm": "yes", "name": "Acme"}, "not the one asked for"),
-        ({"decision": "approve", "confirm": "yes"}, "not the one asked for"),
+        ({"decision": "approve"}, "To approve, tick the box as well. Nothing has been decided."),
+        ({"decision": "approve", "confirm": "no"}, "To approve, tick the box as well. Nothing has been decided."),
+        (
+            {"decision": "approve", "confirm": "yes", "name": "Acme"},
+            "The name “Acme” is not the one asked for. To approve, type exactly acme.",
+        ),
+        (APPROVE, "An empty name is not the one asked for. To approve, type exactly acme."),
     ],
 )
 async def test_half_an_approval_is_told_and_decides_nothing(
@@ -156,21 +165,21 @@ async def test_the_typed_name_approves(page: ConfirmationPage, questions: Pendin
 
 
 @pytest.mark.parametrize(
-    ("headers", "fields", "status"),
+    ("headers", "fields", "status", "told"),
     [
-        ({"Origin": "https://evil.example"}, APPROVE, 403),
-        ({"Origin": "null"}, APPROVE, 403),
-        ({"Origin": ""}, APPROVE, 403),
-        ({"Sec-Fetch-Site": "same-site"}, APPROVE, 403),
-        ({"Host": "evil.example"}, APPROVE, 421),
-        ({"Host": "127.0.0.1"}, APPROVE, 421),
-        ({}, {**APPROVE, "csrf": "guess"}, 403),
-        ({}, {**APPROVE, "csrf": ""}, 403),
-        ({}, {**APPROVE, "csrf": "é"}, 403),
-        ({}, {**APPROVE, "padding": "x" * 20_000}, 413),
-        ({}, {**APPROVE, **{str(number): "" for number in range(10)}}, 400),
-        ({}, {"decision": "maybe"}, 400),
-        ({}, {}, 400),
+        ({"Origin": "https://evil.example"}, APPROVE, 403, NOT_FROM_HERE),
+        ({"Origin": "null"}, APPROVE, 403, NOT_FROM_HERE),
+        ({"Origin": ""}, APPROVE, 403, NOT_FROM_HERE),
+        ({"Sec-Fetch-Site": "same-site"}, APPROVE, 403, NOT_FROM_HERE),
+        ({"Host": "evil.example"}, APPROVE, 421, ELSEWHERE),
+        ({"Host": "127.0.0.1"}, APPROVE, 421, ELSEWHERE),
+        ({}, {**APPROVE, "csrf": "guess"}, 403, NOT_FROM_HERE),
+        ({}, {**APPROVE, "csrf": ""}, 403, NOT_FROM_HERE),
+        ({}, {**APPROVE, "csrf": "é"}, 403, NOT_FROM_HERE),
+        ({}, {**APPROVE, "padding": "x" * 20_000}, 413, "That is not what this page sends."),
+        ({}, {**APPROVE, **{str(number): "" for number in range(10)}}, 400, "That is not what this page sends."),
+        ({}, {"decision": "maybe"}, 400, "That is neither of the two answers that the page offers."),
+        ({}, {}, 400, "That is neither of the two answers that the page offers."),
     ],
 )
 async def test_what_does_not_come_from_the_page_decides_nothing(
@@ -180,10 +189,12 @@ async def test_what_does_not_come_from_the_page_decides_nothing(
     headers: dict[str, str],
     fields: dict[str, str],
     status: int,
+    told: str,
 ) -> None:
     pending = await put(questions)
     response = await browser.decide(await page.open(pending), fields, headers)
     assert response.status_code == status
+    assert told in response.text
     assert await read_decision(questions, pending) is None
 
 
@@ -193,9 +204,13 @@ async def test_other_methods_and_paths_lead_nowhere(
     pending = await put(questions)
     url = await page.open(pending)
     for method in ("PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"):
-        assert (await browser.client.request(method, url)).status_code == 405
-    assert (await browser.read(f"{url}x")).status_code == 410
-    assert (await browser.read(f"{url}/x")).status_code == 410
+        answer = await browser.client.request(method, url)
+        assert answer.status_code == 405
+        assert answer.headers["allow"] == "GET, POST"
+    for other in (f"{url}x", f"{url}/x", f"{url}?x=/".replace("/confirm/", "/"), url.replace("/confirm/", "/other/")):
+        answer = await browser.read(other)
+        assert answer.status_code == 410
+        assert GONE in answer.text
     assert await read_decision(questions, pending) is None
 
 
@@ -210,13 +225,28 @@ async def test_a_question_put_in_another_way_is_not_shown(
     assert await read_decision(questions, pending) is None
 
 
+async def test_without_its_store_the_page_decides_nothing_and_says_so(browser: Browser) -> None:
+    class Unreachable(QuestionsInMemory):
+        async def look_at(self, identifier: str) -> Pending | None:
+            raise StoreError("cannot be reached")
+
+    questions = Unreachable(600, Clock())
+    page = ConfirmationPage(questions)
+    answer = await browser.read(await page.open(await put(questions)))
+    assert answer.status_code == 503
+    assert "The server cannot reach what it needs to decide this. Try again in a while." in answer.text
+    await page.close()
+
+
 async def test_an_expired_question_is_gone(browser: Browser) -> None:
     clock = Clock()
     questions = QuestionsInMemory(600, clock)
     page = ConfirmationPage(questions)
     url = await page.open(await put(questions))
     clock.now += 600
-    assert (await browser.read(url)).status_code == 410
+    answer = await browser.read(url)
+    assert answer.status_code == 410
+    assert GONE in answer.text
     await page.close()
 
 

@@ -244,6 +244,7 @@ async def test_a_refused_login_is_told_without_the_password(
     url = redis.url.replace("unix://", "unix://user:pass-word@")
     with pytest.raises(StoreError, match="refuses this server's login") as caught:
         await QuestionsInRedis(SecretStr(url), TTL).take("x")
+    assert "confirmation.store: " in caplog.text
     assert "pass-word" not in str(caught.value) + caplog.text
     assert caught.value.__cause__ is None
 

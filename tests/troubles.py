@@ -108,6 +108,9 @@ TROUBLES: dict[str, tuple[Trouble, ...]] = {
         _of(
             "StoreError",
             "the store of such questions …; nothing was sent",
+            "cannot be reached",
+            "refuses this server's login",
+            "does not answer in time",
             means="Redis (`confirmation.store`) is down, slow, or refuses the login.",
         ),
         _of(
@@ -368,6 +371,16 @@ TROUBLES: dict[str, tuple[Trouble, ...]] = {
     ),
     "Callers over HTTP": (
         _of(
+            "408",
+            "The request did not arrive in time.",
+            means="A client, or something on its way, sends too slowly; `http.request_seconds` is its time.",
+        ),
+        _of(
+            "503",
+            "Too many connections to this server; try again later.",
+            means="`http.connections` is how many it takes.",
+        ),
+        _of(
             "400",
             "One of these headers came twice, which says nothing",
             means="Have the proxy replace the header that its client sends, not add one to it.",
@@ -387,6 +400,12 @@ TROUBLES: dict[str, tuple[Trouble, ...]] = {
         _of(
             "BearerError",
             "The access token is refused",
+            "it has expired",
+            "it is not valid yet",
+            "it is meant for another audience than …",
+            "its signature is wrong",
+            "it does not say …",
+            "it is malformed",
             "The access token lacks the scope",
             "The authorization server does not answer",
             means="401, 403, 503: the reason is told; see `oauth`.",
@@ -400,6 +419,118 @@ TROUBLES: dict[str, tuple[Trouble, ...]] = {
             "describes another issuer than oauth.issuer",
             "names no https address of keys (jwks_uri)",
             means="In the log, and from `doctor`: the authorization server is not as `oauth.issuer` says.",
+        ),
+    ),
+    "The page on which a human decides": (
+        _of(
+            "403",
+            "The decision did not come from this page, so it does not count.",
+            means="Another page sent it, or the browser tells no origin. Open the link itself.",
+        ),
+        _of(
+            "410",
+            "This question is answered, expired, or never was.",
+            means="A link is good for one decision, and for `confirmation.ttl` seconds.",
+        ),
+        _of(
+            "421",
+            "Open the link exactly as you were given it.",
+            means="A proxy or a forwarded port changed the address; `http.public_url` tells the server its own.",
+        ),
+        _of(
+            "422",
+            "To approve, tick the box as well.",
+            "is not the one asked for. To approve, type exactly …",
+            means="Half an approval decides nothing; the page can be sent again.",
+        ),
+        _of(
+            "400, 413",
+            "That is not what this page sends.",
+            "That is neither of the two answers that the page offers.",
+            means="Something else than the page's form came. Nothing was decided.",
+        ),
+        _of(
+            "503",
+            "The server cannot reach what it needs to decide this.",
+            means="Redis (`confirmation.store`) fails; the question is still open.",
+        ),
+    ),
+    "`doctor`, `install` and other commands": (
+        _of(
+            "Finding",
+            "refused by GitBook (…)",
+            means="The token is wrong or expired; the variable to set is named.",
+        ),
+        _of(
+            "Finding",
+            "an integration's or an installation's",
+            "a user's (…)",
+            means="As a warning: the token works, but is of another kind than its variable is for.",
+        ),
+        _of(
+            "Finding", "the answer describes no user", means="What answers at `GITBOOK_ENDPOINT` is not GitBook's API."
+        ),
+        _of("Finding", "the endpoint is plain http", means="Tokens travel in the clear; use https."),
+        _of(
+            "Finding", "… s from GitBook's", means="This machine's clock is wrong, and so would be waits for the limit."
+        ),
+        _of("Finding", "… of … requests left", means="As a warning: another program uses the same token."),
+        _of("Finding", "… cannot be written", means="Until the journal can be written, nothing is changed."),
+        _of(
+            "Finding",
+            "Redis …",
+            means="Until the store answers, nothing runs that waits for a yes.",
+        ),
+        _of(
+            "Finding",
+            "… publishes no key for …",
+            means="Add the kind of signature that the issuer makes to `oauth.algorithms`.",
+        ),
+        _of("Finding", "a call to the embedded GitBook failed", means="A defect of this program; please report it."),
+        _of(
+            "install",
+            "… was not changed: …. Add this by hand:",
+            means="The file has comments, is broken, or cannot be written; what to add follows.",
+        ),
+        _of(
+            "sandbox",
+            "cannot listen on …: …",
+            means="The port is taken, or the address is not this machine's.",
+        ),
+        _of(
+            "call",
+            "Run this in a terminal, where it asks.",
+            means="What waits for a human's yes does not run from a script.",
+        ),
+        _of(
+            "journal",
+            "No journal is kept: set journal.path, or name a file.",
+            "… does not exist: nothing has been recorded there yet.",
+            "The journal … cannot be read: …",
+            means="There is nothing to show.",
+        ),
+    ),
+    "Standard error of a server": (
+        _of(
+            "log",
+            "the outcome of … is not in the journal: …",
+            means="The call is recorded, but not how it ended; mend the disk before the next.",
+        ),
+        _of(
+            "log",
+            "… raised …",
+            means="A defect; please report it with the lines below it, which hold no arguments.",
+        ),
+        _of("log", "confirmation.store: …", means="The kind of error that Redis's client met."),
+        _of(
+            "log",
+            "Callers cannot be told from strangers: …",
+            means="The issuer's keys cannot be fetched, so its access tokens let nobody in.",
+        ),
+        _of(
+            "log",
+            "More than … connections (http.connections): clients are turned away",
+            means="Told at most once a minute.",
         ),
     ),
 }
