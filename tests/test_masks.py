@@ -37,6 +37,7 @@ SECRETS: dict[str, Any] = {
     "accounts": [{"id": "one", "token": "t1-0123456789"}, {"id": "two", "token": "t2-0123456789"}],
     "tokens": ["x1-0123456789", "x2-0123456789"],
 }
+PLACE = {"integrationName": "x", "installationId": "i"}
 PLAIN = {"channel": "#docs", "digest": True, "interval": 5, "empty": {"api_key": "", "token": None}, "note": "a\tb\nc"}
 
 
@@ -305,25 +306,109 @@ async def test_a_mask_where_nothing_can_be_read_is_refused(name: str) -> None:
     async with connect(upstream) as client:
         result = await client.call_tool(name, arguments)
     assert result.is_error
-    assert f"{part[name]}.KEY" in read_text(result)
+    assert f"{part[name]}.KEY holds what stands for a value" in read_text(result)
+    assert "GitBook has none there. Nothing was sent." in read_text(result)
     assert all(request.method == "GET" for request in upstream.requests)
+
+
+WRITTEN: dict[str, tuple[Any, Any, Any]] = {
+    "numbers and truths": ({"a": 5, "b": True, "c": 1, "d": [1, 2]}, {"a": 6, "b": 1, "c": True, "d": [2, 3]}, ...),
+    "what differs only in what is not shown": ({"list": ["a\u202eb", "ab"]}, {"list": ["ab", "x"]}, ...),
+    "a pair under another name": (
+        {"header": {"name": "Authorization", "value": "s"}},
+        {"header": {"name": "X", "value": MASK}},
+        {"header": {"name": "X", "value": "s"}},
+    ),
+    "what is nowhere": ({}, {"a": {"b": [{"c": None}]}}, ...),
+    "a name with hidden characters": (
+        {"a\u202eb": {"token": "t"}},
+        {"ab": {"token": MASK}},
+        {"a\u202eb": {"token": "t"}},
+    ),
+    "a name as GitBook has it": ({"a\u202eb": {"x": 1}}, {"a\u202eb": {"x": 2}}, ...),
+    "lists in lists": (
+        {"tokens": [["a", "b"], ["c"]]},
+        {"tokens": [[MASK], [MASK, MASK]]},
+        {"tokens": [["c"], ["a", "b"]]},
+    ),
+}
+"""What GitBook has, what is sent, and what is written: as it was sent, where it says no other."""
+
+
+@pytest.mark.parametrize("case", list(WRITTEN))
+async def test_what_is_sent_is_written_with_what_its_marks_stand_for(case: str, tmp_path: Path) -> None:
+    current, sent, written = WRITTEN[case]
+    upstream = Upstream()
+    upstream.answer({"configuration": current, "externalIds": []})
+    async with connect(upstream, journal={"path": str(tmp_path / "journal.jsonl")}) as client:
+        result = await write(client, PLACE, sent)
+    assert not result.is_error, read_text(result)
+    assert [request.method for request in upstream.requests] == ["GET", "PATCH"]
+    assert upstream.requests[-1].body == {"configuration": sent if written is ... else written}
+
+
+UNCERTAIN: dict[str, tuple[Any, Any, str]] = {
+    "none": ({}, {"list": [{"a": MASK}]}, "list.0.a|none"),
+    "a mask within text": ({"token": "t"}, {"token": f"Bearer {MASK}"}, "token|none"),
+    "several texts": ({"tokens": ["a", "b"]}, {"tokens": ["x", MASK, MASK]}, "tokens.1|several"),
+    "several objects": ({"all": [{"token": "a"}, {"token": "b"}]}, {"all": [{"token": MASK}]}, "all.0|several"),
+    "several lists": ({"tokens": [["a"], ["b"]]}, {"tokens": [[MASK]]}, "tokens.0|several"),
+}
+
+
+@pytest.mark.parametrize("case", list(UNCERTAIN))
+async def test_why_a_mask_stands_for_nothing_certain_is_told(case: str) -> None:
+    current, sent, told = UNCERTAIN[case]
+    upstream = Upstream()
+    upstream.answer({"configuration": current})
+    async with connect(upstream) as client:
+        result = await write(client, PLACE, sent)
+    path, number = told.split("|")
+    assert read_text(result) == (
+        f"configuration.{path} holds what stands for a value that was not shown, and GitBook has {number} there. "
+        "Nothing was sent. Send the value itself, or, of what was read, everything as it was shown."
+    )
+    assert [request.method for request in upstream.requests] == ["GET"]
+
+
+@pytest.mark.parametrize("key", ["ab", "a\u202eb"], ids=["as it is shown", "as it is"])
+async def test_a_credential_below_a_name_with_hidden_characters_is_not_lost(key: str) -> None:
+    upstream = Upstream()
+    upstream.answer({"configuration": {"a\u202eb": {"token": "t"}}})
+    async with connect(upstream) as client:
+        result = await write(client, PLACE, {key: {}})
+    assert read_text(result) == (
+        "configuration.ab.token is left out. It holds a credential, which GitBook may drop, and nobody could get it "
+        "back. Nothing was sent. Send [masked] in its place to keep it, or null to let it go."
+    )
+    assert [request.method for request in upstream.requests] == ["GET"]
+
+
+async def test_where_nothing_is_masked_a_mask_is_text_like_any_other() -> None:
+    upstream = Upstream()
+    there = [f"about {MASK}\u202e", f"about {MASK}"]
+    upstream.answer({"externalIds": there, "configuration": {}})
+    for sent in ([f"new {MASK}"], [f"about {MASK}"]):
+        async with connect(upstream) as client:
+            result = await client.call_tool("update_integration_installation", {**PLACE, "externalIds": sent})
+        assert not result.is_error, read_text(result)
+        assert upstream.requests[-1].body == {"externalIds": sent}
 
 
 async def test_a_target_that_the_token_may_not_read_is_written_only_without_masks() -> None:
     upstream = Upstream(403, b'{"error":{"code":403,"message":"no"}}')
-    arguments = {"integrationName": "x", "installationId": "i"}
     async with connect(upstream) as client:
-        refused = await write(client, arguments, {"token": MASK})
+        refused = await write(client, PLACE, {"token": MASK})
         assert [request.method for request in upstream.requests] == ["GET"]
-        await write(client, arguments, {"token": "new"})
-    assert "may not read" in read_text(refused)
+        await write(client, PLACE, {"token": "new"})
+    assert "GitBook has none there; the token may not read what is there now. Nothing was" in read_text(refused)
     assert upstream.requests[-1].body == {"configuration": {"token": "new"}}
 
 
 async def test_a_target_that_cannot_be_read_for_now_is_not_written() -> None:
     upstream = Upstream(503)
     async with connect(upstream) as client:
-        result = await write(client, {"integrationName": "x", "installationId": "i"}, {"a": "b"})
+        result = await write(client, PLACE, {"a": "b"})
     assert "nothing was changed" in read_text(result)
     assert {request.method for request in upstream.requests} == {"GET"}
 

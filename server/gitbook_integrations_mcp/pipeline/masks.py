@@ -87,7 +87,7 @@ def _find_left_out(sent: Any, current: Any, place: Secrecy, path: str) -> Iterat
     """Yield what of `current` holds a credential and has no place in `sent`."""
     if not (isinstance(sent, dict) and isinstance(current, dict)):
         return
-    for shown, name in zip(show_names(current), current, strict=True):
+    for shown, name in show_names(current).items():
         below = place.descend(name, current)
         if shown in sent or name in sent:
             yield from _find_left_out(sent.get(shown, sent.get(name)), current[name], below, f"{path}.{shown}")
@@ -118,7 +118,7 @@ def _put_back(sent: Any, current: Any, place: Secrecy, path: str) -> Any:
 def _put_back_fields(
     sent: Mapping[str, Any], current: Mapping[str, Any], place: Secrecy, path: str
 ) -> Iterator[tuple[str, Any]]:
-    names = dict(zip(show_names(current), current, strict=True))
+    names = show_names(current)
     for key, value in sent.items():
         name = names.get(key, key)
         below = place.descend(name, current if name in current else sent)
@@ -144,7 +144,7 @@ def _put_back_items(sent: list[Any], current: list[Any], place: Secrecy, path: s
 def _stands_for(sent: Any, current: Any, place: Secrecy) -> bool:
     """Whether `sent` is what a model is shown of `current`."""
     if isinstance(sent, dict) and isinstance(current, dict):
-        names = dict(zip(show_names(current), current, strict=True))
+        names = show_names(current)
         return sent.keys() == names.keys() and all(
             _stands_for(sent[shown], current[name], place.descend(name, current)) for shown, name in names.items()
         )

@@ -50,8 +50,9 @@ class View:
                 return MASK
             return self._cut(strip_unseen(value))
         if isinstance(value, dict):
-            children = (self._show(child, secrecy.descend(key, value)) for key, child in value.items())
-            return dict(zip(show_names(value), children, strict=True))
+            return {
+                name: self._show(value[key], secrecy.descend(key, value)) for name, key in show_names(value).items()
+            }
         if isinstance(value, list):
             return [self._show(item, secrecy) for item in value]
         return MASK if secrecy.hides(value) else value
@@ -70,14 +71,14 @@ def mark_cut(number: int, rest: str, what: str = "characters") -> str:
     return f"[cut: {number} more {what}; {rest}]"
 
 
-def show_names(thing: Iterable[str]) -> Iterable[str]:
-    """Return the keys of an object as they are shown: as many, in order, no two alike."""
-    shown: dict[str, None] = {}
+def show_names(thing: Iterable[str]) -> dict[str, str]:
+    """Return the keys of an object by what each is shown as: as many, in order, no two alike."""
+    shown: dict[str, str] = {}
     for key in thing:
         name = strip_unseen(key)
         while name in shown:
             name += "'"
-        shown[name] = None
+        shown[name] = key
     return shown
 
 
