@@ -9,6 +9,7 @@ import anyio
 import pytest
 from mcp import Client, MCPError
 from mcp.client.session import ClientRequestContext
+from mcp.server.session import ServerSession
 from mcp_types import (
     METHOD_NOT_FOUND,
     CallToolResult,
@@ -21,6 +22,8 @@ from mcp_types import (
 
 from gitbook_integrations.audit import TOOLS as AUDITS
 from gitbook_integrations.catalog import TOOLS
+from gitbook_integrations_mcp.confirmation.pending import Pending, QuestionsInMemory, Way
+from gitbook_integrations_mcp.confirmation.preview import Preview
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION, USER_TOKEN
 
 from .conversation import Conversation
@@ -360,6 +363,79 @@ async def test_a_target_that_keeps_changing_is_asked_about_three_times_and_left_
         assert read_status(await client.call_tool(target.name, target.arguments)) == "target_changed"
     assert [text.startswith("The target has changed") for text in human.texts] == [False, True, True]
     assert spy.mutations == []
+
+
+async def test_an_answer_in_another_form_than_the_protocols_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def answer(*arguments: Any, **options: Any) -> ElicitResult:
+        return ElicitResult.model_validate({"action": "maybe"})  # as the SDK does; its client sends no such thing
+
+    monkeypatch.setattr(ServerSession, "send_request", answer)
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    async with meet(create_gated_server(spy), Human(), "legacy") as client:
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "malformed"
+    assert spy.mutations == []
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[QuestionsInMemory, Pending]]:
+    """Return the questions that servers in this test put, each with its store."""
+    found: list[tuple[QuestionsInMemory, Pending]] = []
+    put = QuestionsInMemory.open
+
+    async def note(store: QuestionsInMemory, way: Way, binding: str, preview: Preview) -> Pending:
+        pending = await put(store, way, binding, preview)
+        found.append((store, pending))
+        return pending
+
+    monkeypatch.setattr(QuestionsInMemory, "open", note)
+    return found
+
+
+@each_era
+async def test_a_question_is_about_its_call_in_whatever_way_it_is_put(
+    era: Era, opened: list[tuple[QuestionsInMemory, Pending]]
+) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    for fallback, human in (("refuse", Human(action="decline")), ("browser", None), ("two-step", None)):
+        async with meet(create_gated_server(spy, fallback=fallback), human, era) as client:
+            await client.call_tool(target.name, target.arguments)
+    assert [pending.way for _, pending in opened] == ["form", "browser", "two-step"]
+    (binding,) = {pending.binding for _, pending in opened}
+    assert binding
+
+
+async def test_a_question_that_could_not_be_put_does_not_stay_open(
+    opened: list[tuple[QuestionsInMemory, Pending]],
+) -> None:
+    async def fail(context: ClientRequestContext, params: ElicitRequestParams) -> ErrorData:
+        return ErrorData(code=METHOD_NOT_FOUND, message="Method not found")
+
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    server = create_gated_server(spy, fallback="refuse")
+    async with Client(server, mode="legacy", elicitation_callback=fail) as client:
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "refused"
+    ((store, pending),) = opened
+    assert await store.look_at(pending.id) is None
+
+
+async def test_a_question_goes_out_as_part_of_the_call_it_is_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else, over streamable HTTP, it would go to a stream that nobody may be reading."""
+    sent: list[Any] = []
+    send = ServerSession.send_request
+
+    async def note(*arguments: Any, **options: Any) -> Any:
+        sent.append(options["metadata"])
+        return await send(*arguments, **options)
+
+    monkeypatch.setattr(ServerSession, "send_request", note)
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    async with meet(create_gated_server(spy), Human(), "legacy") as client:
+        await client.call_tool(target.name, target.arguments)
+    assert [metadata.related_request_id is not None for metadata in sent] == [True]
 
 
 @pytest.mark.parametrize("answer", [{}, {"action": "maybe"}, {"action": "accept", "content": {"confirm": {"it": 1}}}])

@@ -32,7 +32,7 @@ from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
 from gitbook_integrations_mcp.server import create_server
 
 from .human import Clock, GitBookSpy, Human, create_gated_server, meet, read_status
-from .test_gate import Target, call_once, find_target, start
+from .test_gate import Target, ask_for_token, call_once, find_target, start
 from .upstream import ERAS, Era
 
 each_era = pytest.mark.parametrize("era", ERAS)
@@ -490,8 +490,7 @@ class Visitor(Human):
 
     async def answer(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
         """Follow the link and decide there."""
-        assert isinstance(params, ElicitRequestURLParams)
-        if self.action == "accept" and self.browser is not None:
+        if self.action == "accept" and self.browser and isinstance(params, ElicitRequestURLParams):
             await self.browser.decide(params.url, self.fields)
         return await super().answer(context, params)
 
@@ -603,6 +602,51 @@ async def test_a_target_that_changes_while_the_page_is_open_is_asked_about_anew(
         assert read_status(await client.call_tool(target.name, target.arguments)) == "done"
     assert len(human.questions) == 2
     assert len(spy.mutations) == 1
+
+
+class Forgetful(Visitor):
+    """A human whose client does not know, from the second question on, what it is asked."""
+
+    async def answer(self, context: ClientRequestContext, params: ElicitRequestParams) -> Any:
+        """Answer the first question."""
+        if self.questions:
+            return ErrorData(code=METHOD_NOT_FOUND, message="Method not found")
+        return await super().answer(context, params)
+
+
+@pytest.mark.parametrize("ask", ["form", "fallback"])
+async def test_a_change_of_the_target_is_told_even_where_the_client_stops_asking(ask: str, browser: Browser) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    installation = spy.sandbox.state.installations[target.arguments["installationId"]]
+    human = Forgetful(before=lambda: setattr(installation, "status", "paused"), browser=browser)
+    async with meet(create_gated_server(spy, ask=ask), human, "legacy") as client:
+        result = await client.call_tool(target.name, target.arguments)
+    assert read_status(result) == "target_changed"
+    assert (result.structured_content or {})["url"]
+    assert len(human.questions) == 1
+    assert spy.mutations == []
+
+
+@each_era
+@pytest.mark.parametrize("way", ["form", "link", "page", "two-step"])
+async def test_a_yes_keeps_of_the_target_what_was_not_shown(way: str, era: Era, browser: Browser) -> None:
+    spy = GitBookSpy()
+    installation = spy.sandbox.state.get_installations(integration=OWN_INTEGRATION)[0]
+    installation.configuration = {"token": "t-0123456789"}
+    arguments = {"integrationName": OWN_INTEGRATION, "installationId": installation.id}
+    target = Target(
+        "update_integration_installation", {**arguments, "configuration": {"token": "[masked]", "channel": "#new"}}
+    )
+    settings: dict[str, Any] = {"link": {"ask": "fallback"}, "two-step": {"fallback": "two-step"}}.get(way, {})
+    human = {"form": Human(), "link": Visitor(browser=browser)}.get(way)
+    async with meet(create_gated_server(spy, also=[target.name], **settings), human, era) as client:
+        if way == "page":
+            await browser.decide(await begin(client, target), APPROVE)
+        if way == "two-step":
+            target = Target(target.name, {**target.arguments, "confirmationToken": await ask_for_token(client, target)})
+        assert read_status(await client.call_tool(target.name, target.arguments)) == installation.status
+    assert installation.configuration == {"token": "t-0123456789", "channel": "#new"}
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ class HumanGate:
         """
         answered = await self._take_answer(call)
         if isinstance(answered, Pending):
-            answered = await self._await_decision(call, answered)
+            answered = await self._await_decision(answered)
         if isinstance(answered, Outcome):
             return answered
         preview, target = await self._previewer.preview(call)
@@ -158,19 +158,21 @@ class HumanGate:
         if accepts_urls(session.client_capabilities):
             if call.context.protocol_version in MODERN_PROTOCOL_VERSIONS:
                 return InputRequiredResult(input_requests={KEY: put_link(pending, url)}, request_state=pending.id)
-            if session.can_send_request:
-                return await self._send_to_page(call, pending, url)
+            if session.can_send_request and (verdict := await self._send_to_page(call, pending, url)):
+                return verdict
         return require(pending, changed=changed, url=url)
 
-    async def _send_to_page(self, call: Call, pending: Pending, url: str) -> Verdict:
+    async def _send_to_page(self, call: Call, pending: Pending, url: str) -> Verdict | None:
+        """Ask by a request to the client to open the page. Returns None where it cannot be asked."""
         result = await self._send(call, put_link(pending, url))
-        if isinstance(result, Outcome):
-            return await self._spend(pending, result)
-        if result is not None and result.action != "accept":
-            return await self._spend(pending, end(_REFUSALS[result.action]))
         if result is None:
-            return require(pending, changed=False, url=url)
-        answered = await self._await_decision(call, pending)
+            return None
+        if isinstance(result, Outcome):
+            answered = await self._spend(pending, result)
+        elif result.action != "accept":
+            answered = await self._spend(pending, end(_REFUSALS[result.action]))
+        else:
+            answered = await self._await_decision(pending)
         if isinstance(answered, Outcome):
             return answered
         preview, target = await self._previewer.preview(call)
@@ -178,7 +180,7 @@ class HumanGate:
             return replace(answered, before=target)
         return await self._fall_back(call, preview, changed=True)
 
-    async def _await_decision(self, call: Call, pending: Pending) -> Consent | Outcome:
+    async def _await_decision(self, pending: Pending) -> Consent | Outcome:
         """Wait until a human, who is on their way to the page, decides there."""
         with anyio.move_on_after(self._settings.ttl):
             await self._questions.wait(pending.id)
