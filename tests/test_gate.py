@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import anyio
@@ -24,6 +24,7 @@ from gitbook_integrations.audit import TOOLS as AUDITS
 from gitbook_integrations.catalog import TOOLS
 from gitbook_integrations_mcp.confirmation.pending import Pending, QuestionsInMemory, Way
 from gitbook_integrations_mcp.confirmation.preview import Preview
+from gitbook_integrations_mcp.confirmation.verdict import Consent, judge_answer, read_decision
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION, USER_TOKEN
 
 from .conversation import Conversation
@@ -288,6 +289,8 @@ async def test_without_a_way_to_ask_the_fallback_decides(
         result = await client.call_tool(name, find_target(spy, name).arguments)
     assert read_status(result) == expected
     assert set(result.structured_content or {}) == {"status", "message"} | means
+    told = {"browser": "Give them the url", "two-step": "Show the human the preview and ask", "refuse": "no other way"}
+    assert told[fallback] in (result.structured_content or {})["message"]
     assert spy.mutations == []
 
 
@@ -672,7 +675,24 @@ def test_a_question_is_a_form_of_primitives() -> None:
             await client.call_tool("unpublish_integration", {"integrationName": OWN_INTEGRATION})
         (question,) = human.questions
         assert isinstance(question, ElicitRequestFormParams)
-        assert question.requested_schema["properties"]["confirm"]["default"] is False
-        assert set(question.requested_schema["required"]) == {"confirm", "name"}
+        assert question.requested_schema == {
+            "type": "object",
+            "properties": {
+                "confirm": {
+                    "type": "boolean",
+                    "title": "Unpublish an integration",
+                    "description": "Tick to say yes",
+                    "default": False,
+                },
+                "name": {"type": "string", "title": "Name", "description": f"Type {OWN_INTEGRATION} to confirm"},
+            },
+            "required": ["confirm", "name"],
+        }
 
     anyio.run(look)
+
+
+def test_a_yes_says_in_which_way_it_came() -> None:
+    pending = Pending("form", "binding", Preview("Uninstall?", ("All is lost.",), "state"), 600)
+    assert judge_answer(pending, YES) == Consent("form", pending.preview)
+    assert read_decision(replace(pending, decision="approved")) == Consent("browser", pending.preview)

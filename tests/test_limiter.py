@@ -15,9 +15,10 @@ from starlette.types import Receive, Scope, Send
 from gitbook_integrations.endpoint import Request
 from gitbook_integrations_mcp.configuration.sections import LimitsSection
 from gitbook_integrations_mcp.errors import LimitError, UnreachableError
+from gitbook_integrations_mcp.gitbook import limiter as limiter_module
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.gitbook.exchange import Reply
-from gitbook_integrations_mcp.gitbook.limiter import Limiter
+from gitbook_integrations_mcp.gitbook.limiter import Lane, Limiter
 from gitbook_integrations_mcp.sandbox import INTEGRATION_TOKEN, USER_TOKEN, create_sandbox
 
 from .virtual_time import START, VirtualTime
@@ -217,21 +218,92 @@ async def test_what_is_known_of_idle_credentials_is_forgotten_and_holds_no_token
         assert not any(b"token-" in key for key in lanes)
 
 
-async def test_an_answer_of_before_the_renewal_takes_nothing_from_the_new_window() -> None:
+def tell(remaining: int, seconds: int, **more: str) -> dict[str, str]:
+    """Return headers by which so many requests are left until the limit is renewed in so many seconds."""
+    more = {f"x-ratelimit-{name}": value for name, value in more.items()}
+    return {"x-ratelimit-remaining": str(remaining), "x-ratelimit-reset": str(int(START) + seconds), **more}
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "has_room"),
+    [
+        ((0, 60), (50, 120), True),  # a new window
+        ((0, 60), (50, 62), True),
+        ((0, 60), (50, 61), False),  # the same, by clocks that know seconds only
+        ((50, 60), (0, 61), False),
+        ((50, 60), (0, 60), False),
+        ((0, 60), (9, 60), False),  # overtaken on the way
+        ((50, 60), (0, 59), True),  # an older one
+    ],
+)
+def test_answers_of_one_window_are_told_from_those_of_others(
+    first: tuple[int, int], then: tuple[int, int], has_room: bool
+) -> None:
+    lane = Lane(16)
+    lane.learn(200, tell(*first), START)
+    lane.learn(200, tell(*then), START)
+    assert lane.has_room(START) is has_room
+
+
+def test_a_refusal_outweighs_whatever_was_told_before() -> None:
+    lane = Lane(16)
+    lane.learn(200, tell(50, 120), START)
+    assert lane.tell_wait(START) == 0
+    lane.learn(429, {"retry-after": "5"}, START)
+    assert lane.tell_wait(START) == 5
+    lane.learn(429, {"x-ratelimit-reset": str(int(START) + 90)}, START)
+    assert lane.tell_wait(START) == 90
+
+
+def test_what_does_not_tell_of_the_limit_changes_nothing() -> None:
+    lane = Lane(16)
+    for headers in ({}, {"x-ratelimit-reset": str(int(START) + 90)}, {"x-ratelimit-remaining": "0"}):
+        lane.learn(200, headers, START)
+        assert lane.has_room(START)
+
+
+def test_a_request_that_got_lost_counts() -> None:
+    lane = Lane(16)
+    lane.learn(200, tell(2, 60), START)
+    lane.lose()
+    assert lane.has_room(START)
+    lane.lose()
+    assert not lane.has_room(START)
+
+
+def test_after_the_renewal_as_many_go_as_the_limit_was_and_one_alone_always_does() -> None:
+    lane = Lane(16)
+    lane.learn(200, tell(0, 10, limit="2"), START)
+    assert not lane.has_room(START + 9)
+    assert lane.has_room(START + 10)
+    lane.in_flight = 1
+    assert lane.has_room(START + 10)
+    lane.lose()
+    assert not lane.has_room(START + 10)
+    assert lane.tell_wait(START + 10) == 0  # the one in flight will tell
+    lane.lose()
+    lane.in_flight = 0
+    assert lane.has_room(START + 10)
+
+
+async def test_a_wait_that_just_fits_is_waited_for() -> None:
     time = VirtualTime()
     limiter = Limiter(16, 1, time.clock, time.sleep)
-
-    def tell(remaining: int, seconds: int) -> dict[str, str]:
-        return {"x-ratelimit-remaining": str(remaining), "x-ratelimit-reset": str(int(START) + seconds)}
-
     async with limiter.turn(b"ours", 0) as lane:
-        lane.learn(200, tell(50, 120), START)
-        lane.learn(200, tell(0, 60), START)
-        assert lane.has_room(START)
-        lane.learn(200, tell(0, 120), START)
-        assert not lane.has_room(START)
-        lane.learn(200, tell(9, 120), START)  # overtaken on the way
-        assert lane.tell_wait(START) == 120
+        lane.learn(429, {"retry-after": "5"}, START)
+    with pytest.raises(LimitError) as caught:
+        async with limiter.turn(b"ours", 4.9):
+            raise AssertionError("the limit is not renewed")
+    assert caught.value.wait == 5
+    async with limiter.turn(b"ours", 5):
+        assert time.slept == [5]
+
+
+async def test_credentials_in_use_are_not_forgotten_however_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limiter_module, "_KEPT", 1)
+    limiter = Limiter(16, 1, VirtualTime().clock, VirtualTime().sleep)
+    async with limiter.turn(b"ours", 0) as ours, limiter.turn(b"theirs", 0), limiter.turn(b"ours", 0) as again:
+        assert ours is again
 
 
 async def test_a_request_that_is_asked_at_the_same_time_again_is_sent_once() -> None:
