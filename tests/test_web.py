@@ -281,6 +281,18 @@ async def test_what_says_twice_who_somebody_is_or_what_they_may_is_refused(name:
     assert "One of these headers came twice, which says nothing" in response.text
 
 
+@pytest.mark.parametrize("toolsets", ["nope", "sites,nope", "sites,", "", "Sites"])
+async def test_a_toolset_that_there_is_not_is_refused_instead_of_leaving_no_tools(toolsets: str) -> None:
+    listing = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+    async with serve(GitBookSpy()) as address, httpx.AsyncClient(trust_env=False) as http:
+        response = await http.post(f"{address}/mcp", headers={"X-MCP-Toolsets": toolsets}, json=listing)
+    assert response.status_code == 400
+    assert (
+        "X-MCP-Toolsets names a toolset that there is not. There are: organizations, marketplace, "
+        in response.json()["error"]
+    )
+
+
 async def test_an_own_origin_and_a_listed_host_are_let_in() -> None:
     settings = {"allowed_hosts": ["mcp.internal"], "public_url": "https://mcp.example"}
     async with serve(GitBookSpy(), http=settings) as address, httpx.AsyncClient(trust_env=False) as http:
@@ -497,7 +509,7 @@ async def test_a_request_can_ask_for_less(kind: Kind, era: Era) -> None:
 
 @each_way
 async def test_a_request_can_never_have_more_than_the_operator_offers(kind: Kind, era: Era) -> None:
-    headers = {"X-MCP-Readonly": "false", "X-MCP-Toolsets": "sites,publishing,nonsense"}
+    headers = {"X-MCP-Readonly": "false", "X-MCP-Toolsets": "sites,publishing"}
     sections: dict[str, Any] = {"tools": {"read_only": True, "toolsets": ["sites"]}}
     async with serve(GitBookSpy(), **sections) as address, connect(address, kind, era, headers=headers) as client:
         tools = (await client.list_tools()).tools

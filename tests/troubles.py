@@ -386,6 +386,11 @@ TROUBLES: dict[str, tuple[Trouble, ...]] = {
             means="Have the proxy replace the header that its client sends, not add one to it.",
         ),
         _of(
+            "400",
+            "… names a toolset that there is not.",
+            means="`X-MCP-Toolsets` takes names that it then lists, with commas between them.",
+        ),
+        _of(
             "421",
             "This server does not answer to that Host",
             "Requests from that Origin are not let in",

@@ -60,8 +60,13 @@ class Callers:
     def _narrow(self, headers: Mapping[str, str]) -> Policy:
         """Return the policy with what the request's headers leave out."""
         read_only = headers.get(READ_ONLY_HEADER.lower(), "").strip().lower() not in {"", "false", "0"}
-        toolsets = headers.get(TOOLSETS_HEADER.lower())
+        toolsets = read_toolsets(headers)
         if not read_only and toolsets is None:
             return self._policy
-        names = None if toolsets is None else [name.strip() for name in toolsets.split(",")]
-        return self._policy.narrow(read_only=read_only, toolsets=names)
+        return self._policy.narrow(read_only=read_only, toolsets=toolsets)
+
+
+def read_toolsets(headers: Mapping[str, str]) -> list[str] | None:
+    """Return the toolsets that a request asks to be left with, or None where it asks for no such thing."""
+    told = headers.get(TOOLSETS_HEADER.lower())
+    return None if told is None else [name.strip() for name in told.split(",")]

@@ -18,7 +18,8 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gitbook_integrations_mcp.caller import READ_ONLY_HEADER, TOOLSETS_HEADER
+from gitbook_integrations.catalog import TOOLSETS
+from gitbook_integrations_mcp.caller import READ_ONLY_HEADER, TOOLSETS_HEADER, read_toolsets
 from gitbook_integrations_mcp.configuration.sections import CallerToken, HttpSection
 from gitbook_integrations_mcp.gitbook.credentials import INTEGRATION_HEADER, USER_HEADER
 from gitbook_integrations_mcp.server import NAME
@@ -63,6 +64,10 @@ class HostGuard:
             if origin is not None and not self._knows(urlsplit(origin).netloc):
                 text = "Requests from that Origin are not let in."
                 return await JSONResponse({"error": text}, 403)(scope, receive, send)
+            # Left without any tool and told nothing, a client would look for the reason elsewhere.
+            if any(name not in TOOLSETS for name in read_toolsets(headers) or ()):
+                text = f"{TOOLSETS_HEADER} names a toolset that there is not. There are: {', '.join(TOOLSETS)}."
+                return await JSONResponse({"error": text}, 400)(scope, receive, send)
         return await self._app(scope, receive, send)
 
     def _knows(self, address: str) -> bool:
