@@ -145,13 +145,13 @@ def mutated(draw: st.DrawFn) -> bytes:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_between_any_bytes_requests_are_answered(talk: Conversation, garbage: list[bytes]) -> None:
     talk.send(b"".join(line + b"\n" for line in garbage))
-    name = talk.call("get_integration_by_name", integrationName="slack")
+    name = talk.call("get_integration_by_name", integrationName="..")  # what is sent, GitBook would limit in the end
     lines = [line for whole in garbage for line in whole.split(b"\n")]
     seen = 0
     while (answer := talk.receive())["id"] != name:
         seen += 1
         assert "result" in answer or "error" in answer
-    assert answer["result"]["structuredContent"]["name"] == "slack"
+    assert "nothing was sent" in answer["result"]["content"][0]["text"]
     assert seen <= len(lines)
 
 
