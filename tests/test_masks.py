@@ -18,13 +18,13 @@ from gitbook_integrations_mcp.configuration.settings import load_settings
 from gitbook_integrations_mcp.pipeline.masks import is_written_back
 from gitbook_integrations_mcp.pipeline.view import View, choose_view, stands_for
 from gitbook_integrations_mcp.redaction import MASK, find_secrets
-from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
+from gitbook_integrations_mcp.sandbox import INTEGRATION_TOKEN, OWN_INTEGRATION, USER_TOKEN
 from gitbook_integrations_mcp.sandbox.state import Installation
 from gitbook_integrations_mcp.server import create_server
 
 from .human import GitBookSpy, Human, meet
 from .samples import make_arguments
-from .upstream import ERAS, Era, Upstream, connect, read_text
+from .upstream import ERAS, TOKENS, Era, Upstream, connect, read_text
 
 each_era = pytest.mark.parametrize("era", ERAS)
 
@@ -350,6 +350,8 @@ async def test_what_is_sent_is_written_with_what_its_marks_stand_for(case: str, 
 UNCERTAIN: dict[str, tuple[Any, Any, str]] = {
     "none": ({}, {"list": [{"a": MASK}]}, "list.0.a|none"),
     "a mask within text": ({"token": "t"}, {"token": f"Bearer {MASK}"}, "token|none"),
+    "our own token within text": ({"note": f"use {TOKENS['token']}"}, {"note": "use [redacted]"}, "note|none"),
+    "our own token as a name": ({TOKENS["token"]: 5}, {"[redacted]": 5}, "[redacted]|none"),
     "several texts": ({"tokens": ["a", "b"]}, {"tokens": ["x", MASK, MASK]}, "tokens.1|several"),
     "several objects": ({"all": [{"token": "a"}, {"token": "b"}]}, {"all": [{"token": MASK}]}, "all.0|several"),
     "several lists": ({"tokens": [["a"], ["b"]]}, {"tokens": [[MASK]]}, "tokens.0|several"),
@@ -498,7 +500,8 @@ def test_any_configuration_stays_when_it_is_written_back_as_it_was_read(
         async with meet(create(spy, tools={"reveal_secrets": reveal}), None, "2026-07-28") as client:
             shown = await read(client, arguments)
             result = await write(client, arguments, shown)
-            assert not result.is_error, read_text(result)
+            if result.is_error:  # a token of this server's own is shown nowhere; so it is refused instead of lost
+                assert any(token in before for token in (USER_TOKEN, INTEGRATION_TOKEN)), read_text(result)
         assert json.dumps(installation.configuration) == before
 
     anyio.run(check)

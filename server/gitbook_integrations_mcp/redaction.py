@@ -8,6 +8,9 @@ from typing import Any
 
 MASK = "[masked]"
 
+REDACTED = "[redacted]"
+"""What is put in the place of a token of this server's own, wherever somebody echoes one."""
+
 _LENGTHY = 2000
 """Longer text, a script for example, is represented by its digest."""
 

@@ -13,6 +13,7 @@ from gitbook_integrations.endpoint import Token, Tool
 from gitbook_integrations_mcp.configuration.sections import GitBookSection
 from gitbook_integrations_mcp.configuration.values import check_token
 from gitbook_integrations_mcp.errors import CredentialError
+from gitbook_integrations_mcp.redaction import REDACTED
 
 _WORDS = {
     Token.USER: "a user's personal access token (GITBOOK_TOKEN)",
@@ -85,7 +86,7 @@ class Credentials:
             if token:
                 secret = token.get_secret_value()
                 for written in {secret, json.dumps(secret)[1:-1]}:
-                    text = text.replace(written, "[redacted]")
+                    text = text.replace(written, REDACTED)
         return text
 
 

@@ -14,7 +14,7 @@ from gitbook_integrations_mcp.errors import CallError, MaskError, TargetError
 from gitbook_integrations_mcp.pipeline.call import EndpointCall
 from gitbook_integrations_mcp.pipeline.target import find_target
 from gitbook_integrations_mcp.pipeline.view import holds_mark, show_names, stands_for
-from gitbook_integrations_mcp.redaction import MASK, Secrecy, find_secrets
+from gitbook_integrations_mcp.redaction import MASK, REDACTED, Secrecy, find_secrets
 from gitbook_integrations_mcp.text import clean_text
 
 _ABSENT = object()
@@ -120,6 +120,8 @@ def _put_back_fields(
 ) -> Iterator[tuple[str, Any]]:
     names = show_names(current)
     for key, value in sent.items():
+        if key not in names and REDACTED in key:
+            raise _UnknownError(f"{path}.{key}", "GitBook has none there")
         name = names.get(key, key)
         below = place.descend(name, current if name in current else sent)
         yield name, _put_back(value, current.get(name, _ABSENT), below, f"{path}.{key}")
@@ -169,4 +171,4 @@ def _holds_mark(sent: Any, place: Secrecy) -> bool:
 
 def _is_mark(text: str, place: Secrecy) -> bool:
     """Whether `text` is a mark or, where credentials may be, holds one: sent on, it would replace one."""
-    return text == MASK or holds_mark(text) or (place is not Secrecy.OPEN and MASK in text)
+    return text == MASK or holds_mark(text) or REDACTED in text or (place is not Secrecy.OPEN and MASK in text)
