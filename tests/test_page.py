@@ -90,9 +90,22 @@ async def read_decision(questions: PendingQuestions, pending: Pending) -> Decisi
 
 
 APPROVE = {"decision": "approve", "confirm": "yes"}
-NOT_FROM_HERE = "The decision did not come from this page, so it does not count."
-ELSEWHERE = "Open the link exactly as you were given it."
-GONE = "This question is answered, expired, or never was. If you still want it, ask your assistant to try again."
+
+
+def write_notice(title: str, text: str) -> str:
+    """Return what a page that only tells something has on it."""
+    return f'<h1>{title}</h1>\n<p role="status">{text}</p>'
+
+
+NOT_FROM_HERE = write_notice("Not from this page", "The decision did not come from this page, so it does not count.")
+ELSEWHERE = write_notice("Wrong address", "Open the link exactly as you were given it.")
+TOO_MUCH = write_notice("Too much", "That is not what this page sends.")
+NO_FORM = write_notice("Not a form", "That is not what this page sends.")
+NEITHER = write_notice("Nothing decided", "That is neither of the two answers that the page offers.")
+GONE = write_notice(
+    "Nothing to decide",
+    "This question is answered, expired, or never was. If you still want it, ask your assistant to try again.",
+)
 
 
 async def test_the_page_shows_the_facts_and_decides_nothing_by_being_read(
@@ -127,12 +140,18 @@ async def test_a_decision_counts_once(
 ) -> None:
     pending = await put(questions)
     url = await page.open(pending)
-    assert (await browser.decide(url, fields)).status_code == 200
+    answer = await browser.decide(url, fields)
+    assert answer.status_code == 200
+    then = {
+        "approved": "Go back to your assistant and tell it. It repeats the call, which then runs once.",
+        "refused": "Nothing was sent to GitBook, and nothing will be. You can close this page.",
+    }[decision]
+    assert write_notice(decision.capitalize(), then) in answer.text
     assert await read_decision(questions, pending) == decision
     for again in (APPROVE, {"decision": "refuse"}):
         answer = await browser.decide(url, again)
         assert answer.status_code == 410
-        assert f"<h1>Already {decision}</h1>" in answer.text
+        assert write_notice(f"Already {decision}", then) in answer.text
     assert await read_decision(questions, pending) == decision
 
 
@@ -155,7 +174,33 @@ async def test_half_an_approval_is_told_and_decides_nothing(
     response = await browser.decide(await page.open(pending), fields)
     assert response.status_code == 422
     assert told in response.text
+    field = 'name="name"' if pending.preview.typed else 'name="confirm"'
+    (wrong,) = re.findall(r"<input[^>]*aria-invalid[^>]*>", response.text)
+    assert field in wrong
     assert await read_decision(questions, pending) is None
+
+
+async def test_a_name_typed_right_stays_where_only_the_tick_is_missing(
+    page: ConfirmationPage, questions: PendingQuestions, browser: Browser
+) -> None:
+    url = await page.open(await put(questions, typed="acme"))
+    response = await browser.decide(url, {"decision": "approve", "name": "acme"})
+    assert response.status_code == 422
+    assert 'name="name" value="acme"' in response.text
+    assert "To approve, tick the box as well." in response.text
+
+
+async def test_what_is_decided_elsewhere_this_moment_is_not_decided_here(browser: Browser) -> None:
+    class Overtaken(QuestionsInMemory):
+        async def decide(self, identifier: str, decision: Decision) -> bool:
+            return False
+
+    questions = Overtaken(600, Clock())
+    page = ConfirmationPage(questions)
+    answer = await browser.decide(await page.open(await put(questions)), APPROVE)
+    assert answer.status_code == 410
+    assert GONE in answer.text
+    await page.close()
 
 
 async def test_the_typed_name_approves(page: ConfirmationPage, questions: PendingQuestions, browser: Browser) -> None:
@@ -176,10 +221,10 @@ async def test_the_typed_name_approves(page: ConfirmationPage, questions: Pendin
         ({}, {**APPROVE, "csrf": "guess"}, 403, NOT_FROM_HERE),
         ({}, {**APPROVE, "csrf": ""}, 403, NOT_FROM_HERE),
         ({}, {**APPROVE, "csrf": "é"}, 403, NOT_FROM_HERE),
-        ({}, {**APPROVE, "padding": "x" * 20_000}, 413, "That is not what this page sends."),
-        ({}, {**APPROVE, **{str(number): "" for number in range(10)}}, 400, "That is not what this page sends."),
-        ({}, {"decision": "maybe"}, 400, "That is neither of the two answers that the page offers."),
-        ({}, {}, 400, "That is neither of the two answers that the page offers."),
+        ({}, {**APPROVE, "padding": "x" * 20_000}, 413, TOO_MUCH),
+        ({}, {**APPROVE, **{str(number): "" for number in range(10)}}, 400, NO_FORM),
+        ({}, {"decision": "maybe"}, 400, NEITHER),
+        ({}, {}, 400, NEITHER),
     ],
 )
 async def test_what_does_not_come_from_the_page_decides_nothing(
@@ -234,7 +279,8 @@ async def test_without_its_store_the_page_decides_nothing_and_says_so(browser: B
     page = ConfirmationPage(questions)
     answer = await browser.read(await page.open(await put(questions)))
     assert answer.status_code == 503
-    assert "The server cannot reach what it needs to decide this. Try again in a while." in answer.text
+    words = "The server cannot reach what it needs to decide this. Try again in a while."
+    assert write_notice("Not now", words) in answer.text
     await page.close()
 
 
@@ -263,14 +309,15 @@ async def test_every_answer_forbids_framing_storing_and_foreign_content(
         await browser.client.get(url, headers={"Host": "evil.example"}),
         await browser.decide(url, APPROVE, {"Origin": ""}),
     ):
-        policy = response.headers["content-security-policy"]
-        assert "default-src 'none'" in policy
-        assert "frame-ancestors 'none'" in policy
-        assert "form-action 'self'" in policy
-        assert "unsafe" not in policy
+        policy = response.headers["content-security-policy"].split("; ")
+        assert policy.pop(1).startswith("style-src 'sha256-")
+        assert policy == ["default-src 'none'", "form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'"]
         assert response.headers["x-frame-options"] == "DENY"
         assert response.headers["referrer-policy"] == "same-origin"
+        assert response.headers["x-content-type-options"] == "nosniff"
         assert response.headers["cache-control"] == "no-store"
+        assert response.headers["cross-origin-opener-policy"] == "same-origin"
+        assert response.headers["cross-origin-resource-policy"] == "same-origin"
 
 
 async def test_one_server_serves_all_questions_and_can_be_started_again(
