@@ -328,14 +328,15 @@ async def test_a_question_that_the_client_answers_with_an_error_is_no_yes_and_no
     assert spy.mutations == []
 
 
-async def test_a_client_that_claims_a_form_and_does_not_know_the_request_is_one_that_cannot_ask() -> None:
-    async def fail(context: ClientRequestContext, params: ElicitRequestParams) -> ErrorData:
-        return ErrorData(code=METHOD_NOT_FOUND, message="Method not found")
+async def know_no_such_request(context: ClientRequestContext, params: ElicitRequestParams) -> ErrorData:
+    return ErrorData(code=METHOD_NOT_FOUND, message="Method not found")
 
+
+async def test_a_client_that_claims_a_form_and_does_not_know_the_request_is_one_that_cannot_ask() -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     server = create_gated_server(spy, fallback="two-step")
-    async with Client(server, mode="legacy", elicitation_callback=fail) as client:
+    async with Client(server, mode="legacy", elicitation_callback=know_no_such_request) as client:
         result = await client.call_tool(target.name, target.arguments)
         assert read_status(result) == "confirmation_required"
         token = (result.structured_content or {})["confirmationToken"]
@@ -412,13 +413,10 @@ async def test_a_question_is_about_its_call_in_whatever_way_it_is_put(
 async def test_a_question_that_could_not_be_put_does_not_stay_open(
     opened: list[tuple[QuestionsInMemory, Pending]],
 ) -> None:
-    async def fail(context: ClientRequestContext, params: ElicitRequestParams) -> ErrorData:
-        return ErrorData(code=METHOD_NOT_FOUND, message="Method not found")
-
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     server = create_gated_server(spy, fallback="refuse")
-    async with Client(server, mode="legacy", elicitation_callback=fail) as client:
+    async with Client(server, mode="legacy", elicitation_callback=know_no_such_request) as client:
         assert read_status(await client.call_tool(target.name, target.arguments)) == "refused"
     ((store, pending),) = opened
     assert await store.look_at(pending.id) is None
