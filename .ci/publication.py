@@ -16,8 +16,9 @@ from typing import Any
 import anyio
 from mcp import Client
 
-from gitbook_integrations_mcp.configuration.settings import CLI_VARIABLES, Settings, load_settings, name_variable
-from gitbook_integrations_mcp.server import NAME, TITLE, WEBSITE, create_server
+from gitbook_integrations_mcp import NAME, TITLE, WEBSITE
+from gitbook_integrations_mcp.app import create_server
+from gitbook_integrations_mcp.config.settings import CLI_VARIABLES, Settings, load_settings, name_variable
 
 ROOT = Path(__file__).parent.parent
 CONTENTS = ("server", "tools", "pyproject.toml", "README.md", "LICENSE")

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from .browser import open_browser
-from .npm import install_package
-from .redis_server import RedisServer, start_redis
+from tests.support.browser import open_browser
+from tests.support.npm import install_package
+from tests.support.redis_server import RedisServer, start_redis
 
 # No test of this project is timed, and the first draw of text builds Hypothesis's table of Unicode.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])

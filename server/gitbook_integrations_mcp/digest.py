@@ -11,6 +11,6 @@ def digest_json(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def write_source(text: str) -> str:
+def csp_hash(text: str) -> str:
     """Return the source by which a content security policy allows this very style or script, and no other."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

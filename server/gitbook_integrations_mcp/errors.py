@@ -1,30 +1,313 @@
-"""Errors that reach the model, written for it and for the human who reads over its shoulder.
+"""Errors, each with a stable code and one text for the model and the human who reads over its shoulder.
 
-    CallError                    a call that did not give its result; `str()` is what the model reads
-    ├── RefusedError             refused here, nothing was sent
-    │   ├── UnknownToolError     no tool of that name
-    │   ├── UnknownResourceError no resource at that address
-    │   ├── DisabledToolError    the operator switched that tool off
-    │   ├── ArgumentsError       arguments that do not fit the tool's schema
-    │   ├── MaskError            a mask that stands for no value that could be found
-    │   ├── TargetError          what is to be changed cannot be read before
-    │   ├── CredentialError      no token is configured that this endpoint accepts
-    │   ├── JournalError         the call cannot be recorded
-    │   └── StoreError           what waits for a human's yes cannot be kept or found
-    ├── UpstreamError            GitBook's side
-    │   ├── StatusError          an answer that is an error
-    │   ├── AnswerError          an answer that cannot be read: not JSON, empty, a redirect, another shape
-    │   └── UnreachableError     no whole answer: connection, TLS, proxy, time-out, more than is read
-    │       └── LimitError       not sent, as GitBook would refuse it now, or too many calls are ahead
-    └── DefectError              a defect of this server
+    ProgramError                 every error of this program; `code` is stable, `str()` is the text
+    ├── SettingsError            settings that cannot be used
+    ├── UsageError               a command line that cannot be understood
+    └── CallError                a call that gave no result
+        ├── RefusedError         refused here, nothing was sent
+        │   ├── UnknownToolError
+        │   ├── UnknownResourceError
+        │   ├── DisabledToolError
+        │   ├── ArgumentsError
+        │   ├── MaskError
+        │   ├── TargetError
+        │   ├── CredentialError
+        │   ├── JournalError
+        │   └── StoreError
+        ├── UpstreamError        GitBook, or the way to it, failed
+        │   ├── StatusError      GitBook answered with an error status
+        │   ├── AnswerError      an answer that cannot be read: not JSON, empty, a redirect, another shape
+        │   └── UnreachableError no complete answer: connection, TLS, proxy, time-out, size
+        │       └── LimitError   not sent: GitBook's rate limit is used up, or too many calls are ahead
+        └── DefectError          a defect of this server
 
-Each says what happened, why, and what to do next. None holds a credential, and none quotes the text of the HTTP
-library, which may.
+A text says what happened, why, and what to do next. None holds a credential, and none quotes the HTTP library, whose
+texts may hold one.
 """
 
+from enum import StrEnum
+from typing import ClassVar, Self
 
-class CallError(Exception):
-    """A call that did not give its result."""
+
+class ErrorCode(StrEnum):
+    """Everything that can go wrong, by stable code; the page on troubleshooting is made from this table.
+
+    Texts of errors may change in any release, codes and their meaning do not.
+    """
+
+    meaning: str
+    """What happened and why, as a sentence."""
+    remedy: str
+    """What to do next, as a sentence."""
+
+    def __new__(cls, value: str, meaning: str, remedy: str) -> Self:
+        code = str.__new__(cls, value)
+        code._value_ = value
+        code.meaning = meaning
+        code.remedy = remedy
+        return code
+
+    # Calls refused by this server; nothing was sent to GitBook
+
+    UNKNOWN_TOOL = (
+        "unknown_tool",
+        "No tool has this name.",
+        "Use a name from `tools/list`; the error suggests the nearest.",
+    )
+    TOOL_DISABLED = (
+        "tool_disabled",
+        "The settings of the server, or headers of the client, leave this tool out.",
+        "Ask the operator to change the setting that the error names (`tools.*`), or use another tool.",
+    )
+    UNKNOWN_ARGUMENT = (
+        "unknown_argument",
+        "The call has an argument that the tool does not know.",
+        "Use one of the valid names that the error lists.",
+    )
+    INVALID_ARGUMENTS = (
+        "invalid_arguments",
+        "An argument is missing, or its value does not fit the tool's schema.",
+        "Correct every argument that the error lists, then call again.",
+    )
+    INVALID_PLACEHOLDER = (
+        "invalid_placeholder",
+        "An update contains `[masked]`, `[redacted]` or a `[cut: …]` mark that matches no single current value.",
+        "Send the real value, or return the field exactly as you received it.",
+    )
+    CREDENTIAL_OMITTED = (
+        "credential_omitted",
+        "An update leaves out a field that holds a credential, which would be lost for good.",
+        "Include `[masked]` to keep the credential, or `null` to delete it.",
+    )
+    TARGET_UNREADABLE = (
+        "target_unreadable",
+        "The server reads the current state before an update, and could not.",
+        "Solve the problem that the error names, then call again.",
+    )
+    MISSING_TOKEN = (
+        "missing_token",
+        "No configured GitBook token is of a kind that this endpoint accepts.",
+        "Set the variable or the header that the error names.",
+    )
+    JOURNAL_UNAVAILABLE = (
+        "journal_unavailable",
+        "The journal cannot be written, and changes that cannot be recorded are not sent.",
+        "Fix `journal.path`, or free disk space.",
+    )
+    CONFIRMATION_STORE_UNAVAILABLE = (
+        "confirmation_store_unavailable",
+        "The store of confirmations (`confirmation.store`) cannot be used, so no approval can be checked.",
+        "Try again later. If it lasts, check the store and its URL.",
+    )
+    UNKNOWN_RESOURCE = (
+        "unknown_resource",
+        "No resource has this address.",
+        "Use an address from `resources/list`, or one of the templates that the error lists.",
+    )
+    UNKNOWN_PROMPT = (
+        "unknown_prompt",
+        "No prompt or template has this name, or the tools it needs are disabled.",
+        "Use a name from `prompts/list` or `resources/templates/list`.",
+    )
+    TOO_MANY_SUBSCRIPTIONS = (
+        "too_many_subscriptions",
+        "This session, or all sessions together, watch as many resources as they may.",
+        "Unsubscribe from resources that you no longer need.",
+    )
+    INVALID_ACCEPTED_FINDINGS = (
+        "invalid_accepted_findings",
+        "The file of accepted findings (`audit.accepted`) cannot be read, or an entry is wrong.",
+        "Fix the entries that the error lists.",
+    )
+    INVALID_BASELINE = (
+        "invalid_baseline",
+        "There is no earlier report to compare with, or it is about something else.",
+        "Audit without a baseline first, or pass a complete report of the same organization.",
+    )
+
+    # Approvals
+
+    CONFIRMATION_REQUIRED = (
+        "confirmation_required",
+        "The call needs a human's approval. Nothing was sent.",
+        "Give the human the address or the preview; repeat the call unchanged after they approved.",
+    )
+    CONFIRMATION_DECLINED = (
+        "confirmation_declined",
+        "The human declined. Nothing was sent.",
+        "Do not try again unless the human asks for it.",
+    )
+    CONFIRMATION_CANCELLED = (
+        "confirmation_cancelled",
+        "The client closed the form without an answer. Nothing was sent.",
+        "If the client closes forms without showing them, set `confirmation.ask` to `fallback`.",
+    )
+    CONFIRMATION_INVALID = (
+        "confirmation_invalid",
+        "The form came back without a tick, with another name, or in another shape. Nothing was sent.",
+        "Call the tool again; the human then ticks the box and types the name exactly.",
+    )
+    CONFIRMATION_EXPIRED = (
+        "confirmation_expired",
+        "The confirmation was already used or has expired. Nothing was sent.",
+        "Call the tool again to request a new one.",
+    )
+    TARGET_CHANGED = (
+        "target_changed",
+        "The target changed while the confirmation was pending. Nothing was sent.",
+        "Read the current state, then call the tool again.",
+    )
+    CONFIRMATION_UNAVAILABLE = (
+        "confirmation_unavailable",
+        "The client cannot ask the human, and `confirmation.fallback` allows no other way. Nothing was sent.",
+        "Use a client that supports elicitation, change `confirmation.fallback`, or do it in GitBook itself.",
+    )
+
+    # GitBook, or the way to it
+
+    GITBOOK_REJECTED = (
+        "gitbook_rejected",
+        "GitBook rejected the arguments (400, 422) or the method (4xx without a code of its own).",
+        "Correct the arguments as GitBook's message says.",
+    )
+    TOKEN_REJECTED = (
+        "token_rejected",
+        "GitBook rejected the token (401): it is wrong, expired or revoked.",
+        "Set a valid token and restart the server; `doctor` checks it.",
+    )
+    FORBIDDEN = (
+        "forbidden",
+        "The token has no right to do this (403).",
+        "Use the token of somebody with the needed role, or of the integration concerned.",
+    )
+    NOT_FOUND = (
+        "not_found",
+        "GitBook found nothing there (404), or the token may not see it.",
+        "Check the IDs with the tools that the error names.",
+    )
+    CONFLICT = (
+        "conflict",
+        "The call conflicts with the current state, or a precondition does not hold (409, 412).",
+        "Read the current state, then decide.",
+    )
+    RATE_LIMITED = (
+        "rate_limited",
+        "GitBook's rate limit for this token is used up, or too many calls wait for it.",
+        "Wait as long as the error says; send fewer calls in parallel.",
+    )
+    GITBOOK_FAILED = (
+        "gitbook_failed",
+        "GitBook failed (5xx).",
+        "Try again later; after a change, read the current state first.",
+    )
+    INVALID_RESPONSE = (
+        "invalid_response",
+        "The answer is not one of GitBook's API: a web page, a redirect, or invalid JSON.",
+        "Check `GITBOOK_ENDPOINT` and proxies; after a change, read the current state first.",
+    )
+    UNREACHABLE = (
+        "unreachable",
+        "GitBook could not be reached. Nothing was sent.",
+        "Check the network, `HTTPS_PROXY` and `GITBOOK_ENDPOINT`.",
+    )
+    NO_RESPONSE = (
+        "no_response",
+        "The request was sent, but no complete answer came.",
+        "After a change, read the current state before you repeat the call.",
+    )
+    INTERNAL_ERROR = (
+        "internal_error",
+        "This server has a defect.",
+        "Report it with the log. After a change, read the current state first.",
+    )
+
+    # HTTP
+
+    DUPLICATE_HEADER = (
+        "duplicate_header",
+        "A header that identifies or limits the caller came more than once.",
+        "Send each of them once; check what the proxy adds.",
+    )
+    HOST_NOT_ALLOWED = (
+        "host_not_allowed",
+        "The Host header is not one of this server's.",
+        "Add the host to `http.allowed_hosts`, or set `http.public_url`.",
+    )
+    ORIGIN_NOT_ALLOWED = (
+        "origin_not_allowed",
+        "A web page of another origin sent the request.",
+        "Add its host to `http.allowed_hosts` if you trust it.",
+    )
+    UNKNOWN_TOOLSET = (
+        "unknown_toolset",
+        "`X-MCP-Toolsets` contains a toolset that does not exist.",
+        "Use the names that the error lists.",
+    )
+    AUTHENTICATION_REQUIRED = (
+        "authentication_required",
+        "The request has no bearer token.",
+        "Send `Authorization: Bearer <token>`.",
+    )
+    INVALID_TOKEN = (
+        "invalid_token",
+        "The bearer token is unknown, expired, or issued for another server.",
+        "Get a new token; the error says what is wrong with this one.",
+    )
+    INSUFFICIENT_SCOPE = (
+        "insufficient_scope",
+        "The access token lacks a scope that this server requires.",
+        "Request a token with the scopes in `WWW-Authenticate`.",
+    )
+    TEMPORARILY_UNAVAILABLE = (
+        "temporarily_unavailable",
+        "The server has too many connections, or the authorization server or GitBook does not answer.",
+        "Try again later; `Retry-After` says when, where it is known.",
+    )
+    REQUEST_TIMEOUT = (
+        "request_timeout",
+        "The request did not arrive completely within `http.request_seconds`.",
+        "Send it faster, or raise the setting.",
+    )
+
+    # Command line
+
+    INVALID_SETTINGS = (
+        "invalid_settings",
+        "A setting, variable, flag or file cannot be used; the server does not start.",
+        "Fix what the error names.",
+    )
+    INVALID_USAGE = (
+        "invalid_usage",
+        "The command line cannot be understood.",
+        "See `--help` of the command.",
+    )
+
+
+class ProgramError(Exception):
+    """An error of this program. `code` is stable; the text may change in any release."""
+
+    code: ErrorCode
+
+    def __init__(self, message: str, code: ErrorCode | None = None) -> None:
+        super().__init__(message)
+        if code is not None:
+            self.code = code
+
+
+class SettingsError(ProgramError):
+    """Settings that cannot be used. The message names each setting, what is wrong, and never a secret's value."""
+
+    code = ErrorCode.INVALID_SETTINGS
+
+
+class UsageError(ProgramError):
+    """A command line that cannot be understood; the message says why."""
+
+    code = ErrorCode.INVALID_USAGE
+
+
+class CallError(ProgramError):
+    """A call that gave no result."""
 
 
 class RefusedError(CallError):
@@ -32,45 +315,63 @@ class RefusedError(CallError):
 
 
 class UnknownToolError(RefusedError):
-    """There is no tool of that name."""
+    """No tool has that name."""
+
+    code = ErrorCode.UNKNOWN_TOOL
 
 
 class UnknownResourceError(RefusedError):
-    """There is no resource at that address."""
+    """No resource has that address."""
+
+    code = ErrorCode.UNKNOWN_RESOURCE
 
 
 class DisabledToolError(RefusedError):
     """The operator's settings leave the tool out."""
 
+    code = ErrorCode.TOOL_DISABLED
+
 
 class ArgumentsError(RefusedError):
     """Arguments that do not fit the tool's schema."""
 
+    code = ErrorCode.INVALID_ARGUMENTS
+
 
 class MaskError(RefusedError):
-    """Something in the arguments stands for a value that cannot be found."""
+    """A placeholder in the arguments matches no current value, or a credential is left out."""
+
+    code = ErrorCode.INVALID_PLACEHOLDER
 
 
 class TargetError(RefusedError):
-    """What is to be changed cannot be read before."""
+    """The current state of what the call changes cannot be read."""
+
+    code = ErrorCode.TARGET_UNREADABLE
 
 
 class CredentialError(RefusedError):
     """No token is configured that the endpoint accepts."""
 
+    code = ErrorCode.MISSING_TOKEN
+
 
 class JournalError(RefusedError):
     """The call cannot be recorded, and the operator wants it recorded."""
 
+    code = ErrorCode.JOURNAL_UNAVAILABLE
+
 
 class StoreError(RefusedError):
-    """The store of pending questions fails, so nobody's yes can be known; `reason` is what it does, or does not."""
+    """The store of confirmations fails, so no approval can be checked; `reason` is a predicate about the store."""
+
+    code = ErrorCode.CONFIRMATION_STORE_UNAVAILABLE
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
         super().__init__(
-            f"This waits for a human's yes, and the store of such questions {reason}; nothing was sent. A yes given "
-            "meanwhile may be lost. Try again in a while; if it stays so, the operator of this server has to see to "
+            f"This call needs human confirmation, and the store of confirmations {reason}. Nothing was sent. An "
+            "approval given meanwhile may be lost. Try again later; if it lasts, ask the operator to check "
             "confirmation.store."
         )
 
@@ -82,36 +383,51 @@ class UpstreamError(CallError):
 class StatusError(UpstreamError):
     """GitBook answered with an error; `status` is the HTTP status code."""
 
+    _CODES: ClassVar = {
+        401: ErrorCode.TOKEN_REJECTED,
+        403: ErrorCode.FORBIDDEN,
+        404: ErrorCode.NOT_FOUND,
+        409: ErrorCode.CONFLICT,
+        412: ErrorCode.CONFLICT,
+        429: ErrorCode.RATE_LIMITED,
+    }
+
     def __init__(self, status: int, message: str) -> None:
         self.status = status
-        super().__init__(message)
+        other = ErrorCode.GITBOOK_FAILED if status >= 500 else ErrorCode.GITBOOK_REJECTED
+        super().__init__(message, self._CODES.get(status, other))
 
 
 class AnswerError(UpstreamError):
     """GitBook answered with something that is not an answer of its API."""
 
+    code = ErrorCode.INVALID_RESPONSE
+
 
 class UnreachableError(UpstreamError):
     """GitBook did not answer, or not completely.
 
-    `sent` is false only where the request provably never left, `passing` is true where another attempt may succeed, and
-    `attempts` tells how often it was sent.
+    `sent` is false only where the request provably never left, `transient` is true where another attempt may succeed,
+    and `attempts` says how often it was sent.
     """
 
-    def __init__(self, message: str, *, sent: bool, passing: bool = False, attempts: int = 1) -> None:
+    def __init__(self, message: str, *, sent: bool, transient: bool = False, attempts: int = 1) -> None:
         self.sent = sent
-        self.passing = passing
+        self.transient = transient
         self.attempts = attempts
-        super().__init__(message)
+        super().__init__(message, ErrorCode.NO_RESPONSE if sent else ErrorCode.UNREACHABLE)
 
 
 class LimitError(UnreachableError):
-    """Not sent: GitBook's limit for the token is used up, to be renewed in `wait` seconds, or too many are ahead."""
+    """Not sent: GitBook's rate limit for the token resets in `wait` seconds, or too many calls are ahead."""
 
     def __init__(self, message: str, wait: float | None = None) -> None:
         self.wait = wait
         super().__init__(message, sent=False)
+        self.code = ErrorCode.RATE_LIMITED
 
 
 class DefectError(CallError):
     """Something in this server failed that must not."""
+
+    code = ErrorCode.INTERNAL_ERROR

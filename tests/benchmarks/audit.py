@@ -13,14 +13,14 @@ from pathlib import Path
 from mcp import Client, StdioServerParameters
 from mcp_types import TextContent
 
-from gitbook_integrations_mcp.configuration.sections import HttpSection, LimitsSection
+from gitbook_integrations_mcp.config.models import HttpSection, LimitsSection
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, USER_TOKEN, Size, create_sandbox
-from tests.auditing import Watched, count_requests
 from tests.benchmarks import vitals
 from tests.benchmarks.measure import Metric, Results
 from tests.benchmarks.subject import Subject
-from tests.loopback import listen
-from tests.tokens import count_tokens
+from tests.support.audit_fixtures import Watched, count_requests
+from tests.support.loopback import listen
+from tests.support.tokens import count_tokens
 
 SIZE = Size(integrations=60, spaces=500, sites=50, installations=2000)
 LATENCY = 0.05

@@ -10,9 +10,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from gitbook_integrations_mcp.audit.document import write_document
-from tests.browser import CHROMIUM, DRIVER, open_browser
-from tests.test_document import audit
+from gitbook_integrations_mcp.audit.html import write_document
+from tests.e2e.browser.test_report_page import audit
+from tests.support.browser import CHROMIUM, DRIVER, open_browser
 
 MOST = 200
 """Milliseconds that each may take."""

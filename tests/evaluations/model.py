@@ -10,7 +10,7 @@ import httpx
 from gitbook_integrations_mcp.sandbox import create_sandbox
 from tests.evaluations.job import Happening, Job
 from tests.evaluations.runner import PROMPT, Cost, Host, JobError, judge
-from tests.tokens import count_tokens
+from tests.support.tokens import count_tokens
 
 ENDPOINT = "https://api.anthropic.com"
 SYSTEM = (

@@ -10,15 +10,15 @@ from mcp import Client, StdioServerParameters
 from mcp_types import TextContent
 from starlette.types import Receive, Scope, Send
 
-from gitbook_integrations_mcp.configuration.sections import HttpSection
-from gitbook_integrations_mcp.configuration.settings import load_settings
+from gitbook_integrations_mcp.app import create_server
+from gitbook_integrations_mcp.config.models import HttpSection
+from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, USER_TOKEN, create_sandbox
-from gitbook_integrations_mcp.server import create_server
 from tests.benchmarks.subject import ROOT, Subject, environment
 from tests.evaluations.job import Call, Happening, Job, Step
-from tests.human import Human
-from tests.loopback import listen, open_listener
-from tests.tokens import count_tokens
+from tests.support.elicitation_client import Human
+from tests.support.loopback import listen, open_listener
+from tests.support.tokens import count_tokens
 
 PROMPT = f"The organization is {ORGANIZATION_ID}."
 """What a model is told beside the request, on every server."""
@@ -74,7 +74,7 @@ async def meet_product() -> AsyncIterator[Host]:
     """Yield this server, in memory; the sandbox's two tokens are configured, and the organization."""
     stage = Stage()
     flags: dict[str, dict[str, Any]] = {"server": {"sandbox": True}, "gitbook": {"organization": ORGANIZATION_ID}}
-    server = create_server(load_settings(flags), transport=httpx.ASGITransport(app=stage))
+    server = create_server(load_settings(flags), http_transport=httpx.ASGITransport(app=stage))
     async with Client(server, elicitation_callback=Human().answer) as client:
         yield await _make_host("this server", client, stage)
 

@@ -1,23 +1,23 @@
-"""Installation audits: what is installed where, with which rights, what runs on the sites, and what to do about it.
+"""Installation audits: what is installed where, with which scopes, which scripts run on the sites, and what to do.
 
-`walk` reads what it takes with a `crew`, `reader` one list of it, and `ledger` keeps account of what could not be read.
-`inventory` is what was found; `installation_rules` and `script_rules` come to a `judgement` of it, `assessment` to that
-of all rules together, less what the operator has accepted (`acceptance`). `engine` makes the report of it, `comparison`
-compares two. `sections` and `markdown` answer questions from a report, `handler` in the tool, where a `shelf` keeps the
-last ones, `command` and `tables` on the command line; `document` is the page.
+`collector` reads an organization with a `list_reader`; `coverage` tracks which lists could not be read completely.
+`inventory` holds what was read. `installation_rules` and `script_rules` check it and return `rule_results`;
+`evaluation` applies all rules, less the `accepted_findings`. `auditor` makes the report, `comparison` compares two.
+`sections` answers questions from a report, `tool` serves them and keeps the last ones in a `report_cache`. `markdown`,
+`tables` and `html` render reports.
 """
 
 from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING
 
-from gitbook_integrations_mcp.configuration.settings import Settings
+from gitbook_integrations_mcp.calls.call import Call
+from gitbook_integrations_mcp.calls.output import Handler, Output
+from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.gitbook.client import GitBook
-from gitbook_integrations_mcp.pipeline.call import Call
-from gitbook_integrations_mcp.pipeline.output import Handler, Output
 
 if TYPE_CHECKING:
-    from gitbook_integrations_mcp.audit.handler import AuditHandler
+    from gitbook_integrations_mcp.audit.tool import AuditHandler
 
 
 def create_handler(gitbook: GitBook, settings: Settings, clock: Callable[[], float]) -> Handler:
@@ -25,11 +25,11 @@ def create_handler(gitbook: GitBook, settings: Settings, clock: Callable[[], flo
 
     @cache
     def open_handler() -> "AuditHandler":
-        from gitbook_integrations_mcp.audit.engine import Auditor
-        from gitbook_integrations_mcp.audit.handler import AuditHandler
-        from gitbook_integrations_mcp.audit.shelf import Shelf
+        from gitbook_integrations_mcp.audit.auditor import Auditor
+        from gitbook_integrations_mcp.audit.report_cache import ReportCache
+        from gitbook_integrations_mcp.audit.tool import AuditHandler
 
-        return AuditHandler(Auditor(gitbook, settings), Shelf(clock), settings.audit.fresh_seconds)
+        return AuditHandler(Auditor(gitbook, settings), ReportCache(clock), settings.audit.cache_seconds)
 
     async def run(call: Call) -> Output:
         return await open_handler().run(call)

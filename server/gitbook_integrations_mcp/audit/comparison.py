@@ -6,14 +6,16 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from gitbook_integrations.report import VERSION, Change, Comparison, Finding, Report, Subject
+from gitbook_integrations_api.report import VERSION, Change, Comparison, Finding, Report, Subject
+from gitbook_integrations_mcp.audit.coverage import INSTALLATIONS, SITES, SPACES, name_places, name_scripts
 from gitbook_integrations_mcp.audit.inventory import LEVELS
-from gitbook_integrations_mcp.audit.ledger import INSTALLATIONS, SITES, SPACES, name_places, name_scripts
-from gitbook_integrations_mcp.errors import RefusedError
+from gitbook_integrations_mcp.errors import ErrorCode, RefusedError
 
 
 class BaselineError(RefusedError):
     """The earlier report is none, or of something else."""
+
+    code = ErrorCode.INVALID_BASELINE
 
 
 @dataclass(frozen=True, slots=True)

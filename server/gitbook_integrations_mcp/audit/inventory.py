@@ -1,6 +1,6 @@
 """What an audit found, and how GitBook's objects become the facts of a report.
 
-Texts of third parties are cleaned and cut here, once. Of a configuration nothing is kept but where its secrets are.
+Texts of third parties are cleaned and cut here, once. Of a configuration nothing is cached but where its secrets are.
 """
 
 import re
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from gitbook_integrations.report import (
+from gitbook_integrations_api.report import (
     InstallationFacts,
     IntegrationFacts,
     Narrowing,
@@ -19,7 +19,7 @@ from gitbook_integrations.report import (
     SiteFacts,
     SpaceFacts,
 )
-from gitbook_integrations_mcp.redaction import find_secrets, mask_secrets
+from gitbook_integrations_mcp.calls.masking import find_secrets, mask_secrets
 from gitbook_integrations_mcp.text import clean_text
 
 Level = Literal["space", "site"]

@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from gitbook_integrations.audit import SECTIONS, Section
-from gitbook_integrations.report import Report
+from gitbook_integrations_api.endpoints.audit import SECTIONS, Section
+from gitbook_integrations_api.report import Report
 from gitbook_integrations_mcp.audit.sections import list_items, summarize
 
 _MARKUP = re.compile(r"([\\`*\[\]<>|])")

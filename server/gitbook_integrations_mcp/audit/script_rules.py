@@ -3,25 +3,25 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
-from gitbook_integrations.report import ScriptFacts, SiteFacts, Subject
-from gitbook_integrations_mcp.audit.judgement import CLEAR, Facts, Hit, Judge, Undecided, Verdict
-from gitbook_integrations_mcp.audit.ledger import INSTALLATIONS, NARROWING, SITES, name_places, name_scripts
+from gitbook_integrations_api.report import ScriptFacts, SiteFacts, Subject
+from gitbook_integrations_mcp.audit.coverage import INSTALLATIONS, NARROWING, SITES, name_places, name_scripts
+from gitbook_integrations_mcp.audit.rule_results import PASS, Facts, Match, RuleCheck, RuleResult, Undecided
 
 
-def _each_script(judge: Callable[[Facts, SiteFacts, ScriptFacts], Verdict | None]) -> Judge:
-    def judge_all(facts: Facts) -> Iterator[Verdict]:
+def _each_script(check: Callable[[Facts, SiteFacts, ScriptFacts], RuleResult | None]) -> RuleCheck:
+    def check_all(facts: Facts) -> Iterator[RuleResult]:
         for site in facts.inventory.sites.values():
             for script in facts.inventory.scripts.get(site.id, ()):
-                yield judge(facts, site, script) or CLEAR
-            if facts.ledger.misses(name_scripts(site.id)):
+                yield check(facts, site, script) or PASS
+            if facts.coverage.is_incomplete(name_scripts(site.id)):
                 yield Undecided(f"site “{site.title}”", (name_scripts(site.id),), Subject(site=site.id))
-        if facts.ledger.misses(SITES):
+        if facts.coverage.is_incomplete(SITES):
             yield Undecided("sites that were not read", (SITES,))
 
-    return judge_all
+    return check_all
 
 
-def _hit_script(facts: Facts, site: SiteFacts, script: ScriptFacts, summary: str, *evidence: str) -> Hit:
+def _match_script(facts: Facts, site: SiteFacts, script: ScriptFacts, summary: str, *evidence: str) -> Match:
     name = script.integration or ""
     installation = script.installation or next((each.id for each in facts.inventory.find_installations(name)), "")
     arguments = {"integrationName": name, "installationId": installation, "siteId": site.id}
@@ -29,7 +29,7 @@ def _hit_script(facts: Facts, site: SiteFacts, script: ScriptFacts, summary: str
     if not name or not installation:  # then there is only to look at what it is
         tool = "list_site_integration_scripts"
         arguments = {"organizationId": facts.inventory.organization, "siteId": site.id}
-    return Hit(
+    return Match(
         key=(site.id, script.url),
         subject=_point_at_script(site, script),
         summary=summary,
@@ -49,33 +49,33 @@ def _name_script(script: ScriptFacts) -> str:
 
 
 @_each_script
-def _judge_policy(facts: Facts, site: SiteFacts, script: ScriptFacts) -> Verdict | None:
+def _check_policy(facts: Facts, site: SiteFacts, script: ScriptFacts) -> RuleResult | None:
     if script.contentSecurityPolicy:
         return None
     summary = f"{_name_script(script)} runs on “{site.title}” without a content security policy"
-    return _hit_script(facts, site, script, summary, script.url)
+    return _match_script(facts, site, script, summary, script.url)
 
 
 @_each_script
-def _judge_cookies(facts: Facts, site: SiteFacts, script: ScriptFacts) -> Verdict | None:
+def _check_cookies(facts: Facts, site: SiteFacts, script: ScriptFacts) -> RuleResult | None:
     if script.cookies is None:
         what = f"{_name_script(script)} on “{site.title}”: cookies are not told"
         return Undecided(what, (name_scripts(site.id),), _point_at_script(site, script))
     if not script.cookies:
         return None
-    return _hit_script(facts, site, script, f"{_name_script(script)} may set cookies on “{site.title}”", script.url)
+    return _match_script(facts, site, script, f"{_name_script(script)} may set cookies on “{site.title}”", script.url)
 
 
 @_each_script
-def _judge_stray(facts: Facts, site: SiteFacts, script: ScriptFacts) -> Verdict | None:
+def _check_stray(facts: Facts, site: SiteFacts, script: ScriptFacts) -> RuleResult | None:
     if script.integration is None:
         what = f"{script.host} on “{site.title}”: its URL names no integration"
         return Undecided(what, (name_scripts(site.id),), _point_at_script(site, script))
     found = list(facts.inventory.find_installations(script.integration))
     if any(site.id in installed.places["site"] for installed in found):
         return None
-    unread = tuple(source for each in found if facts.ledger.misses(source := name_places("site", each.id)))
-    if facts.ledger.misses(INSTALLATIONS):
+    unread = tuple(source for each in found if facts.coverage.is_incomplete(source := name_places("site", each.id)))
+    if facts.coverage.is_incomplete(INSTALLATIONS):
         unread = (INSTALLATIONS, *unread)
     if facts.inventory.narrowing.integrations is not None and not found:
         unread = (NARROWING,)
@@ -83,14 +83,14 @@ def _judge_stray(facts: Facts, site: SiteFacts, script: ScriptFacts) -> Verdict 
     if unread:
         return Undecided(what, unread, _point_at_script(site, script))
     where = "installed, but not on this site" if found else "not installed in the organization"
-    hit = _hit_script(facts, site, script, f"{what} runs a script, and is {where}", script.url)
-    sources = (*hit.sources, INSTALLATIONS, *(name_places("site", each.id) for each in found))
-    return replace(hit, sources=sources)
+    match = _match_script(facts, site, script, f"{what} runs a script, and is {where}", script.url)
+    sources = (*match.sources, INSTALLATIONS, *(name_places("site", each.id) for each in found))
+    return replace(match, sources=sources)
 
 
-SCRIPT_JUDGES: Mapping[str, Judge] = {
-    "script-without-csp": _judge_policy,
-    "script-with-cookies": _judge_cookies,
-    "script-not-installed": _judge_stray,
+SCRIPT_CHECKS: Mapping[str, RuleCheck] = {
+    "script-without-csp": _check_policy,
+    "script-with-cookies": _check_cookies,
+    "script-not-installed": _check_stray,
 }
 """By ID of the rule."""

@@ -8,15 +8,15 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from gitbook_integrations.audit import Section
-from gitbook_integrations.report import Finding, InstallationFacts, Placement, Report
-from gitbook_integrations.rules import Severity
+from gitbook_integrations_api.endpoints.audit import Section
+from gitbook_integrations_api.report import Finding, InstallationFacts, Placement, Report
+from gitbook_integrations_api.rules import Severity
 
 SHOWN = 3
 """Examples of a rule's findings, and gaps, that a summary shows."""
 
 LISTED = 20
-"""Things a rule could not judge that are named."""
+"""Things a rule could not check that are named."""
 
 ROOM = 9000
 """Characters of JSON that the items of one answer take, about 3,000 tokens."""

@@ -5,7 +5,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
-from gitbook_integrations.report import Report
+from gitbook_integrations_api.report import Report
 
 TableName = Literal["installations", "places", "scripts", "findings"]
 Row = dict[str, Any]

@@ -10,9 +10,9 @@ from itertools import groupby
 from string import Template
 from typing import Literal
 
-from gitbook_integrations_mcp.confirmation.pending import Pending
 from gitbook_integrations_mcp.confirmation.preview import Preview
-from gitbook_integrations_mcp.digest import write_source
+from gitbook_integrations_mcp.confirmation.store import PendingConfirmation
+from gitbook_integrations_mcp.digest import csp_hash
 
 # A label, not the beginning of a sentence; what is neither for sure is shown as a sentence, whole in any case.
 _FACT = re.compile(r"(?P<label>\w+|[^:.“]{1,40}(?=: .*[^.]$)): (?P<value>.+)")
@@ -41,14 +41,14 @@ def _read(name: str) -> str:
 @cache
 def write_style_source() -> str:
     """Return the source that a content security policy allows for the page's style."""
-    return write_source(_read("page.css"))
+    return csp_hash(_read("page.css"))
 
 
 def _fill(title: str, content: str) -> str:
     return Template(_read("page.html")).substitute(title=escape(title), style=_read("page.css"), content=content)
 
 
-def write_question(pending: Pending, problem: Problem | None = None) -> str:
+def write_question(pending: PendingConfirmation, problem: Problem | None = None) -> str:
     """Return the page that puts a question: the facts, what would happen, and the two ways to decide."""
     preview = pending.preview
     alert = ""

@@ -17,11 +17,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from gitbook_integrations_mcp.configuration.sections import HttpSection
 from gitbook_integrations_mcp.confirmation.markup import Problem, write_notice, write_question, write_style_source
-from gitbook_integrations_mcp.confirmation.pending import Decision, Pending, PendingQuestions
+from gitbook_integrations_mcp.confirmation.store import ConfirmationStore, Decision, PendingConfirmation
 from gitbook_integrations_mcp.errors import StoreError
-from gitbook_integrations_mcp.transport.listener import open_listener
+from gitbook_integrations_mcp.net.http_server import build_options
+from gitbook_integrations_mcp.net.listener import open_listener
 
 if TYPE_CHECKING:
     import uvicorn
@@ -39,7 +39,7 @@ _NEXT: dict[Decision, str] = {
 class ConfirmationPage:
     """Serves the page of each question put to the `browser`."""
 
-    def __init__(self, questions: PendingQuestions, public_url: str | None = None) -> None:
+    def __init__(self, questions: ConfirmationStore, public_url: str | None = None) -> None:
         """Serve on loopback, or, with `public_url`, leave serving `application` below it to somebody else."""
         self._questions = questions
         self._public_url = public_url
@@ -47,7 +47,7 @@ class ConfirmationPage:
         self._server: uvicorn.Server | None = None
         self._task: asyncio.Task[None] | None = None
 
-    async def open(self, pending: Pending) -> str:
+    async def open(self, pending: PendingConfirmation) -> str:
         """Return the URL at which `pending` can be read and decided; starts serving where needed."""
         # Nothing is awaited between looking and starting, so that questions that come at once share one server.
         if self._public_url is None and (self._task is None or self._task.done()):
@@ -65,8 +65,6 @@ class ConfirmationPage:
     def _start(self) -> None:
         import uvicorn
 
-        from gitbook_integrations_mcp.transport.patience import limit_clients
-
         class Server(uvicorn.Server):
             @contextlib.contextmanager
             def capture_signals(self) -> Iterator[None]:
@@ -76,17 +74,13 @@ class ConfirmationPage:
         self._origins = [address, address.replace("127.0.0.1", "localhost")]  # a forwarded port has the latter name
         config = uvicorn.Config(
             self.application,
-            interface="asgi3",
-            http=limit_clients(HttpSection()),
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,  # it would show the paths, which are secrets
-            proxy_headers=False,
-            server_header=False,
-            limit_concurrency=32,
-            timeout_keep_alive=5,
-            timeout_graceful_shutdown=1,
+            **build_options(
+                lifespan="off",
+                proxy_headers=False,
+                limit_concurrency=32,
+                timeout_keep_alive=5,
+                timeout_graceful_shutdown=1,
+            ),
         )
         self._server = Server(config)
         # The listener accepts from now on; what comes before the server runs waits in its backlog. The context is
@@ -118,7 +112,7 @@ class ConfirmationPage:
 
     async def _answer(self, request: Request, form: dict[str, str]) -> Response:
         path = request.url.path
-        pending = await self._questions.look_at(path.removeprefix(_PATH)) if path.startswith(_PATH) else None
+        pending = await self._questions.get(path.removeprefix(_PATH)) if path.startswith(_PATH) else None
         if pending is None or pending.way != "browser":
             return _tell(410, "Nothing to decide", _GONE)
         if pending.decision is not None:
@@ -129,7 +123,7 @@ class ConfirmationPage:
             return _forbid()
         return await self._decide(pending, form)
 
-    async def _decide(self, pending: Pending, form: dict[str, str]) -> Response:
+    async def _decide(self, pending: PendingConfirmation, form: dict[str, str]) -> Response:
         preview, name = pending.preview, form.get("name", "")
         decision: Decision
         if form.get("decision") == "approve":

@@ -12,14 +12,14 @@ from typing import Any
 
 import anyio
 
-from gitbook_integrations.catalog import ENDPOINTS
-from gitbook_integrations.endpoint import Endpoint, Tool
+from gitbook_integrations_api.catalog import ENDPOINTS
+from gitbook_integrations_api.endpoint import Endpoint, Tool
+from gitbook_integrations_mcp.calls.call import Call
+from gitbook_integrations_mcp.calls.related import find_get, find_target
+from gitbook_integrations_mcp.calls.response import get_path, read_response
 from gitbook_integrations_mcp.digest import digest_json
 from gitbook_integrations_mcp.errors import CallError, CredentialError, StatusError
 from gitbook_integrations_mcp.gitbook.client import GitBook
-from gitbook_integrations_mcp.pipeline.answer import pick, read_reply
-from gitbook_integrations_mcp.pipeline.call import Call
-from gitbook_integrations_mcp.pipeline.target import find_get, find_target
 from gitbook_integrations_mcp.text import clean_text
 
 SHOWN = 10
@@ -116,11 +116,11 @@ class Previewer:
 
     async def _read_organization(self, call: Call, target: Mapping[str, Any] | None) -> Mapping[str, Any] | str | None:
         """Return the organization of an installation; as its ID, which is all an installation has, where need be."""
-        identifier = pick(target, "target.organization")
+        identifier = get_path(target, "target.organization")
         try:
             if identifier is None and {"space", "site"} & set(target or ()):
                 installation = await self._read(call, ENDPOINTS["get_integration_installation_by_id"])
-                identifier = pick(installation, "target.organization")
+                identifier = get_path(installation, "target.organization")
             if identifier is None:
                 return None
             page = await self._read(call, ENDPOINTS["list_organizations_for_authenticated_user"])
@@ -135,7 +135,7 @@ class Previewer:
         if "limit" in reader.query_names:
             taken["limit"] = 1000
         reply = await self._gitbook.send(reader.build_request(taken), call.caller.credentials.select(reader))
-        return read_reply(reader, reply)
+        return read_response(reader, reply)
 
 
 @cache
@@ -238,7 +238,7 @@ def _name(thing: Any) -> str:
     if not isinstance(thing, Mapping):
         return clean_text(str(thing), 80)
     identifier = thing.get("name") or thing.get("id") or ""
-    if organization := pick(thing, "target.organization"):
+    if organization := get_path(thing, "target.organization"):
         return clean_text(f"{identifier} in organization {organization}", 100)
     if (title := thing.get("title")) and identifier:
         return f"“{clean_text(str(title), 80)}” ({clean_text(str(identifier), 100)})"

@@ -13,10 +13,9 @@ from typing import Any
 import anyio
 from pydantic import SecretStr
 
-from gitbook_integrations_mcp.configuration.settings import SettingsError
-from gitbook_integrations_mcp.confirmation.pending import ALIKE, MAXIMUM, Decision, Pending, Way
 from gitbook_integrations_mcp.confirmation.preview import Preview
-from gitbook_integrations_mcp.errors import StoreError
+from gitbook_integrations_mcp.confirmation.store import ALIKE, MAXIMUM, ConfirmationMode, Decision, PendingConfirmation
+from gitbook_integrations_mcp.errors import SettingsError, StoreError
 
 try:
     from redis.asyncio import Redis
@@ -141,7 +140,7 @@ return show(ARGV[1]) and redis.call('HSETNX', questions, 'decision:' .. ARGV[1],
 """
 
 
-class QuestionsInRedis:
+class RedisConfirmationStore:
     """The open questions of all servers that have the same Redis."""
 
     def __init__(self, url: SecretStr, ttl: float) -> None:
@@ -169,44 +168,44 @@ class QuestionsInRedis:
             for body in (_OPEN, _LOOK_AT, _TAKE, _TAKE_DECIDED, _REFUSE, _DECIDE)
         }
 
-    async def open(self, way: Way, binding: str, preview: Preview) -> Pending:
-        """See `PendingQuestions`."""
-        new = Pending(way, binding, preview, self._ttl)
+    async def open(self, way: ConfirmationMode, binding: str, preview: Preview) -> PendingConfirmation:
+        """See `ConfirmationStore`."""
+        new = PendingConfirmation(way, binding, preview, self._ttl)
         record = {"way": way, "binding": binding, "csrf": new.csrf, "preview": asdict(preview)}
         keep, state = (0, preview.state) if way == "browser" else (ALIKE - 1, "")
         milliseconds = round(self._ttl * 1000)
         shown = await self._run(_OPEN, way, binding, new.id, json.dumps(record), milliseconds, keep, MAXIMUM, state)
         return _read(shown) or new
 
-    async def look_at(self, identifier: str) -> Pending | None:
-        """See `PendingQuestions`."""
+    async def get(self, identifier: str) -> PendingConfirmation | None:
+        """See `ConfirmationStore`."""
         return _read(await self._run(_LOOK_AT, "", "", identifier))
 
-    async def take(self, identifier: str) -> Pending | None:
-        """See `PendingQuestions`."""
+    async def take(self, identifier: str) -> PendingConfirmation | None:
+        """See `ConfirmationStore`."""
         return _read(await self._run(_TAKE, "", "", identifier))
 
-    async def take_decided(self, binding: str) -> Pending | None:
-        """See `PendingQuestions`."""
+    async def consume_decided(self, binding: str) -> PendingConfirmation | None:
+        """See `ConfirmationStore`."""
         return _read(await self._run(_TAKE_DECIDED, "browser", binding))
 
     async def refuse(self, identifier: str, binding: str) -> bool:
-        """See `PendingQuestions`."""
+        """See `ConfirmationStore`."""
         return await self._run(_REFUSE, "browser", binding, identifier) is not None
 
     async def decide(self, identifier: str, decision: Decision) -> bool:
-        """See `PendingQuestions`."""
+        """See `ConfirmationStore`."""
         return bool(await self._run(_DECIDE, "", "", identifier, decision))
 
     async def wait(self, identifier: str) -> None:
-        """See `PendingQuestions`."""
+        """See `ConfirmationStore`."""
         while (  # noqa: ASYNC110  # it is another process that decides
-            pending := await self.look_at(identifier)
+            pending := await self.get(identifier)
         ) and pending.decision is None:
             await anyio.sleep(_INTERVAL)
 
     async def close(self) -> None:
-        """See `PendingQuestions`. What is in Redis stays."""
+        """See `ConfirmationStore`. What is in Redis stays."""
         await self._redis.aclose()
 
     async def _run(self, script: str, way: str, binding: str, *arguments: str | int) -> Any:
@@ -226,13 +225,13 @@ def _explain(error: Exception) -> str:
     return "cannot be reached" if isinstance(error, RedisConnectionError) else "fails"
 
 
-def _read(shown: Any) -> Pending | None:
+def _read(shown: Any) -> PendingConfirmation | None:
     """Return the question that a script has shown."""
     if shown is None:
         return None
     identifier, record, decision, milliseconds = shown
     kept = json.loads(record)
     preview = Preview(**{**kept["preview"], "lines": tuple(kept["preview"]["lines"])})
-    return Pending(
+    return PendingConfirmation(
         kept["way"], kept["binding"], preview, round(milliseconds / 1000), identifier, kept["csrf"], decision
     )

@@ -10,14 +10,14 @@ from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, CompleteRequestParams, CompleteResult, Completion, PromptReference
 
-from gitbook_integrations.catalog import TOOLS
-from gitbook_integrations.resources import RESOURCES
-from gitbook_integrations.sources import SOURCES, Source
-from gitbook_integrations_mcp.caller import Caller, Callers
+from gitbook_integrations_api.catalog import TOOLS
+from gitbook_integrations_api.resources import RESOURCES
+from gitbook_integrations_api.sources import SOURCES, Source
+from gitbook_integrations_mcp.auth.callers import Caller, Callers
+from gitbook_integrations_mcp.calls.arguments import ORGANIZATION
+from gitbook_integrations_mcp.calls.response import get_path
 from gitbook_integrations_mcp.errors import CallError
 from gitbook_integrations_mcp.features.prompts import find_prompt
-from gitbook_integrations_mcp.pipeline.answer import pick
-from gitbook_integrations_mcp.pipeline.arguments import ORGANIZATION
 from gitbook_integrations_mcp.pipeline.budget import UNLIMITED
 from gitbook_integrations_mcp.pipeline.pipeline import Pipeline
 
@@ -139,5 +139,5 @@ class _Search:
 
 
 def _read(item: Any, place: str) -> str:
-    value = pick(item, place)
+    value = get_path(item, place)
     return value if isinstance(value, str) else ""

@@ -19,10 +19,10 @@ from mcp_types import (
 )
 from mcp_types import Prompt as PublishedPrompt
 
-from gitbook_integrations.prompts import PROMPTS, RULES, Argument, Prompt
-from gitbook_integrations_mcp.caller import Callers
-from gitbook_integrations_mcp.pipeline.arguments import ORGANIZATION
-from gitbook_integrations_mcp.policy import Policy
+from gitbook_integrations_api.prompts import PROMPTS, RULES, Argument, Prompt
+from gitbook_integrations_mcp.auth.callers import Callers
+from gitbook_integrations_mcp.auth.policy import Policy
+from gitbook_integrations_mcp.calls.arguments import ORGANIZATION
 from gitbook_integrations_mcp.text import clean_text
 
 _LONGEST = 200

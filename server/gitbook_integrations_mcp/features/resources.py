@@ -25,8 +25,10 @@ from mcp_types import (
 )
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from gitbook_integrations.resources import RESOURCES
-from gitbook_integrations_mcp.caller import Caller, Callers
+from gitbook_integrations_api.resources import RESOURCES
+from gitbook_integrations_mcp.auth.callers import Caller, Callers
+from gitbook_integrations_mcp.auth.policy import Policy
+from gitbook_integrations_mcp.calls.response import render_text
 from gitbook_integrations_mcp.errors import (
     ArgumentsError,
     CallError,
@@ -35,13 +37,11 @@ from gitbook_integrations_mcp.errors import (
     StatusError,
     UnknownResourceError,
 )
-from gitbook_integrations_mcp.features.address import MIME_TYPE, Address, read_address
-from gitbook_integrations_mcp.features.directory import INVENTORY, Directory
+from gitbook_integrations_mcp.features.addresses import MIME_TYPE, Address, read_address
+from gitbook_integrations_mcp.features.apps import read_view
+from gitbook_integrations_mcp.features.resource_list import INVENTORY, ResourceList
 from gitbook_integrations_mcp.features.subscriptions import WATCHED, Subscriptions
-from gitbook_integrations_mcp.features.views import read_view
-from gitbook_integrations_mcp.pipeline.answer import render_text
 from gitbook_integrations_mcp.pipeline.pipeline import Pipeline
-from gitbook_integrations_mcp.policy import Policy
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ class Resources:
         self._pipeline = pipeline
         self._callers = callers
         self._subscriptions = subscriptions
-        self._directory = Directory(pipeline, organization)
+        self._directory = ResourceList(pipeline, organization)
 
     def register(self, server: Server[Any], *, watched: bool) -> None:
         """Have `server` offer resources, and to tell of their changes where they may be `watched`."""

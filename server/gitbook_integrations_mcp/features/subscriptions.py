@@ -20,9 +20,9 @@ from mcp_types import (
     SubscriptionsListenResult,
 )
 
-from gitbook_integrations_mcp.caller import Caller
-from gitbook_integrations_mcp.features.address import Address
-from gitbook_integrations_mcp.pipeline.call import EndpointCall
+from gitbook_integrations_mcp.auth.callers import Caller
+from gitbook_integrations_mcp.calls.call import EndpointCall
+from gitbook_integrations_mcp.features.addresses import Address
 
 WATCHERS = 1000
 """Sessions and streams that watch something, at a time."""

@@ -13,14 +13,13 @@ from itertools import count
 import anyio
 from pydantic import SecretStr
 
-from gitbook_integrations.endpoint import Request
-from gitbook_integrations_mcp.configuration.sections import LimitsSection
+from gitbook_integrations_api.endpoint import Request
+from gitbook_integrations_mcp.config.models import LimitsSection
 from gitbook_integrations_mcp.errors import LimitError, UnreachableError
-from gitbook_integrations_mcp.gitbook.exchange import Exchange, Reply, Transport
-from gitbook_integrations_mcp.gitbook.flights import Flights
-from gitbook_integrations_mcp.gitbook.limiter import Lane, Limiter
+from gitbook_integrations_mcp.gitbook.http import GitBookResponse, HTTPClient, HTTPTransport
+from gitbook_integrations_mcp.gitbook.rate_limit import CredentialLimit, RateLimiter
 from gitbook_integrations_mcp.gitbook.retry import Decision, decide
-from gitbook_integrations_mcp.gitbook.trace import trace_attempt
+from gitbook_integrations_mcp.gitbook.tracing import trace_attempt
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +41,7 @@ class GitBook:
         self,
         endpoint: str,
         settings: LimitsSection,
-        transport: Transport | None = None,
+        transport: HTTPTransport | None = None,
         *,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
@@ -50,58 +49,27 @@ class GitBook:
     ) -> None:
         self.endpoint = endpoint
         self._settings = settings
-        self._exchange = Exchange(endpoint, settings, transport)
-        self._limiter = Limiter(settings.concurrency, settings.pool_seconds, clock, sleep)
-        self._flights: Flights[Reply] = Flights()
+        self._exchange = HTTPClient(endpoint, settings, transport)
+        self._limiter = RateLimiter(settings.concurrency, settings.pool_seconds, clock, sleep)
         self._clock = clock
         self._sleep = sleep
         self._chance = chance
 
-    async def send(self, request: Request, token: SecretStr) -> Reply:
-        """Send `request` with `token`, and return the last answer.
-
-        Cancelling this cancels the request, unless it is a GET that somebody else waits for, too.
+    async def send(self, request: Request, token: SecretStr) -> GitBookResponse:
+        """Send `request` with `token`, and return the last response. Cancelling this cancels the request.
 
         Raises:
             UnreachableError: no whole answer came.
             LimitError: it was not sent, as GitBook would have refused it, or too many are ahead.
         """
         credential = hashlib.sha256(token.get_secret_value().encode()).digest()
-        if request.method == "GET":
-            key = (credential, request.path, request.query)
-            return await self._flights.join(key, lambda: self._send(request, token, credential))
-        # Who reads after a write must see it, so nobody joins a reading that began before.
-        self._flights.close()
-        try:
-            return await self._send(request, token, credential)
-        finally:
-            self._flights.close()
-
-    async def probe(self) -> Reply:
-        """Ask GitBook once, in nobody's name, and wait for `PROBE_SECONDS` at most: a refusal is an answer, too.
-
-        Raises:
-            UnreachableError: no whole answer came.
-        """
-        try:
-            async with asyncio.timeout(PROBE_SECONDS):
-                return await self._exchange.send(Request("GET", "/user"), SecretStr("none"), math.inf)
-        except TimeoutError:
-            what = f"{self._exchange.host} did not answer within {PROBE_SECONDS:g} s."
-            raise UnreachableError(what, sent=True) from None
-
-    async def close(self) -> None:
-        """Close the connections. The client can be used again afterwards."""
-        await self._exchange.close()
-
-    async def _send(self, request: Request, token: SecretStr, credential: bytes) -> Reply:
         settings = self._settings
         end = self._clock() + settings.call_seconds
         patience = settings.wait_seconds
         uncertain = False
         for attempt in count(1):
             asked = self._clock()
-            outcome: Reply | UnreachableError
+            outcome: GitBookResponse | UnreachableError
             try:
                 async with self._limiter.turn(credential, min(patience, end - asked - _LEAST)) as lane:
                     started = self._clock()
@@ -119,7 +87,26 @@ class GitBook:
             await self._sleep(decision.wait)
         raise AssertionError("counting does not end")
 
-    async def _send_once(self, request: Request, token: SecretStr, lane: Lane, seconds: float, attempt: int) -> Reply:
+    async def probe(self) -> GitBookResponse:
+        """Ask GitBook once, in nobody's name, and wait for `PROBE_SECONDS` at most: a refusal is an answer, too.
+
+        Raises:
+            UnreachableError: no whole answer came.
+        """
+        try:
+            async with asyncio.timeout(PROBE_SECONDS):
+                return await self._exchange.send(Request("GET", "/user"), SecretStr("none"), math.inf)
+        except TimeoutError:
+            what = f"{self._exchange.host} did not answer within {PROBE_SECONDS:g} s."
+            raise UnreachableError(what, sent=True) from None
+
+    async def close(self) -> None:
+        """Close the connections. The client can be used again afterwards."""
+        await self._exchange.close()
+
+    async def _send_once(
+        self, request: Request, token: SecretStr, lane: CredentialLimit, seconds: float, attempt: int
+    ) -> GitBookResponse:
         try:
             reply = await trace_attempt(self._exchange.send(request, token, seconds), request, self.endpoint, attempt)
         except BaseException as error:
@@ -129,12 +116,14 @@ class GitBook:
         lane.learn(reply.status, reply.headers, self._clock())
         return reply
 
-    def _decide(self, request: Request, outcome: Reply | UnreachableError, attempt: int, budget: float) -> Decision:
-        ended = outcome.status if isinstance(outcome, Reply) else outcome
+    def _decide(
+        self, request: Request, outcome: GitBookResponse | UnreachableError, attempt: int, budget: float
+    ) -> Decision:
+        ended = outcome.status if isinstance(outcome, GitBookResponse) else outcome
         return decide(
             request.method,
             ended,
-            outcome.headers if isinstance(outcome, Reply) else {},
+            outcome.headers if isinstance(outcome, GitBookResponse) else {},
             attempt=attempt,
             attempts=self._settings.attempts,
             now=self._clock(),
@@ -143,9 +132,11 @@ class GitBook:
         )
 
 
-def _conclude(outcome: Reply | UnreachableError, attempt: int, decision: Decision, *, uncertain: bool) -> Reply:
+def _conclude(
+    outcome: GitBookResponse | UnreachableError, attempt: int, decision: Decision, *, uncertain: bool
+) -> GitBookResponse:
     """Return the answer that ends a call, or raise what ended it, with what its earlier attempts leave open."""
-    if isinstance(outcome, Reply):
+    if isinstance(outcome, GitBookResponse):
         if attempt == 1 and decision.wait is None:
             return outcome
         return replace(outcome, attempts=attempt, uncertain=uncertain, wait=decision.wait)

@@ -9,11 +9,13 @@ from typing import Literal
 from pydantic import SecretStr
 from pydantic_core import PydanticCustomError
 
-from gitbook_integrations.endpoint import Token, Tool
-from gitbook_integrations_mcp.configuration.sections import GitBookSection
-from gitbook_integrations_mcp.configuration.values import check_token
+from gitbook_integrations_api.endpoint import Token, Tool
+from gitbook_integrations_mcp.config.models import GitBookSection
+from gitbook_integrations_mcp.config.types import check_token
 from gitbook_integrations_mcp.errors import CredentialError
-from gitbook_integrations_mcp.redaction import REDACTED
+
+REDACTED = "[redacted]"
+"""Replaces a token of this server's own wherever somebody echoes one."""
 
 _WORDS = {
     Token.USER: "a user's personal access token (GITBOOK_TOKEN)",

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-from gitbook_integrations.endpoint import Method
+from gitbook_integrations_api.endpoint import Method
 from gitbook_integrations_mcp.errors import UnreachableError
 
 BASE = 0.5
@@ -48,7 +48,7 @@ def decide(
     """
     told = None if isinstance(outcome, UnreachableError) else read_wait(outcome, headers, now)
     if isinstance(outcome, UnreachableError):
-        again = outcome.passing and (not outcome.sent or method in _IDEMPOTENT)
+        again = outcome.transient and (not outcome.sent or method in _IDEMPOTENT)
     else:
         again = outcome in _PASSING and method in _IDEMPOTENT
     wait = chance * min(CAP, BASE * 2 ** (attempt - 1)) if told is None else told

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from gitbook_integrations_mcp.pipeline.view import View, mark_cut
+from gitbook_integrations_mcp.calls.view import View, mark_cut
 from gitbook_integrations_mcp.tokens import estimate_answer
 
 _STEPS = ((10**9, None), (8000, None), (2000, None), (500, None), (100, None), (100, 100), (40, 10))

@@ -15,12 +15,12 @@ from typing import Any
 
 import anyio
 
-from gitbook_integrations_mcp.confirmation.verdict import Consent
+from gitbook_integrations_mcp.calls.call import EndpointCall
+from gitbook_integrations_mcp.calls.masking import MASK, mask_secrets
+from gitbook_integrations_mcp.calls.response import get_path
+from gitbook_integrations_mcp.confirmation.results import Approval
 from gitbook_integrations_mcp.errors import JournalError, UnreachableError
-from gitbook_integrations_mcp.gitbook.exchange import Reply
-from gitbook_integrations_mcp.pipeline.answer import pick
-from gitbook_integrations_mcp.pipeline.call import EndpointCall
-from gitbook_integrations_mcp.redaction import MASK, mask_secrets
+from gitbook_integrations_mcp.gitbook.http import GitBookResponse
 
 _ROOM = 1024
 """Bytes of a line kept free for the outcome."""
@@ -42,7 +42,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    async def begin(self, call: EndpointCall, consent: Consent | None, before: Mapping[str, Any] | None) -> Entry:
+    async def begin(self, call: EndpointCall, approval: Approval | None, before: Mapping[str, Any] | None) -> Entry:
         """Record that `call` is about to be sent.
 
         Raises:
@@ -55,7 +55,7 @@ class Journal:
             "digest": call.digest,
             "arguments": _mask(call, call.arguments),
             "principal": call.caller.principal,
-            "confirmed": consent.way if consent else None,
+            "confirmed": approval.way if approval else None,
             "before": _mask(call, before),
             "undo": _describe_undo(call, before, None),
             "outcome": "unknown",
@@ -72,7 +72,11 @@ class Journal:
             ) from None
 
     async def finish(
-        self, entry: Entry, call: EndpointCall, ended: Reply | UnreachableError, before: Mapping[str, Any] | None
+        self,
+        entry: Entry,
+        call: EndpointCall,
+        ended: GitBookResponse | UnreachableError,
+        before: Mapping[str, Any] | None,
     ) -> None:
         """Fill in how the call of an entry ended.
 
@@ -80,7 +84,7 @@ class Journal:
             OSError: it cannot be filled in; the line stays, with its outcome unknown.
         """
         outcome: dict[str, Any] = {"attempts": ended.attempts}
-        if isinstance(ended, Reply):
+        if isinstance(ended, GitBookResponse):
             done = 200 <= ended.status < 300
             outcome |= {
                 # What a lost answer may hide is not known, whatever a later one says of its own attempt.
@@ -162,7 +166,9 @@ def _mask(call: EndpointCall, value: Any) -> Any:
     return json.loads(call.caller.credentials.scrub(json.dumps(mask_secrets(value))))
 
 
-def _describe_undo(call: EndpointCall, before: Mapping[str, Any] | None, reply: Reply | None) -> dict[str, Any] | None:
+def _describe_undo(
+    call: EndpointCall, before: Mapping[str, Any] | None, reply: GitBookResponse | None
+) -> dict[str, Any] | None:
     """Return the call that would put things right, as far as it is known; `complete` says whether all of it."""
     undo = call.tool.undo
     if undo is None:
@@ -172,7 +178,7 @@ def _describe_undo(call: EndpointCall, before: Mapping[str, Any] | None, reply: 
     for name, source in undo.arguments:
         if undo.tool == call.tool.name and source.startswith("before.") and name not in call.arguments:
             continue  # it was not changed
-        value = pick(sources, source)
+        value = get_path(sources, source)
         if value is None:
             return None
         arguments[name] = _mask(call, {name: value})[name]
@@ -180,7 +186,7 @@ def _describe_undo(call: EndpointCall, before: Mapping[str, Any] | None, reply: 
     return {"tool": undo.tool, "arguments": arguments, "complete": complete}
 
 
-def _parse(reply: Reply | None) -> Any:
+def _parse(reply: GitBookResponse | None) -> Any:
     try:
         return json.loads(reply.body) if reply else None
     except ValueError:

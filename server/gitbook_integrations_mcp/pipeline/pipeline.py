@@ -1,6 +1,6 @@
-"""The way of one call: policy → arguments → masks → gate → sender or pages → answer → view.
+"""The stages of a call in order: policy, arguments, masked values, confirmation, execution or paging, response, view.
 
-Each stage is a module of its own; this one only puts them in order and turns what they raise into what the model reads.
+Each stage is a module of its own. This one only puts them in order, and turns their errors into results for the model.
 """
 
 import logging
@@ -12,20 +12,21 @@ from mcp.server.context import ServerRequestContext
 from mcp_types import CallToolRequestParams, CallToolResult, InputRequiredResult, TextContent
 from pydantic_core import from_json
 
-from gitbook_integrations.endpoint import Endpoint
-from gitbook_integrations.options import TOKEN_ARGUMENT, name_options
-from gitbook_integrations_mcp.caller import Caller
-from gitbook_integrations_mcp.confirmation.verdict import Consent, Gate, Outcome
+from gitbook_integrations_api.endpoint import Endpoint
+from gitbook_integrations_api.options import CONFIRMATION_ARGUMENT, name_options
+from gitbook_integrations_mcp.auth.callers import Caller
+from gitbook_integrations_mcp.calls.arguments import build_request, check_arguments, complete_arguments, split_options
+from gitbook_integrations_mcp.calls.call import Call, EndpointCall
+from gitbook_integrations_mcp.calls.output import Handler, Output
+from gitbook_integrations_mcp.calls.response import read_response, render_text
+from gitbook_integrations_mcp.calls.view import choose_view
+from gitbook_integrations_mcp.confirmation.preview import Previewer
+from gitbook_integrations_mcp.confirmation.results import Approval, Confirm, NotConfirmed
 from gitbook_integrations_mcp.errors import CallError, DefectError
-from gitbook_integrations_mcp.pipeline.answer import read_reply, render_text
-from gitbook_integrations_mcp.pipeline.arguments import check_arguments, complete_arguments, split_options
 from gitbook_integrations_mcp.pipeline.budget import Budget
-from gitbook_integrations_mcp.pipeline.call import Call, EndpointCall
-from gitbook_integrations_mcp.pipeline.masks import Masks, restore_from
-from gitbook_integrations_mcp.pipeline.output import Handler, Output
-from gitbook_integrations_mcp.pipeline.pages import Pages
-from gitbook_integrations_mcp.pipeline.sender import Sender
-from gitbook_integrations_mcp.pipeline.view import choose_view
+from gitbook_integrations_mcp.pipeline.execution import Executor
+from gitbook_integrations_mcp.pipeline.masked_values import restore_from, restore_masked_values
+from gitbook_integrations_mcp.pipeline.paging import PageReader
 from gitbook_integrations_mcp.text import clean_text
 
 logger = logging.getLogger(__name__)
@@ -36,23 +37,23 @@ class Pipeline:
 
     def __init__(
         self,
-        gate: Gate,
-        sender: Sender,
+        confirm: Confirm,
+        executor: Executor,
+        previewer: Previewer,
         handlers: Mapping[str, Handler],
-        masks: Masks,
         *,
         budget: Budget,
         organization: str | None = None,
         two_step: bool = False,
         reveal: bool = False,
     ) -> None:
-        self._gate = gate
-        self._sender = sender
-        self._pages = Pages(sender)
+        self._confirm = confirm
+        self._executor = executor
+        self._previewer = previewer
+        self._page_reader = PageReader(executor)
         self._budget = budget
         self._reveal = reveal
         self._handlers = handlers
-        self._masks = masks
         self._organization = organization
         self._two_step = two_step
 
@@ -63,7 +64,7 @@ class Pipeline:
         try:
             outcome = await self._run_contained(params, context, caller, self._budget)
         except CallError as error:
-            return _refuse(caller, str(error))
+            return _report(caller, error)
         return outcome if isinstance(outcome, InputRequiredResult) else _present(caller, outcome)
 
     async def read(
@@ -111,44 +112,44 @@ class Pipeline:
     ) -> Output | InputRequiredResult:
         call = self._prepare(params, context, caller)
         if isinstance(call, EndpointCall):
-            call = await self._masks.restore(call)
-        consent: Consent | None = None
+            call = await restore_masked_values(call, self._previewer)
+        approval: Approval | None = None
         if caller.policy.is_gated(call.tool, call.arguments):
-            verdict = await self._gate.confirm(call)
-            if isinstance(verdict, Outcome):
-                return Output(verdict.content)
-            if not isinstance(verdict, Consent):
-                return verdict
-            consent = verdict
+            confirmed = await self._confirm(call)
+            if isinstance(confirmed, NotConfirmed):
+                return Output(confirmed.content)
+            if not isinstance(confirmed, Approval):
+                return confirmed
+            approval = confirmed
         if isinstance(call, EndpointCall):
-            if consent:
-                call = restore_from(call, consent.before)  # the yes is to the state that was shown
+            if approval:
+                call = restore_from(call, approval.before)  # the approval is of the state that was shown
             view = choose_view(call.tool, call.options, reveal=self._reveal)
             if call.tool.is_list:
-                return Output(await self._pages.read(call, consent, view, budget))
-            return Output(budget.fit(read_reply(call.tool, await self._sender.send(call, consent)), view))
+                return Output(await self._page_reader.read(call, approval, view, budget))
+            return Output(budget.fit(read_response(call.tool, await self._executor.execute(call, approval)), view))
         return await self._handlers[call.tool.name](call)
 
     def _prepare(self, params: CallToolRequestParams, context: ServerRequestContext[Any, Any], caller: Caller) -> Call:
         tool = caller.policy.admit(params.name)
         names = name_options(tool)
         if self._two_step and caller.policy.may_be_gated(tool):
-            names = (*names, TOKEN_ARGUMENT)
+            names = (*names, CONFIRMATION_ARGUMENT)
         given = complete_arguments(tool, params.arguments or {}, self._organization)
-        arguments, wishes = split_options(given, names)
-        options = check_arguments(tool, arguments, wishes)
+        arguments, option_values = split_options(given, names)
+        options = check_arguments(tool, arguments, option_values)
         if isinstance(tool, Endpoint):
             return EndpointCall(
                 tool=tool,
                 arguments=arguments,
-                request=tool.build_request(arguments),
+                request=build_request(tool, arguments),
                 token=caller.credentials.select(tool),
                 caller=caller,
                 params=params,
                 context=context,
                 options=options,
             )
-        caller.credentials.select(tool)  # a missing token is told before anybody is asked
+        caller.credentials.select(tool)  # a missing token is reported before a human is asked
         return Call(
             tool=tool,
             arguments=arguments,
@@ -168,5 +169,7 @@ def _present(caller: Caller, output: Output) -> CallToolResult:
     return CallToolResult(content=[TextContent(type="text", text=words)], structured_content=data)
 
 
-def _refuse(caller: Caller, message: str) -> CallToolResult:
-    return CallToolResult(content=[TextContent(type="text", text=caller.credentials.scrub(message))], is_error=True)
+def _report(caller: Caller, error: CallError) -> CallToolResult:
+    message = caller.credentials.scrub(str(error))
+    content: dict[str, Any] = {"code": str(error.code), "message": message}
+    return CallToolResult(content=[TextContent(type="text", text=message)], structured_content=content, is_error=True)

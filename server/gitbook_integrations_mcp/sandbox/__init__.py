@@ -6,10 +6,10 @@ the server: to a client it is GitBook. `application` turns HTTP into calls, `ope
 """
 
 from gitbook_integrations_mcp.sandbox.application import RATE_LIMIT, Sandbox, create_sandbox, open_sandbox
+from gitbook_integrations_mcp.sandbox.credentials import INTEGRATION_TOKEN, USER_TOKEN
 from gitbook_integrations_mcp.sandbox.seed import Size
 from gitbook_integrations_mcp.sandbox.serving import serve_sandbox
 from gitbook_integrations_mcp.sandbox.templates import ORGANIZATION_ID, OWN_INTEGRATION
-from gitbook_integrations_mcp.sandbox.tokens import INTEGRATION_TOKEN, USER_TOKEN
 
 __all__ = [
     "INTEGRATION_TOKEN",

@@ -14,15 +14,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from gitbook_integrations.catalog import ENDPOINTS
-from gitbook_integrations_mcp.configuration.sections import ServerSection
-from gitbook_integrations_mcp.configuration.settings import SettingsError
+from gitbook_integrations_api.catalog import ENDPOINTS
+from gitbook_integrations_mcp.config.models import ServerSection
+from gitbook_integrations_mcp.errors import SettingsError
 from gitbook_integrations_mcp.sandbox.call import Answer, Call, FailureError
+from gitbook_integrations_mcp.sandbox.credentials import Caller, recognize
 from gitbook_integrations_mcp.sandbox.quota import Allowance, Quota
 from gitbook_integrations_mcp.sandbox.route import Route
 from gitbook_integrations_mcp.sandbox.seed import Size, plant
 from gitbook_integrations_mcp.sandbox.state import State
-from gitbook_integrations_mcp.sandbox.tokens import Caller, recognize
 
 RATE_LIMIT = 1000
 """Requests that a token may make in a minute, unless the sandbox is created with another number."""

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gitbook_integrations.endpoint import Endpoint, Token
+from gitbook_integrations_api.endpoint import Endpoint, Token
+from gitbook_integrations_mcp.sandbox.credentials import Caller
 from gitbook_integrations_mcp.sandbox.state import (
     Installation,
     Integration,
@@ -19,7 +20,6 @@ from gitbook_integrations_mcp.sandbox.state import (
     Space,
     State,
 )
-from gitbook_integrations_mcp.sandbox.tokens import Caller
 
 
 class FailureError(Exception):

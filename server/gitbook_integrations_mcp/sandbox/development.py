@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gitbook_integrations.endpoint import Token
+from gitbook_integrations_api.endpoint import Token
 from gitbook_integrations_mcp.sandbox.call import Answer, Call, FailureError
 from gitbook_integrations_mcp.sandbox.objects import show_event, show_trace
 from gitbook_integrations_mcp.sandbox.paging import paginate

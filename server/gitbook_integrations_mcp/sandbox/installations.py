@@ -5,11 +5,11 @@ from functools import partial
 from typing import Any
 
 from gitbook_integrations_mcp.sandbox.call import Answer, Call, FailureError
+from gitbook_integrations_mcp.sandbox.credentials import issue
 from gitbook_integrations_mcp.sandbox.marketplace import matches
 from gitbook_integrations_mcp.sandbox.objects import API, locate, show_installation, show_integration
 from gitbook_integrations_mcp.sandbox.paging import paginate
 from gitbook_integrations_mcp.sandbox.state import LEVELS, Installation, Integration, Setup
-from gitbook_integrations_mcp.sandbox.tokens import issue
 
 
 def list_organization_installations(call: Call) -> Answer:

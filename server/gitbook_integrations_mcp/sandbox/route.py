@@ -10,8 +10,8 @@ from urllib.parse import unquote
 from pydantic import ValidationError
 from starlette.datastructures import QueryParams
 
-from gitbook_integrations.endpoint import Endpoint
-from gitbook_integrations.schema import describe_model
+from gitbook_integrations_api.endpoint import Endpoint
+from gitbook_integrations_api.schema import describe_model
 from gitbook_integrations_mcp.sandbox.call import FailureError
 from gitbook_integrations_mcp.sandbox.operations import OPERATIONS
 

@@ -2,10 +2,11 @@
 
 import sys
 
+from gitbook_integrations_mcp.net.http_server import build_options
+from gitbook_integrations_mcp.net.listener import open_listener
 from gitbook_integrations_mcp.sandbox.application import Sandbox
+from gitbook_integrations_mcp.sandbox.credentials import INTEGRATION_TOKEN, USER_TOKEN
 from gitbook_integrations_mcp.sandbox.templates import ORGANIZATION_ID
-from gitbook_integrations_mcp.sandbox.tokens import INTEGRATION_TOKEN, USER_TOKEN
-from gitbook_integrations_mcp.transport.listener import open_listener
 
 
 def serve_sandbox(sandbox: Sandbox, host: str = "127.0.0.1", port: int = 0) -> None:
@@ -26,5 +27,6 @@ def serve_sandbox(sandbox: Sandbox, host: str = "127.0.0.1", port: int = 0) -> N
             file=sys.stderr,
             flush=True,
         )
-        config = uvicorn.Config(sandbox, lifespan="off", log_level="warning", date_header=False, server_header=False)
+        # The sandbox sends a Date of its own clock.
+        config = uvicorn.Config(sandbox, **build_options(lifespan="off", date_header=False))
         uvicorn.Server(config).run(sockets=[listener])

@@ -1,0 +1,82 @@
+"""The server that the settings describe, put together from its parts."""
+
+import time
+from collections.abc import Callable
+
+from gitbook_integrations_mcp.audit import create_handler
+from gitbook_integrations_mcp.auth.callers import Callers
+from gitbook_integrations_mcp.auth.policy import Policy
+from gitbook_integrations_mcp.config.settings import Settings
+from gitbook_integrations_mcp.confirmation.opening import open_confirmation_store
+from gitbook_integrations_mcp.confirmation.page import ConfirmationPage
+from gitbook_integrations_mcp.confirmation.preview import Previewer
+from gitbook_integrations_mcp.confirmation.results import Confirm
+from gitbook_integrations_mcp.confirmation.service import ConfirmationService
+from gitbook_integrations_mcp.features.apps import list_extensions
+from gitbook_integrations_mcp.features.completion import Completer
+from gitbook_integrations_mcp.features.prompts import Prompts, list_prompts
+from gitbook_integrations_mcp.features.resources import Resources, list_templates
+from gitbook_integrations_mcp.features.server import IntegrationsServer
+from gitbook_integrations_mcp.features.subscriptions import Subscriptions
+from gitbook_integrations_mcp.features.tools import Tools, describe_tools
+from gitbook_integrations_mcp.gitbook.http import HTTPTransport
+from gitbook_integrations_mcp.gitbook.opening import open_gitbook
+from gitbook_integrations_mcp.pipeline.budget import Budget
+from gitbook_integrations_mcp.pipeline.execution import Executor
+from gitbook_integrations_mcp.pipeline.journal import Journal
+from gitbook_integrations_mcp.pipeline.pipeline import Pipeline
+
+
+def create_server(
+    settings: Settings,
+    *,
+    http_transport: HTTPTransport | None = None,
+    confirm: Confirm | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> IntegrationsServer:
+    """Return the MCP server that `settings` describe, ready for any transport of the SDK.
+
+    For tests, `http_transport` replaces the network, `confirm` the human, and `clock` (seconds) the time.
+
+    Raises:
+        SettingsError: the settings name tools or toolsets that do not exist, or a store that cannot be used.
+    """
+    on_stdio = "stdio" in settings.server.transport
+    policy = Policy(settings.tools, settings.confirmation)
+    gitbook, credentials, organization = open_gitbook(settings, http_transport)
+    store = open_confirmation_store(settings, clock)
+    # On stdio nothing serves the public address, though a shared settings file may name one.
+    page = ConfirmationPage(store, None if on_stdio else settings.http.public_url)
+    previewer = Previewer(gitbook)
+    subscriptions = Subscriptions()
+    two_step = settings.confirmation.fallback == "two-step"
+    journal = Journal(settings.journal.path) if settings.journal.path else None
+    pipeline = Pipeline(
+        confirm or ConfirmationService(settings.confirmation, previewer, store, page).confirm,
+        Executor(gitbook, previewer, journal, subscriptions.announce),
+        previewer,
+        {"audit_installations": create_handler(gitbook, settings, clock)},
+        budget=Budget(settings.limits.result_tokens),
+        organization=organization,
+        two_step=two_step,
+        reveal=settings.tools.reveal_secrets,
+    )
+    callers = Callers(
+        policy,
+        credentials,
+        per_request=settings.http.credentials == "per-request",
+        has_sessions=settings.http.has_sessions,
+    )
+    tools = Tools(describe_tools(policy, organization, two_step=two_step), pipeline, callers)
+    server = IntegrationsServer(settings.confirmation, gitbook, store, page, subscriptions, tools.find_schema)
+    server.extensions |= list_extensions(policy)
+    tools.register(server)
+    if list_templates(policy):
+        # With several processes, the process that makes a change is rarely the one whose client watches.
+        watched = on_stdio or settings.http.has_sessions
+        Resources(pipeline, callers, subscriptions, organization).register(server, watched=watched)
+    if list_prompts(policy):
+        Prompts(callers, organization).register(server)
+    if list_templates(policy) or list_prompts(policy):
+        Completer(pipeline, callers, organization).register(server)
+    return server

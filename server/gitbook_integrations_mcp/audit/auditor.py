@@ -1,0 +1,166 @@
+"""An audit from beginning to end: collector, check, and put into a report."""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import anyio
+
+from gitbook_integrations_api.endpoint import Endpoint
+from gitbook_integrations_api.report import (
+    AuditedOrganization,
+    Figures,
+    InstallationFacts,
+    Narrowing,
+    Report,
+    SiteFacts,
+)
+from gitbook_integrations_api.rules import SEVERITIES
+from gitbook_integrations_mcp import __version__
+from gitbook_integrations_mcp.audit.accepted_findings import read_acceptances
+from gitbook_integrations_mcp.audit.collector import Collector, Progress
+from gitbook_integrations_mcp.audit.coverage import CoverageTracker, name_scripts
+from gitbook_integrations_mcp.audit.evaluation import Evaluation, evaluate_rules
+from gitbook_integrations_mcp.audit.inventory import Installed, Level
+from gitbook_integrations_mcp.audit.list_reader import Send
+from gitbook_integrations_mcp.audit.rule_results import Facts
+from gitbook_integrations_mcp.config.settings import Settings
+from gitbook_integrations_mcp.errors import LimitError
+from gitbook_integrations_mcp.gitbook.client import GitBook
+from gitbook_integrations_mcp.gitbook.credentials import Credentials
+from gitbook_integrations_mcp.gitbook.http import GitBookResponse
+
+
+class Auditor:
+    """Makes audits. `clock` (seconds since 1970) and `sleep` are for tests."""
+
+    def __init__(
+        self,
+        gitbook: GitBook,
+        settings: Settings,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+    ) -> None:
+        self._gitbook = gitbook
+        self._settings = settings.audit
+        self._concurrency = settings.limits.concurrency
+        self._clock = clock
+        self._sleep = sleep
+
+    async def audit(
+        self, organization: str, narrowing: Narrowing, credentials: Credentials, progress: Progress
+    ) -> Report:
+        """Return the report on an organization, or on a part of it. It holds none of the `credentials`.
+
+        Raises:
+            AcceptanceError: the file of accepted findings cannot be used.
+            CallError: nothing of the organization can be read.
+        """
+        now = datetime.fromtimestamp(self._clock(), UTC)
+        acceptances = read_acceptances(self._settings.accepted, now.date())
+        collector = Collector(organization, narrowing, self._prepare_sending(credentials), progress, self._concurrency)
+        started = time.monotonic()
+        await collector.go()
+        seconds = time.monotonic() - started
+        facts = Facts(collector.inventory, collector.coverage, now, self._settings.stalled_days)
+        report = assemble(facts, evaluate_rules(facts, self._settings, acceptances), seconds)
+        text = report.model_dump_json()
+        scrubbed = credentials.scrub(text)
+        return report if scrubbed == text else Report.model_validate_json(scrubbed)
+
+    def _prepare_sending(self, credentials: Credentials) -> Send:
+        """Return what sends the requests of an audit that begins now.
+
+        A large organization takes more of them than GitBook's limit lets through, so it waits longer than a call may.
+        """
+        deadline = self._clock() + self._settings.max_wait_seconds
+
+        async def send(endpoint: Endpoint, arguments: Mapping[str, Any]) -> GitBookResponse:
+            request, token = endpoint.build_request(arguments), credentials.select(endpoint)
+            while True:
+                outcome: GitBookResponse | LimitError
+                try:
+                    outcome = await self._gitbook.send(request, token)
+                except LimitError as error:
+                    outcome = error
+                refused = isinstance(outcome, LimitError) or outcome.status == 429
+                if not refused or outcome.wait is None or self._clock() + outcome.wait > deadline:
+                    break
+                await self._sleep(outcome.wait)
+            if isinstance(outcome, LimitError):
+                raise outcome
+            return outcome
+
+        return send
+
+
+def assemble(facts: Facts, evaluation: Evaluation, seconds: float) -> Report:
+    """Return the report of what was found and judged."""
+    inventory, coverage = facts.inventory, facts.coverage
+    installations = tuple(_describe(facts, installed) for installed in inventory.installations.values())
+    sites = tuple(site.model_copy(update={"scripts": _list_scripts(facts, site)}) for site in inventory.sites.values())
+    open_findings = [finding for finding in evaluation.findings if finding.accepted is None]
+    return Report(
+        generator=f"gitbook-integrations-mcp {__version__}",
+        generatedAt=facts.now.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        organization=AuditedOrganization(id=inventory.organization, title=inventory.title),
+        narrowing=inventory.narrowing,
+        figures=Figures(
+            installations=len(installations),
+            spaces=len(inventory.spaces),
+            sites=len(sites),
+            publishedSites=sum(site.published is True for site in sites),
+            spaceInstallations=sum(len(each.spaces) for each in installations),
+            siteInstallations=sum(len(each.sites) for each in installations),
+            scripts=sum(len(site.scripts or ()) for site in sites),
+            findings={
+                severity: sum(finding.severity == severity for finding in open_findings) for severity in SEVERITIES
+            },
+            accepted=len(evaluation.findings) - len(open_findings),
+            atLeast=_find_lower_bounds(coverage),
+        ),
+        installations=installations,
+        spaces=tuple(inventory.spaces.values()),
+        sites=sites,
+        findings=tuple(evaluation.findings),
+        rules=tuple(evaluation.outcomes),
+        coverage=coverage.summarize(seconds, evaluation.affected),
+    )
+
+
+def _describe(facts: Facts, installed: Installed) -> InstallationFacts:
+    narrowing, coverage = facts.inventory.narrowing, facts.coverage
+    listed: bool | None = installed.name in facts.inventory.marketplace
+    if not listed and coverage.is_incomplete("marketplace"):
+        listed = None
+    update: dict[str, Any] = {
+        "integration": installed.facts.integration.model_copy(update={"listed": listed}),
+    }
+    confined: dict[Level, tuple[str, ...] | None] = {"space": narrowing.spaces, "site": narrowing.sites}
+    for level, wanted in confined.items():
+        places = installed.places[level].values()
+        update[f"{level}s"] = tuple(place for place in places if wanted is None or place.id in wanted)
+        update[f"{level}sComplete"] = facts.knows_places(installed, level)
+    return installed.facts.model_copy(update=update)
+
+
+def _list_scripts(facts: Facts, site: SiteFacts) -> tuple[Any, ...] | None:
+    scripts = tuple(facts.inventory.scripts.get(site.id, ()))
+    return None if not scripts and facts.coverage.is_incomplete(name_scripts(site.id)) else scripts
+
+
+def _find_lower_bounds(coverage: CoverageTracker) -> tuple[str, ...]:
+    """Return the names of the figures that lists which were not read whole may add to."""
+    missed = {status.tool for status in coverage.lists.values() if status.error}
+    bounds = {
+        "installations": {"list_organization_installations"},
+        "spaces": {"list_spaces_in_organization_by_id"},
+        "sites": {"list_sites"},
+        "publishedSites": {"list_sites"},
+        "spaceInstallations": {"list_organization_installations", "list_integration_installation_spaces"},
+        "siteInstallations": {"list_organization_installations", "list_integration_installation_sites"},
+        "scripts": {"list_sites", "list_site_integration_scripts"},
+        "findings": missed,
+    }
+    return tuple(figure for figure, tools in bounds.items() if tools & missed)

@@ -1,0 +1,72 @@
+"""Who is calling, and what is theirs: identity, GitBook credentials, and the tools they may use."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mcp.server.context import ServerRequestContext
+from mcp.server.request_state import authenticated_principal
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+from gitbook_integrations_mcp.auth.policy import Policy
+from gitbook_integrations_mcp.gitbook.credentials import Credentials
+
+READ_ONLY_HEADER = "X-MCP-Readonly"
+TOOLSETS_HEADER = "X-MCP-Toolsets"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The caller of one request.
+
+    A yes given to one `id` is none for another; it tells sessions and tokens apart, so it is shown to nobody.
+    `principal` is who showed a bearer token, if one is needed.
+    """
+
+    id: str = field(repr=False)
+    credentials: Credentials
+    policy: Policy
+    principal: str | None = None
+
+
+class Callers:
+    """Tells whose a request is. On stdio there is but one caller, who acts with the operator's credentials."""
+
+    def __init__(
+        self, policy: Policy, credentials: Credentials, *, per_request: bool = False, has_sessions: bool = True
+    ) -> None:
+        self._policy = policy
+        self._credentials = credentials
+        self._per_request = per_request
+        self._has_sessions = has_sessions
+
+    def identify(self, context: ServerRequestContext[Any, Any]) -> Caller:
+        """Return the caller of a request."""
+        if context.request is None:
+            return Caller("", self._credentials, self._policy)
+        headers: Mapping[str, str] = context.request.headers
+        principal = authenticated_principal(context)
+        credentials = Credentials.from_headers(headers) if self._per_request else self._credentials
+        sessions: list[str | None] = []
+        if self._has_sessions and context.protocol_version not in MODERN_PROTOCOL_VERSIONS:
+            # Streamable HTTP names its session in a header, SSE in the query.
+            sessions = [headers.get("mcp-session-id"), context.request.query_params.get("session_id")]
+        # Without a principal, whoever holds the same token is the same caller, and nobody else is. Nor does a yes that
+        # was given to a server with another token reach this one, should they share a store.
+        identity = json.dumps([principal, *sessions, credentials.digest])
+        return Caller(identity, credentials, self._narrow(headers), principal)
+
+    def _narrow(self, headers: Mapping[str, str]) -> Policy:
+        """Return the policy with what the request's headers leave out."""
+        read_only = headers.get(READ_ONLY_HEADER.lower(), "").strip().lower() not in {"", "false", "0"}
+        toolsets = read_toolsets(headers)
+        if not read_only and toolsets is None:
+            return self._policy
+        return self._policy.narrow(read_only=read_only, toolsets=toolsets)
+
+
+def read_toolsets(headers: Mapping[str, str]) -> list[str] | None:
+    """Return the toolsets that a request asks to be left with, or None where it asks for no such thing."""
+    told = headers.get(TOOLSETS_HEADER.lower())
+    return None if told is None else [name.strip() for name in told.split(",")]

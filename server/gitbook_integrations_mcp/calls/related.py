@@ -1,0 +1,49 @@
+"""Which endpoint reads what a tool is about, changes or lists: it follows from the table."""
+
+from functools import cache
+
+from gitbook_integrations_api.catalog import ENDPOINTS
+from gitbook_integrations_api.endpoint import Endpoint, Token, Tool
+from gitbook_integrations_api.objects import GitBookObject
+
+
+@cache
+def find_target(tool: Tool) -> Endpoint | None:
+    """Return the endpoint that reads what `tool` is about: the GET of its path, or of the nearest path above."""
+    if not isinstance(tool, Endpoint):
+        return None
+    segments = tool.path.split("/")
+    for length in range(len(segments), 1, -1):
+        if reader := find_get("/".join(segments[:length]), "object"):
+            return reader
+    return None
+
+
+@cache
+def find_witness(endpoint: Endpoint) -> Endpoint | None:
+    """Return the endpoint that tells, to who may call `endpoint`, whether such a call took effect.
+
+    It reads the same path, or lists what a call makes, or else reads the target.
+    """
+    kinds = endpoint.tokens - {Token.OAUTH}
+    readers = [row for row in ENDPOINTS.values() if row.method == "GET" and row.tokens & kinds]
+    same = [row for row in readers if row.path == endpoint.path]
+    made = endpoint.path.rpartition("/")[2]
+    lists = [row for row in readers if row.result.shape == "page" and row.path.endswith(f"/{made}")]
+    return next(iter([*same, *lists]), find_target(endpoint))
+
+
+@cache
+def find_item_reader(endpoint: Endpoint) -> Endpoint | None:
+    """Return the endpoint that reads one of the things that `endpoint` lists."""
+    readers = [row for row in ENDPOINTS.values() if (row.method, row.result.shape) == ("GET", "object")]
+    below = (row for row in readers if row.path.rpartition("/")[0] == endpoint.path)
+    alike = (row for row in readers if row.result.model is endpoint.result.model is not GitBookObject)
+    return next(below, None) or next(alike, None)
+
+
+def find_get(path: str, shape: str) -> Endpoint | None:
+    """Return the endpoint that reads `path` and answers in that shape."""
+    return next(
+        (row for row in ENDPOINTS.values() if (row.method, row.path, row.result.shape) == ("GET", path, shape)), None
+    )

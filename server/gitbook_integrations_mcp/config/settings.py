@@ -1,0 +1,171 @@
+"""Settings: one frozen model, filled from a JSON file, then the environment, then flags; the later wins.
+
+Every setting is reachable as `GITBOOK_MCP_<SECTION>__<KEY>`; four have the names that GitBook's own CLI gave them.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+from pydantic_settings import SettingsError as PydanticSettingsError
+
+from gitbook_integrations_mcp.config.models import (
+    AuditSection,
+    ConfirmationSection,
+    GitBookSection,
+    HttpSection,
+    JournalSection,
+    LimitsSection,
+    OAuthSection,
+    Section,
+    ServerSection,
+    ToolsSection,
+)
+from gitbook_integrations_mcp.errors import SettingsError
+from gitbook_integrations_mcp.spelling import suggest
+
+PREFIX = "GITBOOK_MCP_"
+DELIMITER = "__"
+
+CLI_VARIABLES: Mapping[str, tuple[str, str]] = {
+    "GITBOOK_TOKEN": ("gitbook", "token"),
+    "GITBOOK_INTEGRATION_TOKEN": ("gitbook", "integration_token"),
+    "GITBOOK_ENDPOINT": ("gitbook", "endpoint"),
+    "GITBOOK_ORGANIZATION": ("gitbook", "organization"),
+}
+"""Variables without the prefix: GitBook's own CLI's names, and one more in their style."""
+
+
+class Settings(BaseSettings):
+    """All settings; `load_settings` makes one."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter=DELIMITER,
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    gitbook: GitBookSection = GitBookSection()
+    tools: ToolsSection = ToolsSection()
+    server: ServerSection = ServerSection()
+    http: HttpSection = HttpSection()
+    oauth: OAuthSection = OAuthSection()
+    confirmation: ConfirmationSection = ConfirmationSection()
+    journal: JournalSection = JournalSection()
+    audit: AuditSection = AuditSection()
+    limits: LimitsSection = LimitsSection()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put flags before the environment before the file, which `load_settings` passes by the name `_file`."""
+        assert isinstance(init_settings, InitSettingsSource)
+        flags = dict(init_settings.init_kwargs)
+        file = flags.pop("_file", {})
+        unprefixed: dict[str, dict[str, str]] = {}
+        for variable, (section, key) in CLI_VARIABLES.items():
+            if value := os.environ.get(variable):
+                unprefixed.setdefault(section, {})[key] = value
+        return (
+            InitSettingsSource(settings_cls, flags),
+            env_settings,
+            InitSettingsSource(settings_cls, unprefixed),
+            InitSettingsSource(settings_cls, file),
+        )
+
+
+def iterate_settings() -> Iterator[tuple[str, str, FieldInfo]]:
+    """Yield section, key and field of every setting, in the order of the model."""
+    for section, info in Settings.model_fields.items():
+        assert isinstance(info.annotation, type)
+        assert issubclass(info.annotation, Section)
+        for key, field in info.annotation.model_fields.items():
+            yield section, key, field
+
+
+def name_variable(section: str, key: str) -> str:
+    """Return the name of the environment variable of a setting."""
+    return f"{PREFIX}{section}{DELIMITER}{key}".upper()
+
+
+def load_settings(flags: Mapping[str, Mapping[str, Any]] | None = None, config: Path | None = None) -> Settings:
+    """Return the settings from `config` (else the file that `GITBOOK_MCP_CONFIG` names), environment and `flags`.
+
+    Raises:
+        SettingsError: a file that cannot be read, an unknown key or variable, a value that is not allowed.
+    """
+    _refuse_unknown_variables()
+    if config is None and (named := os.environ.get(f"{PREFIX}CONFIG")):
+        config = Path(named)
+    file = _read_file(config) if config else {}
+    build: Callable[..., Settings] = Settings  # takes sources, not fields: see settings_customise_sources
+    try:
+        return build(_file=file, **(flags or {}))
+    except ValidationError as error:
+        raise SettingsError("\n".join(_describe(problem) for problem in error.errors(include_input=False))) from None
+    except PydanticSettingsError:
+        raise SettingsError(
+            f"A {PREFIX}<SECTION> variable holds JSON that cannot be parsed; set single keys instead, for example "
+            f"{name_variable('tools', 'read_only')}=true"
+        ) from None
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise SettingsError(f"The settings file {path} cannot be read: {error.strerror}.") from None
+    except ValueError as error:
+        where = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
+        raise SettingsError(f"The settings file {path} is not valid JSON{where}.") from None
+    if not isinstance(content, dict):
+        raise SettingsError(
+            f"The settings file {path} must hold a JSON object of sections, as config.example.json does."
+        )
+    return content
+
+
+def _refuse_unknown_variables() -> None:
+    known = {name_variable(section, key) for section, key, _ in iterate_settings()}
+    known |= {f"{PREFIX}{section}".upper() for section in Settings.model_fields} | {f"{PREFIX}CONFIG"}
+    for variable in os.environ:
+        if variable.upper().startswith(PREFIX) and variable.upper() not in known:
+            raise SettingsError(f"{variable}: no such variable.{suggest(variable.upper(), known)}")
+
+
+def _describe(problem: ErrorDetails) -> str:
+    location = [str(part) for part in problem["loc"]]
+    name = ".".join(location)
+    if problem["type"] == "extra_forbidden":
+        section = Settings.model_fields.get(location[0])
+        siblings = section.annotation.model_fields if section and len(location) > 1 else Settings.model_fields  # type: ignore[union-attr]
+        return f"{name}: no such setting.{suggest(location[-1], siblings)}"
+    variables = [variable for variable, place in CLI_VARIABLES.items() if list(place) == location[:2]]
+    if len(location) > 1:
+        variables.append(name_variable(*location[:2]))
+    message = problem["msg"].replace("Input should", "must")
+    return (
+        f"{name}: {message} (set by {', '.join(variables)}, the settings file or a flag)."
+        if variables
+        else (f"{name}: {message}.")
+    )

@@ -1,0 +1,60 @@
+"""Addresses of resources: what a URI stands for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+from urllib.parse import parse_qsl
+
+from mcp.shared.uri_template import UriTemplate
+
+from gitbook_integrations_api.endpoint import Endpoint
+from gitbook_integrations_api.options import name_options
+from gitbook_integrations_api.resources import RESOURCES, Resource
+from gitbook_integrations_mcp.calls.arguments import build_request, check_arguments, split_options
+from gitbook_integrations_mcp.errors import UnknownResourceError
+
+MIME_TYPE = "application/json"
+"""What every resource is."""
+
+_LONGEST = 1000
+"""Characters of a URI. They stay in memory as long as somebody watches it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A URI of ours: the resource it belongs to, and the arguments with which that is read."""
+
+    uri: str
+    resource: Resource
+    arguments: Mapping[str, Any]
+
+
+def read_address(uri: str) -> Address:
+    """Return what `uri` stands for.
+
+    Raises:
+        UnknownResourceError: it is none of ours.
+        ArgumentsError: it is, but what it says in its variables or its query does not fit.
+    """
+    path, _, query = uri.partition("?")
+    for resource in RESOURCES.values():
+        if (variables := _parse(resource).match(path, max_uri_length=_LONGEST - len(query))) is not None:
+            arguments = {**dict(parse_qsl(query, keep_blank_values=True)), **variables, **resource.fixed}
+            given, option_values = split_options(arguments, name_options(resource.tool))
+            check_arguments(resource.tool, given, option_values)
+            if isinstance(resource.tool, Endpoint):
+                build_request(resource.tool, given)
+            return Address(uri, resource, arguments)
+    templates = ", ".join(resource.uri_template for resource in RESOURCES.values())
+    raise UnknownResourceError(f"There is no resource at that address. Addresses are: {templates}.")
+
+
+@cache
+def _parse(resource: Resource) -> UriTemplate:
+    return UriTemplate.parse(resource.path_template)
+
+
+def write_uri(resource: Resource, arguments: Mapping[str, str]) -> str:
+    """Return the address of `resource` with these arguments."""
+    return _parse(resource).expand(arguments)

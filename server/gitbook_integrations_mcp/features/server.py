@@ -1,0 +1,75 @@
+"""The SDK's server, with what all its connections share and the transports need."""
+
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+from mcp.server.lowlevel import Server
+from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
+from mcp_types import ServerCapabilities
+
+from gitbook_integrations_api.instructions import INSTRUCTIONS
+from gitbook_integrations_mcp import NAME, TITLE, WEBSITE, __version__
+from gitbook_integrations_mcp.config.models import ConfirmationSection
+from gitbook_integrations_mcp.confirmation.page import ConfirmationPage
+from gitbook_integrations_mcp.confirmation.store import ConfirmationStore
+from gitbook_integrations_mcp.features.subscriptions import Subscriptions
+from gitbook_integrations_mcp.gitbook.client import GitBook
+from gitbook_integrations_mcp.gitbook.tracing import trace_if_enabled
+
+
+class IntegrationsServer(Server[None]):
+    """A server without features yet; it closes what it shares when its last connection ends."""
+
+    def __init__(
+        self,
+        settings: ConfirmationSection,
+        gitbook: GitBook,
+        store: ConfirmationStore,
+        page: ConfirmationPage,
+        subscriptions: Subscriptions,
+        find_schema: Callable[[str], Mapping[str, Any] | None],
+    ) -> None:
+        super().__init__(
+            NAME,
+            version=__version__,
+            title=TITLE,
+            instructions=INSTRUCTIONS,
+            website_url=WEBSITE,
+            lifespan=lambda _: self._live(),
+            get_tool_input_schema=find_schema,
+        )
+        self.gitbook = gitbook
+        self.page = page
+        self.subscriptions = subscriptions
+        self._store = store
+        self._connections = 0
+        self.middleware[0] = trace_if_enabled(self.middleware[0])  # the SDK's tracing, always the first
+        # The seal outlives the confirmation in it, so that the model reads that it is too late, and no protocol error.
+        keys = [key.get_secret_value() for key in settings.keys] or [secrets.token_hex()]
+        security = RequestStateSecurity(keys=keys, ttl=2 * settings.ttl + 60)
+        self.middleware.append(RequestStateBoundary(security, default_audience=NAME))
+
+    @asynccontextmanager
+    async def _live(self) -> AsyncIterator[None]:
+        # Some transports enter this once for each connection, and all connections share what is closed here.
+        self._connections += 1
+        try:
+            yield
+        finally:
+            self._connections -= 1
+            if self._connections == 0:
+                with anyio.CancelScope(shield=True):
+                    await self.gitbook.close()
+                    await self.page.close()
+                    await self._store.close()
+
+    def get_capabilities(self, *args: Any, **kwargs: Any) -> ServerCapabilities:
+        """Return what is offered. The SDK says of whoever serves subscriptions that lists change; none does."""
+        capabilities = super().get_capabilities(*args, **kwargs)
+        for listed in (capabilities.tools, capabilities.prompts, capabilities.resources):
+            if listed:
+                listed.list_changed = False
+        return capabilities

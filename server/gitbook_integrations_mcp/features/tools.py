@@ -1,0 +1,92 @@
+"""Tools as clients see them: name, description, schemas and annotations, all derived from the table."""
+
+from typing import Any
+
+import mcp_types
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel import Server
+
+from gitbook_integrations_api.endpoint import Risk, Tool
+from gitbook_integrations_api.options import CONFIRMATION_ARGUMENT, Options, name_options
+from gitbook_integrations_api.schema import describe_model
+from gitbook_integrations_mcp.auth.callers import Callers
+from gitbook_integrations_mcp.auth.policy import Policy
+from gitbook_integrations_mcp.calls.arguments import ORGANIZATION
+from gitbook_integrations_mcp.calls.response import describe_output
+from gitbook_integrations_mcp.pipeline.pipeline import Pipeline
+
+WARNING = "A human must confirm."
+"""How a description says that calls wait."""
+
+_OPTIONS = describe_model(Options)["properties"]
+
+Context = ServerRequestContext[Any, Any]
+
+
+class Tools:
+    """Serves tools: `published` by name, those of them that the caller has, and calls through the pipeline."""
+
+    def __init__(self, published: dict[str, mcp_types.Tool], pipeline: Pipeline, callers: Callers) -> None:
+        self._published = published
+        self._pipeline = pipeline
+        self._callers = callers
+
+    def register(self, server: Server[Any]) -> None:
+        """Have `server` offer tools."""
+        server.add_request_handler("tools/list", mcp_types.PaginatedRequestParams, self.list)
+        server.add_request_handler("tools/call", mcp_types.CallToolRequestParams, self.call)
+
+    def find_schema(self, name: str) -> dict[str, Any] | None:
+        """Return the input schema of a tool. Without it, the SDK lists all tools on every call over HTTP."""
+        return self._published[name].input_schema if name in self._published else None
+
+    async def list(
+        self, context: Context, _params: mcp_types.PaginatedRequestParams | None
+    ) -> mcp_types.ListToolsResult:
+        """Answer tools/list."""
+        offered = self._callers.identify(context).policy.tools
+        return mcp_types.ListToolsResult(tools=[self._published[name] for name in offered])
+
+    async def call(
+        self, context: Context, params: mcp_types.CallToolRequestParams
+    ) -> mcp_types.CallToolResult | mcp_types.InputRequiredResult:
+        """Answer tools/call."""
+        return await self._pipeline.run(params, context, self._callers.identify(context))
+
+
+def describe_tool(tool: Tool, organization: str | None = None) -> mcp_types.Tool:
+    """Return what a client sees of a tool. A default `organization` makes `organizationId` optional."""
+    schema = describe_model(tool.input)
+    schema["properties"] |= {name: _OPTIONS[name] for name in name_options(tool)}
+    if organization and ORGANIZATION in schema["properties"]:
+        schema["required"] = [name for name in schema["required"] if name != ORGANIZATION]
+    return mcp_types.Tool(
+        name=tool.name,
+        title=tool.title,
+        description=tool.description,
+        input_schema=schema,
+        output_schema=describe_output(tool),
+        annotations=mcp_types.ToolAnnotations(
+            read_only_hint=tool.risk is Risk.READ,
+            destructive_hint=tool.is_destructive,
+            idempotent_hint=tool.is_idempotent,
+            open_world_hint=True,
+        ),
+        _meta={"ui": {"resourceUri": tool.view}} if tool.view else None,
+    )
+
+
+def describe_tools(policy: Policy, organization: str | None, *, two_step: bool) -> dict[str, mcp_types.Tool]:
+    """Return the tools that `policy` offers, by name.
+
+    Those that wait for a human say so, also where only the operator made them; with `two_step`, they take the token of
+    the second step.
+    """
+    described = {name: describe_tool(tool, organization) for name, tool in policy.tools.items()}
+    for name, tool in policy.tools.items():
+        shown = described[name]
+        if policy.is_gated(tool, {}) and WARNING not in (shown.description or ""):
+            shown.description = f"{shown.description} {WARNING}"
+        if two_step and policy.may_be_gated(tool):
+            shown.input_schema["properties"][CONFIRMATION_ARGUMENT] = _OPTIONS[CONFIRMATION_ARGUMENT]
+    return described

@@ -1,0 +1,100 @@
+"""The request stage: sends a call that may be sent, and keeps the journal of those that change something."""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from gitbook_integrations_api.endpoint import Risk
+from gitbook_integrations_mcp.calls.call import EndpointCall
+from gitbook_integrations_mcp.calls.response import describe_uncertainty
+from gitbook_integrations_mcp.confirmation.preview import Previewer
+from gitbook_integrations_mcp.confirmation.results import Approval
+from gitbook_integrations_mcp.errors import CallError, UnreachableError
+from gitbook_integrations_mcp.gitbook.client import GitBook
+from gitbook_integrations_mcp.gitbook.http import GitBookResponse
+from gitbook_integrations_mcp.pipeline.journal import Entry, Journal
+
+logger = logging.getLogger(__name__)
+
+
+class Executor:
+    """Sends calls to GitBook. With a `journal`, a call that cannot be recorded is not sent.
+
+    `on_change` is awaited with every call that may have changed something.
+    """
+
+    def __init__(
+        self,
+        gitbook: GitBook,
+        previewer: Previewer,
+        journal: Journal | None = None,
+        on_change: Callable[[EndpointCall], Awaitable[None]] | None = None,
+    ) -> None:
+        self._gitbook = gitbook
+        self._previewer = previewer
+        self._journal = journal
+        self._on_change = on_change
+
+    async def execute(self, call: EndpointCall, approval: Approval | None) -> GitBookResponse:
+        """Return GitBook's reply.
+
+        Raises:
+            UnreachableError: no reply came; the message says whether the call may have taken effect.
+            JournalError: the call cannot be recorded, and was not sent.
+        """
+        try:
+            reply = await self._send_recorded(call, approval)
+        except UnreachableError as error:
+            if error.sent:
+                await self._announce(call)
+            raise
+        if reply.uncertain or not 400 <= reply.status < 500:
+            await self._announce(call)
+        return reply
+
+    async def _send_recorded(self, call: EndpointCall, approval: Approval | None) -> GitBookResponse:
+        if self._journal is None or call.tool.risk is Risk.READ:
+            return await self._send(call)
+        before = approval.before if approval else call.before or await self._read_before(call)
+        entry = await self._journal.begin(call, approval, before)
+        try:
+            reply = await self._send(call)
+        except UnreachableError as error:
+            await self._finish(self._journal, entry, call, error, before)
+            raise
+        await self._finish(self._journal, entry, call, reply, before)
+        return reply
+
+    async def _send(self, call: EndpointCall) -> GitBookResponse:
+        try:
+            return await self._gitbook.send(call.request, call.token)
+        except UnreachableError as error:
+            if not error.sent:
+                raise
+            raise UnreachableError(
+                f"{error} {describe_uncertainty(call.tool)}", sent=True, attempts=error.attempts
+            ) from None
+
+    async def _announce(self, call: EndpointCall) -> None:
+        if self._on_change:
+            await self._on_change(call)
+
+    async def _read_before(self, call: EndpointCall) -> Mapping[str, Any] | None:
+        try:
+            return await self._previewer.read_target(call)
+        except CallError:
+            return None  # the call itself will tell what is wrong
+
+    async def _finish(
+        self,
+        journal: Journal,
+        entry: Entry,
+        call: EndpointCall,
+        ended: GitBookResponse | UnreachableError,
+        before: Mapping[str, Any] | None,
+    ) -> None:
+        try:
+            await journal.finish(entry, call, ended, before)
+        except OSError as error:
+            # The call is done and cannot be undone; its line stays, with the outcome unknown.
+            logger.error("the outcome of %s is not in the journal: %s", call.tool.name, error.strerror)  # noqa: TRY400

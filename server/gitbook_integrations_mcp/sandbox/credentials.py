@@ -1,0 +1,49 @@
+"""The three kinds of token the sandbox knows, and whom each stands for."""
+
+import secrets
+from dataclasses import dataclass
+
+from gitbook_integrations_api.endpoint import Token
+from gitbook_integrations_mcp.sandbox.state import State
+from gitbook_integrations_mcp.sandbox.templates import OWN_INTEGRATION
+
+USER_TOKEN = "gb_sandbox_user"  # noqa: S105
+"""The personal access token of the sandbox's user."""
+
+INTEGRATION_TOKEN = "gb_sandbox_integration"  # noqa: S105
+"""The token of the organization's own integration; with `_` and a name behind it, that of any other integration."""
+
+LIFETIME = 3600.0
+"""Seconds for which the temporary token of an installation works."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is asking: the user, an integration, or one installation of it."""
+
+    kind: Token
+    integration: str = ""
+    installation: str = ""
+
+
+def recognize(state: State, token: str, now: float) -> Caller | None:
+    """Return who presents `token`, or None where nobody has it (any more)."""
+    if token == USER_TOKEN:
+        return Caller(Token.USER)
+    if token == INTEGRATION_TOKEN:
+        token = f"{INTEGRATION_TOKEN}_{OWN_INTEGRATION}"
+    name = token.removeprefix(f"{INTEGRATION_TOKEN}_")
+    if name != token:
+        return Caller(Token.INTEGRATION, name) if name in state.integrations else None
+    installation_id, expires = state.tokens.get(token, ("", 0.0))
+    installation = state.installations.get(installation_id)
+    if installation is None or now >= expires:
+        return None
+    return Caller(Token.INSTALLATION, installation.integration, installation.id)
+
+
+def issue(state: State, installation_id: str, now: float) -> str:
+    """Return a new temporary token for an installation. It is the only thing here that nobody can foresee."""
+    token = f"gb_sandbox_installation_{secrets.token_urlsafe(24)}"
+    state.tokens[token] = (installation_id, now + LIFETIME)
+    return token

@@ -1,0 +1,74 @@
+"""The HTTP side: streamable HTTP and SSE in one application, behind one door, and what monitors ask beside it."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from mcp.server.sse import SseServerTransport
+from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import Mount, Route
+from starlette.types import Receive, Scope, Send
+
+from gitbook_integrations_mcp.auth.authentication import Door
+from gitbook_integrations_mcp.auth.hosts import HostGuard, list_hosts
+from gitbook_integrations_mcp.config.settings import Settings
+from gitbook_integrations_mcp.config.validation import check_exposure, check_workers
+from gitbook_integrations_mcp.features.server import IntegrationsServer
+from gitbook_integrations_mcp.net.timeouts import END_STREAMS, HEALTH_PATH, READY_PATH
+from gitbook_integrations_mcp.transports.health import Readiness, report_health
+
+
+def create_application(settings: Settings, server: IntegrationsServer) -> Starlette:
+    """Return the ASGI application that serves `server` over the HTTP transports that `settings` name.
+
+    Raises:
+        SettingsError: the settings would expose the server, or want workers that would share nothing.
+    """
+    check_exposure(settings)
+    check_workers(settings)
+    http, door = settings.http, Door(settings)
+    routes: list[Route | Mount] = [
+        Route(HEALTH_PATH, report_health, methods=["GET"]),
+        Route(READY_PATH, Readiness(server).report, methods=["GET"]),
+    ]
+    lifespan = None
+    if "streamable-http" in settings.server.transport:
+        manager = StreamableHTTPSessionManager(
+            server,
+            stateless=not http.has_sessions,
+            max_request_body_size=http.body_bytes,
+            max_sessions=http.sessions,
+            session_idle_timeout=http.session_idle_seconds,
+        )
+        routes.append(Route(http.streamable_path, door.guard(StreamableHTTPASGIApp(manager), http.streamable_path)))
+        lifespan = manager.run
+    if "sse" in settings.server.transport:
+        sse = SseServerTransport(http.message_path, max_request_body_size=http.body_bytes)
+        routes.append(Route(http.sse_path, door.guard(SseEndpoint(sse, server), http.sse_path), methods=["GET"]))
+        routes.append(Mount(http.message_path, door.guard(sse.handle_post_message, http.sse_path)))
+    routes += door.list_routes()
+    if http.public_url is not None:
+        routes.append(Mount("/", server.page.application))
+    middleware = [Middleware(HostGuard, hosts=list_hosts(http))]
+
+    @contextlib.asynccontextmanager
+    async def live(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
+        async with lifespan() if lifespan else contextlib.nullcontext():
+            yield {END_STREAMS: server.subscriptions.close}
+
+    return Starlette(routes=routes, middleware=middleware, lifespan=live)
+
+
+class SseEndpoint:
+    """The stream of an SSE client (the transport of the 2024-11-05 protocol)."""
+
+    def __init__(self, transport: SseServerTransport, server: IntegrationsServer) -> None:
+        self._transport = transport
+        self._server = server
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one client until it goes."""
+        async with self._transport.connect_sse(scope, receive, send) as (read_stream, write_stream):
+            await self._server.run(read_stream, write_stream, self._server.create_initialization_options())

@@ -1,0 +1,71 @@
+"""Several worker processes behind one socket, each a whole server, under uvicorn's supervisor."""
+
+import functools
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import threading
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import Multiprocess
+
+from gitbook_integrations_mcp.app import create_server
+from gitbook_integrations_mcp.config.settings import Settings
+from gitbook_integrations_mcp.net.http_server import build_options
+from gitbook_integrations_mcp.process import FAILURE, configure_logging, reduce_garbage_collection
+from gitbook_integrations_mcp.transports.web import create_application
+
+_START_SECONDS = 60
+"""How long a worker may take to start before its supervisor takes it for hung."""
+
+
+class WorkerConfig(uvicorn.Config):
+    """uvicorn's configuration of a worker, who builds it anew from the settings.
+
+    They come through a pipe, so that no secret in them is in the environment or on disk.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(
+            functools.partial(_create_worker, settings),
+            factory=True,
+            workers=settings.http.workers,
+            timeout_worker_healthcheck=_START_SECONDS,
+            **build_options(settings.http),
+        )
+        self._settings = settings
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return WorkerConfig, (self._settings,)
+
+
+def run_workers(settings: Settings, listener: socket.socket) -> None:
+    """Serve with as many workers as `settings` say; one that dies is replaced, and when told to stop, all finish.
+
+    Raises:
+        SystemExit: a worker could not start, so none would.
+    """
+    supervisor = Multiprocess(WorkerConfig(settings), [listener])
+    supervisor.run()
+    if any(worker.exitcode == STARTUP_FAILURE for worker in supervisor.processes):
+        sys.exit(FAILURE)
+
+
+def _create_worker(settings: Settings) -> ASGIApp:
+    configure_logging(settings.server.log_level)
+    reduce_garbage_collection()
+    threading.Thread(target=_follow_supervisor, daemon=True).start()
+    return create_application(settings, create_server(settings))
+
+
+def _follow_supervisor() -> None:
+    """Stop this worker when its supervisor has died: nobody else would."""
+    supervisor = multiprocessing.parent_process()
+    assert supervisor is not None
+    supervisor.join()
+    os.kill(os.getpid(), signal.SIGTERM)

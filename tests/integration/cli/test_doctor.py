@@ -1,0 +1,252 @@
+"""`doctor`: every verdict against a GitBook, or something else, that gives it reason."""
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gitbook_integrations_mcp.app import create_server
+from gitbook_integrations_mcp.cli import doctor
+from gitbook_integrations_mcp.cli.main import main
+from gitbook_integrations_mcp.config.settings import load_settings
+from tests.support.redis_server import RedisServer
+
+TOKEN = "user-token-0123456789"
+INTEGRATION_TOKEN = "integration-token-0123456789"
+USER = {"id": "u1", "displayName": "Ada"}
+
+
+class Answer:
+    """What an upstream answers: the same to everything, or something else to `/v1/user`."""
+
+    def __init__(self, status: int = 200, body: Any = None, user: "Answer | None" = None, **headers: str) -> None:
+        self.status = status
+        self.body = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.user = user
+        self.headers = {"Content-Type": "application/json"} | {
+            name.replace("_", "-"): value for name, value in headers.items()
+        }
+
+
+Start = Callable[[Answer], str]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start an upstream on loopback and return its URL."""
+    servers: list[ThreadingHTTPServer] = []
+
+    def start_one(answer: Answer) -> str:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                chosen = answer.user if answer.user and self.path == "/v1/user" else answer
+                self.send_response_only(chosen.status)
+                for name, value in {**chosen.headers, "Content-Length": str(len(chosen.body))}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(chosen.body)
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield start_one
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def _only_these_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("GITBOOK"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def examine(
+    start: Start, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, dict[str, dict[str, str]]]]:
+    """Run `doctor` against an upstream; return its exit code and its checks by name."""
+
+    def run(answer: Answer, *words: str, **variables: str) -> tuple[int, dict[str, dict[str, str]]]:
+        variables = {"GITBOOK_ENDPOINT": start(answer), "GITBOOK_TOKEN": TOKEN, **variables}
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        code = main(["doctor", "--json", *words])
+        output = capsys.readouterr()
+        assert TOKEN not in output.out + output.err
+        assert INTEGRATION_TOKEN not in output.out + output.err
+        return code, {check["check"]: check for check in json.loads(output.out)["checks"]}
+
+    return run
+
+
+Examine = Callable[..., tuple[int, dict[str, dict[str, str]]]]
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (
+            Answer(200, b"<html>sign in</html>", Content_Type="text/html"),
+            "a web page instead of JSON; GITBOOK_ENDPOINT",
+        ),
+        (Answer(404, b"<html>nothing</html>", Content_Type="text/html"), "check GITBOOK_ENDPOINT"),
+        (Answer(302, b"", Location="https://elsewhere.example/"), "a redirect (302)"),
+        (Answer(500, {"error": {"code": 500, "message": "sorry"}}), "The fault is GitBook's"),
+        (Answer(429, {"error": {"code": 429, "message": "slow"}}), "Too many requests"),
+        (Answer(200, []), "JSON that is not an object"),
+        (Answer(200, {"status": "up"}), "the answer describes no user"),
+    ],
+    ids=["captive portal", "another host", "redirect", "fault", "limited", "another shape", "another API"],
+)
+def test_what_is_not_gitbooks_verdict_on_the_token_is_not_blamed_on_the_token(
+    answer: Answer, says: str, examine: Examine
+) -> None:
+    code, checks = examine(answer)
+    assert code == 1
+    assert checks["token"]["status"] == "failed"
+    assert says in checks["token"]["message"]
+    assert "new one" not in checks["token"]["fix"]
+
+
+def test_a_token_that_is_refused_everywhere_is_to_be_replaced(examine: Examine) -> None:
+    code, checks = examine(Answer(401, {"error": {"code": 401, "message": "no"}}))
+    assert code == 1
+    assert checks["token"] == {
+        "check": "token",
+        "status": "failed",
+        "message": "refused by GitBook (401)",
+        "fix": "Set GITBOOK_TOKEN to a new one.",
+    }
+
+
+def test_a_token_of_an_integration_is_told_from_a_users(examine: Examine) -> None:
+    refusal = Answer(403, {"error": {"code": 403, "message": "no"}})
+    code, checks = examine(Answer(200, {"items": []}, user=refusal), GITBOOK_INTEGRATION_TOKEN=INTEGRATION_TOKEN)
+    assert code == 0
+    assert (checks["token"]["status"], checks["integration token"]["status"]) == ("warning", "ok")
+    assert checks["token"]["message"] == "an integration's or an installation's"
+    assert "GITBOOK_INTEGRATION_TOKEN" in checks["token"]["fix"]
+
+
+def test_a_users_token_in_the_integrations_place_is_told(examine: Examine) -> None:
+    code, checks = examine(Answer(200, USER), GITBOOK_INTEGRATION_TOKEN=INTEGRATION_TOKEN)
+    assert code == 0
+    assert checks["token"]["message"] == "a user's (Ada)"
+    assert (checks["token"]["status"], checks["integration token"]["status"]) == ("ok", "warning")
+    assert checks["integration token"]["message"] == "a user's (Ada)"
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(0, "ok"), (-600, "warning"), (600, "warning")])
+def test_a_clock_that_is_wrong_is_told(seconds: int, status: str, examine: Examine) -> None:
+    _, checks = examine(Answer(200, USER, Date=formatdate(time.time() + seconds, usegmt=True)))
+    assert checks["clock"]["status"] == status
+    assert " s from GitBook's" in checks["clock"]["message"]
+
+
+@pytest.mark.parametrize("date", ["yesterday", ""])
+def test_a_date_that_cannot_be_read_is_not_judged(date: str, examine: Examine) -> None:
+    _, checks = examine(Answer(200, USER, Date=date))
+    assert checks["clock"]["status"] == "skipped"
+
+
+@pytest.mark.parametrize(
+    ("limit", "remaining", "status"),
+    [("100", "50", "ok"), ("100", "3", "warning"), ("many", "3", "skipped"), ("", "", "skipped")],
+)
+def test_the_headroom_of_the_rate_limit_is_told(limit: str, remaining: str, status: str, examine: Examine) -> None:
+    _, checks = examine(Answer(200, USER, X_RateLimit_Limit=limit, X_RateLimit_Remaining=remaining))
+    assert checks["rate limit"]["status"] == status
+    if status != "skipped":
+        assert checks["rate limit"]["message"] == f"{remaining} of {limit} requests left"
+
+
+def test_without_a_token_a_refusal_shows_that_gitbook_is_there(examine: Examine) -> None:
+    code, checks = examine(Answer(401, {"error": {"code": 401, "message": "no"}}), GITBOOK_TOKEN="")
+    assert code == 0
+    assert (checks["token"]["status"], checks["network"]["status"]) == ("warning", "ok")
+
+
+def test_without_a_token_something_else_than_gitbook_is_told(examine: Examine) -> None:
+    code, checks = examine(Answer(200, b"<html></html>", Content_Type="text/html"), GITBOOK_TOKEN="")
+    assert code == 1
+    assert checks["network"]["status"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("words", "variables", "says"),
+    [
+        (["--toolsets", "site"], {}, "Did you mean sites?"),
+        ([], {"GITBOOK_MCP_TOOLS__READONLY": "1"}, "Did you mean GITBOOK_MCP_TOOLS__READ_ONLY?"),
+        ([], {"GITBOOK_TOKEN": "two words"}, "contains a space"),
+    ],
+    ids=["toolset", "variable", "value"],
+)
+def test_settings_with_which_the_server_would_not_start_are_a_failed_check(
+    words: list[str], variables: dict[str, str], says: str, examine: Examine
+) -> None:
+    code, checks = examine(Answer(200, USER), *words, **variables)
+    assert code == 1
+    assert checks["settings"]["status"] == "failed"
+    assert says in checks["settings"]["message"]
+
+
+def test_other_peoples_text_does_not_steer_the_terminal(
+    start: Start, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GITBOOK_ENDPOINT", start(Answer(200, {"id": "u1", "displayName": "\x1b[31mEve\x07\u202e"})))
+    monkeypatch.setenv("GITBOOK_TOKEN", TOKEN)
+    main(["doctor"])
+    assert not set(capsys.readouterr().out) & set("\x1b\x07\u202e")
+
+
+def test_a_journal_that_cannot_be_written_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"journal": {"path": str(tmp_path / "missing" / "journal.jsonl")}}), encoding="utf-8")
+    assert main(["doctor", "--sandbox", "--json", "--config", str(config)]) == 1
+    checks = {check["check"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
+    assert checks["journal"]["status"] == "failed"
+    assert "cannot be written" in checks["journal"]["message"]
+
+
+def test_a_store_of_questions_that_does_not_answer_is_told(
+    redis: RedisServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "config.json"
+    words = ["doctor", "--sandbox", "--transport", "streamable-http", "--json", "--config", str(config)]
+    for store, code, message in (
+        (redis.url, 0, "Redis keeps what waits for a yes"),
+        ("unix:///nowhere?password=hidden", 1, "Redis cannot be reached"),
+    ):
+        config.write_text(json.dumps({"confirmation": {**redis.confirmation, "store": store}}), encoding="utf-8")
+        assert main(words) == code
+        output = capsys.readouterr()
+        checks = {check["check"]: check for check in json.loads(output.out)["checks"]}
+        assert checks["store"]["message"] == message
+        assert "hidden" not in output.out + output.err
+
+
+def test_an_endpoint_without_encryption_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITBOOK_ENDPOINT", "http://gitbook.example")
+    finding = doctor._check_scheme(load_settings())
+    assert finding is not None
+    assert (finding.status, finding.message) == ("warning", "the endpoint is plain http")
+
+
+def test_a_self_test_that_fails_is_told(
+    start: Start, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = load_settings({"gitbook": {"endpoint": start(Answer(500)), "token": TOKEN}, "limits": {"attempts": 1}})
+    monkeypatch.setattr(doctor, "create_server", lambda _: create_server(broken))
+    assert main(["doctor", "--sandbox"]) == 1
+    assert "self-test: a call to the embedded GitBook failed" in capsys.readouterr().out

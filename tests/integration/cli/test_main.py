@@ -1,0 +1,425 @@
+"""The command line, run as people and clients run it."""
+
+import contextlib
+import io
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters
+
+from gitbook_integrations_api.catalog import TOOLS
+from gitbook_integrations_api.endpoint import Endpoint
+from gitbook_integrations_mcp import __version__
+from gitbook_integrations_mcp.cli.assistants import ASSISTANTS
+from gitbook_integrations_mcp.cli.listing import estimate_cost
+from gitbook_integrations_mcp.cli.main import main
+from gitbook_integrations_mcp.features.tools import describe_tool
+from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
+from tests.support.elicitation_client import Human, read_status
+from tests.support.fake_gitbook import ERAS, Era
+from tests.support.process import COMMAND, start
+from tests.support.tokens import count_tokens
+
+
+@pytest.fixture(autouse=True)
+def _empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("GITBOOK"):
+            monkeypatch.delenv(name)
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    """Run a command in this process; return its exit code and what it wrote to standard output and error."""
+    code = main(words)
+    output = capsys.readouterr()
+    return code, output.out, output.err
+
+
+def call(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
+    """Run a tool on the sandbox and return its structured result."""
+    code, out, err = run(capsys, "call", "--sandbox", "--json", *words)
+    assert code == 0, err
+    return json.loads(out)
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_the_command_alone_serves_mcp_over_stdio(era: Era) -> None:
+    server = StdioServerParameters(command=COMMAND[0], args=[*COMMAND[1:], "--sandbox"])
+    async with Client(server, mode=era) as client:
+        assert client.protocol_version == ("2025-11-25" if era == "legacy" else era)
+        assert [tool.name for tool in (await client.list_tools()).tools] == list(TOOLS)
+        result = await client.call_tool("list_sites", {})
+    assert result.structured_content is not None
+    assert len(result.structured_content["items"]) == 5
+
+
+@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize(("action", "status", "left"), [("accept", "done", 8), ("decline", "declined", 9)])
+async def test_the_gate_asks_over_stdio(era: Era, action: str, status: str, left: int) -> None:
+    server = StdioServerParameters(command=COMMAND[0], args=[*COMMAND[1:], "--sandbox"])
+    human = Human(action=action)
+    async with Client(server, mode=era, elicitation_callback=human.answer) as client:
+        listed = await client.call_tool("list_organization_installations", {"search": "mermaid"})
+        assert listed.structured_content is not None
+        (item,) = listed.structured_content["items"]
+        arguments = {"integrationName": item["integration"]["name"], "installationId": item["installation"]["id"]}
+        assert read_status(await client.call_tool("uninstall_integration", arguments)) == status
+        after = await client.call_tool("list_organization_installations", {})
+    assert after.structured_content is not None
+    assert len(after.structured_content["items"]) == left
+    assert "Affected spaces: 20" in human.texts[0]
+
+
+def test_standard_output_carries_nothing_but_the_protocol() -> None:
+    hello = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-11-25",
+            "capabilities": {},
+            "clientInfo": {"name": "test", "version": "1"},
+        },
+    }
+    ended = subprocess.run(
+        [*COMMAND, "serve", "--log-level", "debug"],
+        input=json.dumps(hello) + "\n",
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    (line,) = ended.stdout.splitlines()
+    answer = json.loads(line)
+    assert answer["result"]["serverInfo"]["name"] == "gitbook-integrations-mcp"
+    assert answer["result"]["serverInfo"]["version"] == __version__
+    assert "Finding IDs" in answer["result"]["instructions"]
+
+
+@pytest.mark.parametrize("level", ["warning", "debug"])
+def test_ctrl_c_ends_serving_at_once_and_the_log_holds_no_secret(level: str) -> None:
+    secret = "planted-secret-0123456789"
+    call = {"name": "publish_integration", "arguments": {"integrationName": "x", "secrets": {"KEY": secret}}}
+    lines = [
+        f'{{"broken": "{secret}"',
+        json.dumps({"jsonrpc": "2.0", "method": 5, "params": call}),
+        json.dumps({"jsonrpc": "2.0", "id": 1, "result": call}),
+        json.dumps({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"nothing": call}}),
+    ]
+    words = [*COMMAND, "--sandbox", "--log-level", level]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        process.stdin.write("\n".join(lines) + "\n")
+        process.stdin.flush()
+        assert [json.loads(process.stdout.readline())["id"] for _ in range(3)] == [None, None, 2]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=10) == -signal.SIGINT
+        logged = process.stderr.read()
+    assert "Traceback" not in logged
+    assert secret not in logged
+
+
+def test_a_server_that_lists_its_tools_has_not_imported_what_calls_need() -> None:
+    program = """
+import sys, anyio
+from mcp import Client
+from gitbook_integrations_mcp.cli import main
+from gitbook_integrations_mcp.transports import serving
+from gitbook_integrations_mcp.app import create_server
+from gitbook_integrations_mcp.config.settings import load_settings
+async def main():
+    async with Client(create_server(load_settings())) as client:
+        await client.list_tools()
+anyio.run(main)
+print([name for name in ("httpx", "aiohttp", "rich", "truststore", "redis", "gitbook_integrations_mcp.sandbox")
+       if name in sys.modules])
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert ended.stdout.strip() == "[]"
+
+
+def test_the_version_is_told_without_loading_the_server() -> None:
+    ended = subprocess.run([*COMMAND, "--version"], capture_output=True, text=True, check=True, timeout=60)
+    assert ended.stdout == f"gitbook-integrations-mcp {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--toolsets", "site", "tools"), "site: no such toolset. Did you mean sites?"),
+        (("tools", "--exclude-tools", "list_site"), "list_site: no such tool. Did you mean list_sites?"),
+        (("tools", "--config", "/does/not/exist"), "cannot be read"),
+    ],
+)
+def test_wrong_settings_are_told_and_exit_with_2(
+    words: tuple[str, ...], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run(capsys, *words)
+    assert (code, out) == (2, "")
+    assert expected in err
+
+
+def test_flags_count_before_and_after_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (("--read-only", "tools", "--json"), ("tools", "--json", "--read-only")):
+        tools = json.loads(run(capsys, *words)[1])["tools"]
+        assert {tool["risk"] for tool in tools} == {"read"}
+
+
+def test_the_table_of_tools_shows_what_each_is_and_costs(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "tools")
+    assert code == 0
+    for name, tool in TOOLS.items():
+        (line,) = [line for line in out.splitlines() if f" {name} " in line]
+        assert str(tool.risk) in line
+        assert not isinstance(tool, Endpoint) or tool.path in line
+    assert f"{len(TOOLS)} tools" in out
+
+
+def test_the_estimate_of_tokens_is_near_the_truth() -> None:
+    estimated = counted = 0
+    for declared in TOOLS.values():
+        tool = describe_tool(declared).model_dump(by_alias=True, exclude_none=True)
+        visible = {key: tool[key] for key in ("name", "description", "inputSchema")}
+        truth = count_tokens(visible)
+        estimated += estimate_cost(tool)
+        counted += truth
+        assert abs(estimate_cost(tool) - truth) <= 0.25 * truth, declared.name
+    assert abs(estimated - counted) <= 0.1 * counted
+
+
+def test_arguments_are_pairs_or_json_or_standard_input(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = call(capsys, "list_sites", "published=true", "type=premium,ultimate", "limit=2")
+    assert len(expected["items"]) == 2
+    text = '{"published": true, "type": ["premium", "ultimate"], "limit": 2}'
+    assert call(capsys, "list_sites", text) == expected
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    assert call(capsys, "list_sites", "-") == expected
+    assert call(capsys, "list_sites", "published=true", "type=premium", "type=ultimate", "limit=2") == expected
+
+
+def test_flags_may_stand_between_a_tool_and_its_arguments(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "call", "list_sites", "limit=2", "--sandbox", "published=true", "--json")
+    assert code == 0, err
+    assert len(json.loads(out)["items"]) == 2
+    for words in (("call", "list_sites", "--nonsense"), ("tools", "--json", "more"), ("--read", "tools")):
+        with pytest.raises(SystemExit, match="2"):
+            main(words)
+        assert "unrecognized arguments" in capsys.readouterr().err
+
+
+def test_text_stays_text_though_it_looks_like_a_number(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(capsys, "list_integrations", "search=123")["items"] == []
+
+
+def test_a_list_is_printed_as_a_table_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "call", "--sandbox", "list_organization_installations", "limit=3")
+    assert code == 0
+    assert "installation.id" in out
+    assert "Release Notes Bot" in out
+    assert "more with page=" in out
+    assert "\x1b" not in out
+
+
+def test_nothing_is_cut_for_a_shell(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITBOOK_MCP_LIMITS__RESULT_TOKENS", "1000")
+    listed = call(capsys, "list_spaces_in_organization_by_id", "fetchAll=true", "detail=full")
+    assert len(json.dumps(listed)) > 10_000
+    assert listed["complete"] is True
+    assert "note" not in listed
+
+
+def test_what_ends_before_the_end_says_so_below_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "call", "--sandbox", "list_sites", "fetchAll=true", "maxItems=2")
+    assert code == 0
+    assert "2 items; more with page=" in out
+    assert "These are maxItems (2); there are more." in out
+
+
+def test_an_object_is_printed_whole_with_what_is_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+    events = call(capsys, "list_integration_events", f"integrationName={OWN_INTEGRATION}")["items"]
+    failed = next(event["id"] for event in events if event["status"] == "failed")
+    words = ("get_integration_event", f"integrationName={OWN_INTEGRATION}", f"eventId={failed}")
+    (log,) = call(capsys, *words)["trace"]["logs"]
+    _, out, _ = run(capsys, "call", "--sandbox", *words)
+    assert "event.status" in out
+    assert log["message"] in out
+    _, out, _ = run(capsys, "call", "--sandbox", "get_integration_by_name", "integrationName=slack")
+    for scope in call(capsys, "get_integration_by_name", "integrationName=slack")["scopes"]:
+        assert scope in out
+
+
+def test_a_narrow_terminal_gets_fewer_columns_and_whole_ids() -> None:
+    words = [*COMMAND, "call", "--sandbox", "list_organization_installations"]
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "COLUMNS": "80", "TERM": "dumb"}
+    with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=theirs, env=environment) as process:
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # how a terminal tells that the program has closed it
+            while part := os.read(ours, 4096):
+                shown += part
+    os.close(ours)
+    assert process.returncode == 0
+    lines = shown.decode().splitlines()
+    assert max(map(len, lines)) <= 80
+    (line,) = [line for line in lines if "release-notes-bot" in line]
+    assert len(line.split()[0]) == 20
+    told = shown.decode().partition("left out for want of width: ")[2]
+    assert told.split() == ["installation.space_selection,", "installation.site_selection,", "integration.title"]
+
+
+def test_an_error_of_the_tool_goes_to_standard_error_and_exits_with_1(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "call", "--sandbox", "get_integration_by_name", "integrationName=nothing")
+    assert (code, out) == (1, "")
+    assert "with 404" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("list_site",), "Did you mean list_sites?"),
+        (("list_sites", "published"), "not key=value"),
+        (("list_sites", "{oops"), "not valid JSON"),
+    ],
+)
+def test_a_wrong_usage_is_told_and_exits_with_2(
+    words: tuple[str, ...], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run(capsys, "call", "--sandbox", *words)
+    assert (code, out) == (2, "")
+    assert expected in err
+
+
+def test_without_a_terminal_a_gated_call_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The terminal's question is nobody else's, so the store of a server that reads the same file is not asked."""
+    config = tmp_path / "config.json"
+    store = {"store": "unix:///nowhere", "keys": ["a key that nobody shares at a terminal"]}
+    config.write_text(json.dumps({"confirmation": store, "server": {"transport": ["streamable-http"]}}))
+    words = (
+        "call",
+        "--sandbox",
+        "--config",
+        str(config),
+        "--json",
+        "unpublish_integration",
+        f"integrationName={OWN_INTEGRATION}",
+    )
+    code, out, err = run(capsys, *words)
+    assert code == 1
+    assert json.loads(out)["status"] == "refused"
+    assert "Run this in a terminal, where it asks." in err
+
+
+@pytest.mark.parametrize(
+    ("typed", "status", "code"),
+    [(OWN_INTEGRATION, "done", 0), ("something else", "wrong_name", 1), ("\x04", "cancelled", 1)],
+)
+def test_on_a_terminal_a_gated_call_asks(typed: str, status: str, code: int) -> None:
+    words = ["call", "--sandbox", "--json", "unpublish_integration", f"integrationName={OWN_INTEGRATION}"]
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen([*COMMAND, *words], stdin=theirs, stderr=theirs, stdout=subprocess.PIPE)
+    os.close(theirs)
+    shown = b""
+    with open(ours, "r+b", buffering=0, closefd=True) as terminal, process:  # noqa: PTH123
+        while b"to confirm: " not in shown:
+            shown += terminal.read(1024)
+        terminal.write(typed.encode() if typed == "\x04" else typed.encode() + b"\n")
+        assert process.stdout is not None
+        answer = json.loads(process.stdout.read())
+        assert process.wait(timeout=60) == code
+    assert answer["status"] == status
+    assert "“Release Notes Bot”".encode() in shown
+
+
+def test_an_interrupt_ends_the_question_on_a_terminal_and_the_program() -> None:
+    words = ["call", "--sandbox", "unpublish_integration", f"integrationName={OWN_INTEGRATION}"]
+    ours, theirs = pty.openpty()
+    with subprocess.Popen([*COMMAND, *words], stdin=theirs, stderr=theirs, stdout=subprocess.PIPE) as process:
+        os.close(theirs)
+        shown = b""
+        while b"to confirm: " not in shown:
+            shown += os.read(ours, 1024)
+        try:
+            with pytest.raises(subprocess.TimeoutExpired):  # it waits for an answer
+                process.wait(timeout=1)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=30) == 130
+        finally:
+            process.kill()
+            os.close(ours)
+
+
+def test_third_party_text_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    from gitbook_integrations_mcp.cli.console import print_result
+
+    print_result({"items": [{"id": "1", "title": "\x1b[31m[red]evil[/red]\u202e\x07"}]})
+    out = capsys.readouterr().out
+    assert "[red]evil[/red]" in out
+    assert not set(out) & set("\x1b\x07\u202e")
+
+
+def test_doctor_finds_the_sandbox_healthy_and_prints_configurations(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "doctor", "--sandbox", "--json")
+    report = json.loads(out)
+    assert code == 0
+    assert {check["status"] for check in report["checks"] if check["check"] != "journal"} == {"ok"}
+    assert [name.partition(" (")[0] for name in report["connections"]] == [one.title for one in ASSISTANTS.values()]
+
+
+def test_doctor_without_a_network_fails_with_the_fix(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITBOOK_ENDPOINT", "http://does-not-exist.invalid")
+    monkeypatch.setenv("GITBOOK_TOKEN", "secret-token-0123456789")
+    code, out, err = run(capsys, "doctor")
+    assert code == 1
+    assert "✗ token: GitBook could not be reached" in out
+    assert "! encryption: the endpoint is plain http" in out
+    assert "secret-token" not in out + err
+
+
+def test_a_console_that_cannot_show_a_character_gets_another() -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}
+    words = [*COMMAND, "doctor", "--sandbox"]
+    ended = subprocess.run(words, env=environment, capture_output=True, check=True, timeout=60)
+    assert ended.stdout.startswith(b"+ Python: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [(("--host", "203.0.113.1"), "cannot listen on 203.0.113.1"), (("--port", "70000"), "less than or equal to 65535")],
+)
+def test_a_sandbox_that_cannot_be_served_says_so(words: tuple[str, ...], expected: str) -> None:
+    ended = subprocess.run([*COMMAND, "sandbox", *words], capture_output=True, text=True, check=False, timeout=60)
+    assert ended.returncode in {1, 2}
+    assert expected in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_the_sandbox_is_served_on_a_port() -> None:
+    with start("sandbox", lines=4) as lines:
+        told = dict(line.split("=", 1) for line in lines)
+        ended = subprocess.run(
+            [*COMMAND, "doctor", "--json"],
+            env={**os.environ, **told},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    checks = {check["check"]: check["status"] for check in json.loads(ended.stdout)["checks"]}
+    assert ended.returncode == 0, checks
+    assert checks["token"] == checks["integration token"] == "ok"

@@ -1,0 +1,120 @@
+"""An audited GitBook that is watched: what it was asked, how much at a time, and with whatever fault is wanted."""
+
+import json
+import math
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+import httpx
+from mcp import Client
+from starlette.types import Receive, Scope, Send
+
+from gitbook_integrations_api.report import Narrowing, Report
+from gitbook_integrations_mcp.app import create_server
+from gitbook_integrations_mcp.audit import list_reader as reader
+from gitbook_integrations_mcp.audit.auditor import Auditor
+from gitbook_integrations_mcp.config.settings import Settings, load_settings
+from gitbook_integrations_mcp.gitbook.client import GitBook
+from gitbook_integrations_mcp.gitbook.credentials import Credentials
+from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, USER_TOKEN, Sandbox, create_sandbox
+from gitbook_integrations_mcp.sandbox.state import LEVELS, Installation, State
+
+Sleep = Callable[[float], Awaitable[None]]
+
+Fault = Callable[[str, Scope], tuple[int, bytes] | Exception | None]
+"""Takes the path and query of a request; returns the wrong status and body it gets, or what the transport raises."""
+
+
+@dataclass
+class Watched:
+    """A sandbox that remembers requests, and fails where `fault` says so."""
+
+    sandbox: Sandbox = field(default_factory=create_sandbox)
+    fault: Fault | None = None
+    requests: list[str] = field(default_factory=list)
+    running: int = 0
+    most: int = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        query = scope["query_string"].decode()
+        place = scope["path"].removeprefix("/v1") + (f"?{query}" if query else "")
+        self.requests.append(place)
+        self.running += 1
+        self.most = max(self.most, self.running)
+        try:
+            wrong = self.fault(place, scope) if self.fault else None
+            if isinstance(wrong, Exception):
+                raise wrong
+            if wrong is None:
+                await self.sandbox(scope, receive, send)
+            else:
+                headers = [(b"content-type", b"application/json")]
+                await send({"type": "http.response.start", "status": wrong[0], "headers": headers})
+                await send({"type": "http.response.body", "body": wrong[1]})
+        finally:
+            self.running -= 1
+
+
+def make_settings(**sections: Any) -> Settings:
+    """Return settings with the sandbox's token and organization."""
+    gitbook = {"token": USER_TOKEN, "organization": ORGANIZATION_ID}
+    return load_settings({"gitbook": gitbook, **sections})
+
+
+@asynccontextmanager
+async def connect(watched: Any, **sections: Any) -> AsyncIterator[Client]:
+    """Yield a client of a server in front of `watched`, an ASGI app."""
+    server = create_server(make_settings(**sections), http_transport=httpx.ASGITransport(app=watched))
+    async with Client(server) as client:
+        yield client
+
+
+async def audit(
+    watched: Any, *, clock: Callable[[], float] = time.time, sleep: Sleep = anyio.sleep, **options: Any
+) -> Report:
+    """Return a report, made without MCP between. Of the options, narrowings are told from sections of settings."""
+    narrowing = Narrowing(**{name: options.pop(name) for name in Narrowing.model_fields if name in options})
+    settings = make_settings(**options)
+    transport = httpx.ASGITransport(app=watched)
+    gitbook = GitBook(settings.gitbook.endpoint, settings.limits, transport, clock=clock, sleep=sleep)
+    auditor = Auditor(gitbook, settings, clock, sleep)
+    try:
+        return await auditor.audit(ORGANIZATION_ID, narrowing, Credentials.from_settings(settings.gitbook), _ignore)
+    finally:
+        await gitbook.close()
+
+
+async def _ignore(*_progress: Any) -> None:
+    pass
+
+
+def fail(part: str, status: int = 500, body: Any = None) -> Fault:
+    """Return a fault of all requests whose place holds `part`."""
+    content = json.dumps(body if body is not None else {"error": {"code": status, "message": "Not today"}}).encode()
+    return lambda place, _scope: (status, content) if part in place else None
+
+
+def list_installed(state: State) -> list[Installation]:
+    """Return the installations of the organization that is audited."""
+    return state.get_installations(organization=ORGANIZATION_ID)
+
+
+def count_requests(state: State, page: int = reader.PAGE) -> int:
+    """Return how many requests the API cannot do without, counted from the state."""
+
+    def pages(items: int) -> int:
+        return max(1, math.ceil(items / page))
+
+    public = [each for each in state.integrations.values() if each.visibility == "public"]
+    organizations = [each for each in state.organizations.values() if each.member]
+    own = {level: len(state.get_places(level, ORGANIZATION_ID)) for level in LEVELS}
+    on = {
+        level: [len(each.enabled[level]) for each in list_installed(state) if each.enabled[level]] for level in LEVELS
+    }
+    whole = [len(organizations), len(public), len(list_installed(state)), *own.values(), sum(on["site"])]
+    return sum(map(pages, whole + on["space"] + on["site"])) + own["site"]

@@ -1,0 +1,102 @@
+"""A human before a client, and a GitBook that remembers what reached it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from mcp import Client
+from mcp.client.session import ClientRequestContext
+from mcp_types import CallToolResult, ElicitRequestFormParams, ElicitRequestParams, ElicitRequestURLParams, ElicitResult
+from starlette.types import Receive, Scope, Send
+
+from gitbook_integrations_mcp.app import create_server
+from gitbook_integrations_mcp.config.settings import load_settings
+from gitbook_integrations_mcp.sandbox import Sandbox, create_sandbox
+from tests.support.fake_gitbook import Era
+
+Reaction = Callable[[ElicitRequestParams], Awaitable[ElicitResult]]
+
+
+@dataclass
+class GitBookSpy:
+    """The sandbox, with a record of the requests that change something."""
+
+    sandbox: Sandbox = field(default_factory=create_sandbox)
+    mutations: list[tuple[str, str]] = field(default_factory=list)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Note the request, then answer it."""
+        if scope["type"] == "http" and scope["method"] != "GET":
+            self.mutations.append((scope["method"], scope["path"]))
+        await self.sandbox(scope, receive, send)
+
+
+@dataclass
+class Clock:
+    """A clock that moves only when told to."""
+
+    now: float = 1_000_000.0
+
+    def __call__(self) -> float:
+        """Return the time, in seconds."""
+        return self.now
+
+
+@dataclass
+class Human:
+    """Answers the client's questions as told; by default with a full and honest yes."""
+
+    action: str = "accept"
+    confirm: Any = True
+    name: str | None = None
+    content: dict[str, Any] | None = None
+    before: Callable[[], None] | None = None
+    """What happens while the question is on the screen."""
+    questions: list[ElicitRequestParams] = field(default_factory=list)
+
+    async def answer(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+        """Read the question and answer it."""
+        self.questions.append(params)
+        if self.before:
+            self.before()
+        if self.action != "accept" or isinstance(params, ElicitRequestURLParams):
+            return ElicitResult.model_validate({"action": self.action})
+        if self.content is not None:
+            return ElicitResult(action="accept", content=self.content)
+        content: dict[str, Any] = {"confirm": self.confirm}
+        if "name" in params.requested_schema["properties"]:
+            content["name"] = self.name if self.name is not None else _read_name(params)
+        return ElicitResult(action="accept", content=content)
+
+    @property
+    def texts(self) -> list[str]:
+        """The questions, as the human read them."""
+        return [question.message for question in self.questions]
+
+
+def _read_name(params: ElicitRequestFormParams) -> str:
+    """Type what the form asks to be typed."""
+    description: str = params.requested_schema["properties"]["name"]["description"]
+    return description.removeprefix("Type ").removesuffix(" to confirm")
+
+
+def create_gated_server(spy: GitBookSpy, clock: Clock | None = None, **confirmation: Any) -> Any:
+    """Return a server in front of `spy`, with the sandbox's tokens and these confirmation settings."""
+    ours = {"sandbox": True, "transport": ["streamable-http"]}  # on stdio, no store would be shared
+    settings = load_settings({"server": ours, "confirmation": confirmation})
+    return create_server(settings, http_transport=httpx.ASGITransport(app=spy), clock=clock or Clock())
+
+
+def meet(server: Any, human: Human | None, era: Era) -> Client:
+    """Return a client of `server` with a human before it, or one that cannot ask."""
+    return Client(server, mode=era, elicitation_callback=human.answer if human else None)
+
+
+def read_status(result: CallToolResult) -> str:
+    """Return how a gated call ended."""
+    assert not result.is_error, result.content
+    assert result.structured_content is not None
+    status = result.structured_content["status"]
+    assert isinstance(status, str)
+    return status

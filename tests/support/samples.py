@@ -1,0 +1,70 @@
+"""Valid arguments for any tool, made from its published schema."""
+
+from typing import Any
+
+from gitbook_integrations_api.endpoint import Tool
+from gitbook_integrations_api.schema import describe_model
+
+# What a schema cannot say is checked by validators: an absolute URL.
+_BY_NAME = {"tunnelUrl": "https://tunnel.example/hook"}
+
+
+def make_arguments(tool: Tool, *, optional: bool = True) -> dict[str, Any]:
+    """Return arguments that fit `tool`: all of them, or only the required ones."""
+    return _make_object(spell_out(describe_model(tool.input)), optional=optional)
+
+
+def spell_out(schema: Any) -> Any:
+    """Return a published schema in which what is said to be "Like" another property is that other property."""
+    if isinstance(schema, list):
+        return [spell_out(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    beside = schema.get("properties", {})
+    meant = {
+        name: beside.get(child.get("description", "").removeprefix("Like "), child)
+        if isinstance(child, dict)
+        else child
+        for name, child in beside.items()
+    }
+    return {key: spell_out(meant if key == "properties" else value) for key, value in schema.items()}
+
+
+def make_value(name: str, schema: dict[str, Any]) -> Any:
+    """Return a value that fits `schema`."""
+    if name in _BY_NAME:
+        return _BY_NAME[name]
+    for union in ("anyOf", "oneOf"):
+        if union in schema:
+            arm = make_value(name, schema[union][0])
+            common = _make_object(schema) if "properties" in schema else {}
+            return {**common, **arm} if isinstance(arm, dict) else arm
+    if "const" in schema:
+        return schema["const"]
+    if "enum" in schema:
+        return schema["enum"][-1]
+    match schema.get("type"):
+        case "string" if schema.get("format") == "byte":
+            return "aGVsbG8="
+        case "string":
+            return f"{name}-1"[: schema.get("maxLength", 100)]
+        case "number":
+            return max(schema.get("minimum", 0), 7)
+        case "boolean":
+            return True
+        case "array":
+            return [make_value(name, schema["items"])]
+        case _:
+            return _make_object(schema)
+
+
+def _make_object(schema: dict[str, Any], *, optional: bool = True) -> dict[str, Any]:
+    required = schema.get("required", [])
+    made = {
+        name: make_value(name, child)
+        for name, child in schema.get("properties", {}).items()
+        if optional or name in required
+    }
+    if isinstance(schema.get("additionalProperties"), dict):
+        made["anything"] = make_value("anything", schema["additionalProperties"])
+    return made

@@ -1,0 +1,289 @@
+"""One contract for all tools: what is published, what is sent, what comes back, what an error says."""
+
+import json
+import re
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from gitbook_integrations_api.catalog import ENDPOINTS, NOT_EXPOSED, TOOLS, TOOLSETS
+from gitbook_integrations_api.endpoint import Composite, Endpoint, Risk, Tool
+from gitbook_integrations_api.instructions import INSTRUCTIONS
+from gitbook_integrations_api.options import Options
+from gitbook_integrations_api.schema import describe_model
+from gitbook_integrations_mcp.features.tools import describe_tool
+from gitbook_integrations_mcp.pipeline.masked_values import is_written_back
+from tests.support.fake_gitbook import ERAS, TOKENS, Era, Upstream, connect, read_text
+from tests.support.samples import make_arguments
+
+DESTRUCTIVE = {
+    "unpublish_integration",
+    "uninstall_integration",
+    "uninstall_integration_from_space",
+    "uninstall_integration_from_site",
+    "disable_integration_development_mode",
+}
+REPLACING = {
+    "set_integration_development_mode",
+    "update_integration_installation",
+    "update_integration_space_installation",
+    "update_integration_site_installation",
+}
+NEEDS_INTEGRATION = {
+    "list_integration_installations",
+    "list_integration_space_installations",
+    "list_integration_site_installations",
+    "create_integration_installation_token",
+    "queue_integration_task",
+}
+
+each_endpoint = pytest.mark.parametrize("endpoint", ENDPOINTS.values(), ids=list(ENDPOINTS))
+each_tool = pytest.mark.parametrize("tool", TOOLS.values(), ids=list(TOOLS))
+each_era = pytest.mark.parametrize("era", ERAS)
+
+
+def walk(schema: Any) -> list[dict[str, Any]]:
+    """Return all schemas within a schema, itself included."""
+    if isinstance(schema, list):
+        return [found for item in schema for found in walk(item)]
+    if not isinstance(schema, dict):
+        return []
+    children = [
+        child
+        for key, value in schema.items()
+        for child in (value.values() if key == "properties" else [value])
+        if key not in {"default", "enum", "const", "required"}
+    ]
+    return [schema, *(found for child in children for found in walk(child))]
+
+
+@each_tool
+def test_the_input_schema_is_valid_closed_described_and_readable_by_every_client(tool: Tool) -> None:
+    schema = describe_tool(tool).input_schema
+    Draft202012Validator.check_schema(schema)
+    assert schema["type"] == "object"
+    assert schema["additionalProperties"] is False
+    assert not {"anyOf", "oneOf", "allOf", "$defs", "title"} & set(schema)
+    for name, child in schema["properties"].items():
+        assert child.get("description") or (name in Options.model_fields and f"{name}:" in INSTRUCTIONS)
+    for node in walk(schema):
+        assert not isinstance(node.get("title"), str)
+        assert "$ref" not in node
+        assert node.get("type") != "null"
+        assert node.get("default", 0) is not None
+
+
+@each_tool
+def test_samples_fit_the_published_schema(tool: Tool) -> None:
+    schema = describe_tool(tool).input_schema
+    for optional in (True, False):
+        Draft202012Validator(schema).validate(make_arguments(tool, optional=optional))
+
+
+@each_endpoint
+def test_annotations_tell_what_the_call_does(endpoint: Endpoint) -> None:
+    annotations = describe_tool(endpoint).annotations
+    assert annotations is not None
+    assert annotations.read_only_hint is (endpoint.method == "GET")
+    assert annotations.destructive_hint is (endpoint.name in DESTRUCTIVE | REPLACING)
+    assert annotations.idempotent_hint is (endpoint.method in {"GET", "PUT", "DELETE"})
+    assert annotations.open_world_hint is True
+
+
+@each_tool
+def test_an_output_schema_accepts_whatever_fields_there_are(tool: Tool) -> None:
+    schema = describe_tool(tool).output_schema
+    assert schema is not None
+    Draft202012Validator.check_schema(schema)
+    assert "required" not in schema
+    assert schema.get("additionalProperties", True) is True
+    Draft202012Validator(schema).validate({"status": "confirmation_required", "new": [1]})
+
+
+def expect_request(endpoint: Endpoint, arguments: dict[str, Any]) -> tuple[str, dict[str, list[str]], Any]:
+    """Return path, query and body as the documentation would have them, written apart from the program's own way."""
+    path = "/v1" + endpoint.path
+    rest = dict(arguments)
+    for name in arguments:
+        if "{" + name + "}" in path:
+            path = path.replace("{" + name + "}", str(rest.pop(name)))
+    in_query = set(rest) if endpoint.method in {"GET", "DELETE"} else {"extended"} & set(rest)
+    query = {name: [_word(item) for item in _listed(rest.pop(name))] for name in in_query}
+    return path, query, rest if describe_body(endpoint) else None
+
+
+def describe_body(endpoint: Endpoint) -> bool:
+    """Return whether the endpoint takes a body at all: creating a token is the POST that does not."""
+    return endpoint.method in {"POST", "PUT", "PATCH"} and endpoint.name != "create_integration_installation_token"
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _word(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+@each_era
+@pytest.mark.parametrize("optional", [True, False], ids=["all arguments", "required arguments"])
+@each_endpoint
+async def test_a_call_sends_exactly_the_documented_request(endpoint: Endpoint, optional: bool, era: Era) -> None:
+    upstream = Upstream()
+    upstream.answer([] if endpoint.result.shape == "array" else {"items": []})
+    arguments = make_arguments(endpoint, optional=optional)
+    async with connect(upstream, era) as client:
+        result = await client.call_tool(endpoint.name, arguments)
+    assert not result.is_error, read_text(result)
+    *read, sent = upstream.requests
+    reads_first = is_written_back(endpoint) and not endpoint.body_names.isdisjoint(arguments)
+    assert [request.method for request in read] == ["GET"] * reads_first
+    path, query, body = expect_request(endpoint, arguments)
+    assert (sent.method, unquote(sent.raw_path.decode())) == (endpoint.method, path)
+    assert sent.query == query
+    assert sent.body == body
+    secret = TOKENS["integration_token" if endpoint.name in NEEDS_INTEGRATION else "token"]
+    assert sent.headers["authorization"] == f"Bearer {secret}"
+
+
+ANSWERING = [endpoint for endpoint in ENDPOINTS.values() if endpoint.result.shape != "nothing"]
+ANSWERS: dict[str, tuple[Any, Any]] = {
+    "object": ({"id": "x", "new": {"a": [None]}},) * 2,
+    "page": ({"items": [{"id": "é", "new": 1}], "next": {"page": "p2"}, "count": 9},) * 2,
+    "array": ([{"script": "s"}], {"items": [{"script": "s"}]}),
+}
+
+
+@each_era
+@pytest.mark.parametrize("endpoint", ANSWERING, ids=lambda endpoint: endpoint.name)
+async def test_a_result_keeps_every_field_as_structured_content_and_as_the_same_text(
+    endpoint: Endpoint, era: Era
+) -> None:
+    upstream = Upstream()
+    answered, expected = ANSWERS[endpoint.result.shape]
+    if endpoint.is_list and not endpoint.is_paged and "next" in answered:
+        answered = expected = {name: value for name, value in answered.items() if name != "next"}
+    upstream.answer(answered, endpoint.success[0])
+    async with connect(upstream, era) as client:
+        await client.list_tools()  # from here on the client checks results against the output schema
+        everything = {"detail": "full"} if endpoint.is_list else {}
+        result = await client.call_tool(endpoint.name, make_arguments(endpoint) | everything)
+    assert result.structured_content == expected
+    assert read_text(result) == json.dumps(expected, ensure_ascii=False, separators=(",", ":"))
+
+
+@pytest.mark.parametrize(("status", "outcome"), [(205, "done"), (204, "already_absent")])
+@pytest.mark.parametrize("name", sorted(DESTRUCTIVE))
+async def test_a_deletion_tells_deleted_from_was_not_there(name: str, status: int, outcome: str) -> None:
+    upstream = Upstream()
+    upstream.answer(None, status)
+    async with connect(upstream) as client:
+        result = await client.call_tool(name, make_arguments(ENDPOINTS[name]))
+    assert result.structured_content is not None
+    assert result.structured_content["status"] == outcome
+
+
+FAULTS: dict[str, tuple[int, bytes, dict[str, str], str]] = {
+    "bad request": (400, b'{"error":{"code":400,"message":"limit is off"}}', {}, 'with 400: "limit is off"'),
+    "hidden text": (400, '{"error":{"code":400,"message":"a\u202eb\U000e0041 c"}}'.encode(), {}, '"a b c"'),
+    "unauthorized": (401, b'{"error":{"code":401,"message":"no"}}', {}, "accepts"),
+    "forbidden": (403, b'{"error":{"code":403,"message":"no"}}', {}, "accepts"),
+    "not found": (404, b'{"error":{"code":404,"message":"no"}}', {}, "Nothing was changed"),
+    "conflict": (409, b'{"error":{"code":409,"message":"no"}}', {}, "Read that state"),
+    "precondition": (412, b'{"error":{"code":412,"message":"no"}}', {}, "precondition"),
+    "unprocessable": (422, b'{"error":{"code":422,"message":"no"}}', {}, "Mend the arguments"),
+    "too many": (429, b'{"error":{"code":429,"message":"no"}}', {"retry-after": "7"}, "Wait 7 s"),
+    "too many, untold": (429, b"", {"x-ratelimit-reset": "soon"}, "Wait a minute"),
+    "broken": (500, b"oops", {}, "The fault is GitBook's"),
+    "unavailable": (503, b"<html>busy</html>", {"content-type": "text/html"}, "(a web page)"),
+    "redirect": (302, b"", {"location": "https://elsewhere.example"}, "redirect"),
+}
+UNREADABLE = {
+    "not JSON": (b"hello", {}, "not valid JSON"),
+    "cut off": (b'{"items": [', {}, "not valid JSON"),
+    "not finite": (b'{"items": [NaN]}', {}, "not valid JSON"),
+    "empty": (b" \n", {}, "an empty answer"),
+    "web page": (b"<!doctype html>", {"content-type": "text/html"}, "a web page"),
+    "a number": (b"5", {}, "not a"),
+    "a list of numbers": (b'{"items": [1]}', {}, "not a list"),
+}
+
+
+@each_endpoint
+@pytest.mark.parametrize("fault", list(FAULTS))
+async def test_an_error_of_the_api_says_what_happened_and_what_to_do(endpoint: Endpoint, fault: str) -> None:
+    status, body, headers, expected = FAULTS[fault]
+    upstream = Upstream(status, body, headers)
+    async with connect(upstream) as client:
+        result = await client.call_tool(endpoint.name, make_arguments(endpoint))
+    text = read_text(result)
+    assert result.is_error
+    assert str(status) in text
+    assert expected in text
+    assert endpoint.name in text
+    assert not any(token in text for token in TOKENS.values())
+    sent = [request.method for request in upstream.requests]
+    # What may not be read, or is not there yet, may be writable all the same.
+    assert sent == [endpoint.method] or (is_written_back(endpoint) and sent in (["GET"], ["GET", endpoint.method]))
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "fault"),
+    [
+        pytest.param(endpoint, fault, id=f"{endpoint.name}-{fault}")
+        for endpoint in ANSWERING
+        for fault in UNREADABLE
+        if not (fault == "a list of numbers" and endpoint.result.shape == "object")  # there, that is an answer
+    ],
+)
+async def test_an_answer_that_cannot_be_read_is_an_error_that_tells_which(endpoint: Endpoint, fault: str) -> None:
+    body, headers, expected = UNREADABLE[fault]
+    upstream = Upstream(200, body, headers)
+    async with connect(upstream) as client:
+        result = await client.call_tool(endpoint.name, make_arguments(endpoint))
+    assert result.is_error
+    assert expected in read_text(result)
+    fate = "may be repeated" if endpoint.method == "GET" or is_written_back(endpoint) else "is not known"
+    assert fate in read_text(result)
+
+
+@each_endpoint
+async def test_a_404_names_the_tools_that_list_valid_values(endpoint: Endpoint) -> None:
+    upstream = Upstream(404, b'{"error":{"code":404,"message":"Not found"}}')
+    async with connect(upstream) as client:
+        text = read_text(await client.call_tool(endpoint.name, make_arguments(endpoint)))
+    schema = describe_model(endpoint.input)
+    for name in endpoint.path_names:
+        description = schema["properties"][name]["description"]
+        assert (f"{name}: {description.removeprefix('From ')}" in text) is description.startswith("From ")
+
+
+def test_every_tool_named_in_a_description_exists() -> None:
+    for tool in TOOLS.values():
+        for node in walk(describe_tool(tool).input_schema):
+            description = node.get("description", "")
+            if isinstance(description, str) and (source := re.match(r"From (\w+)", description)):
+                assert source[1] in TOOLS, (tool.name, description)
+
+
+def test_the_catalog_names_each_operation_once() -> None:
+    operations = [tool.operation for tools in TOOLSETS.values() for tool in tools]
+    assert len(operations) == len(set(operations)) == len(TOOLS)
+    assert not set(operations) & set(NOT_EXPOSED)
+
+
+async def test_tools_are_listed_in_the_order_of_the_catalog_in_both_eras() -> None:
+    for era in ERAS:
+        async with connect(Upstream(), era) as client:
+            listed = [tool.name for tool in (await client.list_tools()).tools]
+        assert listed == list(TOOLS)
+
+
+def test_a_composite_tool_can_only_read() -> None:
+    row = ENDPOINTS["list_sites"]
+    options: Any = {"operation": "tidySites", "title": "", "description": "", "tokens": row.tokens, "uses": (row.name,)}
+    assert Composite(**options, risk=Risk.READ, input=row.input, result=row.result).name == "tidy_sites"
+    with pytest.raises(TypeError, match="can only read"):
+        Composite(**options, risk=Risk.WRITE, input=row.input, result=row.result)

@@ -1,0 +1,192 @@
+"""Two reports compared: what differs is told, and what either could not read is told as that."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from gitbook_integrations_api.report import Comparison, Report
+from gitbook_integrations_mcp.audit.comparison import BaselineError, compare, read_baseline
+from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, Sandbox, create_sandbox
+from gitbook_integrations_mcp.sandbox.state import Setup
+from tests.support.audit_fixtures import Fault, Watched, audit, fail
+
+ONCE = {"attempts": 1}
+SLACK, HEATLENS, MERMAID = "ny6solrb3zRTVciq2gE5", "Yh00V3IILptlqECPtsAf", "rbHSJkV1qs9dDMKkWwTH"
+HELP = "site_qLN1io"
+
+
+def uninstall(installation: str) -> Callable[[Sandbox], None]:
+    def change(sandbox: Sandbox) -> None:
+        del sandbox.state.installations[installation]
+
+    return change
+
+
+async def watch(
+    change: Callable[[Sandbox], Any], *, before: Fault | None = None, now: Fault | None = None, **options: Any
+) -> Comparison:
+    """Return the comparison of a report with one made after `change`, each with its own fault."""
+    sandbox = create_sandbox()
+    first = await audit(Watched(sandbox, before), limits=ONCE, **options)
+    change(sandbox)
+    second = await audit(Watched(sandbox, now), limits=ONCE, **options)
+    # As the baseline would come from a file.
+    return compare(read_baseline(json.loads(first.model_dump_json())), second)
+
+
+def name(changes: Any) -> list[tuple[str, str]]:
+    return [(change.kind, change.title) for change in changes]
+
+
+async def test_nothing_is_different_where_nothing_has_changed() -> None:
+    comparison = await watch(lambda _sandbox: None)
+    assert comparison == Comparison(baseline=comparison.baseline, baselineComplete=True)
+
+
+async def test_what_is_uninstalled_is_removed_and_its_findings_are_mended() -> None:
+    comparison = await watch(uninstall(HEATLENS))
+    assert name(comparison.removed) == [
+        ("installation", "Heatlens"),
+        ("on site", "Heatlens on “Help Center”"),
+        ("script", "heatlens on “Help Center”"),
+    ]
+    assert not comparison.added
+    assert {finding.rule for finding in comparison.mended} == {
+        "unverified-write",
+        "foreign-unlisted",
+        "secrets-in-configuration",
+        "script-without-csp",
+        "script-with-cookies",
+        "excess-scopes",
+        "same-kind",
+    }
+    # Three of a kind have become two, which is another finding.
+    assert [identifier.partition(":")[0] for identifier in comparison.found] == ["same-kind"]
+    assert not comparison.perhapsOlder
+    assert not comparison.undecided
+
+
+async def test_what_is_installed_enabled_and_created_is_added() -> None:
+    def change(sandbox: Sandbox) -> None:
+        sandbox.state.installations[SLACK].enabled["space"][next(iter(sandbox.state.spaces))] = Setup()
+        site = sandbox.state.sites[HELP]
+        site.stray_scripts.append({"script": "https://x.example/integrations/new/a.js", "cookies": False})
+        sandbox.state.installations[SLACK].configuration = {"team": "aurora"}
+
+    comparison = await watch(change)
+    assert name(comparison.added) == [
+        ("on space", "Slack on “Getting Started”"),
+        ("script", "new on “Help Center”"),
+    ]
+    assert sorted(identifier.partition(":")[0] for identifier in comparison.found) == [
+        "script-not-installed",
+        "script-without-csp",
+    ]
+    assert [finding.summary for finding in comparison.mended] == ["Slack: its configuration holds secrets"]
+
+
+async def test_a_change_tells_what_was_and_what_is() -> None:
+    def change(sandbox: Sandbox) -> None:
+        state = sandbox.state
+        state.integrations["slack"].version = 64
+        state.integrations["slack"].manifest["scopes"].append("space:content:write")
+        state.installations[SLACK].status = "paused"
+        state.installations[MERMAID].selection["space"] = "selected"
+        state.sites[HELP].published = False
+
+    comparison = await watch(change)
+    changes = {(each.title, each.field): (each.before, each.after) for each in comparison.changed}
+    assert changes["Slack", "version"] == (63, 64)
+    assert changes["Slack", "status"] == ("active", "paused")
+    assert changes["Slack", "scopes"][1] == (*changes["Slack", "scopes"][0], "space:content:write")
+    assert changes["Mermaid", "spaceSelection"] == ("all", "selected")
+    assert changes["Help Center", "published"] == (True, False)
+    assert [finding.rule for finding in comparison.mended] == ["all-places-selected"]
+
+
+@pytest.mark.parametrize(
+    ("part", "source"),
+    [
+        (f"/orgs/{ORGANIZATION_ID}/installations?", "installations"),
+        ("/sites?", "sites"),
+        (f"{HELP}/integration-scripts", f"scripts of {HELP}"),
+        (f"{MERMAID}/spaces", f"spaces of {MERMAID}"),
+        ("/integrations?", "marketplace"),
+    ],
+)
+async def test_what_is_not_read_now_is_neither_removed_nor_mended(part: str, source: str) -> None:
+    comparison = await watch(lambda _sandbox: None, now=fail(part))
+    assert not comparison.removed
+    assert not comparison.mended
+    assert not comparison.found
+    assert any(source in undecided for undecided in comparison.undecided)
+
+
+async def test_what_was_not_read_then_is_not_added_and_its_findings_may_be_older() -> None:
+    comparison = await watch(lambda _sandbox: None, before=fail(f"{HELP}/integration-scripts"))
+    assert not comparison.added
+    assert not comparison.baselineComplete
+    assert len(comparison.found) == 7
+    assert comparison.perhapsOlder == comparison.found
+
+
+async def test_a_gap_does_not_hide_what_is_certain_beside_it() -> None:
+    comparison = await watch(uninstall(HEATLENS), now=fail(f"{MERMAID}/spaces"))
+    assert ("installation", "Heatlens") in name(comparison.removed)
+    assert "foreign-unlisted" in {finding.rule for finding in comparison.mended}
+    assert not any("Mermaid" in title for _, title in name(comparison.removed))
+
+
+async def test_a_rule_that_is_switched_off_mends_nothing() -> None:
+    sandbox = create_sandbox()
+    before = await audit(Watched(sandbox))
+    now = await audit(Watched(sandbox), audit={"off": ["same-kind"]})
+    comparison = compare(before, now)
+    assert not comparison.mended
+    assert len(comparison.undecided) == 1
+
+
+async def test_what_can_no_longer_be_judged_is_not_mended() -> None:
+    def forget_owner(place: str, _scope: Any) -> tuple[int, bytes] | None:
+        if "/installations?" not in place:
+            return None
+        items = [{"installation": {"id": HEATLENS}, "integration": {"name": "heatlens", "visibility": "unlisted"}}]
+        return 200, json.dumps({"items": items}).encode()
+
+    comparison = await watch(lambda _sandbox: None, now=forget_owner)
+    assert "foreign-unlisted" not in {finding.rule for finding in comparison.mended if "Heatlens" in finding.summary}
+
+
+async def test_a_report_however_long_is_compared_in_time_that_grows_with_its_length_only() -> None:
+    report = await audit(Watched())
+    finding, gap = report.findings[0], {"source": "", "tool": "list_sites", "arguments": {}, "read": 0, "reason": ""}
+    earlier = report.model_dump(mode="json") | {
+        "findings": [{**finding.model_dump(mode="json"), "id": f"gone:{number}"} for number in range(10_000)],
+        "spaces": [{**report.spaces[0].model_dump(mode="json"), "id": f"s{number}"} for number in range(5000)],
+    }
+    gaps = [{**gap, "source": f"g{number}", "status": None, "consequence": "", "rules": []} for number in range(5000)]
+    earlier["coverage"]["gaps"] = gaps
+    baseline = read_baseline(earlier)
+    started = time.process_time()
+    comparison = compare(baseline, report)
+    assert time.process_time() - started < 10
+    assert len(comparison.mended) == 10_000
+
+
+async def test_only_reports_on_the_same_are_compared() -> None:
+    whole = await audit(Watched())
+    part = await audit(Watched(), sites=(HELP,))
+    with pytest.raises(BaselineError, match="another part"):
+        compare(whole, part)
+    other = Report.model_validate(whole.model_dump() | {"organization": {"id": "somebody-else"}})
+    with pytest.raises(BaselineError, match="another organization"):
+        compare(other, whole)
+
+
+@pytest.mark.parametrize("content", [None, [], "report", {}, {"version": 2}])
+def test_what_is_no_report_is_refused(content: Any) -> None:
+    with pytest.raises(BaselineError, match="no audit report of version 1"):
+        read_baseline(content)

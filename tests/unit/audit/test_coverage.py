@@ -1,0 +1,219 @@
+"""Whatever fails in an audit is named with what it means, and hides nothing else."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from mcp import MCPError
+
+from gitbook_integrations_api.report import Report
+from gitbook_integrations_mcp.audit import list_reader as reader
+from gitbook_integrations_mcp.errors import StatusError
+from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, create_sandbox
+from tests.support.audit_fixtures import Fault, Watched, audit, connect, fail
+from tests.support.fake_gitbook import read_text
+
+ONCE = {"attempts": 1}
+GOOGLE, MERMAID = "x7hKgG6Ccgi3d0ZBr6wR", "rbHSJkV1qs9dDMKkWwTH"
+
+BRANCHES = {
+    "installations": f"/orgs/{ORGANIZATION_ID}/installations?",
+    "spaces": f"/orgs/{ORGANIZATION_ID}/spaces?",
+    "sites": f"/orgs/{ORGANIZATION_ID}/sites?",
+    "marketplace": "/integrations?",
+    "organization": "/orgs?",
+    f"spaces of {MERMAID}": f"{MERMAID}/spaces",
+    f"sites of {GOOGLE}": f"{GOOGLE}/sites",
+    "scripts of site_qLN1io": "site_qLN1io/integration-scripts",
+}
+"""By source: what its requests, and no others, have in their place."""
+
+RULES = {
+    "installations": {"unverified-write", "foreign-unlisted", "same-kind", "gone-from-marketplace", "excess-scopes"},
+    "sites": {"script-without-csp", "script-with-cookies", "script-not-installed"},
+    "marketplace": {"gone-from-marketplace"},
+    f"spaces of {MERMAID}": {"installed-nowhere", "secrets-in-configuration"},
+    f"sites of {GOOGLE}": {"script-not-installed", "secrets-in-configuration", "installed-nowhere"},
+    "scripts of site_qLN1io": {"script-without-csp", "script-with-cookies", "script-not-installed"},
+}
+"""By source: rules that cannot be judged everywhere without it. Not all of them for installations."""
+
+
+def answer(content: bytes) -> Callable[[str], Fault]:
+    return lambda part: lambda place, _scope: (200, content) if part in place else None
+
+
+def time_out(part: str) -> Fault:
+    return lambda place, _scope: httpx.ReadTimeout("too slow") if part in place else None
+
+
+FAULTS: dict[str, Callable[[str], Fault]] = {
+    "403": lambda part: fail(part, 403),
+    "404": lambda part: fail(part, 404),
+    "500": lambda part: fail(part, 500),
+    "time-out": time_out,
+    "no JSON": answer(b'{"items": ['),
+    "a web page": answer(b"<html>Maintenance</html>"),
+    "no list": answer(b'{"items": "none"}'),
+    "items of nothing": answer(b'{"items": [{}, {"next": 1}]}'),
+    "a list that leads nowhere": answer(b'{"items": [], "next": {}}'),
+}
+
+
+def name_gaps(report: Report) -> set[str]:
+    return {gap.source for gap in report.coverage.gaps}
+
+
+@pytest.mark.parametrize(
+    ("source", "fault"),
+    [
+        (source, fault)
+        for source in BRANCHES
+        for fault in FAULTS
+        if not (source.startswith("scripts") and fault == "a list that leads nowhere")  # it has no pages
+    ],
+)
+async def test_a_branch_that_fails_is_named_and_all_that_does_not_need_it_stays(source: str, fault: str) -> None:
+    whole = await audit(Watched())
+    report = await audit(Watched(fault=FAULTS[fault](BRANCHES[source])), limits=ONCE)
+    (gap,) = report.coverage.gaps
+    assert gap.source == source
+    assert gap.reason
+    assert gap.consequence
+    assert gap.status == (int(fault) if fault.isdecimal() else None)
+    assert not report.coverage.complete
+    if source != "organization":
+        assert report.figures.atLeast
+    assert set(gap.rules) >= RULES.get(source, set())
+    for outcome in report.rules:
+        assert (outcome.outcome == "checked") is (outcome.id not in gap.rules), outcome
+    # Nothing is claimed that is not so, and all that was read without the branch is there.
+    assert {finding.id for finding in report.findings} <= {finding.id for finding in whole.findings}
+    lost = [finding for finding in whole.findings if finding.id not in {each.id for each in report.findings}]
+    assert all(source in finding.sources or source == "installations" for finding in lost)
+    if source != "installations":
+        assert [each.id for each in report.installations] == [each.id for each in whole.installations]
+    if source != "sites":
+        scripts = {site.id: site.scripts for site in report.sites}
+        assert scripts == {site.id: None if source == f"scripts of {site.id}" else site.scripts for site in whole.sites}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_the_list_that_only_spares_requests_may_fail_at_the_cost_of_requests(fault: str) -> None:
+    whole = await audit(Watched())
+    watched = Watched(fault=FAULTS[fault]("installations-status?"))
+    report = await audit(watched, limits=ONCE)
+    assert report.coverage.complete
+    assert (report.installations, report.sites, report.findings) == (whole.installations, whole.sites, whole.findings)
+    assert len(set(watched.requests)) == len(watched.requests)
+
+
+@pytest.mark.parametrize(
+    "source", [source for source in BRANCHES if not source.startswith(("scripts", "organization"))]
+)
+async def test_a_list_that_breaks_off_after_a_page_is_shown_as_a_part(
+    source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "PAGE", 2)
+
+    def second_page(place: str, _scope: Any) -> tuple[int, bytes] | None:
+        return (502, b"") if BRANCHES[source] in place and "page=" in place else None
+
+    report = await audit(Watched(fault=second_page), limits=ONCE)
+    (gap,) = report.coverage.gaps
+    assert (gap.source, gap.read, gap.status) == (source, 2, 502)
+    if source.startswith("spaces of"):
+        (mermaid,) = [each for each in report.installations if each.id == MERMAID]
+        assert (len(mermaid.spaces), mermaid.spacesComplete) == (2, False)
+        assert "spaceInstallations" in report.figures.atLeast
+
+
+async def test_a_list_that_goes_round_in_circles_ends_and_is_no_whole() -> None:
+    item = {"id": "a", "title": "A"}
+    content = json.dumps({"items": [item], "next": {"page": "again"}}).encode()
+    watched = Watched(fault=answer(content)(BRANCHES["spaces"]))
+    report = await audit(watched)
+    assert name_gaps(report) == {"spaces"}
+    assert len([place for place in watched.requests if BRANCHES["spaces"] in place]) == 2
+
+
+async def test_an_id_that_would_lead_elsewhere_is_never_asked_for() -> None:
+    sites = json.dumps({"items": [{"id": "../../user", "title": "Trap"}]}).encode()
+    watched = Watched(fault=answer(sites)(BRANCHES["sites"]))
+    report = await audit(watched)
+    assert name_gaps(report) == {"scripts of ../../user"}
+    assert not [place for place in watched.requests if "user" in place]
+
+
+async def test_several_gaps_are_all_told_and_the_answer_says_that_it_is_not_the_whole() -> None:
+    watched = Watched(fault=lambda place, _scope: (503, b"") if "integration-scripts" in place else None)
+    async with connect(watched, limits=ONCE) as client:
+        result = await client.call_tool("audit_installations", {})
+        assert not result.is_error
+        assert result.structured_content is not None
+        assert result.structured_content["complete"] is False
+        assert "INCOMPLETE" in read_text(result)
+        assert "and 2 more gaps" in read_text(result)
+        details = await client.call_tool("audit_installations", {"section": "coverage"})
+    assert details.structured_content is not None
+    sites = create_sandbox().state.get_places("site", ORGANIZATION_ID)
+    assert [item["source"] for item in details.structured_content["items"] if "source" in item] == [
+        f"scripts of {site.id}" for site in sites
+    ]
+
+
+async def test_an_organization_that_vanishes_midway_leaves_what_was_read() -> None:
+    watched = Watched()
+
+    def vanish(place: str, _scope: Any) -> tuple[int, bytes] | None:
+        gone = place.startswith("/integrations/") or "integration-scripts" in place
+        return (404, b'{"error": {"code": 404, "message": "Organization not found"}}') if gone else None
+
+    watched.fault = vanish
+    report = await audit(watched)
+    assert report.figures.installations == 9
+    assert len(report.coverage.gaps) == report.coverage.requests - 6
+    assert all("Organization not found" in gap.reason for gap in report.coverage.gaps)
+
+
+async def test_where_nothing_can_be_read_the_error_says_why() -> None:
+    with pytest.raises(StatusError, match="list_organization_installations with 404"):
+        await audit(Watched(fault=fail("/orgs", 404)))
+
+
+@pytest.mark.parametrize(("patience", "complete"), [(300, True), (30, False)])
+async def test_a_rate_limit_is_waited_for_as_long_as_the_settings_allow(patience: float, complete: bool) -> None:
+    now = 1_800_000_000.0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now
+        until = now + seconds
+        await anyio.lowlevel.checkpoint()
+        now = max(now, until)  # who sleeps at the same time wakes at the same time
+
+    watched = Watched(create_sandbox(rate_limit=8, clock=lambda: now))
+    options = {"audit": {"max_wait_seconds": patience}, "limits": {"concurrency": 4}}
+    report = await audit(watched, clock=lambda: now, sleep=sleep, **options)
+    assert report.coverage.complete is complete
+    assert len(watched.requests) == len(set(watched.requests))
+    assert (report.coverage.requests == len(watched.requests)) is complete
+    assert all("limit for this token is used up" in gap.reason for gap in report.coverage.gaps)
+
+
+async def test_cancelling_ends_the_requests_under_way_and_begins_no_more() -> None:
+    watched = Watched(create_sandbox(latency=0.05))
+    async with connect(watched, limits={"concurrency": 2}) as client:
+        with pytest.raises(MCPError) as caught:
+            await client.call_tool("audit_installations", {}, read_timeout_seconds=0.12)
+        assert "imed out" in str(caught.value)
+        with anyio.fail_after(5):
+            while watched.running:
+                await anyio.lowlevel.checkpoint()
+        sent = len(watched.requests)
+        await client.call_tool("get_authenticated_user", {})
+        await client.call_tool("get_authenticated_user", {})
+    assert len(watched.requests) == sent + 2
+    assert sent < 19

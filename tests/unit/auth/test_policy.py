@@ -1,0 +1,48 @@
+"""Read-only mode and toolset filters hold when listing and again when calling."""
+
+from typing import Any
+
+import pytest
+
+from gitbook_integrations_api.catalog import TOOLS, TOOLSETS
+from gitbook_integrations_api.endpoint import Risk
+from tests.support.fake_gitbook import Upstream, connect, read_text
+from tests.support.samples import make_arguments
+
+READS = {name for name, tool in TOOLS.items() if tool.risk is Risk.READ}
+SITES = {tool.name for tool in TOOLSETS["sites"]}
+SPACES = {tool.name for tool in TOOLSETS["spaces"]}
+
+CHOICES: dict[str, tuple[dict[str, Any], set[str]]] = {
+    "all": ({}, set(TOOLS)),
+    "read-only": ({"read_only": True}, READS),
+    "two toolsets": ({"toolsets": ["sites", "spaces"]}, SITES | SPACES),
+    "single tools": ({"include": ["get_authenticated_user", "list_sites"]}, {"get_authenticated_user", "list_sites"}),
+    "a toolset and a tool": ({"toolsets": ["sites"], "include": ["list_sites"]}, SITES | {"list_sites"}),
+    "all but one": ({"exclude": ["unpublish_integration"]}, set(TOOLS) - {"unpublish_integration"}),
+    "exclusion wins": ({"include": ["list_sites"], "exclude": ["list_sites"]}, set()),
+    "read-only wins": ({"include": ["uninstall_integration"], "read_only": True}, set()),
+    "no toolset": ({"toolsets": []}, set()),
+}
+
+
+@pytest.mark.parametrize("choice", list(CHOICES))
+async def test_what_is_not_on_offer_is_neither_listed_nor_callable(choice: str) -> None:
+    tools, expected = CHOICES[choice]
+    upstream = Upstream(body=b"[]")
+    async with connect(upstream, tools=tools) as client:
+        assert {tool.name for tool in (await client.list_tools()).tools} == expected
+        for name, tool in TOOLS.items():
+            sent_before = len(upstream.requests)
+            result = await client.call_tool(name, make_arguments(tool, optional=False))
+            if name not in expected:
+                assert result.is_error
+                assert f"{name} is switched off on this server" in read_text(result)
+            assert (len(upstream.requests) > sent_before) is (name in expected)
+
+
+async def test_the_refusal_names_the_setting_that_decides() -> None:
+    async with connect(Upstream(), tools={"read_only": True}) as client:
+        text = read_text(await client.call_tool("uninstall_integration", {}))
+    assert "read-only" in text
+    assert "tools.read_only" in text

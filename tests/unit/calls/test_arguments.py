@@ -1,0 +1,146 @@
+"""What a model reads when its arguments do not fit, and that nothing is sent then."""
+
+from typing import Any
+
+import pytest
+
+from gitbook_integrations_api.catalog import ENDPOINTS
+from tests.support.fake_gitbook import ERAS, Era, Upstream, connect, read_text
+from tests.support.samples import make_arguments
+
+INTEGRATION = {"integrationName": "acme"}
+PUBLICATION = make_arguments(ENDPOINTS["publish_integration"], optional=False)
+
+BAD: dict[str, tuple[str, dict[str, Any], str]] = {
+    "unknown argument": ("list_integrations", {"serch": "x"}, "serch: no such argument. Did you mean search?"),
+    "valid names": ("get_integration_by_name", {"name": "x"}, "Valid names: integrationName."),
+    "missing": ("get_integration_by_name", {}, "integrationName is required. From list_organization_integrations."),
+    "null": ("list_integrations", {"page": None}, "page must be a valid string"),
+    "text for a number": ("list_integrations", {"limit": "5"}, "limit must be a valid number"),
+    "text for a boolean": ("list_integrations", {"blocks": "true"}, "blocks must be a valid boolean"),
+    "number for text": ("list_integrations", {"search": 5}, "search must be a valid string"),
+    "boolean for a number": ("list_integrations", {"limit": True}, "limit must be a valid number"),
+    "too large": ("list_integrations", {"limit": 1001}, "limit must be less than or equal to 1000"),
+    "too small": ("list_integrations", {"limit": -1}, "limit must be greater than or equal to 0"),
+    "not in the enum": ("list_integrations", {"category": "analytic"}, "Did you mean 'analytics'?"),
+    "pattern": ("list_integrations", {"blockDomain": "a b"}, "blockDomain must match pattern"),
+    "too long": ("get_integration_by_name", {"integrationName": "x" * 101}, "at most 100 characters"),
+    "empty segment": ("get_integration_event", {**INTEGRATION, "eventId": ""}, "eventId must not be empty"),
+    "dot segment": ("get_integration_by_name", {"integrationName": "."}, 'must not be "." or ".."'),
+    "dots segment": ("get_integration_by_name", {"integrationName": ".."}, 'must not be "." or ".."'),
+    "slash": ("get_integration_event", {**INTEGRATION, "eventId": "a/../b"}, "must not contain slashes"),
+    "backslash": ("get_integration_event", {**INTEGRATION, "eventId": "a\\b"}, "backslashes"),
+    "control character": ("get_integration_event", {**INTEGRATION, "eventId": "a\x00"}, "control characters"),
+    "relative tunnel": (
+        "set_integration_development_mode",
+        {**INTEGRATION, "tunnelUrl": "/hook"},
+        "tunnelUrl must be an absolute http or https URL",
+    ),
+    "tunnel of another scheme": (
+        "set_integration_development_mode",
+        {**INTEGRATION, "tunnelUrl": "ftp://x.example"},
+        "absolute http or https URL",
+    ),
+    "tunnel at a port that is none": (
+        "set_integration_development_mode",
+        {**INTEGRATION, "tunnelUrl": "https://x.example:99999"},
+        "tunnelUrl must be an absolute http or https URL",
+    ),
+    "tunnel with a space": (
+        "set_integration_development_mode",
+        {**INTEGRATION, "tunnelUrl": " https://x.example"},
+        "absolute http or https URL",
+    ),
+    "tunnel with a line break": (
+        "set_integration_development_mode",
+        {**INTEGRATION, "tunnelUrl": "https://x.exa\nmple"},
+        "absolute http or https URL",
+    ),
+    "union": (
+        "publish_integration",
+        {**PUBLICATION, "contentSecurityPolicy": 5},
+        "contentSecurityPolicy must be a valid string.\n- contentSecurityPolicy must be a valid object.",
+    ),
+    "nested twice": (
+        "publish_integration",
+        {**PUBLICATION, "configurations": {"site": {"properties": {}, "required": ["a", "a"]}}},
+        "configurations.site.required must not name a property twice",
+    ),
+    "not Base64": ("publish_integration", {**PUBLICATION, "icon": "***"}, "icon is not valid Base64"),
+    "too many": ("publish_integration", {**PUBLICATION, "previewImages": [""] * 4}, "at most 3 items"),
+    "too many secrets": (
+        "publish_integration",
+        {**PUBLICATION, "secrets": {str(number): "x" for number in range(21)}},
+        "secrets must have at most 20 items",
+    ),
+    "nested": ("publish_integration", {**PUBLICATION, "blocks": [{"id": "b"}]}, "blocks.0.title is required"),
+    "nested tag": (
+        "publish_integration",
+        {**PUBLICATION, "configurations": {"site": {"properties": {"key": {"type": "text"}}}}},
+        "'string', 'number', 'boolean', 'button'",
+    ),
+    "too late": ("queue_integration_task", {**INTEGRATION, "task": {}, "schedule": 86401}, "schedule must be less"),
+}
+
+
+@pytest.mark.parametrize("case", list(BAD))
+@pytest.mark.parametrize("era", ERAS)
+async def test_bad_arguments_are_told_in_words_before_anything_is_sent(case: str, era: Era) -> None:
+    name, arguments, expected = BAD[case]
+    upstream = Upstream()
+    async with connect(upstream, era) as client:
+        result = await client.call_tool(name, arguments)
+    assert result.is_error
+    assert expected in read_text(result)
+    assert "nothing was sent" in read_text(result)
+    assert "pydantic" not in read_text(result)
+    assert upstream.requests == []
+
+
+async def test_all_that_is_wrong_is_told_at_once() -> None:
+    async with connect(Upstream()) as client:
+        text = read_text(await client.call_tool("list_integrations", {"limit": "5", "serch": "x", "blocks": 1}))
+    assert text.count("\n- ") == 3
+
+
+async def test_a_rejected_value_is_not_repeated() -> None:
+    secret = "sk-live-0123456789"
+    arguments = {**PUBLICATION, "secrets": {"KEY": [secret]}, "title": [secret], "runtime": secret, secret * 4: 1}
+    async with connect(Upstream()) as client:
+        text = read_text(await client.call_tool("publish_integration", arguments))
+    assert "secrets.KEY must be a valid string" in text
+    assert secret not in text
+
+
+async def test_an_unknown_tool_is_answered_with_the_nearest_names() -> None:
+    async with connect(Upstream()) as client:
+        result = await client.call_tool("uninstall_integration_from_sit", {})
+    assert result.is_error
+    assert "Nearest: uninstall_integration_from_site" in read_text(result)
+
+
+async def test_a_default_organization_makes_the_argument_optional_and_is_sent() -> None:
+    upstream = Upstream(body=b'{"items": []}')
+    async with connect(upstream, gitbook={"organization": "acme-org"}) as client:
+        for tool in (await client.list_tools()).tools:
+            assert "organizationId" not in tool.input_schema.get("required", [])
+        await client.call_tool("list_sites", {})
+        await client.call_tool("list_sites", {"organizationId": "other"})
+    assert [request.raw_path for request in upstream.requests] == [b"/v1/orgs/acme-org/sites", b"/v1/orgs/other/sites"]
+
+
+@pytest.mark.parametrize(("given", "sent"), [(10, "10"), (10.0, "10"), (0, "0"), (2.5, "2.5")])
+async def test_a_count_is_sent_as_a_count(given: float, sent: str) -> None:
+    upstream = Upstream(body=b'{"items": []}')
+    async with connect(upstream) as client:
+        await client.call_tool("list_integrations", {"limit": given})
+    assert upstream.requests[0].query == {"limit": [sent]}
+
+
+@pytest.mark.parametrize(("given", "sent"), [(True, "true"), (False, "false")])
+async def test_a_flag_is_sent_as_it_was_given(given: bool, sent: str) -> None:
+    upstream = Upstream(body=b'{"items": []}')
+    name = "install_integration_on_space"
+    async with connect(upstream) as client:
+        await client.call_tool(name, {**make_arguments(ENDPOINTS[name]), "extended": given})
+    assert upstream.requests[0].query == {"extended": [sent]}

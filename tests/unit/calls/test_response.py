@@ -1,0 +1,393 @@
+"""Every way in which GitBook, or the way to it, can fail: what the model reads, how often and how late it was sent.
+
+The upstream is a real socket; time passes only where the client sleeps, so the waits are known to the second.
+"""
+
+import asyncio
+import contextlib
+import gzip
+import json
+import tracemalloc
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp_types import CallToolRequestParams, CallToolResult
+from pydantic import SecretStr
+
+from gitbook_integrations_api.catalog import ENDPOINTS
+from gitbook_integrations_api.endpoint import Request
+from gitbook_integrations_mcp.config.models import LimitsSection
+from gitbook_integrations_mcp.errors import UnreachableError
+from gitbook_integrations_mcp.gitbook.client import GitBook
+from gitbook_integrations_mcp.pipeline.journal import Journal, read_journal
+from tests.support.fake_gitbook import TOKENS, front, read_text
+from tests.support.samples import make_arguments
+from tests.support.virtual_time import START, VirtualTime
+
+NO_CONTEXT: Any = None
+CALLS = {"GET": "get_integration_by_name", "POST": "install_integration", "DELETE": "uninstall_integration"}
+Stream = asyncio.StreamWriter
+Act = Callable[[Stream], Awaitable[None]]
+
+
+class Socket:
+    """A server on loopback that deals with each request as `acts` say, one after the other, the last one for ever."""
+
+    def __init__(self) -> None:
+        self.acts: list[Act] = [fine]
+        self.heads: list[bytes] = []
+        self.connections = 0
+        self._open: set[Stream] = set()
+
+    async def converse(self, reader: asyncio.StreamReader, stream: Stream) -> None:
+        """Read requests, and deal with them."""
+        self._open.add(stream)
+        self.connections += 1
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            while True:
+                if self.acts[0] is hang_up_unread:
+                    await hang_up_unread(stream)
+                head = await reader.readuntil(b"\r\n\r\n")
+                self.heads.append(head)
+                if (length := head.lower().partition(b"content-length: ")[2]) and not length.startswith(b"0\r"):
+                    await reader.readexactly(int(length.partition(b"\r\n")[0]))
+                act = self.acts.pop(0) if len(self.acts) > 1 else self.acts[0]
+                await act(stream)
+        stream.close()
+        self._open.discard(stream)
+
+    def leave(self) -> None:
+        """Close every connection."""
+        for stream in list(self._open):
+            stream.transport.abort()
+
+
+def answer(status: int, body: bytes = b"", *headers: str) -> Act:
+    """Answer properly."""
+
+    async def act(stream: Stream) -> None:
+        lines = [f"HTTP/1.1 {status} X", *headers, *([] if status in {204, 205} else [f"Content-Length: {len(body)}"])]
+        stream.write("\r\n".join([*lines, "", ""]).encode() + body)
+
+    return act
+
+
+def say(raw: bytes, *, then: Callable[[Stream], None] | None = None) -> Act:
+    """Write bytes, and do something to the connection."""
+
+    async def act(stream: Stream) -> None:
+        stream.write(raw)
+        await stream.drain()
+        if then:
+            then(stream)
+            raise ConnectionError
+
+    return act
+
+
+def hang_up(stream: Stream) -> None:
+    """Close the connection in order."""
+    stream.close()
+
+
+def reset(stream: Stream) -> None:
+    """Break the connection."""
+    stream.transport.abort()
+
+
+async def hang_up_unread(stream: Stream) -> None:
+    """Break the connection before a request is read."""
+    stream.transport.abort()
+    raise ConnectionError
+
+
+async def stay_silent(_stream: Stream) -> None:
+    """Answer nothing."""
+    await asyncio.Event().wait()
+
+
+async def drip(stream: Stream) -> None:
+    """Answer so slowly that no silence is long, but the whole has no end."""
+    stream.write(HEAD + b"Content-Length: 1000\r\n\r\n")
+    while True:
+        stream.write(b" ")
+        await stream.drain()
+        await asyncio.sleep(0.02)
+
+
+async def flood(stream: Stream) -> None:
+    """Answer 50 MB in chunks, as far as somebody reads them."""
+    stream.write(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+    for _ in range(800):
+        stream.write(b"10000\r\n" + b" " * 65536 + b"\r\n")
+        await stream.drain()
+    stream.write(b"0\r\n\r\n")
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+JSON = "Content-Type: application/json"
+fine = answer(200, b"{}", JSON)
+BROKE = "broke before the answer was complete"
+UNKNOWN = "Whether it took effect is not known: read the current state with "
+BACKOFF = [0.5, 1, 2]
+ONCE, REPEATED = {"GET": 1, "POST": 1, "DELETE": 1}, {"GET": 4, "POST": 1, "DELETE": 4}
+TOO_MUCH = "more than 10 MB, which is not read"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What happens to each request, and what must come of it: words, how often it is sent, and the waits between."""
+
+    act: Act
+    words: str
+    sent: Mapping[str, int] = field(default_factory=lambda: ONCE)
+    waits: list[float] = field(default_factory=list)
+    limits: Mapping[str, float] = field(default_factory=dict)
+    harmless: bool = False
+    """Whether it is certain that nothing was changed."""
+
+
+def at(seconds: int) -> str:
+    """Return the header that tells when the limit is renewed."""
+    return f"X-RateLimit-Reset: {int(START) + seconds}"
+
+
+REFUSAL = b'{"error":{"code":429,"message":"Slow down"}}'
+BOMB = gzip.compress(b" " * 50_000_000)
+FAULTS = {
+    "reset before the request is read": Fault(hang_up_unread, BROKE, REPEATED, BACKOFF),
+    "reset after the request is read": Fault(say(b"", then=reset), BROKE, REPEATED, BACKOFF),
+    "closed after the request is read": Fault(say(b"", then=hang_up), BROKE, REPEATED, BACKOFF),
+    "reset in the middle of the head": Fault(say(b"HTTP/1.1 200", then=reset), BROKE, REPEATED, BACKOFF),
+    "reset in the middle of the answer": Fault(
+        say(HEAD + b"Content-Length: 100\r\n\r\n{", then=reset), BROKE, REPEATED, BACKOFF
+    ),
+    "shorter than announced": Fault(
+        say(HEAD + b"Content-Length: 100\r\n\r\n{}", then=hang_up), BROKE, REPEATED, BACKOFF
+    ),
+    "chunked and cut off": Fault(
+        say(HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n", then=hang_up), BROKE, REPEATED, BACKOFF
+    ),
+    "longer than announced": Fault(say(HEAD + b'Content-Length: 3\r\n\r\n{"a": 1}'), "not valid HTTP"),
+    "silent": Fault(stay_silent, "did not answer within 0.1 s", limits={"read_seconds": 0.1}),
+    "dripping": Fault(drip, "did not answer completely within 0.3 s", limits={"call_seconds": 0.3, "read_seconds": 9}),
+    "429, renewed soon": Fault(
+        answer(429, REFUSAL, at(5)), '429{often}: "Slow down"', REPEATED, [5, 1, 2], harmless=True
+    ),
+    "429, renewed late": Fault(answer(429, REFUSAL, at(90)), "Wait 90 s before the next call", harmless=True),
+    "429, retry after": Fault(
+        answer(429, REFUSAL, "Retry-After: 6"), "Wait 6 s before", REPEATED, [6, 6, 6], harmless=True
+    ),
+    "429, untold": Fault(answer(429, REFUSAL), "Wait a minute before", REPEATED, BACKOFF, harmless=True),
+    "500": Fault(answer(500, b"oops"), "The fault is GitBook's"),
+    "502": Fault(answer(502, b"<html>"), "with 502{often}", REPEATED, BACKOFF),
+    "503": Fault(answer(503), "with 503{often}", REPEATED, BACKOFF),
+    "503, retry after": Fault(answer(503, b"", "Retry-After: 3"), "with 503{often}", REPEATED, [3, 3, 3]),
+    "503, retry much later": Fault(answer(503, b"", "Retry-After: 300"), "Wait 300 s before"),
+    "504": Fault(answer(504), "with 504{often}", REPEATED, BACKOFF),
+    "a web page": Fault(answer(200, b"<!doctype html>", "Content-Type: text/html"), "a web page instead of JSON"),
+    "a redirect": Fault(answer(302, b"", "Location: http://127.0.0.1:1/v1/stolen"), "a redirect (302)"),
+    "a redirect for good": Fault(answer(308, b"", "Location: /v1/elsewhere"), "a redirect (308)"),
+    "not HTTP": Fault(say(b"220 smtp ready\r\n\r\n", then=hang_up), "not valid HTTP"),
+    "a head without end": Fault(say(HEAD + b"X: " + b"a" * 100_000, then=hang_up), "not valid HTTP"),
+    "50 MB announced": Fault(say(HEAD + b"Content-Length: 50000000\r\n\r\n"), TOO_MUCH),
+    "50 MB in chunks": Fault(flood, TOO_MUCH),
+    "50 MB compressed": Fault(answer(200, BOMB, "Content-Encoding: gzip"), TOO_MUCH),
+    "broken compression": Fault(answer(200, b"{}", "Content-Encoding: gzip"), "compression is broken"),
+    "compression cut off": Fault(
+        answer(200, gzip.compress(b'{"a": 1}')[:-9], "Content-Encoding: gzip"), "compression is cut off"
+    ),
+    "unknown compression": Fault(answer(200, b"{}", "Content-Encoding: br"), "compressed in a way that was not asked"),
+    "an echo of the token": Fault(
+        answer(400, f'{{"error":{{"message":"bad Bearer {TOKENS["token"]}"}}}}'.encode()),
+        "bad Bearer [redacted]",
+        harmless=True,
+    ),
+}
+READABLE_FAULTS = {
+    "empty": Fault(answer(200), "an empty answer"),
+    "malformed": Fault(answer(200, b"{'a': 1}", JSON), "not valid JSON"),
+    "cut off in the middle": Fault(answer(200, b'{"a": [1,', JSON), "not valid JSON, perhaps cut off"),
+    "another shape": Fault(answer(200, b"[1]", JSON), "JSON that is not an object"),
+}
+"""What matters only where there is something to read; a deletion has no answer but its status."""
+
+
+class Caller:
+    """Calls tools in front of a socket."""
+
+    def __init__(self, socket: Socket, gitbook: GitBook, time: VirtualTime, journal: Journal | None = None) -> None:
+        self.socket, self.time = socket, time
+        self._pipeline, self._caller = front(gitbook, journal)
+
+    async def call(self, method: str) -> CallToolResult:
+        """Call the tool that stands for a method."""
+        name = CALLS[method]
+        params = CallToolRequestParams(name=name, arguments=make_arguments(ENDPOINTS[name]))
+        result = await self._pipeline.run(params, NO_CONTEXT, self._caller)
+        assert isinstance(result, CallToolResult)
+        return result
+
+
+@asynccontextmanager
+async def face(limits: Mapping[str, float], journal: Journal | None = None) -> AsyncIterator[Caller]:
+    """Yield one who calls tools in front of a socket that fails."""
+    socket, time = Socket(), VirtualTime()
+    server = await asyncio.start_server(socket.converse, "127.0.0.1", 0)
+    gitbook = GitBook(
+        f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}",
+        LimitsSection.model_validate(limits),
+        clock=time.clock,
+        sleep=time.sleep,
+        chance=lambda: 1.0,
+    )
+    try:
+        yield Caller(socket, gitbook, time, journal)
+    finally:
+        await gitbook.close()
+        server.close()
+        socket.leave()
+
+
+@pytest.mark.parametrize("method", CALLS)
+@pytest.mark.parametrize("name", [*FAULTS, *READABLE_FAULTS])
+async def test_a_fault_is_told_repeated_only_where_that_is_safe_and_over_with_the_next_call(
+    name: str, method: str
+) -> None:
+    if name in READABLE_FAULTS and method == "DELETE":
+        pytest.skip("a deletion has no answer but its status")
+    fault = {**FAULTS, **READABLE_FAULTS}[name]
+    sent = fault.sent[method]
+    async with face(fault.limits) as caller:
+        caller.socket.acts = [fault.act]
+        result = await caller.call(method)
+        text = read_text(result)
+        assert result.is_error
+        assert fault.words.format(often=f" after {sent} attempts" if sent > 1 else "") in text
+        tried = caller.socket.connections if fault.act is hang_up_unread else len(caller.socket.heads)
+        assert tried == sent
+        assert caller.time.slept == (fault.waits if sent > 1 else [])
+        assert not any(token in text for token in TOKENS.values())
+        if method != "GET":
+            assert (UNKNOWN in text) is not fault.harmless
+            assert ("othing was changed" in text) is fault.harmless
+        caller.socket.acts = [fine]
+        if "used up" in (text := read_text(await caller.call(method))):
+            assert name == "429, renewed late"
+            caller.time.now += 90
+        assert not (await caller.call(method)).is_error
+
+
+@pytest.mark.parametrize("method", CALLS)
+async def test_where_nobody_listens_each_is_tried_again_as_nothing_was_sent(method: str) -> None:
+    time = VirtualTime()
+    server = await asyncio.start_server(Socket().converse, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    server.close()
+    gitbook = GitBook(f"http://127.0.0.1:{port}", LimitsSection(), clock=time.clock, sleep=time.sleep, chance=lambda: 1)
+    caller = Caller(socket := Socket(), gitbook, time)
+    text = read_text(await caller.call(method))
+    assert "nothing answers there" in text
+    assert "It was tried 4 times. Nothing was sent." in text
+    assert time.slept == BACKOFF
+    server = await asyncio.start_server(socket.converse, "127.0.0.1", port)
+    assert not (await caller.call(method)).is_error
+    await gitbook.close()
+    server.close()
+    socket.leave()
+
+
+@pytest.mark.parametrize(
+    ("lost", "status", "words"),
+    [
+        (say(b"", then=reset), 204, "It is gone. An earlier attempt of this call, whose answer got lost, may have"),
+        (answer(502), 204, "It is gone. An earlier attempt of this call"),
+        (answer(429, REFUSAL), 204, "There was nothing to remove"),
+        (say(b"", then=reset), 205, "Removed."),
+        (answer(504), 404, "It is not there now. An earlier attempt of this call"),
+        (answer(504), 403, "may have taken effect. Whether it took effect is not known"),
+        (answer(429, REFUSAL), 404, "Nothing was changed."),
+    ],
+)
+async def test_a_deletion_that_was_repeated_tells_what_an_earlier_attempt_may_have_done(
+    lost: Act, status: int, words: str
+) -> None:
+    async with face({}) as caller:
+        caller.socket.acts = [lost, answer(status, b"" if status in {204, 205} else b"{}")]
+        assert words in read_text(await caller.call("DELETE"))
+        assert len(caller.socket.heads) == 2
+
+
+async def test_the_journal_tells_the_attempts_and_what_stays_open(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    async with face({}, Journal(path)) as caller:
+        for acts in (
+            [answer(503), answer(205)],
+            [answer(503), answer(403, b"{}")],
+            [say(b"", then=reset)],
+            [answer(403, b"{}")],
+        ):
+            caller.socket.acts = list(acts)
+            await caller.call("DELETE")
+    records = [(record["outcome"], record["attempts"], record["status"]) for record in read_journal(path)]
+    assert records == [("done", 2, 205), ("unknown", 2, 403), ("unknown", 4, None), ("failed", 1, 403)]
+
+
+async def test_a_large_answer_costs_no_more_memory_than_its_limit() -> None:
+    async with face({"body_bytes": 1_000_000}) as caller:
+        await caller.call("GET")  # everything is imported
+        for act in (flood, answer(200, BOMB, "Content-Encoding: gzip")):
+            caller.socket.acts = [act]
+            tracemalloc.start()
+            assert "more than 1 MB" in read_text(await caller.call("GET"))
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+            assert peak < 4_000_000
+
+
+async def test_an_upstream_that_takes_nothing_of_a_large_request_is_told() -> None:
+    async def stall(_reader: asyncio.StreamReader, stream: Stream) -> None:
+        stalled.append(stream)
+
+    stalled: list[Stream] = []
+    server = await asyncio.start_server(stall, "127.0.0.1", 0, limit=1024)
+    port = server.sockets[0].getsockname()[1]
+    gitbook = GitBook(f"http://127.0.0.1:{port}", LimitsSection(write_seconds=0.1))
+    with pytest.raises(UnreachableError, match=r"took nothing of the request for 0\.1 s") as caught:
+        await gitbook.send(Request("POST", "/large", body={"a": "x" * 20_000_000}), SecretStr("token"))
+    assert caught.value.sent
+    await gitbook.close()
+    server.close()
+    for stream in stalled:
+        stream.transport.abort()
+
+
+async def test_a_large_request_arrives_whole() -> None:
+    body: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    async def receive(reader: asyncio.StreamReader, stream: Stream) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert b"transfer-encoding" not in head.lower()
+        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        body.set_result(await reader.readexactly(length))
+        await fine(stream)
+        stream.close()
+
+    server = await asyncio.start_server(receive, "127.0.0.1", 0)
+    gitbook = GitBook(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", LimitsSection())
+    sent = {"text": "ü" * 300_000}
+    assert (await gitbook.send(Request("POST", "/large", body=sent), SecretStr("token"))).status == 200
+    assert json.loads(body.result()) == sent
+    await gitbook.close()
+    server.close()
+
+
+async def test_a_compressed_answer_is_read() -> None:
+    async with face({}) as caller:
+        caller.socket.acts = [answer(200, gzip.compress(b'{"name": "a"}'), "Content-Encoding: gzip")]
+        assert (await caller.call("GET")).structured_content == {"name": "a"}
+        assert b"accept-encoding: gzip\r\n" in caller.socket.heads[0].lower()

@@ -1,0 +1,90 @@
+"""What registries and desktop clients read about the program is true, valid, and starts it."""
+
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters
+
+from gitbook_integrations_api.catalog import TOOLS
+from tests.support.npm import install_package
+from tests.support.readme import README
+
+ROOT = README.parent
+pytestmark = pytest.mark.skipif(
+    not (ROOT / ".ci").exists(), reason="the scripts that publish are in the repository only"
+)
+
+
+@pytest.fixture(scope="module")
+def publication() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("publication", ROOT / ".ci" / "publication.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses look for it
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def unpacked(publication: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bundle")
+    publication.build_bundle(folder / "it.mcpb")
+    with zipfile.ZipFile(folder / "it.mcpb") as bundle:
+        bundle.extractall(folder / "unpacked")
+    return folder / "unpacked"
+
+
+def test_the_registry_entry_is_up_to_date(publication: ModuleType) -> None:
+    written = (ROOT / "server.json").read_text(encoding="utf-8")
+    assert written == publication.describe_registry_entry(), "run python .ci/publication.py registry"
+
+
+def test_the_registry_entry_keeps_the_registrys_rules(publication: ModuleType) -> None:
+    entry = json.loads(publication.describe_registry_entry())
+    assert re.fullmatch(r"[a-zA-Z0-9.-]+/[a-zA-Z0-9._-]+", entry["name"])
+    assert len(entry["name"]) <= 200
+    assert 1 <= len(entry["description"]) <= 100
+    assert 1 <= len(entry["title"]) <= 100
+    assert f"mcp-name: {entry['name']} " in README.read_text(encoding="utf-8"), "how the registry knows the owner"
+
+
+def test_the_official_tool_finds_the_bundles_manifest_valid(unpacked: Path) -> None:
+    mcpb = install_package("@anthropic-ai/mcpb@2.1.2") / "node_modules" / ".bin" / "mcpb"
+    ended = subprocess.run([mcpb, "validate", unpacked / "manifest.json"], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+async def test_the_bundle_starts_as_its_manifest_says_and_has_the_tools_it_names(unpacked: Path) -> None:
+    uv = shutil.which("uv", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    if uv is None:
+        pytest.skip("uv is missing, which the client would bring")
+    manifest = json.loads((unpacked / "manifest.json").read_text(encoding="utf-8"))
+    start = manifest["server"]["mcp_config"]
+    arguments = [word.replace("${__dirname}", str(unpacked)) for word in start["args"]]
+    chosen: dict[str, Any] = {key: one["default"] for key, one in manifest["user_config"].items()} | {"sandbox": True}
+    values = {key: str(value).lower() if isinstance(value, bool) else value for key, value in chosen.items()}
+    environment = {
+        name: re.sub(r"\$\{user_config\.(\w+)\}", lambda found: values[found.group(1)], value)
+        for name, value in start["env"].items()
+    }
+    kept = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    server = StdioServerParameters(command=uv, args=arguments, env={**kept, **environment})
+    async with Client(server) as client:
+        tools = {tool.name for tool in (await client.list_tools()).tools}
+        result = await client.call_tool("list_sites", {})
+    assert not result.is_error
+    named = {tool["name"] for tool in manifest["tools"]}
+    assert named == set(TOOLS)
+    assert tools == {name for name in named if TOOLS[name].risk == "read"}

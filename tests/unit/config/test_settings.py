@@ -1,0 +1,186 @@
+"""Where settings come from, which wins, what is refused, and that no secret shows."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gitbook_integrations_mcp.auth.policy import Policy
+from gitbook_integrations_mcp.config.settings import (
+    Settings,
+    iterate_settings,
+    load_settings,
+    name_variable,
+)
+from gitbook_integrations_mcp.errors import SettingsError
+
+EXAMPLE = Path(__file__).parents[3] / "config.example.json"
+
+
+@pytest.fixture(autouse=True)
+def _empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("GITBOOK"):
+            monkeypatch.delenv(name)
+
+
+def write(path: Path, content: Any) -> Path:
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = write(tmp_path / "config.json", {"server": {"log_level": "debug"}, "tools": {"exclude": ["list_sites"]}})
+    assert load_settings(config=config).server.log_level == "debug"
+    monkeypatch.setenv("GITBOOK_MCP_SERVER__LOG_LEVEL", "info")
+    assert load_settings(config=config).server.log_level == "info"
+    settings = load_settings({"server": {"log_level": "error"}}, config)
+    assert settings.server.log_level == "error"
+    assert settings.tools.exclude == ("list_sites",)
+
+
+def test_a_variable_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = write(tmp_path / "config.json", {"gitbook": {"organization": "acme"}})
+    monkeypatch.setenv("GITBOOK_MCP_CONFIG", str(config))
+    assert load_settings().gitbook.organization == "acme"
+
+
+def test_the_variables_of_gitbooks_own_cli_are_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITBOOK_TOKEN", "  gb_user \n")
+    monkeypatch.setenv("GITBOOK_INTEGRATION_TOKEN", "gb_integration")
+    monkeypatch.setenv("GITBOOK_ENDPOINT", "https://api.example/v1/")
+    monkeypatch.setenv("GITBOOK_ORGANIZATION", "acme")
+    gitbook = load_settings().gitbook
+    assert gitbook.token is not None
+    assert gitbook.token.get_secret_value() == "gb_user"
+    assert gitbook.integration_token is not None
+    assert (gitbook.endpoint, gitbook.organization) == ("https://api.example", "acme")
+    monkeypatch.setenv("GITBOOK_MCP_GITBOOK__ORGANIZATION", "more-specific")
+    assert load_settings().gitbook.organization == "more-specific"
+
+
+def test_every_setting_can_be_set_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    examples = {
+        "endpoint": "https://e.example",
+        "result_tokens": "7000",
+        "log_level": "info",
+        "sandbox": "true",
+        "read_only": "true",
+        "stateless": "true",
+        "reveal_secrets": "true",
+        "ask": "fallback",
+        "fallback": "refuse",
+        "transport": "sse,streamable-http",
+        "host": "::1",
+        "streamable_path": "/a",
+        "sse_path": "/a",
+        "message_path": "/a",
+        "tokens": json.dumps([{"name": "ann", "sha256": "0" * 64}]),
+        "credentials": "per-request",
+        "public_url": "https://mcp.example",
+        "store": "redis://localhost",
+        "keys": "0" * 32,
+        "issuer": "https://login.example",
+        "jwks_url": "https://login.example/jwks",
+        "algorithms": "ES384",
+        "sandbox_size": "1,1,1,1",
+        "off": "same-kind",
+        "severity": '{"same-kind": "high"}',
+    }
+    for section, key, field in iterate_settings():
+        text = examples.get(key, "7" if "float" in str(field.annotation) or "int" in str(field.annotation) else "a")
+        monkeypatch.setenv(name_variable(section, key), text)
+    settings = load_settings()
+    defaults = Settings.model_construct()
+    for section, key, _ in iterate_settings():
+        assert getattr(getattr(settings, section), key) != getattr(getattr(defaults, section), key), (section, key)
+
+
+def test_an_empty_variable_is_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITBOOK_TOKEN", "")
+    monkeypatch.setenv("GITBOOK_MCP_GITBOOK__ENDPOINT", "")
+    assert load_settings().gitbook == Settings.model_construct().gitbook
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "expected"),
+    [
+        ("GITBOOK_MCP_TOOLS__READONLY", "true", "Did you mean GITBOOK_MCP_TOOLS__READ_ONLY?"),
+        ("GITBOOK_MCP_TOOLS__READ_ONLY", "maybe", "tools.read_only: must be a valid boolean"),
+        ("GITBOOK_MCP_TOOLS", "{oops", "JSON that cannot be parsed"),
+        ("GITBOOK_MCP_CONFIG", "/does/not/exist.json", "cannot be read"),
+        ("GITBOOK_ENDPOINT", "ftp://x.example", "absolute http or https URL"),
+        ("GITBOOK_ENDPOINT", "https://user:pw@x.example", "must not carry a user"),
+        ("GITBOOK_TOKEN", "one two", "contains a space or a line break"),
+        ("GITBOOK_TOKEN", "se\ncret", "contains a space or a line break"),
+        ("GITBOOK_TOKEN", "geheim·nis", "cannot be part of a token"),
+        ("GITBOOK_TOKEN", "   ", "is empty"),
+        ("GITBOOK_MCP_CONFIRMATION__STORE", "disk", "confirmation.store: must be memory, or an absolute redis"),
+        ("GITBOOK_MCP_CONFIRMATION__STORE", "redis://:geheim/nis@host", "confirmation.store: must be memory"),
+        ("GITBOOK_MCP_CONFIRMATION__STORE", "redis://host", "keys needs one, or no replica"),
+        ("GITBOOK_MCP_CONFIRMATION__KEYS", "geheimnis", "confirmation.keys: must have at least 32 characters each"),
+        ("GITBOOK_MCP_CONFIRMATION__KEYS", f"{'k' * 32}, {'k' * 32}", "confirmation.keys: must differ"),
+    ],
+)
+def test_a_wrong_variable_is_refused_in_words_without_its_value(
+    variable: str, value: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert expected in str(caught.value)
+    assert "se\ncret" not in str(caught.value)
+    assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ({"tool": {}}, "tool: no such setting. Did you mean tools?"),
+        ({"tools": {"readonly": True}}, "tools.readonly: no such setting. Did you mean read_only?"),
+        ([], "must hold a JSON object"),
+    ],
+)
+def test_a_wrong_file_is_refused_in_words(content: Any, expected: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=expected.replace("?", r"\?")):
+        load_settings(config=write(tmp_path / "config.json", content))
+
+
+def test_a_file_that_is_not_json_is_refused_with_the_place(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text('{\n"tools": oops}')
+    with pytest.raises(SettingsError, match=r"not valid JSON \(line 2"):
+        load_settings(config=path)
+
+
+def test_settings_cannot_be_changed_and_do_not_show_a_token() -> None:
+    confirmation = {"store": "redis://:very-secret@host", "keys": ["very-secret" * 3]}
+    settings = load_settings({"gitbook": {"token": "very-secret"}, "confirmation": confirmation})
+    with pytest.raises(ValueError, match="frozen"):
+        settings.tools = settings.tools  # type: ignore[misc]
+    assert "very-secret" not in repr(settings) + str(settings) + settings.model_dump_json()
+
+
+def test_the_example_file_holds_every_setting_with_its_default() -> None:
+    content = json.loads(EXAMPLE.read_text(encoding="utf-8"))
+    assert load_settings(config=EXAMPLE) == load_settings()
+    assert {(section, key) for section, keys in content.items() for key in keys} == {
+        (section, key) for section, key, _ in iterate_settings()
+    }
+
+
+@pytest.mark.parametrize(
+    ("tools", "expected"),
+    [
+        ({"toolsets": ["site"]}, "site: no such toolset. Did you mean sites?"),
+        ({"include": ["list_site"]}, "list_site: no such tool. Did you mean list_sites?"),
+        ({"exclude": ["unpublish"]}, "unpublish: no such tool."),
+    ],
+)
+def test_a_toolset_or_tool_that_does_not_exist_is_refused(tools: dict[str, Any], expected: str) -> None:
+    settings = load_settings({"tools": tools})
+    with pytest.raises(SettingsError) as caught:
+        Policy(settings.tools, settings.confirmation)
+    assert expected in str(caught.value)

@@ -1,0 +1,721 @@
+"""The confirmation page over real HTTP, and the whole way of a call that a human approves there."""
+
+import contextlib
+import re
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from secrets import token_hex
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from mcp import Client
+from mcp.client.session import ClientRequestContext
+from mcp_types import (
+    METHOD_NOT_FOUND,
+    CallToolResult,
+    ClientCapabilities,
+    ElicitRequestParams,
+    ElicitRequestURLParams,
+    ElicitResult,
+    ErrorData,
+)
+
+from gitbook_integrations_mcp.app import create_server
+from gitbook_integrations_mcp.config.settings import load_settings
+from gitbook_integrations_mcp.confirmation.elicitation import accepts_forms, accepts_urls
+from gitbook_integrations_mcp.confirmation.page import ConfirmationPage
+from gitbook_integrations_mcp.confirmation.preview import Preview
+from gitbook_integrations_mcp.confirmation.store import (
+    ConfirmationStore,
+    Decision,
+    MemoryConfirmationStore,
+    PendingConfirmation,
+)
+from gitbook_integrations_mcp.errors import StoreError
+from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
+from tests.support.elicitation_client import Clock, GitBookSpy, Human, create_gated_server, meet, read_status
+from tests.support.fake_gitbook import ERAS, Era
+from tests.unit.confirmation.test_service import Target, ask_for_token, call_once, find_target, start
+
+each_era = pytest.mark.parametrize("era", ERAS)
+
+
+class Browser:
+    """What a browser does with the page, without one: it keeps the form's fields and says where it comes from."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self.client = client
+
+    async def read(self, url: str) -> httpx.Response:
+        """Open a page."""
+        return await self.client.get(url)
+
+    async def decide(
+        self, url: str, fields: Mapping[str, str], headers: Mapping[str, str] | None = None
+    ) -> httpx.Response:
+        """Open a page and send its form, with `fields` as the human fills them."""
+        page = await self.read(url)
+        found = re.search(r'name="csrf" value="([^"]+)"', page.text)
+        csrf = found[1] if found else ""
+        origin = str(httpx.URL(url).join("/")).rstrip("/")
+        return await self.client.post(url, data={"csrf": csrf, **fields}, headers={"Origin": origin, **(headers or {})})
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        yield Browser(client)
+
+
+@pytest.fixture
+def questions() -> ConfirmationStore:
+    return MemoryConfirmationStore(600, Clock())
+
+
+@pytest.fixture
+async def page(questions: ConfirmationStore) -> AsyncIterator[ConfirmationPage]:
+    page = ConfirmationPage(questions)
+    yield page
+    await page.close()
+
+
+async def put(
+    questions: ConfirmationStore, *lines: str, typed: str | None = None, way: Any = "browser"
+) -> PendingConfirmation:
+    """Put a question, about a call of its own."""
+    return await questions.open(way, token_hex(), Preview("Uninstall?", (*lines, "All is lost."), "state", typed))
+
+
+async def read_decision(questions: ConfirmationStore, pending: PendingConfirmation) -> Decision | None:
+    """Return what a human has decided about an open question."""
+    seen = await questions.get(pending.id)
+    assert seen is not None
+    return seen.decision
+
+
+APPROVE = {"decision": "approve", "confirm": "yes"}
+
+
+def write_notice(title: str, text: str) -> str:
+    """Return what a page that only tells something has on it."""
+    return f'<h1>{title}</h1>\n<p role="status">{text}</p>'
+
+
+NOT_FROM_HERE = write_notice("Not from this page", "The decision did not come from this page, so it does not count.")
+ELSEWHERE = write_notice("Wrong address", "Open the link exactly as you were given it.")
+TOO_MUCH = write_notice("Too much", "That is not what this page sends.")
+NO_FORM = write_notice("Not a form", "That is not what this page sends.")
+NEITHER = write_notice("Nothing decided", "That is neither of the two answers that the page offers.")
+GONE = write_notice(
+    "Nothing to decide",
+    "This question is answered, expired, or never was. If you still want it, ask your assistant to try again.",
+)
+
+
+async def test_the_page_shows_the_facts_and_decides_nothing_by_being_read(
+    page: ConfirmationPage, questions: ConfirmationStore, browser: Browser
+) -> None:
+    pending = await put(questions, "Status: active", "Nothing else is known.")
+    url = await page.open(pending)
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/confirm/[\w-]{22}", url)
+    response = await browser.read(url)
+    assert response.status_code == 200
+    assert "<dt>Status</dt><dd>active</dd>" in response.text
+    assert "<p>Nothing else is known.</p>" in response.text
+    assert "All is lost." in response.text
+    assert "checked" not in response.text
+    assert await read_decision(questions, pending) is None
+
+
+async def test_text_of_others_cannot_become_markup(
+    page: ConfirmationPage, questions: ConfirmationStore, browser: Browser
+) -> None:
+    evil = "<script>alert(1)</script>"
+    response = await browser.read(await page.open(await put(questions, f"Space: {evil}", evil, typed=f'"{evil}')))
+    assert "<script" not in response.text
+    assert "&lt;script&gt;" in response.text
+
+
+@pytest.mark.parametrize(
+    ("fields", "decision"), [(APPROVE, "approved"), ({"decision": "refuse"}, "refused")], ids=["approve", "refuse"]
+)
+async def test_a_decision_counts_once(
+    page: ConfirmationPage, questions: ConfirmationStore, browser: Browser, fields: dict[str, str], decision: str
+) -> None:
+    pending = await put(questions)
+    url = await page.open(pending)
+    answer = await browser.decide(url, fields)
+    assert answer.status_code == 200
+    then = {
+        "approved": "Go back to your assistant and tell it. It repeats the call, which then runs once.",
+        "refused": "Nothing was sent to GitBook, and nothing will be. You can close this page.",
+    }[decision]
+    assert write_notice(decision.capitalize(), then) in answer.text
+    assert await read_decision(questions, pending) == decision
+    for again in (APPROVE, {"decision": "refuse"}):
+        answer = await browser.decide(url, again)
+        assert answer.status_code == 410
+        assert write_notice(f"Already {decision}", then) in answer.text
+    assert await read_decision(questions, pending) == decision
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"decision": "approve"}, "To approve, tick the box as well. Nothing has been decided."),
+        ({"decision": "approve", "confirm": "no"}, "To approve, tick the box as well. Nothing has been decided."),
+        (
+            {"decision": "approve", "confirm": "yes", "name": "Acme"},
+            "The name “Acme” is not the one asked for. To approve, type exactly acme.",
+        ),
+        (APPROVE, "An empty name is not the one asked for. To approve, type exactly acme."),
+    ],
+)
+async def test_half_an_approval_is_told_and_decides_nothing(
+    page: ConfirmationPage, questions: ConfirmationStore, browser: Browser, fields: dict[str, str], told: str
+) -> None:
+    pending = await put(questions, typed="acme" if "not the one" in told else None)
+    response = await browser.decide(await page.open(pending), fields)
+    assert response.status_code == 422
+    assert told in response.text
+    field = 'name="name"' if pending.preview.typed else 'name="confirm"'
+    (wrong,) = re.findall(r"<input[^>]*aria-invalid[^>]*>", response.text)
+    assert field in wrong
+    assert await read_decision(questions, pending) is None
+
+
+async def test_a_name_typed_right_stays_where_only_the_tick_is_missing(
+    page: ConfirmationPage, questions: ConfirmationStore, browser: Browser
+) -> None:
+    url = await page.open(await put(questions, typed="acme"))
+    response = await browser.decide(url, {"decision": "approve", "name": "acme"})
+    assert response.status_code == 422
+    assert 'name="name" value="acme"' in response.text
+    assert "To approve, tick the box as well." in response.text
+
+
+async def test_what_is_decided_elsewhere_this_moment_is_not_decided_here(browser: Browser) -> None:
+    class Overtaken(MemoryConfirmationStore):
+        async def decide(self, identifier: str, decision: Decision) -> bool:
+            return False
+
+    questions = Overtaken(600, Clock())
+    page = ConfirmationPage(questions)
+    answer = await browser.decide(await page.open(await put(questions)), APPROVE)
+    assert answer.status_code == 410
+    assert GONE in answer.text
+    await page.close()
+
+
+async def test_the_typed_name_approves(page: ConfirmationPage, questions: ConfirmationStore, browser: Browser) -> None:
+    pending = await put(questions, typed="acme")
+    await browser.decide(await page.open(pending), {"name": "acme", **APPROVE})
+    assert await read_decision(questions, pending) == "approved"
+
+
+@pytest.mark.parametrize(
+    ("headers", "fields", "status", "told"),
+    [
+        ({"Origin": "https://evil.example"}, APPROVE, 403, NOT_FROM_HERE),
+        ({"Origin": "null"}, APPROVE, 403, NOT_FROM_HERE),
+        ({"Origin": ""}, APPROVE, 403, NOT_FROM_HERE),
+        ({"Sec-Fetch-Site": "same-site"}, APPROVE, 403, NOT_FROM_HERE),
+        ({"Host": "evil.example"}, APPROVE, 421, ELSEWHERE),
+        ({"Host": "127.0.0.1"}, APPROVE, 421, ELSEWHERE),
+        ({}, {**APPROVE, "csrf": "guess"}, 403, NOT_FROM_HERE),
+        ({}, {**APPROVE, "csrf": ""}, 403, NOT_FROM_HERE),
+        ({}, {**APPROVE, "csrf": "é"}, 403, NOT_FROM_HERE),
+        ({}, {**APPROVE, "padding": "x" * 20_000}, 413, TOO_MUCH),
+        ({}, {**APPROVE, **{str(number): "" for number in range(10)}}, 400, NO_FORM),
+        ({}, {"decision": "maybe"}, 400, NEITHER),
+        ({}, {}, 400, NEITHER),
+    ],
+)
+async def test_what_does_not_come_from_the_page_decides_nothing(
+    page: ConfirmationPage,
+    questions: ConfirmationStore,
+    browser: Browser,
+    headers: dict[str, str],
+    fields: dict[str, str],
+    status: int,
+    told: str,
+) -> None:
+    pending = await put(questions)
+    response = await browser.decide(await page.open(pending), fields, headers)
+    assert response.status_code == status
+    assert told in response.text
+    assert await read_decision(questions, pending) is None
+
+
+async def test_other_methods_and_paths_lead_nowhere(
+    page: ConfirmationPage, questions: ConfirmationStore, browser: Browser
+) -> None:
+    pending = await put(questions)
+    url = await page.open(pending)
+    for method in ("PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"):
+        answer = await browser.client.request(method, url)
+        assert answer.status_code == 405
+        assert answer.headers["allow"] == "GET, POST"
+    for other in (f"{url}x", f"{url}/x", f"{url}?x=/".replace("/confirm/", "/"), url.replace("/confirm/", "/other/")):
+        answer = await browser.read(other)
+        assert answer.status_code == 410
+        assert GONE in answer.text
+    assert await read_decision(questions, pending) is None
+
+
+@pytest.mark.parametrize("way", ["form", "two-step"])
+async def test_a_question_put_in_another_way_is_not_shown(
+    page: ConfirmationPage, questions: ConfirmationStore, browser: Browser, way: str
+) -> None:
+    pending = await put(questions, way=way)
+    url = await page.open(pending)
+    assert (await browser.read(url)).status_code == 410
+    assert (await browser.decide(url, APPROVE)).status_code == 410
+    assert await read_decision(questions, pending) is None
+
+
+async def test_without_its_store_the_page_decides_nothing_and_says_so(browser: Browser) -> None:
+    class Unreachable(MemoryConfirmationStore):
+        async def get(self, identifier: str) -> PendingConfirmation | None:
+            raise StoreError("cannot be reached")
+
+    questions = Unreachable(600, Clock())
+    page = ConfirmationPage(questions)
+    answer = await browser.read(await page.open(await put(questions)))
+    assert answer.status_code == 503
+    words = "The server cannot reach what it needs to decide this. Try again in a while."
+    assert write_notice("Not now", words) in answer.text
+    await page.close()
+
+
+async def test_an_expired_question_is_gone(browser: Browser) -> None:
+    clock = Clock()
+    questions = MemoryConfirmationStore(600, clock)
+    page = ConfirmationPage(questions)
+    url = await page.open(await put(questions))
+    clock.now += 600
+    answer = await browser.read(url)
+    assert answer.status_code == 410
+    assert GONE in answer.text
+    await page.close()
+
+
+async def test_every_answer_forbids_framing_storing_and_foreign_content(
+    page: ConfirmationPage, questions: ConfirmationStore, browser: Browser
+) -> None:
+    url = await page.open(await put(questions))
+    for response in (
+        await browser.read(url),
+        await browser.read(url + "x"),
+        await browser.read(url + "/"),
+        await browser.read(str(httpx.URL(url).join("/favicon.ico"))),
+        await browser.client.put(url),
+        await browser.client.get(url, headers={"Host": "evil.example"}),
+        await browser.decide(url, APPROVE, {"Origin": ""}),
+    ):
+        policy = response.headers["content-security-policy"].split("; ")
+        assert policy.pop(1).startswith("style-src 'sha256-")
+        assert policy == ["default-src 'none'", "form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'"]
+        assert response.headers["x-frame-options"] == "DENY"
+        assert response.headers["referrer-policy"] == "same-origin"
+        assert response.headers["x-content-type-options"] == "nosniff"
+        assert response.headers["cache-control"] == "no-store"
+        assert response.headers["cross-origin-opener-policy"] == "same-origin"
+        assert response.headers["cross-origin-resource-policy"] == "same-origin"
+
+
+async def test_one_server_serves_all_questions_and_can_be_started_again(
+    page: ConfirmationPage, questions: ConfirmationStore, browser: Browser
+) -> None:
+    urls: set[str] = set()
+
+    async def open_one() -> None:
+        urls.add(await page.open(await put(questions)))
+
+    async with anyio.create_task_group() as group:
+        for _ in range(10):
+            group.start_soon(open_one)
+    assert len(urls) == 10
+    assert len({httpx.URL(url).port for url in urls}) == 1
+    await page.close()
+    with pytest.raises(httpx.ConnectError):
+        await browser.read(urls.pop())
+    assert (await browser.read(await page.open(await put(questions)))).status_code == 200
+
+
+async def test_a_question_that_comes_while_the_page_closes_is_served(
+    page: ConfirmationPage, questions: ConfirmationStore, browser: Browser
+) -> None:
+    await page.open(await put(questions))
+    urls: list[str] = []
+
+    async def open_one() -> None:
+        urls.append(await page.open(await put(questions)))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(page.close)
+        group.start_soon(open_one)
+    assert (await browser.read(urls[0])).status_code == 200
+
+
+async def test_a_forwarded_port_reaches_the_page_as_localhost(
+    page: ConfirmationPage, questions: ConfirmationStore, browser: Browser
+) -> None:
+    pending = await put(questions)
+    url = (await page.open(pending)).replace("127.0.0.1", "localhost")
+    host = {"Host": httpx.URL(url).netloc.decode()}
+    loopback = url.replace("localhost", "127.0.0.1")  # whatever the name resolves to here
+    assert (await browser.client.get(loopback, headers=host)).status_code == 200
+    form = {"csrf": pending.csrf, "decision": "refuse"}
+    for origin, status in ((str(httpx.URL(loopback).copy_with(path="/"))[:-1], 403), (f"http://{host['Host']}", 200)):
+        answer = await browser.client.post(loopback, data=form, headers={**host, "Origin": origin})
+        assert answer.status_code == status
+    assert await read_decision(questions, pending) == "refused"
+
+
+async def test_a_form_that_was_cut_off_decides_nothing(page: ConfirmationPage, questions: ConfirmationStore) -> None:
+    pending = await put(questions)
+    url = httpx.URL(await page.open(pending))
+    host = url.netloc.decode()
+    head = (
+        f"POST {url.path} HTTP/1.1",
+        f"Host: {host}",
+        f"Origin: http://{host}",
+        "Content-Type: application/x-www-form-urlencoded",
+        "Content-Length: 1000",
+    )
+    body = f"csrf={pending.csrf}&decision=approve&confirm=yes"
+    async with await anyio.connect_tcp("127.0.0.1", url.port or 0) as stream:
+        await stream.send("\r\n".join([*head, "", body]).encode())
+        await stream.send_eof()
+        with contextlib.suppress(anyio.EndOfStream):
+            await stream.receive()
+    await page.close()  # waits until the request is done with
+    assert await read_decision(questions, pending) is None
+
+
+# The whole way
+
+
+async def begin(client: Any, target: Target) -> str:
+    """Make a call that ends at the page, and return the page's URL."""
+    result = await client.call_tool(target.name, target.arguments)
+    assert read_status(result) == "confirmation_required"
+    url = result.structured_content["url"]
+    assert isinstance(url, str)
+    return url
+
+
+@each_era
+async def test_after_an_approval_the_same_call_runs_once_however_often_it_is_repeated(
+    era: Era, browser: Browser
+) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    results: list[str] = []
+    async with meet(create_gated_server(spy), None, era) as client:
+        url = await begin(client, target)
+        assert await begin(client, target) == url  # undecided, it is the same question
+        await browser.decide(url, APPROVE)
+
+        async def repeat() -> None:
+            result = await client.call_tool(target.name, target.arguments)
+            results.append("404" if result.is_error else read_status(result))
+
+        async with anyio.create_task_group() as group:
+            for _ in range(20):
+                group.start_soon(repeat)
+    assert results.count("done") == 1
+    assert set(results) <= {"done", "confirmation_required", "404"}
+    assert len(spy.mutations) == 1
+
+
+@each_era
+async def test_on_stdio_page_and_questions_are_here_whatever_a_shared_settings_file_names(
+    era: Era, browser: Browser
+) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    store = {"store": "unix:///nowhere", "keys": ["a key that nobody shares on stdio"]}
+    sections: dict[str, Any] = {"http": {"public_url": "https://mcp.example"}, "confirmation": store}
+    settings = load_settings({"server": {"sandbox": True}, **sections})
+    async with meet(create_server(settings, http_transport=httpx.ASGITransport(app=spy)), None, era) as client:
+        url = await begin(client, target)
+        assert (await browser.decide(url, APPROVE)).status_code == 200
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "done"
+
+
+@each_era
+async def test_a_refusal_on_the_page_ends_the_call(era: Era, browser: Browser) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    async with meet(create_gated_server(spy), None, era) as client:
+        await browser.decide(await begin(client, target), {"decision": "refuse"})
+        result = await client.call_tool(target.name, target.arguments)
+        assert read_status(result) == "declined"
+        assert set(result.structured_content or {}) == {"status", "message"}
+    assert spy.mutations == []
+
+
+@each_era
+async def test_an_approval_of_another_call_is_none(era: Era, browser: Browser) -> None:
+    spy = GitBookSpy()
+    target, other = find_target(spy, "uninstall_integration_from_space"), find_target(spy, "uninstall_integration")
+    async with meet(create_gated_server(spy), None, era) as client:
+        await browser.decide(await begin(client, target), APPROVE)
+        await begin(client, other)
+    assert spy.mutations == []
+
+
+@each_era
+async def test_an_approval_of_what_has_changed_meanwhile_asks_anew(era: Era, browser: Browser) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    async with meet(create_gated_server(spy), None, era) as client:
+        url = await begin(client, target)
+        await browser.decide(url, APPROVE)
+        spy.sandbox.state.installations[target.arguments["installationId"]].status = "paused"
+        result = await client.call_tool(target.name, target.arguments)
+        assert read_status(result) == "target_changed"
+        assert result.structured_content is not None
+        assert result.structured_content["url"] != url
+    assert spy.mutations == []
+
+
+@each_era
+async def test_a_later_no_outweighs_an_earlier_yes(era: Era, browser: Browser) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    installation = spy.sandbox.state.installations[target.arguments["installationId"]]
+    async with meet(create_gated_server(spy), None, era) as client:
+        first = await begin(client, target)
+        installation.status = "paused"
+        second = await begin(client, target)
+        assert (await browser.decide(first, APPROVE)).status_code == 410  # replaced by the second
+        await browser.decide(second, {"decision": "refuse"})
+        installation.status = "active"
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "declined"
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "confirmation_required"
+    assert spy.mutations == []
+
+
+async def test_a_no_to_a_form_outweighs_a_yes_on_the_page() -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    server = create_gated_server(spy)
+    async with (
+        httpx.AsyncClient(trust_env=False) as http,
+        meet(server, Human(), "2026-07-28") as asked,
+        meet(server, None, "2026-07-28") as unasked,
+    ):
+        state = await start(asked, target)
+        await Browser(http).decide(await begin(unasked, target), APPROVE)
+        declined = await call_once(asked, target, state, ElicitResult(action="decline"))
+        assert isinstance(declined, CallToolResult)
+        assert read_status(declined) == "declined"
+        assert read_status(await unasked.call_tool(target.name, target.arguments)) == "confirmation_required"
+    assert spy.mutations == []
+
+
+@each_era
+async def test_unpublishing_on_the_page_needs_the_name(era: Era, browser: Browser) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "unpublish_integration")
+    async with meet(create_gated_server(spy), None, era) as client:
+        url = await begin(client, target)
+        assert (await browser.decide(url, APPROVE)).status_code == 422
+        await browser.decide(url, {"name": OWN_INTEGRATION, **APPROVE})
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "done"
+    assert len(spy.mutations) == 1
+
+
+# Clients that send their human to the page
+
+
+@dataclass
+class Visitor(Human):
+    """A human whose client opens the link, and who decides on the page before they say so."""
+
+    browser: Browser | None = None
+    fields: dict[str, str] = field(default_factory=lambda: APPROVE)
+
+    async def answer(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+        """Follow the link and decide there."""
+        if self.action == "accept" and self.browser and isinstance(params, ElicitRequestURLParams):
+            await self.browser.decide(params.url, self.fields)
+        return await super().answer(context, params)
+
+
+@each_era
+@pytest.mark.parametrize(
+    ("action", "fields", "status"),
+    [
+        ("accept", APPROVE, "done"),
+        ("accept", {"decision": "refuse"}, "declined"),
+        ("decline", {}, "declined"),
+        ("cancel", {}, "cancelled"),
+    ],
+)
+async def test_a_client_that_opens_links_sends_its_human_to_the_page(
+    era: Era, browser: Browser, action: str, fields: dict[str, str], status: str
+) -> None:
+    spy, human = GitBookSpy(), Visitor(action, browser=browser, fields=fields)
+    target = find_target(spy, "uninstall_integration")
+    async with meet(create_gated_server(spy, ask="fallback"), human, era) as client:
+        assert read_status(await client.call_tool(target.name, target.arguments)) == status
+    assert len(human.questions) == 1
+    assert len(spy.mutations) == (1 if status == "done" else 0)
+
+
+@each_era
+async def test_a_call_waits_for_a_human_who_opened_the_page_and_has_yet_to_decide(era: Era, browser: Browser) -> None:
+    spy, opened = GitBookSpy(), anyio.Event()
+    human = Visitor(before=opened.set)
+    target = find_target(spy, "uninstall_integration")
+
+    async def decide_later() -> None:
+        await opened.wait()
+        assert isinstance(human.questions[0], ElicitRequestURLParams)
+        await browser.decide(human.questions[0].url, APPROVE)
+
+    async with meet(create_gated_server(spy, ask="fallback"), human, era) as client, anyio.create_task_group() as group:
+        group.start_soon(decide_later)
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "done"
+    assert len(spy.mutations) == 1
+
+
+async def test_a_no_elsewhere_ends_the_wait_for_the_page_at_once() -> None:
+    spy, opened = GitBookSpy(), anyio.Event()
+    target = find_target(spy, "uninstall_integration")
+    server = create_gated_server(spy, ask="fallback")
+    async with (
+        meet(server, Visitor(before=opened.set), "legacy") as waiting,
+        meet(server, Human(action="decline"), "legacy") as refusing,
+        anyio.create_task_group() as group,
+    ):
+
+        async def refuse() -> None:
+            await opened.wait()
+            assert read_status(await refusing.call_tool(target.name, target.arguments)) == "declined"
+
+        group.start_soon(refuse)
+        with anyio.fail_after(60):
+            assert read_status(await waiting.call_tool(target.name, target.arguments)) == "expired"
+    assert spy.mutations == []
+
+
+@each_era
+async def test_a_human_who_decides_nothing_on_the_page_in_time_has_said_neither_yes_nor_no(era: Era) -> None:
+    spy, human = GitBookSpy(), Visitor()
+    target = find_target(spy, "uninstall_integration")
+    async with meet(create_gated_server(spy, ask="fallback", ttl=0.2), human, era) as client:
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "expired"
+    assert spy.mutations == []
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [(-32600, "cancelled"), (METHOD_NOT_FOUND, "confirmation_required")], ids=str
+)
+async def test_a_client_that_answers_a_link_with_an_error_has_said_no_unless_it_does_not_know_links(
+    code: int, status: str, browser: Browser
+) -> None:
+    urls = []
+
+    async def fail(context: ClientRequestContext, params: ElicitRequestParams) -> ErrorData:
+        assert isinstance(params, ElicitRequestURLParams)
+        urls.append(params.url)
+        return ErrorData(code=code, message="no")
+
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    server = create_gated_server(spy, ask="fallback")
+    async with Client(server, mode="legacy", elicitation_callback=fail) as client:
+        result = await client.call_tool(target.name, target.arguments)
+        assert read_status(result) == status
+        is_open = (await browser.read(urls[0])).status_code == 200
+    assert is_open is (status == "confirmation_required")
+    assert (result.structured_content or {}).get("url") == (urls[0] if is_open else None)
+    assert spy.mutations == []
+
+
+@each_era
+async def test_a_target_that_changes_while_the_page_is_open_is_asked_about_anew(era: Era, browser: Browser) -> None:
+    spy, human = GitBookSpy(), Visitor(browser=browser)
+    target = find_target(spy, "uninstall_integration")
+    installation = spy.sandbox.state.installations[target.arguments["installationId"]]
+
+    def change_once() -> None:
+        if len(human.questions) == 1:
+            installation.status = "paused"
+
+    human.before = change_once
+    async with meet(create_gated_server(spy, ask="fallback"), human, era) as client:
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "done"
+    assert len(human.questions) == 2
+    assert len(spy.mutations) == 1
+
+
+class Forgetful(Visitor):
+    """A human whose client does not know, from the second question on, what it is asked."""
+
+    async def answer(self, context: ClientRequestContext, params: ElicitRequestParams) -> Any:
+        """Answer the first question."""
+        if self.questions:
+            return ErrorData(code=METHOD_NOT_FOUND, message="Method not found")
+        return await super().answer(context, params)
+
+
+@pytest.mark.parametrize("ask", ["form", "fallback"])
+async def test_a_change_of_the_target_is_told_even_where_the_client_stops_asking(ask: str, browser: Browser) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    installation = spy.sandbox.state.installations[target.arguments["installationId"]]
+    human = Forgetful(before=lambda: setattr(installation, "status", "paused"), browser=browser)
+    async with meet(create_gated_server(spy, ask=ask), human, "legacy") as client:
+        result = await client.call_tool(target.name, target.arguments)
+    assert read_status(result) == "target_changed"
+    assert (result.structured_content or {})["url"]
+    assert len(human.questions) == 1
+    assert spy.mutations == []
+
+
+@each_era
+@pytest.mark.parametrize("way", ["form", "link", "page", "two-step"])
+async def test_a_yes_keeps_of_the_target_what_was_not_shown(way: str, era: Era, browser: Browser) -> None:
+    spy = GitBookSpy()
+    installation = spy.sandbox.state.get_installations(integration=OWN_INTEGRATION)[0]
+    installation.configuration = {"token": "t-0123456789"}
+    arguments = {"integrationName": OWN_INTEGRATION, "installationId": installation.id}
+    target = Target(
+        "update_integration_installation", {**arguments, "configuration": {"token": "[masked]", "channel": "#new"}}
+    )
+    settings: dict[str, Any] = {"link": {"ask": "fallback"}, "two-step": {"fallback": "two-step"}}.get(way, {})
+    human = {"form": Human(), "link": Visitor(browser=browser)}.get(way)
+    async with meet(create_gated_server(spy, also=[target.name], **settings), human, era) as client:
+        if way == "page":
+            await browser.decide(await begin(client, target), APPROVE)
+        if way == "two-step":
+            target = Target(target.name, {**target.arguments, "confirmationId": await ask_for_token(client, target)})
+        assert read_status(await client.call_tool(target.name, target.arguments)) == installation.status
+    assert installation.configuration == {"token": "t-0123456789", "channel": "#new"}
+
+
+@pytest.mark.parametrize(
+    ("declared", "forms", "urls"),
+    [
+        (None, False, False),
+        ({}, True, False),
+        ({"form": {}}, True, False),
+        ({"url": {}}, False, True),
+        ({"form": {}, "url": {}}, True, True),
+    ],
+)
+def test_what_a_client_declares_decides_how_it_is_asked(
+    declared: dict[str, Any] | None, forms: bool, urls: bool
+) -> None:
+    capabilities = ClientCapabilities.model_validate({"elicitation": declared})
+    assert (accepts_forms(capabilities), accepts_urls(capabilities)) == (forms, urls)
+    assert not accepts_forms(None)
+    assert not accepts_urls(None)

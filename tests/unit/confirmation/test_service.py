@@ -1,0 +1,697 @@
+"""No call that destroys something is sent without a human's yes, and exactly one is with it."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import anyio
+import pytest
+from mcp import Client, MCPError
+from mcp.client.session import ClientRequestContext
+from mcp.server.session import ServerSession
+from mcp_types import (
+    METHOD_NOT_FOUND,
+    CallToolResult,
+    ElicitRequestFormParams,
+    ElicitRequestParams,
+    ElicitResult,
+    ErrorData,
+    InputRequiredResult,
+)
+
+from gitbook_integrations_api.catalog import TOOLS
+from gitbook_integrations_api.endpoints.audit import TOOLS as AUDITS
+from gitbook_integrations_mcp.confirmation.preview import Preview
+from gitbook_integrations_mcp.confirmation.results import Approval, judge_answer, read_decision
+from gitbook_integrations_mcp.confirmation.store import ConfirmationMode, MemoryConfirmationStore, PendingConfirmation
+from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION, USER_TOKEN
+from tests.support.elicitation_client import Clock, GitBookSpy, Human, create_gated_server, meet, read_status
+from tests.support.fake_gitbook import ERAS, Era, read_text
+from tests.support.samples import make_arguments
+from tests.support.stdio_client import Conversation
+
+each_era = pytest.mark.parametrize("era", ERAS)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A gated call on something that exists in the sandbox."""
+
+    name: str
+    arguments: dict[str, Any]
+
+
+def find_target(spy: GitBookSpy, name: str) -> Target:
+    """Return a gated call of the tool `name` that would do something."""
+    own = {"integrationName": OWN_INTEGRATION}
+    state = spy.sandbox.state
+    installation = next(one for one in state.installations.values() if one.integration == OWN_INTEGRATION)
+    arguments: dict[str, Any] = {**own, "installationId": installation.id}
+    match name:
+        case "unpublish_integration" | "disable_integration_development_mode":
+            arguments = own
+        case "set_integration_development_mode":
+            arguments = {**own, "tunnelUrl": "https://tunnel.example", "all": True}
+        case "uninstall_integration_from_space" | "uninstall_integration_from_site":
+            level: Any = name.rpartition("_")[2]
+            installation = next(one for one in state.installations.values() if len(one.enabled[level]) > 1)
+            arguments = {
+                "integrationName": installation.integration,
+                "installationId": installation.id,
+                f"{level}Id": next(iter(installation.enabled[level])),
+            }
+    return Target(name, arguments)
+
+
+GATED = [
+    "unpublish_integration",
+    "uninstall_integration",
+    "uninstall_integration_from_space",
+    "uninstall_integration_from_site",
+    "disable_integration_development_mode",
+    "set_integration_development_mode",
+    "create_integration_installation_token",
+]
+each_tool = pytest.mark.parametrize("name", GATED)
+
+
+@each_era
+@each_tool
+async def test_a_yes_sends_the_call_once(name: str, era: Era) -> None:
+    spy, human = GitBookSpy(), Human()
+    target = find_target(spy, name)
+    async with meet(create_gated_server(spy), human, era) as client:
+        await client.list_tools()
+        result = await client.call_tool(name, target.arguments)
+    assert len(human.questions) == 1
+    assert len(spy.mutations) == 1
+    if name == "create_integration_installation_token":
+        assert result.structured_content is not None
+        assert result.structured_content["token"]
+    else:
+        assert read_status(result) in {"done", "already_absent"}
+
+
+REFUSALS: dict[str, tuple[Human, str]] = {
+    "decline": (Human(action="decline"), "declined"),
+    "cancel": (Human(action="cancel"), "cancelled"),
+    "box not ticked": (Human(confirm=False), "not_ticked"),
+    "yes as text": (Human(confirm="yes"), "malformed"),
+    "one for true": (Human(confirm=1), "malformed"),
+    "no content": (Human(content={}), "malformed"),
+    "another field": (Human(content={"ok": True}), "malformed"),
+}
+
+
+@each_era
+@each_tool
+@pytest.mark.parametrize("refusal", list(REFUSALS))
+async def test_anything_but_a_yes_sends_nothing_and_says_what_it_was(name: str, refusal: str, era: Era) -> None:
+    template, expected = REFUSALS[refusal]
+    human = Human(template.action, template.confirm, content=template.content)
+    spy = GitBookSpy()
+    async with meet(create_gated_server(spy), human, era) as client:
+        await client.list_tools()
+        result = await client.call_tool(name, find_target(spy, name).arguments)
+    assert read_status(result) == expected
+    assert "Nothing was sent" in read_text(result)
+    assert spy.mutations == []
+    assert set(result.structured_content or {}) == {"status", "message"}  # nothing with which a model could go on
+
+
+@each_era
+async def test_unpublishing_needs_the_name_typed_exactly(era: Era) -> None:
+    for typed in ("", OWN_INTEGRATION.upper(), OWN_INTEGRATION + " ", "other"):
+        spy, human = GitBookSpy(), Human(name=typed)
+        async with meet(create_gated_server(spy), human, era) as client:
+            result = await client.call_tool("unpublish_integration", {"integrationName": OWN_INTEGRATION})
+        assert read_status(result) == "wrong_name"
+        assert spy.mutations == []
+
+
+@each_era
+async def test_the_question_tells_the_consequence(era: Era) -> None:
+    spy, human = GitBookSpy(), Human(action="decline")
+    target = find_target(spy, "uninstall_integration")
+    installation = spy.sandbox.state.installations[target.arguments["installationId"]]
+    async with meet(create_gated_server(spy), human, era) as client:
+        await client.call_tool(target.name, target.arguments)
+    (text,) = human.texts
+    assert "“Release Notes Bot” (release-notes-bot)" in text
+    assert "Organization: “Aurora Robotics”" in text
+    assert "Status: active" in text
+    assert f"Affected spaces: {len(installation.enabled['space'])}" in text
+    assert f"Affected sites: {len(installation.enabled['site'])}" in text
+    for key in installation.configuration:
+        assert key in text
+    assert not any(str(value) in text for value in installation.configuration.values() if len(str(value)) > 6)
+    for external in installation.external_ids:
+        assert external in text
+    assert "can be installed again" in text
+
+
+@each_era
+async def test_what_does_not_exist_is_a_404_before_any_question(era: Era) -> None:
+    spy, human = GitBookSpy(), Human()
+    arguments = {"integrationName": OWN_INTEGRATION, "installationId": "nowhere"}
+    async with meet(create_gated_server(spy), human, era) as client:
+        result = await client.call_tool("uninstall_integration", arguments)
+    assert result.is_error
+    assert "404" in read_text(result)
+    assert human.questions == []
+    assert spy.mutations == []
+
+
+@each_era
+async def test_a_preview_that_cannot_be_read_says_so(era: Era) -> None:
+    spy, human = GitBookSpy(), Human(action="decline")
+    foreign = next(one.name for one in spy.sandbox.state.integrations.values() if one.name != OWN_INTEGRATION)
+    async with meet(create_gated_server(spy), human, era) as client:
+        await client.call_tool("unpublish_integration", {"integrationName": foreign})
+    assert "Affected installations: could not be read" in human.texts[0]
+
+
+@each_era
+async def test_a_target_that_changes_meanwhile_is_asked_about_anew(era: Era) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    installation = spy.sandbox.state.installations[target.arguments["installationId"]]
+    human = Human()
+
+    def change_once() -> None:
+        if len(human.questions) == 1:
+            installation.status = "paused"
+
+    human.before = change_once
+    async with meet(create_gated_server(spy), human, era) as client:
+        result = await client.call_tool(target.name, target.arguments)
+    assert read_status(result) == "done"
+    assert "Status: paused" in human.texts[1]
+    assert human.texts[1].startswith("The target has changed")
+    assert len(human.questions) == 2
+    assert len(spy.mutations) == 1
+
+
+@each_era
+async def test_a_target_that_changes_and_a_no_sends_nothing(era: Era) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    installation = spy.sandbox.state.installations[target.arguments["installationId"]]
+    human = Human()
+
+    def change() -> None:
+        installation.configuration["changed"] = len(human.questions)
+        human.action = "accept" if len(human.questions) == 1 else "decline"
+
+    human.before = change
+    async with meet(create_gated_server(spy), human, era) as client:
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "declined"
+    assert spy.mutations == []
+
+
+@each_era
+async def test_a_late_answer_is_expired(era: Era) -> None:
+    spy, clock = GitBookSpy(), Clock()
+    human = Human(before=lambda: setattr(clock, "now", clock.now + 601))
+    target = find_target(spy, "uninstall_integration")
+    async with meet(create_gated_server(spy, clock), human, era) as client:
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "expired"
+    assert spy.mutations == []
+
+
+@each_era
+async def test_development_mode_for_the_owner_alone_asks_nobody(era: Era) -> None:
+    spy, human = GitBookSpy(), Human()
+    arguments = {"integrationName": OWN_INTEGRATION, "tunnelUrl": "https://tunnel.example", "all": False}
+    async with meet(create_gated_server(spy), human, era) as client:
+        assert read_status(await client.call_tool("set_integration_development_mode", arguments)) == "done"
+    assert human.questions == []
+
+
+@each_era
+async def test_the_operator_can_add_tools_that_wait(era: Era) -> None:
+    spy, human = GitBookSpy(), Human(action="decline")
+    server = create_gated_server(spy, also=["queue_integration_task"])
+    async with meet(server, human, era) as client:
+        arguments = {"integrationName": OWN_INTEGRATION, "task": {"key": "hidden-value"}}
+        assert read_status(await client.call_tool("queue_integration_task", arguments)) == "declined"
+    assert "Queue a task?" in human.texts[0]
+    assert "hidden-value" not in human.texts[0]
+    assert spy.mutations == []
+
+
+@each_era
+@pytest.mark.parametrize("added", AUDITS[0].uses)
+async def test_what_asks_the_endpoint_of_a_tool_that_waits_does_wait_itself(added: str, era: Era) -> None:
+    spy, human = GitBookSpy(), Human(action="decline")
+    async with meet(create_gated_server(spy, also=[added]), human, era) as client:
+        result = await client.call_tool("audit_installations", {"organizationId": ORGANIZATION_ID})
+        with pytest.raises(MCPError, match="waits for a human"):
+            await client.read_resource(f"gitbook-integrations://orgs/{ORGANIZATION_ID}/report")
+    assert read_status(result) == "declined"
+    assert len(human.questions) == 1
+
+
+@pytest.mark.parametrize("name", TOOLS)
+async def test_whatever_tool_is_added_is_asked_about_and_a_no_sends_nothing(name: str) -> None:
+    spy, human = GitBookSpy(), Human(action="decline")
+    async with meet(create_gated_server(spy, also=[name]), human, "2026-07-28") as client:
+        result = await client.call_tool(name, make_arguments(TOOLS[name], optional=False))
+    assert spy.mutations == []
+    if human.questions:
+        assert read_status(result) == "declined"
+    else:
+        assert result.is_error
+        assert "404" in read_text(result)
+
+
+# Clients that cannot ask
+
+
+@each_era
+@each_tool
+@pytest.mark.parametrize(
+    ("fallback", "expected", "means"),
+    [
+        ("browser", "confirmation_required", {"preview", "url", "expiresInSeconds"}),
+        ("two-step", "confirmation_required", {"preview", "confirmationId", "expiresInSeconds"}),
+        ("refuse", "refused", set()),
+    ],
+)
+async def test_without_a_way_to_ask_the_fallback_decides(
+    name: str, fallback: str, expected: str, means: set[str], era: Era
+) -> None:
+    spy = GitBookSpy()
+    async with meet(create_gated_server(spy, fallback=fallback), None, era) as client:
+        await client.list_tools()
+        result = await client.call_tool(name, find_target(spy, name).arguments)
+    assert read_status(result) == expected
+    assert set(result.structured_content or {}) == {"status", "message"} | means
+    told = {"browser": "Give them the url", "two-step": "Show the human the preview and ask", "refuse": "no other way"}
+    assert told[fallback] in (result.structured_content or {})["message"]
+    assert spy.mutations == []
+
+
+@each_era
+async def test_the_fallback_can_be_had_always(era: Era) -> None:
+    spy, human = GitBookSpy(), Human()
+    server = create_gated_server(spy, ask="fallback", fallback="refuse")
+    async with meet(server, human, era) as client:
+        target = find_target(spy, "uninstall_integration")
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "refused"
+    assert human.questions == []
+
+
+@each_era
+async def test_a_cancelled_question_mentions_the_setting(era: Era) -> None:
+    spy = GitBookSpy()
+    async with meet(create_gated_server(spy), Human(action="cancel"), era) as client:
+        target = find_target(spy, "uninstall_integration")
+        assert "confirmation.ask" in read_text(await client.call_tool(target.name, target.arguments))
+
+
+@pytest.mark.parametrize("code", [-32600, -32000, -1])
+async def test_a_question_that_the_client_answers_with_an_error_is_no_yes_and_no_way_on(code: int) -> None:
+    async def fail(context: ClientRequestContext, params: ElicitRequestParams) -> ErrorData:
+        return ErrorData(code=code, message="User rejected the request")
+
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    async with Client(
+        create_gated_server(spy, fallback="two-step"), mode="legacy", elicitation_callback=fail
+    ) as client:
+        result = await client.call_tool(target.name, target.arguments)
+    assert read_status(result) == "cancelled"
+    assert set(result.structured_content or {}) == {"status", "message"}
+    assert spy.mutations == []
+
+
+async def know_no_such_request(context: ClientRequestContext, params: ElicitRequestParams) -> ErrorData:
+    return ErrorData(code=METHOD_NOT_FOUND, message="Method not found")
+
+
+async def test_a_client_that_claims_a_form_and_does_not_know_the_request_is_one_that_cannot_ask() -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    server = create_gated_server(spy, fallback="two-step")
+    async with Client(server, mode="legacy", elicitation_callback=know_no_such_request) as client:
+        result = await client.call_tool(target.name, target.arguments)
+        assert read_status(result) == "confirmation_required"
+        token = (result.structured_content or {})["confirmationId"]
+        done = await client.call_tool(target.name, {**target.arguments, "confirmationId": token})
+    assert read_status(done) == "done"
+    assert len(spy.mutations) == 1
+
+
+async def test_a_question_that_is_never_answered_ends() -> None:
+    async def ponder(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    async with Client(create_gated_server(spy, ttl=0.2), mode="legacy", elicitation_callback=ponder) as client:
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "expired"
+    assert spy.mutations == []
+
+
+async def test_a_target_that_keeps_changing_is_asked_about_three_times_and_left_alone() -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    installation = spy.sandbox.state.installations[target.arguments["installationId"]]
+    human = Human()
+    human.before = lambda: installation.configuration.update(changed=len(human.questions))
+    async with meet(create_gated_server(spy), human, "legacy") as client:
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "target_changed"
+    assert [text.startswith("The target has changed") for text in human.texts] == [False, True, True]
+    assert spy.mutations == []
+
+
+async def test_an_answer_in_another_form_than_the_protocols_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def answer(*arguments: Any, **options: Any) -> ElicitResult:
+        return ElicitResult.model_validate({"action": "maybe"})  # as the SDK does; its client sends no such thing
+
+    monkeypatch.setattr(ServerSession, "send_request", answer)
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    async with meet(create_gated_server(spy), Human(), "legacy") as client:
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "malformed"
+    assert spy.mutations == []
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[MemoryConfirmationStore, PendingConfirmation]]:
+    """Return the questions that servers in this test put, each with its store."""
+    found: list[tuple[MemoryConfirmationStore, PendingConfirmation]] = []
+    put = MemoryConfirmationStore.open
+
+    async def note(
+        store: MemoryConfirmationStore, way: ConfirmationMode, binding: str, preview: Preview
+    ) -> PendingConfirmation:
+        pending = await put(store, way, binding, preview)
+        found.append((store, pending))
+        return pending
+
+    monkeypatch.setattr(MemoryConfirmationStore, "open", note)
+    return found
+
+
+@each_era
+async def test_a_question_is_about_its_call_in_whatever_way_it_is_put(
+    era: Era, opened: list[tuple[MemoryConfirmationStore, PendingConfirmation]]
+) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    for fallback, human in (("refuse", Human(action="decline")), ("browser", None), ("two-step", None)):
+        async with meet(create_gated_server(spy, fallback=fallback), human, era) as client:
+            await client.call_tool(target.name, target.arguments)
+    assert [pending.way for _, pending in opened] == ["form", "browser", "two-step"]
+    (binding,) = {pending.binding for _, pending in opened}
+    assert binding
+
+
+async def test_a_question_that_could_not_be_put_does_not_stay_open(
+    opened: list[tuple[MemoryConfirmationStore, PendingConfirmation]],
+) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    server = create_gated_server(spy, fallback="refuse")
+    async with Client(server, mode="legacy", elicitation_callback=know_no_such_request) as client:
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "refused"
+    ((store, pending),) = opened
+    assert await store.get(pending.id) is None
+
+
+async def test_a_question_goes_out_as_part_of_the_call_it_is_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else, over streamable HTTP, it would go to a stream that nobody may be reading."""
+    sent: list[Any] = []
+    send = ServerSession.send_request
+
+    async def note(*arguments: Any, **options: Any) -> Any:
+        sent.append(options["metadata"])
+        return await send(*arguments, **options)
+
+    monkeypatch.setattr(ServerSession, "send_request", note)
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    async with meet(create_gated_server(spy), Human(), "legacy") as client:
+        await client.call_tool(target.name, target.arguments)
+    assert [metadata.related_request_id is not None for metadata in sent] == [True]
+
+
+@pytest.mark.parametrize("answer", [{}, {"action": "maybe"}, {"action": "accept", "content": {"confirm": {"it": 1}}}])
+def test_an_answer_that_is_none_by_the_protocol_is_no_yes(answer: dict[str, Any]) -> None:
+    target = find_target(GitBookSpy(), "uninstall_integration")
+    with Conversation("--sandbox") as talk:
+        talk.greet("legacy", {"elicitation": {}})
+        name = talk.call(target.name, **target.arguments)
+        while (question := talk.receive()).get("method") != "elicitation/create":
+            pass
+        talk.send(json.dumps({"jsonrpc": "2.0", "id": question["id"], "result": answer}).encode() + b"\n")
+        result = talk.await_answer(name)["result"]
+    assert result["structuredContent"]["status"] == "malformed"
+
+
+@each_era
+async def test_our_own_tokens_are_scrubbed_from_questions(era: Era) -> None:
+    spy, human = GitBookSpy(), Human(action="decline")
+    target = find_target(spy, "uninstall_integration")
+    spy.sandbox.state.installations[target.arguments["installationId"]].external_ids = [f"echo {USER_TOKEN}"]
+    async with meet(create_gated_server(spy), human, era) as client:
+        await client.call_tool(target.name, target.arguments)
+    assert "echo [redacted]" in human.texts[0]
+    assert USER_TOKEN not in human.texts[0]
+
+
+@each_era
+async def test_the_question_for_a_site_names_the_organization(era: Era) -> None:
+    spy, human = GitBookSpy(), Human(action="decline")
+    target = find_target(spy, "uninstall_integration_from_site")
+    async with meet(create_gated_server(spy), human, era) as client:
+        await client.call_tool(target.name, target.arguments)
+    assert "Organization: “Aurora Robotics”" in human.texts[0]
+
+
+# Two deliberate steps
+
+
+async def ask_for_token(client: Any, target: Target) -> str:
+    """Take the first of two steps and return the token for the second."""
+    result = await client.call_tool(target.name, target.arguments)
+    assert read_status(result) == "confirmation_required"
+    token = result.structured_content["confirmationId"]
+    assert isinstance(token, str)
+    return token
+
+
+@each_era
+async def test_the_second_step_runs_once_however_many_take_it_at_once(era: Era) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    results: list[str] = []
+    async with meet(create_gated_server(spy, fallback="two-step"), None, era) as client:
+        arguments = {**target.arguments, "confirmationId": await ask_for_token(client, target)}
+
+        async def step() -> None:
+            results.append(read_status(await client.call_tool(target.name, arguments)))
+
+        async with anyio.create_task_group() as group:
+            for _ in range(20):
+                group.start_soon(step)
+    assert sorted(results) == ["done"] + ["expired"] * 19
+    assert len(spy.mutations) == 1
+
+
+@each_era
+@pytest.mark.parametrize("misuse", ["other arguments", "other tool", "guess", "late", "restart"])
+async def test_a_token_is_good_for_its_own_call_only(misuse: str, era: Era) -> None:
+    spy, clock = GitBookSpy(), Clock()
+    first = find_target(spy, "uninstall_integration_from_space")
+    other = find_target(spy, "uninstall_integration")
+    server = create_gated_server(spy, clock, fallback="two-step")
+    async with meet(server, None, era) as client:
+        token = await ask_for_token(client, first)
+    target = first
+    match misuse:
+        case "other arguments":
+            installation = spy.sandbox.state.installations[first.arguments["installationId"]]
+            target = Target(first.name, {**first.arguments, "spaceId": list(installation.enabled["space"])[1]})
+        case "other tool":
+            target = other
+        case "guess":
+            token = "x" * 22
+        case "late":
+            clock.now += 601
+        case "restart":
+            server = create_gated_server(spy, clock, fallback="two-step")
+    async with meet(server, None, era) as client:
+        result = await client.call_tool(target.name, {**target.arguments, "confirmationId": token})
+        assert read_status(result) == "expired"
+        if misuse in {"other arguments", "other tool"}:  # and the attempt has spent it
+            result = await client.call_tool(first.name, {**first.arguments, "confirmationId": token})
+            assert read_status(result) == "expired"
+    assert spy.mutations == []
+
+
+@each_era
+async def test_a_second_step_on_a_changed_target_hands_out_a_new_preview(era: Era) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    async with meet(create_gated_server(spy, fallback="two-step"), None, era) as client:
+        token = await ask_for_token(client, target)
+        spy.sandbox.state.installations[target.arguments["installationId"]].status = "paused"
+        result = await client.call_tool(target.name, {**target.arguments, "confirmationId": token})
+        assert read_status(result) == "target_changed"
+        assert spy.mutations == []
+        assert result.structured_content is not None
+        token = result.structured_content["confirmationId"]
+        result = await client.call_tool(target.name, {**target.arguments, "confirmationId": token})
+        assert read_status(result) == "done"
+
+
+@each_era
+async def test_where_two_steps_are_not_allowed_a_token_is_an_unknown_argument(era: Era) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    async with meet(create_gated_server(spy), None, era) as client:
+        for extra in ({"confirmationId": "x"}, {"confirm": True}):
+            result = await client.call_tool(target.name, {**target.arguments, **extra})
+            assert result.is_error
+            assert "no such argument" in read_text(result)
+    assert spy.mutations == []
+
+
+# The multi-round-trip form, driven by hand
+
+
+async def call_once(
+    client: Any, target: Target, state: str | None = None, answer: Any = None
+) -> CallToolResult | InputRequiredResult:
+    """Make one round of a call, without the client's own loop."""
+    result: CallToolResult | InputRequiredResult = await client.session.call_tool(
+        target.name,
+        target.arguments,
+        request_state=state,
+        input_responses={"confirmation": answer} if answer else None,
+        allow_input_required=True,
+    )
+    return result
+
+
+YES = ElicitResult(action="accept", content={"confirm": True})
+
+
+async def start(client: Any, target: Target) -> str:
+    """Make the first round and return the sealed state."""
+    question = await call_once(client, target)
+    assert isinstance(question, InputRequiredResult)
+    assert question.request_state is not None
+    return question.request_state
+
+
+async def test_one_answer_replayed_twenty_times_runs_once() -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    results: list[str] = []
+    async with meet(create_gated_server(spy), Human(), "2026-07-28") as client:
+        state = await start(client, target)
+
+        async def replay() -> None:
+            result = await call_once(client, target, state, YES)
+            assert isinstance(result, CallToolResult)
+            results.append(read_status(result))
+
+        async with anyio.create_task_group() as group:
+            for _ in range(20):
+                group.start_soon(replay)
+    assert sorted(results) == ["done"] + ["expired"] * 19
+    assert len(spy.mutations) == 1
+
+
+@pytest.mark.parametrize("first", [ElicitResult(action="decline"), ElicitResult(action="accept", content={}), None])
+async def test_a_refusal_spends_the_question(first: ElicitResult | None) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    async with meet(create_gated_server(spy), Human(), "2026-07-28") as client:
+        state = await start(client, target)
+        refused = await call_once(client, target, state, first)
+        assert isinstance(refused, CallToolResult)
+        assert read_status(refused) in {"declined", "malformed"}
+        late = await call_once(client, target, state, YES)
+        assert isinstance(late, CallToolResult)
+        assert read_status(late) == "expired"
+    assert spy.mutations == []
+
+
+async def test_an_answer_without_a_question_asks() -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    async with meet(create_gated_server(spy), Human(), "2026-07-28") as client:
+        assert isinstance(await call_once(client, target, None, YES), InputRequiredResult)
+    assert spy.mutations == []
+
+
+@pytest.mark.parametrize("change", ["arguments", "tool", "server", "forged"])
+async def test_a_state_of_another_call_is_refused_by_the_protocol(change: str) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration_from_space")
+    server = create_gated_server(spy)
+    async with meet(server, Human(), "2026-07-28") as client:
+        state = await start(client, target)
+    match change:
+        case "arguments":
+            target = Target(target.name, {**target.arguments, "installationId": "other"})
+        case "tool":
+            target = find_target(spy, "uninstall_integration")
+        case "server":
+            server = create_gated_server(spy)
+        case "forged":
+            state = state[:-4] + "AAAA"
+    async with meet(server, Human(), "2026-07-28") as client:
+        with pytest.raises(Exception, match="Invalid or expired requestState"):
+            await call_once(client, target, state, YES)
+    assert spy.mutations == []
+
+
+async def test_simultaneous_calls_each_need_their_own_yes() -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    human = Human()
+    seen: Callable[[], int] = lambda: len(human.questions)  # noqa: E731
+    async with meet(create_gated_server(spy), human, "legacy") as client, anyio.create_task_group() as group:
+        for _ in range(5):
+            group.start_soon(client.call_tool, target.name, target.arguments)
+    assert len(spy.mutations) <= seen()
+
+
+def test_a_question_is_a_form_of_primitives() -> None:
+    """Clients show nothing else; the box comes unticked."""
+
+    async def look() -> None:
+        human = Human(action="decline")
+        async with meet(create_gated_server(GitBookSpy()), human, "legacy") as client:
+            await client.call_tool("unpublish_integration", {"integrationName": OWN_INTEGRATION})
+        (question,) = human.questions
+        assert isinstance(question, ElicitRequestFormParams)
+        assert question.requested_schema == {
+            "type": "object",
+            "properties": {
+                "confirm": {
+                    "type": "boolean",
+                    "title": "Unpublish an integration",
+                    "description": "Tick to say yes",
+                    "default": False,
+                },
+                "name": {"type": "string", "title": "Name", "description": f"Type {OWN_INTEGRATION} to confirm"},
+            },
+            "required": ["confirm", "name"],
+        }
+
+    anyio.run(look)
+
+
+def test_a_yes_says_in_which_way_it_came() -> None:
+    pending = PendingConfirmation("form", "binding", Preview("Uninstall?", ("All is lost.",), "state"), 600)
+    assert judge_answer(pending, YES) == Approval("form", pending.preview)
+    assert read_decision(replace(pending, decision="approved")) == Approval("browser", pending.preview)

@@ -1,0 +1,167 @@
+"""Whatever clients and humans do, in whatever order: no mutation without a yes to exactly it, and one with it.
+
+In the memory of one server, and with two servers that share a real Redis.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any, ClassVar
+
+import pytest
+from anyio.from_thread import start_blocking_portal
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from mcp_types import CallToolResult, ElicitResult, InputRequiredResult
+
+from tests.support.elicitation_client import Clock, GitBookSpy, Human, create_gated_server, meet
+from tests.support.redis_server import RedisServer
+from tests.unit.confirmation.test_service import Target, call_once
+
+SPACES = 3
+SERVERS = st.integers(0, 1)
+ANSWERS = st.sampled_from(
+    [
+        ElicitResult(action="accept", content={"confirm": True}),
+        ElicitResult(action="accept", content={"confirm": False}),
+        ElicitResult(action="accept", content={"confirm": "true"}),
+        ElicitResult(action="accept", content={}),
+        ElicitResult(action="decline"),
+        ElicitResult(action="cancel"),
+    ]
+)
+
+
+class GateMachine(RuleBasedStateMachine):
+    """Random sequences of calls, answers, replays, waits and changes of the targets, against one rule.
+
+    A model of the rule: each question is good for one answer, for its own target, for a while. `allowed` counts what a
+    human has truly said yes to; nothing may ever exceed it.
+    """
+
+    redis: ClassVar[RedisServer | None] = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stack = ExitStack()
+        self.allowed = 0
+        self.questions: list[tuple[Target, str]] = []
+        self.spent: set[str] = set()
+        self.asked_at: dict[str, float] = {}
+
+    @initialize()
+    def begin(self) -> None:
+        """Start the servers, each with a client that never answers by itself."""
+        self.spy, self.clock = GitBookSpy(), Clock()
+        state = self.spy.sandbox.state
+        self.installation = next(one for one in state.installations.values() if len(one.enabled["space"]) >= SPACES)
+        self.targets = [
+            Target(
+                "uninstall_integration_from_space",
+                {
+                    "integrationName": self.installation.integration,
+                    "installationId": self.installation.id,
+                    "spaceId": space,
+                },
+            )
+            for space in list(self.installation.enabled["space"])[:SPACES]
+        ]
+        self.portal = self.stack.enter_context(start_blocking_portal())
+        self.clients: list[Any] = []
+        for _ in range(2 if self.redis else 1):
+            confirmation = self.redis.confirmation if self.redis else {}
+            client = meet(create_gated_server(self.spy, self.clock, **confirmation), Human(), "2026-07-28")
+            self.clients.append(self.stack.enter_context(self.portal.wrap_async_context_manager(client)))
+
+    def call(self, server: int, target: Target, state: str | None = None, answer: Any = None) -> Any:
+        """Make one round of a call; an error of the protocol is an answer too."""
+
+        async def make() -> Any:
+            try:
+                return await call_once(self.clients[server % len(self.clients)], target, state, answer)
+            except Exception as error:  # noqa: BLE001
+                return error
+
+        return self.portal.call(make)
+
+    @rule(server=SERVERS, index=st.integers(0, SPACES - 1))
+    def ask(self, server: int, index: int) -> None:
+        """Make a call that brings no answer."""
+        result = self.call(server, self.targets[index])
+        self.note(self.targets[index], result)
+
+    @rule(server=SERVERS, pick=st.integers(0, 50), index=st.integers(0, SPACES - 1), answer=ANSWERS, same=st.booleans())
+    def answer(self, server: int, pick: int, index: int, answer: ElicitResult, same: bool) -> None:
+        """Answer some question asked before, perhaps spent, perhaps with another call than it was put for."""
+        if not self.questions:
+            return
+        asked_for, state = self.questions[pick % len(self.questions)]
+        target = asked_for if same else self.targets[index]
+        fits = target == asked_for and state not in self.spent and self.clock() < self.asked_at[state] + 600
+        if target == asked_for:  # with another call, the seal is broken before the question is looked at
+            self.spent.add(state)
+        if fits and answer.action == "accept" and answer.content == {"confirm": True}:
+            self.allowed += 1
+        self.note(target, self.call(server, target, state, answer))
+
+    @rule(seconds=st.sampled_from([1, 300, 601]))
+    def wait(self, seconds: int) -> None:
+        """Let time pass."""
+        self.clock.now += seconds
+        if self.redis:
+            self.redis.pass_time(seconds)
+
+    @rule()
+    def change(self) -> None:
+        """Change the targets behind everybody's back."""
+        for setup in self.installation.enabled["space"].values():
+            setup.configuration["changed"] = setup.configuration.get("changed", 0) + 1
+
+    @rule(index=st.integers(0, SPACES - 1))
+    def put_back(self, index: int) -> None:
+        """Install again what a yes has removed."""
+        target = self.targets[index]
+        arguments = {
+            "integrationName": self.installation.integration,
+            "installationId": self.installation.id,
+            "space": target.arguments["spaceId"],
+        }
+        self.portal.call(self.clients[0].call_tool, "install_integration_on_space", arguments)
+
+    def note(self, target: Target, result: Any) -> None:
+        """Keep a question that was put."""
+        if isinstance(result, InputRequiredResult):
+            assert result.request_state is not None
+            self.questions.append((target, result.request_state))
+            self.asked_at[result.request_state] = self.clock()
+        elif isinstance(result, CallToolResult) and not result.is_error:
+            assert result.structured_content is not None
+
+    @invariant()
+    def nothing_is_destroyed_without_a_yes(self) -> None:
+        """The rule."""
+        if hasattr(self, "spy"):
+            deletions = [mutation for mutation in self.spy.mutations if mutation[0] == "DELETE"]
+            assert len(deletions) <= self.allowed
+
+    def teardown(self) -> None:
+        """Close clients and servers."""
+        self.stack.close()
+
+
+class SharingMachine(GateMachine):
+    """The same with two servers, either of which may be asked and answered."""
+
+
+@pytest.fixture(scope="module")
+def shared(redis_server: RedisServer) -> Iterator[None]:
+    SharingMachine.redis = redis_server
+    yield
+    SharingMachine.redis = None
+
+
+TestGateMachine = GateMachine.TestCase
+TestSharingMachine = pytest.mark.usefixtures("shared")(SharingMachine.TestCase)
+TestGateMachine.settings = TestSharingMachine.settings = settings(
+    max_examples=settings().max_examples // 4, stateful_step_count=20
+)

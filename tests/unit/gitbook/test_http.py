@@ -1,0 +1,252 @@
+"""The real HTTP client against real sockets: what goes wrong on the way, and what it says then."""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from pydantic import SecretStr
+
+from gitbook_integrations_api.endpoint import Method, Request
+from gitbook_integrations_mcp.config.models import LimitsSection
+from gitbook_integrations_mcp.errors import UnreachableError
+from gitbook_integrations_mcp.gitbook.client import GitBook
+from gitbook_integrations_mcp.gitbook.http import GitBookResponse
+
+TOKEN = "client-token-0123456789"
+READ = Request("GET", "/user")
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n"
+Handler = Callable[[asyncio.StreamWriter, bytes], Awaitable[None]]
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+@asynccontextmanager
+async def serve(handler: Handler, context: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    """Yield the URL of a server on loopback that gives the head of each request to `handler`."""
+
+    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            while True:
+                await handler(writer, await reader.readuntil(b"\r\n\r\n"))
+        writer.close()
+
+    server = await asyncio.start_server(converse, "127.0.0.1", 0, ssl=context)
+    try:
+        yield f"{'https' if context else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+
+
+async def ignore(_stream: asyncio.StreamWriter, _head: bytes) -> None:
+    """Do nothing with a request."""
+
+
+async def send(endpoint: str, request: Request = READ, limits: Mapping[str, float] | None = None) -> GitBookResponse:
+    """Send one request, once, with a fresh client."""
+    gitbook = GitBook(endpoint, LimitsSection.model_validate({"attempts": 1, **(limits or {})}))
+    try:
+        return await gitbook.send(request, SecretStr(TOKEN))
+    finally:
+        await gitbook.close()
+
+
+async def fail(endpoint: str, request: Request = READ, limits: Mapping[str, float] | None = None) -> UnreachableError:
+    """Send one request that must fail, and return how; no error text holds the token."""
+    with pytest.raises(UnreachableError) as caught:
+        await send(endpoint, request, limits)
+    assert TOKEN not in str(caught.value)
+    assert caught.value.__cause__ is None
+    return caught.value
+
+
+async def test_an_answer_comes_back_with_status_headers_and_body() -> None:
+    heads: list[bytes] = []
+
+    async def answer(stream: asyncio.StreamWriter, head: bytes) -> None:
+        heads.append(head)
+        stream.write(OK + b"X-RateLimit-Reset: 5\r\n\r\n{}")
+
+    async with serve(answer) as endpoint:
+        reply = await send(endpoint, Request("GET", "/integrations/a%20b%252F", (("search", "a&b=c+d ü"),)))
+    assert (reply.status, reply.headers["x-ratelimit-reset"], reply.body) == (200, "5", b"{}")
+    (head,) = heads
+    assert head.startswith(b"GET /v1/integrations/a%20b%252F?search=a%26b%3Dc%2Bd+%C3%BC HTTP/1.1\r\n")
+    assert f"authorization: Bearer {TOKEN}".encode() in head
+
+
+async def test_cookies_are_not_kept_between_calls() -> None:
+    heads: list[bytes] = []
+
+    async def answer(stream: asyncio.StreamWriter, head: bytes) -> None:
+        heads.append(head)
+        stream.write(OK + b"Set-Cookie: session=1; Path=/\r\n\r\n{}")
+
+    async with serve(answer) as endpoint:
+        gitbook = GitBook(endpoint, LimitsSection())
+        await gitbook.send(READ, SecretStr(TOKEN))
+        await gitbook.send(READ, SecretStr(TOKEN))
+        await gitbook.close()
+    assert len(heads) == 2
+    assert not any(b"cookie" in head.lower() for head in heads)
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    async def answer(stream: asyncio.StreamWriter, head: bytes) -> None:
+        assert b"/v1/user" in head
+        stream.write(b"HTTP/1.1 302 Found\r\nLocation: /stolen\r\nContent-Length: 0\r\n\r\n")
+
+    async with serve(answer) as endpoint:
+        assert (await send(endpoint)).status == 302
+
+
+async def test_a_port_where_nobody_listens_is_told_and_nothing_was_sent() -> None:
+    async with serve(ignore) as endpoint:
+        pass
+    error = await fail(endpoint)
+    assert not error.sent
+    assert "nothing answers there" in str(error)
+
+
+async def test_a_name_that_does_not_resolve_is_told_and_nothing_was_sent() -> None:
+    error = await fail("http://does-not-exist.invalid")
+    assert not error.sent
+    assert "does not resolve" in str(error)
+
+
+async def test_silence_is_a_time_out_and_the_request_was_sent() -> None:
+    async def stay_silent(_stream: asyncio.StreamWriter, _head: bytes) -> None:
+        await asyncio.Event().wait()
+
+    async with serve(stay_silent) as endpoint:
+        error = await fail(endpoint, limits={"read_seconds": 0.05})
+    assert error.sent
+    assert "did not answer within 0.05 s" in str(error)
+
+
+@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"])
+async def test_a_connection_that_breaks_leaves_the_fate_of_the_request_open(said: bytes) -> None:
+    async def hang_up(stream: asyncio.StreamWriter, _head: bytes) -> None:
+        if said:
+            stream.write(said)
+        stream.close()
+
+    async with serve(hang_up) as endpoint:
+        error = await fail(endpoint, Request("POST", "/integrations/a/tasks", body={"task": {}}))
+    assert error.sent
+    assert "broke before the answer was complete" in str(error)
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE", "PUT", "POST", "PATCH"])
+async def test_nothing_below_the_policy_sends_a_request_twice(method: Method) -> None:
+    heads: list[bytes] = []
+
+    async def hang_up(stream: asyncio.StreamWriter, head: bytes) -> None:
+        heads.append(head)
+        stream.close()
+
+    async with serve(hang_up) as endpoint:
+        error = await fail(endpoint, Request(method, "/integrations/a"))
+    assert len(heads) == 1
+    assert error.sent
+
+
+async def test_broken_compression_is_told() -> None:
+    async def answer(stream: asyncio.StreamWriter, _head: bytes) -> None:
+        stream.write(OK + b"Content-Encoding: gzip\r\n\r\n{}")
+
+    async with serve(answer) as endpoint:
+        assert "compression is broken" in str(await fail(endpoint))
+
+
+def create_certificate(path: Path) -> ssl.SSLContext:
+    """Return the context of a server whose certificate, made on the spot, nobody trusts."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    path.write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        + certificate.public_bytes(pem)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    return context
+
+
+async def test_a_certificate_that_is_not_trusted_is_told_in_words_and_nothing_was_sent(tmp_path: Path) -> None:
+    heads: list[bytes] = []
+
+    async def answer(stream: asyncio.StreamWriter, head: bytes) -> None:
+        heads.append(head)
+        stream.write(OK + b"\r\n{}")
+
+    async with serve(answer, create_certificate(tmp_path / "server.pem")) as endpoint:
+        error = await fail(endpoint)
+    assert not error.sent
+    assert "does not trust the certificate" in str(error)
+    assert heads == []
+
+
+async def test_the_trust_store_of_the_operating_system_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def answer(stream: asyncio.StreamWriter, _head: bytes) -> None:
+        stream.write(OK + b"\r\n{}")
+
+    context = create_certificate(tmp_path / "server.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "server.pem"))
+    async with serve(answer, context) as endpoint:
+        assert (await send(endpoint)).status == 200
+
+
+async def test_the_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    heads: list[bytes] = []
+
+    async def answer(stream: asyncio.StreamWriter, head: bytes) -> None:
+        heads.append(head)
+        stream.write(OK + b"\r\n{}")
+
+    async with serve(answer) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy)
+        await send("http://gitbook.invalid")
+        monkeypatch.setenv("NO_PROXY", "gitbook.invalid")
+        assert "does not resolve" in str(await fail("http://gitbook.invalid"))
+    assert [head.partition(b"\r\n")[0] for head in heads] == [b"GET http://gitbook.invalid/v1/user HTTP/1.1"]
+
+
+async def test_a_proxy_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serve(ignore) as proxy:
+        pass
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    error = await fail("https://gitbook.invalid")
+    assert not error.sent
+    assert "the proxy did not connect" in str(error)
+
+
+def test_nothing_shows_a_token() -> None:
+    reply = GitBookResponse(200, {"x": TOKEN}, TOKEN.encode())
+    assert TOKEN not in repr(reply) + repr(SecretStr(TOKEN)) + repr(GitBook("https://x.example", LimitsSection()))

@@ -1,0 +1,315 @@
+"""Rate limits, through the GitBook client in front of upstreams that count what reaches them."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from pydantic import SecretStr
+from starlette.types import Receive, Scope, Send
+
+from gitbook_integrations_api.endpoint import Request
+from gitbook_integrations_mcp.config.models import LimitsSection
+from gitbook_integrations_mcp.errors import LimitError
+from gitbook_integrations_mcp.gitbook import rate_limit as rate_limit_module
+from gitbook_integrations_mcp.gitbook.client import GitBook
+from gitbook_integrations_mcp.gitbook.http import GitBookResponse
+from gitbook_integrations_mcp.gitbook.rate_limit import CredentialLimit, RateLimiter
+from gitbook_integrations_mcp.sandbox import INTEGRATION_TOKEN, USER_TOKEN, create_sandbox
+from tests.support.virtual_time import START, VirtualTime
+
+OURS, THEIRS = SecretStr("our-token-0123456789"), SecretStr("their-token-0123456789")
+
+
+class Counter:
+    """An upstream that counts, and holds what it is sent until `open` is set. It answers as `inner` does."""
+
+    def __init__(self, inner: Any = None) -> None:
+        self.inner = inner
+        self.open = asyncio.Event()
+        self.paths: list[str] = []
+        self.statuses: list[int] = []
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.status = 200
+        self.in_flight = self.most = self.cancelled = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count a request and answer it."""
+        self.paths.append(scope["path"].removeprefix("/v1"))
+        self.in_flight += 1
+        self.most = max(self.most, self.in_flight)
+
+        async def note(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                self.statuses.append(message["status"])
+            await send(message)
+
+        try:
+            await self.open.wait()
+            await anyio.lowlevel.checkpoint()
+            if self.inner:
+                await self.inner(scope, receive, note)
+                return
+            await note({"type": "http.response.start", "status": self.status, "headers": self.headers})
+            await note({"type": "http.response.body", "body": b"{}"})
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        finally:
+            self.in_flight -= 1
+
+    async def wait_for(self, number: int) -> None:
+        """Wait until so many requests have come, and no more that were under way."""
+        while len(self.paths) < number:
+            await anyio.lowlevel.checkpoint()
+        for _ in range(20):
+            await anyio.lowlevel.checkpoint()
+
+
+@asynccontextmanager
+async def talk(upstream: Any, time: VirtualTime | None = None, **limits: float) -> AsyncIterator[GitBook]:
+    """Yield a client of `upstream`."""
+    time = time or VirtualTime()
+    gitbook = GitBook(
+        "https://gitbook.invalid",
+        LimitsSection.model_validate(limits),
+        httpx.ASGITransport(app=upstream),
+        clock=time.clock,
+        sleep=time.sleep,
+        chance=lambda: 1.0,
+    )
+    yield gitbook
+    await gitbook.close()
+
+
+def read(number: int = 0) -> Request:
+    """Return a reading that differs from others by its number."""
+    return Request("GET", f"/spaces/{number}")
+
+
+async def test_a_burst_of_parallel_calls_earns_no_refusal_that_could_be_foreseen() -> None:
+    time = VirtualTime()
+    upstream = Counter(create_sandbox(clock=time.clock, rate_limit=10))
+    upstream.open.set()
+    token = SecretStr(USER_TOKEN)
+    async with talk(upstream, time, wait_seconds=1000, call_seconds=2000) as gitbook:
+        await gitbook.send(Request("GET", "/user"), token)  # from here on the limit is known
+        requests = [Request("GET", "/integrations", (("limit", str(number)),)) for number in range(1, 46)]
+        replies = await asyncio.gather(*(gitbook.send(request, token) for request in requests))
+    assert {reply.status for reply in replies} == {200}
+    assert upstream.statuses == [200] * 46
+    # 46 requests, 10 in a window of 60 s: four windows are waited for, no longer.
+    assert 240 <= time.now - START < 245
+
+
+async def test_no_more_are_in_flight_than_the_operator_allows_and_they_go_in_the_order_they_came() -> None:
+    upstream = Counter()
+    async with talk(upstream, concurrency=3) as gitbook, asyncio.TaskGroup() as group:
+        for number in range(12):
+            group.create_task(gitbook.send(read(number), OURS))
+        await upstream.wait_for(3)
+        assert upstream.in_flight == 3
+        upstream.open.set()
+    assert upstream.most == 3
+    assert upstream.paths == [f"/spaces/{number}" for number in range(12)]
+
+
+async def test_a_limit_that_is_used_up_refuses_at_once_and_only_those_of_that_token() -> None:
+    upstream = Counter()
+    upstream.open.set()
+    upstream.headers = [(b"x-ratelimit-remaining", b"0"), (b"x-ratelimit-reset", str(int(START) + 90).encode())]
+    async with talk(upstream) as gitbook:
+        await gitbook.send(read(), OURS)
+        with pytest.raises(LimitError, match=r"used up\. Wait 90 s before the next call\. Nothing was sent\."):
+            await gitbook.send(read(), OURS)
+        assert (await gitbook.send(read(), THEIRS)).status == 200
+    assert len(upstream.paths) == 2
+
+
+async def test_nobody_waits_longer_than_their_budget_however_many_are_ahead() -> None:
+    time = VirtualTime()
+    upstream = Counter(create_sandbox(clock=time.clock, rate_limit=1))
+    upstream.open.set()
+    token = SecretStr(USER_TOKEN)
+    async with talk(upstream, time, wait_seconds=130, call_seconds=200) as gitbook:
+        await gitbook.send(Request("GET", "/user"), token)
+        requests = [Request("GET", "/integrations", (("limit", str(number)),)) for number in range(1, 11)]
+        outcomes = await asyncio.gather(*(gitbook.send(request, token) for request in requests), return_exceptions=True)
+    assert [isinstance(outcome, LimitError) for outcome in outcomes] == [False] * 2 + [True] * 8
+    assert upstream.statuses == [200] * 3
+    assert time.now - START < 130
+
+
+async def test_a_refusal_makes_the_others_wait_too() -> None:
+    time, upstream = VirtualTime(), Counter()
+    upstream.open.set()
+    upstream.status, upstream.headers = 429, [(b"retry-after", b"15")]
+    async with talk(upstream, time, attempts=1) as gitbook:
+        assert (await gitbook.send(read(1), OURS)).wait == 15
+        upstream.status = 200
+        assert (await gitbook.send(read(2), OURS)).status == 200
+    assert time.slept == [15]
+
+
+async def test_who_queues_too_long_is_told_and_sends_nothing() -> None:
+    upstream = Counter()
+    async with talk(upstream, concurrency=1, pool_seconds=0.02) as gitbook:
+        ahead = asyncio.create_task(gitbook.send(read(1), OURS))
+        await upstream.wait_for(1)
+        with pytest.raises(LimitError, match="Make fewer at a time"):
+            await gitbook.send(read(2), OURS)
+        upstream.open.set()
+        await ahead
+        assert (await gitbook.send(read(3), OURS)).status == 200
+    assert upstream.paths == ["/spaces/1", "/spaces/3"]
+
+
+async def test_who_is_cancelled_in_the_queue_leaves_it_to_the_others() -> None:
+    upstream = Counter()
+    async with talk(upstream, concurrency=2) as gitbook:
+        tasks = [asyncio.create_task(gitbook.send(read(number), OURS)) for number in range(8)]
+        await upstream.wait_for(2)
+        for task in tasks[1:6]:
+            task.cancel()
+        await upstream.wait_for(2)
+        upstream.open.set()
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        assert (await gitbook.send(read(9), OURS)).status == 200
+    assert [isinstance(outcome, GitBookResponse) for outcome in outcomes] == [True, *[False] * 5, True, True]
+    assert upstream.paths == ["/spaces/0", "/spaces/1", "/spaces/6", "/spaces/7", "/spaces/9"]
+    assert upstream.in_flight == 0
+
+
+async def test_the_wait_for_a_limit_ends_when_the_call_is_cancelled() -> None:
+    async def sleep(_seconds: float) -> None:
+        sleeping.set()
+        await asyncio.Event().wait()
+
+    sleeping = asyncio.Event()
+    limiter = RateLimiter(16, 1, VirtualTime().clock, sleep)
+    async with limiter.turn(b"ours", 0) as lane:
+        lane.learn(429, {"retry-after": "5"}, START)
+
+    async def wait() -> None:
+        async with limiter.turn(b"ours", 10):
+            raise AssertionError("the limit is not renewed")
+
+    waiting = asyncio.create_task(wait())
+    await sleeping.wait()
+    waiting.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await waiting
+    assert lane.users == lane.in_flight == 0
+
+
+async def test_what_is_known_of_idle_credentials_is_forgotten_and_holds_no_token() -> None:
+    upstream = Counter()
+    upstream.open.set()
+    async with talk(upstream) as gitbook:
+        for number in range(1100):
+            await gitbook.send(read(), SecretStr(f"token-{number:05}"))
+        lanes = gitbook._limiter._lanes
+        assert len(lanes) == 1000
+        assert not any(b"token-" in key for key in lanes)
+
+
+def tell(remaining: int, seconds: int, **more: str) -> dict[str, str]:
+    """Return headers by which so many requests are left until the limit is renewed in so many seconds."""
+    more = {f"x-ratelimit-{name}": value for name, value in more.items()}
+    return {"x-ratelimit-remaining": str(remaining), "x-ratelimit-reset": str(int(START) + seconds), **more}
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "has_room"),
+    [
+        ((0, 60), (50, 120), True),  # a new window
+        ((0, 60), (50, 62), True),
+        ((0, 60), (50, 61), False),  # the same, by clocks that know seconds only
+        ((50, 60), (0, 61), False),
+        ((50, 60), (0, 60), False),
+        ((0, 60), (9, 60), False),  # overtaken on the way
+        ((50, 60), (0, 59), True),  # an older one
+    ],
+)
+def test_answers_of_one_window_are_told_from_those_of_others(
+    first: tuple[int, int], then: tuple[int, int], has_room: bool
+) -> None:
+    lane = CredentialLimit(16)
+    lane.learn(200, tell(*first), START)
+    lane.learn(200, tell(*then), START)
+    assert lane.has_room(START) is has_room
+
+
+def test_a_refusal_outweighs_whatever_was_told_before() -> None:
+    lane = CredentialLimit(16)
+    lane.learn(200, tell(50, 120), START)
+    assert lane.tell_wait(START) == 0
+    lane.learn(429, {"retry-after": "5"}, START)
+    assert lane.tell_wait(START) == 5
+    lane.learn(429, {"x-ratelimit-reset": str(int(START) + 90)}, START)
+    assert lane.tell_wait(START) == 90
+
+
+def test_what_does_not_tell_of_the_limit_changes_nothing() -> None:
+    lane = CredentialLimit(16)
+    for headers in ({}, {"x-ratelimit-reset": str(int(START) + 90)}, {"x-ratelimit-remaining": "0"}):
+        lane.learn(200, headers, START)
+        assert lane.has_room(START)
+
+
+def test_a_request_that_got_lost_counts() -> None:
+    lane = CredentialLimit(16)
+    lane.learn(200, tell(2, 60), START)
+    lane.lose()
+    assert lane.has_room(START)
+    lane.lose()
+    assert not lane.has_room(START)
+
+
+def test_after_the_renewal_as_many_go_as_the_limit_was_and_one_alone_always_does() -> None:
+    lane = CredentialLimit(16)
+    lane.learn(200, tell(0, 10, limit="2"), START)
+    assert not lane.has_room(START + 9)
+    assert lane.has_room(START + 10)
+    lane.in_flight = 1
+    assert lane.has_room(START + 10)
+    lane.lose()
+    assert not lane.has_room(START + 10)
+    assert lane.tell_wait(START + 10) == 0  # the one in flight will tell
+    lane.lose()
+    lane.in_flight = 0
+    assert lane.has_room(START + 10)
+
+
+async def test_a_wait_that_just_fits_is_waited_for() -> None:
+    time = VirtualTime()
+    limiter = RateLimiter(16, 1, time.clock, time.sleep)
+    async with limiter.turn(b"ours", 0) as lane:
+        lane.learn(429, {"retry-after": "5"}, START)
+    with pytest.raises(LimitError) as caught:
+        async with limiter.turn(b"ours", 4.9):
+            raise AssertionError("the limit is not renewed")
+    assert caught.value.wait == 5
+    async with limiter.turn(b"ours", 5):
+        assert time.slept == [5]
+
+
+async def test_credentials_in_use_are_not_forgotten_however_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rate_limit_module, "_KEPT", 1)
+    limiter = RateLimiter(16, 1, VirtualTime().clock, VirtualTime().sleep)
+    async with limiter.turn(b"ours", 0) as ours, limiter.turn(b"theirs", 0), limiter.turn(b"ours", 0) as again:
+        assert ours is again
+
+
+async def test_an_integration_and_its_user_have_a_pace_of_their_own() -> None:
+    time = VirtualTime()
+    sandbox = create_sandbox(clock=time.clock, rate_limit=1)
+    async with talk(sandbox, time) as gitbook:
+        assert (await gitbook.send(Request("GET", "/user"), SecretStr(USER_TOKEN))).status == 200
+        with pytest.raises(LimitError):
+            await gitbook.send(Request("GET", "/user"), SecretStr(USER_TOKEN))
+        assert (await gitbook.send(Request("GET", "/integrations"), SecretStr(INTEGRATION_TOKEN))).status == 200

@@ -1,0 +1,77 @@
+"""Integrations that can be installed, and what they are."""
+
+from gitbook_integrations_api.endpoint import (
+    INSTALLATION,
+    INTEGRATION,
+    OAUTH,
+    USER,
+    Endpoint,
+    Risk,
+    one,
+    page,
+)
+from gitbook_integrations_api.inputs import OfIntegration, OfOrganization, Paged
+from gitbook_integrations_api.objects import Integration
+from gitbook_integrations_api.parameters import (
+    BlockDomain,
+    CategoryFilter,
+    HasBlocks,
+    HasContentSources,
+    NameSearch,
+    OwnerFilter,
+    ScopeFilter,
+    TargetFilter,
+)
+from gitbook_integrations_api.schema import ABSENT
+
+
+class Filtered(Paged):
+    search: NameSearch = ABSENT
+    category: CategoryFilter = ABSENT
+    blockDomain: BlockDomain = ABSENT
+    blocks: HasBlocks = ABSENT
+    contentSources: HasContentSources = ABSENT
+    owner: OwnerFilter = ABSENT
+    scope: ScopeFilter = ABSENT
+    target: TargetFilter = ABSENT
+
+
+class FilteredInOrganization(Filtered, OfOrganization):
+    pass
+
+
+TOOLS = (
+    Endpoint(
+        operation="listIntegrations",
+        method="GET",
+        path="/integrations",
+        title="List public integrations",
+        description="List the public integrations of GitBook's marketplace.",
+        risk=Risk.READ,
+        tokens=USER | INTEGRATION | INSTALLATION,
+        input=Filtered,
+        result=page(Integration),
+    ),
+    Endpoint(
+        operation="getIntegrationByName",
+        method="GET",
+        path="/integrations/{integrationName}",
+        title="Get an integration",
+        description="Everything about one integration: version, scopes, blocks, configuration schema, owner.",
+        risk=Risk.READ,
+        tokens=USER | INTEGRATION | INSTALLATION,
+        input=OfIntegration,
+        result=one(Integration),
+    ),
+    Endpoint(
+        operation="listOrganizationIntegrations",
+        method="GET",
+        path="/orgs/{organizationId}/integrations",
+        title="List an organization's available integrations",
+        description="List what an organization can install: public integrations and its own private or unlisted ones.",
+        risk=Risk.READ,
+        tokens=USER | INTEGRATION | INSTALLATION | OAUTH,
+        input=FilteredInOrganization,
+        result=page(Integration),
+    ),
+)

@@ -1,0 +1,79 @@
+"""Who is asking, and the organizations, spaces and sites whose IDs the other tools take."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from gitbook_integrations_api.endpoint import (
+    INSTALLATION,
+    OAUTH,
+    USER,
+    Endpoint,
+    Input,
+    Risk,
+    one,
+    page,
+)
+from gitbook_integrations_api.inputs import OfOrganization, Paged
+from gitbook_integrations_api.objects import Organization, Site, Space, User
+from gitbook_integrations_api.parameters import SiteType
+from gitbook_integrations_api.schema import ABSENT
+
+
+class PagedInOrganization(Paged, OfOrganization):
+    pass
+
+
+class SiteFilter(PagedInOrganization):
+    space: Annotated[str, Field(description="Space ID; only sites with it")] = ABSENT
+    title: Annotated[str, Field(description="Text in the title")] = ABSENT
+    published: Annotated[bool, Field(description="Only published, or only unpublished, sites")] = ABSENT
+    type: Annotated[list[SiteType], Field(description="Only these types")] = ABSENT
+
+
+TOOLS = (
+    Endpoint(
+        operation="getAuthenticatedUser",
+        method="GET",
+        path="/user",
+        title="Get the authenticated user",
+        description="The user whose token the server uses.",
+        risk=Risk.READ,
+        tokens=USER | OAUTH,
+        input=Input,
+        result=one(User),
+    ),
+    Endpoint(
+        operation="listOrganizationsForAuthenticatedUser",
+        method="GET",
+        path="/orgs",
+        title="List organizations",
+        description="List the organizations of the authenticated user, with their IDs.",
+        risk=Risk.READ,
+        tokens=USER | OAUTH,
+        input=Paged,
+        result=page(Organization),
+    ),
+    Endpoint(
+        operation="listSpacesInOrganizationById",
+        method="GET",
+        path="/orgs/{organizationId}/spaces",
+        title="List spaces",
+        description="List an organization's spaces, with their IDs.",
+        risk=Risk.READ,
+        tokens=USER | INSTALLATION | OAUTH,
+        input=PagedInOrganization,
+        result=page(Space),
+    ),
+    Endpoint(
+        operation="listSites",
+        method="GET",
+        path="/orgs/{organizationId}/sites",
+        title="List sites",
+        description="List an organization's sites, with their IDs.",
+        risk=Risk.READ,
+        tokens=USER | OAUTH,
+        input=SiteFilter,
+        result=page(Site),
+    ),
+)

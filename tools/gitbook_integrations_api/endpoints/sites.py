@@ -1,0 +1,182 @@
+"""Integrations on sites, and the scripts they put on published pages."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from gitbook_integrations_api.endpoint import (
+    INSTALLATION,
+    INTEGRATION,
+    NOTHING,
+    OAUTH,
+    USER,
+    Endpoint,
+    Risk,
+    Undo,
+    array,
+    one,
+    page,
+)
+from gitbook_integrations_api.inputs import (
+    Extendable,
+    InstallationUpdate,
+    OfInstallation,
+    OfIntegration,
+    OfOrganization,
+    OfSiteInstallation,
+    Paged,
+)
+from gitbook_integrations_api.objects import Integration, SiteInstallation, SiteScript
+from gitbook_integrations_api.parameters import ExternalId, NameSearch, SiteId
+from gitbook_integrations_api.schema import ABSENT
+
+
+class OfSite(OfOrganization):
+    siteId: SiteId
+
+
+class SearchInSite(OfSite):
+    search: NameSearch = ABSENT
+
+
+class FoundByExternalId(Extendable, Paged, OfIntegration):
+    externalId: ExternalId = ABSENT
+
+
+class PagedInstallation(Extendable, Paged, OfInstallation):
+    pass
+
+
+class InstallationTarget(Extendable, OfInstallation):
+    siteId: Annotated[str, Field(description="From list_sites")]
+
+
+class Read(Extendable, OfSiteInstallation):
+    pass
+
+
+class Update(Extendable, InstallationUpdate, OfSiteInstallation):
+    pass
+
+
+TOOLS = (
+    Endpoint(
+        operation="listSiteIntegrations",
+        method="GET",
+        path="/orgs/{organizationId}/sites/{siteId}/integrations",
+        title="List a site's integrations",
+        description="List the integrations enabled in a site.",
+        risk=Risk.READ,
+        tokens=USER | OAUTH,
+        input=SearchInSite,
+        result=page(Integration),
+    ),
+    Endpoint(
+        operation="listSiteIntegrationScripts",
+        method="GET",
+        path="/orgs/{organizationId}/sites/{siteId}/integration-scripts",
+        title="List a site's scripts",
+        description="List the scripts that a site's published pages load: URL, content security policy, cookies.",
+        risk=Risk.READ,
+        tokens=USER | OAUTH,
+        input=OfSite,
+        result=array(SiteScript),
+    ),
+    Endpoint(
+        operation="listIntegrationSiteInstallations",
+        method="GET",
+        path="/integrations/{integrationName}/sites",
+        title="List an integration's site installations",
+        description="List all sites an integration is installed on, in every organization.",
+        risk=Risk.READ,
+        tokens=INTEGRATION,
+        input=FoundByExternalId,
+        result=page(SiteInstallation),
+    ),
+    Endpoint(
+        operation="listIntegrationInstallationSites",
+        method="GET",
+        path="/integrations/{integrationName}/installations/{installationId}/sites",
+        title="List an installation's sites",
+        description="List the sites of one installation, with their configuration.",
+        risk=Risk.READ,
+        tokens=USER | INTEGRATION | INSTALLATION | OAUTH,
+        input=PagedInstallation,
+        result=page(SiteInstallation),
+    ),
+    Endpoint(
+        operation="getIntegrationSiteInstallation",
+        method="GET",
+        path="/integrations/{integrationName}/installations/{installationId}/sites/{siteId}",
+        title="Get a site installation",
+        description="One installation on one site: status, configuration, external IDs.",
+        risk=Risk.READ,
+        tokens=USER | INTEGRATION | INSTALLATION | OAUTH,
+        input=Read,
+        result=one(SiteInstallation),
+    ),
+    Endpoint(
+        operation="installIntegrationOnSite",
+        method="POST",
+        path="/integrations/{integrationName}/installations/{installationId}/sites",
+        title="Install on a site",
+        description="Enable an existing installation on a site.",
+        risk=Risk.WRITE,
+        tokens=USER | INTEGRATION | INSTALLATION | OAUTH,
+        input=InstallationTarget,
+        result=one(SiteInstallation),
+        success=(201,),
+        undo=Undo(
+            "uninstall_integration_from_site",
+            (
+                ("integrationName", "arguments.integrationName"),
+                ("installationId", "arguments.installationId"),
+                ("siteId", "arguments.siteId"),
+            ),
+        ),
+    ),
+    Endpoint(
+        operation="updateIntegrationSiteInstallation",
+        method="PATCH",
+        path="/integrations/{integrationName}/installations/{installationId}/sites/{siteId}",
+        title="Update a site installation",
+        description="Change configuration or external IDs of an installation on a site.",
+        risk=Risk.WRITE,
+        tokens=USER | INTEGRATION | INSTALLATION | OAUTH,
+        input=Update,
+        result=one(SiteInstallation),
+        undo=Undo(
+            "update_integration_site_installation",
+            (
+                ("integrationName", "arguments.integrationName"),
+                ("installationId", "arguments.installationId"),
+                ("siteId", "arguments.siteId"),
+                ("configuration", "before.configuration"),
+                ("externalIds", "before.externalIds"),
+            ),
+        ),
+    ),
+    Endpoint(
+        operation="uninstallIntegrationFromSite",
+        method="DELETE",
+        path="/integrations/{integrationName}/installations/{installationId}/sites/{siteId}",
+        title="Uninstall from a site",
+        description="Take an installation off a site, with its configuration there. A human must confirm.",
+        risk=Risk.DESTROY,
+        tokens=USER | INTEGRATION | INSTALLATION,
+        input=OfSiteInstallation,
+        result=NOTHING,
+        success=(205, 204),
+        consequence="The integration stops working on this site; its configuration and external IDs there are lost. "
+        "It can be installed again, but must then be configured anew.",
+        undo=Undo(
+            "install_integration_on_site",
+            (
+                ("integrationName", "arguments.integrationName"),
+                ("installationId", "arguments.installationId"),
+                ("siteId", "arguments.siteId"),
+            ),
+            whole=False,
+        ),
+    ),
+)

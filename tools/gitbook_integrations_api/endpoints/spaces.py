@@ -1,0 +1,186 @@
+"""Integrations on spaces."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from gitbook_integrations_api.endpoint import (
+    INSTALLATION,
+    INTEGRATION,
+    NOTHING,
+    OAUTH,
+    USER,
+    Endpoint,
+    Input,
+    Risk,
+    Undo,
+    array,
+    one,
+    page,
+)
+from gitbook_integrations_api.inputs import (
+    Extendable,
+    InstallationUpdate,
+    OfInstallation,
+    OfIntegration,
+    OfSpaceInstallation,
+    Paged,
+)
+from gitbook_integrations_api.objects import (
+    Integration,
+    IntegrationBlocks,
+    SpaceInstallation,
+)
+from gitbook_integrations_api.parameters import ExternalId, NameSearch, SpaceId
+from gitbook_integrations_api.schema import ABSENT
+
+
+class OfSpace(Input):
+    spaceId: SpaceId
+
+
+class SearchInSpace(OfSpace):
+    search: NameSearch = ABSENT
+
+
+class FoundByExternalId(Extendable, Paged, OfIntegration):
+    externalId: ExternalId = ABSENT
+
+
+class PagedInstallation(Extendable, Paged, OfInstallation):
+    pass
+
+
+class InstallationTarget(Extendable, OfInstallation):
+    space: Annotated[str, Field(description="Space ID from list_spaces_in_organization_by_id")]
+
+
+class Read(Extendable, OfSpaceInstallation):
+    pass
+
+
+class Update(Extendable, InstallationUpdate, OfSpaceInstallation):
+    pass
+
+
+TOOLS = (
+    Endpoint(
+        operation="listSpaceIntegrations",
+        method="GET",
+        path="/spaces/{spaceId}/integrations",
+        title="List a space's integrations",
+        description="List the integrations enabled in a space.",
+        risk=Risk.READ,
+        tokens=USER | OAUTH,
+        input=SearchInSpace,
+        result=page(Integration),
+    ),
+    Endpoint(
+        operation="listSpaceIntegrationsBlocks",
+        method="GET",
+        path="/spaces/{spaceId}/integration-blocks",
+        title="List a space's integration blocks",
+        description="List the blocks that integrations bring into a space's editor.",
+        risk=Risk.READ,
+        tokens=USER | INTEGRATION | INSTALLATION,
+        input=OfSpace,
+        result=array(IntegrationBlocks),
+    ),
+    Endpoint(
+        operation="listIntegrationSpaceInstallations",
+        method="GET",
+        path="/integrations/{integrationName}/spaces",
+        title="List an integration's space installations",
+        description="List all spaces an integration is installed on, in every organization.",
+        risk=Risk.READ,
+        tokens=INTEGRATION | INSTALLATION,
+        input=FoundByExternalId,
+        result=page(SpaceInstallation),
+    ),
+    Endpoint(
+        operation="listIntegrationInstallationSpaces",
+        method="GET",
+        path="/integrations/{integrationName}/installations/{installationId}/spaces",
+        title="List an installation's spaces",
+        description="List the spaces of one installation, with their configuration.",
+        risk=Risk.READ,
+        tokens=USER | INTEGRATION | INSTALLATION | OAUTH,
+        input=PagedInstallation,
+        result=page(SpaceInstallation),
+    ),
+    Endpoint(
+        operation="getIntegrationSpaceInstallation",
+        method="GET",
+        path="/integrations/{integrationName}/installations/{installationId}/spaces/{spaceId}",
+        title="Get a space installation",
+        description="One installation on one space: status, configuration, external IDs.",
+        risk=Risk.READ,
+        tokens=USER | INTEGRATION | INSTALLATION | OAUTH,
+        input=Read,
+        result=one(SpaceInstallation),
+    ),
+    Endpoint(
+        operation="installIntegrationOnSpace",
+        method="POST",
+        path="/integrations/{integrationName}/installations/{installationId}/spaces",
+        title="Install on a space",
+        description="Enable an existing installation on a space.",
+        risk=Risk.WRITE,
+        tokens=USER | INTEGRATION | INSTALLATION | OAUTH,
+        input=InstallationTarget,
+        result=one(SpaceInstallation),
+        success=(201,),
+        undo=Undo(
+            "uninstall_integration_from_space",
+            (
+                ("integrationName", "arguments.integrationName"),
+                ("installationId", "arguments.installationId"),
+                ("spaceId", "arguments.space"),
+            ),
+        ),
+    ),
+    Endpoint(
+        operation="updateIntegrationSpaceInstallation",
+        method="PATCH",
+        path="/integrations/{integrationName}/installations/{installationId}/spaces/{spaceId}",
+        title="Update a space installation",
+        description="Change configuration or external IDs of an installation on a space.",
+        risk=Risk.WRITE,
+        tokens=USER | INTEGRATION | INSTALLATION | OAUTH,
+        input=Update,
+        result=one(SpaceInstallation),
+        undo=Undo(
+            "update_integration_space_installation",
+            (
+                ("integrationName", "arguments.integrationName"),
+                ("installationId", "arguments.installationId"),
+                ("spaceId", "arguments.spaceId"),
+                ("configuration", "before.configuration"),
+                ("externalIds", "before.externalIds"),
+            ),
+        ),
+    ),
+    Endpoint(
+        operation="uninstallIntegrationFromSpace",
+        method="DELETE",
+        path="/integrations/{integrationName}/installations/{installationId}/spaces/{spaceId}",
+        title="Uninstall from a space",
+        description="Take an installation off a space, with its configuration there. A human must confirm.",
+        risk=Risk.DESTROY,
+        tokens=USER | INTEGRATION | INSTALLATION,
+        input=OfSpaceInstallation,
+        result=NOTHING,
+        success=(205, 204),
+        consequence="The integration stops working on this space; its configuration and external IDs there are lost. "
+        "It can be installed again, but must then be configured anew.",
+        undo=Undo(
+            "install_integration_on_space",
+            (
+                ("integrationName", "arguments.integrationName"),
+                ("installationId", "arguments.installationId"),
+                ("space", "arguments.spaceId"),
+            ),
+            whole=False,
+        ),
+    ),
+)

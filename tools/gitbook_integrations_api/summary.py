@@ -1,0 +1,45 @@
+"""Summaries: of each item of a list, the fields that its model declares."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+from gitbook_integrations_api.objects import GitBookObject
+
+Outline = Mapping[str, "Outline | None"]
+"""Fields to show; None shows a field whole, an outline only what it names."""
+
+
+def summarize(model: type[BaseModel], item: dict[str, Any]) -> dict[str, Any]:
+    """Return the summary of `item`; the item itself where it has no field of its model's summary."""
+    picked: dict[str, Any] = _pick(item, outline(model))
+    return picked or item
+
+
+@cache
+def outline(model: type[BaseModel]) -> Outline:
+    """Return the summary of `model` with those of the objects in it."""
+    fields: dict[str, Any] = {}
+    for path in model.summary if issubclass(model, GitBookObject) else ():
+        *parents, name = path.split(".")
+        place = fields
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[name] = None if parents else _outline_field(model, name)
+    return fields
+
+
+def _outline_field(model: type[BaseModel], name: str) -> Outline | None:
+    annotation = model.model_fields[name].annotation
+    nested = [kind for kind in get_args(annotation) if isinstance(kind, type) and issubclass(kind, GitBookObject)]
+    return outline(nested[0]) or None if nested else None
+
+
+def _pick(value: Any, fields: Outline | None) -> Any:
+    if fields is None:
+        return value
+    if isinstance(value, dict):
+        return {name: _pick(value[name], fields[name]) for name in fields if name in value}
+    return [_pick(item, fields) for item in value] if isinstance(value, list) else value
