@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gitbook_integrations_api.catalog import NOT_EXPOSED, TOOLS, TOOLSETS
-from gitbook_integrations_api.endpoint import Endpoint, Risk, Token, Tool
+from gitbook_integrations_api.endpoint import CredentialKind, Endpoint, Risk, Tool
 from gitbook_integrations_api.prompts import PROMPTS
 from gitbook_integrations_api.resources import RESOURCES
 from gitbook_integrations_api.rules import RULES
@@ -21,7 +21,11 @@ from gitbook_integrations_mcp.config.settings import CLI_VARIABLES, iterate_sett
 
 README = Path(__file__).parents[2] / "README.md"
 
-_TOKENS = {Token.USER: "user", Token.INTEGRATION: "integration", Token.INSTALLATION: "installation"}
+_TOKENS = {
+    CredentialKind.USER: "user",
+    CredentialKind.INTEGRATION: "integration",
+    CredentialKind.INSTALLATION: "installation",
+}
 
 
 def build_tool_table() -> str:
@@ -37,10 +41,10 @@ def build_tool_table() -> str:
 
 def _describe(tool: Tool) -> str:
     place = f"{tool.method} `{tool.path}`" if isinstance(tool, Endpoint) else "several"
-    tokens = ", ".join(word for kind, word in _TOKENS.items() if kind in tool.tokens)
-    risk = f"{tool.risk} 🔒" if tool.is_gated({}) else str(tool.risk)
-    if tool.gate:
-        risk += " (🔒 with " + ", ".join(f"`{name}: {json.dumps(value)}`" for name, value in tool.gate) + ")"
+    tokens = ", ".join(word for kind, word in _TOKENS.items() if kind in tool.credentials)
+    risk = f"{tool.risk} 🔒" if tool.needs_confirmation({}) else str(tool.risk)
+    if tool.confirm_if:
+        risk += " (🔒 with " + ", ".join(f"`{name}: {json.dumps(value)}`" for name, value in tool.confirm_if) + ")"
     return f"| `{tool.name}` | {place} | {risk} | {tokens} | {tool.description} |"
 
 

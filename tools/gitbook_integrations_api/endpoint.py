@@ -30,7 +30,7 @@ class Risk(StrEnum):
     """Answers with a live credential; waits for a human's yes."""
 
 
-class Token(StrEnum):
+class CredentialKind(StrEnum):
     """Kinds of credential, as GitBook's `securitySchemes` call them."""
 
     USER = "user"
@@ -39,10 +39,10 @@ class Token(StrEnum):
     OAUTH = "oauth"
 
 
-USER = frozenset({Token.USER})
-INTEGRATION = frozenset({Token.INTEGRATION})
-INSTALLATION = frozenset({Token.INSTALLATION})
-OAUTH = frozenset({Token.OAUTH})
+USER = frozenset({CredentialKind.USER})
+INTEGRATION = frozenset({CredentialKind.INTEGRATION})
+INSTALLATION = frozenset({CredentialKind.INSTALLATION})
+OAUTH = frozenset({CredentialKind.OAUTH})
 
 
 class Query:
@@ -75,7 +75,7 @@ def one(model: type[BaseModel]) -> Result:
     return Result("object", model)
 
 
-def page(model: type[GitBookObject]) -> Result:
+def paged(model: type[GitBookObject]) -> Result:
     """An answer that is a page: `items`, and `next.page` where there is more."""
     return Result("page", model)
 
@@ -145,28 +145,29 @@ class Undo:
 
 @dataclass(frozen=True, kw_only=True)
 class Tool:
-    """What an assistant can call, and what everybody who guards, lists or documents calls derives from.
+    """Something an assistant can call. Guards, lists and documentation derive from it.
 
-    `operation` is a name in camelCase, from which the tool's derives; `tokens` are the kinds of credential that GitBook
-    accepts for it. `gate` holds argument values that make a call as grave as `destroy` although the tool as such is
-    not. `consequence` is what a human reads before saying yes; where it is `irreversible`, they type the name of what
-    is lost. `view` is the address of a page that hosts can show beside the answer (MCP Apps).
+    `operation` is a name in camelCase, from which the tool's name derives. `credentials` are the kinds of credential
+    that GitBook accepts. A call whose arguments have one of the values in `confirm_if` needs confirmation although the
+    tool's `risk` alone does not ask for it. `consequence` is what a human reads before they approve; where the call is
+    `irreversible`, they type the name of what is lost. `view` is the address of a page that hosts can show beside the
+    result (MCP Apps).
     """
 
     operation: str
     title: str
     description: str
     risk: Risk
-    tokens: frozenset[Token]
+    credentials: frozenset[CredentialKind]
     input: type[Input]
     result: Result
-    gate: tuple[tuple[str, Any], ...] = ()
+    confirm_if: tuple[tuple[str, Any], ...] = ()
     consequence: str = ""
     irreversible: bool = False
     view: str | None = None
 
     def __post_init__(self) -> None:
-        self._check_names({name for name, _ in self.gate})
+        self._check_names({name for name, _ in self.confirm_if})
 
     def _check_names(self, names: Set[str]) -> None:
         if unknown := names - set(self.input.model_fields):
@@ -187,10 +188,10 @@ class Tool:
         """Whether the same call again changes nothing more."""
         return self.risk is Risk.READ
 
-    def is_gated(self, arguments: Mapping[str, Any]) -> bool:
+    def needs_confirmation(self, arguments: Mapping[str, Any]) -> bool:
         """Whether a call with these arguments waits for a human's yes."""
         return self.risk in {Risk.DESTROY, Risk.SECRET} or any(
-            arguments.get(name) == value for name, value in self.gate
+            arguments.get(name) == value for name, value in self.confirm_if
         )
 
 

@@ -32,7 +32,7 @@ def evaluate_rules(facts: Facts, settings: AuditSection, acceptances: Acceptance
     evaluation = Evaluation()
     for rule in RULES.values():
         severity = settings.severity.get(rule.id, rule.severity)
-        if rule.id in settings.off:
+        if rule.id in settings.disabled_rules:
             evaluation.outcomes.append(_conclude(rule, severity, "off", 0, ()))
             continue
         results = list(CHECKS[rule.id](facts))

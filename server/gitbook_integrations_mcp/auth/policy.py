@@ -28,11 +28,11 @@ class Policy:
         _check_names("tools.toolsets", "toolset", settings.toolsets or (), TOOLSETS)
         _check_names("tools.include", "tool", settings.include or (), TOOLS)
         _check_names("tools.exclude", "tool", settings.exclude, TOOLS)
-        _check_names("confirmation.also", "tool", confirmation.also, TOOLS)
+        _check_names("confirmation.extra_tools", "tool", confirmation.extra_tools, TOOLS)
         self._settings = settings
         self._confirmation = confirmation
         self._narrowed = narrowed
-        self._also = frozenset(confirmation.also)
+        self._extra_tools = frozenset(confirmation.extra_tools)
         self.tools: Mapping[str, Tool] = MappingProxyType(
             {name: tool for name, tool in TOOLS.items() if self._find_objection(tool) is None}
         )
@@ -56,17 +56,17 @@ class Policy:
         wish = ToolsSection(read_only=read_only, toolsets=None if toolsets is None else tuple(toolsets))
         return Policy(self._settings, self._confirmation, wish)
 
-    def is_gated(self, tool: Tool, arguments: Mapping[str, Any]) -> bool:
+    def needs_confirmation(self, tool: Tool, arguments: Mapping[str, Any]) -> bool:
         """Whether a call waits for a human's yes. The operator can add tools to those that do, never remove one.
 
         What asks the endpoints of other tools waits where one of those does, as it answers with what they would.
         """
         names = {tool.name, *tool.uses} if isinstance(tool, Composite) else {tool.name}
-        return tool.is_gated(arguments) or not self._also.isdisjoint(names)
+        return tool.needs_confirmation(arguments) or not self._extra_tools.isdisjoint(names)
 
-    def may_be_gated(self, tool: Tool) -> bool:
+    def may_need_confirmation(self, tool: Tool) -> bool:
         """Whether some call of this tool waits for a human's yes."""
-        return self.is_gated(tool, dict(tool.gate))
+        return self.needs_confirmation(tool, dict(tool.confirm_if))
 
     def admit(self, name: str) -> Tool:
         """Return a tool that is on offer.
@@ -91,7 +91,7 @@ class Policy:
     def may_read(self, name: str) -> bool:
         """Whether a tool may be read where there is no call of it, and so nobody who could be asked."""
         tool = self.tools.get(name)
-        return tool is not None and tool.risk is Risk.READ and not self.may_be_gated(tool)
+        return tool is not None and tool.risk is Risk.READ and not self.may_need_confirmation(tool)
 
     def admit_read(self, name: str) -> None:
         """Check that a tool may be read where there is no call of it.

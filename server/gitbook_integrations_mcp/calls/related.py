@@ -3,7 +3,7 @@
 from functools import cache
 
 from gitbook_integrations_api.catalog import ENDPOINTS
-from gitbook_integrations_api.endpoint import Endpoint, Token, Tool
+from gitbook_integrations_api.endpoint import CredentialKind, Endpoint, Tool
 from gitbook_integrations_api.objects import GitBookObject
 
 
@@ -25,8 +25,8 @@ def find_witness(endpoint: Endpoint) -> Endpoint | None:
 
     It reads the same path, or lists what a call makes, or else reads the target.
     """
-    kinds = endpoint.tokens - {Token.OAUTH}
-    readers = [row for row in ENDPOINTS.values() if row.method == "GET" and row.tokens & kinds]
+    kinds = endpoint.credentials - {CredentialKind.OAUTH}
+    readers = [row for row in ENDPOINTS.values() if row.method == "GET" and row.credentials & kinds]
     same = [row for row in readers if row.path == endpoint.path]
     made = endpoint.path.rpartition("/")[2]
     lists = [row for row in readers if row.result.shape == "page" and row.path.endswith(f"/{made}")]

@@ -30,7 +30,7 @@ def list_tools(settings: Settings) -> list[dict[str, Any]]:
             "toolset": TOOLSET_OF[tool.name],
             "tool": tool.name,
             "risk": str(tool.risk),
-            "asks": policy.may_be_gated(tool),
+            "asks": policy.may_need_confirmation(tool),
             "method": tool.method if isinstance(tool, Endpoint) else None,
             "path": tool.path if isinstance(tool, Endpoint) else None,
             "tokens": estimate_cost(

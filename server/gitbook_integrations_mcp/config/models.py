@@ -184,7 +184,7 @@ class ConfirmationSection(Section):
         "nothing.",
     )
     ttl: float = Field(600, gt=0, le=86400, description="Seconds a question stays open and a yes stays good.")
-    also: Names = Field((), description="Further tools that wait for a human's yes.")
+    extra_tools: Names = Field((), description="Further tools that wait for a human's yes.")
     store: Store = Field(
         "memory",
         description="Where open questions are kept: the `memory` of one process, or `redis://…` (`rediss://…` with "
@@ -212,7 +212,7 @@ class JournalSection(Section):
 
 
 class AuditSection(Section):
-    off: Annotated[tuple[RuleId, ...], NoDecode, Listed] = Field(
+    disabled_rules: Annotated[tuple[RuleId, ...], NoDecode, Listed] = Field(
         (), description="Rules of the audit that are not judged."
     )
     severity: dict[RuleId, Severity] = Field(

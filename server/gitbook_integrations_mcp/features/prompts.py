@@ -125,7 +125,7 @@ def write_prompt(prompt: Prompt, arguments: Mapping[str, str], policy: Policy) -
     """Return the prompt's text for these arguments and the tools on offer."""
     steps = [step for step in prompt.steps if not set(step.tools) - policy.tools.keys()]
     named = {tool: None for step in prompt.steps for tool in step.tools}
-    gated = [name for name in named if name in policy.tools and policy.may_be_gated(policy.tools[name])]
+    gated = [name for name in named if name in policy.tools and policy.may_need_confirmation(policy.tools[name])]
     off = [name for name in named if name not in policy.tools]
     rules = [*RULES]
     if gated:

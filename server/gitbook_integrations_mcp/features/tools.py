@@ -85,8 +85,8 @@ def describe_tools(policy: Policy, organization: str | None, *, two_step: bool) 
     described = {name: describe_tool(tool, organization) for name, tool in policy.tools.items()}
     for name, tool in policy.tools.items():
         shown = described[name]
-        if policy.is_gated(tool, {}) and WARNING not in (shown.description or ""):
+        if policy.needs_confirmation(tool, {}) and WARNING not in (shown.description or ""):
             shown.description = f"{shown.description} {WARNING}"
-        if two_step and policy.may_be_gated(tool):
+        if two_step and policy.may_need_confirmation(tool):
             shown.input_schema["properties"][CONFIRMATION_ARGUMENT] = _OPTIONS[CONFIRMATION_ARGUMENT]
     return described

@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import SecretStr
 from pydantic_core import PydanticCustomError
 
-from gitbook_integrations_api.endpoint import Token, Tool
+from gitbook_integrations_api.endpoint import CredentialKind, Tool
 from gitbook_integrations_mcp.config.models import GitBookSection
 from gitbook_integrations_mcp.config.types import check_token
 from gitbook_integrations_mcp.errors import CredentialError
@@ -18,20 +18,20 @@ REDACTED = "[redacted]"
 """Replaces a token of this server's own wherever somebody echoes one."""
 
 _WORDS = {
-    Token.USER: "a user's personal access token (GITBOOK_TOKEN)",
-    Token.INTEGRATION: "the integration's own token (GITBOOK_INTEGRATION_TOKEN)",
-    Token.INSTALLATION: "a temporary token of the installation",
-    Token.OAUTH: "an OAuth token",
+    CredentialKind.USER: "a user's personal access token (GITBOOK_TOKEN)",
+    CredentialKind.INTEGRATION: "the integration's own token (GITBOOK_INTEGRATION_TOKEN)",
+    CredentialKind.INSTALLATION: "a temporary token of the installation",
+    CredentialKind.OAUTH: "an OAuth token",
 }
 USER_HEADER = "X-GitBook-Token"
 INTEGRATION_HEADER = "X-GitBook-Integration-Token"
 
-_NOT_USER = frozenset({Token.INTEGRATION, Token.INSTALLATION})
+_NOT_USER = frozenset({CredentialKind.INTEGRATION, CredentialKind.INSTALLATION})
 
 
 def describe_accepted(tool: Tool) -> str:
     """Return in words which kinds of token GitBook accepts for `tool`."""
-    words = [_WORDS[kind] for kind in Token if kind in tool.tokens and kind is not Token.OAUTH]
+    words = [_WORDS[kind] for kind in CredentialKind if kind in tool.credentials and kind is not CredentialKind.OAUTH]
     return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
@@ -63,11 +63,11 @@ class Credentials:
         Raises:
             CredentialError: none is configured that GitBook accepts for it.
         """
-        if Token.USER in tool.tokens and self.general:
+        if CredentialKind.USER in tool.credentials and self.general:
             return self.general
-        if tool.tokens & _NOT_USER and self.integration:
+        if tool.credentials & _NOT_USER and self.integration:
             return self.integration
-        user = Token.USER in tool.tokens
+        user = CredentialKind.USER in tool.credentials
         if self.source == "headers":
             header = USER_HEADER if user else INTEGRATION_HEADER
             remedy = f"none came with the request. The client is configured to send one in the header {header}."

@@ -114,7 +114,7 @@ class Pipeline:
         if isinstance(call, EndpointCall):
             call = await restore_masked_values(call, self._previewer)
         approval: Approval | None = None
-        if caller.policy.is_gated(call.tool, call.arguments):
+        if caller.policy.needs_confirmation(call.tool, call.arguments):
             confirmed = await self._confirm(call)
             if isinstance(confirmed, NotConfirmed):
                 return Output(confirmed.content)
@@ -133,7 +133,7 @@ class Pipeline:
     def _prepare(self, params: CallToolRequestParams, context: ServerRequestContext[Any, Any], caller: Caller) -> Call:
         tool = caller.policy.admit(params.name)
         names = name_options(tool)
-        if self._two_step and caller.policy.may_be_gated(tool):
+        if self._two_step and caller.policy.may_need_confirmation(tool):
             names = (*names, CONFIRMATION_ARGUMENT)
         given = complete_arguments(tool, params.arguments or {}, self._organization)
         arguments, option_values = split_options(given, names)

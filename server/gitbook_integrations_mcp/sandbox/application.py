@@ -75,7 +75,7 @@ class Sandbox:
         route, segments = self._find_route(request)
         if caller is None:
             raise FailureError(401, "Authentication is required: the bearer token is missing, unknown or expired")
-        if caller.kind not in route.endpoint.tokens:
+        if caller.kind not in route.endpoint.credentials:
             raise FailureError(403, f"This endpoint does not accept the token of {KINDS[caller.kind]}")
         arguments = route.read_arguments(segments, request.query_params, body)
         return route.operation(Call(self.state, route.endpoint, caller, arguments, now))

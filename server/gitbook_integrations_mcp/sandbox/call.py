@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gitbook_integrations_api.endpoint import Endpoint, Token
+from gitbook_integrations_api.endpoint import CredentialKind, Endpoint
 from gitbook_integrations_mcp.sandbox.credentials import Caller
 from gitbook_integrations_mcp.sandbox.state import (
     Installation,
@@ -70,7 +70,7 @@ class Call:
 
     def find_own_integration(self) -> Integration:
         """Return the integration of the path, which a token other than the user's must belong to."""
-        if self.caller.kind is not Token.USER:
+        if self.caller.kind is not CredentialKind.USER:
             if self["integrationName"] not in self.state.integrations:
                 raise FailureError(404, "Integration not found")
             if self["integrationName"] != self.caller.integration:
@@ -80,7 +80,7 @@ class Call:
     def find_managed_integration(self) -> Integration:
         """Return the integration of the path, which the caller must be or, as a user, have published."""
         integration = self.find_own_integration()
-        if self.caller.kind is Token.USER and not self.state.organizations[integration.owner].member:
+        if self.caller.kind is CredentialKind.USER and not self.state.organizations[integration.owner].member:
             raise FailureError(403, "Only the organization that published the integration may do this")
         return integration
 
@@ -123,9 +123,9 @@ class Call:
     def sees(self, installation: Installation) -> bool:
         """Whether the installation is the caller's, its integration's, or on an organization of its user."""
         match self.caller.kind:
-            case Token.INSTALLATION:
+            case CredentialKind.INSTALLATION:
                 return installation.id == self.caller.installation
-            case Token.INTEGRATION:
+            case CredentialKind.INTEGRATION:
                 return installation.integration == self.caller.integration
             case _:
                 return self.state.organizations[installation.organization].member
@@ -135,13 +135,13 @@ class Call:
             return True
         owned = self.state.organizations[integration.owner].member
         installed = self.state.get_installations(integration=integration.name)
-        return self.caller.kind is Token.USER and (owned or any(map(self.sees, installed)))
+        return self.caller.kind is CredentialKind.USER and (owned or any(map(self.sees, installed)))
 
     def _admit(self, organization_id: str) -> Organization:
         organization = self.state.organizations.get(organization_id)
         if organization is None:
             raise FailureError(404, "Organization not found")
-        if self.caller.kind is Token.USER:
+        if self.caller.kind is CredentialKind.USER:
             admitted = organization.member
         else:
             admitted = any(map(self.sees, self.state.get_installations(organization=organization_id)))

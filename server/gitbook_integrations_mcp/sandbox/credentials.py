@@ -3,7 +3,7 @@
 import secrets
 from dataclasses import dataclass
 
-from gitbook_integrations_api.endpoint import Token
+from gitbook_integrations_api.endpoint import CredentialKind
 from gitbook_integrations_mcp.sandbox.state import State
 from gitbook_integrations_mcp.sandbox.templates import OWN_INTEGRATION
 
@@ -21,7 +21,7 @@ LIFETIME = 3600.0
 class Caller:
     """Who is asking: the user, an integration, or one installation of it."""
 
-    kind: Token
+    kind: CredentialKind
     integration: str = ""
     installation: str = ""
 
@@ -29,17 +29,17 @@ class Caller:
 def recognize(state: State, token: str, now: float) -> Caller | None:
     """Return who presents `token`, or None where nobody has it (any more)."""
     if token == USER_TOKEN:
-        return Caller(Token.USER)
+        return Caller(CredentialKind.USER)
     if token == INTEGRATION_TOKEN:
         token = f"{INTEGRATION_TOKEN}_{OWN_INTEGRATION}"
     name = token.removeprefix(f"{INTEGRATION_TOKEN}_")
     if name != token:
-        return Caller(Token.INTEGRATION, name) if name in state.integrations else None
+        return Caller(CredentialKind.INTEGRATION, name) if name in state.integrations else None
     installation_id, expires = state.tokens.get(token, ("", 0.0))
     installation = state.installations.get(installation_id)
     if installation is None or now >= expires:
         return None
-    return Caller(Token.INSTALLATION, installation.integration, installation.id)
+    return Caller(CredentialKind.INSTALLATION, installation.integration, installation.id)
 
 
 def issue(state: State, installation_id: str, now: float) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gitbook_integrations_api.endpoint import Token
+from gitbook_integrations_api.endpoint import CredentialKind
 from gitbook_integrations_mcp.sandbox.call import Answer, Call, FailureError
 from gitbook_integrations_mcp.sandbox.objects import show_event, show_trace
 from gitbook_integrations_mcp.sandbox.paging import paginate
@@ -41,7 +41,7 @@ def _find_events(call: Call) -> list[Event]:
         for event in call.state.events
         if event.integration == integration.name
         and event.created_at <= call.now
-        and (call.caller.kind is not Token.INSTALLATION or event.installation == call.caller.installation)
+        and (call.caller.kind is not CredentialKind.INSTALLATION or event.installation == call.caller.installation)
     ]
 
 

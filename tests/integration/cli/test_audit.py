@@ -171,7 +171,9 @@ def test_with_a_baseline_only_what_is_new_fails(tmp_path: Path, capsys: pytest.C
 
 def test_what_is_accepted_fails_nothing_until_it_expires(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config, accepted = tmp_path / "config.json", tmp_path / "accepted.json"
-    config.write_text(json.dumps({"audit": {"accepted": str(accepted), "off": ["secrets-in-configuration"]}}))
+    config.write_text(
+        json.dumps({"audit": {"accepted": str(accepted), "disabled_rules": ["secrets-in-configuration"]}})
+    )
     words = ("--config", str(config), "--fail-on", "high")
     reason = {"reason": "known", "date": "2026-01-01"}
     rules = ["unverified-write", "foreign-unlisted", "script-not-installed:ac477a73c5"]

@@ -80,7 +80,7 @@ def declare(method: Method) -> Endpoint:
         title="Do it",
         description="Do it.",
         risk=Risk.WRITE,
-        tokens=USER,
+        credentials=USER,
         input=Arguments,
         result=NOTHING,
     )

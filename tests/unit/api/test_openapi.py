@@ -343,7 +343,7 @@ def test_success_codes_are_the_documented_ones(tool: str, operations: dict[str, 
 def test_tokens_are_the_documented_ones(tool: str, operations: dict[str, Operation], openapi: Schema) -> None:
     endpoint = ENDPOINTS[tool]
     alternatives = {**openapi, **operations[endpoint.operation].spec}["security"]
-    ours = {str(token) for token in endpoint.tokens}
+    ours = {str(token) for token in endpoint.credentials}
     theirs = {kind for alternative in alternatives for kind in alternative} - INTERNAL_TOKENS
     assert ours == theirs, f"{tool}: ours {sorted(ours)}, theirs {sorted(theirs)}"
 

@@ -52,7 +52,7 @@ def test_the_instructions_cost_few_tokens_and_name_tools_that_exist() -> None:
 
 def test_a_human_reads_what_every_gated_call_would_do() -> None:
     for tool in TOOLS.values():
-        if tool.is_gated(dict(tool.gate)) and (tool.gate or tool.risk in {"destroy", "secret"}):
+        if tool.needs_confirmation(dict(tool.confirm_if)) and (tool.confirm_if or tool.risk in {"destroy", "secret"}):
             assert tool.consequence, tool.name
 
 
@@ -74,6 +74,6 @@ def test_a_title_and_a_description_are_there_for_every_tool() -> None:
 
 
 async def test_tools_that_the_operator_makes_wait_say_so() -> None:
-    published = await list_published(confirmation={"also": ["queue_integration_task"]})
+    published = await list_published(confirmation={"extra_tools": ["queue_integration_task"]})
     (tool,) = [tool for tool in published if tool["name"] == "queue_integration_task"]
     assert tool["description"].endswith("A human must confirm.")

@@ -109,4 +109,4 @@ def test_the_tool_reads_only_and_names_tools_whose_token_it_takes() -> None:
     assert isinstance(tool, Composite)
     for name in tool.uses:
         assert TOOLS[name].risk is Risk.READ
-        assert tool.tokens <= TOOLS[name].tokens
+        assert tool.credentials <= TOOLS[name].credentials

@@ -143,7 +143,7 @@ async def test_a_gap_does_not_hide_what_is_certain_beside_it() -> None:
 async def test_a_rule_that_is_switched_off_mends_nothing() -> None:
     sandbox = create_sandbox()
     before = await audit(Watched(sandbox))
-    now = await audit(Watched(sandbox), audit={"off": ["same-kind"]})
+    now = await audit(Watched(sandbox), audit={"disabled_rules": ["same-kind"]})
     comparison = compare(before, now)
     assert not comparison.mended
     assert len(comparison.undecided) == 1

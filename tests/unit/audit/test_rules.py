@@ -276,7 +276,11 @@ async def test_secrets_are_in_no_report() -> None:
 async def test_rules_are_switched_off_and_graded_anew() -> None:
     organization = Organization()
     both(change(contentSecurityPolicy=""), stall("paused", 40), configure("account", {"api_key": "x"}))(organization)
-    options = {"off": ["stalled-installation"], "severity": {"secrets-in-configuration": "low"}, "stalled_days": 10}
+    options = {
+        "disabled_rules": ["stalled-installation"],
+        "severity": {"secrets-in-configuration": "low"},
+        "stalled_days": 10,
+    }
     report = await audit(Watched(organization.sandbox), clock=lambda: NOW, audit=options)
     assert [(finding.rule, finding.severity) for finding in report.findings] == [("secrets-in-configuration", "low")]
     outcomes = {outcome.id: outcome.outcome for outcome in report.rules}
@@ -284,7 +288,7 @@ async def test_rules_are_switched_off_and_graded_anew() -> None:
     assert set(outcomes) == set(RULES)
 
 
-@pytest.mark.parametrize("options", [{"off": ["same-kin"]}, {"severity": {"same-kin": "low"}}])
+@pytest.mark.parametrize("options", [{"disabled_rules": ["same-kin"]}, {"severity": {"same-kin": "low"}}])
 def test_a_typing_error_in_a_rules_name_is_refused_with_the_nearest(options: dict[str, Any]) -> None:
     with pytest.raises(SettingsError, match="Did you mean same-kind"):
         load_settings({"audit": options})

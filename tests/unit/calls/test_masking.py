@@ -429,7 +429,7 @@ async def test_question_and_journal_of_a_restored_secret_do_not_know_it(tmp_path
     spy = GitBookSpy()
     installation, arguments = set_up(spy, SECRETS)
     path = tmp_path / "journal.jsonl"
-    sections = {"journal": {"path": str(path)}, "confirmation": {"also": ["update_integration_installation"]}}
+    sections = {"journal": {"path": str(path)}, "confirmation": {"extra_tools": ["update_integration_installation"]}}
     human = Human()
     for era in ERAS:
         async with meet(create(spy, **sections), human, era) as client:
@@ -453,7 +453,7 @@ async def test_a_secret_that_is_replaced_while_a_human_reads_is_asked_about_agai
     for era in ERAS:
         installation.configuration = {"api_key": "old", "channel": "#a"}
         human = Human(before=rotate)
-        sections = {"confirmation": {"also": ["update_integration_installation"]}}
+        sections = {"confirmation": {"extra_tools": ["update_integration_installation"]}}
         async with meet(create(spy, **sections), human, era) as client:
             await write(client, arguments, {"api_key": MASK, "channel": "#b"})
         assert len(human.questions) == 2

@@ -215,7 +215,7 @@ def test_safeguards_that_the_environment_sets_are_carried_over_and_no_secret(
 ) -> None:
     kept = {
         "GITBOOK_MCP_CONFIRMATION__FALLBACK": "refuse",
-        "GITBOOK_MCP_CONFIRMATION__ALSO": "queue_integration_task",
+        "GITBOOK_MCP_CONFIRMATION__EXTRA_TOOLS": "queue_integration_task",
         "GITBOOK_MCP_JOURNAL__PATH": str(tmp_path / "journal.jsonl"),
     }
     key = "k" * 40

@@ -86,7 +86,7 @@ def test_every_setting_can_be_set_by_its_variable(monkeypatch: pytest.MonkeyPatc
         "jwks_url": "https://login.example/jwks",
         "algorithms": "ES384",
         "sandbox_size": "1,1,1,1",
-        "off": "same-kind",
+        "disabled_rules": "same-kind",
         "severity": '{"same-kind": "high"}',
     }
     for section, key, field in iterate_settings():

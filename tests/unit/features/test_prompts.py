@@ -169,7 +169,7 @@ async def test_a_prompt_tells_which_of_its_calls_wait_for_a_human() -> None:
         assert "cannot give: disable_integration_development_mode." in await get_text(
             client, "publish_version", arguments
         )
-    async with connect(Upstream(), confirmation={"also": ["publish_integration"]}) as client:
+    async with connect(Upstream(), confirmation={"extra_tools": ["publish_integration"]}) as client:
         text = await get_text(client, "publish_version", arguments)
     assert "cannot give: publish_integration, disable_integration_development_mode." in text
 

@@ -189,7 +189,7 @@ async def test_the_path_of_an_address_says_what_is_read_whatever_its_query_says(
             "its toolset marketplace is not enabled",
         ),
         (
-            {"confirmation": {"also": ["get_integration_by_name"]}},
+            {"confirmation": {"extra_tools": ["get_integration_by_name"]}},
             set(RESOURCES) - {"integration"},
             "waits for a human on this server",
         ),

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from gitbook_integrations_api.catalog import ENDPOINTS
-from gitbook_integrations_api.endpoint import Token
+from gitbook_integrations_api.endpoint import CredentialKind
 from gitbook_integrations_api.endpoints.publishing import Publication
 from gitbook_integrations_mcp.sandbox import (
     INTEGRATION_TOKEN,
@@ -313,14 +313,14 @@ async def test_an_endpoint_refuses_the_kinds_of_token_that_it_does_not_accept(ap
     endpoint = ENDPOINTS[name]
     path = endpoint.path.format_map(dict.fromkeys(endpoint.path_names, "x"))
     tokens = {
-        Token.USER: USER_TOKEN,
-        Token.INTEGRATION: INTEGRATION_TOKEN,
-        Token.INSTALLATION: await issue(api, find(api.state, OWN_INTEGRATION)),
+        CredentialKind.USER: USER_TOKEN,
+        CredentialKind.INTEGRATION: INTEGRATION_TOKEN,
+        CredentialKind.INSTALLATION: await issue(api, find(api.state, OWN_INTEGRATION)),
     }
     for kind, token in tokens.items():
         response = await api.send(endpoint.method, path, {} if endpoint.body_names else None, token=token)
         refused = response.status_code == 403 and "does not accept" in response.text
-        assert refused == (kind not in endpoint.tokens), kind
+        assert refused == (kind not in endpoint.credentials), kind
 
 
 async def issue(api: Api, installation: Installation) -> str:

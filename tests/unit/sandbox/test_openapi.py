@@ -12,7 +12,7 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from gitbook_integrations_api.catalog import ENDPOINTS
-from gitbook_integrations_api.endpoint import Endpoint, Token
+from gitbook_integrations_api.endpoint import CredentialKind, Endpoint
 from gitbook_integrations_mcp.sandbox import (
     INTEGRATION_TOKEN,
     ORGANIZATION_ID,
@@ -95,7 +95,7 @@ class Client:
         if token is None:
             integration = arguments.get("integrationName")
             own = f"{INTEGRATION_TOKEN}_{integration}" if integration in self.state.integrations else INTEGRATION_TOKEN
-            token = USER_TOKEN if Token.USER in endpoint.tokens else own
+            token = USER_TOKEN if CredentialKind.USER in endpoint.credentials else own
         request = endpoint.build_request(arguments)
         response = await self._client.request(
             request.method,
@@ -256,7 +256,9 @@ async def test_errors_satisfy_the_openapi(client: Client, name: str) -> None:
     endpoint = ENDPOINTS[name]
     sample = get_samples(client.state)[name][0]
     assert (await client.call(name, sample, token="wrong")).status_code == 401
-    foreign = INTEGRATION_TOKEN if Token.INTEGRATION not in endpoint.tokens else f"{INTEGRATION_TOKEN}_figma"
+    foreign = (
+        INTEGRATION_TOKEN if CredentialKind.INTEGRATION not in endpoint.credentials else f"{INTEGRATION_TOKEN}_figma"
+    )
     refused = await client.call(name, sample, token=foreign)
     assert refused.status_code == 403 or name in {"list_integrations", "get_integration_by_name"}
     for argument in sorted(endpoint.path_names):

@@ -62,7 +62,7 @@ TOOLS = (
         description="What is installed where in an organization, with which rights, what scripts run on its sites, and "
         "what is questionable. The answer is short; details by section and integration.",
         risk=Risk.READ,
-        tokens=USER,
+        credentials=USER,
         input=Audit,
         result=one(Answer),
         view="ui://gitbook-integrations/audit",

@@ -14,7 +14,7 @@ from gitbook_integrations_api.endpoint import (
     Risk,
     Undo,
     one,
-    page,
+    paged,
 )
 from gitbook_integrations_api.inputs import (
     InstallationUpdate,
@@ -74,9 +74,9 @@ TOOLS = (
         title="List an organization's installations",
         description="List an organization's installations (ID, status, selection), each with its integration.",
         risk=Risk.READ,
-        tokens=USER | INTEGRATION | INSTALLATION,
+        credentials=USER | INTEGRATION | INSTALLATION,
         input=SearchInOrganization,
-        result=page(OrganizationInstallation),
+        result=paged(OrganizationInstallation),
     ),
     Endpoint(
         operation="listOrganizationIntegrationsStatus",
@@ -86,9 +86,9 @@ TOOLS = (
         description="List status and target of what is installed on an organization, its spaces or its sites; "
         "without installation IDs.",
         risk=Risk.READ,
-        tokens=USER | INTEGRATION | INSTALLATION | OAUTH,
+        credentials=USER | INTEGRATION | INSTALLATION | OAUTH,
         input=StatusFilter,
-        result=page(InstalledIntegration),
+        result=paged(InstalledIntegration),
     ),
     Endpoint(
         operation="getOrganizationIntegrationStatus",
@@ -97,7 +97,7 @@ TOOLS = (
         title="Get an installation's status",
         description="Whether one integration is active, pending or paused in an organization.",
         risk=Risk.READ,
-        tokens=USER | OAUTH,
+        credentials=USER | OAUTH,
         input=StatusOf,
         result=one(IntegrationStatus),
     ),
@@ -108,9 +108,9 @@ TOOLS = (
         title="List an integration's installations",
         description="List all installations of an integration, as the integration sees them.",
         risk=Risk.READ,
-        tokens=INTEGRATION | INSTALLATION,
+        credentials=INTEGRATION | INSTALLATION,
         input=FoundByExternalId,
-        result=page(Installation),
+        result=paged(Installation),
     ),
     Endpoint(
         operation="getIntegrationInstallationById",
@@ -119,7 +119,7 @@ TOOLS = (
         title="Get an installation",
         description="One installation: status, selection, external IDs, configuration.",
         risk=Risk.READ,
-        tokens=USER | INTEGRATION | INSTALLATION | OAUTH,
+        credentials=USER | INTEGRATION | INSTALLATION | OAUTH,
         input=OfInstallation,
         result=one(Installation),
     ),
@@ -130,7 +130,7 @@ TOOLS = (
         title="Install an integration",
         description="Install an integration on an organization; then configure it and add spaces or sites.",
         risk=Risk.WRITE,
-        tokens=USER | OAUTH,
+        credentials=USER | OAUTH,
         input=InstallationTarget,
         result=one(Installation),
         success=(201,),
@@ -146,7 +146,7 @@ TOOLS = (
         title="Update an installation",
         description="Change configuration, external IDs or selection of an installation.",
         risk=Risk.WRITE,
-        tokens=USER | INTEGRATION | INSTALLATION | OAUTH,
+        credentials=USER | INTEGRATION | INSTALLATION | OAUTH,
         input=Update,
         result=one(Installation),
         undo=Undo(
@@ -169,7 +169,7 @@ TOOLS = (
         description="Uninstall an integration from an organization and from all its spaces and sites. "
         "A human must confirm.",
         risk=Risk.DESTROY,
-        tokens=USER,
+        credentials=USER,
         input=OfInstallation,
         result=NOTHING,
         success=(205, 204),
@@ -191,7 +191,7 @@ TOOLS = (
         title="Create an installation token",
         description="Create a temporary API token that acts for an installation. A human must confirm.",
         risk=Risk.SECRET,
-        tokens=INTEGRATION,
+        credentials=INTEGRATION,
         input=OfInstallation,
         result=one(TemporaryToken),
         consequence="A live credential is put into the conversation: whoever reads it can act for the installation, "

@@ -8,7 +8,7 @@ from gitbook_integrations_api.endpoint import (
     Endpoint,
     Risk,
     one,
-    page,
+    paged,
 )
 from gitbook_integrations_api.inputs import OfIntegration, OfOrganization, Paged
 from gitbook_integrations_api.objects import Integration
@@ -48,9 +48,9 @@ TOOLS = (
         title="List public integrations",
         description="List the public integrations of GitBook's marketplace.",
         risk=Risk.READ,
-        tokens=USER | INTEGRATION | INSTALLATION,
+        credentials=USER | INTEGRATION | INSTALLATION,
         input=Filtered,
-        result=page(Integration),
+        result=paged(Integration),
     ),
     Endpoint(
         operation="getIntegrationByName",
@@ -59,7 +59,7 @@ TOOLS = (
         title="Get an integration",
         description="Everything about one integration: version, scopes, blocks, configuration schema, owner.",
         risk=Risk.READ,
-        tokens=USER | INTEGRATION | INSTALLATION,
+        credentials=USER | INTEGRATION | INSTALLATION,
         input=OfIntegration,
         result=one(Integration),
     ),
@@ -70,8 +70,8 @@ TOOLS = (
         title="List an organization's available integrations",
         description="List what an organization can install: public integrations and its own private or unlisted ones.",
         risk=Risk.READ,
-        tokens=USER | INTEGRATION | INSTALLATION | OAUTH,
+        credentials=USER | INTEGRATION | INSTALLATION | OAUTH,
         input=FilteredInOrganization,
-        result=page(Integration),
+        result=paged(Integration),
     ),
 )

@@ -12,7 +12,7 @@ from gitbook_integrations_api.endpoint import (
     Input,
     Risk,
     one,
-    page,
+    paged,
 )
 from gitbook_integrations_api.inputs import OfOrganization, Paged
 from gitbook_integrations_api.objects import Organization, Site, Space, User
@@ -39,7 +39,7 @@ TOOLS = (
         title="Get the authenticated user",
         description="The user whose token the server uses.",
         risk=Risk.READ,
-        tokens=USER | OAUTH,
+        credentials=USER | OAUTH,
         input=Input,
         result=one(User),
     ),
@@ -50,9 +50,9 @@ TOOLS = (
         title="List organizations",
         description="List the organizations of the authenticated user, with their IDs.",
         risk=Risk.READ,
-        tokens=USER | OAUTH,
+        credentials=USER | OAUTH,
         input=Paged,
-        result=page(Organization),
+        result=paged(Organization),
     ),
     Endpoint(
         operation="listSpacesInOrganizationById",
@@ -61,9 +61,9 @@ TOOLS = (
         title="List spaces",
         description="List an organization's spaces, with their IDs.",
         risk=Risk.READ,
-        tokens=USER | INSTALLATION | OAUTH,
+        credentials=USER | INSTALLATION | OAUTH,
         input=PagedInOrganization,
-        result=page(Space),
+        result=paged(Space),
     ),
     Endpoint(
         operation="listSites",
@@ -72,8 +72,8 @@ TOOLS = (
         title="List sites",
         description="List an organization's sites, with their IDs.",
         risk=Risk.READ,
-        tokens=USER | OAUTH,
+        credentials=USER | OAUTH,
         input=SiteFilter,
-        result=page(Site),
+        result=paged(Site),
     ),
 )

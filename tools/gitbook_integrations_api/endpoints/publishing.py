@@ -58,7 +58,7 @@ TOOLS = (
         description="Create an integration, or replace its live version everywhere: send all of it, what is left out "
         "may be lost.",
         risk=Risk.WRITE,
-        tokens=USER | OAUTH,
+        credentials=USER | OAUTH,
         input=Publication,
         result=one(Integration),
     ),
@@ -70,7 +70,7 @@ TOOLS = (
         description="Delete an integration for good, with every installation of it in every organization. "
         "A human must confirm.",
         risk=Risk.DESTROY,
-        tokens=USER | OAUTH,
+        credentials=USER | OAUTH,
         input=OfIntegration,
         result=NOTHING,
         success=(205, 204),
