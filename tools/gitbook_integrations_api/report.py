@@ -228,16 +228,18 @@ class Change(Part):
 
 
 class Comparison(Part):
-    """What differs from an earlier report. What either could not read is never told as added, removed or mended."""
+    """What differs from an earlier report. Data that either report lacks is never listed as added, removed or fixed."""
 
     baseline: str = Field(description="When the earlier report was made")
     baselineComplete: bool
     added: tuple[Change, ...] = ()
     removed: tuple[Change, ...] = ()
     changed: tuple[Change, ...] = ()
-    found: tuple[str, ...] = Field((), description="IDs of findings the earlier report does not have")
-    perhapsOlder: tuple[str, ...] = Field((), description="Those of them that the earlier report could not have had")
-    mended: tuple[Finding, ...] = Field((), description="Findings of the earlier report that are gone")
+    newFindings: tuple[str, ...] = Field((), description="IDs of findings that the earlier report does not have")
+    possiblyOlder: tuple[str, ...] = Field(
+        (), description="New findings that the earlier report could not have detected, because data was missing"
+    )
+    fixed: tuple[Finding, ...] = Field((), description="Findings of the earlier report that no longer exist")
     undecided: tuple[str, ...] = Field((), description="What could not be compared, and why")
 
 

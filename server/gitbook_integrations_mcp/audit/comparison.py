@@ -71,16 +71,16 @@ def compare(before: Report, now: Report) -> Comparison:
         _compare_thing(old.get(key), new.get(key), gaps, differences)
     unread = sorted(gaps[0] | gaps[1])
     found, older = _find_new(before, now)
-    mended, doubtful = _find_mended(before, now)
+    fixed, doubtful = _find_fixed(before, now)
     return Comparison(
         baseline=before.generatedAt,
         baselineComplete=before.coverage.complete,
         added=tuple(differences.added),
         removed=tuple(differences.removed),
         changed=tuple(differences.changed),
-        found=tuple(found),
-        perhapsOlder=tuple(older),
-        mended=tuple(mended),
+        newFindings=tuple(found),
+        possiblyOlder=tuple(older),
+        fixed=tuple(fixed),
         undecided=(*differences.undecided, *doubtful, *(f"{source}: not read whole" for source in unread)),
     )
 
@@ -163,19 +163,19 @@ def _find_new(before: Report, now: Report) -> tuple[list[str], list[str]]:
     return [finding.id for finding in found], older
 
 
-def _find_mended(before: Report, now: Report) -> tuple[list[Finding], list[str]]:
+def _find_fixed(before: Report, now: Report) -> tuple[list[Finding], list[str]]:
     """Return the findings that are gone, and in words those that may still be there."""
     present, was_judged = {finding.id for finding in now.findings}, _find_judged(now)
-    mended: list[Finding] = []
+    fixed: list[Finding] = []
     doubtful: list[str] = []
     for finding in before.findings:
         if finding.id in present:
             continue
         if was_judged(finding):
-            mended.append(finding)
+            fixed.append(finding)
         else:
             doubtful.append(f"{finding.summary}: may still be so")
-    return mended, doubtful
+    return fixed, doubtful
 
 
 def _find_judged(report: Report) -> Callable[[Finding], bool]:

@@ -89,7 +89,7 @@ def tell_changes(changes: Mapping[str, Any] | None) -> Iterator[str]:
     counted = ", ".join(f"{changes[name]} {name}" for name in ("added", "removed", "changed"))
     part = "" if changes["sinceComplete"] else " (which was incomplete)"
     yield (
-        f"Since {changes['since']}{part}: {counted}; {changes['found']} new findings, {changes['mended']} mended; "
+        f"Since {changes['since']}{part}: {counted}; {changes['newFindings']} new findings, {changes['fixed']} fixed; "
         f"{changes['undecided']} undecided."
     )
 

@@ -45,7 +45,7 @@ def summarize(report: Report) -> dict[str, Any]:
         summary["changes"] = {
             "since": changes.baseline,
             "sinceComplete": changes.baselineComplete,
-            **{name: len(getattr(changes, name)) for name in ("added", "removed", "changed", "found", "mended")},
+            **{name: len(getattr(changes, name)) for name in ("added", "removed", "changed", "newFindings", "fixed")},
             "undecided": len(changes.undecided),
         }
     return summary
@@ -136,14 +136,14 @@ def _list_changes(report: Report, integration: str | None) -> Iterator[dict[str,
     if changes is None:
         return
     findings = {finding.id: finding for finding in report.findings}
-    for identifier in changes.found:
+    for identifier in changes.newFindings:
         finding = findings[identifier]
         if integration in {None, finding.subject.integration}:
-            older = {"perhapsOlder": True} if identifier in changes.perhapsOlder else {}
-            yield {"change": "found", "severity": finding.severity, "title": finding.summary, "id": identifier} | older
-    for finding in changes.mended:
+            older = {"possiblyOlder": True} if identifier in changes.possiblyOlder else {}
+            yield {"change": "new", "severity": finding.severity, "title": finding.summary, "id": identifier} | older
+    for finding in changes.fixed:
         if integration in {None, finding.subject.integration}:
-            yield {"change": "mended", "severity": finding.severity, "title": finding.summary, "id": finding.id}
+            yield {"change": "fixed", "severity": finding.severity, "title": finding.summary, "id": finding.id}
     for name in ("added", "removed", "changed"):
         for change in getattr(changes, name):
             if integration in {None, change.subject.integration}:

@@ -61,7 +61,7 @@ def _list_scripts(report: Report) -> Iterator[Row]:
 
 
 def _list_findings(report: Report) -> Iterator[Row]:
-    new = set(report.comparison.found) if report.comparison else set()
+    new = set(report.comparison.newFindings) if report.comparison else set()
     for finding in report.findings:
         row: Row = {"severity": finding.severity, "finding": finding.summary, "id": finding.id}
         if report.comparison:

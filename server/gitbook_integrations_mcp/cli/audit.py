@@ -155,7 +155,7 @@ def _choose_exit_code(report: Report, fail_on: Severity | None) -> int:
     if fail_on is None:
         return DONE
     grave = SEVERITIES[: SEVERITIES.index(fail_on) + 1]
-    new = None if report.comparison is None else report.comparison.found
+    new = None if report.comparison is None else report.comparison.newFindings
     for finding in report.findings:
         if finding.accepted is None and finding.severity in grave and (new is None or finding.id in new):
             return FOUND

@@ -164,12 +164,12 @@ def test_changes_since_an_earlier_report_are_shown(driver: Any, tmp_path: Path) 
     report = compare_with_last_week(audit())
     changes = report.comparison
     assert isinstance(changes, Comparison)
-    assert changes.found
+    assert changes.newFindings
     open_page(driver, report, tmp_path)
     shown = read_texts(driver, "[aria-labelledby=what-changed] summary .what")
-    assert shown[0] == f"New findings: {len(changes.found)}"
+    assert shown[0] == f"New findings: {len(changes.newFindings)}"
     assert [f"Added: {len(changes.added)}", f"Removed: {len(changes.removed)}"] == shown[2:4]
-    assert read_texts(driver, "details summary .tag:last-child").count("new") == len(changes.found)
+    assert read_texts(driver, "details summary .tag:last-child").count("new") == len(changes.newFindings)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -165,7 +165,7 @@ def test_with_a_baseline_only_what_is_new_fails(tmp_path: Path, capsys: pytest.C
     write_baseline(capsys, path, findings=[each for each in report["findings"] if each["rule"] != "same-kind"])
     code, out, _ = run(capsys, *words, "low")
     assert code == 3
-    assert "0 added, 0 removed, 0 changed; 1 new findings, 0 mended" in out
+    assert "0 added, 0 removed, 0 changed; 1 new findings, 0 fixed" in out
     assert run(capsys, *words, "medium")[0] == 0
 
 
@@ -218,7 +218,7 @@ async def test_an_incomplete_audit_fails_even_though_nothing_is_new(tmp_path: Pa
     assert code == 4
     assert "INCOMPLETE" in out
     assert "scripts of site_qLN1io" in out
-    assert "0 mended" in out
+    assert "0 fixed" in out
 
 
 async def test_an_organization_that_cannot_be_read_exits_with_1_and_says_why() -> None:

@@ -46,7 +46,7 @@ async def test_nothing_is_different_where_nothing_has_changed() -> None:
     assert comparison == Comparison(baseline=comparison.baseline, baselineComplete=True)
 
 
-async def test_what_is_uninstalled_is_removed_and_its_findings_are_mended() -> None:
+async def test_what_is_uninstalled_is_removed_and_its_findings_are_fixed() -> None:
     comparison = await watch(uninstall(HEATLENS))
     assert name(comparison.removed) == [
         ("installation", "Heatlens"),
@@ -54,7 +54,7 @@ async def test_what_is_uninstalled_is_removed_and_its_findings_are_mended() -> N
         ("script", "heatlens on “Help Center”"),
     ]
     assert not comparison.added
-    assert {finding.rule for finding in comparison.mended} == {
+    assert {finding.rule for finding in comparison.fixed} == {
         "unverified-write",
         "foreign-unlisted",
         "secrets-in-configuration",
@@ -64,8 +64,8 @@ async def test_what_is_uninstalled_is_removed_and_its_findings_are_mended() -> N
         "same-kind",
     }
     # Three of a kind have become two, which is another finding.
-    assert [identifier.partition(":")[0] for identifier in comparison.found] == ["same-kind"]
-    assert not comparison.perhapsOlder
+    assert [identifier.partition(":")[0] for identifier in comparison.newFindings] == ["same-kind"]
+    assert not comparison.possiblyOlder
     assert not comparison.undecided
 
 
@@ -81,11 +81,11 @@ async def test_what_is_installed_enabled_and_created_is_added() -> None:
         ("on space", "Slack on “Getting Started”"),
         ("script", "new on “Help Center”"),
     ]
-    assert sorted(identifier.partition(":")[0] for identifier in comparison.found) == [
+    assert sorted(identifier.partition(":")[0] for identifier in comparison.newFindings) == [
         "script-not-installed",
         "script-without-csp",
     ]
-    assert [finding.summary for finding in comparison.mended] == ["Slack: its configuration holds secrets"]
+    assert [finding.summary for finding in comparison.fixed] == ["Slack: its configuration holds secrets"]
 
 
 async def test_a_change_tells_what_was_and_what_is() -> None:
@@ -104,7 +104,7 @@ async def test_a_change_tells_what_was_and_what_is() -> None:
     assert changes["Slack", "scopes"][1] == (*changes["Slack", "scopes"][0], "space:content:write")
     assert changes["Mermaid", "spaceSelection"] == ("all", "selected")
     assert changes["Help Center", "published"] == (True, False)
-    assert [finding.rule for finding in comparison.mended] == ["all-places-selected"]
+    assert [finding.rule for finding in comparison.fixed] == ["all-places-selected"]
 
 
 @pytest.mark.parametrize(
@@ -117,11 +117,11 @@ async def test_a_change_tells_what_was_and_what_is() -> None:
         ("/integrations?", "marketplace"),
     ],
 )
-async def test_what_is_not_read_now_is_neither_removed_nor_mended(part: str, source: str) -> None:
+async def test_what_is_not_read_now_is_neither_removed_nor_fixed(part: str, source: str) -> None:
     comparison = await watch(lambda _sandbox: None, now=fail(part))
     assert not comparison.removed
-    assert not comparison.mended
-    assert not comparison.found
+    assert not comparison.fixed
+    assert not comparison.newFindings
     assert any(source in undecided for undecided in comparison.undecided)
 
 
@@ -129,14 +129,14 @@ async def test_what_was_not_read_then_is_not_added_and_its_findings_may_be_older
     comparison = await watch(lambda _sandbox: None, before=fail(f"{HELP}/integration-scripts"))
     assert not comparison.added
     assert not comparison.baselineComplete
-    assert len(comparison.found) == 7
-    assert comparison.perhapsOlder == comparison.found
+    assert len(comparison.newFindings) == 7
+    assert comparison.possiblyOlder == comparison.newFindings
 
 
 async def test_a_gap_does_not_hide_what_is_certain_beside_it() -> None:
     comparison = await watch(uninstall(HEATLENS), now=fail(f"{MERMAID}/spaces"))
     assert ("installation", "Heatlens") in name(comparison.removed)
-    assert "foreign-unlisted" in {finding.rule for finding in comparison.mended}
+    assert "foreign-unlisted" in {finding.rule for finding in comparison.fixed}
     assert not any("Mermaid" in title for _, title in name(comparison.removed))
 
 
@@ -145,11 +145,11 @@ async def test_a_rule_that_is_switched_off_mends_nothing() -> None:
     before = await audit(Watched(sandbox))
     now = await audit(Watched(sandbox), audit={"disabled_rules": ["same-kind"]})
     comparison = compare(before, now)
-    assert not comparison.mended
+    assert not comparison.fixed
     assert len(comparison.undecided) == 1
 
 
-async def test_what_can_no_longer_be_judged_is_not_mended() -> None:
+async def test_what_can_no_longer_be_judged_is_not_fixed() -> None:
     def forget_owner(place: str, _scope: Any) -> tuple[int, bytes] | None:
         if "/installations?" not in place:
             return None
@@ -157,7 +157,7 @@ async def test_what_can_no_longer_be_judged_is_not_mended() -> None:
         return 200, json.dumps({"items": items}).encode()
 
     comparison = await watch(lambda _sandbox: None, now=forget_owner)
-    assert "foreign-unlisted" not in {finding.rule for finding in comparison.mended if "Heatlens" in finding.summary}
+    assert "foreign-unlisted" not in {finding.rule for finding in comparison.fixed if "Heatlens" in finding.summary}
 
 
 async def test_a_report_however_long_is_compared_in_time_that_grows_with_its_length_only() -> None:
@@ -173,7 +173,7 @@ async def test_a_report_however_long_is_compared_in_time_that_grows_with_its_len
     started = time.process_time()
     comparison = compare(baseline, report)
     assert time.process_time() - started < 10
-    assert len(comparison.mended) == 10_000
+    assert len(comparison.fixed) == 10_000
 
 
 async def test_only_reports_on_the_same_are_compared() -> None:

@@ -119,7 +119,7 @@ async def test_it_compares_with_its_last_audit_and_with_a_report_that_is_given()
         del watched.sandbox.state.installations["Yh00V3IILptlqECPtsAf"]
         for given in ("last", baseline):
             changes = (await ask(client, baseline=given))["changes"]
-            assert (changes["added"], changes["removed"], changes["found"]) == (0, 3, 1)
+            assert (changes["added"], changes["removed"], changes["newFindings"]) == (0, 3, 1)
             listed = (await ask(client, section="changes"))["items"]
             assert next(item["title"] for item in listed if item["change"] == "removed") == "Heatlens"
         await ask(client)

@@ -176,7 +176,7 @@ function showFindings(report, { rules }, ask) {
         const details = make("details", { id: finding.id, "data-severity": finding.severity },
             make("summary", {}, make("span", { class: `tag ${finding.severity}` }, finding.severity), make("span", { class: "what" }, finding.summary),
                 finding.accepted && make("span", { class: "tag good" }, "accepted"),
-                report.comparison && report.comparison.found.includes(finding.id) && make("span", { class: "tag" }, "new")));
+                report.comparison && report.comparison.newFindings.includes(finding.id) && make("span", { class: "tag" }, "new")));
         const fill = () => {
             if (details.childElementCount > 1) return;
             details.append(make("div", {}, make("dl", {}, ...[
@@ -252,7 +252,7 @@ function showChanges(report) {
     if (!changes) return null;
     const named = new Map(report.findings.map((finding) => [finding.id, finding]));
     const lists = [
-        ["New findings", changes.found.map((id) => named.get(id)?.summary ?? id)], ["Mended", changes.mended.map((finding) => finding.summary)],
+        ["New findings", changes.newFindings.map((id) => named.get(id)?.summary ?? id)], ["Fixed", changes.fixed.map((finding) => finding.summary)],
         ["Added", changes.added.map(word)], ["Removed", changes.removed.map(word)], ["Changed", changes.changed.map(word)],
         ["Could not be compared", changes.undecided],
     ];
