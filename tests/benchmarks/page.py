@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from gitbook_integrations_mcp.audit.html import write_document
+from gitbook_integrations_mcp.audit.render.html import render_page
 from tests.e2e.browser.test_report_page import audit
 from tests.support.browser import CHROMIUM, DRIVER, open_browser
 
@@ -45,7 +45,7 @@ def main() -> None:
         )
     with tempfile.TemporaryDirectory() as folder, open_browser() as driver:
         page = Path(folder) / "report.html"
-        page.write_text(write_document(audit(60, 500, 50, 2000)), encoding="utf-8")
+        page.write_text(render_page(audit(60, 500, 50, 2000)), encoding="utf-8")
         runs = [measure(driver, page.as_uri()) for _ in range(options.runs)]
     paint, filtering = (median(values) for values in zip(*runs, strict=True))
     print(f"| page of 60 integrations on 550 places; median of {len(runs)} | measured | demanded |")

@@ -9,7 +9,7 @@ import anyio
 from gitbook_integrations_api.report import Narrowing, Report
 from gitbook_integrations_mcp.audit.auditor import Auditor
 from gitbook_integrations_mcp.audit.comparison import BaselineError, compare, read_baseline
-from gitbook_integrations_mcp.audit.markdown import write_items, write_summary
+from gitbook_integrations_mcp.audit.render.markdown import render_items, render_summary
 from gitbook_integrations_mcp.audit.report_cache import CachedReport, CacheKey, ReportCache
 from gitbook_integrations_mcp.audit.sections import cut_page, list_items, summarize
 from gitbook_integrations_mcp.calls.call import Call
@@ -87,12 +87,12 @@ def _answer(cached: CachedReport, arguments: Mapping[str, Any]) -> Output:
         "ageSeconds": round(cached.age),
         "complete": report.coverage.complete,
     }
-    age = f", {_tell_age(cached.age)}"
+    age = f", {_format_age(cached.age)}"
     if section == "report":
         return Output(content | {"report": report.model_dump(mode="json")})
     if section in {None, "summary"}:
         summary = summarize(report)
-        return Output(content | summary | {"more": MORE}, f"{write_summary(summary, age)}\n\n{MORE}")
+        return Output(content | summary | {"more": MORE}, f"{render_summary(summary, age)}\n\n{MORE}")
     if section == "changes" and report.comparison is None:
         raise BaselineError("The last audit was not compared with any; call with baseline: last, or an earlier report.")
     items = list_items(report, section, integration)
@@ -100,11 +100,11 @@ def _answer(cached: CachedReport, arguments: Mapping[str, Any]) -> Output:
     head = f"## {section.capitalize()}{f' of {integration}' if integration else ''}{age}"
     part = "" if report.coverage.complete else "\nThe audit is INCOMPLETE; see section coverage."
     more = f"\n\nThere is more: page: {page['next']['page']}" if "next" in page else ""
-    text = f"{head}{part}\n\n{write_items(section, page['items'])}{more}"
+    text = f"{head}{part}\n\n{render_items(section, page['items'])}{more}"
     return Output(content | {"section": section} | page, text)
 
 
-def _tell_age(seconds: float) -> str:
+def _format_age(seconds: float) -> str:
     return "made just now" if seconds < 5 else f"made {round(seconds)} s ago"
 
 

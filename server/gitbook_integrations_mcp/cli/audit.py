@@ -16,9 +16,14 @@ from gitbook_integrations_api.rules import SEVERITIES, Severity
 from gitbook_integrations_mcp.audit.auditor import Auditor
 from gitbook_integrations_mcp.audit.collector import Progress
 from gitbook_integrations_mcp.audit.comparison import compare, read_baseline
-from gitbook_integrations_mcp.audit.markdown import tell_changes, tell_coverage, tell_figures, write_report
+from gitbook_integrations_mcp.audit.render.markdown import (
+    format_changes,
+    format_coverage,
+    format_figures,
+    render_report,
+)
+from gitbook_integrations_mcp.audit.render.tables import TABLES, TableName, render_csv
 from gitbook_integrations_mcp.audit.sections import summarize
-from gitbook_integrations_mcp.audit.tables import TABLES, TableName, write_csv
 from gitbook_integrations_mcp.cli.console import print_table
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.errors import CallError, RefusedError, SettingsError
@@ -123,25 +128,25 @@ def _print(report: Report, options: AuditOptions) -> None:
         case "json":
             print(report.model_dump_json(indent=2))
         case "markdown":
-            print(write_report(report), end="")
+            print(render_report(report), end="")
         case "html":
-            from gitbook_integrations_mcp.audit.html import write_document
+            from gitbook_integrations_mcp.audit.render.html import render_page
 
-            print(write_document(report), end="")
+            print(render_page(report), end="")
         case "csv":
-            print(write_csv(report, options.table or "findings"), end="")
+            print(render_csv(report, options.table or "findings"), end="")
         case "table":
             _print_tables(report, [options.table] if options.table else ("installations", "scripts", "findings"))
 
 
 def _print_tables(report: Report, names: Sequence[TableName]) -> None:
     summary = summarize(report)
-    print(f"{report.organization.title or report.organization.id}: {tell_figures(summary['figures'])}")
+    print(f"{report.organization.title or report.organization.id}: {format_figures(summary['figures'])}")
     for name in names:
         print()
         print_table(list(TABLES[name](report)), footer=_count_findings(report) if name == "findings" else "")
     print()
-    print("\n".join([*tell_coverage(summary["coverage"]), *tell_changes(summary.get("changes"))]))
+    print("\n".join([*format_coverage(summary["coverage"]), *format_changes(summary.get("changes"))]))
 
 
 def _count_findings(report: Report) -> str:

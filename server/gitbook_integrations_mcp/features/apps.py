@@ -22,12 +22,12 @@ def read_view(uri: str, policy: Policy) -> ReadResourceResult | None:
     """Return the page at `uri`, or None where no tool on offer has it."""
     if not any(tool.view == uri for tool in policy.tools.values()):
         return None
-    from gitbook_integrations_mcp.audit.html import write_app
+    from gitbook_integrations_mcp.audit.render.html import render_app
 
     page = TextResourceContents(
         uri=uri,
         mime_type=MIME_TYPE,
-        text=write_app(),
+        text=render_app(),
         _meta={"ui": {"csp": {"connectDomains": [], "resourceDomains": []}, "prefersBorder": False}},
     )
     return ReadResourceResult(contents=[page])

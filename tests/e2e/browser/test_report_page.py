@@ -12,7 +12,7 @@ import pytest
 from gitbook_integrations_api.report import Comparison, Narrowing, Report, ScriptFacts
 from gitbook_integrations_mcp.audit.auditor import Auditor
 from gitbook_integrations_mcp.audit.comparison import compare
-from gitbook_integrations_mcp.audit.html import write_document
+from gitbook_integrations_mcp.audit.render.html import render_page
 from gitbook_integrations_mcp.cli.main import main
 from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.gitbook.opening import open_gitbook
@@ -43,7 +43,7 @@ def audit(*size: int) -> Report:
 def open_page(driver: Any, report: Report, folder: Path) -> None:
     """Open the page of a report from a file, as people do."""
     path = folder / "report.html"
-    path.write_text(write_document(report), encoding="utf-8")
+    path.write_text(render_page(report), encoding="utf-8")
     read_logs(driver)
     driver.get(path.as_uri())
 

@@ -16,7 +16,7 @@ import pytest
 
 from gitbook_integrations_api.report import Report
 from gitbook_integrations_api.rules import SEVERITIES
-from gitbook_integrations_mcp.audit.tables import TABLES, TableName, write_csv
+from gitbook_integrations_mcp.audit.render.tables import TABLES, TableName, render_csv
 from gitbook_integrations_mcp.cli.main import main
 from gitbook_integrations_mcp.config.models import HttpSection
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, USER_TOKEN
@@ -103,7 +103,7 @@ async def test_no_cell_of_a_spreadsheet_is_a_formula(first: str) -> None:
     watched = Watched()
     for integration in watched.sandbox.state.integrations.values():
         integration.manifest["title"] = f"{first}HYPERLINK(0)"
-    text = write_csv(await audit(watched), "findings")
+    text = render_csv(await audit(watched), "findings")
     cells = [cell for row in csv.reader(io.StringIO(text)) for cell in row if "HYPERLINK" in cell]
     assert cells
     assert all(cell.startswith(f"'{first}") for cell in cells)

@@ -18,25 +18,25 @@ def escape(value: Any) -> str:
     return _MARKUP.sub(r"\\\1", str(value))
 
 
-def write_summary(summary: Mapping[str, Any], age: str = "") -> str:
+def render_summary(summary: Mapping[str, Any], age: str = "") -> str:
     """Return the short answer: figures, findings by severity and rule, coverage, changes."""
     organization = summary["organization"]
     return "\n".join(
         [
             f"## Installation audit of {escape(organization['title'] or organization['id'])}{age}",
             "",
-            tell_figures(summary["figures"]),
-            *_write_narrowing(summary["narrowing"]),
+            format_figures(summary["figures"]),
+            *_render_narrowing(summary["narrowing"]),
             "",
-            *_write_findings(summary),
+            *_render_findings(summary),
             "",
-            *map(escape, tell_coverage(summary["coverage"])),
-            *map(escape, tell_changes(summary.get("changes"))),
+            *map(escape, format_coverage(summary["coverage"])),
+            *map(escape, format_changes(summary.get("changes"))),
         ]
     )
 
 
-def tell_figures(figures: Mapping[str, Any]) -> str:
+def format_figures(figures: Mapping[str, Any]) -> str:
     """Return the figures as a sentence."""
 
     def count(name: str, word: str) -> str:
@@ -51,12 +51,12 @@ def tell_figures(figures: Mapping[str, Any]) -> str:
     )
 
 
-def _write_narrowing(narrowing: Mapping[str, Any]) -> Iterator[str]:
+def _render_narrowing(narrowing: Mapping[str, Any]) -> Iterator[str]:
     for what, names in narrowing.items():
         yield f"Confined to these {what}: {escape(', '.join(names))}."
 
 
-def _write_findings(summary: Mapping[str, Any]) -> Iterator[str]:
+def _render_findings(summary: Mapping[str, Any]) -> Iterator[str]:
     counts = summary["findings"]
     yield f"**Findings**: {', '.join(f'{number} {severity}' for severity, number in counts.items())}"
     if "findings" in summary["figures"]["atLeast"]:
@@ -68,7 +68,7 @@ def _write_findings(summary: Mapping[str, Any]) -> Iterator[str]:
             yield f"  - and {more} more"
 
 
-def tell_coverage(coverage: Mapping[str, Any]) -> Iterator[str]:
+def format_coverage(coverage: Mapping[str, Any]) -> Iterator[str]:
     """Yield lines that say whether everything was read, and what was not."""
     if coverage["complete"]:
         yield f"Coverage: complete, {coverage['requests']} requests."
@@ -82,7 +82,7 @@ def tell_coverage(coverage: Mapping[str, Any]) -> Iterator[str]:
         yield f"Rules not judged everywhere: {', '.join(f'{rule} ({how})' for rule, how in unchecked.items())}."
 
 
-def tell_changes(changes: Mapping[str, Any] | None) -> Iterator[str]:
+def format_changes(changes: Mapping[str, Any] | None) -> Iterator[str]:
     """Yield a line that counts what is different from an earlier report, if there is one."""
     if changes is None:
         return
@@ -94,9 +94,9 @@ def tell_changes(changes: Mapping[str, Any] | None) -> Iterator[str]:
     )
 
 
-def write_items(section: Section, items: Iterable[Mapping[str, Any]]) -> str:
+def render_items(section: Section, items: Iterable[Mapping[str, Any]]) -> str:
     """Return the items of a section, each with all it says."""
-    lines = [line for item in items for line in _write_item(section, item)]
+    lines = [line for item in items for line in _render_item(section, item)]
     return "\n".join(lines or ["Nothing."])
 
 
@@ -109,15 +109,15 @@ _HEADLINES: Mapping[Section, Sequence[str]] = {
 }
 
 
-def _write_item(section: Section, item: Mapping[str, Any]) -> Iterator[str]:
+def _render_item(section: Section, item: Mapping[str, Any]) -> Iterator[str]:
     headline = [escape(item[name]) for name in _HEADLINES[section] if item.get(name) is not None]
     yield f"- **{headline[0]}** {' · '.join(headline[1:])}".rstrip()
     for name, value in item.items():
         if name not in _HEADLINES[section] and value not in (None, [], ()):
-            yield f"  - {name}: {_write_value(value)}"
+            yield f"  - {name}: {_render_value(value)}"
 
 
-def _write_value(value: Any) -> str:
+def _render_value(value: Any) -> str:
     if isinstance(value, Mapping) and "tool" in value:
         call = f"`{value['tool']}` {_quote(value['arguments'])}"
         return f"{call} {escape(value['advice'])}" if "advice" in value else call
@@ -136,11 +136,11 @@ def _quote(value: Mapping[str, Any]) -> str:
     return f"`{text.replace('`', chr(0x2019))}`"
 
 
-def write_report(report: Report) -> str:
+def render_report(report: Report) -> str:
     """Return a whole report."""
-    parts = [write_summary(summarize(report), f", {report.generatedAt}")]
+    parts = [render_summary(summarize(report), f", {report.generatedAt}")]
     parts += [
-        f"### {section.capitalize()}\n\n{write_items(section, items)}"
+        f"### {section.capitalize()}\n\n{render_items(section, items)}"
         for section in SECTIONS
         if (items := list_items(report, section))
     ]

@@ -83,16 +83,16 @@ _FORMULA = (*"=+-@＝＋－＠", "\t", "\r", "\n")  # the wide ones count as wel
 """What makes a spreadsheet take a cell for a formula."""
 
 
-def write_csv(report: Report, table: TableName) -> str:
+def render_csv(report: Report, table: TableName) -> str:
     """Return one table as CSV. What a spreadsheet would take for a formula is marked as text."""
     rows = list(TABLES[table](report))
     text = io.StringIO()
     if rows:
         writer = csv.DictWriter(text, list(rows[0]))
         writer.writeheader()
-        writer.writerows({name: _disarm(value) for name, value in row.items()} for row in rows)
+        writer.writerows({name: _escape_formula(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
 
 
-def _disarm(value: Any) -> Any:
+def _escape_formula(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

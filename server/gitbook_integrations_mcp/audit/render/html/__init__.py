@@ -15,7 +15,7 @@ def _read(name: str) -> str:
     return (files(__name__) / name).read_text(encoding="utf-8")
 
 
-def write_document(report: Report) -> str:
+def render_page(report: Report) -> str:
     """Return the page of a report."""
     # Only "<" could end the element that holds the data; everything else stays JSON.
     data = json.dumps(report.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
@@ -23,7 +23,7 @@ def write_document(report: Report) -> str:
     return _fill(title, f'<script type="application/json" id="data">{data}</script>')
 
 
-def write_app() -> str:
+def render_app() -> str:
     """Return the page without a report: it gets one from the host that shows it (MCP Apps)."""
     return _fill("Installation audit", host=_read("host.js"))
 
