@@ -121,7 +121,7 @@ class ErrorCode(StrEnum):
     )
     INVALID_BASELINE = (
         "invalid_baseline",
-        "There is no earlier report to compare with, or it is about something else.",
+        "There is no earlier report to compare with, it cannot be read, or it covers something else.",
         "Audit without a baseline first, or pass a complete report of the same organization.",
     )
 

@@ -1,4 +1,4 @@
-"""An audited GitBook that is watched: what it was asked, how much at a time, and with whatever fault is wanted."""
+"""A GitBook sandbox that records requests and injects faults, and helpers that audit it."""
 
 import json
 import math
@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from gitbook_integrations_api.report import Narrowing, Report
 from gitbook_integrations_mcp.app import create_server
-from gitbook_integrations_mcp.audit import list_reader as reader
+from gitbook_integrations_mcp.audit import list_reader
 from gitbook_integrations_mcp.audit.auditor import Auditor
 from gitbook_integrations_mcp.config.settings import Settings, load_settings
 from gitbook_integrations_mcp.gitbook.client import GitBook
@@ -26,12 +26,12 @@ from gitbook_integrations_mcp.sandbox.state import LEVELS, Installation, State
 Sleep = Callable[[float], Awaitable[None]]
 
 Fault = Callable[[str, Scope], tuple[int, bytes] | Exception | None]
-"""Takes the path and query of a request; returns the wrong status and body it gets, or what the transport raises."""
+"""Takes the path and query of a request. Returns the status and body of the fault, an exception to raise, or None."""
 
 
 @dataclass
 class Watched:
-    """A sandbox that remembers requests, and fails where `fault` says so."""
+    """A sandbox that records requests and their concurrency, with the failures of `fault`."""
 
     sandbox: Sandbox = field(default_factory=create_sandbox)
     fault: Fault | None = None
@@ -40,7 +40,7 @@ class Watched:
     most: int = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Respond to one request."""
         query = scope["query_string"].decode()
         place = scope["path"].removeprefix("/v1") + (f"?{query}" if query else "")
         self.requests.append(place)
@@ -77,7 +77,7 @@ async def connect(watched: Any, **sections: Any) -> AsyncIterator[Client]:
 async def audit(
     watched: Any, *, clock: Callable[[], float] = time.time, sleep: Sleep = anyio.sleep, **options: Any
 ) -> Report:
-    """Return a report, made without MCP between. Of the options, narrowings are told from sections of settings."""
+    """Return a report, without MCP. Options named like a narrowing are one; others are sections of settings."""
     narrowing = Narrowing(**{name: options.pop(name) for name in Narrowing.model_fields if name in options})
     settings = make_settings(**options)
     transport = httpx.ASGITransport(app=watched)
@@ -94,18 +94,18 @@ async def _ignore(*_progress: Any) -> None:
 
 
 def fail(part: str, status: int = 500, body: Any = None) -> Fault:
-    """Return a fault of all requests whose place holds `part`."""
+    """Return a fault of all requests with `part` in path or query."""
     content = json.dumps(body if body is not None else {"error": {"code": status, "message": "Not today"}}).encode()
     return lambda place, _scope: (status, content) if part in place else None
 
 
 def list_installed(state: State) -> list[Installation]:
-    """Return the installations of the organization that is audited."""
+    """Return the installations of the audited organization."""
     return state.get_installations(organization=ORGANIZATION_ID)
 
 
-def count_requests(state: State, page: int = reader.PAGE) -> int:
-    """Return how many requests the API cannot do without, counted from the state."""
+def count_requests(state: State, page: int = list_reader.PAGE_SIZE) -> int:
+    """Return the smallest possible number of requests, computed from the state."""
 
     def pages(items: int) -> int:
         return max(1, math.ceil(items / page))

@@ -2,9 +2,8 @@
 
 `collector` reads an organization with a `list_reader`; `coverage` tracks which lists could not be read completely.
 `inventory` holds what was read. `installation_rules` and `script_rules` check it and return `rule_results`;
-`evaluation` applies all rules, less the `accepted_findings`. `auditor` makes the report, `comparison` compares two.
-`sections` answers questions from a report, `tool` serves them and keeps the last ones in a `report_cache`. `markdown`,
-`tables` and `html` render reports.
+`evaluation` runs all rules and marks the `accepted_findings`. `auditor` makes the report, `comparison` compares two.
+`sections` selects parts of a report, `tool` serves them from a `report_cache`. `render` turns reports into text.
 """
 
 from collections.abc import Callable
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def create_handler(gitbook: GitBook, settings: Settings, clock: Callable[[], float]) -> Handler:
-    """Return what runs the tool. All of this package is imported with its first call; most servers never audit."""
+    """Return the handler of the tool. Its first call imports the rest of this package; most servers never audit."""
 
     @cache
     def open_handler() -> "AuditHandler":

@@ -1,4 +1,4 @@
-"""Findings that somebody accepted: a file in which each has its reason, its date, and a date to look at it again."""
+"""The file of accepted findings. Each entry has a reason, a date, and optionally an expiry date."""
 
 import datetime
 import json
@@ -14,7 +14,7 @@ from gitbook_integrations_mcp.errors import ErrorCode, RefusedError
 
 
 class AcceptanceError(RefusedError):
-    """The file of accepted findings cannot be used; what it accepts would be shown as open, or the other way round."""
+    """The file of accepted findings cannot be used. Without it, accepted findings would be reported as open."""
 
     code = ErrorCode.INVALID_ACCEPTED_FINDINGS
 
@@ -25,8 +25,8 @@ def _check_finding(finding: str) -> str:
     return finding
 
 
-class Accepted(BaseModel):
-    """An entry: the ID of a finding, or that of a rule for all its findings."""
+class AcceptedFinding(BaseModel):
+    """One entry of the file. `finding` is the ID of a finding, or the ID of a rule to accept all its findings."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -36,18 +36,18 @@ class Accepted(BaseModel):
     expires: datetime.date | None = None
 
 
-_FILE = TypeAdapter(list[Accepted])
+_FILE = TypeAdapter(list[AcceptedFinding])
 
 
 class Acceptances:
-    """What is accepted as of `today`; what has expired is not."""
+    """The entries that are valid on `today`, without expired ones."""
 
-    def __init__(self, entries: Iterable[Accepted], today: datetime.date) -> None:
+    def __init__(self, entries: Iterable[AcceptedFinding], today: datetime.date) -> None:
         valid = (entry for entry in entries if entry.expires is None or entry.expires >= today)
         self._entries = {entry.finding: entry for entry in valid}
 
     def find(self, finding: str, rule: str) -> Acceptance | None:
-        """Return why a finding is accepted: itself, or all of its rule."""
+        """Return the entry that accepts a finding, by its own ID or by its rule."""
         entry = self._entries.get(finding) or self._entries.get(rule)
         if entry is None:
             return None
@@ -56,10 +56,10 @@ class Acceptances:
 
 
 def read_acceptances(path: Path | None, today: datetime.date) -> Acceptances:
-    """Return what the file at `path` accepts; nothing where there is none.
+    """Return the accepted findings in the file at `path`; none without a path.
 
     Raises:
-        AcceptanceError: it cannot be read, or an entry is wrong.
+        AcceptanceError: the file cannot be read, or an entry is invalid.
     """
     if path is None:
         return Acceptances((), today)
@@ -67,13 +67,13 @@ def read_acceptances(path: Path | None, today: datetime.date) -> Acceptances:
         entries = _FILE.validate_python(json.loads(path.read_text(encoding="utf-8-sig")))
     except OSError as error:
         raise AcceptanceError(
-            f"The file of accepted findings (audit.accepted) cannot be read: {error.strerror}."
+            f"Cannot read the file of accepted findings (audit.accepted): {error.strerror}."
         ) from None
     except ValidationError as error:
         lines = [f"- {'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors(include_input=False)]
         raise AcceptanceError(
-            "The file of accepted findings (audit.accepted) must be a list of finding, reason, date and, if it is to "
-            "expire, expires:\n" + "\n".join(lines)
+            "The file of accepted findings (audit.accepted) is invalid. It must be a JSON list of entries with "
+            "finding, reason, date and, optionally, expires:\n" + "\n".join(lines)
         ) from None
     except ValueError:
         raise AcceptanceError("The file of accepted findings (audit.accepted) is not valid JSON.") from None

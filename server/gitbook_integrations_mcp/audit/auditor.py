@@ -1,4 +1,4 @@
-"""An audit from beginning to end: collector, check, and put into a report."""
+"""Runs an audit: collects the data, evaluates the rules, and builds the report."""
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -33,7 +33,7 @@ from gitbook_integrations_mcp.gitbook.http import GitBookResponse
 
 
 class Auditor:
-    """Makes audits. `clock` (seconds since 1970) and `sleep` are for tests."""
+    """Runs audits. Tests replace `clock` (seconds since 1970) and `sleep`."""
 
     def __init__(
         self,
@@ -51,54 +51,55 @@ class Auditor:
     async def audit(
         self, organization: str, narrowing: Narrowing, credentials: Credentials, progress: Progress
     ) -> Report:
-        """Return the report on an organization, or on a part of it. It holds none of the `credentials`.
+        """Return the report on an organization or a part of it. The `credentials` are removed from its text.
 
         Raises:
             AcceptanceError: the file of accepted findings cannot be used.
-            CallError: nothing of the organization can be read.
+            CallError: nothing in the organization can be read.
         """
         now = datetime.fromtimestamp(self._clock(), UTC)
         acceptances = read_acceptances(self._settings.accepted, now.date())
-        collector = Collector(organization, narrowing, self._prepare_sending(credentials), progress, self._concurrency)
+        collector = Collector(organization, narrowing, self._create_send(credentials), progress, self._concurrency)
         started = time.monotonic()
-        await collector.go()
+        await collector.collect()
         seconds = time.monotonic() - started
         facts = Facts(collector.inventory, collector.coverage, now, self._settings.stalled_days)
-        report = assemble(facts, evaluate_rules(facts, self._settings, acceptances), seconds)
+        report = build_report(facts, evaluate_rules(facts, self._settings, acceptances), seconds)
         text = report.model_dump_json()
         scrubbed = credentials.scrub(text)
         return report if scrubbed == text else Report.model_validate_json(scrubbed)
 
-    def _prepare_sending(self, credentials: Credentials) -> Send:
-        """Return what sends the requests of an audit that begins now.
+    def _create_send(self, credentials: Credentials) -> Send:
+        """Return the function that sends the requests of an audit that starts now.
 
-        A large organization takes more of them than GitBook's limit lets through, so it waits longer than a call may.
+        It waits for GitBook's rate limit longer than a single call may, because a large organization takes more
+        requests than one period of the limit allows.
         """
         deadline = self._clock() + self._settings.max_wait_seconds
 
         async def send(endpoint: Endpoint, arguments: Mapping[str, Any]) -> GitBookResponse:
             request, token = endpoint.build_request(arguments), credentials.select(endpoint)
             while True:
-                outcome: GitBookResponse | LimitError
+                result: GitBookResponse | LimitError
                 try:
-                    outcome = await self._gitbook.send(request, token)
+                    result = await self._gitbook.send(request, token)
                 except LimitError as error:
-                    outcome = error
-                refused = isinstance(outcome, LimitError) or outcome.status == 429
-                if not refused or outcome.wait is None or self._clock() + outcome.wait > deadline:
+                    result = error
+                limited = isinstance(result, LimitError) or result.status == 429
+                if not limited or result.wait is None or self._clock() + result.wait > deadline:
                     break
-                await self._sleep(outcome.wait)
-            if isinstance(outcome, LimitError):
-                raise outcome
-            return outcome
+                await self._sleep(result.wait)
+            if isinstance(result, LimitError):
+                raise result
+            return result
 
         return send
 
 
-def assemble(facts: Facts, evaluation: Evaluation, seconds: float) -> Report:
-    """Return the report of what was found and judged."""
+def build_report(facts: Facts, evaluation: Evaluation, seconds: float) -> Report:
+    """Return the report on the collected facts and the results of the rules."""
     inventory, coverage = facts.inventory, facts.coverage
-    installations = tuple(_describe(facts, installed) for installed in inventory.installations.values())
+    installations = tuple(_build_installation(facts, installed) for installed in inventory.installations.values())
     sites = tuple(site.model_copy(update={"scripts": _list_scripts(facts, site)}) for site in inventory.sites.values())
     open_findings = [finding for finding in evaluation.findings if finding.accepted is None]
     return Report(
@@ -129,7 +130,7 @@ def assemble(facts: Facts, evaluation: Evaluation, seconds: float) -> Report:
     )
 
 
-def _describe(facts: Facts, installed: Installed) -> InstallationFacts:
+def _build_installation(facts: Facts, installed: Installed) -> InstallationFacts:
     narrowing, coverage = facts.inventory.narrowing, facts.coverage
     listed: bool | None = installed.name in facts.inventory.marketplace
     if not listed and coverage.is_incomplete("marketplace"):
@@ -137,10 +138,10 @@ def _describe(facts: Facts, installed: Installed) -> InstallationFacts:
     update: dict[str, Any] = {
         "integration": installed.facts.integration.model_copy(update={"listed": listed}),
     }
-    confined: dict[Level, tuple[str, ...] | None] = {"space": narrowing.spaces, "site": narrowing.sites}
-    for level, wanted in confined.items():
+    requested: dict[Level, tuple[str, ...] | None] = {"space": narrowing.spaces, "site": narrowing.sites}
+    for level, ids in requested.items():
         places = installed.places[level].values()
-        update[f"{level}s"] = tuple(place for place in places if wanted is None or place.id in wanted)
+        update[f"{level}s"] = tuple(place for place in places if ids is None or place.id in ids)
         update[f"{level}sComplete"] = facts.knows_places(installed, level)
     return installed.facts.model_copy(update=update)
 
@@ -151,8 +152,8 @@ def _list_scripts(facts: Facts, site: SiteFacts) -> tuple[Any, ...] | None:
 
 
 def _find_lower_bounds(coverage: CoverageTracker) -> tuple[str, ...]:
-    """Return the names of the figures that lists which were not read whole may add to."""
-    missed = {status.tool for status in coverage.lists.values() if status.error}
+    """Return the names of the figures that may be too low because a list was not read completely."""
+    incomplete = {status.tool for status in coverage.lists.values() if status.error}
     bounds = {
         "installations": {"list_organization_installations"},
         "spaces": {"list_spaces_in_organization_by_id"},
@@ -161,6 +162,6 @@ def _find_lower_bounds(coverage: CoverageTracker) -> tuple[str, ...]:
         "spaceInstallations": {"list_organization_installations", "list_integration_installation_spaces"},
         "siteInstallations": {"list_organization_installations", "list_integration_installation_sites"},
         "scripts": {"list_sites", "list_site_integration_scripts"},
-        "findings": missed,
+        "findings": incomplete,
     }
-    return tuple(figure for figure, tools in bounds.items() if tools & missed)
+    return tuple(figure for figure, tools in bounds.items() if tools & incomplete)

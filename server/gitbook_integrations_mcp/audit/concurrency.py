@@ -1,4 +1,4 @@
-"""Jobs run with bounded concurrency."""
+"""Jobs with bounded concurrency."""
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
@@ -9,7 +9,7 @@ Job = Callable[[], Awaitable[None]]
 
 
 async def run_bounded(jobs: Iterable[Job], max_concurrency: int) -> None:
-    """Run all `jobs` in order, at most `max_concurrency` at a time; a cancellation ends the running ones."""
+    """Run all `jobs` in order, at most `max_concurrency` at a time. Cancellation also cancels the running jobs."""
     waiting = deque(jobs)
 
     async def work() -> None:

@@ -1,4 +1,4 @@
-"""What an audit read of what it should have: the status from which its coverage is told."""
+"""Coverage: which lists an audit read, how far, and the consequences of each gap."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,44 +14,44 @@ SITES = "sites"
 MARKETPLACE = "marketplace"
 ORGANIZATION = "organization"
 STATUS = "status on sites"
-"""Sources: lists of which an audit reads one each."""
+"""Sources: the lists that exist once in an audit."""
 
 NARROWING = "narrowing"
-"""What an audit left unread because it was told to; no gap, but nothing can be said of it either."""
+"""The source of everything outside the requested part. It is no gap, but rules cannot check it."""
 
 
 def name_places(level: str, installation: str) -> str:
-    """Return the source that tells on which spaces or sites an installation is enabled."""
+    """Return the source that lists the spaces or sites on which an installation is enabled."""
     return f"{level}s of {installation}"
 
 
 def name_status(level: str, place: str) -> str:
-    """Return the source that tells what is enabled on one space or site."""
+    """Return the source that lists the integrations enabled on one space or site."""
     return f"status of {level} {place}"
 
 
 def name_scripts(site: str) -> str:
-    """Return the source that tells a site's scripts."""
+    """Return the source that lists the scripts of a site."""
     return f"scripts of {site}"
 
 
 _CONSEQUENCES: Mapping[str, str] = {
-    "list_organization_installations": "Installations may be missing, and with them all that is to be said of them.",
-    "list_spaces_in_organization_by_id": "Spaces may be missing, or without their titles.",
-    "list_sites": "Sites may be missing, and with them the scripts they run.",
-    "list_integrations": "Whether integrations are gone from the marketplace is not known.",
-    "list_organizations_for_authenticated_user": "The title of the organization is not known.",
-    "list_integration_installation_spaces": "On which other spaces the integration is enabled is not known.",
-    "list_integration_installation_sites": "On which other sites the integration is enabled is not known.",
-    "list_organization_integrations_status": "What is enabled on this place is not known, or not all of it.",
-    "list_site_integration_scripts": "Which scripts run on this site is not known.",
+    "list_organization_installations": "Installations and their findings may be missing.",
+    "list_spaces_in_organization_by_id": "Spaces or their titles may be missing.",
+    "list_sites": "Sites and their scripts may be missing.",
+    "list_integrations": "It is unknown whether integrations were removed from the marketplace.",
+    "list_organizations_for_authenticated_user": "The title of the organization is unknown.",
+    "list_integration_installation_spaces": "The integration may be enabled on more spaces.",
+    "list_integration_installation_sites": "The integration may be enabled on more sites.",
+    "list_organization_integrations_status": "More integrations may be enabled on this space or site.",
+    "list_site_integration_scripts": "Scripts of this site may be missing.",
 }
 """By tool: what a gap in its lists means for the reader."""
 
 
 @dataclass(slots=True)
 class ListStatus:
-    """How far one list was read; `error` says why not to its end. It is `ignored` where other lists make up for it."""
+    """How far one list was read. `error` is why the rest is missing; `ignored` if other lists make up for it."""
 
     source: str
     tool: str
@@ -64,28 +64,28 @@ class ListStatus:
 
 @dataclass(slots=True)
 class CoverageTracker:
-    """The lists of all lists of one audit."""
+    """The status of all lists of one audit, by source."""
 
     requests: int = 0
     lists: dict[str, ListStatus] = field(default_factory=dict)
 
     def open(self, source: str, tool: str, arguments: Mapping[str, Any]) -> ListStatus:
-        """Begin the status of a list. None is read twice."""
+        """Start tracking a list. Each source is read only once."""
         assert source not in self.lists
         status = self.lists[source] = ListStatus(source, tool, arguments)
         return status
 
     def is_incomplete(self, *sources: str) -> bool:
-        """Whether one of the lists was not read to its end."""
+        """Whether one of the lists was not read completely."""
         return any(status.error for source in sources if (status := self.lists.get(source)))
 
     def ignore_gap(self, source: str) -> None:
-        """Take it that what a list lacks is read elsewhere."""
+        """Do not report a gap in this list, because other lists make up for it."""
         if status := self.lists.get(source):
             status.ignored = True
 
     def summarize(self, seconds: float, affected: Mapping[str, Iterable[str]]) -> Coverage:
-        """Return the coverage; `affected` says by source which rules could not be judged everywhere."""
+        """Return the coverage. `affected` has, by source, the rules that could not be checked completely."""
         by_tool: dict[str, list[ListStatus]] = {}
         for status in self.lists.values():
             by_tool.setdefault(status.tool, []).append(status)

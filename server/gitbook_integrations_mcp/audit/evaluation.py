@@ -1,26 +1,26 @@
-"""The rules applied: findings, and for every rule whether it could be judged everywhere."""
+"""Runs all rules. Returns the findings and, for every rule, whether it could be checked completely."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal
 
-from gitbook_integrations_api.report import Finding, Remedy, RuleOutcome, Undecided
+from gitbook_integrations_api.report import Finding, Remedy, RuleOutcome
+from gitbook_integrations_api.report import Undecided as ReportedUndecided
 from gitbook_integrations_api.rules import RULES, SEVERITIES, Rule, Severity
-from gitbook_integrations_mcp.audit import rule_results as judgement
 from gitbook_integrations_mcp.audit.accepted_findings import Acceptances
 from gitbook_integrations_mcp.audit.installation_rules import INSTALLATION_CHECKS
-from gitbook_integrations_mcp.audit.rule_results import Facts, Match, RuleResult
+from gitbook_integrations_mcp.audit.rule_results import Facts, Match, RuleResult, Undecided
 from gitbook_integrations_mcp.audit.script_rules import SCRIPT_CHECKS
 from gitbook_integrations_mcp.config.models import AuditSection
 from gitbook_integrations_mcp.digest import digest_json
 
 CHECKS = {**INSTALLATION_CHECKS, **SCRIPT_CHECKS}
-"""How each rule is judged, by its ID."""
+"""The check of each rule, by rule ID."""
 
 
 @dataclass(slots=True)
 class Evaluation:
-    """What all rules came to. `affected` says by source which rules it cached from being judged everywhere."""
+    """The results of all rules. `affected` has, by source, the rules that it kept from being checked completely."""
 
     findings: list[Finding] = field(default_factory=list)
     outcomes: list[RuleOutcome] = field(default_factory=list)
@@ -28,40 +28,39 @@ class Evaluation:
 
 
 def evaluate_rules(facts: Facts, settings: AuditSection, acceptances: Acceptances) -> Evaluation:
-    """RuleCheck every rule that is on. The gravest findings come first, of the same rule in the inventory's options."""
+    """Run all enabled rules. Findings are sorted by severity, the most severe first, then by rule and inventory."""
     evaluation = Evaluation()
     for rule in RULES.values():
         severity = settings.severity.get(rule.id, rule.severity)
         if rule.id in settings.disabled_rules:
-            evaluation.outcomes.append(_conclude(rule, severity, "off", 0, ()))
+            evaluation.outcomes.append(_build_outcome(rule, severity, "off", 0, ()))
             continue
         results = list(CHECKS[rule.id](facts))
-        undecided = [result for result in results if isinstance(result, judgement.Undecided)]
+        undecided = [result for result in results if isinstance(result, Undecided)]
         matches = [result for result in results if isinstance(result, Match)]
-        evaluation.findings += [_report(rule, severity, match, acceptances) for match in matches]
-        outcome = _decide(results, undecided)
-        evaluation.outcomes.append(_conclude(rule, severity, outcome, len(matches), undecided))
+        evaluation.findings += [_build_finding(rule, severity, match, acceptances) for match in matches]
+        outcome = _classify(results, undecided)
+        evaluation.outcomes.append(_build_outcome(rule, severity, outcome, len(matches), undecided))
         for source in {source for each in undecided for source in each.sources}:
             evaluation.affected.setdefault(source, []).append(rule.id)
     evaluation.findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
     return evaluation
 
 
-def _decide(
-    results: Collection[RuleResult], undecided: Collection[object]
+def _classify(
+    results: Collection[RuleResult], undecided: Collection[Undecided]
 ) -> Literal["checked", "partly", "unchecked"]:
     if not undecided:
         return "checked"
-    judged = any(not isinstance(result, judgement.Undecided) for result in results)
-    return "partly" if judged else "unchecked"
+    return "partly" if len(results) > len(undecided) else "unchecked"
 
 
-def _conclude(
+def _build_outcome(
     rule: Rule,
     severity: Severity,
     outcome: Literal["checked", "partly", "unchecked", "off"],
     findings: int,
-    undecided: Collection[judgement.Undecided],
+    undecided: Collection[Undecided],
 ) -> RuleOutcome:
     return RuleOutcome(
         id=rule.id,
@@ -71,11 +70,11 @@ def _conclude(
         why=rule.why,
         outcome=outcome,
         findings=findings,
-        undecided=tuple(Undecided(what=each.what, subject=each.subject) for each in undecided),
+        undecided=tuple(ReportedUndecided(what=each.what, subject=each.subject) for each in undecided),
     )
 
 
-def _report(rule: Rule, severity: Severity, match: Match, acceptances: Acceptances) -> Finding:
+def _build_finding(rule: Rule, severity: Severity, match: Match, acceptances: Acceptances) -> Finding:
     identifier = f"{rule.id}:{digest_json(match.key)[:10]}"
     return Finding(
         id=identifier,

@@ -1,6 +1,6 @@
-"""What an audit found, and how GitBook's objects become the facts of a report.
+"""The inventory of an audit, made from GitBook's objects.
 
-Texts of third parties are cleaned and cut here, once. Of a configuration nothing is cached but where its secrets are.
+Third-party text is cleaned and shortened here, once. Of a configuration, only the keys of its credentials are kept.
 """
 
 import re
@@ -25,24 +25,24 @@ from gitbook_integrations_mcp.text import clean_text
 Level = Literal["space", "site"]
 LEVELS: tuple[Level, ...] = ("space", "site")
 
-_LONG = 200
-_POLICY = 2000
-_LINK = 2000
+_TEXT_LIMIT = 200
+_POLICY_LIMIT = 2000
+_URL_LIMIT = 2000
 _ORIGIN = re.compile(r"/integrations/([A-Za-z0-9._-]+)(?:/installations/([A-Za-z0-9_-]+))?(?=/|$)")
 
 
 @dataclass(slots=True)
 class Installed:
-    """An installation in the organization, with what is enabled where and where its configurations hold secrets.
+    """An installation in the organization, with its spaces, its sites, and the credentials in its configurations.
 
-    `count` is GitBook's own count of its spaces. `places` are by level and ID.
+    `count` is GitBook's count of its spaces. `places` are by level and ID.
     """
 
     facts: InstallationFacts
     count: int | None
     places: dict[Level, dict[str, Placement]] = field(default_factory=lambda: {"space": {}, "site": {}})
     secrets: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Keys by the ID of the space or site, or "" for the installation itself."""
+    """Keys of credentials, by the ID of the space or site, or by "" for the installation itself."""
 
     @property
     def id(self) -> str:
@@ -53,11 +53,11 @@ class Installed:
         return self.facts.integration.name
 
     def may_be_on(self, level: Level) -> bool:
-        """Whether its integration can be enabled on that level; where it does not say, it can."""
+        """Whether its integration can be enabled on that level. If the target is unknown, it can."""
         return self.facts.integration.target in {None, "all", level}
 
     def add_place(self, level: Level, item: Mapping[str, Any]) -> bool:
-        """Take an installation on a space or site, as GitBook lists it."""
+        """Add a space or site on which it is enabled, as GitBook lists it; return false if the item is malformed."""
         place = item.get(level)
         identifier = read_text(place.get("id") if isinstance(place, Mapping) else place)
         if identifier is None:
@@ -72,7 +72,10 @@ class Installed:
 
 @dataclass(slots=True)
 class Inventory:
-    """All that an audit read. `scripts` has no entry for a site whose scripts were not read."""
+    """Everything an audit read. `scripts` has no entry for a site without readable scripts.
+
+    The `add_…` methods take an item of a GitBook list and return false if it is malformed.
+    """
 
     organization: str
     narrowing: Narrowing
@@ -84,7 +87,7 @@ class Inventory:
     marketplace: set[str] = field(default_factory=set)
 
     def find_installations(self, name: str) -> Iterator[Installed]:
-        """Yield the installations of an integration; there is one at most, unless GitBook changes its mind."""
+        """Yield the installations of an integration. At present, GitBook allows only one in an organization."""
         return (installed for installed in self.installations.values() if installed.name == name)
 
     def add_organization(self, item: Mapping[str, Any]) -> bool:
@@ -142,8 +145,8 @@ class Inventory:
         return script is not None
 
 
-def read_text(value: Any, limit: int = _LONG) -> str | None:
-    """Return other people's text fit to be shown, None where it is no text or empty."""
+def read_text(value: Any, limit: int = _TEXT_LIMIT) -> str | None:
+    """Return third-party text that is safe to show, or None if the value is empty or not text."""
     return clean_text(value, limit) or None if isinstance(value, str) else None
 
 
@@ -158,7 +161,7 @@ def _read_texts(value: Any) -> tuple[str, ...]:
 
 def _read_url(item: Mapping[str, Any], name: str) -> str | None:
     urls = item.get("urls")
-    return read_text(urls.get(name), _LINK) if isinstance(urls, Mapping) else None
+    return read_text(urls.get(name), _URL_LIMIT) if isinstance(urls, Mapping) else None
 
 
 def _read_external_ids(item: Mapping[str, Any]) -> tuple[str, ...]:
@@ -166,7 +169,7 @@ def _read_external_ids(item: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _read_secrets(item: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(clean_text(path, _LONG) for path in find_secrets(item.get("configuration")))
+    return tuple(clean_text(path, _TEXT_LIMIT) for path in find_secrets(item.get("configuration")))
 
 
 def _count(value: Any) -> int:
@@ -225,7 +228,7 @@ def _read_integration(integration: Mapping[str, Any], organization: str) -> Inte
 
 
 def _read_script(item: Mapping[str, Any]) -> ScriptFacts | None:
-    """Return a script without what its URL may carry beside the place: credentials, query, fragment."""
+    """Return a script. Its URL is kept without credentials, query and fragment."""
     url = item.get("script")
     if not isinstance(url, str):
         return None
@@ -237,9 +240,9 @@ def _read_script(item: Mapping[str, Any]) -> ScriptFacts | None:
         return None
     origin = _ORIGIN.search(parts.path)
     return ScriptFacts(
-        url=clean_text(f"{parts.scheme}://{host}{port}{parts.path}", 2 * _LONG),
-        host=clean_text(host, _LONG),
-        contentSecurityPolicy=read_text(item.get("contentSecurityPolicy"), _POLICY),
+        url=clean_text(f"{parts.scheme}://{host}{port}{parts.path}", 2 * _TEXT_LIMIT),
+        host=clean_text(host, _TEXT_LIMIT),
+        contentSecurityPolicy=read_text(item.get("contentSecurityPolicy"), _POLICY_LIMIT),
         cookies=_read_flag(item.get("cookies")),
         integration=origin[1] if origin else None,
         installation=origin[2] if origin else None,

@@ -1,4 +1,4 @@
-"""Reading one list to its end, or as far as it goes, and accounting for it."""
+"""Reads one list of GitBook page by page and records how far it got."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -10,70 +10,75 @@ from gitbook_integrations_mcp.calls.response import read_response
 from gitbook_integrations_mcp.errors import AnswerError, CallError
 from gitbook_integrations_mcp.gitbook.http import GitBookResponse
 
-PAGE = 1000
-"""Items of a page; the API gives no more."""
+PAGE_SIZE = 1000
+"""Items per page; the API's maximum."""
 
 Send = Callable[[Endpoint, Mapping[str, Any]], Awaitable[GitBookResponse]]
-"""Sends a GET of the table with arguments, and returns GitBook's reply; raises a `CallError` where none comes."""
+"""Sends a GET request to an endpoint with arguments and returns GitBook's response.
 
-Take = Callable[[Mapping[str, Any]], bool]
-"""Takes one item of a list; false means that it cannot be used."""
+Raises a `CallError` if there is no response.
+"""
+
+AddItem = Callable[[Mapping[str, Any]], bool]
+"""Stores one item of a list; returns false if the item is malformed."""
 
 
-class Reader:
-    """Reads lists. What goes wrong is written into the coverage and never raised, so that no list hides another."""
+class ListReader:
+    """Reads lists. Errors are recorded in the coverage and not raised, so that the other lists are still read."""
 
     def __init__(self, send: Send, coverage: CoverageTracker) -> None:
         self._send = send
-        self._ledger = coverage
+        self._coverage = coverage
 
-    async def read(self, source: str, tool: str, arguments: Mapping[str, Any], take: Take) -> None:
-        """Hand every item of a list to `take`."""
-        status = self._ledger.open(source, tool, arguments)
+    async def read(self, source: str, tool: str, arguments: Mapping[str, Any], add_item: AddItem) -> None:
+        """Pass every item of a list to `add_item`."""
+        status = self._coverage.open(source, tool, arguments)
         try:
-            await self._read_pages(status, ENDPOINTS[tool], dict(arguments), take)
+            await self._read_pages(status, ENDPOINTS[tool], dict(arguments), add_item)
         except CallError as error:
             status.error = error
 
-    async def _read_pages(self, status: ListStatus, endpoint: Endpoint, arguments: dict[str, Any], take: Take) -> None:
+    async def _read_pages(
+        self, status: ListStatus, endpoint: Endpoint, arguments: dict[str, Any], add_item: AddItem
+    ) -> None:
         paged = "page" in endpoint.input.model_fields
         if paged:
-            arguments["limit"] = PAGE
+            arguments["limit"] = PAGE_SIZE
         seen: set[str] = set()
-        unusable = 0
+        malformed = 0
         while True:
-            self._ledger.requests += 1
+            self._coverage.requests += 1
             try:
-                answer = read_response(endpoint, await self._send(endpoint, arguments))
+                page = read_response(endpoint, await self._send(endpoint, arguments))
             except SegmentError as error:
-                self._ledger.requests -= 1
-                raise AnswerError(f"GitBook gave an ID that cannot be asked for: {error}.") from None
+                self._coverage.requests -= 1
+                raise AnswerError(f"GitBook returned an ID that cannot be part of a URL path: {error}.") from None
             status.pages += 1
-            for item in answer["items"]:
-                usable = take(item)
-                status.items += usable
-                unusable += not usable
-            cursor = _find_next(answer)
+            for item in page["items"]:
+                valid = add_item(item)
+                status.items += valid
+                malformed += not valid
+            cursor = _get_cursor(page)
             if cursor is None:
                 break
             if not paged or cursor in seen:
-                raise AnswerError(f"GitBook's list does not end: page {status.pages} leads back or nowhere.")
+                raise AnswerError(f"GitBook returned an invalid pagination cursor on page {status.pages}.")
             seen.add(cursor)
             arguments["page"] = cursor
-        if unusable:
-            raise AnswerError(f"{unusable} of its items are malformed: without what identifies them.")
+        if malformed:
+            raise AnswerError(f"GitBook returned malformed items without an ID, name or URL: {malformed}.")
 
 
-def _find_next(answer: Mapping[str, Any]) -> str | None:
-    """Return the cursor of the next page, None where there is none.
+def _get_cursor(page: Mapping[str, Any]) -> str | None:
+    """Return the cursor of the next page, or None after the last one.
 
     Raises:
-        AnswerError: there is more, but not where.
+        AnswerError: there is a next page, but its cursor is invalid.
     """
-    more = answer.get("next")
-    if more is None:
+    following = page.get("next")
+    if following is None:
         return None
-    cursor = more.get("page") if isinstance(more, Mapping) else None
+    cursor = following.get("page") if isinstance(following, Mapping) else None
     if not isinstance(cursor, str) or not cursor:
-        raise AnswerError("GitBook says that the list goes on, but not where.")
+        raise AnswerError("GitBook returned an invalid pagination cursor.")
     return cursor

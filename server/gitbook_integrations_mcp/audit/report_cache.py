@@ -1,4 +1,4 @@
-"""The last reports, each for its caller alone, as long as there is room."""
+"""A cache of the latest reports. Each report is visible only to the caller that requested it."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 from gitbook_integrations_api.report import Narrowing, Report
 
-ROOM = 16
-"""Reports that are cached, of all callers together."""
+CAPACITY = 16
+"""Maximum number of cached reports, of all callers together."""
 
 
 class CacheKey(NamedTuple):
-    """What tells reports apart: whose they are, and on what."""
+    """Identifies a report by its caller and by the part of the organization that it covers."""
 
     caller: str
     organization: str
@@ -21,29 +21,29 @@ class CacheKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CachedReport:
-    """A report with its age in seconds."""
+    """A report and its age in seconds."""
 
     report: Report
     age: float
 
 
 class ReportCache:
-    """Keeps the last report of each key. `clock` is monotonic, in seconds."""
+    """The latest report of each key. `clock` is monotonic, in seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._reports: OrderedDict[CacheKey, tuple[float, Report]] = OrderedDict()
 
     def put(self, key: CacheKey, report: Report) -> None:
-        """Keep a report in the place of the last one; whatever is oldest makes room."""
+        """Store a report in place of the previous one. When the cache is full, the oldest report is dropped."""
         self._reports[key] = self._clock(), report
         self._reports.move_to_end(key)
-        if len(self._reports) > ROOM:
+        if len(self._reports) > CAPACITY:
             self._reports.popitem(last=False)
 
     def find(self, key: CacheKey) -> CachedReport | None:
-        """Return the last report, however old."""
+        """Return the latest report, whatever its age."""
         if (cached := self._reports.get(key)) is None:
             return None
-        made, report = cached
-        return CachedReport(report, self._clock() - made)
+        created, report = cached
+        return CachedReport(report, self._clock() - created)

@@ -1,4 +1,4 @@
-"""What rules are judged on, and how a judgement ends: found, fine, or undecided for want of something unread."""
+"""The facts that rules check, and the results of a check: a match, a pass, or undecided because data is missing."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from gitbook_integrations_mcp.audit.inventory import Installed, Inventory, Level
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What rules are judged on. `now` is aware of its zone; `stalled_days` is the operator's patience."""
+    """Everything that rules check. `now` has a time zone; `stalled_days` is the setting of that name."""
 
     inventory: Inventory
     coverage: CoverageTracker
@@ -20,49 +20,49 @@ class Facts:
     stalled_days: int
 
     def knows_places(self, installed: Installed, level: Level) -> bool:
-        """Whether all places of an installation on a level are known."""
+        """Whether all spaces, or all sites, of an installation are known."""
         return not self.is_confined and not self.coverage.is_incomplete(name_places(level, installed.id))
 
     @property
     def is_confined(self) -> bool:
-        """Whether the audit was confined to some places, and so does not know all of an installation's."""
+        """Whether only some spaces or sites were requested, so that others of an installation are unknown."""
         narrowing = self.inventory.narrowing
         return narrowing.spaces is not None or narrowing.sites is not None
 
     def name_place(self, level: Level, place: str) -> str:
-        """Return the title of a space or site, where it is known."""
+        """Return the title of a space or site in quotes, or its ID if the title is unknown."""
         places: Mapping[str, Any] = self.inventory.spaces if level == "space" else self.inventory.sites
         return f"“{places[place].title}”" if place in places else place
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A finding: what it is about, what shows it, what was read for it, and the arguments of the call that mends it."""
+    """A finding. `sources` were read for it; `arguments` are those of the call that fixes it."""
 
     key: tuple[str, ...]
-    """What makes it the same finding in another report."""
+    """Identifies the finding within its rule. Equal keys give equal finding IDs in different reports."""
     subject: Subject
     summary: str
     evidence: tuple[str, ...]
     sources: tuple[str, ...]
     arguments: Mapping[str, Any]
     tool: str | None = None
-    """The tool that mends it, where that is not the rule's."""
+    """The tool that fixes the finding, if it is not the rule's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Undecided:
-    """Something that could not be judged, and for want of what."""
+    """Something that could not be checked because `sources` were not read completely."""
 
     what: str
     sources: tuple[str, ...]
     subject: Subject = field(default_factory=Subject)
-    """Nothing in particular where a whole list is missing."""
+    """Empty if a whole list is missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """Something that was judged, and is fine."""
+    """Something that was checked and has no finding."""
 
 
 PASS = Pass()

@@ -1,4 +1,4 @@
-"""How the rules about scripts are judged."""
+"""The checks of the rules about scripts on sites."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -8,39 +8,44 @@ from gitbook_integrations_mcp.audit.coverage import INSTALLATIONS, NARROWING, SI
 from gitbook_integrations_mcp.audit.rule_results import PASS, Facts, Match, RuleCheck, RuleResult, Undecided
 
 
-def _each_script(check: Callable[[Facts, SiteFacts, ScriptFacts], RuleResult | None]) -> RuleCheck:
+def _for_each_script(check: Callable[[Facts, SiteFacts, ScriptFacts], RuleResult | None]) -> RuleCheck:
     def check_all(facts: Facts) -> Iterator[RuleResult]:
         for site in facts.inventory.sites.values():
             for script in facts.inventory.scripts.get(site.id, ()):
                 yield check(facts, site, script) or PASS
             if facts.coverage.is_incomplete(name_scripts(site.id)):
-                yield Undecided(f"site “{site.title}”", (name_scripts(site.id),), Subject(site=site.id))
+                what = f"scripts of “{site.title}” that could not be read"
+                yield Undecided(what, (name_scripts(site.id),), Subject(site=site.id))
         if facts.coverage.is_incomplete(SITES):
-            yield Undecided("sites that were not read", (SITES,))
+            yield Undecided("scripts of sites that could not be read", (SITES,))
 
     return check_all
 
 
-def _match_script(facts: Facts, site: SiteFacts, script: ScriptFacts, summary: str, *evidence: str) -> Match:
+def _match(facts: Facts, site: SiteFacts, script: ScriptFacts, summary: str) -> Match:
     name = script.integration or ""
     installation = script.installation or next((each.id for each in facts.inventory.find_installations(name)), "")
     arguments = {"integrationName": name, "installationId": installation, "siteId": site.id}
     tool = None
-    if not name or not installation:  # then there is only to look at what it is
+    if not name or not installation:  # nothing to uninstall: the remedy can only list the site's scripts
         tool = "list_site_integration_scripts"
         arguments = {"organizationId": facts.inventory.organization, "siteId": site.id}
     return Match(
         key=(site.id, script.url),
-        subject=_point_at_script(site, script),
+        subject=_build_subject(site, script),
         summary=summary,
-        evidence=evidence,
+        evidence=(f"script: {script.url}",),
         sources=(SITES, name_scripts(site.id)),
         arguments=arguments,
         tool=tool,
     )
 
 
-def _point_at_script(site: SiteFacts, script: ScriptFacts) -> Subject:
+def _undecided(site: SiteFacts, script: ScriptFacts, what: str, *sources: str) -> Undecided:
+    return Undecided(f"{_name_script(script)} on “{site.title}”: {what}", sources, _build_subject(site, script))
+
+
+def _build_subject(site: SiteFacts, script: ScriptFacts) -> Subject:
     return Subject(integration=script.integration, installation=script.installation, site=site.id, script=script.url)
 
 
@@ -48,49 +53,47 @@ def _name_script(script: ScriptFacts) -> str:
     return script.integration or script.host
 
 
-@_each_script
+@_for_each_script
 def _check_policy(facts: Facts, site: SiteFacts, script: ScriptFacts) -> RuleResult | None:
     if script.contentSecurityPolicy:
         return None
     summary = f"{_name_script(script)} runs on “{site.title}” without a content security policy"
-    return _match_script(facts, site, script, summary, script.url)
+    return _match(facts, site, script, summary)
 
 
-@_each_script
+@_for_each_script
 def _check_cookies(facts: Facts, site: SiteFacts, script: ScriptFacts) -> RuleResult | None:
     if script.cookies is None:
-        what = f"{_name_script(script)} on “{site.title}”: cookies are not told"
-        return Undecided(what, (name_scripts(site.id),), _point_at_script(site, script))
+        return _undecided(site, script, "it is unknown whether the script may set cookies", name_scripts(site.id))
     if not script.cookies:
         return None
-    return _match_script(facts, site, script, f"{_name_script(script)} may set cookies on “{site.title}”", script.url)
+    return _match(facts, site, script, f"{_name_script(script)} may set cookies on “{site.title}”")
 
 
-@_each_script
-def _check_stray(facts: Facts, site: SiteFacts, script: ScriptFacts) -> RuleResult | None:
+@_for_each_script
+def _check_orphaned(facts: Facts, site: SiteFacts, script: ScriptFacts) -> RuleResult | None:
     if script.integration is None:
-        what = f"{script.host} on “{site.title}”: its URL names no integration"
-        return Undecided(what, (name_scripts(site.id),), _point_at_script(site, script))
-    found = list(facts.inventory.find_installations(script.integration))
-    if any(site.id in installed.places["site"] for installed in found):
+        return _undecided(site, script, "the URL of the script names no integration", name_scripts(site.id))
+    installations = list(facts.inventory.find_installations(script.integration))
+    if any(site.id in installed.places["site"] for installed in installations):
         return None
-    unread = tuple(source for each in found if facts.coverage.is_incomplete(source := name_places("site", each.id)))
+    sources = tuple(name_places("site", each.id) for each in installations)
+    unread = tuple(filter(facts.coverage.is_incomplete, sources))
     if facts.coverage.is_incomplete(INSTALLATIONS):
         unread = (INSTALLATIONS, *unread)
-    if facts.inventory.narrowing.integrations is not None and not found:
+    if facts.inventory.narrowing.integrations is not None and not installations:
         unread = (NARROWING,)
-    what = f"{script.integration} on “{site.title}”"
     if unread:
-        return Undecided(what, unread, _point_at_script(site, script))
-    where = "installed, but not on this site" if found else "not installed in the organization"
-    match = _match_script(facts, site, script, f"{what} runs a script, and is {where}", script.url)
-    sources = (*match.sources, INSTALLATIONS, *(name_places("site", each.id) for each in found))
-    return replace(match, sources=sources)
+        return _undecided(site, script, "it is unknown whether the integration is installed there", *unread)
+    where = "on this site" if installations else "in the organization"
+    summary = f"{script.integration} runs a script on “{site.title}” but is not installed {where}"
+    match = _match(facts, site, script, summary)
+    return replace(match, sources=(*match.sources, INSTALLATIONS, *sources))
 
 
 SCRIPT_CHECKS: Mapping[str, RuleCheck] = {
     "script-without-csp": _check_policy,
     "script-with-cookies": _check_cookies,
-    "script-not-installed": _check_stray,
+    "script-not-installed": _check_orphaned,
 }
-"""By ID of the rule."""
+"""By rule ID."""

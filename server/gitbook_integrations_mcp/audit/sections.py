@@ -1,6 +1,6 @@
-"""The parts of a report that answer a question: a short summary, and sections whose items come in pages.
+"""Parts of a report: a short summary, and sections with pages of items.
 
-What is made here is the structured content of an answer; `markdown` puts the same into words.
+They are the structured content of the tool's results. `render.markdown` renders them as text.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,23 +9,22 @@ from typing import Any
 from pydantic_core import to_json
 
 from gitbook_integrations_api.endpoints.audit import Section
-from gitbook_integrations_api.report import Finding, InstallationFacts, Placement, Report
+from gitbook_integrations_api.report import Finding, Gap, InstallationFacts, Placement, Report
 from gitbook_integrations_api.rules import Severity
 
-SHOWN = 3
-"""Examples of a rule's findings, and gaps, that a summary shows."""
+MAX_EXAMPLES = 3
+"""Maximum number of examples per rule, and of gaps, in a summary."""
 
-LISTED = 20
-"""Things a rule could not check that are named."""
+MAX_UNDECIDED = 20
+"""Maximum number of unchecked things that section coverage names per rule."""
 
-ROOM = 9000
-"""Characters of JSON that the items of one answer take, about 3,000 tokens."""
+PAGE_CHARACTERS = 9000
+"""Maximum size of the items of one page, in characters of JSON: about 3,000 tokens."""
 
 
 def summarize(report: Report) -> dict[str, Any]:
-    """Return figures, findings by rule, coverage and changes, short whatever the size of the organization."""
+    """Return figures, findings by rule, coverage and changes. The size does not depend on the organization's."""
     gaps = report.coverage.gaps
-    unjudged = {rule.id: rule.outcome for rule in report.rules if rule.outcome != "checked"}
     summary: dict[str, Any] = {
         "organization": report.organization.model_dump(),
         "narrowing": report.narrowing.model_dump(exclude_none=True),
@@ -35,9 +34,9 @@ def summarize(report: Report) -> dict[str, Any]:
         "coverage": {
             "complete": report.coverage.complete,
             "requests": report.coverage.requests,
-            "gaps": [_describe_gap(gap.model_dump()) for gap in gaps[:SHOWN]],
-            "moreGaps": max(0, len(gaps) - SHOWN),
-            "rulesNotChecked": unjudged,
+            "gaps": [_describe_gap(gap) for gap in gaps[:MAX_EXAMPLES]],
+            "moreGaps": max(0, len(gaps) - MAX_EXAMPLES),
+            "rulesNotChecked": {rule.id: rule.outcome for rule in report.rules if rule.outcome != "checked"},
         },
     }
     if report.comparison is not None:
@@ -58,7 +57,7 @@ def _group_findings(report: Report) -> Iterator[dict[str, Any]]:
             by_rule.setdefault((finding.severity, finding.rule), []).append(finding)
     titles = {rule.id: rule.title for rule in report.rules}
     for (severity, rule), findings in by_rule.items():
-        examples = [finding.summary for finding in findings[:SHOWN]]
+        examples = [finding.summary for finding in findings[:MAX_EXAMPLES]]
         yield {
             "rule": rule,
             "severity": severity,
@@ -68,8 +67,8 @@ def _group_findings(report: Report) -> Iterator[dict[str, Any]]:
         }
 
 
-def _describe_gap(gap: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: gap[name] for name in ("source", "reason", "consequence", "rules")}
+def _describe_gap(gap: Gap) -> dict[str, Any]:
+    return {name: getattr(gap, name) for name in ("source", "reason", "consequence", "rules")}
 
 
 # Sections
@@ -77,20 +76,20 @@ def _describe_gap(gap: Mapping[str, Any]) -> dict[str, Any]:
 
 def _list_findings(report: Report, integration: str | None) -> Iterator[dict[str, Any]]:
     rules = {rule.id: rule for rule in report.rules}
-    told: set[str] = set()
+    explained: set[str] = set()
     for finding in report.findings:
         if integration in {None, finding.subject.integration}:
             item = finding.model_dump(exclude={"sources", "subject"}, exclude_none=True)
-            if finding.rule not in told:  # said once, with the first of its kind
+            if finding.rule not in explained:  # only the first finding of a rule explains it, to save tokens
                 item |= {"meaning": rules[finding.rule].meaning, "why": rules[finding.rule].why}
-                told.add(finding.rule)
+                explained.add(finding.rule)
             else:
                 del item["remedy"]["advice"]
             yield item
 
 
 def _list_installations(report: Report, integration: str | None) -> Iterator[dict[str, Any]]:
-    """Yield each installation; behind that of the one integration that was asked for, its places."""
+    """Yield all installations, or those of one integration with their spaces and sites."""
     titles = report.titles
     for installed in report.installations:
         if integration is None:
@@ -127,8 +126,8 @@ def _list_gaps(report: Report, _integration: str | None) -> Iterator[dict[str, A
     for rule in report.rules:
         if rule.outcome != "checked":
             undecided = [each.what for each in rule.undecided]
-            more = {"more": len(undecided) - LISTED} if len(undecided) > LISTED else {}
-            yield {"rule": rule.id, "outcome": rule.outcome, "undecided": undecided[:LISTED]} | more
+            more = {"more": len(undecided) - MAX_UNDECIDED} if len(undecided) > MAX_UNDECIDED else {}
+            yield {"rule": rule.id, "outcome": rule.outcome, "undecided": undecided[:MAX_UNDECIDED]} | more
 
 
 def _list_changes(report: Report, integration: str | None) -> Iterator[dict[str, Any]]:
@@ -161,13 +160,13 @@ _SECTIONS: Mapping[Section, Callable[[Report, str | None], Iterator[dict[str, An
 
 
 def list_items(report: Report, section: Section, integration: str | None = None) -> list[dict[str, Any]]:
-    """Return all items of a section, or those about one integration."""
+    """Return all items of a section, or only those of one integration."""
     return list(_SECTIONS[section](report, integration))
 
 
 def cut_page(items: Sequence[Mapping[str, Any]], start: int) -> dict[str, Any]:
-    """Return the items from `start` on that fit one answer, at least one of them, and where the next page starts."""
-    end, room = start, ROOM
+    """Return one page of items from `start`, with at least one item, and the start of the next page."""
+    end, room = start, PAGE_CHARACTERS
     while end < len(items) and (end == start or room >= len(to_json(items[end]))):
         room -= len(to_json(items[end]))
         end += 1

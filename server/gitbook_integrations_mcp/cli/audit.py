@@ -1,4 +1,4 @@
-"""The command `audit`: an audit on the command line, for people and for scheduled jobs."""
+"""The command `audit`: audits an organization, for people and for scheduled jobs."""
 
 import contextlib
 import json
@@ -26,17 +26,18 @@ from gitbook_integrations_mcp.audit.render.tables import TABLES, TableName, rend
 from gitbook_integrations_mcp.audit.sections import summarize
 from gitbook_integrations_mcp.cli.console import print_table
 from gitbook_integrations_mcp.config.settings import Settings
-from gitbook_integrations_mcp.errors import CallError, RefusedError, SettingsError
+from gitbook_integrations_mcp.errors import CallError, ErrorCode, RefusedError, SettingsError
 from gitbook_integrations_mcp.gitbook.opening import open_gitbook
+from gitbook_integrations_mcp.process import FAILURE, SUCCESS
 from gitbook_integrations_mcp.text import clean_text
 
-DONE, FAILED, FOUND, INCOMPLETE = 0, 1, 3, 4
-"""Exit codes; 2 is a wrong usage."""
+NEW_FINDINGS, INCOMPLETE = 3, 4
+"""Exit codes of --fail-on, beside the common ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditOptions:
-    """What is asked of the command. `fail_on` is the least severity of a new finding that fails it."""
+    """The options of the command. `fail_on` is the lowest severity of new findings that makes it fail."""
 
     organization: str | None
     narrowing: Narrowing
@@ -48,10 +49,10 @@ class AuditOptions:
 
 
 def run(settings: Settings, options: AuditOptions) -> int:
-    """Make an audit, write it, and return the exit code.
+    """Run an audit, write the report, and return the exit code.
 
     Raises:
-        SettingsError: the organization or a token is not told, or a file cannot be used.
+        SettingsError: the organization or a token is missing, or a file cannot be used.
     """
     before = _read_baseline(options.baseline) if options.baseline else None
     try:
@@ -59,10 +60,10 @@ def run(settings: Settings, options: AuditOptions) -> int:
         if before is not None:
             report = report.model_copy(update={"comparison": compare(before, report)})
     except RefusedError as error:
-        raise SettingsError(str(error)) from None
+        raise SettingsError(str(error), error.code) from None
     except CallError as error:
         print("\n".join(clean_text(line, 2000) for line in str(error).splitlines()), file=sys.stderr)
-        return FAILED
+        return FAILURE
     _write(report, options)
     return _choose_exit_code(report, options.fail_on)
 
@@ -71,11 +72,11 @@ def _read_baseline(path: Path) -> Report:
     try:
         return read_baseline(json.loads(path.read_text(encoding="utf-8-sig")))
     except OSError as error:
-        raise SettingsError(f"{path} cannot be read: {error.strerror}.") from None
+        raise SettingsError(f"Cannot read {path}: {error.strerror}.", ErrorCode.INVALID_BASELINE) from None
     except ValueError:
-        raise SettingsError(f"{path} is not valid JSON.") from None
+        raise SettingsError(f"{path} is not valid JSON.", ErrorCode.INVALID_BASELINE) from None
     except CallError as error:
-        raise SettingsError(f"{path}: {error}") from None
+        raise SettingsError(f"{path}: {error}", error.code) from None
 
 
 async def _audit(settings: Settings, options: AuditOptions) -> Report:
@@ -83,8 +84,8 @@ async def _audit(settings: Settings, options: AuditOptions) -> Report:
     organization = options.organization or default
     if organization is None:
         raise SettingsError(
-            "Which organization? Give its ID, or set GITBOOK_ORGANIZATION. "
-            "`gitbook-integrations-mcp call list_organizations_for_authenticated_user` lists them."
+            "The organization is missing. Pass its ID, or set GITBOOK_ORGANIZATION. "
+            "`gitbook-integrations-mcp call list_organizations_for_authenticated_user` lists your organizations."
         )
     try:
         async with _show_progress() as progress:
@@ -95,17 +96,22 @@ async def _audit(settings: Settings, options: AuditOptions) -> Report:
 
 @asynccontextmanager
 async def _show_progress() -> AsyncIterator[Progress]:
-    """Show a bar on standard error where a person watches it; the result alone goes to standard output."""
+    """Show a progress bar on standard error if it is a terminal. Standard output is only for the report."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
     from rich.progress import Progress as Bar
 
-    columns = (TextColumn("Audit"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[what]}", markup=False))
+    columns = (
+        TextColumn("Audit"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[source]}", markup=False),
+    )
     with Bar(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task("", total=None, what="")
+        task = bar.add_task("", total=None, source="")
 
-        async def show(done: float, total: float | None, what: str | None) -> None:
-            bar.update(task, completed=done, total=total, what=what or "")
+        async def show(done: float, total: float | None, source: str | None) -> None:
+            bar.update(task, completed=done, total=total, source=source or "")
 
         yield show
 
@@ -120,7 +126,7 @@ def _write(report: Report, options: AuditOptions) -> None:
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             raise
-        raise SettingsError(f"{options.output} cannot be written: {error.strerror}.") from None
+        raise SettingsError(f"Cannot write {options.output}: {error.strerror}.") from None
 
 
 def _print(report: Report, options: AuditOptions) -> None:
@@ -156,12 +162,12 @@ def _count_findings(report: Report) -> str:
 
 
 def _choose_exit_code(report: Report, fail_on: Severity | None) -> int:
-    """Return the exit code. A new finding outweighs that there may be more; without either, all is well."""
+    """Return the exit code. New findings take precedence over an incomplete audit."""
     if fail_on is None:
-        return DONE
-    grave = SEVERITIES[: SEVERITIES.index(fail_on) + 1]
+        return SUCCESS
+    severe = SEVERITIES[: SEVERITIES.index(fail_on) + 1]
     new = None if report.comparison is None else report.comparison.newFindings
     for finding in report.findings:
-        if finding.accepted is None and finding.severity in grave and (new is None or finding.id in new):
-            return FOUND
-    return DONE if report.coverage.complete else INCOMPLETE
+        if finding.accepted is None and finding.severity in severe and (new is None or finding.id in new):
+            return NEW_FINDINGS
+    return SUCCESS if report.coverage.complete else INCOMPLETE

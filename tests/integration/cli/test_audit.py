@@ -1,4 +1,4 @@
-"""The command `audit`: forms, files, comparison, and exit codes that scheduled jobs can rely on."""
+"""The command `audit`: formats, files, comparison, and exit codes for scheduled jobs."""
 
 import asyncio
 import csv
@@ -33,14 +33,14 @@ def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]
 
 
 def write_baseline(capsys: pytest.CaptureFixture[str], path: Path, **changes: Any) -> dict[str, Any]:
-    """Write the sandbox's report, with `changes` to its top level, and return it as it was."""
+    """Write the report on the sandbox with `changes` to its top level. Return it without them."""
     report: dict[str, Any] = json.loads(run(capsys, "--format", "json")[1])
     path.write_text(json.dumps(report | changes))
     return report
 
 
 async def run_against(watched: Watched, *words: str) -> tuple[int, str, str]:
-    """Run the command in a process of its own against a GitBook on a socket."""
+    """Run the command in a subprocess against a GitBook on a socket."""
     with open_listener() as (listener, address):
         environment = {
             **os.environ,
@@ -56,7 +56,7 @@ async def run_against(watched: Watched, *words: str) -> tuple[int, str, str]:
     return process.returncode, out.decode(), err.decode()
 
 
-def test_json_is_a_report_and_says_the_same_as_the_other_forms(capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_formats_have_the_same_content(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, "--format", "json")
     assert (code, err) == (0, "")
     report = Report.model_validate_json(out)
@@ -74,7 +74,7 @@ def test_json_is_a_report_and_says_the_same_as_the_other_forms(capsys: pytest.Ca
 
 
 @pytest.mark.parametrize("table", get_args(TableName))
-def test_csv_has_every_row_of_the_table_that_is_asked_for(table: TableName, capsys: pytest.CaptureFixture[str]) -> None:
+def test_csv_has_every_row_of_the_chosen_table(table: TableName, capsys: pytest.CaptureFixture[str]) -> None:
     report = Report.model_validate_json(run(capsys, "--format", "json")[1])
     rows = list(csv.DictReader(run(capsys, "--format", "csv", "--table", table)[1].splitlines()))
     figures = report.figures
@@ -89,7 +89,7 @@ def test_csv_has_every_row_of_the_table_that_is_asked_for(table: TableName, caps
     )
 
 
-def test_the_command_line_offers_the_tables_and_severities_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_lists_all_tables_and_severities(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["audit", "--help"])
     choices = [set(found.split(",")) for found in re.findall(r"{([a-z,]+)}", capsys.readouterr().out)]
@@ -99,7 +99,7 @@ def test_the_command_line_offers_the_tables_and_severities_there_are(capsys: pyt
 
 
 @pytest.mark.parametrize("first", "=+-@＝＋－＠")
-async def test_no_cell_of_a_spreadsheet_is_a_formula(first: str) -> None:
+async def test_no_csv_cell_is_a_formula(first: str) -> None:
     watched = Watched()
     for integration in watched.sandbox.state.integrations.values():
         integration.manifest["title"] = f"{first}HYPERLINK(0)"
@@ -109,7 +109,7 @@ async def test_no_cell_of_a_spreadsheet_is_a_formula(first: str) -> None:
     assert all(cell.startswith(f"'{first}") for cell in cells)
 
 
-def test_a_file_gets_what_standard_output_would(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_output_writes_the_report_to_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for form in ("table", "markdown", "csv"):
         path = tmp_path / form
         code, out, _ = run(capsys, "--format", form, "--output", str(path))
@@ -120,14 +120,14 @@ def test_a_file_gets_what_standard_output_would(tmp_path: Path, capsys: pytest.C
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (("--output", "/nowhere/report"), "/nowhere/report cannot be written"),
-        (("--baseline", "/nowhere/report"), "/nowhere/report cannot be read"),
+        (("--output", "/nowhere/report"), "Cannot write /nowhere/report"),
+        (("--baseline", "/nowhere/report"), "Cannot read /nowhere/report"),
         (("--baseline", __file__), "is not valid JSON"),
         (("--sandbox-size", "1,2"), "server.sandbox_size"),
         (("--sandbox-size", "1,1,1,99"), "there is room for 2 installations only"),
     ],
 )
-def test_files_and_sizes_that_cannot_be_are_told_and_exit_with_2(
+def test_unusable_files_and_sizes_exit_with_2(
     words: tuple[str, ...], expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, out, err = run(capsys, *words)
@@ -136,28 +136,28 @@ def test_files_and_sizes_that_cannot_be_are_told_and_exit_with_2(
 
 
 @pytest.mark.parametrize("form", ["json", "html", "markdown"])
-def test_a_table_is_not_chosen_where_all_are_written(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_cannot_be_chosen_for_formats_with_all_tables(form: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         run(capsys, "--format", form, "--table", "scripts")
     assert f"--format {form} has all tables" in capsys.readouterr().err
 
 
-def test_something_that_is_no_report_is_no_baseline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_baseline_exits_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "report.json"
     path.write_text('{"version": 2}')
     code, _, err = run(capsys, "--baseline", str(path))
     assert code == 2
-    assert "no audit report of version 1" in err
+    assert "version 1" in err
 
 
 @pytest.mark.parametrize("severity", SEVERITIES)
-def test_without_a_baseline_every_open_finding_of_the_severity_fails(
+def test_without_a_baseline_every_open_finding_of_the_severity_exits_with_3(
     severity: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(capsys, "--fail-on", severity)[0] == 3
 
 
-def test_with_a_baseline_only_what_is_new_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_with_a_baseline_only_new_findings_exit_with_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "report.json"
     report = write_baseline(capsys, path)
     words = ("--baseline", str(path), "--fail-on")
@@ -169,7 +169,7 @@ def test_with_a_baseline_only_what_is_new_fails(tmp_path: Path, capsys: pytest.C
     assert run(capsys, *words, "medium")[0] == 0
 
 
-def test_what_is_accepted_fails_nothing_until_it_expires(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_accepted_findings_do_not_fail_until_they_expire(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config, accepted = tmp_path / "config.json", tmp_path / "accepted.json"
     config.write_text(
         json.dumps({"audit": {"accepted": str(accepted), "disabled_rules": ["secrets-in-configuration"]}})
@@ -198,7 +198,7 @@ def test_what_is_accepted_fails_nothing_until_it_expires(tmp_path: Path, capsys:
         ('[{"finding": "same-kind", "reason": "x", "date": "2026-01-01", "until": "2027-01-01"}]', "until"),
     ],
 )
-def test_a_wrong_file_of_accepted_findings_is_refused(
+def test_an_invalid_file_of_accepted_findings_exits_with_2(
     content: str, expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "accepted.json"
@@ -209,7 +209,7 @@ def test_a_wrong_file_of_accepted_findings_is_refused(
     assert expected in err
 
 
-async def test_an_incomplete_audit_fails_even_though_nothing_is_new(tmp_path: Path) -> None:
+async def test_an_incomplete_audit_without_new_findings_exits_with_4(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     code, _, _ = await run_against(Watched(), "--format", "json", "--output", str(path))
     assert code == 0
@@ -221,13 +221,13 @@ async def test_an_incomplete_audit_fails_even_though_nothing_is_new(tmp_path: Pa
     assert "0 fixed" in out
 
 
-async def test_an_organization_that_cannot_be_read_exits_with_1_and_says_why() -> None:
+async def test_an_unreadable_organization_exits_with_1_and_the_reason() -> None:
     code, out, err = await run_against(Watched(fault=fail("/orgs", 403)))
     assert (code, out) == (1, "")
     assert "with 403" in err
 
 
-def test_a_bar_shows_progress_where_a_person_watches() -> None:
+def test_a_terminal_shows_a_progress_bar() -> None:
     ours, theirs = pty.openpty()
     words = [*COMMAND, "--sandbox", "--format", "json"]
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100", "GITBOOK_MCP_SERVER__SANDBOX_LATENCY": "0.1"}

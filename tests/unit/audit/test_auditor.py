@@ -1,4 +1,4 @@
-"""An audit tells exactly what there is, with no more requests than that takes."""
+"""An audit reports exactly the state of GitBook, with the fewest possible requests."""
 
 from collections import Counter
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gitbook_integrations_api.catalog import TOOLS
 from gitbook_integrations_api.endpoint import Composite, Risk
-from gitbook_integrations_mcp.audit import list_reader as reader
+from gitbook_integrations_mcp.audit import list_reader
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, Size, create_sandbox
 from tests.support.audit_fixtures import Watched, audit, count_requests, list_installed
 
@@ -21,8 +21,8 @@ sizes = st.builds(
 )
 
 
-def plant(size: Size) -> Watched | None:
-    """Return a GitBook of that size, or None where it has no room for so many installations."""
+def watch(size: Size) -> Watched | None:
+    """Return a sandbox of that size, or None if it cannot have that many installations."""
     try:
         return Watched(create_sandbox(size=size))
     except ValueError:
@@ -30,8 +30,8 @@ def plant(size: Size) -> Watched | None:
 
 
 @given(sizes)
-async def test_the_figures_are_those_of_gitbook_and_no_request_is_sent_twice_or_in_vain(size: Size) -> None:
-    watched = plant(size)
+async def test_the_figures_match_gitbook_and_no_request_is_sent_twice_or_unnecessarily(size: Size) -> None:
+    watched = watch(size)
     if watched is None:
         return
     report = await audit(watched)
@@ -51,44 +51,44 @@ async def test_the_figures_are_those_of_gitbook_and_no_request_is_sent_twice_or_
 
 
 @given(sizes)
-async def test_the_inventory_is_that_of_gitbook(size: Size) -> None:
-    watched = plant(size)
+async def test_the_inventory_matches_gitbook(size: Size) -> None:
+    watched = watch(size)
     if watched is None:
         return
     report = await audit(watched)
     state = watched.sandbox.state
     assert [each.id for each in report.installations] == [each.id for each in list_installed(state)]
-    for told in report.installations:
-        truth = state.installations[told.id]
+    for reported in report.installations:
+        truth = state.installations[reported.id]
         integration = state.integrations[truth.integration]
-        assert (told.status, told.spaceSelection, told.siteSelection) == (
+        assert (reported.status, reported.spaceSelection, reported.siteSelection) == (
             truth.status,
             truth.selection["space"],
             truth.selection["site"],
         )
-        assert list(told.externalIds) == truth.external_ids
-        assert (told.integration.name, told.integration.version) == (integration.name, integration.version)
-        assert told.integration.verified is integration.verified
-        assert told.integration.visibility == integration.visibility
-        assert list(told.integration.scopes) == integration.manifest["scopes"]
-        assert told.integration.owner is not None
-        assert told.integration.owner.id == integration.owner
-        assert told.integration.own is (integration.owner == ORGANIZATION_ID)
-        assert told.integration.listed is (integration.visibility == "public")
-        assert {place.id: place.status for place in told.spaces} == {
+        assert list(reported.externalIds) == truth.external_ids
+        assert (reported.integration.name, reported.integration.version) == (integration.name, integration.version)
+        assert reported.integration.verified is integration.verified
+        assert reported.integration.visibility == integration.visibility
+        assert list(reported.integration.scopes) == integration.manifest["scopes"]
+        assert reported.integration.owner is not None
+        assert reported.integration.owner.id == integration.owner
+        assert reported.integration.own is (integration.owner == ORGANIZATION_ID)
+        assert reported.integration.listed is (integration.visibility == "public")
+        assert {place.id: place.status for place in reported.spaces} == {
             place: setup.status for place, setup in truth.enabled["space"].items()
         }
-        assert {place.id: place.status for place in told.sites} == {
+        assert {place.id: place.status for place in reported.sites} == {
             place: setup.status for place, setup in truth.enabled["site"].items()
         }
-        assert told.spacesComplete
-        assert told.sitesComplete
+        assert reported.spacesComplete
+        assert reported.sitesComplete
 
 
 @pytest.mark.parametrize("page", [1, 2, 7])
-async def test_lists_of_many_pages_are_read_to_their_end(page: int, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_lists_of_many_pages_are_read_completely(page: int, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = await audit(Watched())
-    monkeypatch.setattr(reader, "PAGE", page)
+    monkeypatch.setattr(list_reader, "PAGE_SIZE", page)
     watched = Watched()
     report = await audit(watched)
     assert report.installations == whole.installations
@@ -98,13 +98,13 @@ async def test_lists_of_many_pages_are_read_to_their_end(page: int, monkeypatch:
 
 
 @pytest.mark.parametrize("concurrency", [1, 3, 8])
-async def test_no_more_requests_are_under_way_than_the_settings_allow(concurrency: int) -> None:
+async def test_the_setting_limits_concurrent_requests(concurrency: int) -> None:
     watched = Watched(create_sandbox(latency=0.001))
     await audit(watched, limits={"concurrency": concurrency})
     assert watched.most == concurrency
 
 
-def test_the_tool_reads_only_and_names_tools_whose_token_it_takes() -> None:
+def test_the_tool_uses_only_reading_tools_that_accept_its_tokens() -> None:
     tool = TOOLS["audit_installations"]
     assert isinstance(tool, Composite)
     for name in tool.uses:

@@ -1,4 +1,4 @@
-"""Two reports compared: what differs is told, and what either could not read is told as that."""
+"""Comparisons report differences, and as undecided what either report could not read."""
 
 import json
 import time
@@ -9,6 +9,7 @@ import pytest
 
 from gitbook_integrations_api.report import Comparison, Report
 from gitbook_integrations_mcp.audit.comparison import BaselineError, compare, read_baseline
+from gitbook_integrations_mcp.errors import ErrorCode
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, Sandbox, create_sandbox
 from gitbook_integrations_mcp.sandbox.state import Setup
 from tests.support.audit_fixtures import Fault, Watched, audit, fail
@@ -28,12 +29,12 @@ def uninstall(installation: str) -> Callable[[Sandbox], None]:
 async def watch(
     change: Callable[[Sandbox], Any], *, before: Fault | None = None, now: Fault | None = None, **options: Any
 ) -> Comparison:
-    """Return the comparison of a report with one made after `change`, each with its own fault."""
+    """Compare a report with one made after `change`. Each audit has its own fault."""
     sandbox = create_sandbox()
     first = await audit(Watched(sandbox, before), limits=ONCE, **options)
     change(sandbox)
     second = await audit(Watched(sandbox, now), limits=ONCE, **options)
-    # As the baseline would come from a file.
+    # Round trip through JSON, like a baseline from a file
     return compare(read_baseline(json.loads(first.model_dump_json())), second)
 
 
@@ -41,12 +42,12 @@ def name(changes: Any) -> list[tuple[str, str]]:
     return [(change.kind, change.title) for change in changes]
 
 
-async def test_nothing_is_different_where_nothing_has_changed() -> None:
+async def test_equal_states_have_no_differences() -> None:
     comparison = await watch(lambda _sandbox: None)
     assert comparison == Comparison(baseline=comparison.baseline, baselineComplete=True)
 
 
-async def test_what_is_uninstalled_is_removed_and_its_findings_are_fixed() -> None:
+async def test_an_uninstalled_integration_is_removed_and_its_findings_are_fixed() -> None:
     comparison = await watch(uninstall(HEATLENS))
     assert name(comparison.removed) == [
         ("installation", "Heatlens"),
@@ -63,13 +64,13 @@ async def test_what_is_uninstalled_is_removed_and_its_findings_are_fixed() -> No
         "excess-scopes",
         "same-kind",
     }
-    # Three of a kind have become two, which is another finding.
+    # Three integrations of a kind became two, which is another finding
     assert [identifier.partition(":")[0] for identifier in comparison.newFindings] == ["same-kind"]
     assert not comparison.possiblyOlder
     assert not comparison.undecided
 
 
-async def test_what_is_installed_enabled_and_created_is_added() -> None:
+async def test_new_places_scripts_and_findings_are_added() -> None:
     def change(sandbox: Sandbox) -> None:
         sandbox.state.installations[SLACK].enabled["space"][next(iter(sandbox.state.spaces))] = Setup()
         site = sandbox.state.sites[HELP]
@@ -85,10 +86,10 @@ async def test_what_is_installed_enabled_and_created_is_added() -> None:
         "script-not-installed",
         "script-without-csp",
     ]
-    assert [finding.summary for finding in comparison.fixed] == ["Slack: its configuration holds secrets"]
+    assert [(one.rule, one.subject.installation) for one in comparison.fixed] == [("secrets-in-configuration", SLACK)]
 
 
-async def test_a_change_tells_what_was_and_what_is() -> None:
+async def test_a_change_has_the_values_before_and_after() -> None:
     def change(sandbox: Sandbox) -> None:
         state = sandbox.state
         state.integrations["slack"].version = 64
@@ -117,7 +118,7 @@ async def test_a_change_tells_what_was_and_what_is() -> None:
         ("/integrations?", "marketplace"),
     ],
 )
-async def test_what_is_not_read_now_is_neither_removed_nor_fixed(part: str, source: str) -> None:
+async def test_a_gap_now_removes_and_fixes_nothing(part: str, source: str) -> None:
     comparison = await watch(lambda _sandbox: None, now=fail(part))
     assert not comparison.removed
     assert not comparison.fixed
@@ -125,7 +126,7 @@ async def test_what_is_not_read_now_is_neither_removed_nor_fixed(part: str, sour
     assert any(source in undecided for undecided in comparison.undecided)
 
 
-async def test_what_was_not_read_then_is_not_added_and_its_findings_may_be_older() -> None:
+async def test_a_gap_in_the_baseline_adds_nothing_and_new_findings_may_be_older() -> None:
     comparison = await watch(lambda _sandbox: None, before=fail(f"{HELP}/integration-scripts"))
     assert not comparison.added
     assert not comparison.baselineComplete
@@ -133,14 +134,14 @@ async def test_what_was_not_read_then_is_not_added_and_its_findings_may_be_older
     assert comparison.possiblyOlder == comparison.newFindings
 
 
-async def test_a_gap_does_not_hide_what_is_certain_beside_it() -> None:
+async def test_a_gap_does_not_hide_other_differences() -> None:
     comparison = await watch(uninstall(HEATLENS), now=fail(f"{MERMAID}/spaces"))
     assert ("installation", "Heatlens") in name(comparison.removed)
     assert "foreign-unlisted" in {finding.rule for finding in comparison.fixed}
     assert not any("Mermaid" in title for _, title in name(comparison.removed))
 
 
-async def test_a_rule_that_is_switched_off_mends_nothing() -> None:
+async def test_a_disabled_rule_fixes_nothing() -> None:
     sandbox = create_sandbox()
     before = await audit(Watched(sandbox))
     now = await audit(Watched(sandbox), audit={"disabled_rules": ["same-kind"]})
@@ -149,7 +150,7 @@ async def test_a_rule_that_is_switched_off_mends_nothing() -> None:
     assert len(comparison.undecided) == 1
 
 
-async def test_what_can_no_longer_be_judged_is_not_fixed() -> None:
+async def test_a_finding_that_can_no_longer_be_checked_is_not_fixed() -> None:
     def forget_owner(place: str, _scope: Any) -> tuple[int, bytes] | None:
         if "/installations?" not in place:
             return None
@@ -160,7 +161,7 @@ async def test_what_can_no_longer_be_judged_is_not_fixed() -> None:
     assert "foreign-unlisted" not in {finding.rule for finding in comparison.fixed if "Heatlens" in finding.summary}
 
 
-async def test_a_report_however_long_is_compared_in_time_that_grows_with_its_length_only() -> None:
+async def test_comparison_time_is_linear_in_the_length_of_the_reports() -> None:
     report = await audit(Watched())
     finding, gap = report.findings[0], {"source": "", "tool": "list_sites", "arguments": {}, "read": 0, "reason": ""}
     earlier = report.model_dump(mode="json") | {
@@ -176,17 +177,18 @@ async def test_a_report_however_long_is_compared_in_time_that_grows_with_its_len
     assert len(comparison.fixed) == 10_000
 
 
-async def test_only_reports_on_the_same_are_compared() -> None:
+async def test_reports_on_different_parts_or_organizations_are_not_compared() -> None:
     whole = await audit(Watched())
     part = await audit(Watched(), sites=(HELP,))
-    with pytest.raises(BaselineError, match="another part"):
+    with pytest.raises(BaselineError) as caught:
         compare(whole, part)
+    assert caught.value.code is ErrorCode.INVALID_BASELINE
     other = Report.model_validate(whole.model_dump() | {"organization": {"id": "somebody-else"}})
     with pytest.raises(BaselineError, match="another organization"):
         compare(other, whole)
 
 
 @pytest.mark.parametrize("content", [None, [], "report", {}, {"version": 2}])
-def test_what_is_no_report_is_refused(content: Any) -> None:
-    with pytest.raises(BaselineError, match="no audit report of version 1"):
+def test_an_invalid_report_is_rejected(content: Any) -> None:
+    with pytest.raises(BaselineError, match="version 1"):
         read_baseline(content)

@@ -1,4 +1,4 @@
-"""Whatever fails in an audit is named with what it means, and hides nothing else."""
+"""Every failure in an audit is reported with its consequence and hides nothing else."""
 
 import json
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import pytest
 from mcp import MCPError
 
 from gitbook_integrations_api.report import Report
-from gitbook_integrations_mcp.audit import list_reader as reader
+from gitbook_integrations_mcp.audit import list_reader
 from gitbook_integrations_mcp.errors import StatusError
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, create_sandbox
 from tests.support.audit_fixtures import Fault, Watched, audit, connect, fail
@@ -29,7 +29,7 @@ BRANCHES = {
     f"sites of {GOOGLE}": f"{GOOGLE}/sites",
     "scripts of site_qLN1io": "site_qLN1io/integration-scripts",
 }
-"""By source: what its requests, and no others, have in their place."""
+"""By source: a part of the path or query that only its requests have."""
 
 RULES = {
     "installations": {"unverified-write", "foreign-unlisted", "same-kind", "gone-from-marketplace", "excess-scopes"},
@@ -39,10 +39,10 @@ RULES = {
     f"sites of {GOOGLE}": {"script-not-installed", "secrets-in-configuration", "installed-nowhere"},
     "scripts of site_qLN1io": {"script-without-csp", "script-with-cookies", "script-not-installed"},
 }
-"""By source: rules that cannot be judged everywhere without it. Not all of them for installations."""
+"""By source: rules that cannot be fully checked without it. Incomplete for installations."""
 
 
-def answer(content: bytes) -> Callable[[str], Fault]:
+def respond(content: bytes) -> Callable[[str], Fault]:
     return lambda part: lambda place, _scope: (200, content) if part in place else None
 
 
@@ -55,11 +55,11 @@ FAULTS: dict[str, Callable[[str], Fault]] = {
     "404": lambda part: fail(part, 404),
     "500": lambda part: fail(part, 500),
     "time-out": time_out,
-    "no JSON": answer(b'{"items": ['),
-    "a web page": answer(b"<html>Maintenance</html>"),
-    "no list": answer(b'{"items": "none"}'),
-    "items of nothing": answer(b'{"items": [{}, {"next": 1}]}'),
-    "a list that leads nowhere": answer(b'{"items": [], "next": {}}'),
+    "no JSON": respond(b'{"items": ['),
+    "a web page": respond(b"<html>Maintenance</html>"),
+    "no list": respond(b'{"items": "none"}'),
+    "items of nothing": respond(b'{"items": [{}, {"next": 1}]}'),
+    "a list that leads nowhere": respond(b'{"items": [], "next": {}}'),
 }
 
 
@@ -76,7 +76,7 @@ def name_gaps(report: Report) -> set[str]:
         if not (source.startswith("scripts") and fault == "a list that leads nowhere")  # it has no pages
     ],
 )
-async def test_a_branch_that_fails_is_named_and_all_that_does_not_need_it_stays(source: str, fault: str) -> None:
+async def test_a_list_that_fails_is_a_gap_and_everything_independent_of_it_stays(source: str, fault: str) -> None:
     whole = await audit(Watched())
     report = await audit(Watched(fault=FAULTS[fault](BRANCHES[source])), limits=ONCE)
     (gap,) = report.coverage.gaps
@@ -90,7 +90,7 @@ async def test_a_branch_that_fails_is_named_and_all_that_does_not_need_it_stays(
     assert set(gap.rules) >= RULES.get(source, set())
     for outcome in report.rules:
         assert (outcome.outcome == "checked") is (outcome.id not in gap.rules), outcome
-    # Nothing is claimed that is not so, and all that was read without the branch is there.
+    # No finding is wrong, and everything that was read without the list is there
     assert {finding.id for finding in report.findings} <= {finding.id for finding in whole.findings}
     lost = [finding for finding in whole.findings if finding.id not in {each.id for each in report.findings}]
     assert all(source in finding.sources or source == "installations" for finding in lost)
@@ -102,7 +102,7 @@ async def test_a_branch_that_fails_is_named_and_all_that_does_not_need_it_stays(
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_the_list_that_only_spares_requests_may_fail_at_the_cost_of_requests(fault: str) -> None:
+async def test_a_list_that_only_saves_requests_may_fail_at_the_cost_of_requests(fault: str) -> None:
     whole = await audit(Watched())
     watched = Watched(fault=FAULTS[fault]("installations-status?"))
     report = await audit(watched, limits=ONCE)
@@ -114,10 +114,10 @@ async def test_the_list_that_only_spares_requests_may_fail_at_the_cost_of_reques
 @pytest.mark.parametrize(
     "source", [source for source in BRANCHES if not source.startswith(("scripts", "organization"))]
 )
-async def test_a_list_that_breaks_off_after_a_page_is_shown_as_a_part(
+async def test_a_list_that_fails_after_one_page_is_partly_reported(
     source: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reader, "PAGE", 2)
+    monkeypatch.setattr(list_reader, "PAGE_SIZE", 2)
 
     def second_page(place: str, _scope: Any) -> tuple[int, bytes] | None:
         return (502, b"") if BRANCHES[source] in place and "page=" in place else None
@@ -131,24 +131,24 @@ async def test_a_list_that_breaks_off_after_a_page_is_shown_as_a_part(
         assert "spaceInstallations" in report.figures.atLeast
 
 
-async def test_a_list_that_goes_round_in_circles_ends_and_is_no_whole() -> None:
+async def test_a_repeated_cursor_ends_the_list_as_incomplete() -> None:
     item = {"id": "a", "title": "A"}
     content = json.dumps({"items": [item], "next": {"page": "again"}}).encode()
-    watched = Watched(fault=answer(content)(BRANCHES["spaces"]))
+    watched = Watched(fault=respond(content)(BRANCHES["spaces"]))
     report = await audit(watched)
     assert name_gaps(report) == {"spaces"}
     assert len([place for place in watched.requests if BRANCHES["spaces"] in place]) == 2
 
 
-async def test_an_id_that_would_lead_elsewhere_is_never_asked_for() -> None:
+async def test_an_id_that_would_change_the_path_is_never_requested() -> None:
     sites = json.dumps({"items": [{"id": "../../user", "title": "Trap"}]}).encode()
-    watched = Watched(fault=answer(sites)(BRANCHES["sites"]))
+    watched = Watched(fault=respond(sites)(BRANCHES["sites"]))
     report = await audit(watched)
     assert name_gaps(report) == {"scripts of ../../user"}
     assert not [place for place in watched.requests if "user" in place]
 
 
-async def test_several_gaps_are_all_told_and_the_answer_says_that_it_is_not_the_whole() -> None:
+async def test_several_gaps_are_all_reported_and_the_result_says_incomplete() -> None:
     watched = Watched(fault=lambda place, _scope: (503, b"") if "integration-scripts" in place else None)
     async with connect(watched, limits=ONCE) as client:
         result = await client.call_tool("audit_installations", {})
@@ -165,7 +165,7 @@ async def test_several_gaps_are_all_told_and_the_answer_says_that_it_is_not_the_
     ]
 
 
-async def test_an_organization_that_vanishes_midway_leaves_what_was_read() -> None:
+async def test_an_organization_deleted_during_the_audit_leaves_a_partial_report() -> None:
     watched = Watched()
 
     def vanish(place: str, _scope: Any) -> tuple[int, bytes] | None:
@@ -179,31 +179,31 @@ async def test_an_organization_that_vanishes_midway_leaves_what_was_read() -> No
     assert all("Organization not found" in gap.reason for gap in report.coverage.gaps)
 
 
-async def test_where_nothing_can_be_read_the_error_says_why() -> None:
+async def test_an_audit_that_can_read_nothing_fails_with_the_reason() -> None:
     with pytest.raises(StatusError, match="list_organization_installations with 404"):
         await audit(Watched(fault=fail("/orgs", 404)))
 
 
-@pytest.mark.parametrize(("patience", "complete"), [(300, True), (30, False)])
-async def test_a_rate_limit_is_waited_for_as_long_as_the_settings_allow(patience: float, complete: bool) -> None:
+@pytest.mark.parametrize(("max_wait", "complete"), [(300, True), (30, False)])
+async def test_an_audit_waits_for_the_rate_limit_up_to_the_setting(max_wait: float, complete: bool) -> None:
     now = 1_800_000_000.0
 
     async def sleep(seconds: float) -> None:
         nonlocal now
         until = now + seconds
         await anyio.lowlevel.checkpoint()
-        now = max(now, until)  # who sleeps at the same time wakes at the same time
+        now = max(now, until)  # tasks that sleep at the same time wake at the same time
 
     watched = Watched(create_sandbox(rate_limit=8, clock=lambda: now))
-    options = {"audit": {"max_wait_seconds": patience}, "limits": {"concurrency": 4}}
+    options = {"audit": {"max_wait_seconds": max_wait}, "limits": {"concurrency": 4}}
     report = await audit(watched, clock=lambda: now, sleep=sleep, **options)
     assert report.coverage.complete is complete
     assert len(watched.requests) == len(set(watched.requests))
     assert (report.coverage.requests == len(watched.requests)) is complete
-    assert all("limit for this token is used up" in gap.reason for gap in report.coverage.gaps)
+    assert all("limit for this token" in gap.reason for gap in report.coverage.gaps)
 
 
-async def test_cancelling_ends_the_requests_under_way_and_begins_no_more() -> None:
+async def test_cancellation_stops_running_requests_and_starts_no_more() -> None:
     watched = Watched(create_sandbox(latency=0.05))
     async with connect(watched, limits={"concurrency": 2}) as client:
         with pytest.raises(MCPError) as caught:

@@ -1,4 +1,4 @@
-"""Every rule fires on what it is about, and on nothing near it; what would mend a finding is a valid call."""
+"""Every rule finds its subject and nothing similar. The remedy of every finding is a valid call."""
 
 import copy
 import json
@@ -36,7 +36,7 @@ MANIFEST: dict[str, Any] = {
 
 
 class Organization:
-    """An organization with one faultless integration on its first site, and ways to spoil it."""
+    """An organization with one integration without findings on its first site."""
 
     def __init__(self) -> None:
         self.sandbox = create_sandbox()
@@ -53,7 +53,7 @@ class Organization:
         self.installation.enabled["site"][self.site.id] = Setup()
 
     def install(self, name: str, owner: str = GITBOOK, **manifest: Any) -> tuple[Integration, Installation]:
-        """Install one more integration, like the first but for `manifest`."""
+        """Install another integration, with the manifest of the first and the changes in `manifest`."""
         integration = Integration(
             name=name, owner=owner, verified=True, manifest={**copy.deepcopy(MANIFEST), "title": name, **manifest}
         )
@@ -116,7 +116,7 @@ def select(level: Any, target: str) -> Spoil:
 
 
 def move(target: str, *, to: str | None = None) -> Spoil:
-    """Take the installation off its site, and to a space."""
+    """Move the installation from its site to a space, or to nowhere."""
 
     def spoil(organization: Organization) -> None:
         organization.integration.manifest["target"] = target
@@ -127,7 +127,7 @@ def move(target: str, *, to: str | None = None) -> Spoil:
     return spoil
 
 
-def stray(url: str) -> Spoil:
+def orphan(url: str) -> Spoil:
     def spoil(organization: Organization) -> None:
         script = {"script": url, "cookies": False, "contentSecurityPolicy": "default-src 'self'"}
         organization.site.stray_scripts = [script]
@@ -175,9 +175,9 @@ FIRES: list[tuple[str, Spoil]] = [
     ("unverified-write", unverify("space:git:sync")),
     ("script-without-csp", change(contentSecurityPolicy="")),
     ("script-with-cookies", change(scopes=["site:script:inject", "site:script:cookies"])),
-    ("script-not-installed", stray(f"{RUNTIME}/gone/installations/abc/script.js")),
-    ("script-not-installed", stray(f"{RUNTIME}/gone/script.js?token=x")),
-    ("script-not-installed", both(add("elsewhere"), move("site"), stray(f"{RUNTIME}/plain/script.js"))),
+    ("script-not-installed", orphan(f"{RUNTIME}/gone/installations/abc/script.js")),
+    ("script-not-installed", orphan(f"{RUNTIME}/gone/script.js?token=x")),
+    ("script-not-installed", both(add("elsewhere"), move("site"), orphan(f"{RUNTIME}/plain/script.js"))),
     ("all-places-selected", select("site", "site")),
     ("all-places-selected", both(select("space", "all"), configure("space", {}))),
     ("stalled-installation", stall("paused", 31)),
@@ -203,7 +203,7 @@ RESTS: list[tuple[str, Spoil]] = [
     ("unverified-write", unverify("space:content:write", verified=True)),
     ("script-without-csp", change(contentSecurityPolicy={"script-src": "https://cdn.plain.example"})),
     ("script-with-cookies", change(scopes=["site:script:inject", "site:views:read"])),
-    ("script-not-installed", stray(f"{RUNTIME}/plain/installations/installation-plain/extra.js")),
+    ("script-not-installed", orphan(f"{RUNTIME}/plain/installations/installation-plain/extra.js")),
     ("all-places-selected", select("space", "site")),
     ("stalled-installation", stall("paused", 29)),
     ("stalled-installation", stall("active", 400)),
@@ -223,12 +223,12 @@ RESTS: list[tuple[str, Spoil]] = [
 ]
 
 
-async def test_a_faultless_organization_has_no_findings() -> None:
+async def test_an_organization_without_problems_has_no_findings() -> None:
     assert await find(Organization()) == []
 
 
 @pytest.mark.parametrize(("rule", "spoil"), FIRES)
-async def test_a_rule_fires(rule: str, spoil: Spoil) -> None:
+async def test_a_rule_finds_its_subject(rule: str, spoil: Spoil) -> None:
     organization = Organization()
     spoil(organization)
     found = [finding for finding in await find(organization) if finding.rule == rule]
@@ -241,39 +241,56 @@ async def test_a_rule_fires(rule: str, spoil: Spoil) -> None:
 
 
 @pytest.mark.parametrize(("rule", "spoil"), RESTS)
-async def test_a_rule_rests(rule: str, spoil: Spoil) -> None:
+async def test_a_rule_does_not_find_similar_things(rule: str, spoil: Spoil) -> None:
     organization = Organization()
     spoil(organization)
     assert rule not in {finding.rule for finding in await find(organization)}
 
 
-def test_every_rule_is_judged_and_has_cases_that_fire_and_that_do_not() -> None:
+def test_every_rule_has_a_check_and_cases_with_and_without_a_finding() -> None:
     assert set(RULES) == set(CHECKS) == {rule for rule, _ in FIRES} == {rule for rule, _ in RESTS}
 
 
-async def test_a_script_whose_url_names_no_integration_is_undecided() -> None:
+async def test_a_script_without_an_integration_in_its_url_is_undecided() -> None:
     organization = Organization()
-    stray("https://cdn.somewhere.example/tag.js")(organization)
+    orphan("https://cdn.somewhere.example/tag.js")(organization)
     report = await audit(Watched(organization.sandbox), clock=lambda: NOW)
     (outcome,) = [outcome for outcome in report.rules if outcome.id == "script-not-installed"]
     assert (outcome.outcome, outcome.findings) == ("partly", 0)
     assert "cdn.somewhere.example" in outcome.undecided[0].what
 
 
-async def test_secrets_are_in_no_report() -> None:
+async def test_the_ids_of_findings_never_change() -> None:
+    report = await audit(Watched())
+    ids = {finding.id for finding in report.findings}
+    # Baselines and files of accepted findings contain IDs: one for each form of key
+    assert ids >= {
+        "unverified-write:57ac49f217",
+        "script-without-csp:37ac58a699",
+        "script-not-installed:ac477a73c5",
+        "all-places-selected:1e4b5d4b0e",
+        "all-places-selected:e239a00edc",
+        "installed-nowhere:9ff5a3c225",
+        "same-kind:bbdb71055d",
+        "secrets-in-configuration:4a11a44c4d",
+    }
+    assert len(ids) == len(report.findings) == 26
+
+
+async def test_reports_contain_no_secrets() -> None:
     organization = Organization()
     secret = "sk-live-0123456789abcdef"
     for level in ("account", "space", "site"):
         configure(level, {"api_key": secret, "note": secret})(organization)
     organization.installation.external_ids = [secret]
-    stray(f"https://user:{secret}@cdn.example/integrations/x/installations/y/a.js?key={secret}#{secret}")(organization)
+    orphan(f"https://user:{secret}@cdn.example/integrations/x/installations/y/a.js?key={secret}#{secret}")(organization)
     report = await audit(Watched(organization.sandbox), clock=lambda: NOW)
     text = report.model_dump_json()
     assert secret not in text
     assert "api_key" in text
 
 
-async def test_rules_are_switched_off_and_graded_anew() -> None:
+async def test_rules_can_be_disabled_and_their_severity_changed() -> None:
     organization = Organization()
     both(change(contentSecurityPolicy=""), stall("paused", 40), configure("account", {"api_key": "x"}))(organization)
     options = {
@@ -289,7 +306,7 @@ async def test_rules_are_switched_off_and_graded_anew() -> None:
 
 
 @pytest.mark.parametrize("options", [{"disabled_rules": ["same-kin"]}, {"severity": {"same-kin": "low"}}])
-def test_a_typing_error_in_a_rules_name_is_refused_with_the_nearest(options: dict[str, Any]) -> None:
+def test_a_misspelt_rule_is_rejected_with_a_suggestion(options: dict[str, Any]) -> None:
     with pytest.raises(SettingsError, match="Did you mean same-kind"):
         load_settings({"audit": options})
 
@@ -299,7 +316,7 @@ CREDENTIALS = ("webhook_url", "api_key", "access_token", "api_token", "secret_ke
 
 
 def expect(state: State, now: float) -> set[tuple[str, str]]:
-    """Return the findings there must be: rule and what it is about, found apart from the program's own way."""
+    """Return the expected findings (rule and subject), computed independently of the program."""
     expected: set[tuple[str, str]] = set()
     kinds: dict[str, list[str]] = {}
     for each in list_installed(state):
@@ -341,11 +358,11 @@ def expect(state: State, now: float) -> set[tuple[str, str]]:
         installations=st.integers(0, 50),
     )
 )
-async def test_findings_are_those_that_the_state_implies(size: Size) -> None:
+async def test_findings_match_the_state(size: Size) -> None:
     try:
         sandbox = create_sandbox(size=size)
     except ValueError:
-        return  # there is no room for so many installations
+        return  # the sandbox cannot have that many installations
     report = await audit(Watched(sandbox), clock=lambda: NOW)
     expected = expect(sandbox.state, NOW)
     rules = {rule for rule, _ in expected} | {"unverified-write", "foreign-unlisted", "installed-nowhere"}

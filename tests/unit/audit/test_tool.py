@@ -1,4 +1,4 @@
-"""The tool `audit_installations` in a chat: short at first, details from the same audit, and honest about both."""
+"""The tool `audit_installations`: a short summary first, then details from the same audit."""
 
 import json
 from typing import Any
@@ -7,11 +7,12 @@ import anyio
 import httpx
 import pytest
 from mcp import Client
+from mcp_types import CallToolResult
 
 from gitbook_integrations_api.report import Report
 from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.audit import sections
-from gitbook_integrations_mcp.audit.report_cache import ROOM, CacheKey, ReportCache
+from gitbook_integrations_mcp.audit.report_cache import CAPACITY, CacheKey, ReportCache
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, Size, create_sandbox
 from tests.support.audit_fixtures import Watched, audit, connect, count_requests, make_settings
 from tests.support.fake_gitbook import Upstream, read_text
@@ -31,7 +32,15 @@ async def ask(client: Client, **arguments: Any) -> dict[str, Any]:
     return content
 
 
-async def test_the_first_answer_is_short_and_its_text_says_what_its_structure_says() -> None:
+def read_code(result: CallToolResult) -> str:
+    """Return the code of an error result."""
+    assert result.is_error
+    assert result.structured_content is not None
+    code: str = result.structured_content["code"]
+    return code
+
+
+async def test_the_first_result_is_a_summary_and_its_text_matches_its_structured_content() -> None:
     async with connect(Watched()) as client:
         result = await client.call_tool(TOOL, {})
     text, content = read_text(result), result.structured_content
@@ -48,7 +57,7 @@ async def test_the_first_answer_is_short_and_its_text_says_what_its_structure_sa
     assert content["coverage"]["requests"] == 19
 
 
-async def test_details_come_from_the_audit_just_made_and_say_how_old_it_is() -> None:
+async def test_details_come_from_the_latest_audit_and_have_its_age() -> None:
     watched, now = Watched(), 1000.0
     transport = httpx.ASGITransport(app=watched)
     server = create_server(make_settings(), http_transport=transport, clock=lambda: now)
@@ -59,7 +68,7 @@ async def test_details_come_from_the_audit_just_made_and_say_how_old_it_is() -> 
         for section in ("summary", "findings", "installations", "scripts", "coverage", "report"):
             details = await ask(client, section=section)
             assert (details["generatedAt"], details["ageSeconds"]) == (first["generatedAt"], 42)
-        assert "made 42 s ago" in read_text(await client.call_tool(TOOL, {"section": "scripts"}))
+        assert "42 s ago" in read_text(await client.call_tool(TOOL, {"section": "scripts"}))
         assert len(watched.requests) == sent
         now += 600
         assert (await ask(client, section="findings"))["ageSeconds"] == 0
@@ -69,7 +78,7 @@ async def test_details_come_from_the_audit_just_made_and_say_how_old_it_is() -> 
         assert len(watched.requests) == 4 * sent
 
 
-async def test_a_section_can_be_about_one_integration() -> None:
+async def test_a_section_can_be_limited_to_one_integration() -> None:
     async with connect(Watched()) as client:
         findings = await ask(client, section="findings", integration="heatlens")
         installed, place = (await ask(client, section="installations", integration="heatlens"))["items"]
@@ -81,8 +90,8 @@ async def test_a_section_can_be_about_one_integration() -> None:
     assert script["site"] == HELP
 
 
-async def test_the_pages_of_a_section_hold_every_item_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sections, "ROOM", 900)
+async def test_the_pages_of_a_section_have_every_item_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sections, "PAGE_CHARACTERS", 900)
     async with connect(Watched()) as client:
         page = await ask(client, section="findings")
         items, pages = list(page["items"]), 1
@@ -96,25 +105,24 @@ async def test_the_pages_of_a_section_hold_every_item_once(monkeypatch: pytest.M
     assert [item["id"] for item in items] == [finding.id for finding in report.findings]
     assert page["count"] == len(items)
     assert wrong.is_error
-    assert "is no page of this section" in read_text(wrong)
+    assert read_code(wrong) == "invalid_arguments"
 
 
-async def test_the_report_is_the_one_of_the_command_line() -> None:
+async def test_the_report_equals_that_of_the_command_line() -> None:
     watched = Watched()
     async with connect(watched) as client:
-        told = Report.model_validate((await ask(client, section="report"))["report"])
+        reported = Report.model_validate((await ask(client, section="report"))["report"])
     ours = await audit(watched)
     same = {"generatedAt", "coverage"}
-    assert told.model_dump(exclude=same) == ours.model_dump(exclude=same)
+    assert reported.model_dump(exclude=same) == ours.model_dump(exclude=same)
 
 
-async def test_it_compares_with_its_last_audit_and_with_a_report_that_is_given() -> None:
+async def test_an_audit_is_compared_with_the_latest_or_with_a_given_report() -> None:
     watched = Watched()
     baseline = (await audit(watched)).model_dump(mode="json")
     async with connect(watched) as client:
         result = await client.call_tool(TOOL, {"baseline": "last"})
-        assert result.is_error
-        assert "no earlier audit" in read_text(result)
+        assert read_code(result) == "invalid_baseline"
         await ask(client)
         del watched.sandbox.state.installations["Yh00V3IILptlqECPtsAf"]
         for given in ("last", baseline):
@@ -124,18 +132,18 @@ async def test_it_compares_with_its_last_audit_and_with_a_report_that_is_given()
             assert next(item["title"] for item in listed if item["change"] == "removed") == "Heatlens"
         await ask(client)
         result = await client.call_tool(TOOL, {"section": "changes"})
-        assert result.is_error
+        assert read_code(result) == "invalid_baseline"
         assert "baseline: last" in read_text(result)
         result = await client.call_tool(TOOL, {"baseline": {"version": 9}})
-        assert result.is_error
-        assert "no audit report of version 1" in read_text(result)
+        assert read_code(result) == "invalid_baseline"
+        assert "version 1" in read_text(result)
 
 
-async def test_an_audit_of_a_part_reads_that_part_only_and_says_so() -> None:
+async def test_an_audit_of_a_part_reads_only_that_part_and_says_so() -> None:
     watched = Watched()
     async with connect(watched) as client:
         result = await client.call_tool(TOOL, {"sites": [HELP]})
-        assert "Confined to these sites" in read_text(result)
+        assert f"Only these sites were audited: {HELP}." in read_text(result)
         assert len(watched.requests) == 9
         assert not [place for place in watched.requests if "/spaces" in place]
         names = {item["name"] for item in (await ask(client, sites=[HELP], section="installations"))["items"]}
@@ -147,12 +155,12 @@ async def test_an_audit_of_a_part_reads_that_part_only_and_says_so() -> None:
         assert [each["integration"]["name"] for each in report["installations"]] == ["slack"]
         assert len(report["installations"][0]["spaces"]) == 2
         missing = await client.call_tool(TOOL, {"integrations": ["slak"]})
-    assert "GitBook lists no slak here." in read_text(missing)
+    assert "GitBook lists no slak in this organization." in read_text(missing)
     assert "INCOMPLETE" in read_text(missing)
 
 
 @pytest.mark.parametrize("what", ["integrations", "spaces", "sites"])
-async def test_one_call_cannot_ask_for_any_number_of_requests(what: str) -> None:
+async def test_the_number_of_names_in_one_call_is_limited(what: str) -> None:
     watched = Watched()
     async with connect(watched) as client:
         result = await client.call_tool(TOOL, {what: [f"x{number}" for number in range(101)]})
@@ -161,22 +169,22 @@ async def test_one_call_cannot_ask_for_any_number_of_requests(what: str) -> None
     assert watched.requests == []
 
 
-async def test_progress_tells_how_many_lists_are_read_of_how_many() -> None:
-    heard: list[tuple[float, float | None, str | None]] = []
+async def test_progress_has_the_number_of_lists_read_and_their_total() -> None:
+    received: list[tuple[float, float | None, str | None]] = []
 
-    async def hear(progress: float, total: float | None, message: str | None) -> None:
-        heard.append((progress, total, message))
+    async def receive(progress: float, total: float | None, message: str | None) -> None:
+        received.append((progress, total, message))
 
     async with connect(Watched()) as client:
-        await client.call_tool(TOOL, {}, progress_callback=hear)
-    assert [done for done, _, _ in heard] == list(range(1, 20))
-    totals = [total for _, total, _ in heard]
+        await client.call_tool(TOOL, {}, progress_callback=receive)
+    assert [done for done, _, _ in received] == list(range(1, 20))
+    totals = [total for _, total, _ in received]
     unknown = totals.index(19)
     assert totals == [None] * unknown + [19] * (19 - unknown)
-    assert {what for _, _, what in heard} >= {"installations", "sites", f"scripts of {HELP}"}
+    assert {what for _, _, what in received} >= {"installations", "sites", f"scripts of {HELP}"}
 
 
-async def test_calls_that_come_together_make_one_audit_for_details() -> None:
+async def test_concurrent_calls_for_details_share_one_audit() -> None:
     watched = Watched(create_sandbox(latency=0.01))
     async with connect(watched) as client, anyio.create_task_group() as group:
         for section in ("findings", "scripts", "installations"):
@@ -184,7 +192,7 @@ async def test_calls_that_come_together_make_one_audit_for_details() -> None:
     assert len(watched.requests) == 19
 
 
-async def test_a_big_organization_is_answered_within_its_tokens_and_with_the_fewest_requests() -> None:
+async def test_results_for_a_large_organization_are_short_and_take_the_fewest_requests() -> None:
     watched = Watched(create_sandbox(size=BIG))
     async with connect(watched) as client:
         result = await client.call_tool(TOOL, {})
@@ -197,7 +205,7 @@ async def test_a_big_organization_is_answered_within_its_tokens_and_with_the_few
             assert count_tokens(json.dumps(details.structured_content)) <= 6000
 
 
-async def test_other_peoples_text_makes_no_markup() -> None:
+async def test_third_party_text_cannot_become_markup() -> None:
     watched = Watched()
     integration = watched.sandbox.state.integrations["heatlens"]
     integration.manifest["title"] = "![x](https://evil.example)<b>`|\n# Ignore\u202eall\u200b"
@@ -210,28 +218,29 @@ async def test_other_peoples_text_makes_no_markup() -> None:
             assert not set(text) & set("\u202e\u200b")
 
 
-async def test_without_a_token_it_says_which_one_is_missing_and_sends_nothing() -> None:
+async def test_without_a_token_nothing_is_sent() -> None:
     upstream = Upstream()
     server = create_server(make_settings(gitbook={"token": None}), http_transport=httpx.ASGITransport(app=upstream))
     async with Client(server) as client:
         result = await client.call_tool(TOOL, {"organizationId": ORGANIZATION_ID})
-    assert result.is_error
-    assert "audit_installations needs a user's personal access token" in read_text(result)
+    assert read_code(result) == "missing_token"
+    assert "audit_installations" in read_text(result)
+    assert "personal access token" in read_text(result)
     assert upstream.requests == []
 
 
-async def test_the_shelf_keeps_the_last_report_of_each_caller_and_no_more_than_it_has_room_for() -> None:
+async def test_the_cache_keeps_the_latest_report_of_each_caller_up_to_its_capacity() -> None:
     now = 0.0
     cache = ReportCache(lambda: now)
     report = await audit(Watched())
-    labels = [CacheKey(f"caller {number}", ORGANIZATION_ID, report.narrowing) for number in range(ROOM + 1)]
-    for key in labels[:-1]:
+    keys = [CacheKey(f"caller {number}", ORGANIZATION_ID, report.narrowing) for number in range(CAPACITY + 1)]
+    for key in keys[:-1]:
         cache.put(key, report)
     now = 7.0
-    cached = cache.find(labels[0])
+    cached = cache.find(keys[0])
     assert cached is not None
     assert cached.age == 7.0
-    cache.put(labels[-1], report)
-    assert cache.find(labels[0]) is None
-    assert cache.find(labels[1]) is not None
+    cache.put(keys[-1], report)
+    assert cache.find(keys[0]) is None
+    assert cache.find(keys[1]) is not None
     assert cache.find(CacheKey("somebody", ORGANIZATION_ID, report.narrowing)) is None

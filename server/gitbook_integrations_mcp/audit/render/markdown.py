@@ -1,4 +1,4 @@
-"""Answers and reports in Markdown, for chats. Text of third parties cannot become markup."""
+"""Results and reports as Markdown, for chats. Third-party text cannot become markup."""
 
 import json
 import re
@@ -10,16 +10,16 @@ from gitbook_integrations_api.report import Report
 from gitbook_integrations_mcp.audit.sections import list_items, summarize
 
 _MARKUP = re.compile(r"([\\`*\[\]<>|])")
-"""What could make a link, an image, an element or a cell. An underscore stays, as IDs must be copied as they are."""
+"""Characters that can start a link, an image, an element or a cell. Underscores stay, so that IDs can be copied."""
 
 
 def escape(value: Any) -> str:
-    """Return text whose characters mean themselves in Markdown, tables included."""
+    """Return text with all Markdown characters escaped, including those of tables."""
     return _MARKUP.sub(r"\\\1", str(value))
 
 
 def render_summary(summary: Mapping[str, Any], age: str = "") -> str:
-    """Return the short answer: figures, findings by severity and rule, coverage, changes."""
+    """Return the summary: figures, findings by severity and rule, coverage, changes."""
     organization = summary["organization"]
     return "\n".join(
         [
@@ -37,30 +37,30 @@ def render_summary(summary: Mapping[str, Any], age: str = "") -> str:
 
 
 def format_figures(figures: Mapping[str, Any]) -> str:
-    """Return the figures as a sentence."""
+    """Return the figures as two sentences."""
 
-    def count(name: str, word: str) -> str:
+    def count(name: str, noun: str) -> str:
         number = figures[name]
-        least = "at least " if name in figures["atLeast"] else ""
-        return f"{least}{number:,} {word}{'' if number == 1 else 's'}"
+        bound = "at least " if name in figures["atLeast"] else ""
+        return f"{bound}{number:,} {noun}{'' if number == 1 else 's'}"
 
     return (
-        f"{count('installations', 'installation')} in the organization: {count('spaceInstallations', 'place')} on "
-        f"{count('spaces', 'space')}, {count('siteInstallations', 'place')} on {count('sites', 'site')} "
-        f"({figures['publishedSites']:,} published), where {count('scripts', 'script')} run."
+        f"{count('installations', 'installation')}, {count('spaces', 'space')}, {count('sites', 'site')} "
+        f"({figures['publishedSites']:,} published), {count('scripts', 'script')} on sites. Installations are enabled "
+        f"{count('spaceInstallations', 'time')} on spaces and {count('siteInstallations', 'time')} on sites."
     )
 
 
 def _render_narrowing(narrowing: Mapping[str, Any]) -> Iterator[str]:
     for what, names in narrowing.items():
-        yield f"Confined to these {what}: {escape(', '.join(names))}."
+        yield f"Only these {what} were audited: {escape(', '.join(names))}."
 
 
 def _render_findings(summary: Mapping[str, Any]) -> Iterator[str]:
     counts = summary["findings"]
     yield f"**Findings**: {', '.join(f'{number} {severity}' for severity, number in counts.items())}"
     if "findings" in summary["figures"]["atLeast"]:
-        yield "There may be more: not all could be read."
+        yield "There may be more findings, because the audit is incomplete."
     for group in summary["byRule"]:
         yield f"- **{group['severity']}** {escape(group['title'])} (`{group['rule']}`): {group['count']}"
         yield from (f"  - {escape(example)}" for example in group["examples"])
@@ -69,35 +69,35 @@ def _render_findings(summary: Mapping[str, Any]) -> Iterator[str]:
 
 
 def format_coverage(coverage: Mapping[str, Any]) -> Iterator[str]:
-    """Yield lines that say whether everything was read, and what was not."""
+    """Yield lines that show whether the audit is complete, its gaps, and the rules that were not fully checked."""
     if coverage["complete"]:
         yield f"Coverage: complete, {coverage['requests']} requests."
     else:
-        yield f"Coverage: INCOMPLETE, {coverage['requests']} requests. This is not the whole:"
+        yield f"Coverage: INCOMPLETE, {coverage['requests']} requests. Gaps:"
     for gap in coverage["gaps"]:
         yield f"- {gap['source']}: {gap['reason']} {gap['consequence']}"
     if coverage["moreGaps"]:
         yield f"- and {coverage['moreGaps']} more gaps"
     if unchecked := coverage["rulesNotChecked"]:
-        yield f"Rules not judged everywhere: {', '.join(f'{rule} ({how})' for rule, how in unchecked.items())}."
+        yield f"Rules not fully checked: {', '.join(f'{rule} ({outcome})' for rule, outcome in unchecked.items())}."
 
 
 def format_changes(changes: Mapping[str, Any] | None) -> Iterator[str]:
-    """Yield a line that counts what is different from an earlier report, if there is one."""
+    """Yield a line with the number of changes since the baseline, if there is one."""
     if changes is None:
         return
-    counted = ", ".join(f"{changes[name]} {name}" for name in ("added", "removed", "changed"))
-    part = "" if changes["sinceComplete"] else " (which was incomplete)"
+    counts = ", ".join(f"{changes[name]} {name}" for name in ("added", "removed", "changed"))
+    incomplete = "" if changes["sinceComplete"] else " (an incomplete audit)"
     yield (
-        f"Since {changes['since']}{part}: {counted}; {changes['newFindings']} new findings, {changes['fixed']} fixed; "
-        f"{changes['undecided']} undecided."
+        f"Since {changes['since']}{incomplete}: {counts}; {changes['newFindings']} new findings, "
+        f"{changes['fixed']} fixed; {changes['undecided']} undecided."
     )
 
 
 def render_items(section: Section, items: Iterable[Mapping[str, Any]]) -> str:
-    """Return the items of a section, each with all it says."""
+    """Return the items of a section with all their fields."""
     lines = [line for item in items for line in _render_item(section, item)]
-    return "\n".join(lines or ["Nothing."])
+    return "\n".join(lines or ["No items."])
 
 
 _HEADLINES: Mapping[Section, Sequence[str]] = {
@@ -119,10 +119,10 @@ def _render_item(section: Section, item: Mapping[str, Any]) -> Iterator[str]:
 
 def _render_value(value: Any) -> str:
     if isinstance(value, Mapping) and "tool" in value:
-        call = f"`{value['tool']}` {_quote(value['arguments'])}"
+        call = f"`{value['tool']}` {_render_json(value['arguments'])}"
         return f"{call} {escape(value['advice'])}" if "advice" in value else call
     if isinstance(value, Mapping):
-        return _quote(value)
+        return _render_json(value)
     if isinstance(value, list | tuple):
         return escape(", ".join(map(str, value)))
     if isinstance(value, bool):
@@ -130,8 +130,8 @@ def _render_value(value: Any) -> str:
     return escape(value)
 
 
-def _quote(value: Mapping[str, Any]) -> str:
-    """Return JSON as code, which a backtick in it must not end."""
+def _render_json(value: Mapping[str, Any]) -> str:
+    """Return JSON as inline code. Backticks would end the code, so they are replaced."""
     text = json.dumps(value, ensure_ascii=False)
     return f"`{text.replace('`', chr(0x2019))}`"
 

@@ -1,4 +1,4 @@
-"""A report as tables, for terminals and spreadsheets."""
+"""Reports as tables, for terminals and spreadsheets."""
 
 import csv
 import io
@@ -79,12 +79,12 @@ TABLES: Mapping[TableName, Callable[[Report], Iterator[Row]]] = {
 }
 
 
-_FORMULA = (*"=+-@＝＋－＠", "\t", "\r", "\n")  # the wide ones count as well where such are written
-"""What makes a spreadsheet take a cell for a formula."""
+_FORMULA_STARTS = (*"=+-@＝＋－＠", "\t", "\r", "\n")  # East Asian editions also accept full-width characters
+"""A spreadsheet treats a cell as a formula if its text starts with one of these."""
 
 
 def render_csv(report: Report, table: TableName) -> str:
-    """Return one table as CSV. What a spreadsheet would take for a formula is marked as text."""
+    """Return one table as CSV. Text that a spreadsheet would treat as a formula is marked as text."""
     rows = list(TABLES[table](report))
     text = io.StringIO()
     if rows:
@@ -95,4 +95,4 @@ def render_csv(report: Report, table: TableName) -> str:
 
 
 def _escape_formula(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
