@@ -1,41 +1,52 @@
-"""The report as a page: one file that asks nobody for anything, to keep, to send, and to show beside a chat."""
+"""The report as one self-contained HTML file without external requests, also shown by hosts of MCP Apps.
 
-import json
+The template fills in title, styles, scripts and data; `report.js` builds the page from the data in the browser. Values
+are escaped by Jinja2. `tojson` escapes `<`, `>`, `&` and `'`, so that no text of a report can end its script element.
+"""
+
 from functools import cache
-from html import escape
 from importlib.resources import files
-from string import Template
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined, Template
+from markupsafe import Markup
 
 from gitbook_integrations_api.report import Report
 from gitbook_integrations_mcp.digest import csp_hash
 
 
-@cache
-def _read(name: str) -> str:
-    return (files(__name__) / name).read_text(encoding="utf-8")
-
-
 def render_page(report: Report) -> str:
     """Return the page of a report."""
-    # Only "<" could end the element that holds the data; everything else stays JSON.
-    data = json.dumps(report.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     title = f"Installation audit of {report.organization.title or report.organization.id}"
-    return _fill(title, f'<script type="application/json" id="data">{data}</script>')
+    return _render(title, report.model_dump(mode="json"), "report.js")
 
 
 def render_app() -> str:
-    """Return the page without a report: it gets one from the host that shows it (MCP Apps)."""
-    return _fill("Installation audit", host=_read("host.js"))
+    """Return the page without a report. It receives one from its host (MCP Apps)."""
+    return _render("Installation audit", None, "report.js", "host.js")
 
 
-def _fill(title: str, data: str = "", host: str = "") -> str:
-    style, script = _read("report.css"), _read("report.js")
-    return Template(_read("report.html")).substitute(
-        title=escape(title),
-        style=style,
-        style_source=csp_hash(style),
-        script=script,
-        script_sources=" ".join(csp_hash(text) for text in (script, host) if text),
-        data=data,
-        host=f"<script>{host}</script>" if host else "",
+def _render(title: str, report: dict[str, Any] | None, *scripts: str) -> str:
+    return _load_template().render(
+        title=title, report=report, style=_read_asset("report.css"), scripts=[_read_asset(name) for name in scripts]
     )
+
+
+@cache
+def _load_template() -> Template:
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
+    environment.globals["csp_hash"] = csp_hash
+    return environment.from_string(_read("report.html.jinja"))
+
+
+@cache
+def _read_asset(name: str) -> Markup:
+    """Return a style sheet or script of this package. Its text is trusted and must not be escaped."""
+    return Markup(_read(name))  # noqa: S704
+
+
+def _read(name: str) -> str:
+    return (files(__name__) / name).read_text(encoding="utf-8")
