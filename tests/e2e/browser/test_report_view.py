@@ -202,7 +202,7 @@ def test_the_page_follows_the_theme_of_the_host(driver: Any, bundle: str, tmp_pa
 @pytest.mark.parametrize(
     ("capabilities", "result", "told"),
     [
-        ({}, None, "does not let the page read the whole report"),
+        ({}, None, "does not allow the page to read the whole report"),
         ({"serverTools": {}}, {"isError": True, "content": [{"type": "text", "text": "No token."}]}, "No token."),
     ],
 )

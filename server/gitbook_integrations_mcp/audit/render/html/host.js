@@ -1,81 +1,115 @@
 "use strict";
-// Inside a host of MCP Apps (extension io.modelcontextprotocol/ui, protocol 2026-01-26): the tool's result comes by the
-// host's messages, and the whole report behind it by a call of the same tool; pressing a finding asks the assistant.
+// The page in a host of MCP Apps (extension io.modelcontextprotocol/ui, protocol 2026-01-26). The host sends the tool's
+// result; the page calls the same tool for the whole report. The button of a finding asks the assistant about it.
 
 const PROTOCOL = "2026-01-26";
 const TOOL = "audit_installations";
-const answers = new Map();
-let calls = 0;
-let given = {}; // the arguments that the assistant audited with
-let abilities = {};
+const pending = new Map();
+let lastId = 0;
+let auditArguments = {};
+let capabilities = {};
 
 const send = (message) => parent.postMessage({ jsonrpc: "2.0", ...message }, "*");
 const notify = (method, params = {}) => send({ method, params });
 
 function request(method, params) {
-    const id = ++calls;
+    const id = ++lastId;
     send({ id, method, params });
-    return new Promise((resolve, reject) => answers.set(id, { resolve, reject }));
+    return new Promise((resolve, reject) => pending.set(id, { resolve, reject }));
 }
 
-function tell(text) {
+function showStatus(text) {
     const status = document.createElement("p");
     status.setAttribute("role", "status");
     status.textContent = text;
     document.getElementById("report").replaceChildren(status);
 }
 
-function adopt(context = {}) {
-    if (context.theme) document.documentElement.dataset.theme = context.theme;
-}
-
-/** Of the arguments, what says which audit it is; section and page only chose what the assistant read of it. */
-function name({ organizationId, integrations, spaces, sites }) {
-    return Object.fromEntries(Object.entries({ organizationId, integrations, spaces, sites }).filter(([, value]) => value !== undefined));
-}
-
-async function show(result) {
-    if (result.isError) return tell(result.content?.find((part) => part.type === "text")?.text ?? "The audit failed.");
-    let report = result.structuredContent?.report;
-    if (!report) {
-        if (!abilities.serverTools) return tell("This host does not let the page read the whole report; the assistant can.");
-        tell("Reading the whole report …");
-        const whole = await request("tools/call", { name: TOOL, arguments: { ...name(given), section: "report" } });
-        if (whole.isError || !whole.structuredContent?.report) return tell("The whole report could not be read; the assistant can tell what it knows.");
-        report = whole.structuredContent.report;
+function applyContext(context = {}) {
+    if (context.theme) {
+        document.documentElement.dataset.theme = context.theme;
     }
-    showReport(report, abilities.message ? ask : null);
 }
 
-function ask(finding) {
-    // Said in the name of the human, so nobody else's words may be in it: the assistant finds those by the ID.
-    const text = `Look closer at the finding ${finding.id} of the installation audit: is it a problem here, and what should be done? Change nothing before I agree.`;
+/** The arguments that identify the audit, without those that select a part of the report. */
+function selectAuditArguments({ organizationId, integrations, spaces, sites }) {
+    const selected = Object.entries({ organizationId, integrations, spaces, sites });
+    return Object.fromEntries(selected.filter(([, value]) => value !== undefined));
+}
+
+async function showResult(result) {
+    if (result.isError) {
+        const text = result.content?.find((part) => part.type === "text")?.text;
+        return showStatus(text ?? "The audit failed.");
+    }
+    const report = result.structuredContent?.report ?? (await readReport());
+    if (report) {
+        showReport(report, capabilities.message ? askAssistant : null);
+    }
+}
+
+/** Reads the whole report, or shows why it cannot be read. */
+async function readReport() {
+    if (!capabilities.serverTools) {
+        showStatus("This host does not allow the page to read the whole report. Ask the assistant about it.");
+        return null;
+    }
+    showStatus("Reading the whole report …");
+    const callArguments = { ...selectAuditArguments(auditArguments), section: "report" };
+    const result = await request("tools/call", { name: TOOL, arguments: callArguments });
+    const report = result.isError ? null : result.structuredContent?.report;
+    if (!report) {
+        showStatus("The whole report could not be read. Ask the assistant about it.");
+    }
+    return report;
+}
+
+function askAssistant(finding) {
+    // The message is sent as the user's own, so it must not contain third-party text: only the ID of the finding.
+    const text =
+        `Look closer at the finding ${finding.id} of the installation audit: ` +
+        "is it a problem here, and what should be done? Change nothing before I agree.";
     request("ui/message", { role: "user", content: [{ type: "text", text }] }).catch(() => {});
 }
 
-const heard = {
-    "ui/notifications/tool-input": ({ arguments: chosen }) => { given = chosen ?? {}; },
-    "ui/notifications/tool-result": (result) => show(result).catch(() => tell("The report could not be shown.")),
-    "ui/notifications/tool-cancelled": () => tell("The audit was cancelled."),
-    "ui/notifications/host-context-changed": adopt,
+const notificationHandlers = {
+    "ui/notifications/tool-input": (params) => {
+        auditArguments = params.arguments ?? {};
+    },
+    "ui/notifications/tool-result": (result) => {
+        showResult(result).catch(() => showStatus("The report could not be shown."));
+    },
+    "ui/notifications/tool-cancelled": () => showStatus("The audit was cancelled."),
+    "ui/notifications/host-context-changed": applyContext,
 };
 
 addEventListener("message", ({ source, data }) => {
-    if (source !== parent || data?.jsonrpc !== "2.0") return;
+    if (source !== parent || data?.jsonrpc !== "2.0") {
+        return;
+    }
     if (data.method === undefined) {
-        const waiting = answers.get(data.id);
-        answers.delete(data.id);
-        if (data.error) waiting?.reject(new Error(data.error.message));
-        else waiting?.resolve(data.result);
-    } else if (data.id === undefined) heard[data.method]?.(data.params ?? {});
-    else if (data.method === "ui/resource-teardown" || data.method === "ping") send({ id: data.id, result: {} });
-    else send({ id: data.id, error: { code: -32601, message: "Method not found" } });
+        const caller = pending.get(data.id);
+        pending.delete(data.id);
+        if (data.error) {
+            caller?.reject(new Error(data.error.message));
+        } else {
+            caller?.resolve(data.result);
+        }
+    } else if (data.id === undefined) {
+        notificationHandlers[data.method]?.(data.params ?? {});
+    } else if (data.method === "ui/resource-teardown" || data.method === "ping") {
+        send({ id: data.id, result: {} });
+    } else {
+        send({ id: data.id, error: { code: -32601, message: "Method not found" } });
+    }
 });
 
-// A sandboxed page cannot open links by itself; the host can.
+// A sandboxed page cannot open links, but its host can.
 addEventListener("click", (event) => {
     const anchor = event.target.closest?.("a[href]");
-    if (!anchor || !abilities.openLinks) return;
+    if (!anchor || !capabilities.openLinks) {
+        return;
+    }
     event.preventDefault();
     request("ui/open-link", { url: anchor.href }).catch(() => {});
 });
@@ -85,10 +119,11 @@ new ResizeObserver(() => {
     notify("ui/notifications/size-changed", { width, height });
 }).observe(document.documentElement);
 
-request("ui/initialize", { protocolVersion: PROTOCOL, appInfo: { name: "gitbook-integrations-mcp", version: "1" }, appCapabilities: {} })
+const appInfo = { name: "gitbook-integrations-mcp", version: "1" };
+request("ui/initialize", { protocolVersion: PROTOCOL, appInfo, appCapabilities: {} })
     .then((host) => {
-        abilities = host.hostCapabilities ?? {};
-        adopt(host.hostContext);
+        capabilities = host.hostCapabilities ?? {};
+        applyContext(host.hostContext);
         notify("ui/notifications/initialized");
     })
-    .catch(() => tell("The host did not take this page up."));
+    .catch(() => showStatus("The page could not connect to its host."));

@@ -1,339 +1,581 @@
 "use strict";
-// Shows a report (report.schema.json of this project). All of its text is somebody else's: it becomes text nodes and
-// attributes of elements made here, never markup.
+// Shows a report (see report.schema.json). Its text comes from third parties: it is only used as text nodes and
+// attributes of elements that this script creates, never as markup.
 
 const SEVERITIES = ["high", "medium", "low"];
-const CELLS = [22, 14]; // pixels of a mark in a matrix of few columns, and of many
-const AT_ONCE = 200; // findings shown before somebody asks for more
+const MANY_COLUMNS = 25; // a matrix with more columns has smaller cells
+const CELL_SIZE = 22; // pixels
+const SMALL_CELL_SIZE = 14;
+const MAX_SHOWN = 200; // findings, before the reader presses "Show all"
 const SVG = "http://www.w3.org/2000/svg";
 
-function make(name, attributes = {}, ...children) {
-    const element = name === "svg" || name === "path" ? document.createElementNS(SVG, name) : document.createElement(name);
+/** Creates an element. The first part may be an object of attributes; all other parts are children. */
+function make(name, ...parts) {
+    const element = ["svg", "path"].includes(name) ? document.createElementNS(SVG, name) : document.createElement(name);
+    const attributes = parts[0]?.constructor === Object ? parts.shift() : {};
     for (const [key, value] of Object.entries(attributes)) {
-        if (key === "onclick" || key === "oninput" || key === "ontoggle") element[key] = value;
-        else if (value === true) element.setAttribute(key, "");
-        else if (value !== false && value != null) element.setAttribute(key, value);
+        if (key === "onclick" || key === "oninput") {
+            element[key] = value;
+        } else if (value === true) {
+            element.setAttribute(key, "");
+        } else if (value !== false && value != null) {
+            element.setAttribute(key, value);
+        }
     }
-    element.append(...children.filter((child) => child != null && child !== false));
+    element.append(...parts.filter((child) => child != null && child !== false));
     return element;
 }
 
-const plural = (count, one, many = one + "s") => `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
-const date = (text) => (text ? text.slice(0, 10) : "");
-const yesNo = (value) => (value == null ? "unknown" : value ? "yes" : "no");
+const formatNumber = (number) => number.toLocaleString("en");
+const formatCount = (count, noun) => `${formatNumber(count)} ${noun}${count === 1 ? "" : "s"}`;
+const formatDate = (text) => (text ? text.slice(0, 10) : "");
+const formatFlag = (value) => (value == null ? "unknown" : value ? "yes" : "no");
 
-/** A link to GitBook, if there is one that a browser may follow, else plain text. */
-function link(text, url) {
+/** Returns a link if the URL is safe to follow, else plain text. */
+function makeLink(text, url) {
     return url && /^https:\/\//.test(url) ? make("a", { href: url, target: "_blank", rel: "noreferrer" }, text) : text;
 }
 
-/** What the tables and charts are made of, looked up once. */
-function index(report) {
-    const places = new Map();
-    for (const space of report.spaces) places.set(space.id, { ...space, level: "space" });
-    for (const site of report.sites) places.set(site.id, { ...site, level: "site" });
-    const integrations = report.installations.map((one) => one.integration.name);
-    const titles = new Map(report.installations.map((one) => [one.integration.name, one.integration.title]));
-    const rules = new Map(report.rules.map((rule) => [rule.id, rule]));
-    return { places, integrations, titles, rules };
+function makeSection(title, ...children) {
+    const id = title.toLowerCase().replace(/\W+/g, "-");
+    return make("section", { "aria-labelledby": id }, make("h2", { id }, title), ...children);
 }
 
-/** A table whose columns are sorted by pressing their names. Each column: name, cell(row), sort key(row), numeric. */
-function table(label, columns, rows) {
-    const body = make("tbody");
-    const made = rows.map((row) => ({ row, element: make("tr", {}, ...columns.map((column, number) => cell(column, row, number))) }));
-    body.append(...made.map((one) => one.element));
+function makeScrollArea(label, className, table) {
+    return make("div", { class: className, tabindex: "0", role: "region", "aria-label": `${label}: table` }, table);
+}
+
+/** Returns a function that shows only the rows that pass a test. */
+function makeRowFilter(entries) {
+    return (test) => {
+        for (const { row, element } of entries) {
+            element.hidden = !test(row);
+        }
+    };
+}
+
+/** Lookup tables for the other functions. */
+function buildIndex(report) {
+    const places = new Map();
+    for (const space of report.spaces) {
+        places.set(space.id, { ...space, level: "space" });
+    }
+    for (const site of report.sites) {
+        places.set(site.id, { ...site, level: "site" });
+    }
+    const titles = new Map(report.installations.map(({ integration }) => [integration.name, integration.title]));
+    const rules = new Map(report.rules.map((rule) => [rule.id, rule]));
+    return { places, titles, rules };
+}
+
+/** A table with sortable columns. A column has a name, show(row), and optionally key(row) to sort by and numeric. */
+function makeTable(label, columns, rows) {
+    const entries = rows.map((row) => ({
+        row,
+        element: make("tr", ...columns.map((column) => makeCell(column, row))),
+    }));
+    const body = make("tbody", ...entries.map(({ element }) => element));
     const heads = columns.map((column) => {
-        const head = make("th", { scope: "col" }, make("button", { type: "button", onclick: () => sort(column, head) }, column.name));
+        const head = make(
+            "th",
+            { scope: "col" },
+            make("button", { type: "button", onclick: () => sort(column, head) }, column.name),
+        );
         return head;
     });
-    function cell(column, row, number) {
+
+    function makeCell(column, row) {
         const content = column.show(row);
-        return number === 0 ? make("th", { scope: "row" }, content) : make("td", { class: column.numeric ? "number" : null }, content);
+        if (column === columns[0]) {
+            return make("th", { scope: "row" }, content);
+        }
+        return make("td", { class: column.numeric ? "number" : null }, content);
     }
+
     function sort(column, head) {
         const direction = head.getAttribute("aria-sort") === "ascending" ? -1 : 1;
-        for (const other of heads) other.removeAttribute("aria-sort");
+        for (const other of heads) {
+            other.removeAttribute("aria-sort");
+        }
         head.setAttribute("aria-sort", direction === 1 ? "ascending" : "descending");
-        const key = (one) => (column.key || column.show)(one.row);
-        const order = (a, b) => (typeof a === "number" ? a - b : String(a).localeCompare(String(b), "en", { numeric: true }));
-        body.append(...[...made].sort((a, b) => direction * order(key(a), key(b))).map((one) => one.element));
+        const getKey = column.key || column.show;
+        const compare = (a, b) => {
+            if (typeof a === "number") {
+                return a - b;
+            }
+            return String(a).localeCompare(String(b), "en", { numeric: true });
+        };
+        const sorted = [...entries].sort((a, b) => direction * compare(getKey(a.row), getKey(b.row)));
+        body.append(...sorted.map(({ element }) => element));
     }
-    const element = make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `${label}: table` },
-        make("table", {}, make("thead", {}, make("tr", {}, ...heads)), body));
-    return { element, filter: (keep) => made.forEach((one) => { one.element.hidden = !keep(one.row); }) };
+
+    const table = make("table", make("thead", make("tr", ...heads)), body);
+    return { element: makeScrollArea(label, "scroll", table), filter: makeRowFilter(entries) };
 }
 
-/** Marks in rows against columns: one drawing a row, which says in words what it shows. */
-function matrix(label, corner, columns, rows) {
-    const size = CELLS[columns.length > 25 ? 1 : 0];
+/** A matrix of rows and columns. The marks of a row are one drawing with a text alternative. */
+function makeMatrix(label, corner, columns, rows) {
+    const size = columns.length > MANY_COLUMNS ? SMALL_CELL_SIZE : CELL_SIZE;
     const width = columns.length * size;
-    const names = make("div", { class: "names" }, ...columns.map((column) => {
+    const positions = new Map(columns.map((column, position) => [column.id, position]));
+
+    function makeColumnName(column) {
         const name = make("span", { title: column.title }, column.title);
         name.style.width = name.style.minWidth = `${size}px`;
         return name;
-    }));
+    }
+
+    function drawSquares(ids, inset) {
+        const side = size - 2 * inset;
+        return ids.map((id) => `M${positions.get(id) * size + inset} ${inset}h${side}v${side}h-${side}z`).join("");
+    }
+
+    function makeRow(row) {
+        const drawing = make(
+            "svg",
+            { width, height: size, role: "img", "aria-label": row.description },
+            make("path", { class: "on", d: drawSquares(row.on, 2) }),
+            make("path", { class: "off", d: drawSquares(row.off, 3) }),
+        );
+        return make(
+            "tr",
+            make("th", { scope: "row", title: row.title }, makeLink(row.title, row.url)),
+            make("td", { title: row.description }, drawing),
+        );
+    }
+
+    const names = make("div", { class: "names" }, ...columns.map(makeColumnName));
     names.style.width = `${width}px`;
-    const number = new Map(columns.map((column, position) => [column.id, position]));
-    const made = rows.map((row) => {
-        const square = (inset) => (id) => {
-            const side = size - 2 * inset;
-            return `M${number.get(id) * size + inset} ${inset}h${side}v${side}h-${side}z`;
-        };
-        const drawing = make("svg", { width, height: size, role: "img", "aria-label": row.words },
-            make("path", { class: "on", d: row.on.map(square(2)).join("") }),
-            make("path", { class: "off", d: row.off.map(square(3)).join("") }));
-        const element = make("tr", {}, make("th", { scope: "row", title: row.title }, link(row.title, row.url)), make("td", { title: row.words }, drawing));
-        return { row, element };
-    });
-    const element = make("div", { class: "scroll tall", tabindex: "0", role: "region", "aria-label": `${label}: table` },
-        make("table", { class: "matrix" },
-            make("thead", {}, make("tr", {}, make("th", { scope: "col" }, corner), make("th", { scope: "col", "aria-label": `By integration: ${columns.map((one) => one.title).join(", ")}` }, names))),
-            make("tbody", {}, ...made.map((one) => one.element))));
-    return { element, filter: (keep) => made.forEach((one) => { one.element.hidden = !keep(one.row); }) };
+    const columnsLabel = `By integration: ${columns.map(({ title }) => title).join(", ")}`;
+    const head = make(
+        "tr",
+        make("th", { scope: "col" }, corner),
+        make("th", { scope: "col", "aria-label": columnsLabel }, names),
+    );
+    const entries = rows.map((row) => ({ row, element: makeRow(row) }));
+    const body = make("tbody", ...entries.map(({ element }) => element));
+    const table = make("table", { class: "matrix" }, make("thead", head), body);
+    return { element: makeScrollArea(label, "scroll tall", table), filter: makeRowFilter(entries) };
 }
 
-function section(title, ...children) {
-    const heading = make("h2", {}, title);
-    heading.id = title.toLowerCase().replace(/\W+/g, "-");
-    return make("section", { "aria-labelledby": heading.id }, heading, ...children);
-}
-
-function showFigures(report) {
+function makeFigures(report) {
     const { figures } = report;
     const open = SEVERITIES.reduce((sum, severity) => sum + figures.findings[severity], 0);
     const cards = [
         ["installations", figures.installations, "installations"],
-        ["spaceInstallations", figures.spaceInstallations, `places on ${plural(figures.spaces, "space")}`],
-        ["siteInstallations", figures.siteInstallations, `places on ${plural(figures.sites, "site")}`],
+        ["spaceInstallations", figures.spaceInstallations, `installations on ${formatCount(figures.spaces, "space")}`],
+        ["siteInstallations", figures.siteInstallations, `installations on ${formatCount(figures.sites, "site")}`],
         ["publishedSites", figures.publishedSites, "published sites"],
         ["scripts", figures.scripts, "scripts on sites"],
         ["findings", open, "open findings"],
     ];
-    return make("ul", { class: "figures" }, ...cards.map(([name, value, words]) =>
-        make("li", { "data-figure": name }, make("strong", {}, (figures.atLeast.includes(name) ? "≥ " : "") + value.toLocaleString("en")), words)));
+
+    function makeCard([name, value, label]) {
+        const bound = figures.atLeast.includes(name) ? "≥ " : "";
+        return make("li", { "data-figure": name }, make("strong", bound + formatNumber(value)), label);
+    }
+
+    return make("ul", { class: "figures" }, ...cards.map(makeCard));
 }
 
-function showSeverities(report, choose) {
-    const { findings } = report.figures;
+function makeSeverities(report, choose) {
+    const { findings, accepted } = report.figures;
     const most = Math.max(1, ...Object.values(findings));
-    return section("Findings by severity", make("ul", { class: "bars" }, ...SEVERITIES.map((severity) => {
+
+    function makeBar(severity) {
         const bar = make("span", { class: "bar" });
         bar.style.width = `${(100 * findings[severity]) / most}%`;
-        return make("li", {}, make("button", { type: "button", class: severity, onclick: () => choose(severity), title: "Show only these" },
-            severity, make("span", {}, bar), make("span", { class: "count" }, findings[severity].toLocaleString("en"))));
-    })), make("p", { class: "hint" }, report.figures.accepted ? `${plural(report.figures.accepted, "finding")} accepted.` : "None is accepted."));
+        return make(
+            "li",
+            make(
+                "button",
+                { type: "button", class: severity, onclick: () => choose(severity), title: "Show only these" },
+                severity,
+                make("span", bar),
+                make("span", { class: "count" }, formatNumber(findings[severity])),
+            ),
+        );
+    }
+
+    return makeSection(
+        "Findings by severity",
+        make("ul", { class: "bars" }, ...SEVERITIES.map(makeBar)),
+        make(
+            "p",
+            { class: "hint" },
+            accepted ? `${formatCount(accepted, "accepted finding")}.` : "No accepted findings.",
+        ),
+    );
 }
 
-function showScopes(report) {
-    const scopes = [...new Set(report.installations.flatMap((one) => one.integration.scopes))].sort();
-    if (!scopes.length) return null;
+function makeScopes(report) {
+    const scopes = [...new Set(report.installations.flatMap(({ integration }) => integration.scopes))].sort();
+    if (!scopes.length) {
+        return null;
+    }
     const columns = scopes.map((scope) => ({ id: scope, title: scope }));
     const rows = report.installations.map(({ integration, app }) => ({
-        integrations: [integration.name], title: integration.title, url: app, on: integration.scopes, off: [],
-        words: `${integration.title}: ${integration.scopes.join(", ") || "no scopes"}`,
+        integrations: [integration.name],
+        title: integration.title,
+        url: app,
+        on: integration.scopes,
+        off: [],
+        description: `${integration.title}: ${integration.scopes.join(", ") || "no scopes"}`,
     }));
-    const shown = matrix("Scopes by integration", "Integration", columns, rows);
-    return { element: section("Scopes by integration", shown.element), filter: shown.filter };
+    const matrix = makeMatrix("Scopes by integration", "Integration", columns, rows);
+    return { element: makeSection("Scopes by integration", matrix.element), filter: matrix.filter };
 }
 
-function showPlaces(report, { places, titles }) {
-    const held = new Map();
-    for (const installed of report.installations)
-        for (const place of [...installed.spaces, ...installed.sites]) {
-            if (!held.has(place.id)) held.set(place.id, []);
-            held.get(place.id).push({ name: installed.integration.name, status: place.status });
+function makePlaces(report, { places, titles }) {
+    const marksByPlace = new Map();
+    for (const { integration, spaces, sites } of report.installations) {
+        for (const { id, status } of [...spaces, ...sites]) {
+            if (!marksByPlace.has(id)) {
+                marksByPlace.set(id, []);
+            }
+            marksByPlace.get(id).push({ name: integration.name, status });
         }
-    const columns = report.installations.filter((one) => one.spaces.length || one.sites.length)
-        .map((one) => ({ id: one.integration.name, title: one.integration.title }));
-    const rows = [...held].map(([id, marks]) => {
+    }
+
+    function buildRow([id, marks]) {
         const place = places.get(id) || { title: id, level: "place" };
-        const named = marks.map((mark) => `${titles.get(mark.name)} (${mark.status || "unknown"})`);
+        const integrations = marks.map((mark) => `${titles.get(mark.name)} (${mark.status || "unknown"})`);
         return {
-            integrations: marks.map((mark) => mark.name), title: `${place.title}`, url: place.app, level: place.level,
+            integrations: marks.map((mark) => mark.name),
+            title: `${place.title}`,
+            url: place.app,
+            level: place.level,
             on: marks.filter((mark) => mark.status === "active").map((mark) => mark.name),
             off: marks.filter((mark) => mark.status !== "active").map((mark) => mark.name),
-            words: `${place.level} ${place.title}: ${named.join(", ")}`,
+            description: `${place.level} ${place.title}: ${integrations.join(", ")}`,
         };
-    }).sort((a, b) => a.level.localeCompare(b.level) || b.on.length + b.off.length - a.on.length - a.off.length || a.title.localeCompare(b.title));
-    const shown = matrix("Where integrations are installed", "Place", columns, rows);
-    return {
-        element: section("Where integrations are installed",
-            make("p", { class: "hint" }, make("span", { class: "key full" }), "active ", make("span", { class: "key" }), "paused or pending. Places with nothing installed are left out; sites come first."),
-            rows.length ? shown.element : make("p", {}, "Nothing is installed on any space or site.")),
-        filter: shown.filter,
-    };
+    }
+
+    function compareRows(a, b) {
+        return (
+            a.level.localeCompare(b.level) ||
+            b.integrations.length - a.integrations.length ||
+            a.title.localeCompare(b.title)
+        );
+    }
+
+    const columns = report.installations
+        .filter(({ spaces, sites }) => spaces.length || sites.length)
+        .map(({ integration }) => ({ id: integration.name, title: integration.title }));
+    const rows = [...marksByPlace].map(buildRow).sort(compareRows);
+    const matrix = makeMatrix("Where integrations are installed", "Place", columns, rows);
+    const legend = make(
+        "p",
+        { class: "hint" },
+        make("span", { class: "key full" }),
+        "active ",
+        make("span", { class: "key" }),
+        "paused or pending. Sites come first. Spaces and sites without integrations are not shown.",
+    );
+    const content = rows.length ? matrix.element : make("p", "Nothing is installed on any space or site.");
+    return { element: makeSection("Where integrations are installed", legend, content), filter: matrix.filter };
 }
 
-function showFindings(report, { rules }, ask) {
-    const entries = report.findings.map((finding) => ({ finding, element: null, text: `${finding.summary} ${finding.rule} ${finding.evidence.join(" ")}`.toLowerCase() }));
+function makeFindings(report, { rules }, ask) {
+    const newFindings = new Set(report.comparison?.newFindings);
+    const entries = report.findings.map((finding) => ({
+        finding,
+        element: null,
+        text: `${finding.summary} ${finding.rule} ${finding.evidence.join(" ")}`.toLowerCase(),
+    }));
     const list = make("div");
     const more = make("button", { type: "button", class: "more", onclick: () => show(Infinity) }, "Show all");
-    let kept = entries;
-    function build(entry) {
+    let matching = entries;
+
+    function makeEntry(entry) {
         const { finding } = entry;
-        const rule = rules.get(finding.rule);
-        const details = make("details", { id: finding.id, "data-severity": finding.severity },
-            make("summary", {}, make("span", { class: `tag ${finding.severity}` }, finding.severity), make("span", { class: "what" }, finding.summary),
+        const details = make(
+            "details",
+            { id: finding.id, "data-severity": finding.severity },
+            make(
+                "summary",
+                make("span", { class: `tag ${finding.severity}` }, finding.severity),
+                make("span", { class: "what" }, finding.summary),
                 finding.accepted && make("span", { class: "tag good" }, "accepted"),
-                report.comparison && report.comparison.newFindings.includes(finding.id) && make("span", { class: "tag" }, "new")));
-        const fill = () => {
-            if (details.childElementCount > 1) return;
-            details.append(make("div", {}, make("dl", {}, ...[
-                ["Finding", rule.meaning], ["Why it matters", rule.why],
-                ["Evidence", finding.evidence.length ? finding.evidence.join("; ") : "none beyond the finding itself"],
-                finding.accepted && ["Accepted", `${finding.accepted.date}: ${finding.accepted.reason}`],
-                ["What to do", finding.remedy.advice],
-            ].filter(Boolean).flatMap(([term, text]) => [make("dt", {}, term), make("dd", {}, text)]),
-            make("dt", {}, "Call"), make("dd", {}, make("pre", {}, `${finding.remedy.tool} ${JSON.stringify(finding.remedy.arguments, null, 1)}`)),
-            make("dt", {}, "ID"), make("dd", {}, make("code", {}, finding.id))),
-            ask && make("p", {}, make("button", { type: "button", class: "ask", onclick: () => ask(finding) }, "Ask the assistant to look closer"))));
+                newFindings.has(finding.id) && make("span", { class: "tag" }, "new"),
+            ),
+        );
+        // Details are built when they are first opened: a report may have thousands of findings.
+        entry.fill = () => {
+            if (details.childElementCount === 1) {
+                details.append(makeDetails(finding));
+            }
         };
-        details.addEventListener("toggle", fill);
-        entry.fill = fill;
+        details.addEventListener("toggle", entry.fill);
         return details;
     }
-    function show(limit) {
-        const shown = kept.slice(0, limit);
-        list.replaceChildren(...shown.map((entry) => (entry.element ||= build(entry))));
-        more.hidden = shown.length === kept.length;
-        more.textContent = `Show all ${kept.length.toLocaleString("en")}`;
+
+    function makeDetails(finding) {
+        const { accepted, remedy } = finding;
+        const rule = rules.get(finding.rule);
+        const terms = [
+            ["Finding", rule.meaning],
+            ["Why it matters", rule.why],
+            ["Evidence", finding.evidence.join("; ") || "none besides the finding"],
+            accepted && ["Accepted", `${accepted.date}: ${accepted.reason}`],
+            ["What to do", remedy.advice],
+            ["Call", make("pre", `${remedy.tool} ${JSON.stringify(remedy.arguments, null, 1)}`)],
+            ["ID", make("code", finding.id)],
+        ];
+        const items = terms.filter(Boolean).flatMap(([term, text]) => [make("dt", term), make("dd", text)]);
+        const button =
+            ask &&
+            make(
+                "button",
+                { type: "button", class: "ask", onclick: () => ask(finding) },
+                "Ask the assistant to look closer",
+            );
+        return make("div", make("dl", ...items), button && make("p", button));
     }
-    show(AT_ONCE);
+
+    function show(limit) {
+        const shown = matching.slice(0, limit);
+        list.replaceChildren(...shown.map((entry) => (entry.element ||= makeEntry(entry))));
+        more.hidden = shown.length === matching.length;
+        more.textContent = `Show all ${formatNumber(matching.length)}`;
+    }
+
+    function filter(test) {
+        matching = entries.filter(test);
+        show(MAX_SHOWN);
+        return matching.length;
+    }
+
+    show(MAX_SHOWN);
     addEventListener("beforeprint", () => {
         show(Infinity);
-        for (const entry of kept) { entry.fill(); entry.element.open = true; }
+        for (const entry of matching) {
+            entry.fill();
+            entry.element.open = true;
+        }
     });
-    return {
-        element: section("Findings", entries.length ? list : make("p", {}, "Nothing is questionable by the rules that were checked."), more),
-        filter: (keep) => { kept = entries.filter(keep); show(AT_ONCE); return kept.length; },
-    };
+    const content = entries.length ? list : make("p", "The checked rules have no findings.");
+    return { element: makeSection("Findings", content, more), filter };
 }
 
-function showInventory(report) {
-    const shown = table("Installations", [
-        { name: "Integration", show: (one) => link(one.integration.title, one.app), key: (one) => one.integration.title },
-        { name: "Owner", show: (one) => (one.integration.owner ? one.integration.owner.title || one.integration.owner.id : "unknown") },
-        { name: "Visibility", show: (one) => one.integration.visibility || "unknown" },
-        { name: "Verified", show: (one) => yesNo(one.integration.verified) },
-        { name: "Version", show: (one) => one.integration.version ?? "", numeric: true },
-        { name: "Status", show: (one) => one.status || "unknown" },
-        { name: "Scopes", show: (one) => one.integration.scopes.length, numeric: true },
-        { name: "Spaces", show: (one) => count(one.spaces, one.spacesComplete, one.spaceSelection), key: (one) => one.spaces.length, numeric: true },
-        { name: "Sites", show: (one) => count(one.sites, one.sitesComplete, one.siteSelection), key: (one) => one.sites.length, numeric: true },
-        { name: "Last change", show: (one) => date(one.updatedAt) },
-    ], report.installations);
-    return { element: section("Installations", shown.element), filter: shown.filter };
+function makeInstallations(report) {
+    const formatPlaces = (places, complete, selection) =>
+        `${complete ? "" : "≥ "}${places.length}${selection === "all" ? " (all)" : ""}`;
+    const formatOwner = (owner) => (owner ? owner.title || owner.id : "unknown");
+    const columns = [
+        {
+            name: "Integration",
+            show: (installed) => makeLink(installed.integration.title, installed.app),
+            key: (installed) => installed.integration.title,
+        },
+        { name: "Owner", show: ({ integration }) => formatOwner(integration.owner) },
+        { name: "Visibility", show: ({ integration }) => integration.visibility || "unknown" },
+        { name: "Verified", show: ({ integration }) => formatFlag(integration.verified) },
+        { name: "Version", show: ({ integration }) => integration.version ?? "", numeric: true },
+        { name: "Status", show: ({ status }) => status || "unknown" },
+        { name: "Scopes", show: ({ integration }) => integration.scopes.length, numeric: true },
+        {
+            name: "Spaces",
+            show: ({ spaces, spacesComplete, spaceSelection }) => formatPlaces(spaces, spacesComplete, spaceSelection),
+            key: ({ spaces }) => spaces.length,
+            numeric: true,
+        },
+        {
+            name: "Sites",
+            show: ({ sites, sitesComplete, siteSelection }) => formatPlaces(sites, sitesComplete, siteSelection),
+            key: ({ sites }) => sites.length,
+            numeric: true,
+        },
+        { name: "Last change", show: ({ updatedAt }) => formatDate(updatedAt) },
+    ];
+    const table = makeTable("Installations", columns, report.installations);
+    return { element: makeSection("Installations", table.element), filter: table.filter };
 }
 
-const count = (places, complete, selection) => `${complete ? "" : "≥ "}${places.length}${selection === "all" ? " (all)" : ""}`;
-
-function showScripts(report) {
+function makeScripts(report) {
     const rows = report.sites.flatMap((site) => (site.scripts || []).map((script) => ({ site, script })));
     const unread = report.sites.filter((site) => site.scripts === null).length;
-    const shown = table("Scripts", [
-        { name: "Site", show: ({ site }) => link(site.title, site.app || site.url), key: ({ site }) => site.title },
-        { name: "Published", show: ({ site }) => yesNo(site.published) },
+    const columns = [
+        { name: "Site", show: ({ site }) => makeLink(site.title, site.app || site.url), key: ({ site }) => site.title },
+        { name: "Published", show: ({ site }) => formatFlag(site.published) },
         { name: "Integration", show: ({ script }) => script.integration || "unknown" },
         { name: "Host", show: ({ script }) => script.host },
         { name: "Policy", show: ({ script }) => (script.contentSecurityPolicy ? "yes" : "no") },
-        { name: "Cookies", show: ({ script }) => yesNo(script.cookies) },
+        { name: "Cookies", show: ({ script }) => formatFlag(script.cookies) },
         { name: "Script", show: ({ script }) => script.url },
-    ], rows);
-    return {
-        element: section("Scripts on sites", unread ? make("p", { class: "notice" }, `The scripts of ${plural(unread, "site")} could not be read.`) : null,
-            rows.length ? shown.element : make("p", {}, "No scripts were found.")),
-        filter: shown.filter,
-    };
+    ];
+    const table = makeTable("Scripts", columns, rows);
+    const notice =
+        unread > 0 &&
+        make("p", { class: "notice" }, `The scripts of ${formatCount(unread, "site")} could not be read.`);
+    const content = rows.length ? table.element : make("p", "No scripts were found.");
+    return { element: makeSection("Scripts on sites", notice, content), filter: table.filter };
 }
 
-function showChanges(report) {
+function makeChanges(report) {
     const changes = report.comparison;
-    if (!changes) return null;
-    const named = new Map(report.findings.map((finding) => [finding.id, finding]));
+    if (!changes) {
+        return null;
+    }
+    const findings = new Map(report.findings.map((finding) => [finding.id, finding]));
     const lists = [
-        ["New findings", changes.newFindings.map((id) => named.get(id)?.summary ?? id)], ["Fixed", changes.fixed.map((finding) => finding.summary)],
-        ["Added", changes.added.map(word)], ["Removed", changes.removed.map(word)], ["Changed", changes.changed.map(word)],
+        ["New findings", changes.newFindings.map((id) => findings.get(id)?.summary ?? id)],
+        ["Fixed", changes.fixed.map((finding) => finding.summary)],
+        ["Added", changes.added.map(formatChange)],
+        ["Removed", changes.removed.map(formatChange)],
+        ["Changed", changes.changed.map(formatChange)],
         ["Could not be compared", changes.undecided],
     ];
-    function word(change) {
-        const value = (one) => (typeof one === "string" ? one : JSON.stringify(one));
-        return `${change.kind} ${change.title}${change.field ? `: ${change.field} ${value(change.before)} → ${value(change.after)}` : ""}`;
-    }
     const most = Math.max(1, ...lists.map(([, items]) => items.length));
-    return section("What changed", make("p", { class: "hint" }, `Since ${date(changes.baseline)}${changes.baselineComplete ? "" : ", an audit that was not complete"}.`),
-        ...lists.map(([title, items]) => {
-            const bar = make("span", { class: "bar" });
-            bar.style.width = `${(60 * items.length) / most}%`;
-            return make("details", {}, make("summary", {}, make("span", { class: "what" }, `${title}: ${items.length}`), items.length ? bar : null),
-                make("div", {}, items.length ? make("ul", {}, ...items.map((item) => make("li", {}, item))) : make("p", {}, "None.")));
-        }));
+
+    function formatChange({ kind, title, field, before, after }) {
+        const formatValue = (value) => (typeof value === "string" ? value : JSON.stringify(value));
+        return `${kind} ${title}` + (field ? `: ${field} ${formatValue(before)} → ${formatValue(after)}` : "");
+    }
+
+    function makeList([title, items]) {
+        const bar = make("span", { class: "bar" });
+        bar.style.width = `${(60 * items.length) / most}%`;
+        const content = items.length ? make("ul", ...items.map((item) => make("li", item))) : make("p", "None.");
+        const heading = make("span", { class: "what" }, `${title}: ${items.length}`);
+        return make("details", make("summary", heading, items.length > 0 && bar), make("div", content));
+    }
+
+    const incomplete = changes.baselineComplete ? "" : ", an incomplete audit";
+    const since = make("p", { class: "hint" }, `Since ${formatDate(changes.baseline)}${incomplete}.`);
+    return makeSection("What changed", since, ...lists.map(makeList));
 }
 
-function showCoverage(report) {
-    const { coverage } = report;
+function makeCoverage(report) {
+    const { complete, requests, seconds, gaps, lists } = report.coverage;
     const unchecked = report.rules.filter((rule) => rule.outcome !== "checked");
-    return section("Coverage",
-        make("p", {}, `${coverage.complete ? "Everything was read" : "Not everything could be read"}: ${plural(coverage.requests, "request")} in ${coverage.seconds} s.`),
-        coverage.gaps.length ? make("h3", {}, "What could not be read") : null,
-        ...coverage.gaps.map((gap) => make("p", {}, make("code", {}, `${gap.tool} ${JSON.stringify(gap.arguments)}`), ` ${gap.reason} ${gap.consequence}`)),
-        unchecked.length ? make("h3", {}, "Rules that were not checked everywhere") : null,
-        unchecked.length ? make("ul", {}, ...unchecked.map((rule) => make("li", {}, `${rule.title}: ${rule.outcome}`))) : null,
-        make("h3", {}, "What was read"),
-        make("ul", {}, ...coverage.lists.map((list) => make("li", {}, make("code", {}, list.tool), ` ${list.complete} of ${plural(list.lists, "list")}, ${plural(list.pages, "page")}, ${plural(list.items, "item")}`))));
+
+    function makeGap({ tool, arguments: callArguments, reason, consequence }) {
+        return make("p", make("code", `${tool} ${JSON.stringify(callArguments)}`), ` ${reason} ${consequence}`);
+    }
+
+    function makeList(list) {
+        const counts = [
+            `${list.complete} of ${formatCount(list.lists, "list")}`,
+            formatCount(list.pages, "page"),
+            formatCount(list.items, "item"),
+        ];
+        return make("li", make("code", list.tool), ` ${counts.join(", ")}`);
+    }
+
+    const result = complete ? "Everything was read" : "Some data could not be read";
+    return makeSection(
+        "Coverage",
+        make("p", `${result}: ${formatCount(requests, "request")} in ${seconds} s.`),
+        gaps.length > 0 && make("h3", "Gaps"),
+        ...gaps.map(makeGap),
+        unchecked.length > 0 && make("h3", "Rules that were not fully checked"),
+        unchecked.length > 0 && make("ul", ...unchecked.map((rule) => make("li", `${rule.title}: ${rule.outcome}`))),
+        make("h3", "Lists that were read"),
+        make("ul", ...lists.map(makeList)),
+    );
 }
 
-/** Puts a report on the page. `ask(finding)`, where there is an assistant to ask, makes each finding a question. */
+/** Shows a report on the page. If `ask(finding)` is given, every finding gets a button that calls it. */
 function showReport(report, ask = null) {
-    const known = index(report);
-    const state = { text: "", integration: "", severities: new Set(SEVERITIES), accepted: true };
-    const findings = showFindings(report, known, ask);
-    const inventory = showInventory(report);
-    const scripts = showScripts(report);
-    const places = showPlaces(report, known);
-    const scopes = showScopes(report);
+    const index = buildIndex(report);
+    const findings = makeFindings(report, index, ask);
+    const installations = makeInstallations(report);
+    const scripts = makeScripts(report);
+    const places = makePlaces(report, index);
+    const scopes = makeScopes(report);
 
     const search = make("input", { type: "search", id: "search", oninput: update });
-    const integration = make("select", { id: "integration", oninput: update }, make("option", { value: "" }, "all"),
-        ...[...known.titles].sort((a, b) => a[1].localeCompare(b[1])).map(([name, title]) => make("option", { value: name }, title)));
-    const boxes = new Map(SEVERITIES.map((severity) => [severity, make("input", { type: "checkbox", checked: true, oninput: update })]));
-    const told = make("output", { "aria-live": "polite" });
-    const tools = make("form", { class: "tools", role: "search" }, make("label", {}, "Search", search), make("label", {}, "Integration", integration),
-        make("fieldset", {}, ...SEVERITIES.map((severity) => make("label", { class: severity }, boxes.get(severity), severity))), told);
+    const options = [...index.titles]
+        .sort((a, b) => a[1].localeCompare(b[1]))
+        .map(([name, title]) => make("option", { value: name }, title));
+    const select = make(
+        "select",
+        { id: "integration", oninput: update },
+        make("option", { value: "" }, "all"),
+        ...options,
+    );
+    const boxes = new Map(
+        SEVERITIES.map((severity) => [severity, make("input", { type: "checkbox", checked: true, oninput: update })]),
+    );
+    const labels = SEVERITIES.map((severity) => make("label", { class: severity }, boxes.get(severity), severity));
+    const counter = make("output", { "aria-live": "polite" });
+    const tools = make(
+        "form",
+        { class: "tools", role: "search" },
+        make("label", "Search", search),
+        make("label", "Integration", select),
+        make("fieldset", ...labels),
+        counter,
+    );
     tools.addEventListener("submit", (event) => event.preventDefault());
 
-    function choose(severity) {
-        for (const [name, box] of boxes) box.checked = name === severity;
+    function chooseSeverity(severity) {
+        for (const [name, box] of boxes) {
+            box.checked = name === severity;
+        }
         update();
         findings.element.scrollIntoView();
     }
+
+    /** Applies all filters. */
     function update() {
-        state.text = search.value.trim().toLowerCase();
-        state.integration = integration.value;
-        const has = (text) => !state.text || text.toLowerCase().includes(state.text);
-        const of = (name) => !state.integration || name === state.integration;
-        const left = findings.filter((entry) => boxes.get(entry.finding.severity).checked && of(entry.finding.subject.integration)
-            && (!state.text || entry.text.includes(state.text)));
-        inventory.filter((one) => of(one.integration.name)
-            && has([one.integration.title, one.integration.name, one.integration.owner?.title, one.status, ...one.integration.scopes].join(" ")));
-        scripts.filter(({ site, script }) => of(script.integration) && has(`${site.title} ${script.integration} ${script.url}`));
-        for (const shown of [places, scopes]) shown?.filter((row) => (!state.integration || row.integrations.includes(state.integration)) && has(row.words));
-        told.textContent = `${left.toLocaleString("en")} of ${plural(report.findings.length, "finding")}`;
+        const text = search.value.trim().toLowerCase();
+        const chosen = select.value;
+        const hasText = (value) => !text || value.toLowerCase().includes(text);
+        const isChosen = (name) => !chosen || name === chosen;
+        const matching = findings.filter(
+            (entry) =>
+                boxes.get(entry.finding.severity).checked &&
+                isChosen(entry.finding.subject.integration) &&
+                hasText(entry.text),
+        );
+        installations.filter(({ integration, status }) => {
+            const { title, name, owner, scopes } = integration;
+            return isChosen(name) && hasText([title, name, owner?.title, status, ...scopes].join(" "));
+        });
+        scripts.filter(
+            ({ site, script }) =>
+                isChosen(script.integration) && hasText(`${site.title} ${script.integration} ${script.url}`),
+        );
+        for (const matrix of [places, scopes]) {
+            matrix?.filter((row) => (!chosen || row.integrations.includes(chosen)) && hasText(row.description));
+        }
+        counter.textContent = `${formatNumber(matching)} of ${formatCount(report.findings.length, "finding")}`;
     }
 
-    const title = report.organization.title || report.organization.id;
-    const narrowed = Object.entries(report.narrowing).filter(([, chosen]) => chosen).map(([level, chosen]) => `${level} ${chosen.join(", ")}`);
-    document.title = `Installation audit of ${title}`;
-    document.getElementById("report").replaceChildren(...[
-        make("h1", {}, `Installation audit of ${title}`),
-        make("p", { class: "quiet" }, `${date(report.generatedAt)} ${report.generatedAt.slice(11, 16)} UTC, by ${report.generator}.`, narrowed.length ? ` Confined to ${narrowed.join("; ")}.` : ""),
-        report.coverage.complete ? null : make("p", { class: "notice", role: "alert" }, "This report is not complete: something could not be read. See Coverage; figures marked ≥ are lower bounds."),
-        showFigures(report),
-        make("div", { class: "charts" }, showSeverities(report, choose), scopes?.element ?? ""),
-        showChanges(report), tools, findings.element, places.element, inventory.element, scripts.element, showCoverage(report),
-    ].filter(Boolean));
+    const title = `Installation audit of ${report.organization.title || report.organization.id}`;
+    const time = `${formatDate(report.generatedAt)} ${report.generatedAt.slice(11, 16)} UTC`;
+    const narrowing = Object.entries(report.narrowing)
+        .filter(([, names]) => names)
+        .map(([level, names]) => ` Only these ${level}: ${names.join(", ")}.`);
+    const notice =
+        !report.coverage.complete &&
+        make(
+            "p",
+            { class: "notice", role: "alert" },
+            "This report is not complete: some data could not be read. See Coverage. Figures marked ≥ are lower bounds.",
+        );
+    const parts = [
+        make("h1", title),
+        make("p", { class: "quiet" }, `${time}, by ${report.generator}.`, ...narrowing),
+        notice,
+        makeFigures(report),
+        make("div", { class: "charts" }, makeSeverities(report, chooseSeverity), scopes?.element),
+        makeChanges(report),
+        tools,
+        findings.element,
+        places.element,
+        installations.element,
+        scripts.element,
+        makeCoverage(report),
+    ];
+    document.title = title;
+    document.getElementById("report").replaceChildren(...parts.filter(Boolean));
     update();
 }
 
 const embedded = document.getElementById("data");
-if (embedded) showReport(JSON.parse(embedded.textContent));
+if (embedded) {
+    showReport(JSON.parse(embedded.textContent));
+}
