@@ -115,5 +115,5 @@ def _read_page(page: str | None, count: int) -> int:
     if page is None:
         return 0
     if not page.isdecimal() or int(page) >= max(count, 1):
-        raise ArgumentsError("page: this section has no such page. Use next.page of the previous result.")
+        raise ArgumentsError("page: unknown page of this section. Use next.page of the previous result.")
     return int(page)

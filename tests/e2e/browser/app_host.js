@@ -1,5 +1,5 @@
-// A minimal host of MCP Apps on the official bridge: shows the page that `setup.html` holds in a sandboxed frame, gives it
-// the arguments and the result of a call, answers its calls from `setup.answers`, and notes what it asks for.
+// A minimal host of MCP Apps on the official bridge. It shows the page in `setup.html` in a sandboxed frame, sends it the
+// arguments and the result of a call, returns `setup.answers` for its calls, and records its requests.
 import { AppBridge, PostMessageTransport } from "@modelcontextprotocol/ext-apps/app-bridge";
 
 const setup = JSON.parse(document.getElementById("setup").textContent);

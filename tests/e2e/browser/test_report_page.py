@@ -1,4 +1,4 @@
-"""The report as a page, in a real browser: nothing leaves it, everybody can use it, its figures are the report's."""
+"""The report page in a real browser: no requests, accessible, with the figures of the report."""
 
 import functools
 import json
@@ -25,7 +25,7 @@ EVIL = "</script><script>document.title = 'stolen'</script><img src=x onerror=\"
 
 @functools.cache
 def audit(*size: int) -> Report:
-    """Return the audit of a sandbox, of its own size or of so many integrations, spaces, sites and installations."""
+    """Return the audit of a sandbox. `size`: integrations, spaces, sites, installations."""
     server: Mapping[str, Any] = {"sandbox": True} | ({"sandbox_size": ",".join(map(str, size))} if size else {})
     settings = load_settings({"server": server})
     gitbook, credentials, organization = open_gitbook(settings)
@@ -41,7 +41,7 @@ def audit(*size: int) -> Report:
 
 
 def open_page(driver: Any, report: Report, folder: Path) -> None:
-    """Open the page of a report from a file, as people do."""
+    """Open the page of a report from a file."""
     path = folder / "report.html"
     path.write_text(render_page(report), encoding="utf-8")
     read_logs(driver)
@@ -49,7 +49,7 @@ def open_page(driver: Any, report: Report, folder: Path) -> None:
 
 
 def read_texts(driver: Any, selector: str) -> list[str]:
-    """Return the texts of what a selector finds and the page shows."""
+    """Return the texts of the visible elements that match a selector."""
     script = (
         "return [...document.querySelectorAll(arguments[0])].filter(one => !one.closest('[hidden]'))"
         ".map(one => one.textContent)"
@@ -59,7 +59,7 @@ def read_texts(driver: Any, selector: str) -> list[str]:
 
 
 def compare_with_last_week(report: Report) -> Report:
-    """Return a report compared with an earlier one, in which something was installed that is gone, and one not yet."""
+    """Return a report compared with an earlier one: one installation was removed since, and one added."""
     first, *rest = report.installations
     gone = first.model_copy(update={"id": "gone", "integration": first.integration.model_copy(update={"name": "gone"})})
     before = report.model_copy(update={"installations": (gone, *rest), "findings": report.findings[3:]})
@@ -86,14 +86,14 @@ def test_the_figures_on_the_page_are_those_of_the_report(driver: Any, tmp_path: 
     assert {one.app for one in report.installations} <= set(links)
 
 
-def test_nothing_leaves_the_page_and_nothing_goes_wrong_in_it(driver: Any, tmp_path: Path) -> None:
+def test_the_page_sends_no_requests_and_logs_no_errors(driver: Any, tmp_path: Path) -> None:
     open_page(driver, compare_with_last_week(audit()), tmp_path)
     sent, logged = read_logs(driver)
     assert [address for address in sent if not address.startswith(("file:", "data:"))] == []
     assert logged == []
 
 
-def test_other_peoples_text_stays_text(driver: Any, tmp_path: Path) -> None:
+def test_third_party_text_stays_text(driver: Any, tmp_path: Path) -> None:
     report = audit()
     first = report.installations[0]
     evil = first.integration.model_copy(update={"title": EVIL})
@@ -137,7 +137,7 @@ def test_findings_are_filtered_by_severity_integration_and_text(driver: Any, tmp
     assert read_texts(driver, summaries) == [one.summary for one in high if "crisp" in one.summary.lower()]
 
 
-def test_a_table_is_sorted_by_the_column_that_is_pressed(driver: Any, tmp_path: Path) -> None:
+def test_pressing_a_column_sorts_the_table(driver: Any, tmp_path: Path) -> None:
     report = audit()
     open_page(driver, report, tmp_path)
     press = "document.querySelectorAll('[aria-labelledby=installations] thead button')[4].click()"
@@ -151,7 +151,7 @@ def test_a_table_is_sorted_by_the_column_that_is_pressed(driver: Any, tmp_path: 
         )
 
 
-def test_an_incomplete_report_says_so_first(driver: Any, tmp_path: Path) -> None:
+def test_an_incomplete_report_starts_with_a_warning(driver: Any, tmp_path: Path) -> None:
     report = audit()
     coverage = report.coverage.model_copy(update={"complete": False})
     figures = report.figures.model_copy(update={"atLeast": ("scripts",)})
@@ -185,7 +185,7 @@ def test_the_page_is_accessible_in_both_schemes_and_on_a_phone(
     assert find_violations(driver) == []
 
 
-def test_on_paper_all_findings_are_there_whole_and_no_tools(driver: Any, tmp_path: Path) -> None:
+def test_print_shows_all_details_and_no_tools(driver: Any, tmp_path: Path) -> None:
     report = audit()
     show_in(driver, width=800, media="print", scheme="dark")
     open_page(driver, report, tmp_path)
@@ -199,7 +199,7 @@ def test_on_paper_all_findings_are_there_whole_and_no_tools(driver: Any, tmp_pat
     show_in(driver, width=1200)
 
 
-def test_a_large_organization_is_shown_whole(driver: Any, tmp_path: Path) -> None:
+def test_a_large_organization_is_shown_completely(driver: Any, tmp_path: Path) -> None:
     report = audit(60, 500, 50, 2000)
     open_page(driver, report, tmp_path)
     assert len(read_texts(driver, "[aria-labelledby=installations] tbody th")) == 60

@@ -1,4 +1,4 @@
-"""The page beside the answer (MCP Apps): found by clients that know the extension, driven by a host of their kind."""
+"""The report page in a host of MCP Apps, which supports the extension and drives the page."""
 
 import json
 import subprocess
@@ -38,7 +38,7 @@ def create(**tools: Any) -> Any:
 
 
 async def read_page(client: Client) -> str:
-    """Return the page as a host finds it: by the tool that names it."""
+    """Return the page as a host finds it: through the metadata of the tool."""
     (tool,) = [tool for tool in (await client.list_tools()).tools if tool.name == TOOL]
     assert tool.meta
     (content,) = (await client.read_resource(tool.meta["ui"]["resourceUri"])).contents
@@ -48,7 +48,7 @@ async def read_page(client: Client) -> str:
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_a_host_finds_the_page_by_the_tool_that_names_it(era: Era) -> None:
+async def test_a_host_finds_the_page_through_the_tool(era: Era) -> None:
     server = create()
     assert server.get_capabilities().extensions == {EXTENSION: {"mimeTypes": [MIME_TYPE]}}
     async with Client(server, mode=era) as client:
@@ -65,17 +65,17 @@ async def test_without_the_tool_there_is_no_page(era: Era) -> None:
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_clients_without_the_extension_get_words_as_before(era: Era) -> None:
+async def test_clients_without_the_extension_get_text(era: Era) -> None:
     async with Client(create(), mode=era) as client:
         assert "Findings" in read_text(await client.call_tool(TOOL, {}))
 
 
-def test_the_extensions_names_are_those_of_the_sdk() -> None:
+def test_the_extension_and_mime_type_equal_those_of_the_sdk() -> None:
     assert (EXTENSION, MIME_TYPE) == (sdk.EXTENSION_ID, sdk.APP_MIME_TYPE)
 
 
 def prepare(capabilities: Mapping[str, Any], theme: str = "light") -> dict[str, Any]:
-    """Return what the host needs: the page, a call's arguments and result, and the report behind them."""
+    """Return the setup of the host: the page, the arguments and result of a call, and the whole report."""
 
     async def run() -> dict[str, Any]:
         async with Client(create()) as client:
@@ -96,7 +96,7 @@ def prepare(capabilities: Mapping[str, Any], theme: str = "light") -> dict[str, 
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The host's script with the official bridge in it."""
+    """The script of the host, bundled with the official bridge."""
     folder = install_package(*PACKAGES)
     output = tmp_path_factory.mktemp("host") / "host.js"
     source = folder / "host.js"
@@ -111,7 +111,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def open_host(driver: Any, bundle: str, folder: Path, setup: Mapping[str, Any]) -> None:
-    """Open the host, and look into its frame."""
+    """Open the host and switch to its frame."""
     data = json.dumps(setup).replace("<", "\\u003c")
     page = folder / "host.html"
     page.write_text(
@@ -129,7 +129,7 @@ def open_host(driver: Any, bundle: str, folder: Path, setup: Mapping[str, Any]) 
 
 
 def await_text(driver: Any, selector: str, text: str) -> None:
-    """Wait until the page shows a text there."""
+    """Wait until an element that matches the selector contains the text."""
     from selenium.webdriver.support.ui import WebDriverWait
 
     script = "return [...document.querySelectorAll(arguments[0])].some(one => one.textContent.includes(arguments[1]))"
@@ -137,14 +137,14 @@ def await_text(driver: Any, selector: str, text: str) -> None:
 
 
 def read_noted(driver: Any) -> dict[str, Any]:
-    """Return what the host noted."""
+    """Return the requests that the host recorded."""
     driver.switch_to.default_content()
     noted: dict[str, Any] = driver.execute_script("return window.noted")
     return noted
 
 
 @needs_browser
-def test_the_page_shows_the_report_behind_the_answer(driver: Any, bundle: str, tmp_path: Path) -> None:
+def test_the_page_shows_the_whole_report(driver: Any, bundle: str, tmp_path: Path) -> None:
     setup = prepare({"serverTools": {}, "message": {"text": {}}, "openLinks": {}}, theme="dark")
     open_host(driver, bundle, tmp_path, setup)
     await_text(driver, "h1", "Installation audit of Aurora Robotics")
@@ -161,7 +161,7 @@ def test_the_page_shows_the_report_behind_the_answer(driver: Any, bundle: str, t
 
 
 @needs_browser
-def test_pressing_a_finding_asks_the_assistant_and_links_are_opened_by_the_host(
+def test_the_button_of_a_finding_asks_the_assistant_and_the_host_opens_links(
     driver: Any, bundle: str, tmp_path: Path
 ) -> None:
     setup = prepare({"serverTools": {}, "message": {"text": {}}, "openLinks": {}})
@@ -179,7 +179,9 @@ def test_pressing_a_finding_asks_the_assistant_and_links_are_opened_by_the_host(
     finding = setup["answers"]["report"]["structuredContent"]["report"]["findings"][0]
     assert message["role"] == "user"
     assert finding["id"] in message["content"][0]["text"]
-    assert finding["summary"] not in message["content"][0]["text"]  # other people's words are none of the human's
+    assert (
+        finding["summary"] not in message["content"][0]["text"]
+    )  # third-party text is not the user's
     assert noted["links"][0].startswith("https://")
 
 
@@ -200,15 +202,15 @@ def test_the_page_follows_the_theme_of_the_host(driver: Any, bundle: str, tmp_pa
 
 @needs_browser
 @pytest.mark.parametrize(
-    ("capabilities", "result", "told"),
+    ("capabilities", "result", "status"),
     [
         ({}, None, "does not allow the page to read the whole report"),
         ({"serverTools": {}}, {"isError": True, "content": [{"type": "text", "text": "No token."}]}, "No token."),
     ],
 )
-def test_what_keeps_the_page_from_showing_a_report_is_told(
-    driver: Any, bundle: str, tmp_path: Path, capabilities: dict[str, Any], result: dict[str, Any] | None, told: str
+def test_the_page_shows_why_it_has_no_report(
+    driver: Any, bundle: str, tmp_path: Path, capabilities: dict[str, Any], result: dict[str, Any] | None, status: str
 ) -> None:
     setup = prepare(capabilities)
     open_host(driver, bundle, tmp_path, setup | ({"result": result} if result else {}))
-    await_text(driver, "[role=status]", told)
+    await_text(driver, "[role=status]", status)

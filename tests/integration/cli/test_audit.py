@@ -14,11 +14,15 @@ from typing import Any, get_args
 
 import pytest
 
-from gitbook_integrations_api.report import Report
+from gitbook_integrations_api.report import Narrowing, Report
 from gitbook_integrations_api.rules import SEVERITIES
 from gitbook_integrations_mcp.audit.render.tables import TABLES, TableName, render_csv
+from gitbook_integrations_mcp.cli.audit import AuditOptions
+from gitbook_integrations_mcp.cli.audit import run as run_audit
 from gitbook_integrations_mcp.cli.main import main
 from gitbook_integrations_mcp.config.models import HttpSection
+from gitbook_integrations_mcp.config.settings import load_settings
+from gitbook_integrations_mcp.errors import ErrorCode, SettingsError
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, USER_TOKEN
 from tests.support.audit_fixtures import Watched, audit, fail
 from tests.support.loopback import listen, open_listener
@@ -207,6 +211,35 @@ def test_an_invalid_file_of_accepted_findings_exits_with_2(
     code, out, err = run(capsys)
     assert (code, out) == (2, "")
     assert expected in err
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (None, ErrorCode.INVALID_BASELINE),
+        ("{", ErrorCode.INVALID_BASELINE),
+        ('{"version": 2}', ErrorCode.INVALID_BASELINE),
+        ("[]", ErrorCode.INVALID_ACCEPTED_FINDINGS),
+    ],
+)
+def test_errors_keep_their_codes(content: str | None, code: ErrorCode, tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    if content is not None:
+        path.write_text(content)
+    is_baseline = code is ErrorCode.INVALID_BASELINE
+    settings = load_settings({"server": {"sandbox": True}, "audit": {"accepted": str(tmp_path / "missing.json")}})
+    options = AuditOptions(
+        organization=None,
+        narrowing=Narrowing(),
+        format="json",
+        table=None,
+        output=None,
+        baseline=path if is_baseline else None,
+        fail_on=None,
+    )
+    with pytest.raises(SettingsError) as caught:
+        run_audit(settings, options)
+    assert caught.value.code is code
 
 
 async def test_an_incomplete_audit_without_new_findings_exits_with_4(tmp_path: Path) -> None:

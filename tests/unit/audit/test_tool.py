@@ -23,7 +23,7 @@ HELP = "site_qLN1io"
 BIG = Size(integrations=60, spaces=500, sites=50, installations=2000)
 
 
-async def ask(client: Client, **arguments: Any) -> dict[str, Any]:
+async def call(client: Client, **arguments: Any) -> dict[str, Any]:
     """Return the structured content of a call that succeeds."""
     result = await client.call_tool(TOOL, arguments)
     assert not result.is_error, read_text(result)
@@ -62,27 +62,27 @@ async def test_details_come_from_the_latest_audit_and_have_its_age() -> None:
     transport = httpx.ASGITransport(app=watched)
     server = create_server(make_settings(), http_transport=transport, clock=lambda: now)
     async with Client(server) as client:
-        first = await ask(client)
+        first = await call(client)
         sent = len(watched.requests)
         now += 42
         for section in ("summary", "findings", "installations", "scripts", "coverage", "report"):
-            details = await ask(client, section=section)
+            details = await call(client, section=section)
             assert (details["generatedAt"], details["ageSeconds"]) == (first["generatedAt"], 42)
         assert "42 s ago" in read_text(await client.call_tool(TOOL, {"section": "scripts"}))
         assert len(watched.requests) == sent
         now += 600
-        assert (await ask(client, section="findings"))["ageSeconds"] == 0
+        assert (await call(client, section="findings"))["ageSeconds"] == 0
         assert len(watched.requests) == 2 * sent
-        await ask(client, section="findings", refresh=True)
-        await ask(client)
+        await call(client, section="findings", refresh=True)
+        await call(client)
         assert len(watched.requests) == 4 * sent
 
 
 async def test_a_section_can_be_limited_to_one_integration() -> None:
     async with connect(Watched()) as client:
-        findings = await ask(client, section="findings", integration="heatlens")
-        installed, place = (await ask(client, section="installations", integration="heatlens"))["items"]
-        (script,) = (await ask(client, section="scripts", integration="heatlens"))["items"]
+        findings = await call(client, section="findings", integration="heatlens")
+        installed, place = (await call(client, section="installations", integration="heatlens"))["items"]
+        (script,) = (await call(client, section="scripts", integration="heatlens"))["items"]
     assert {item["rule"] for item in findings["items"]} >= {"foreign-unlisted", "excess-scopes"}
     assert all("eatlens" in item["summary"] for item in findings["items"])
     assert installed["owner"] == "Heatlens Labs"
@@ -93,13 +93,13 @@ async def test_a_section_can_be_limited_to_one_integration() -> None:
 async def test_the_pages_of_a_section_have_every_item_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sections, "PAGE_CHARACTERS", 900)
     async with connect(Watched()) as client:
-        page = await ask(client, section="findings")
+        page = await call(client, section="findings")
         items, pages = list(page["items"]), 1
         while "next" in page:
-            page = await ask(client, section="findings", page=page["next"]["page"])
+            page = await call(client, section="findings", page=page["next"]["page"])
             items += page["items"]
             pages += 1
-        report = Report.model_validate((await ask(client, section="report"))["report"])
+        report = Report.model_validate((await call(client, section="report"))["report"])
         wrong = await client.call_tool(TOOL, {"section": "findings", "page": "99"})
     assert pages > 3
     assert [item["id"] for item in items] == [finding.id for finding in report.findings]
@@ -111,7 +111,7 @@ async def test_the_pages_of_a_section_have_every_item_once(monkeypatch: pytest.M
 async def test_the_report_equals_that_of_the_command_line() -> None:
     watched = Watched()
     async with connect(watched) as client:
-        reported = Report.model_validate((await ask(client, section="report"))["report"])
+        reported = Report.model_validate((await call(client, section="report"))["report"])
     ours = await audit(watched)
     same = {"generatedAt", "coverage"}
     assert reported.model_dump(exclude=same) == ours.model_dump(exclude=same)
@@ -123,14 +123,14 @@ async def test_an_audit_is_compared_with_the_latest_or_with_a_given_report() -> 
     async with connect(watched) as client:
         result = await client.call_tool(TOOL, {"baseline": "last"})
         assert read_code(result) == "invalid_baseline"
-        await ask(client)
+        await call(client)
         del watched.sandbox.state.installations["Yh00V3IILptlqECPtsAf"]
         for given in ("last", baseline):
-            changes = (await ask(client, baseline=given))["changes"]
+            changes = (await call(client, baseline=given))["changes"]
             assert (changes["added"], changes["removed"], changes["newFindings"]) == (0, 3, 1)
-            listed = (await ask(client, section="changes"))["items"]
+            listed = (await call(client, section="changes"))["items"]
             assert next(item["title"] for item in listed if item["change"] == "removed") == "Heatlens"
-        await ask(client)
+        await call(client)
         result = await client.call_tool(TOOL, {"section": "changes"})
         assert read_code(result) == "invalid_baseline"
         assert "baseline: last" in read_text(result)
@@ -146,12 +146,12 @@ async def test_an_audit_of_a_part_reads_only_that_part_and_says_so() -> None:
         assert f"Only these sites were audited: {HELP}." in read_text(result)
         assert len(watched.requests) == 9
         assert not [place for place in watched.requests if "/spaces" in place]
-        names = {item["name"] for item in (await ask(client, sites=[HELP], section="installations"))["items"]}
+        names = {item["name"] for item in (await call(client, sites=[HELP], section="installations"))["items"]}
         assert names == {"googleanalytics", "chatterbox", "heatlens"}
-        sites = (await ask(client, sites=[HELP], section="report"))["report"]["sites"]
+        sites = (await call(client, sites=[HELP], section="report"))["report"]["sites"]
         assert [site["id"] for site in sites] == [HELP]
         watched.requests.clear()
-        report = (await ask(client, integrations=["slack"], section="report"))["report"]
+        report = (await call(client, integrations=["slack"], section="report"))["report"]
         assert [each["integration"]["name"] for each in report["installations"]] == ["slack"]
         assert len(report["installations"][0]["spaces"]) == 2
         missing = await client.call_tool(TOOL, {"integrations": ["slak"]})
@@ -243,4 +243,4 @@ async def test_the_cache_keeps_the_latest_report_of_each_caller_up_to_its_capaci
     cache.put(keys[-1], report)
     assert cache.find(keys[0]) is None
     assert cache.find(keys[1]) is not None
-    assert cache.find(CacheKey("somebody", ORGANIZATION_ID, report.narrowing)) is None
+    assert cache.find(CacheKey("unknown caller", ORGANIZATION_ID, report.narrowing)) is None
