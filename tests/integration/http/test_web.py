@@ -453,7 +453,8 @@ async def test_a_report_that_is_kept_for_one_caller_is_not_there_for_another(kin
         assert not (await anns.call_tool("audit_installations", compared)).is_error
         refused = await bobs.call_tool("audit_installations", compared)
     assert refused.is_error
-    assert "There is no earlier audit" in read_text(refused)
+    assert refused.structured_content is not None
+    assert refused.structured_content["code"] == "invalid_baseline"
 
 
 async def test_over_sse_a_yes_of_one_session_is_none_of_another() -> None:
