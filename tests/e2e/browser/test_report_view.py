@@ -179,9 +179,7 @@ def test_the_button_of_a_finding_asks_the_assistant_and_the_host_opens_links(
     finding = setup["answers"]["report"]["structuredContent"]["report"]["findings"][0]
     assert message["role"] == "user"
     assert finding["id"] in message["content"][0]["text"]
-    assert (
-        finding["summary"] not in message["content"][0]["text"]
-    )  # third-party text is not the user's
+    assert finding["summary"] not in message["content"][0]["text"]  # third-party text is not the user's
     assert noted["links"][0].startswith("https://")
 
 
