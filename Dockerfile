@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 
-# A tag can be moved; a digest cannot. To pin that too, append it to the tag here:
+# A tag can be moved, a digest cannot. To pin the digest, too, append it to the tag. This command prints it:
 #   docker buildx imagetools inspect python:3.13.11-slim-trixie --format '{{.Manifest.Digest}}'
 ARG BASE=python:3.13.11-slim-trixie
 
@@ -25,7 +25,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     GITBOOK_MCP_HTTP__HOST=0.0.0.0
 USER 10001:10001
 EXPOSE 8000
-# http.client, as urllib would ask through HTTP_PROXY.
+# http.client, because urllib would use HTTP_PROXY.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s \
     CMD ["python", "-c", "from http.client import HTTPConnection as C; c = C('127.0.0.1', 8000, timeout=4); c.request('GET', '/health'); exit(c.getresponse().status != 200)"]
 ENTRYPOINT ["gitbook-integrations-mcp"]

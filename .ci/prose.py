@@ -26,7 +26,7 @@ PAGES = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs")
 CODE = ("server", "tools", ".ci", "Dockerfile", "compose.yaml", "pyproject.toml")
 
 Kind = Literal["text", "docstring", "comment"]
-"""Who reads it: users, operators and models read texts; maintainers read docstrings and comments."""
+"""Users, operators and models read texts; maintainers read docstrings and comments."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,13 @@ def _blank(pattern: str, source: str, text: str = "") -> str:
     return re.sub(pattern, lambda found: text + "\n" * found[0].count("\n"), source, flags=re.DOTALL)
 
 
-READERS = {".md": read_markdown, ".py": read_python, ".html": read_html, ".js": read_javascript}
+READERS = {
+    ".md": read_markdown,
+    ".py": read_python,
+    ".html": read_html,
+    ".jinja": read_html,
+    ".js": read_javascript,
+}
 
 
 def read_passages(path: Path) -> Iterator[Passage]:

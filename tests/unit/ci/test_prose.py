@@ -7,9 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from tests.support.readme import README
-
-SCRIPT = README.parent / ".ci" / "prose.py"
+SCRIPT = Path(__file__).parents[3] / ".ci" / "prose.py"
 pytestmark = pytest.mark.skipif(not SCRIPT.exists(), reason="the script is in the repository only")
 
 MODULE = '''"""Explain the module."""
