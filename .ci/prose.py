@@ -157,7 +157,7 @@ LONGEST: int = RULES["longest_sentence"]
 def split_sentences(text: str) -> Iterator[str]:
     """Yield sentences with single spaces; a blank line, a list item and a table row end one, too."""
     for block in re.split(r"\n\s*\n|\n(?=\s*(?:[-*|#]|\d+\.)\s)", text):
-        yield from re.split(r"(?<=[.!?])[\"')\]]* (?=[\"'(\[]*[A-Z…])", " ".join(block.split()))
+        yield from re.split(r"(?<=[.!?])[\"')\]]* (?=[\"'(\[“*]*[A-Z…`])", " ".join(block.split()))
 
 
 def check(passage: Passage) -> Iterator[tuple[str, str]]:
@@ -167,10 +167,10 @@ def check(passage: Passage) -> Iterator[tuple[str, str]]:
             if found := pattern.search(sentence):
                 words = found[0].strip()
                 yield words, f"“{words[:40]}”: write {use}"
-        length = len(re.findall(r"\S*(?:\w|…)\S*", sentence))
+        length = max(len(re.findall(r"\S*(?:\w|…)\S*", part)) for part in sentence.split("; "))
         is_code = len(re.findall(r"[=;{}<>()\[\]]", sentence)) > length / 4
         if passage.kind == "text" and length > LONGEST and not is_code:
-            yield sentence, f"“{sentence[:40]}…”: {length} words; end a sentence after {LONGEST} at most"
+            yield sentence, f"“{sentence[:40]}…”: {length} words; write {LONGEST} at most"
 
 
 def find_line(lines: list[str], passage: Passage, words: str) -> int:
