@@ -15,14 +15,14 @@ def make_arguments(tool: Tool, *, optional: bool = True) -> dict[str, Any]:
 
 
 def spell_out(schema: Any) -> Any:
-    """Return a published schema in which what is said to be "Like" another property is that other property."""
+    """Return a schema in which a property that is "Same as" another one has the schema of that other one."""
     if isinstance(schema, list):
         return [spell_out(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
     beside = schema.get("properties", {})
     meant = {
-        name: beside.get(child.get("description", "").removeprefix("Like "), child)
+        name: beside.get(child.get("description", "").removeprefix("Same as "), child)
         if isinstance(child, dict)
         else child
         for name, child in beside.items()

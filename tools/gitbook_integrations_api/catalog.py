@@ -1,4 +1,4 @@
-"""The table: every tool, by toolset, and what of the API's family is deliberately none."""
+"""The table of all tools by toolset, and the operations of the API that have no tool."""
 
 from types import MappingProxyType
 
@@ -20,7 +20,7 @@ TOOLSETS: MappingProxyType[str, tuple[Tool, ...]] = MappingProxyType(
         for module in (organizations, marketplace, installations, spaces, sites, audit, development, publishing)
     }
 )
-"""Tools by toolset, in the order in which tools are listed: what finds IDs first, what is gravest last."""
+"""Tools by toolset, in the order of tools/list: tools that find IDs come first, the most dangerous ones last."""
 
 TOOLS: MappingProxyType[str, Tool] = MappingProxyType(
     {tool.name: tool for tools in TOOLSETS.values() for tool in tools}
@@ -30,17 +30,17 @@ TOOLS: MappingProxyType[str, Tool] = MappingProxyType(
 ENDPOINTS: MappingProxyType[str, Endpoint] = MappingProxyType(
     {name: tool for name, tool in TOOLS.items() if isinstance(tool, Endpoint)}
 )
-"""Those that are one operation of GitBook's API each."""
+"""The tools that call exactly one operation of GitBook's API."""
 
 TOOLSET_OF: MappingProxyType[str, str] = MappingProxyType(
     {tool.name: toolset for toolset, tools in TOOLSETS.items() for tool in tools}
 )
-"""Toolset by the name of the tool."""
+"""Toolset of each tool, by the tool's name."""
 
 NOT_EXPOSED: MappingProxyType[str, str] = MappingProxyType(
     {
-        "renderIntegrationUIWithGet": "answers the same as renderIntegrationUIWithPost, but carries the whole request, "
-        "props and state included, in the URL, where proxies and logs keep it.",
+        "renderIntegrationUIWithGet": "returns the same as renderIntegrationUIWithPost, but sends the whole request, "
+        "including props and state, in the URL, which proxies and servers log.",
     }
 )
-"""operationIds of the integrations family without a tool, each with the reason."""
+"""The operations of the integrations API without a tool: the reason by operationId."""

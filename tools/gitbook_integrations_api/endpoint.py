@@ -1,4 +1,4 @@
-"""What a tool is: a row of the table from which policy, confirmation, journal and docs derive. Most are endpoints."""
+"""The definition of a tool: one row of the table from which policy, confirmation, journal and docs are derived."""
 
 import math
 import re
@@ -18,20 +18,20 @@ Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 class Risk(StrEnum):
-    """What a call can do to the organization; every guard of the server derives from it."""
+    """What a call can do to the organization. All safety checks of the server are derived from it."""
 
     READ = "read"
     """Changes nothing."""
     WRITE = "write"
-    """Adds or changes something that a later call can put right."""
+    """Adds or changes something that a later call can revert."""
     DESTROY = "destroy"
-    """Removes something; waits for a human's yes."""
+    """Removes something. Requires human approval."""
     SECRET = "secret"
-    """Answers with a live credential; waits for a human's yes."""
+    """Returns a live credential. Requires human approval."""
 
 
 class CredentialKind(StrEnum):
-    """Kinds of credential, as GitBook's `securitySchemes` call them."""
+    """Kinds of credential, with the names of GitBook's `securitySchemes`."""
 
     USER = "user"
     INTEGRATION = "integration"
@@ -46,18 +46,18 @@ OAUTH = frozenset({CredentialKind.OAUTH})
 
 
 class Query:
-    """Marks a parameter that travels in the query string even where the request has a body."""
+    """Marks a parameter that is sent in the query string even if the request has a body."""
 
 
 class Input(DocumentedModel):
-    """Arguments of one tool: the documented parameters, flat, and nothing else."""
+    """Arguments of one tool: exactly the documented parameters, as one flat object."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The shape of an answer.
+    """The shape of a response.
 
     `object` and `page` are GitBook's own shapes; a bare `array` becomes `{"items": [...]}`, because structured content
     must be an object; `nothing` becomes `{"status": ..., "message": ...}`.
@@ -71,22 +71,22 @@ NOTHING = Result("nothing")
 
 
 def one(model: type[BaseModel]) -> Result:
-    """An answer that is one object."""
+    """A response that is one object."""
     return Result("object", model)
 
 
 def paged(model: type[GitBookObject]) -> Result:
-    """An answer that is a page: `items`, and `next.page` where there is more."""
+    """A response that is a page: `items`, and `next.page` if there are more."""
     return Result("page", model)
 
 
 def array(model: type[GitBookObject]) -> Result:
-    """An answer that is a bare array of objects."""
+    """A response that is an array of objects."""
     return Result("array", model)
 
 
 class SegmentError(ValueError):
-    """A value that cannot be one segment of a path. Carries the argument's `name` and the `reason`, not the value."""
+    """A value cannot be one segment of a path. Has the argument's `name` and the `reason`, but not the value."""
 
     def __init__(self, name: str, reason: str) -> None:
         self.name = name
@@ -97,8 +97,8 @@ class SegmentError(ValueError):
 def encode_segment(name: str, value: str) -> str:
     """Return `value` percent-encoded as exactly one segment of a path.
 
-    What a client, a proxy or the API itself could take for a change of the path's shape is refused rather than encoded:
-    nothing, dot segments, slashes in both directions, control characters.
+    Clients, proxies and the API could read some values as a different path, even when they are encoded. These values
+    are rejected: empty values, dot segments, slashes, backslashes and control characters.
 
     Raises:
         SegmentError: `value` cannot be a segment.
@@ -117,9 +117,9 @@ def encode_segment(name: str, value: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is sent for one call: method, path below the API's base URL (percent-encoded), query and JSON body.
+    """The HTTP request of one call: method, path below the API's base URL (percent-encoded), query and JSON body.
 
-    `template` is the path with the names of its arguments instead of their values, for what must not tell those.
+    `template` is the path with the names of its arguments instead of their values, for texts that must not show values.
     """
 
     method: Method
@@ -131,11 +131,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Undo:
-    """The call that would put right what another did.
+    """The call that reverts another call.
 
-    `arguments` maps each argument of `tool` to where its value comes from: `arguments.x` of the call, `before.x` of the
-    target as it was, or `result.x` of the answer (dots lead into nested objects). `whole` is false where something
-    stays lost: a configuration, an earlier tunnel.
+    `arguments` maps each argument of `tool` to the source of its value: `arguments.x` of the call, `before.x` of the
+    target before the call, or `result.x` of the response (dots lead into nested objects). `whole` is false if something
+    stays lost, such as a configuration or an earlier tunnel.
     """
 
     tool: str
@@ -145,13 +145,13 @@ class Undo:
 
 @dataclass(frozen=True, kw_only=True)
 class Tool:
-    """Something an assistant can call. Guards, lists and documentation derive from it.
+    """A tool that a model can call. Safety checks, lists and documentation are derived from it.
 
-    `operation` is a name in camelCase, from which the tool's name derives. `credentials` are the kinds of credential
-    that GitBook accepts. A call whose arguments have one of the values in `confirm_if` needs confirmation although the
-    tool's `risk` alone does not ask for it. `consequence` is what a human reads before they approve; where the call is
-    `irreversible`, they type the name of what is lost. `view` is the address of a page that hosts can show beside the
-    result (MCP Apps).
+    `operation` is a name in camelCase; the tool's name is derived from it. `credentials` are the kinds of credential
+    that GitBook accepts. A call with one of the argument values in `confirm_if` needs confirmation even if the tool's
+    `risk` does not require it. The human reads `consequence` before they approve; if the call is `irreversible`, they
+    must also type the name of the target. `view` is the URI of a page that hosts can show next to the result (MCP
+    Apps).
     """
 
     operation: str
@@ -171,25 +171,25 @@ class Tool:
 
     def _check_names(self, names: Set[str]) -> None:
         if unknown := names - set(self.input.model_fields):
-            raise TypeError(f"{self.operation}: {sorted(unknown)} are no fields of its input")
+            raise TypeError(f"{self.operation}: {sorted(unknown)} are not fields of its input")
 
     @cached_property
     def name(self) -> str:
-        """Name of the tool: the operation in snake_case."""
+        """The tool's name: the operation in snake_case."""
         return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", self.operation).lower()
 
     @property
     def is_destructive(self) -> bool:
-        """Whether a call can take something away: MCP's word for whatever is not a mere addition."""
+        """Whether a call can change or remove existing data, in the sense of MCP's `destructiveHint`."""
         return self.risk is Risk.DESTROY
 
     @property
     def is_idempotent(self) -> bool:
-        """Whether the same call again changes nothing more."""
+        """Whether repeating a call has no further effect."""
         return self.risk is Risk.READ
 
     def needs_confirmation(self, arguments: Mapping[str, Any]) -> bool:
-        """Whether a call with these arguments waits for a human's yes."""
+        """Whether a call with these arguments requires human approval."""
         return self.risk in {Risk.DESTROY, Risk.SECRET} or any(
             arguments.get(name) == value for name, value in self.confirm_if
         )
@@ -197,9 +197,10 @@ class Tool:
 
 @dataclass(frozen=True, kw_only=True)
 class Composite(Tool):
-    """A tool that asks several endpoints and puts their answers together; a handler of the server's does it.
+    """A tool that reads several endpoints and combines their responses. The server has a handler for each.
 
-    `uses` names the tools whose endpoints it asks. It only reads: previews, journal and undo are made for one request.
+    `uses` are the names of the tools whose endpoints it reads. It can only read, because preview, journal and undo
+    support only single requests.
     """
 
     uses: tuple[str, ...]
@@ -212,11 +213,11 @@ class Composite(Tool):
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint(Tool):
-    """One operation of GitBook's API and, at once, one tool.
+    """A tool that calls one operation of GitBook's API.
 
     `operation` is GitBook's operationId; `path` is a template whose `{names}` are fields of `input`. The other fields
-    of `input` go to the query or, where the method has one, to the body, unless marked `Query`. `success` are the
-    documented status codes, the usual one first. `undo` is for the journal.
+    of `input` are sent in the query if the method has no body or if they are marked `Query`, and otherwise in the body.
+    `success` are the documented status codes, the usual one first. The journal records `undo`.
     """
 
     method: Method
@@ -230,32 +231,32 @@ class Endpoint(Tool):
 
     @property
     def is_destructive(self) -> bool:
-        """See `Tool`; PUT and PATCH replace what was there."""
+        """See `Tool`. PUT and PATCH also replace existing data."""
         return super().is_destructive or self.method in {"PUT", "PATCH"}
 
     @property
     def is_idempotent(self) -> bool:
-        """See `Tool`; HTTP promises it of the method."""
+        """See `Tool`. HTTP defines which methods are idempotent."""
         return self.method in {"GET", "PUT", "DELETE"}
 
     @property
     def is_list(self) -> bool:
-        """Whether it answers with items."""
+        """Whether the result is a list of items."""
         return self.result.shape in {"page", "array"}
 
     @property
     def is_paged(self) -> bool:
-        """Whether it takes the cursor of a page."""
+        """Whether it accepts a page cursor."""
         return self.result.shape == "page" and "page" in self.input.model_fields
 
     @cached_property
     def path_names(self) -> frozenset[str]:
-        """Arguments that are segments of the path."""
+        """Names of the arguments in the path."""
         return frozenset(re.findall(r"{(\w+)}", self.path))
 
     @cached_property
     def query_names(self) -> frozenset[str]:
-        """Arguments that travel in the query string."""
+        """Names of the arguments in the query string."""
         has_body = self.method in {"POST", "PUT", "PATCH"}
         return frozenset(
             name
@@ -265,11 +266,11 @@ class Endpoint(Tool):
 
     @cached_property
     def body_names(self) -> frozenset[str]:
-        """Arguments that are fields of the JSON body."""
+        """Names of the arguments in the JSON body."""
         return frozenset(self.input.model_fields) - self.path_names - self.query_names
 
     def build_request(self, arguments: Mapping[str, Any]) -> Request:
-        """Place `arguments`, already validated by `input`, in path, query and body as they were given.
+        """Return the request for `arguments`, which `input` has already validated.
 
         Raises:
             SegmentError: an argument cannot be a segment of the path.
@@ -293,5 +294,5 @@ def _query_pairs(name: str, value: Any) -> Iterator[tuple[str, str]]:
 
 
 def _tidy_number(value: Any) -> Any:
-    """The documentation says number where it means a count, and 1000.0 is not what a query parser expects of one."""
+    """Return whole floats as integers: GitBook documents counts as numbers, and query parsers may reject 1000.0."""
     return int(value) if isinstance(value, float) and math.isfinite(value) and value.is_integer() else value

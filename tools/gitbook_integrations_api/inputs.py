@@ -1,4 +1,4 @@
-"""Sets of arguments that several tools share, named after what they identify."""
+"""Inputs that several tools share, named after the object that they identify."""
 
 from gitbook_integrations_api.endpoint import Input
 from gitbook_integrations_api.parameters import (

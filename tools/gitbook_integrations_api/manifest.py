@@ -1,4 +1,4 @@
-"""What a developer publishes: the parts of an integration's manifest that `publishIntegration` takes in its body."""
+"""Parts of an integration's manifest, as `publishIntegration` takes them in its body."""
 
 import base64
 import binascii
@@ -19,12 +19,12 @@ def _check_base64(text: str) -> str:
 
 
 Base64Image = Annotated[
-    str, AfterValidator(_check_base64), Field(description="Base64", json_schema_extra={"format": "byte"})
+    str, AfterValidator(_check_base64), Field(description="Base64 image", json_schema_extra={"format": "byte"})
 ]
 
 
 class ManifestPart(DocumentedModel):
-    """A nested object of the manifest; like GitBook, it lets unknown fields through."""
+    """A nested object of the manifest. Unknown fields are allowed, as GitBook allows them."""
 
     model_config = ConfigDict(extra="allow")
 

@@ -1,4 +1,4 @@
-"""Arguments of this server's own, beside GitBook's: how much of a list comes back, and the proof of a second step."""
+"""Arguments that this server adds to GitBook's: how much of a list is returned, and the ID of a confirmation."""
 
 from typing import Annotated, Literal
 
@@ -8,26 +8,23 @@ from gitbook_integrations_api.endpoint import Endpoint, Input, Tool
 from gitbook_integrations_api.schema import ABSENT
 
 CONFIRMATION_ARGUMENT = "confirmationId"
-"""Argument that the second of two deliberate steps carries."""
+"""Argument of the second call in a two-step confirmation."""
 
 MOST_ITEMS = 500
-"""Items that all pages together may have where nothing else is asked for."""
+"""Default maximum number of items that `fetchAll` returns."""
 
 
 class Options(Input):
-    """All of them; a tool takes some. None has the name of a parameter of GitBook's.
+    """All options; each tool takes some of them. GitBook has no parameter with one of these names."""
 
-    Those of lists are in every list's schema and are described once, in the server's instructions.
-    """
-
-    detail: Literal["summary", "full"] = ABSENT
-    fetchAll: bool = False
-    maxItems: Annotated[int, Field(ge=1, le=5000, json_schema_extra=lambda schema: schema.pop("minimum"))] = ABSENT
-    confirmationId: Annotated[str, Field(description="From this tool's answer")] = ABSENT
+    detail: Annotated[Literal["summary", "full"], Field(description="full: all fields")] = ABSENT
+    fetchAll: Annotated[bool, Field(description="Return all pages")] = False
+    maxItems: Annotated[int, Field(ge=1, le=5000, description=f"With fetchAll; default {MOST_ITEMS}")] = ABSENT
+    confirmationId: Annotated[str, Field(description="After approval: ID from the first result")] = ABSENT
 
 
 def name_options(tool: Tool) -> tuple[str, ...]:
-    """Return which options a tool takes, whatever the settings: a list tells how much, and one with pages how many."""
+    """Return the options that a tool takes under any settings: `detail` for lists, all three for lists with pages."""
     if not isinstance(tool, Endpoint) or not tool.is_list:
         return ()
     return ("detail", "fetchAll", "maxItems") if tool.is_paged else ("detail",)

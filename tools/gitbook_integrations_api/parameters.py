@@ -1,7 +1,7 @@
-"""The API's parameters, each named once: type, documented limits, and where an assistant finds such a value.
+"""The API's parameters, each defined once: type, documented limits, and the tool that lists its values.
 
-Limits and patterns are those of GitBook's documentation and OpenAPI, never stricter. Descriptions are read by a model
-in every tool that has the parameter: each word is paid for many times.
+Limits and patterns are those of GitBook's documentation and OpenAPI, never stricter. A description is published with
+every tool that has the parameter, so each word costs tokens many times.
 """
 
 from typing import Annotated, Any, Literal
@@ -38,40 +38,41 @@ SiteType = Literal["basic", "premium", "ultimate", "sponsored", "legacy-basic", 
 
 INTEGRATION_NAME = r"^[a-zA-Z0-9-_.]+$"
 IntegrationName = Annotated[
-    str, Field(pattern=INTEGRATION_NAME, max_length=100, description="From list_organization_integrations")
+    str, Field(pattern=INTEGRATION_NAME, max_length=100, description="Name from list_organization_integrations")
 ]
 OrganizationId = Annotated[
-    str, Field(pattern=r"^[a-zA-Z0-9_-]+$", description="From list_organizations_for_authenticated_user")
+    str, Field(pattern=r"^[a-zA-Z0-9_-]+$", description="ID from list_organizations_for_authenticated_user")
 ]
-InstallationId = Annotated[str, Field(description="From list_organization_installations")]
-SpaceId = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]+$", description="From list_spaces_in_organization_by_id")]
-SiteId = Annotated[str, Field(description="From list_sites")]
-EventId = Annotated[str, Field(description="From list_integration_events")]
+InstallationId = Annotated[str, Field(description="ID from list_organization_installations")]
+SpaceId = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]+$", description="ID from list_spaces_in_organization_by_id")]
+SiteId = Annotated[str, Field(description="ID from list_sites")]
+EventId = Annotated[str, Field(description="ID from list_integration_events")]
 
 # Paging and filters
 
-PageCursor = Annotated[str, Field(description="next.page of the answer")]
+PageCursor = Annotated[str, Field(description="next.page of the last result")]
 Limit = Annotated[float, Field(ge=0, le=1000, description="Page size")]
-Extended = Annotated[bool, Query, Field(description="Objects, not IDs")]
-NameSearch = Annotated[str, Field(description="Text in its name")]
-ExternalId = Annotated[str, Field(description="One of its externalIds")]
-CategoryFilter = Annotated[Category, Field(description="Category of the integration")]
+Extended = Annotated[bool, Query, Field(description="Return objects instead of IDs")]
+NameSearch = Annotated[str, Field(description="Text in the name")]
+ExternalId = Annotated[str, Field(description="Filter by external ID")]
+CategoryFilter = Annotated[Category, Field(description="Filter by category")]
 BlockDomain = Annotated[
-    str, Field(pattern=r"^[a-zA-Z0-9-_.]+$", max_length=100, description="Domain whose links its blocks unfurl")
+    str,
+    Field(pattern=r"^[a-zA-Z0-9-_.]+$", max_length=100, description="Filter by a domain whose links its blocks unfurl"),
 ]
-HasBlocks = Annotated[bool, Field(description="Only with, or only without, blocks")]
-HasContentSources = Annotated[bool, Field(description="Only with, or only without, such")]
-OwnerFilter = Annotated[str, Field(description="ID of the owning organization")]
-ScopeFilter = Annotated[Scope, Field(description="Scope it asks for")]
-TargetFilter = Annotated[Target, Field(description="Where it can be installed")]
+HasBlocks = Annotated[bool, Field(description="Filter by whether it has blocks")]
+HasContentSources = Annotated[bool, Field(description="Filter by whether it provides content sources")]
+OwnerFilter = Annotated[str, Field(description="Filter by owner (organization ID)")]
+ScopeFilter = Annotated[Scope, Field(description="Filter by a scope that it requests")]
+TargetFilter = Annotated[Target, Field(description="Filter by where it can be installed")]
 InstalledOn = Annotated[
-    Literal["organization", "space", "site"], Field(description="Level of the installations to list")
+    Literal["organization", "space", "site"], Field(description="Level of the listed installations")
 ]
 
 # Contents of an installation
 
-ExternalIds = Annotated[list[str], Field(max_length=5, description="IDs in other systems; replaces all")]
+ExternalIds = Annotated[list[str], Field(max_length=5, description="At most 5 IDs in other systems; replaces the list")]
 Configuration = Annotated[
     dict[str, Any],
-    Field(description="All settings, not only changed ones; schema: configurations of get_integration_by_name"),
+    Field(description="All settings: omitted ones are deleted. Schema: configurations in get_integration_by_name"),
 ]

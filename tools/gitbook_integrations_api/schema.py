@@ -1,4 +1,4 @@
-"""Documented objects in pydantic, and the JSON Schema in which an assistant reads them."""
+"""Base of the pydantic models, and the JSON Schemas that are generated from them."""
 
 from typing import Any
 
@@ -7,19 +7,23 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 ABSENT: Any = None
-"""Default of an optional argument. Never validated and never sent; null itself is refused, as none is documented."""
+"""Default of an optional argument: never validated and never sent. An explicit null is rejected."""
 
 
 class DocumentedModel(BaseModel):
-    """Validates strictly what GitBook documents, and never keeps a rejected value in its errors."""
+    """Validates strictly. Errors never contain the rejected value."""
 
     model_config = ConfigDict(
         strict=True, frozen=True, defer_build=True, hide_input_in_errors=True, allow_inf_nan=False
     )
 
 
+class InWords:
+    """Marks an object that clients get without its fields, which its description names in fewer tokens."""
+
+
 class _CompactSchema(GenerateJsonSchema):
-    """JSON Schema without what only costs tokens or misleads: titles, and null or false as a default."""
+    """JSON Schema without titles and without null or false as defaults, which cost tokens and add no meaning."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
@@ -31,12 +35,12 @@ class _CompactSchema(GenerateJsonSchema):
 
     def tagged_union_schema(self, schema: core_schema.TaggedUnionSchema) -> JsonSchemaValue:
         published = super().tagged_union_schema(schema)
-        published.pop("discriminator", None)  # OpenAPI's keyword, unknown to JSON Schema
+        published.pop("discriminator", None)  # a keyword of OpenAPI that JSON Schema does not have
         return published
 
 
 _LENGTHY = 500
-"""Characters of a schema that is not repeated for another property beside it."""
+"""A schema longer than this, in characters, is published once when several properties have it."""
 
 
 def describe_model(model: type[BaseModel]) -> dict[str, Any]:
@@ -68,16 +72,16 @@ def _compact_object(node: dict[str, Any], definitions: dict[str, Any]) -> dict[s
 
 
 def _refer_to_first(properties: dict[str, Any]) -> dict[str, Any]:
-    """Say of a property that is like one before it just that: in words, as several clients resolve no `$ref`."""
+    """Replace a long schema that an earlier property has by a description, as several clients resolve no `$ref`."""
     return {
-        name: {"description": f"Like {first}"} if len(str(schema)) > _LENGTHY and first != name else schema
+        name: {"description": f"Same as {first}"} if len(str(schema)) > _LENGTHY and first != name else schema
         for name, schema in properties.items()
         for first in [next(other for other, its in properties.items() if its == schema)]
     }
 
 
 def _is_redundant(key: str, value: Any, node: dict[str, Any]) -> bool:
-    """Whether a keyword tells a reader nothing: generated titles, and what JSON Schema means without it."""
+    """Whether a keyword adds nothing: a generated title, or the meaning that JSON Schema has without it."""
     return (
         key == "title"
         or (key == "additionalProperties" and value is True)
@@ -87,7 +91,7 @@ def _is_redundant(key: str, value: Any, node: dict[str, Any]) -> bool:
 
 
 def _hoist_common(node: dict[str, Any]) -> dict[str, Any]:
-    """State once what all arms of a union of objects share, as GitBook's own specification does."""
+    """Move the properties that all arms of a union share to the union itself, as GitBook's specification does."""
     arms = node["oneOf"]
     first = arms[0].get("properties", {})
     common = {
@@ -104,3 +108,36 @@ def _hoist_common(node: dict[str, Any]) -> dict[str, Any]:
         for arm in arms
     ]
     return {"type": "object", "properties": common, "required": required, **node, "oneOf": rest}
+
+
+_LIMITS = frozenset(
+    {"pattern", "format", "minLength", "maxLength", "minItems", "maxItems", "uniqueItems", "maxProperties", "minimum"}
+)
+"""Keywords that cost tokens and rarely help a model to choose a value. Descriptions name the limits that matter."""
+
+
+def describe_arguments(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the JSON Schema of a tool's arguments as clients get it.
+
+    It keeps what a language model uses: names, types, enums, maxima, defaults and descriptions. The server still checks
+    every limit.
+    """
+    schema = _drop_limits(describe_model(model))
+    for name, field in model.model_fields.items():
+        if InWords in field.metadata:
+            schema["properties"][name] = {"description": field.description, "type": "object"}
+    return schema
+
+
+def _drop_limits(node: dict[str, Any]) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for key, value in node.items():
+        if key == "properties":
+            kept[key] = {name: _drop_limits(child) for name, child in value.items()}
+        elif key in {"anyOf", "oneOf"}:
+            kept[key] = [_drop_limits(arm) for arm in value]
+        elif isinstance(value, dict) and key not in {"default", "const"}:
+            kept[key] = _drop_limits(value)
+        elif key not in _LIMITS and not (key == "additionalProperties" and value is False):
+            kept[key] = value
+    return kept

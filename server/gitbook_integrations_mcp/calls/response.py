@@ -1,6 +1,7 @@
 """From GitBook's reply to what the model reads: the result in its declared shape, or an error that says what to do."""
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -173,9 +174,9 @@ def _tell_sources(endpoint: Endpoint) -> str:
     """Say which tools list valid values of what the arguments name."""
     fields = endpoint.input.model_fields
     sources = [
-        f"{name}: {description.removeprefix('From ')}"
+        f"{name}: {source[1]}"
         for name, field in fields.items()
-        if (description := field.description or "").startswith("From ")
+        if (source := re.search(r"\bfrom (\w+)", field.description or ""))
         and name in {*endpoint.path_names, "organization"}
     ]
     if not sources:

@@ -8,23 +8,23 @@ from mcp.server.lowlevel import Server
 
 from gitbook_integrations_api.endpoint import Risk, Tool
 from gitbook_integrations_api.options import CONFIRMATION_ARGUMENT, Options, name_options
-from gitbook_integrations_api.schema import describe_model
+from gitbook_integrations_api.schema import describe_arguments
 from gitbook_integrations_mcp.auth.callers import Callers
 from gitbook_integrations_mcp.auth.policy import Policy
 from gitbook_integrations_mcp.calls.arguments import ORGANIZATION
 from gitbook_integrations_mcp.calls.response import describe_output
 from gitbook_integrations_mcp.pipeline.pipeline import Pipeline
 
-WARNING = "A human must confirm."
-"""How a description says that calls wait."""
+WARNING = "Requires human approval."
+"""Last sentence of the description of a tool whose every call needs confirmation."""
 
-_OPTIONS = describe_model(Options)["properties"]
+_OPTIONS = describe_arguments(Options)["properties"]
 
 Context = ServerRequestContext[Any, Any]
 
 
 class Tools:
-    """Serves tools: `published` by name, those of them that the caller has, and calls through the pipeline."""
+    """Serves the tools of each caller. `published` are all offered tools by name; calls run through `pipeline`."""
 
     def __init__(self, published: dict[str, mcp_types.Tool], pipeline: Pipeline, callers: Callers) -> None:
         self._published = published
@@ -32,38 +32,38 @@ class Tools:
         self._callers = callers
 
     def register(self, server: Server[Any]) -> None:
-        """Have `server` offer tools."""
+        """Register tools with `server`."""
         server.add_request_handler("tools/list", mcp_types.PaginatedRequestParams, self.list)
         server.add_request_handler("tools/call", mcp_types.CallToolRequestParams, self.call)
 
     def find_schema(self, name: str) -> dict[str, Any] | None:
-        """Return the input schema of a tool. Without it, the SDK lists all tools on every call over HTTP."""
+        """Return the input schema of a tool. Without this lookup, the SDK lists all tools on every call over HTTP."""
         return self._published[name].input_schema if name in self._published else None
 
     async def list(
         self, context: Context, _params: mcp_types.PaginatedRequestParams | None
     ) -> mcp_types.ListToolsResult:
-        """Answer tools/list."""
+        """Handle tools/list."""
         offered = self._callers.identify(context).policy.tools
         return mcp_types.ListToolsResult(tools=[self._published[name] for name in offered])
 
     async def call(
         self, context: Context, params: mcp_types.CallToolRequestParams
     ) -> mcp_types.CallToolResult | mcp_types.InputRequiredResult:
-        """Answer tools/call."""
+        """Handle tools/call."""
         return await self._pipeline.run(params, context, self._callers.identify(context))
 
 
 def describe_tool(tool: Tool, organization: str | None = None) -> mcp_types.Tool:
-    """Return what a client sees of a tool. A default `organization` makes `organizationId` optional."""
-    schema = describe_model(tool.input)
+    """Return a tool as clients see it. A default `organization` makes `organizationId` optional."""
+    schema = describe_arguments(tool.input)
     schema["properties"] |= {name: _OPTIONS[name] for name in name_options(tool)}
     if organization and ORGANIZATION in schema["properties"]:
         schema["required"] = [name for name in schema["required"] if name != ORGANIZATION]
     return mcp_types.Tool(
         name=tool.name,
         title=tool.title,
-        description=tool.description,
+        description=f"{tool.description} {WARNING}" if tool.needs_confirmation({}) else tool.description,
         input_schema=schema,
         output_schema=describe_output(tool),
         annotations=mcp_types.ToolAnnotations(
@@ -79,13 +79,13 @@ def describe_tool(tool: Tool, organization: str | None = None) -> mcp_types.Tool
 def describe_tools(policy: Policy, organization: str | None, *, two_step: bool) -> dict[str, mcp_types.Tool]:
     """Return the tools that `policy` offers, by name.
 
-    Those that wait for a human say so, also where only the operator made them; with `two_step`, they take the token of
-    the second step.
+    The description of a tool that always needs confirmation says so. With `two_step`, every tool that may need
+    confirmation takes the ID of the confirmation.
     """
     described = {name: describe_tool(tool, organization) for name, tool in policy.tools.items()}
     for name, tool in policy.tools.items():
         shown = described[name]
-        if policy.needs_confirmation(tool, {}) and WARNING not in (shown.description or ""):
+        if policy.needs_confirmation(tool, {}) and not tool.needs_confirmation({}):  # a tool that the operator added
             shown.description = f"{shown.description} {WARNING}"
         if two_step and policy.may_need_confirmation(tool):
             shown.input_schema["properties"][CONFIRMATION_ARGUMENT] = _OPTIONS[CONFIRMATION_ARGUMENT]

@@ -1,4 +1,4 @@
-"""One contract for all tools: what is published, what is sent, what comes back, what an error says."""
+"""One contract for all tools: the published schema, the request, the result and the errors."""
 
 import json
 import re
@@ -10,8 +10,7 @@ from jsonschema import Draft202012Validator
 
 from gitbook_integrations_api.catalog import ENDPOINTS, NOT_EXPOSED, TOOLS, TOOLSETS
 from gitbook_integrations_api.endpoint import Composite, Endpoint, Risk, Tool
-from gitbook_integrations_api.instructions import INSTRUCTIONS
-from gitbook_integrations_api.options import Options
+from gitbook_integrations_api.options import CONFIRMATION_ARGUMENT, name_options
 from gitbook_integrations_api.schema import describe_model
 from gitbook_integrations_mcp.features.tools import describe_tool
 from gitbook_integrations_mcp.pipeline.masked_values import is_written_back
@@ -39,6 +38,9 @@ NEEDS_INTEGRATION = {
     "queue_integration_task",
 }
 
+NAMES_IN_DESCRIPTIONS = {"configuration_account", "completion_url", "callback_url", "button_text"}
+"""Names with underscores in descriptions that are not tools."""
+
 each_endpoint = pytest.mark.parametrize("endpoint", ENDPOINTS.values(), ids=list(ENDPOINTS))
 each_tool = pytest.mark.parametrize("tool", TOOLS.values(), ids=list(TOOLS))
 each_era = pytest.mark.parametrize("era", ERAS)
@@ -59,20 +61,44 @@ def walk(schema: Any) -> list[dict[str, Any]]:
     return [schema, *(found for child in children for found in walk(child))]
 
 
+LIMITS = {"pattern", "format", "minLength", "maxLength", "minItems", "maxItems", "uniqueItems", "maxProperties"}
+
+
 @each_tool
-def test_the_input_schema_is_valid_closed_described_and_readable_by_every_client(tool: Tool) -> None:
+def test_the_input_schema_is_valid_described_and_readable_by_every_client(tool: Tool) -> None:
     schema = describe_tool(tool).input_schema
     Draft202012Validator.check_schema(schema)
+    assert set(schema) <= {"type", "properties", "required"}  # no anyOf, oneOf or allOf: clients reject them here
     assert schema["type"] == "object"
-    assert schema["additionalProperties"] is False
-    assert not {"anyOf", "oneOf", "allOf", "$defs", "title"} & set(schema)
     for name, child in schema["properties"].items():
-        assert child.get("description") or (name in Options.model_fields and f"{name}:" in INSTRUCTIONS)
+        assert child.get("description"), name
     for node in walk(schema):
+        assert not LIMITS & set(node)
+        assert node.get("additionalProperties") is not False
         assert not isinstance(node.get("title"), str)
         assert "$ref" not in node
         assert node.get("type") != "null"
         assert node.get("default", 0) is not None
+
+
+@each_tool
+def test_the_input_schema_names_the_same_arguments_as_the_model_that_checks_them(tool: Tool) -> None:
+    published, checked = describe_tool(tool).input_schema, describe_model(tool.input)
+    assert list(published["properties"]) == [*checked["properties"], *name_options(tool)]
+    assert published.get("required") == checked.get("required")
+    assert checked["additionalProperties"] is False
+    for name, child in checked["properties"].items():
+        for keyword in ("type", "enum", "default", "maximum", "description"):
+            assert published["properties"][name].get(keyword) == child.get(keyword), (name, keyword)
+
+
+@each_era
+async def test_every_argument_is_described_with_two_steps_too(era: Era) -> None:
+    async with connect(Upstream(), era, confirmation={"fallback": "two-step"}) as client:
+        tools = (await client.list_tools()).tools
+    described = [tool.input_schema["properties"] for tool in tools]
+    assert any(CONFIRMATION_ARGUMENT in properties for properties in described)
+    assert all(child.get("description") for properties in described for child in properties.values())
 
 
 @each_tool
@@ -83,7 +109,7 @@ def test_samples_fit_the_published_schema(tool: Tool) -> None:
 
 
 @each_endpoint
-def test_annotations_tell_what_the_call_does(endpoint: Endpoint) -> None:
+def test_annotations_describe_the_effect_of_a_call(endpoint: Endpoint) -> None:
     annotations = describe_tool(endpoint).annotations
     assert annotations is not None
     assert annotations.read_only_hint is (endpoint.method == "GET")
@@ -93,7 +119,7 @@ def test_annotations_tell_what_the_call_does(endpoint: Endpoint) -> None:
 
 
 @each_tool
-def test_an_output_schema_accepts_whatever_fields_there_are(tool: Tool) -> None:
+def test_an_output_schema_accepts_any_fields(tool: Tool) -> None:
     schema = describe_tool(tool).output_schema
     assert schema is not None
     Draft202012Validator.check_schema(schema)
@@ -103,7 +129,7 @@ def test_an_output_schema_accepts_whatever_fields_there_are(tool: Tool) -> None:
 
 
 def expect_request(endpoint: Endpoint, arguments: dict[str, Any]) -> tuple[str, dict[str, list[str]], Any]:
-    """Return path, query and body as the documentation would have them, written apart from the program's own way."""
+    """Return path, query and body as documented, computed independently of the program."""
     path = "/v1" + endpoint.path
     rest = dict(arguments)
     for name in arguments:
@@ -115,7 +141,7 @@ def expect_request(endpoint: Endpoint, arguments: dict[str, Any]) -> tuple[str, 
 
 
 def describe_body(endpoint: Endpoint) -> bool:
-    """Return whether the endpoint takes a body at all: creating a token is the POST that does not."""
+    """Return whether the endpoint takes a body. Creating a token is a POST without one."""
     return endpoint.method in {"POST", "PUT", "PATCH"} and endpoint.name != "create_integration_installation_token"
 
 
@@ -176,7 +202,7 @@ async def test_a_result_keeps_every_field_as_structured_content_and_as_the_same_
 
 @pytest.mark.parametrize(("status", "outcome"), [(205, "done"), (204, "already_absent")])
 @pytest.mark.parametrize("name", sorted(DESTRUCTIVE))
-async def test_a_deletion_tells_deleted_from_was_not_there(name: str, status: int, outcome: str) -> None:
+async def test_a_deletion_distinguishes_deleted_from_already_absent(name: str, status: int, outcome: str) -> None:
     upstream = Upstream()
     upstream.answer(None, status)
     async with connect(upstream) as client:
@@ -213,7 +239,7 @@ UNREADABLE = {
 
 @each_endpoint
 @pytest.mark.parametrize("fault", list(FAULTS))
-async def test_an_error_of_the_api_says_what_happened_and_what_to_do(endpoint: Endpoint, fault: str) -> None:
+async def test_an_error_of_the_api_is_explained_with_a_remedy(endpoint: Endpoint, fault: str) -> None:
     status, body, headers, expected = FAULTS[fault]
     upstream = Upstream(status, body, headers)
     async with connect(upstream) as client:
@@ -238,7 +264,7 @@ async def test_an_error_of_the_api_says_what_happened_and_what_to_do(endpoint: E
         if not (fault == "a list of numbers" and endpoint.result.shape == "object")  # there, that is an answer
     ],
 )
-async def test_an_answer_that_cannot_be_read_is_an_error_that_tells_which(endpoint: Endpoint, fault: str) -> None:
+async def test_an_unreadable_response_is_an_error_with_the_reason(endpoint: Endpoint, fault: str) -> None:
     body, headers, expected = UNREADABLE[fault]
     upstream = Upstream(200, body, headers)
     async with connect(upstream) as client:
@@ -256,16 +282,17 @@ async def test_a_404_names_the_tools_that_list_valid_values(endpoint: Endpoint) 
         text = read_text(await client.call_tool(endpoint.name, make_arguments(endpoint)))
     schema = describe_model(endpoint.input)
     for name in endpoint.path_names:
-        description = schema["properties"][name]["description"]
-        assert (f"{name}: {description.removeprefix('From ')}" in text) is description.startswith("From ")
+        source = re.search(r"\bfrom (\w+)", schema["properties"][name]["description"])
+        assert (f"{name}: {source and source[1]}" in text) is (source is not None)
 
 
 def test_every_tool_named_in_a_description_exists() -> None:
     for tool in TOOLS.values():
-        for node in walk(describe_tool(tool).input_schema):
+        shown = describe_tool(tool)
+        for node in ({"description": shown.description}, *walk(shown.input_schema)):
             description = node.get("description", "")
-            if isinstance(description, str) and (source := re.match(r"From (\w+)", description)):
-                assert source[1] in TOOLS, (tool.name, description)
+            for word in re.findall(r"\b[a-z]+(?:_[a-z]+)+\b", description if isinstance(description, str) else ""):
+                assert word in {*TOOLS, *NAMES_IN_DESCRIPTIONS}, (tool.name, description)
 
 
 def test_the_catalog_names_each_operation_once() -> None:

@@ -1,4 +1,4 @@
-"""What becomes of arguments, to the letter: which values are no segment of a path, and where each argument goes."""
+"""How arguments become requests: which values cannot be path segments, and where each argument is sent."""
 
 from typing import Annotated, Any
 
@@ -49,7 +49,7 @@ ENCODED = {
 
 
 @pytest.mark.parametrize("value", list(REFUSED))
-def test_what_cannot_be_a_segment_is_refused_with_the_argument_and_the_reason_alone(value: str) -> None:
+def test_an_invalid_segment_is_rejected_with_the_argument_and_the_reason_but_not_the_value(value: str) -> None:
     with pytest.raises(SegmentError) as raised:
         encode_segment("argument", value)
     assert str(raised.value) == REFUSED[value]
@@ -109,12 +109,12 @@ def test_each_argument_goes_where_the_declaration_puts_it(
     assert repr(request.body) == repr(body)  # 7, not 7.0
 
 
-def test_a_request_whose_path_cannot_be_built_is_none() -> None:
+def test_a_path_that_cannot_be_built_is_an_error() -> None:
     with pytest.raises(SegmentError, match=r"^second must not"):
         declare("GET").build_request({"first": "x", "second": ".."})
 
 
-def test_every_endpoint_knows_its_place() -> None:
+def test_every_argument_belongs_to_path_query_or_body() -> None:
     for endpoint in ENDPOINTS.values():
         names = endpoint.path_names | endpoint.query_names | endpoint.body_names
         assert names == set(endpoint.input.model_fields)

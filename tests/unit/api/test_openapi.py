@@ -1,4 +1,4 @@
-"""The table of endpoints says what GitBook's official OpenAPI says: no operation, argument, limit or token apart.
+"""The table of endpoints matches GitBook's official OpenAPI: operations, arguments, limits and tokens.
 
 Both sides are brought into one comparable form. `expand` turns a schema into its plain alternatives, `flatten` lists
 what it says about every field by the field's path; what remains is comparing dictionaries.
@@ -460,7 +460,7 @@ def test_schemas_that_say_the_same_in_other_words_are_equal() -> None:
     ],
     ids=canonical,
 )
-def test_a_constraint_on_one_side_only_is_told_with_tool_and_field(constraint: Schema) -> None:
+def test_a_constraint_on_one_side_only_is_reported_with_tool_and_field(constraint: Schema) -> None:
     constrained = {"properties": {"outer": {"items": constraint}}}
     free = {"properties": {"outer": {"items": {"description": "anything"}}}}
     found = compare("tool", flatten(constrained, {}), flatten(free, {}))
@@ -468,7 +468,7 @@ def test_a_constraint_on_one_side_only_is_told_with_tool_and_field(constraint: S
     assert all(line.startswith("tool.outer[]") for line in found)
 
 
-def test_a_result_field_that_is_gone_or_of_another_kind_is_told() -> None:
+def test_a_result_field_that_is_missing_or_of_another_type_is_reported() -> None:
     theirs = {"properties": {"status": {"enum": ["on", "off"]}, "owner": {"$ref": "#/Base"}}}
     ours = {
         "properties": {

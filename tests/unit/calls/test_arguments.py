@@ -14,7 +14,11 @@ PUBLICATION = make_arguments(ENDPOINTS["publish_integration"], optional=False)
 BAD: dict[str, tuple[str, dict[str, Any], str]] = {
     "unknown argument": ("list_integrations", {"serch": "x"}, "serch: no such argument. Did you mean search?"),
     "valid names": ("get_integration_by_name", {"name": "x"}, "Valid names: integrationName."),
-    "missing": ("get_integration_by_name", {}, "integrationName is required. From list_organization_integrations."),
+    "missing": (
+        "get_integration_by_name",
+        {},
+        "integrationName is required. Name from list_organization_integrations.",
+    ),
     "null": ("list_integrations", {"page": None}, "page must be a valid string"),
     "text for a number": ("list_integrations", {"limit": "5"}, "limit must be a valid number"),
     "text for a boolean": ("list_integrations", {"blocks": "true"}, "blocks must be a valid boolean"),

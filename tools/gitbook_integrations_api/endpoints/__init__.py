@@ -1,1 +1,1 @@
-"""The tools, a module for each toolset."""
+"""The tools, one module per toolset."""

@@ -1,4 +1,4 @@
-"""Audits: one question, one answer out of many endpoints."""
+"""Audits: one tool that reads many endpoints and returns one result."""
 
 from typing import Annotated, Any, Literal, get_args
 
@@ -14,27 +14,33 @@ SECTIONS: tuple[Section, ...] = get_args(Section)
 
 
 _CHOSEN = 100
-"""Things to which an audit is confined at most: each may take a request of its own. For more, audit all."""
+"""Maximum number of integrations, spaces or sites in a partial audit, as each can need its own requests."""
 
 
 class Audit(OfOrganization):
-    integrations: Annotated[list[str], Field(min_length=1, max_length=_CHOSEN, description="Only these names")] = ABSENT
-    spaces: Annotated[list[str], Field(min_length=1, max_length=_CHOSEN, description="Only these IDs")] = ABSENT
-    sites: Annotated[list[str], Field(min_length=1, max_length=_CHOSEN, description="Only these IDs")] = ABSENT
+    integrations: Annotated[
+        list[str], Field(min_length=1, max_length=_CHOSEN, description="Audit only these (names, at most 100)")
+    ] = ABSENT
+    spaces: Annotated[
+        list[str], Field(min_length=1, max_length=_CHOSEN, description="Audit only these (IDs, at most 100)")
+    ] = ABSENT
+    sites: Annotated[
+        list[str], Field(min_length=1, max_length=_CHOSEN, description="Audit only these (IDs, at most 100)")
+    ] = ABSENT
     section: Annotated[
         Literal["summary", Section, "report"],
-        Field(description="Details of the last audit while fresh; report: all, long"),
+        Field(description="Part to return, from the latest audit if it is recent. report: everything (long)"),
     ] = ABSENT
-    integration: Annotated[IntegrationName, Field(description="Only what is about it")] = ABSENT
+    integration: Annotated[IntegrationName, Field(description="Limit the section to this integration (name)")] = ABSENT
     page: PageCursor = ABSENT
-    refresh: Annotated[bool, Field(description="Audit anew")] = False
+    refresh: Annotated[bool, Field(description="Run a new audit")] = False
     baseline: Annotated[
-        Literal["last"] | dict[str, Any], Field(description="Compare with last audit or this report")
+        Literal["last"] | dict[str, Any], Field(description="Compare with an earlier audit: last, or its JSON report")
     ] = ABSENT
 
 
-class Answer(BaseModel):
-    """What the tool answers: a summary, or a page of a section, or the report."""
+class AuditResult(BaseModel):
+    """The result of the tool: a summary, a page of a section, or the report."""
 
     model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
 
@@ -59,12 +65,12 @@ TOOLS = (
     Composite(
         operation="auditInstallations",
         title="Audit installations",
-        description="What is installed where in an organization, with which rights, what scripts run on its sites, and "
-        "what is questionable. The answer is short; details by section and integration.",
+        description="Audit an organization: installations, scopes, locations, site scripts and risk findings. Returns "
+        "a summary; use section and integration for details. Use this instead of many list calls.",
         risk=Risk.READ,
         credentials=USER,
         input=Audit,
-        result=one(Answer),
+        result=one(AuditResult),
         view="ui://gitbook-integrations/audit",
         uses=(
             "list_organizations_for_authenticated_user",

@@ -1,4 +1,4 @@
-"""What a developer needs while an integration is being built and watched: development mode, events, tasks, UI."""
+"""Tools for developers of integrations: development mode, events, tasks and UI."""
 
 import re
 from typing import Annotated, Any
@@ -28,7 +28,7 @@ from gitbook_integrations_api.schema import ABSENT
 def _check_tunnel(url: str) -> str:
     try:
         parts = urlsplit(url)
-        # urlsplit drops line breaks and leading spaces, which would then be sent all the same.
+        # urlsplit ignores line breaks and leading spaces, but they would be sent.
         absolute = parts.scheme in {"http", "https"} and bool(parts.hostname) and not re.search(r"[\s\x00-\x1f]", url)
         _ = parts.port
     except ValueError:
@@ -50,30 +50,32 @@ class DevelopmentMode(OfIntegration):
     tunnelUrl: Annotated[
         str,
         AfterValidator(_check_tunnel),
-        Field(min_length=1, max_length=256, description="http(s) URL that receives the integration's events"),
+        Field(min_length=1, max_length=256, description="http(s) URL that receives the events"),
     ]
     all: Annotated[
-        bool, Field(description="Also traffic of organizations other than the owner; a human must confirm")
+        bool, Field(description="Also send events of organizations other than the owner. Requires human approval")
     ] = False
 
 
 class Task(OfIntegration):
-    task: Annotated[dict[str, Any], Field(description="Payload the integration receives")]
-    schedule: Annotated[float, Field(ge=0, le=86400, description="Seconds to wait before it runs; default 0")] = ABSENT
+    task: Annotated[dict[str, Any], Field(description="Payload that the integration receives")]
+    schedule: Annotated[
+        float, Field(ge=0, le=86400, description="Delay in seconds before the task runs; default 0")
+    ] = ABSENT
 
 
 class Rendering(OfIntegration):
-    componentId: Annotated[str, Field(description="A block's id, or the componentId of a configuration")]
-    props: Annotated[dict[str, Any], Field(description="The component's properties")]
+    componentId: Annotated[str, Field(description="id of a block, or componentId of a configuration")]
+    props: Annotated[dict[str, Any], Field(description="Properties of the component")]
     context: Annotated[
         dict[str, Any],
         Field(
-            description="theme (dark|light); type (document|configuration_account|_space|_site|_contentsource) with "
-            "its organizationId, spaceId or siteId; editable, for document"
+            description="Where it is shown. theme: dark or light. type: document, or configuration_account, _space, "
+            "_site or _contentsource, with its organizationId, spaceId or siteId. editable: only for document"
         ),
     ]
-    state: Annotated[dict[str, Any], Field(description="state of the previous rendering")] = ABSENT
-    action: Annotated[dict[str, Any], Field(description='{"action": name, …}')] = ABSENT
+    state: Annotated[dict[str, Any], Field(description="state from the previous result")] = ABSENT
+    action: Annotated[dict[str, Any], Field(description='Action to run first: {"action": name, …}')] = ABSENT
 
 
 TOOLS = (
@@ -82,15 +84,15 @@ TOOLS = (
         method="PUT",
         path="/integrations/{integrationName}/dev",
         title="Enable development mode",
-        description="Send an integration's events to a tunnel instead of the published script.",
+        description="Send an integration's events to a tunnel URL instead of the published script.",
         risk=Risk.WRITE,
         credentials=USER | OAUTH,
         input=DevelopmentMode,
         result=NOTHING,
         success=(204,),
         confirm_if=(("all", True),),
-        consequence="The events of every organization that installed the integration, with what they contain, go to "
-        "the tunnel instead of the published script, until development mode is disabled.",
+        consequence="Events of every organization that installed the integration, including their content, are sent to "
+        "the tunnel instead of the published script until development mode is disabled.",
         undo=Undo(
             "disable_integration_development_mode", (("integrationName", "arguments.integrationName"),), whole=False
         ),
@@ -100,21 +102,21 @@ TOOLS = (
         method="DELETE",
         path="/integrations/{integrationName}/dev",
         title="Disable development mode",
-        description="Go back from the tunnel to the published script. A human must confirm.",
+        description="Stop sending events to the tunnel; the published script handles them again.",
         risk=Risk.DESTROY,
         credentials=USER | OAUTH,
         input=OfIntegration,
         result=NOTHING,
         success=(205,),
-        consequence="The integration's events go to the published script again; the developer's tunnel gets none. It "
-        "can be enabled again with the tunnel's URL.",
+        consequence="The published script handles the integration's events again. The developer's tunnel receives no "
+        "more events. Development mode can be enabled again with the tunnel's URL.",
     ),
     Endpoint(
         operation="listIntegrationEvents",
         method="GET",
         path="/integrations/{integrationName}/events",
         title="List events",
-        description="List an integration's events with payload and status (success or failed).",
+        description="List the events that an integration received, with type, time and status (success or failed).",
         risk=Risk.READ,
         credentials=USER | INTEGRATION | INSTALLATION,
         input=PagedOfIntegration,
@@ -124,8 +126,9 @@ TOOLS = (
         operation="getIntegrationEvent",
         method="GET",
         path="/integrations/{integrationName}/events/{eventId}",
-        title="Get an event with its trace",
-        description="One event with the trace of its logs: why it failed.",
+        title="Get an event and its logs",
+        description="Get one event with its payload and the integration's logs. Use it to find out why an event "
+        "failed.",
         risk=Risk.READ,
         credentials=USER | INTEGRATION | INSTALLATION,
         input=OfEvent,
@@ -136,7 +139,7 @@ TOOLS = (
         method="POST",
         path="/integrations/{integrationName}/tasks",
         title="Queue a task",
-        description="Queue a task that the integration runs later.",
+        description="Queue a task that the integration runs later. Requires an integration token.",
         risk=Risk.WRITE,
         credentials=INTEGRATION,
         input=Task,
@@ -148,7 +151,8 @@ TOOLS = (
         method="POST",
         path="/integrations/{integrationName}/render",
         title="Render an integration's UI",
-        description="Run an integration's component, optionally with an action, and get the ContentKit it renders.",
+        description="Run a component of an integration, optionally with an action, and return the ContentKit UI that "
+        "it renders.",
         risk=Risk.WRITE,
         credentials=USER | INTEGRATION | INSTALLATION,
         input=Rendering,

@@ -1,4 +1,4 @@
-"""Installations of integrations on organizations, and the tokens that act for them."""
+"""Installations of integrations on organizations, and their temporary tokens."""
 
 from typing import Annotated
 
@@ -44,12 +44,16 @@ class FoundByExternalId(Paged, OfIntegration):
 
 
 class InstallationTarget(OfIntegration):
-    organization: Annotated[str, Field(description="From list_organizations_for_authenticated_user")]
+    organization: Annotated[str, Field(description="ID from list_organizations_for_authenticated_user")]
 
 
 class Update(InstallationUpdate, OfInstallation):
-    space_selection: Annotated[Selection, Field(description="All spaces, or only selected ones")] = ABSENT
-    site_selection: Annotated[Selection, Field(description="All sites, or only selected ones")] = ABSENT
+    space_selection: Annotated[
+        Selection, Field(description="all includes future spaces; selected keeps the current ones")
+    ] = ABSENT
+    site_selection: Annotated[
+        Selection, Field(description="all includes future sites; selected keeps the current ones")
+    ] = ABSENT
 
 
 class SearchInOrganization(Paged, OfOrganization):
@@ -58,8 +62,8 @@ class SearchInOrganization(Paged, OfOrganization):
 
 class StatusFilter(SearchInOrganization):
     target: InstalledOn = "organization"
-    site: Annotated[str, Field(description="From list_sites, with target site")] = ABSENT
-    space: Annotated[str, Field(description="From list_spaces_in_organization_by_id, with target space")] = ABSENT
+    site: Annotated[str, Field(description="With target site: only this site (ID from list_sites)")] = ABSENT
+    space: Annotated[str, Field(description="With target space: only this space (ID)")] = ABSENT
 
 
 class StatusOf(OfIntegration, OfOrganization):
@@ -72,7 +76,7 @@ TOOLS = (
         method="GET",
         path="/orgs/{organizationId}/installations",
         title="List an organization's installations",
-        description="List an organization's installations (ID, status, selection), each with its integration.",
+        description="List an organization's installations: ID, status, space and site selection, integration.",
         risk=Risk.READ,
         credentials=USER | INTEGRATION | INSTALLATION,
         input=SearchInOrganization,
@@ -83,8 +87,8 @@ TOOLS = (
         method="GET",
         path="/orgs/{organizationId}/integrations/installations-status",
         title="List installation statuses",
-        description="List status and target of what is installed on an organization, its spaces or its sites; "
-        "without installation IDs.",
+        description="List the status and target of installations on an organization, its spaces or its sites. Does not "
+        "return installation IDs; for those, use list_organization_installations.",
         risk=Risk.READ,
         credentials=USER | INTEGRATION | INSTALLATION | OAUTH,
         input=StatusFilter,
@@ -95,7 +99,7 @@ TOOLS = (
         method="GET",
         path="/orgs/{organizationId}/integrations/{integrationName}/installation_status",
         title="Get an installation's status",
-        description="Whether one integration is active, pending or paused in an organization.",
+        description="Get an integration's status in an organization: active, pending or paused.",
         risk=Risk.READ,
         credentials=USER | OAUTH,
         input=StatusOf,
@@ -106,7 +110,8 @@ TOOLS = (
         method="GET",
         path="/integrations/{integrationName}/installations",
         title="List an integration's installations",
-        description="List all installations of an integration, as the integration sees them.",
+        description="List an integration's installations in all organizations. Requires an integration token; with "
+        "a user token, use list_organization_installations.",
         risk=Risk.READ,
         credentials=INTEGRATION | INSTALLATION,
         input=FoundByExternalId,
@@ -117,7 +122,7 @@ TOOLS = (
         method="GET",
         path="/integrations/{integrationName}/installations/{installationId}",
         title="Get an installation",
-        description="One installation: status, selection, external IDs, configuration.",
+        description="Get one installation: status, space and site selection, external IDs, configuration.",
         risk=Risk.READ,
         credentials=USER | INTEGRATION | INSTALLATION | OAUTH,
         input=OfInstallation,
@@ -128,7 +133,8 @@ TOOLS = (
         method="POST",
         path="/integrations/{integrationName}/installations",
         title="Install an integration",
-        description="Install an integration on an organization; then configure it and add spaces or sites.",
+        description="Install an integration on an organization. Then configure the installation and enable it with "
+        "install_integration_on_space or install_integration_on_site.",
         risk=Risk.WRITE,
         credentials=USER | OAUTH,
         input=InstallationTarget,
@@ -144,7 +150,8 @@ TOOLS = (
         method="PATCH",
         path="/integrations/{integrationName}/installations/{installationId}",
         title="Update an installation",
-        description="Change configuration, external IDs or selection of an installation.",
+        description="Change the configuration, external IDs, or space and site selection of an installation. Spaces "
+        "and sites have their own update tools.",
         risk=Risk.WRITE,
         credentials=USER | INTEGRATION | INSTALLATION | OAUTH,
         input=Update,
@@ -166,15 +173,16 @@ TOOLS = (
         method="DELETE",
         path="/integrations/{integrationName}/installations/{installationId}",
         title="Uninstall an integration",
-        description="Uninstall an integration from an organization and from all its spaces and sites. "
-        "A human must confirm.",
+        description="Uninstall an integration from an organization and from all its spaces and sites. For one place, "
+        "use uninstall_integration_from_space or uninstall_integration_from_site.",
         risk=Risk.DESTROY,
         credentials=USER,
         input=OfInstallation,
         result=NOTHING,
         success=(205, 204),
-        consequence="The integration stops working in the organization and on all its spaces and sites; their "
-        "configuration and external IDs are lost. It can be installed again, but must then be configured anew.",
+        consequence="The integration stops working in the organization and on all its spaces and sites. Its "
+        "configuration and external IDs there are deleted. It can be installed again, but must then be configured "
+        "again.",
         undo=Undo(
             "install_integration",
             (
@@ -189,12 +197,12 @@ TOOLS = (
         method="POST",
         path="/integrations/{integrationName}/installations/{installationId}/tokens",
         title="Create an installation token",
-        description="Create a temporary API token that acts for an installation. A human must confirm.",
+        description="Create a temporary API token for an installation. Requires an integration token.",
         risk=Risk.SECRET,
         credentials=INTEGRATION,
         input=OfInstallation,
         result=one(TemporaryToken),
-        consequence="A live credential is put into the conversation: whoever reads it can act for the installation, "
-        "with all its scopes, until it expires. It cannot be revoked before.",
+        consequence="A live credential is added to the conversation. Anyone who reads it can act for the installation, "
+        "with all its scopes, until it expires. It cannot be revoked earlier.",
     ),
 )

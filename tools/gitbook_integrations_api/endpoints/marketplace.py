@@ -1,4 +1,4 @@
-"""Integrations that can be installed, and what they are."""
+"""Integrations that can be installed, and their details."""
 
 from gitbook_integrations_api.endpoint import (
     INSTALLATION,
@@ -46,7 +46,8 @@ TOOLS = (
         method="GET",
         path="/integrations",
         title="List public integrations",
-        description="List the public integrations of GitBook's marketplace.",
+        description="List the public integrations of GitBook's marketplace. Use list_organization_integrations to "
+        "include an organization's private integrations.",
         risk=Risk.READ,
         credentials=USER | INTEGRATION | INSTALLATION,
         input=Filtered,
@@ -57,7 +58,7 @@ TOOLS = (
         method="GET",
         path="/integrations/{integrationName}",
         title="Get an integration",
-        description="Everything about one integration: version, scopes, blocks, configuration schema, owner.",
+        description="Get all details of one integration: version, scopes, blocks, configuration schema, owner.",
         risk=Risk.READ,
         credentials=USER | INTEGRATION | INSTALLATION,
         input=OfIntegration,
@@ -68,7 +69,8 @@ TOOLS = (
         method="GET",
         path="/orgs/{organizationId}/integrations",
         title="List an organization's available integrations",
-        description="List what an organization can install: public integrations and its own private or unlisted ones.",
+        description="List the integrations that an organization can install: public ones and its own private or "
+        "unlisted ones. Use list_organization_installations for integrations that are already installed.",
         risk=Risk.READ,
         credentials=USER | INTEGRATION | INSTALLATION | OAUTH,
         input=FilteredInOrganization,

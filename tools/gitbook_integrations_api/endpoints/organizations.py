@@ -1,4 +1,4 @@
-"""Who is asking, and the organizations, spaces and sites whose IDs the other tools take."""
+"""The authenticated user, and lists of the organizations, spaces and sites that other tools take as IDs."""
 
 from typing import Annotated
 
@@ -25,10 +25,10 @@ class PagedInOrganization(Paged, OfOrganization):
 
 
 class SiteFilter(PagedInOrganization):
-    space: Annotated[str, Field(description="Space ID; only sites with it")] = ABSENT
-    title: Annotated[str, Field(description="Text in the title")] = ABSENT
-    published: Annotated[bool, Field(description="Only published, or only unpublished, sites")] = ABSENT
-    type: Annotated[list[SiteType], Field(description="Only these types")] = ABSENT
+    space: Annotated[str, Field(description="Filter by a space that it contains (ID)")] = ABSENT
+    title: Annotated[str, Field(description="Text that the title contains")] = ABSENT
+    published: Annotated[bool, Field(description="Filter by whether it is published")] = ABSENT
+    type: Annotated[list[SiteType], Field(description="Filter by type")] = ABSENT
 
 
 TOOLS = (
@@ -37,7 +37,7 @@ TOOLS = (
         method="GET",
         path="/user",
         title="Get the authenticated user",
-        description="The user whose token the server uses.",
+        description="Get the user that owns the server's token.",
         risk=Risk.READ,
         credentials=USER | OAUTH,
         input=Input,

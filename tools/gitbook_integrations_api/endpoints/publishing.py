@@ -1,4 +1,4 @@
-"""Publishing an integration and taking it back."""
+"""Publishing and unpublishing integrations."""
 
 from typing import Annotated, Any, Literal
 
@@ -16,7 +16,7 @@ from gitbook_integrations_api.manifest import (
 )
 from gitbook_integrations_api.objects import Integration
 from gitbook_integrations_api.parameters import INTEGRATION_NAME, Category, Scope, Target
-from gitbook_integrations_api.schema import ABSENT
+from gitbook_integrations_api.schema import ABSENT, InWords
 
 Visibility = Literal["public", "private", "unlisted"]
 Policy: Any = ContentSecurityPolicy
@@ -24,28 +24,50 @@ Policy: Any = ContentSecurityPolicy
 
 class Publication(Input):
     integrationName: Annotated[
-        str, Field(pattern=INTEGRATION_NAME, max_length=100, description="A new name, or that of the one to replace")
+        str,
+        Field(
+            pattern=INTEGRATION_NAME,
+            max_length=100,
+            description="A new name, or the name of the integration to replace",
+        ),
     ]
-    organization: Annotated[str, Field(description="From list_organizations_for_authenticated_user, or a subdomain")]
-    title: Annotated[str, Field(min_length=2, max_length=30, description="Name people see")]
-    description: Annotated[str, Field(max_length=100, description="One sentence")]
-    script: Annotated[str, Field(description="Bundled JavaScript")]
-    scopes: Annotated[list[Scope], Field(description="Rights it asks for")]
-    runtime: Annotated[Literal["v1", "v2"], Field(description="Version of the runtime")] = "v1"
-    summary: Annotated[str, Field(max_length=2048, description="Long description, Markdown")] = ABSENT
+    organization: Annotated[
+        str, Field(description="Owner: ID from list_organizations_for_authenticated_user, or its subdomain")
+    ]
+    title: Annotated[str, Field(min_length=2, max_length=30, description="Displayed name, 2 to 30 characters")]
+    description: Annotated[str, Field(max_length=100, description="One sentence, at most 100 characters")]
+    script: Annotated[str, Field(description="Bundled JavaScript code")]
+    scopes: Annotated[list[Scope], Field(description="Scopes that the integration requests")]
+    runtime: Annotated[Literal["v1", "v2"], Field(description="Runtime version")] = "v1"
+    summary: Annotated[str, Field(max_length=2048, description="Long description in Markdown")] = ABSENT
     icon: Base64Image = ABSENT
-    previewImages: Annotated[list[Base64Image], Field(max_length=3, description="Screenshots")] = ABSENT
-    visibility: Annotated[Visibility, Field(description="Who finds it")] = ABSENT
-    target: Annotated[Target, Field(description="Where it may be installed; everywhere if left out")] = ABSENT
-    categories: Annotated[list[Category], Field(description="Where the marketplace lists it")] = ABSENT
-    blocks: Annotated[list[Block], Field(description="Blocks for the editor")] = ABSENT
-    contentSources: Annotated[list[ContentSource], Field(description="Sources it computes content from")] = ABSENT
-    externalLinks: Annotated[list[ExternalLink], Field(max_length=5, description="Links on its page")] = ABSENT
-    configurations: Annotated[Configurations, Field(description="Settings asked for per level")] = ABSENT
-    secrets: Annotated[dict[str, str], Field(max_length=20, description="Values only its script reads")] = ABSENT
+    previewImages: Annotated[list[Base64Image], Field(max_length=3, description="At most 3 screenshots")] = ABSENT
+    visibility: Annotated[
+        Visibility,
+        Field(description="public: anyone can install it; private: only the owner; unlisted: anyone with the link"),
+    ] = ABSENT
+    target: Annotated[Target, Field(description="Where it can be installed; default everywhere")] = ABSENT
+    categories: Annotated[list[Category], Field(description="Marketplace categories")] = ABSENT
+    blocks: Annotated[list[Block], Field(description="Blocks that it adds to the editor")] = ABSENT
+    contentSources: Annotated[list[ContentSource], Field(description="Content sources that it provides")] = ABSENT
+    externalLinks: Annotated[
+        list[ExternalLink], Field(max_length=5, description="At most 5 links on its marketplace page")
+    ] = ABSENT
+    configurations: Annotated[
+        Configurations,
+        InWords,
+        Field(
+            description="Settings that users fill in, by level: account, space, site. A level is {componentId}, or "
+            "{properties: {name: {type, title, description}}, required: [names]}. type: string (also default, enum, "
+            "completion_url), number or boolean (also default), button (with callback_url, button_text)"
+        ),
+    ] = ABSENT
+    secrets: Annotated[
+        dict[str, str], Field(max_length=20, description="At most 20 values that only the script can read")
+    ] = ABSENT
     contentSecurityPolicy: Annotated[
         str | Annotated[Policy, WithJsonSchema({"type": "object"})],
-        Field(description="CSP header of its scripts and blocks, or an object of directives"),
+        Field(description="CSP of its scripts and blocks: a header value, or an object of directives"),
     ] = ABSENT
 
 
@@ -55,8 +77,8 @@ TOOLS = (
         method="POST",
         path="/integrations/{integrationName}",
         title="Publish an integration",
-        description="Create an integration, or replace its live version everywhere: send all of it, what is left out "
-        "may be lost.",
+        description="Create an integration, or replace its published version for all organizations. Send the complete "
+        "definition: omitted fields may be lost.",
         risk=Risk.WRITE,
         credentials=USER | OAUTH,
         input=Publication,
@@ -67,14 +89,14 @@ TOOLS = (
         method="DELETE",
         path="/integrations/{integrationName}",
         title="Unpublish an integration",
-        description="Delete an integration for good, with every installation of it in every organization. "
-        "A human must confirm.",
+        description="Delete an integration permanently, with all its installations in every organization. To remove it "
+        "from one organization, use uninstall_integration.",
         risk=Risk.DESTROY,
         credentials=USER | OAUTH,
         input=OfIntegration,
         result=NOTHING,
         success=(205, 204),
-        consequence="The integration and every installation of it, in every organization, are deleted with their "
+        consequence="The integration and all its installations in every organization are deleted, with their "
         "configuration and external IDs. This cannot be undone.",
         irreversible=True,
     ),

@@ -1,4 +1,4 @@
-"""Integrations on sites, and the scripts they put on published pages."""
+"""Integrations on sites, and the scripts that they add to published pages."""
 
 from typing import Annotated
 
@@ -48,7 +48,7 @@ class PagedInstallation(Extendable, Paged, OfInstallation):
 
 
 class InstallationTarget(Extendable, OfInstallation):
-    siteId: Annotated[str, Field(description="From list_sites")]
+    siteId: Annotated[str, Field(description="ID from list_sites")]
 
 
 class Read(Extendable, OfSiteInstallation):
@@ -65,7 +65,7 @@ TOOLS = (
         method="GET",
         path="/orgs/{organizationId}/sites/{siteId}/integrations",
         title="List a site's integrations",
-        description="List the integrations enabled in a site.",
+        description="List the integrations that are enabled on a site.",
         risk=Risk.READ,
         credentials=USER | OAUTH,
         input=SearchInSite,
@@ -76,7 +76,8 @@ TOOLS = (
         method="GET",
         path="/orgs/{organizationId}/sites/{siteId}/integration-scripts",
         title="List a site's scripts",
-        description="List the scripts that a site's published pages load: URL, content security policy, cookies.",
+        description="List the integration scripts that a site's published pages load: URL, content security policy, "
+        "cookies.",
         risk=Risk.READ,
         credentials=USER | OAUTH,
         input=OfSite,
@@ -87,7 +88,8 @@ TOOLS = (
         method="GET",
         path="/integrations/{integrationName}/sites",
         title="List an integration's site installations",
-        description="List all sites an integration is installed on, in every organization.",
+        description="List an integration's sites in all organizations. Requires an integration token; with a user "
+        "token, use list_integration_installation_sites.",
         risk=Risk.READ,
         credentials=INTEGRATION,
         input=FoundByExternalId,
@@ -98,7 +100,7 @@ TOOLS = (
         method="GET",
         path="/integrations/{integrationName}/installations/{installationId}/sites",
         title="List an installation's sites",
-        description="List the sites of one installation, with their configuration.",
+        description="List the sites where one installation is enabled, with status and external IDs.",
         risk=Risk.READ,
         credentials=USER | INTEGRATION | INSTALLATION | OAUTH,
         input=PagedInstallation,
@@ -109,7 +111,7 @@ TOOLS = (
         method="GET",
         path="/integrations/{integrationName}/installations/{installationId}/sites/{siteId}",
         title="Get a site installation",
-        description="One installation on one site: status, configuration, external IDs.",
+        description="Get one installation on one site: status, configuration, external IDs.",
         risk=Risk.READ,
         credentials=USER | INTEGRATION | INSTALLATION | OAUTH,
         input=Read,
@@ -140,7 +142,7 @@ TOOLS = (
         method="PATCH",
         path="/integrations/{integrationName}/installations/{installationId}/sites/{siteId}",
         title="Update a site installation",
-        description="Change configuration or external IDs of an installation on a site.",
+        description="Change the configuration or external IDs of an installation on one site.",
         risk=Risk.WRITE,
         credentials=USER | INTEGRATION | INSTALLATION | OAUTH,
         input=Update,
@@ -161,14 +163,14 @@ TOOLS = (
         method="DELETE",
         path="/integrations/{integrationName}/installations/{installationId}/sites/{siteId}",
         title="Uninstall from a site",
-        description="Take an installation off a site, with its configuration there. A human must confirm.",
+        description="Uninstall an integration from one site. Its configuration there is deleted.",
         risk=Risk.DESTROY,
         credentials=USER | INTEGRATION | INSTALLATION,
         input=OfSiteInstallation,
         result=NOTHING,
         success=(205, 204),
-        consequence="The integration stops working on this site; its configuration and external IDs there are lost. "
-        "It can be installed again, but must then be configured anew.",
+        consequence="The integration stops working on this site. Its configuration and external IDs there are deleted. "
+        "It can be installed again, but must then be configured again.",
         undo=Undo(
             "install_integration_on_site",
             (

@@ -52,7 +52,7 @@ class PagedInstallation(Extendable, Paged, OfInstallation):
 
 
 class InstallationTarget(Extendable, OfInstallation):
-    space: Annotated[str, Field(description="Space ID from list_spaces_in_organization_by_id")]
+    space: Annotated[str, Field(description="ID from list_spaces_in_organization_by_id")]
 
 
 class Read(Extendable, OfSpaceInstallation):
@@ -69,7 +69,7 @@ TOOLS = (
         method="GET",
         path="/spaces/{spaceId}/integrations",
         title="List a space's integrations",
-        description="List the integrations enabled in a space.",
+        description="List the integrations that are enabled on a space.",
         risk=Risk.READ,
         credentials=USER | OAUTH,
         input=SearchInSpace,
@@ -80,7 +80,7 @@ TOOLS = (
         method="GET",
         path="/spaces/{spaceId}/integration-blocks",
         title="List a space's integration blocks",
-        description="List the blocks that integrations bring into a space's editor.",
+        description="List the blocks that integrations add to a space's editor.",
         risk=Risk.READ,
         credentials=USER | INTEGRATION | INSTALLATION,
         input=OfSpace,
@@ -91,7 +91,8 @@ TOOLS = (
         method="GET",
         path="/integrations/{integrationName}/spaces",
         title="List an integration's space installations",
-        description="List all spaces an integration is installed on, in every organization.",
+        description="List an integration's spaces in all organizations. Requires an integration token; with a user "
+        "token, use list_integration_installation_spaces.",
         risk=Risk.READ,
         credentials=INTEGRATION | INSTALLATION,
         input=FoundByExternalId,
@@ -102,7 +103,7 @@ TOOLS = (
         method="GET",
         path="/integrations/{integrationName}/installations/{installationId}/spaces",
         title="List an installation's spaces",
-        description="List the spaces of one installation, with their configuration.",
+        description="List the spaces where one installation is enabled, with status and external IDs.",
         risk=Risk.READ,
         credentials=USER | INTEGRATION | INSTALLATION | OAUTH,
         input=PagedInstallation,
@@ -113,7 +114,7 @@ TOOLS = (
         method="GET",
         path="/integrations/{integrationName}/installations/{installationId}/spaces/{spaceId}",
         title="Get a space installation",
-        description="One installation on one space: status, configuration, external IDs.",
+        description="Get one installation on one space: status, configuration, external IDs.",
         risk=Risk.READ,
         credentials=USER | INTEGRATION | INSTALLATION | OAUTH,
         input=Read,
@@ -144,7 +145,7 @@ TOOLS = (
         method="PATCH",
         path="/integrations/{integrationName}/installations/{installationId}/spaces/{spaceId}",
         title="Update a space installation",
-        description="Change configuration or external IDs of an installation on a space.",
+        description="Change the configuration or external IDs of an installation on one space.",
         risk=Risk.WRITE,
         credentials=USER | INTEGRATION | INSTALLATION | OAUTH,
         input=Update,
@@ -165,14 +166,14 @@ TOOLS = (
         method="DELETE",
         path="/integrations/{integrationName}/installations/{installationId}/spaces/{spaceId}",
         title="Uninstall from a space",
-        description="Take an installation off a space, with its configuration there. A human must confirm.",
+        description="Uninstall an integration from one space. Its configuration there is deleted.",
         risk=Risk.DESTROY,
         credentials=USER | INTEGRATION | INSTALLATION,
         input=OfSpaceInstallation,
         result=NOTHING,
         success=(205, 204),
-        consequence="The integration stops working on this space; its configuration and external IDs there are lost. "
-        "It can be installed again, but must then be configured anew.",
+        consequence="The integration stops working on this space. Its configuration and external IDs there are "
+        "deleted. It can be installed again, but must then be configured again.",
         undo=Undo(
             "install_integration_on_space",
             (
