@@ -1,7 +1,7 @@
-"""The report of an installation audit, as people keep it, compare it and build pages of it.
+"""The report of an installation audit, as a data format that people can store, compare and display.
 
-`report.schema.json` beside this module is its JSON Schema. Within one `VERSION` fields are only added; readers ignore
-what they do not know.
+`report.schema.json` next to this module is its JSON Schema. Within one `VERSION`, fields are only added; readers ignore
+unknown fields.
 """
 
 from typing import Any, Literal
@@ -21,11 +21,11 @@ class Part(BaseModel):
 
 class AuditedOrganization(Part):
     id: str
-    title: str | None = Field(None, description="None where the token may not list the organization.")
+    title: str | None = Field(None, description="null if the token cannot list the organization")
 
 
 class Narrowing(Part):
-    """What the audit was confined to; None is no confinement."""
+    """The parts that a partial audit was limited to. null means no limit."""
 
     integrations: tuple[str, ...] | None = Field(None, description="Names")
     spaces: tuple[str, ...] | None = Field(None, description="IDs")
@@ -33,17 +33,17 @@ class Narrowing(Part):
 
 
 class Figures(Part):
-    """Sums. Those named in `atLeast` could be higher, as a list they count was not read whole."""
+    """Totals. Those named in `atLeast` can be higher, because a list was not read completely."""
 
     installations: int
     spaces: int
     sites: int
     publishedSites: int
-    spaceInstallations: int = Field(description="Places on spaces: one for each installation on each space")
-    siteInstallations: int = Field(description="Places on sites: one for each installation on each site")
+    spaceInstallations: int = Field(description="Pairs of an installation and a space where it is enabled")
+    siteInstallations: int = Field(description="Pairs of an installation and a site where it is enabled")
     scripts: int
-    findings: dict[Severity, int] = Field(description="Without accepted ones")
-    accepted: int = Field(description="Findings that somebody accepted with a reason")
+    findings: dict[Severity, int] = Field(description="Findings that are not accepted, by severity")
+    accepted: int = Field(description="Findings that were accepted with a reason")
     atLeast: tuple[str, ...] = Field((), description="Names of the figures above that are lower bounds")
 
 
@@ -53,33 +53,35 @@ class Owner(Part):
 
 
 class IntegrationFacts(Part):
-    """What is installed."""
+    """The integration of an installation."""
 
     name: str
     title: str
     owner: Owner | None = None
-    own: bool | None = Field(None, description="Whether the audited organization owns it; None where it is not told")
+    own: bool | None = Field(None, description="Whether the audited organization owns it; null if unknown")
     visibility: str | None = None
     verified: bool | None = None
     version: int | float | None = None
     target: str | None = Field(None, description="Where it can be enabled: all, space, site or organization")
     scopes: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
-    blocks: int = Field(0, description="How many blocks it brings into the editor")
-    contentSources: int = Field(0, description="How many kinds of content it brings in")
-    listed: bool | None = Field(None, description="Whether the marketplace has it; None where that was not read")
+    blocks: int = Field(0, description="Number of blocks that it adds to the editor")
+    contentSources: int = Field(0, description="Number of content sources that it provides")
+    listed: bool | None = Field(
+        None, description="Whether the marketplace lists it; null if the marketplace was not read"
+    )
 
 
 class Placement(Part):
     """An installation on one space or site."""
 
-    id: str = Field(description="Of the space or site")
+    id: str = Field(description="ID of the space or site")
     status: str | None = None
     externalIds: tuple[str, ...] = ()
 
 
 class InstallationFacts(Part):
-    """An installation in the organization, with the integration and the places it is enabled on."""
+    """An installation in the organization, with its integration and the places where it is enabled."""
 
     id: str
     integration: IntegrationFacts
@@ -90,17 +92,17 @@ class InstallationFacts(Part):
     createdAt: str | None = None
     updatedAt: str | None = Field(None, description="Last change")
     spaces: tuple[Placement, ...] = ()
-    spacesComplete: bool = Field(description="Whether `spaces` is all of them")
+    spacesComplete: bool = Field(description="Whether `spaces` is complete")
     sites: tuple[Placement, ...] = ()
-    sitesComplete: bool = Field(description="Whether `sites` is all of them")
-    app: str | None = Field(None, description="Where GitBook shows it to people")
+    sitesComplete: bool = Field(description="Whether `sites` is complete")
+    app: str | None = Field(None, description="URL in the GitBook app")
 
 
 class SpaceFacts(Part):
     id: str
     title: str
     visibility: str | None = None
-    app: str | None = Field(None, description="Where GitBook shows it to people")
+    app: str | None = Field(None, description="URL in the GitBook app")
 
 
 class ScriptFacts(Part):
@@ -110,8 +112,8 @@ class ScriptFacts(Part):
     host: str
     contentSecurityPolicy: str | None = None
     cookies: bool | None = None
-    integration: str | None = Field(None, description="Name in its URL")
-    installation: str | None = Field(None, description="ID in its URL")
+    integration: str | None = Field(None, description="Integration name in its URL")
+    installation: str | None = Field(None, description="Installation ID in its URL")
 
 
 class SiteFacts(Part):
@@ -120,13 +122,13 @@ class SiteFacts(Part):
     type: str | None = None
     visibility: str | None = None
     published: bool | None = None
-    url: str | None = Field(None, description="Where it is published")
-    app: str | None = Field(None, description="Where GitBook shows it to people")
-    scripts: tuple[ScriptFacts, ...] | None = Field(None, description="None where they could not be read")
+    url: str | None = Field(None, description="URL of the published site")
+    app: str | None = Field(None, description="URL in the GitBook app")
+    scripts: tuple[ScriptFacts, ...] | None = Field(None, description="null if they could not be read")
 
 
 class Subject(Part):
-    """What a finding is about; IDs and names as they are in the inventory."""
+    """The subject of a finding: IDs and names as in the inventory."""
 
     integration: str | None = None
     installation: str | None = None
@@ -136,7 +138,7 @@ class Subject(Part):
 
 
 class Remedy(Part):
-    """The call that would mend a finding. It is a proposal: what deletes waits for a human's yes."""
+    """A proposed call that fixes the finding. Calls that delete something still require human approval."""
 
     tool: str
     arguments: dict[str, Any]
@@ -144,15 +146,15 @@ class Remedy(Part):
 
 
 class Acceptance(Part):
-    """That somebody knows of a finding and leaves it."""
+    """The decision to accept a finding instead of fixing it."""
 
     reason: str
-    date: str = Field(description="When it was accepted, YYYY-MM-DD")
-    expires: str | None = Field(None, description="When it must be looked at again, YYYY-MM-DD")
+    date: str = Field(description="Date of the acceptance, YYYY-MM-DD")
+    expires: str | None = Field(None, description="Date from which the finding is reported again, YYYY-MM-DD")
 
 
 class Finding(Part):
-    """One finding. Its `id` is the same in every report as long as rule and subject are."""
+    """One finding. Its `id` stays the same in all reports while its rule and subject stay the same."""
 
     id: str
     rule: str
@@ -161,19 +163,21 @@ class Finding(Part):
     subject: Subject
     evidence: tuple[str, ...]
     remedy: Remedy
-    sources: tuple[str, ...] = Field(description="What was read for it; where one is among the gaps, it is undecided")
+    sources: tuple[str, ...] = Field(
+        description="Lists that the finding is based on. If one of them is among the gaps, the finding is undecided"
+    )
     accepted: Acceptance | None = None
 
 
 class Undecided(Part):
-    """Something that could not be judged; `subject` is empty where it is a whole list."""
+    """A check that could not be decided because data is missing. `subject` is empty if a whole list is missing."""
 
     what: str
     subject: Subject = Subject()
 
 
 class RuleOutcome(Part):
-    """What became of one rule. What was `partly` checked, or not, may hide findings: `undecided` says where."""
+    """The outcome of one rule. If it was `partly` checked or `unchecked`, `undecided` lists the open checks."""
 
     id: str
     severity: Severity
@@ -181,12 +185,12 @@ class RuleOutcome(Part):
     meaning: str
     why: str
     outcome: Literal["checked", "partly", "unchecked", "off"]
-    findings: int = Field(description="With accepted ones")
+    findings: int = Field(description="Number of findings, including accepted ones")
     undecided: tuple[Undecided, ...] = ()
 
 
 class ListCoverage(Part):
-    """How far the lists of one tool were read."""
+    """How completely the lists of one tool were read."""
 
     tool: str
     lists: int
@@ -196,16 +200,16 @@ class ListCoverage(Part):
 
 
 class Gap(Part):
-    """Something that could not be read, wholly or from some page on."""
+    """A list that could not be read, or could be read only in part."""
 
     source: str
     tool: str
     arguments: dict[str, Any]
-    read: int = Field(description="Items that were read before")
+    read: int = Field(description="Number of items that were read")
     reason: str
-    status: int | None = Field(None, description="HTTP status, where GitBook answered with an error")
+    status: int | None = Field(None, description="HTTP status, if GitBook returned an error")
     consequence: str
-    rules: tuple[str, ...] = Field((), description="Rules that could not be judged everywhere because of it")
+    rules: tuple[str, ...] = Field((), description="Rules that could not be fully checked because of it")
 
 
 class Coverage(Part):
@@ -217,7 +221,7 @@ class Coverage(Part):
 
 
 class Change(Part):
-    """One difference between two reports; `field`, `before` and `after` tell what changed."""
+    """One difference between two reports. For a changed object, `field`, `before` and `after` say what changed."""
 
     kind: Literal["installation", "space", "site", "on space", "on site", "script"]
     subject: Subject
@@ -228,9 +232,9 @@ class Change(Part):
 
 
 class Comparison(Part):
-    """What differs from an earlier report. Data that either report lacks is never listed as added, removed or fixed."""
+    """Differences from an earlier report. Data that either report lacks is never listed as added, removed or fixed."""
 
-    baseline: str = Field(description="When the earlier report was made")
+    baseline: str = Field(description="Time of the earlier report")
     baselineComplete: bool
     added: tuple[Change, ...] = ()
     removed: tuple[Change, ...] = ()
@@ -240,7 +244,7 @@ class Comparison(Part):
         (), description="New findings that the earlier report could not have detected, because data was missing"
     )
     fixed: tuple[Finding, ...] = Field((), description="Findings of the earlier report that no longer exist")
-    undecided: tuple[str, ...] = Field((), description="What could not be compared, and why")
+    undecided: tuple[str, ...] = Field((), description="Parts that could not be compared, with the reason")
 
 
 class Report(Part):
@@ -255,7 +259,7 @@ class Report(Part):
     installations: tuple[InstallationFacts, ...]
     spaces: tuple[SpaceFacts, ...]
     sites: tuple[SiteFacts, ...]
-    findings: tuple[Finding, ...] = Field(description="The gravest first; accepted ones are among them")
+    findings: tuple[Finding, ...] = Field(description="All findings, including accepted ones; the most severe first")
     rules: tuple[RuleOutcome, ...]
     coverage: Coverage
     comparison: Comparison | None = None

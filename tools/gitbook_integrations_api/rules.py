@@ -1,4 +1,4 @@
-"""What an installation audit looks for: the rules as data. How each is judged is the server's business."""
+"""The rules of an installation audit, as data. The server evaluates them."""
 
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -7,15 +7,15 @@ from typing import Literal
 Severity = Literal["high", "medium", "low"]
 
 SEVERITIES: tuple[Severity, ...] = ("high", "medium", "low")
-"""The gravest first."""
+"""The most severe first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One thing an audit looks for.
+    """One rule of the audit.
 
-    `meaning` says what a finding states, `why` why that matters, `advice` what to weigh before the call that would mend
-    it, whose tool is `remedy`.
+    `meaning` is the statement of a finding, `why` its importance. `remedy` is the tool that fixes a finding, `advice`
+    what to consider before calling it.
     """
 
     id: str
@@ -31,63 +31,65 @@ _ALL = (
     Rule(
         id="unverified-write",
         severity="high",
-        title="Unverified integration may write",
-        meaning="GitBook has not verified the integration, and it was granted scopes that change content or metadata.",
-        why="Nobody but its developer has looked at code that can rewrite your documentation.",
+        title="Unverified integration with write access",
+        meaning="GitBook has not verified the integration, but it has scopes that change content or metadata.",
+        why="Only its developer has reviewed code that can rewrite your documentation.",
         remedy="uninstall_integration",
-        advice="Uninstall it, unless you know and trust its developer; scopes cannot be taken away one by one.",
+        advice="Uninstall it unless you know and trust its developer. Single scopes cannot be revoked.",
     ),
     Rule(
         id="script-without-csp",
         severity="medium",
         title="Script without a content security policy",
-        meaning="Pages of the site load the script, and it came without a content security policy.",
-        why="Should the script's host be taken over, nothing limits what it loads and where it sends readers' data.",
+        meaning="The site's pages load a script that has no content security policy.",
+        why="If the script's host is compromised, nothing limits what the script loads or where it sends readers' "
+        "data.",
         remedy="uninstall_integration_from_site",
-        advice="Only the integration's developer can add a policy; ask for one, or take it off the site.",
+        advice="Only the integration's developer can add a policy. Ask for one, or uninstall it from the site.",
     ),
     Rule(
         id="script-with-cookies",
         severity="low",
         title="Script with cookies",
-        meaning="Pages of the site load the script, and it may set cookies.",
-        why="In many countries readers must be asked before.",
+        meaning="The site's pages load a script that can set cookies.",
+        why="Many countries require the readers' consent before cookies are set.",
         remedy="uninstall_integration_from_site",
-        advice="See that the site asks for consent; or take it off the site.",
+        advice="Make sure that the site asks for consent, or uninstall it from the site.",
     ),
     Rule(
         id="script-not-installed",
         severity="high",
-        title="Script of an integration that is not installed there",
-        meaning="Pages of the site load a script of an integration that is not installed on it.",
-        why="It runs on public pages, and no list of installations shows it.",
+        title="Script of an integration that is not installed",
+        meaning="The site's pages load a script of an integration that is not installed on the site.",
+        why="The script runs on public pages, but no list of installations shows it.",
         remedy="uninstall_integration_from_site",
-        advice="If the script stays after that, GitBook's support must remove it.",
+        advice="If the script remains after that, ask GitBook's support to remove it.",
     ),
     Rule(
         id="all-places-selected",
         severity="medium",
-        title="Enabled on everything, now and later",
-        meaning="The installation covers all spaces or all sites, not selected ones.",
-        why="Whatever is created later, confidential or not, is covered without anybody deciding so.",
+        title="Enabled on all current and future places",
+        meaning="The installation covers all current and future spaces or sites instead of selected ones.",
+        why="New spaces or sites are covered automatically, even confidential ones.",
         remedy="update_integration_installation",
-        advice="Select where it is needed. It stays enabled where it is now; take it off the rest one by one.",
+        advice="Change to selected places. It stays enabled where it is now; uninstall it from each place that does "
+        "not need it.",
     ),
     Rule(
         id="stalled-installation",
         severity="low",
-        title="Paused or pending for long",
-        meaning="The installation has been paused or pending, unchanged, for longer than audit.stalled_days.",
-        why="It keeps its scopes and its configuration, and nobody uses it.",
+        title="Paused or pending for a long time",
+        meaning="The installation has been paused or pending without a change for more than audit.stalled_days days.",
+        why="It is not in use but keeps its scopes and configuration.",
         remedy="uninstall_integration",
-        advice="Finish its configuration, or uninstall it.",
+        advice="Complete its configuration, or uninstall it.",
     ),
     Rule(
         id="installed-nowhere",
         severity="low",
-        title="Installed on nothing",
-        meaning="The integration is installed in the organization but enabled on no space and no site.",
-        why="It keeps its scopes and its configuration to no use.",
+        title="Not enabled anywhere",
+        meaning="The integration is installed in the organization but not enabled on any space or site.",
+        why="It has no use but keeps its scopes and configuration.",
         remedy="uninstall_integration",
         advice="Enable it where it is needed, or uninstall it.",
     ),
@@ -95,49 +97,49 @@ _ALL = (
         id="foreign-unlisted",
         severity="high",
         title="Private or unlisted integration of another organization",
-        meaning="Another organization owns the integration and does not offer it in the marketplace.",
-        why="It was installed by a link, outside GitBook's review, and its owner can replace its code at any time.",
+        meaning="Another organization owns the integration, and the marketplace does not list it.",
+        why="It was installed through a link, without GitBook's review. Its owner can replace its code at any time.",
         remedy="uninstall_integration",
-        advice="Find out who installed it and what for, before you uninstall it.",
+        advice="Find out who installed it and why before you uninstall it.",
     ),
     Rule(
         id="excess-scopes",
         severity="medium",
-        title="Scopes beyond its targets and blocks",
-        meaning="The integration was granted scopes that neither its targets nor its blocks need.",
-        why="What it does not need for its work only helps whoever takes it over.",
+        title="More scopes than needed",
+        meaning="The integration has scopes that neither its target nor its blocks need.",
+        why="If the integration is compromised, an attacker gets these scopes, too.",
         remedy="uninstall_integration",
-        advice="Only the integration's developer can give scopes back; ask for that, or uninstall it.",
+        advice="Only the integration's developer can remove scopes. Ask for that, or uninstall it.",
     ),
     Rule(
         id="gone-from-marketplace",
         severity="high",
-        title="Gone from the marketplace",
-        meaning="The integration calls itself public, and the marketplace no longer has it.",
-        why="It may have been withdrawn for a reason; nobody mends it, and nobody new reviews it.",
+        title="No longer in the marketplace",
+        meaning="The integration is public, but the marketplace does not list it any more.",
+        why="It may have been withdrawn for a reason, and may no longer be maintained or reviewed.",
         remedy="uninstall_integration",
-        advice="Look for its successor in list_integrations, then uninstall it.",
+        advice="Look for a replacement with list_integrations, then uninstall it.",
     ),
     Rule(
         id="same-kind",
         severity="low",
-        title="Several of the same kind",
-        meaning="Several integrations that do the same job (analytics, sign-in, chat) are installed.",
-        why="Each costs readers time and sends their data to one more company.",
+        title="Several integrations for the same job",
+        meaning="Several integrations for the same job (analytics, sign-in, chat) are installed.",
+        why="Each one slows pages down and sends readers' data to another company.",
         remedy="uninstall_integration",
-        advice="Keep one; the call would uninstall the one enabled on the fewest places.",
+        advice="Keep one. The proposed call uninstalls the one that is enabled in the fewest places.",
     ),
     Rule(
         id="secrets-in-configuration",
         severity="high",
-        title="Secrets in plain configuration",
-        meaning="A configuration holds what its key or its shape gives away as a credential, readable by API.",
-        why="Every token that may read installations, and everybody who holds one, reads the credential, too.",
+        title="Secrets in a readable configuration",
+        meaning="The configuration contains values that look like credentials.",
+        why="Anyone with a token that can read installations can read these credentials.",
         remedy="update_integration_installation",
-        advice="Renew the credential at its issuer, with the least power it needs, then add configuration to the call: "
-        "all of its settings, as what is left out is lost.",
+        advice="Rotate the credential with minimal permissions, then add configuration to the call. Send all settings: "
+        "omitted ones are deleted.",
     ),
 )
 
 RULES: MappingProxyType[str, Rule] = MappingProxyType({rule.id: rule for rule in _ALL})
-"""All rules by ID, in the order in which reports have them."""
+"""All rules by ID, in the order of reports."""

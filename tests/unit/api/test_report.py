@@ -1,4 +1,4 @@
-"""The audit report's shape is published, and what is published is what the code says."""
+"""The published JSON Schema of the audit report matches the code, and the rules are complete."""
 
 import json
 import os
@@ -23,7 +23,7 @@ def test_the_published_schema_is_current() -> None:
     assert PUBLISHED.read_text(encoding="utf-8") == text, "run with UPDATE_SNAPSHOTS=1 and review the difference"
 
 
-def test_every_rule_says_all_there_is_to_say_and_names_a_tool_that_mends() -> None:
+def test_every_rule_is_explained_and_names_a_tool_that_fixes_it() -> None:
     for rule in RULES.values():
         assert rule.severity in SEVERITIES
         assert TOOLS[rule.remedy].risk in {"write", "destroy"}
