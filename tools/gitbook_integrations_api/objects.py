@@ -1,10 +1,10 @@
-"""GitBook's objects as its API answers them (schemas of the same names in GitBook's OpenAPI).
+"""Objects in GitBook's responses (schemas of the same names in GitBook's OpenAPI).
 
-They describe answers and never reject one: every field is optional and unknown fields are kept, so that a field GitBook
-adds or drops never breaks a call. Only the fields a reader decides by are named here.
+The models describe responses and never reject one: every field is optional and unknown fields are kept, so a field that
+GitBook adds or removes never breaks a call. They name only the fields that readers need for decisions.
 
-What a list may contain has a `summary`: the fields shown of it unless everything is asked for. Dots lead into nested
-objects; a nested object that is named whole is shown by its own summary.
+Objects in lists have a `summary`: the fields that a list shows by default. Dots lead into nested objects. A nested
+object without dots is shown by its own summary.
 """
 
 from typing import Any, ClassVar, Literal
@@ -112,7 +112,7 @@ class Installation(GitBookObject):
 
 
 class ContentInstallation(GitBookObject):
-    """What installations on spaces and on sites share (`IntegrationContentInstallationBase`)."""
+    """Common fields of installations on spaces and sites (`IntegrationContentInstallationBase`)."""
 
     integration: str | None = None
     installation: str | None = None
@@ -123,7 +123,7 @@ class ContentInstallation(GitBookObject):
 
 
 class SpaceInstallation(ContentInstallation):
-    """`IntegrationSpaceInstallation`; `space` is an ID or, where extended, the space."""
+    """`IntegrationSpaceInstallation`. `space` is an ID or, with `extended`, the space."""
 
     summary = ("integration", "installation", "status", "space", "externalIds")
 
@@ -131,7 +131,7 @@ class SpaceInstallation(ContentInstallation):
 
 
 class SiteInstallation(ContentInstallation):
-    """`IntegrationSiteInstallation`; `site` is an ID or, where extended, the site."""
+    """`IntegrationSiteInstallation`. `site` is an ID or, with `extended`, the site."""
 
     summary = ("integration", "installation", "status", "site", "externalIds")
 
@@ -139,7 +139,7 @@ class SiteInstallation(ContentInstallation):
 
 
 class OrganizationInstallation(GitBookObject):
-    """An installation of an organization beside the integration that is installed."""
+    """An installation in an organization, together with its integration."""
 
     summary = ("installation", "integration")
 
@@ -148,7 +148,7 @@ class OrganizationInstallation(GitBookObject):
 
 
 class InstalledIntegration(GitBookObject):
-    """Status of an integration on the organization, space or site named by `target`. It has no installation ID."""
+    """Status of an integration on the organization, space or site in `target`. It has no installation ID."""
 
     summary = ("status", "integration.name", "integration.title", "target")
 
@@ -162,7 +162,7 @@ class IntegrationStatus(GitBookObject):
 
 
 class SiteScript(GitBookObject):
-    """`SiteIntegrationScript`: a script that published pages of a site load."""
+    """`SiteIntegrationScript`: a script that the published pages of a site load."""
 
     summary = ("script", "cookies", "contentSecurityPolicy")
 
@@ -172,7 +172,7 @@ class SiteScript(GitBookObject):
 
 
 class IntegrationBlocks(GitBookObject):
-    """Blocks that one integration brings into a space (an item of `SpaceIntegrationBlocks`)."""
+    """Blocks that one integration adds to a space (an item of `SpaceIntegrationBlocks`)."""
 
     summary = ("name", "blocks.id", "blocks.title")
 
@@ -181,7 +181,7 @@ class IntegrationBlocks(GitBookObject):
 
 
 class Event(GitBookObject):
-    """`IntegrationEvent`: something GitBook told the integration, and whether it coped."""
+    """`IntegrationEvent`: an event that GitBook sent to the integration, and whether the integration handled it."""
 
     summary = ("id", "status", "createdAt", "installationId", "payload.type")
 
@@ -198,7 +198,7 @@ class EventTrace(GitBookObject):
 
 
 class TracedEvent(GitBookObject):
-    """One event with what the integration logged while it handled it."""
+    """An event with the integration's logs from handling it."""
 
     event: Event | None = None
     trace: EventTrace | None = None
@@ -211,7 +211,7 @@ class TemporaryToken(GitBookObject):
 
 
 class RenderOutput(GitBookObject):
-    """`ContentKitRenderOutput`: the element to show, or the value the component returned."""
+    """`ContentKitRenderOutput`: the element to show, or the value that the component returned."""
 
     type: Literal["element", "complete"] | None = None
     element: dict[str, Any] | None = None

@@ -1,4 +1,4 @@
-"""What can be attached to a conversation or watched: reads of the table under addresses of their own."""
+"""Resources that clients can attach to a conversation or watch. Each shows the result of a tool that reads."""
 
 import re
 from collections.abc import Mapping
@@ -14,17 +14,17 @@ from gitbook_integrations_api.options import name_options
 SCHEME = "gitbook-integrations"
 
 _OPTIONAL = ("page", "detail")
-"""Arguments that an address may carry as its query, where the tool has them."""
+"""Arguments that a URI can have in its query, if the tool has them."""
 
 _READABLE = frozenset(endpoint.path for endpoint in ENDPOINTS.values() if endpoint.risk is Risk.READ)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Resource:
-    """What a tool that reads answers, at an address of its own: the path of its endpoint, or `path` where it has none.
+    """The result of a tool that reads, under a URI: the path of the tool's endpoint, or `path` if it has no endpoint.
 
-    `fixed` are arguments that are always the same. `shows` are paths of the API below which a write changes what it
-    shows, besides its own.
+    `fixed` are arguments with constant values. `shows` are further API paths: a write below one of them changes the
+    resource.
     """
 
     name: str
@@ -37,25 +37,25 @@ class Resource:
 
     @cached_property
     def path_template(self) -> str:
-        """The template of its address without a query, whose variables are arguments of the tool (RFC 6570)."""
+        """The URI template without query (RFC 6570). Its variables are arguments of the tool."""
         return f"{SCHEME}:/{self.tool.path if isinstance(self.tool, Endpoint) else self.path}"
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """The variables of its path, in order."""
+        """Names of the variables in the path, in order."""
         return tuple(re.findall(r"{(\w+)}", self.path_template))
 
     @cached_property
     def uri_template(self) -> str:
-        """The template of its address with what it may carry as a query."""
+        """The URI template with its query."""
         known = {*self.tool.input.model_fields, *name_options(self.tool)} if not self.path else set()
         query = ",".join(name for name in _OPTIONAL if name in known)
         return self.path_template + (f"{{?{query}}}" if query else "")
 
     def is_touched(self, arguments: Mapping[str, Any], write: Endpoint, written: str) -> bool:
-        """Whether a `write` to the path `written` may have changed what is read with these `arguments`.
+        """Whether a `write` to the path `written` may have changed the resource with these `arguments`.
 
-        A write changes what can be read at its path; with it, what lies below it and what it lies in.
+        A write changes the resource at its path, those below that path, and those that contain it.
         """
         if not isinstance(self.tool, Endpoint) or write.risk is Risk.READ or write.path not in _READABLE:
             return False
@@ -74,39 +74,39 @@ RESOURCES: Mapping[str, Resource] = MappingProxyType(
             Resource(
                 name="inventory",
                 title="An organization's inventory",
-                description="What is installed in an organization: each installation with its integration, in short; "
-                "?detail=full for all of each. Where next.page is given, there is more at ?page=.",
+                description="All installations in an organization, each with its integration, as summaries. "
+                "?detail=full shows all fields. If there is a next.page, read on with ?page=.",
                 tool=TOOLS["list_organization_installations"],
                 shows=("/integrations",),
             ),
             Resource(
                 name="integration",
                 title="An integration",
-                description="Everything about one integration: version, scopes, blocks, configuration schema, owner.",
+                description="All details of one integration: version, scopes, blocks, configuration schema, owner.",
                 tool=TOOLS["get_integration_by_name"],
             ),
             Resource(
                 name="installation",
                 title="An installation",
-                description="One installation of an integration: status, selection, external IDs, configuration.",
+                description="One installation: status, space and site selection, external IDs, configuration.",
                 tool=TOOLS["get_integration_installation_by_id"],
             ),
             Resource(
                 name="installation_spaces",
                 title="An installation's spaces",
-                description="The spaces of one installation. Where next.page is given, there is more at ?page=.",
+                description="The spaces of one installation. If there is a next.page, read on with ?page=.",
                 tool=TOOLS["list_integration_installation_spaces"],
             ),
             Resource(
                 name="installation_sites",
                 title="An installation's sites",
-                description="The sites of one installation. Where next.page is given, there is more at ?page=.",
+                description="The sites of one installation. If there is a next.page, read on with ?page=.",
                 tool=TOOLS["list_integration_installation_sites"],
             ),
             Resource(
                 name="report",
-                title="An organization's last audit",
-                description="The report of the last audit of an organization while fresh, else of one made now.",
+                title="An organization's latest audit",
+                description="The full report of the latest audit if it is recent, or of a new audit.",
                 tool=TOOLS["audit_installations"],
                 path="/orgs/{organizationId}/report",
                 fixed={"section": "report"},
@@ -114,4 +114,4 @@ RESOURCES: Mapping[str, Resource] = MappingProxyType(
         )
     }
 )
-"""Resources by name, in the order in which their templates are listed."""
+"""Resources by name, in the order of resources/templates/list."""

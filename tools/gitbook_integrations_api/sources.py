@@ -1,6 +1,6 @@
-"""Where values of arguments come from: which tool lists them, and where in its items they are.
+"""Sources of argument values: the tool that lists the values, and their place in its items.
 
-People choose them from what GitBook has (completion); the descriptions in `parameters` tell a model the same.
+Completion offers these values to people. For models, the descriptions in `parameters` name the same tools.
 """
 
 from collections.abc import Mapping
@@ -10,11 +10,12 @@ from types import MappingProxyType
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """Lists the values of an argument.
+    """The source of an argument's values.
 
-    `value` leads to the value within an item of what `tool` lists (dots lead into nested objects), `labels` to the
-    words by which people know it. Arguments that are chosen already narrow the list: where the tool has no argument of
-    that name, by `filters` (argument of the tool → chosen argument) and `narrows` (chosen argument → place in an item).
+    `value` is the path to the value in an item that `tool` lists (dots lead into nested objects). `labels` are paths to
+    texts by which people recognise the value. Arguments that are already chosen narrow the list: as arguments of `tool`
+    with the same name, by `filters` (argument of `tool` → chosen argument), and by `narrows` (chosen argument → path in
+    an item).
     """
 
     tool: str
@@ -40,12 +41,12 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
         "siteId": Source(tool="list_sites", value="id", labels=("title",)),
     }
 )
-"""Sources by the name of the argument."""
+"""Sources by argument name."""
 
 INSTALLED = Source(tool="list_organization_installations", value="integration.name", labels=("integration.title",))
-"""Names of the integrations that are installed in an organization."""
+"""Names of the integrations that are installed in the organization."""
 
 OWN = Source(
     tool="list_organization_integrations", value="name", labels=("title",), filters={"owner": "organizationId"}
 )
-"""Names of the integrations that an organization owns."""
+"""Names of the integrations that the organization owns."""

@@ -1,4 +1,4 @@
-"""Summaries: of each item of a list, the fields that its model declares."""
+"""Summaries of list items: only the fields that the model's `summary` names."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -9,18 +9,18 @@ from pydantic import BaseModel
 from gitbook_integrations_api.objects import GitBookObject
 
 Outline = Mapping[str, "Outline | None"]
-"""Fields to show; None shows a field whole, an outline only what it names."""
+"""Fields to show by name: None shows the whole field, a nested outline only the fields that it names."""
 
 
 def summarize(model: type[BaseModel], item: dict[str, Any]) -> dict[str, Any]:
-    """Return the summary of `item`; the item itself where it has no field of its model's summary."""
+    """Return the summary of `item`, or `item` itself if it has no field of the summary."""
     picked: dict[str, Any] = _pick(item, outline(model))
     return picked or item
 
 
 @cache
 def outline(model: type[BaseModel]) -> Outline:
-    """Return the summary of `model` with those of the objects in it."""
+    """Return the outline of the summary of `model`, including its nested objects."""
     fields: dict[str, Any] = {}
     for path in model.summary if issubclass(model, GitBookObject) else ():
         *parents, name = path.split(".")
