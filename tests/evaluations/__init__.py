@@ -1,5 +1,5 @@
-"""Jobs of this server's users, done by the shortest honest calls, here and on servers without its help.
+"""Typical jobs of users, done with the fewest possible calls, on this server and on servers without its features.
 
-`python -m tests.evaluations` prints what each job costs a model: calls, and tokens of what it reads. No model runs;
-with `--model` one does, and is judged by the same checks.
+`python -m tests.evaluations` prints the calls and the tokens that a model reads for each job. Scripts make the calls;
+with `--model`, a model does, and the same checks apply.
 """

@@ -1,4 +1,4 @@
-"""What a job is: what a user asks for, the calls that do it, and how to tell that it was done."""
+"""The definition of a job: the user's request, the calls that do it, and the checks of the outcome."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from gitbook_integrations_mcp.sandbox.state import State
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call as a model would make it: every ID in it was in the request or in an earlier answer."""
+    """A call that a model would make. Every ID in it comes from the request or an earlier result."""
 
     tool: str
     arguments: dict[str, Any]
@@ -17,7 +17,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """Something that others do at GitBook between two calls."""
+    """A change that other people make at GitBook between two calls."""
 
     change: Callable[[State], None]
 
@@ -30,16 +30,16 @@ def call(tool: str, **arguments: Any) -> Call:
 
 
 def nothing(_: State) -> bool:
-    """Of a question, no state has to come true."""
+    """Accept any state: the job is a question."""
     return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One job, and what it may cost here.
+    """One job with its token budget on this server.
 
-    `bare` are the calls where a server has GitBook's endpoints and nothing else; by default the same. None is a job
-    that cannot be done there, as such a server has one token, a user's.
+    `bare` are the calls on a server with only GitBook's endpoints; by default they are the same. None is a job that is
+    impossible there, because that server has only a user token.
     """
 
     name: str
@@ -47,11 +47,11 @@ class Job:
     steps: tuple[Step, ...]
     bare: tuple[Step, ...] | None = field(default=())
     facts: tuple[str, ...] = ()
-    """What has to be read in the answers."""
+    """Texts that the results must contain."""
     done: Callable[[State], bool] = nothing
-    """What has to be true at GitBook afterwards."""
+    """Check of GitBook's state afterwards."""
     most_tokens: int
-    """Budget of all that a model reads here while doing it; that of calls is the number of `steps`."""
+    """Maximum tokens of the results that a model reads. The maximum number of calls is the number of `steps`."""
 
     @property
     def bare_steps(self) -> tuple[Step, ...] | None:

@@ -1,7 +1,7 @@
-"""Twenty-two jobs on the sandbox: of those who build integrations, and of those who answer for what is installed.
+"""Twenty-two jobs on the sandbox, for developers of integrations and for administrators of installations.
 
-Servers without an audit are spared what they can be: a fan-out asks only for what the answer needs, and of several ways
-takes the one that costs fewer tokens.
+The comparison is fair to servers without an audit: their scripts read only necessary lists, by the way that costs the
+fewest tokens.
 """
 
 from typing import Any
@@ -32,7 +32,7 @@ LINTER = {
 
 
 def find(integration: str) -> Call:
-    """Ask where an integration is installed: the ID is what all other calls need."""
+    """Find an installation, as all other calls need its ID."""
     return call("list_organization_installations", search=integration)
 
 
@@ -41,12 +41,12 @@ def of(integration: str) -> dict[str, Any]:
 
 
 def read_scripts() -> tuple[Call, ...]:
-    """Ask each site for its scripts, as there is no list of all."""
+    """Read the scripts of each site, as there is no list of all scripts."""
     return call("list_sites"), *(call("list_site_integration_scripts", siteId=site) for site in OWN_SITES)
 
 
 def read_everything() -> tuple[Call, ...]:
-    """Ask for all that an audit rests on, without what the lists already said: nothing on a level is not asked for."""
+    """Read everything that an audit needs, except lists that are known to be empty."""
     installed = _STATE.get_installations(organization=ORGANIZATION_ID)
     return (
         call("list_organization_installations"),
@@ -70,7 +70,7 @@ def _fits(installation: Installation, level: Any) -> bool:
 
 
 def get(state: State, integration: str) -> Installation | None:
-    """Return what is installed of an integration on the organization now."""
+    """Return the current installation of an integration in the organization."""
     return next(iter(state.get_installations(integration=integration, organization=ORGANIZATION_ID)), None)
 
 
@@ -87,7 +87,7 @@ def configure(state: State, integration: str, level: Any, place: str) -> dict[st
 
 
 def install_figma(state: State) -> None:
-    """Do what a colleague does between two audits."""
+    """Install an integration between two audits, as a colleague would."""
     new = Installation(
         id=identify("installation", "figma"),
         integration="figma",

@@ -1,4 +1,4 @@
-"""A real model that does the jobs, by Anthropic's Messages API; only where a key is given, and a model is named."""
+"""A real model that does the jobs through Anthropic's Messages API. It needs a key and the name of a model."""
 
 import os
 import sys
@@ -18,21 +18,21 @@ SYSTEM = (
     "as few calls as are needed and without asking back, then answer in a few sentences that name what was asked for."
 )
 MOST_TURNS = 40
-"""Answers of the model after which a job counts as not done."""
+"""Maximum number of model responses per job."""
 CUE = "Now."
-"""What the user says when something has happened meanwhile."""
+"""Message of the user after a change by other people."""
 
 
 @dataclass
 class Model:
-    """One model; `ANTHROPIC_API_KEY` lets it be asked, and `ANTHROPIC_BASE_URL` may name another endpoint."""
+    """One model. `ANTHROPIC_API_KEY` is required; `ANTHROPIC_BASE_URL` can set another endpoint."""
 
     name: str
     key: str = field(default_factory=lambda: os.environ["ANTHROPIC_API_KEY"], repr=False)
     endpoint: str = field(default_factory=lambda: os.environ.get("ANTHROPIC_BASE_URL", ENDPOINT))
 
     async def do(self, job: Job, host: Host) -> Cost | None:
-        """Let the model do `job` and return what it cost, None where it was not done; the reason goes to stderr."""
+        """Let the model do `job` and return its cost, or None if it was not done. The reason is written to stderr."""
         host.stage.sandbox = create_sandbox()
         conversation = _Conversation(self, host, [{"role": "user", "content": job.request}])
         try:
@@ -59,7 +59,7 @@ class _Conversation:
     turns: int = 0
 
     async def go_on(self) -> str:
-        """Let the model call tools until it has nothing more to ask for, and return what it says then."""
+        """Let the model call tools until it makes no more calls, and return its final text."""
         while self.turns < MOST_TURNS:
             self.turns += 1
             content = await self._ask()
@@ -68,7 +68,7 @@ class _Conversation:
             if not wanted:
                 return "".join(block["text"] for block in content if block["type"] == "text")
             self.messages.append({"role": "user", "content": [await self._call(block) for block in wanted]})
-        raise JobError(f"no end after {MOST_TURNS} turns")
+        raise JobError(f"not finished after {MOST_TURNS} responses")
 
     async def _ask(self) -> list[dict[str, Any]]:
         order = {

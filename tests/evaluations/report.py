@@ -1,4 +1,4 @@
-"""What the jobs cost, as one Markdown table."""
+"""The cost of the jobs as one Markdown table."""
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
@@ -10,7 +10,7 @@ from tests.evaluations.runner import Cost
 
 
 class Column(NamedTuple):
-    """A server: what reading its list of tools costs, and each job, by name; None where it cannot be done."""
+    """The costs on one server: tokens of its list of tools, and the cost of each job by name; None if impossible."""
 
     listed: int
     costs: Mapping[str, Cost | None]

@@ -1,4 +1,4 @@
-"""Runs jobs: a fresh sandbox each, a real client, a human who says yes, and an eye on what the model could know."""
+"""Runs jobs: each with a new sandbox, a real client, a human who approves, and a check of the IDs in the calls."""
 
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -21,43 +21,43 @@ from tests.support.loopback import listen, open_listener
 from tests.support.tokens import count_tokens
 
 PROMPT = f"The organization is {ORGANIZATION_ID}."
-"""What a model is told beside the request, on every server."""
+"""Context that a model gets with the request, on every server."""
 NAMES = frozenset({"organization", "space", "page"})
-"""Arguments that hold an ID, beside those that say so."""
+"""Arguments that contain an ID, in addition to those named …Id."""
 
 
 class JobError(AssertionError):
-    """A job was not done, or not honestly; the text says why."""
+    """A job was not done, or used unknown IDs. The text has the reason."""
 
 
 @dataclass
 class Stage:
-    """A GitBook that can be exchanged for a fresh one, so that a server need not start anew for every job."""
+    """A sandbox that can be replaced, so that a server does not restart for every job."""
 
     sandbox: Any = field(default_factory=create_sandbox)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let the present sandbox answer."""
+        """Forward the request to the current sandbox."""
         await self.sandbox(scope, receive, send)
 
 
 @dataclass
 class Host:
-    """A client of some server in front of a stage, and what its model may call."""
+    """A client of a server in front of a stage, with the tools that its model can call."""
 
     name: str
     client: Client
     stage: Stage
     listed: list[dict[str, Any]]
-    """What a model is shown of the tools: name, description and input_schema."""
+    """The tools as a model sees them: name, description and input_schema."""
 
     @property
     def tokens(self) -> int:
-        """What reading the list of tools costs, once a conversation."""
+        """Tokens of the list of tools, which a model reads once per conversation."""
         return count_tokens(self.listed)
 
     async def call(self, tool: str, arguments: dict[str, Any]) -> tuple[str, bool]:
-        """Return what a model reads of a call's result, and whether it is an error."""
+        """Return the text of a call's result, and whether it is an error."""
         result = await self.client.call_tool(tool, arguments)
         text = "\n".join(block.text for block in result.content if isinstance(block, TextContent))
         return text, result.is_error
@@ -102,7 +102,7 @@ async def run(job: Job, host: Host, steps: tuple[Step, ...]) -> Cost:
     """Do `job` by `steps` and return what it cost.
 
     Raises:
-        JobError: a call failed, used an ID that nobody could know, or the job is not done afterwards.
+        JobError: a call failed or used an unknown ID, or the job is not done afterwards.
     """
     host.stage.sandbox = create_sandbox()
     schemas = {tool["name"]: tool["input_schema"] for tool in host.listed}
@@ -114,7 +114,7 @@ async def run(job: Job, host: Host, steps: tuple[Step, ...]) -> Cost:
             continue
         arguments = _complete(step, schemas[step.tool])
         for unknown in _find_unknown(arguments, "\n".join(known)):
-            raise JobError(f"{job.name}: {step.tool} uses {unknown}, which no answer before named")
+            raise JobError(f"{job.name}: {step.tool} uses {unknown}, which no earlier result contains")
         text, failed = await host.call(step.tool, arguments)
         if failed:
             raise JobError(f"{job.name}: {step.tool} failed: {text}")
@@ -125,18 +125,18 @@ async def run(job: Job, host: Host, steps: tuple[Step, ...]) -> Cost:
 
 
 def judge(job: Job, stage: Stage, said: str) -> None:
-    """Raise a JobError where `said` lacks a fact, or GitBook is not as it should be."""
+    """Raise a JobError if `said` lacks a fact or GitBook's state is wrong."""
     for fact in job.facts:
         if fact.lower() not in said.lower():
-            raise JobError(f"{job.name}: nothing says {fact}")
+            raise JobError(f"{job.name}: no result contains {fact}")
     if not job.done(stage.sandbox.state):
-        raise JobError(f"{job.name}: GitBook is not as it should be")
+        raise JobError(f"{job.name}: GitBook's state is wrong")
 
 
 def _complete(step: Call, schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Add the organization where the tool demands one, as a model does that was told it."""
-    demanded = "organizationId" in schema.get("required", ()) and "organizationId" not in step.arguments
-    return {**({"organizationId": ORGANIZATION_ID} if demanded else {}), **step.arguments}
+    """Add the organization if the tool requires it, as a model would that has it from the context."""
+    required = "organizationId" in schema.get("required", ()) and "organizationId" not in step.arguments
+    return {**({"organizationId": ORGANIZATION_ID} if required else {}), **step.arguments}
 
 
 def _find_unknown(arguments: Mapping[str, Any], known: str) -> Iterator[str]:

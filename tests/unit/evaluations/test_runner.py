@@ -1,4 +1,4 @@
-"""The jobs of the evaluations are done here, within their budgets, and what judges them can tell when they are not."""
+"""The evaluation jobs stay within their budgets, and the checks detect jobs that were not done."""
 
 import json
 import re
@@ -48,19 +48,19 @@ def test_there_are_at_least_twenty_jobs_each_with_something_to_check() -> None:
 
 @pytest.mark.parametrize("job", [job for job in JOBS if not job.facts], ids=lambda job: job.name)
 async def test_a_job_that_was_not_done_does_not_pass(host: Host, job: Job) -> None:
-    with pytest.raises(JobError, match="not as it should be"):
+    with pytest.raises(JobError, match="GitBook's state is wrong"):
         await run(job, host, job.steps[:-1])
 
 
-async def test_an_id_that_nobody_could_know_is_no_honest_call(host: Host) -> None:
+async def test_a_call_with_an_unknown_id_does_not_pass(host: Host) -> None:
     job = find("uninstall it everywhere")
-    with pytest.raises(JobError, match="no answer before named"):
+    with pytest.raises(JobError, match="no earlier result contains"):
         await run(job, host, job.steps[1:])
 
 
-async def test_an_answer_without_the_facts_and_a_call_that_fails_do_not_pass(host: Host) -> None:
+async def test_results_without_the_facts_and_failed_calls_do_not_pass(host: Host) -> None:
     job = find("what runs on one site")
-    with pytest.raises(JobError, match="nothing says"):
+    with pytest.raises(JobError, match="no result contains"):
         await run(job, host, job.steps[:1])
     with pytest.raises(JobError, match="404"):
         await run(job, host, (call("get_integration_by_name", integrationName="nowhere"),))
@@ -123,7 +123,7 @@ async def test_a_model_does_a_job_over_the_wire(host: Host, name: str) -> None:
     assert asked[0] == job.request
 
 
-async def test_a_model_that_only_says_so_has_not_done_it(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_model_that_only_claims_success_does_not_pass(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
     job = find("unpublish")
     actor = Actor(Job(name="idle", request="", steps=(), most_tokens=0))
     with open_listener() as (listener, address):
@@ -131,8 +131,8 @@ async def test_a_model_that_only_says_so_has_not_done_it(host: Host, capsys: pyt
         async with listen(application, HttpSection(), listener):
             assert await Model("actor", "key-of-nobody", address).do(job, host) is None
             assert await Model("actor", "key-of-nobody", f"{address}/nowhere").do(job, host) is None
-    assert re.findall(r"GitBook is not as it should be|answered 404", capsys.readouterr().err) == [
-        "GitBook is not as it should be",
+    assert re.findall(r"GitBook's state is wrong|answered 404", capsys.readouterr().err) == [
+        "GitBook's state is wrong",
         "answered 404",
     ]
     assert "key-of-nobody" not in repr(Model("actor", "key-of-nobody", address))
