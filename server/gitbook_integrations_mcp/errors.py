@@ -221,8 +221,13 @@ class ErrorCode(StrEnum):
         "Report it with the log. After a change, read the current state first.",
     )
 
-    # HTTP
+    # Transports
 
+    INVALID_MESSAGE = (
+        "invalid_message",
+        "A line on standard input is not a JSON-RPC message, or is too long.",
+        "Send each message as JSON in UTF-8 on a line of its own.",
+    )
     DUPLICATE_HEADER = (
         "duplicate_header",
         "A header that identifies or limits the caller came more than once.",

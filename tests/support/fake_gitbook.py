@@ -107,6 +107,14 @@ async def read_capabilities(client: Client) -> dict[str, Any]:
     return capabilities
 
 
+def read_code(result: CallToolResult) -> str:
+    """Return the code of a result that is an error."""
+    assert result.is_error
+    assert result.structured_content is not None
+    code: str = result.structured_content["code"]
+    return code
+
+
 def read_text(result: CallToolResult) -> str:
     """Return the one text that a result holds."""
     (content,) = result.content

@@ -1,6 +1,6 @@
 """Who is calling and what they may do.
 
-`callers` identifies the caller of a request, `policy` says which tools they have. Over HTTP, `hosts` refuses requests
-meant for somebody else, and `authentication` puts the guard of `bearer` before an application; it verifies
-static tokens or, with the keys of an `issuer`, `access_tokens` of an authorization server.
+`callers` identifies the caller of a request, and `policy` selects the tools they can use. Over HTTP, `hosts` rejects
+requests with a foreign Host or Origin, and `authentication` protects an application with the guard in `bearer`. The
+guard verifies static tokens or the `access_tokens` of an authorization server, with the keys of its `issuer`.
 """

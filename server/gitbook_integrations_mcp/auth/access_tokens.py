@@ -1,4 +1,4 @@
-"""Access tokens of an authorization server (RFC 9068, 8707): what one must say to let its bearer in."""
+"""Verification of the access tokens of an authorization server (RFC 9068, RFC 8707)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,12 +18,13 @@ from mcp.server.auth.provider import AccessToken
 from gitbook_integrations_mcp.auth.bearer import BearerError
 from gitbook_integrations_mcp.auth.issuer import PAUSE_SECONDS, Issuer, IssuerError
 from gitbook_integrations_mcp.config.models import OAuthSection
+from gitbook_integrations_mcp.errors import ErrorCode
 
 _LEEWAY_SECONDS = 30
-"""By how much the issuer's clock may differ."""
+"""Maximum difference between the issuer's clock and this machine's."""
 
 _TYPES = frozenset({"at+jwt", "application/at+jwt", "jwt"})
-"""What a token may call itself; JWTs that serve something else, such as logging out, have other types."""
+"""Types (`typ`) of an access token. JWTs with another purpose, for example a logout, have other types."""
 
 
 class AccessTokens:
@@ -35,23 +36,23 @@ class AccessTokens:
         self._issuer = issuer
 
     async def verify_token(self, token: str) -> AccessToken | None:
-        """Return what a token says about its bearer, or None where it is no JWT.
+        """Return the verified claims of a token, or None if it is not a JWT.
 
         Raises:
-            BearerError: it is one, and does not let its bearer in, or nobody can say so now.
+            BearerError: the JWT is invalid, or cannot be verified now.
         """
         try:
             header = jwt.get_unverified_header(token)
             claimed = jwt.decode(token, options={"verify_signature": False})
-        except (InvalidTokenError, RecursionError):  # nested as deep as nobody would who means it
+        except (InvalidTokenError, RecursionError):  # deep nesting in a hostile token
             return None
-        # What is said here is not proven yet; it can only be a reason to refuse.
+        # These claims are not verified yet. They can only be a reason to reject the token.
         if header.get("alg") not in self._settings.algorithms:
-            raise _refuse(f"its signature is of none of the kinds let in ({', '.join(self._settings.algorithms)})")
+            raise _reject(f"its algorithm is not one of {', '.join(self._settings.algorithms)} (oauth.algorithms)")
         if str(header.get("typ", "at+jwt")).lower() not in _TYPES:
-            raise _refuse("it is no access token")
+            raise _reject("its type (typ) is not that of an access token")
         if claimed.get("iss") != self._issuer.name:
-            raise _refuse(f"it was not issued by {self._issuer.name}")
+            raise _reject(f"its issuer (iss) is not {self._issuer.name}")
         claims = await self._verify(token, header)
         self._check_scopes(claims)
         client = claims.get("client_id") or claims.get("azp") or ""
@@ -68,10 +69,10 @@ class AccessTokens:
         try:
             key = await self._issuer.find_key(header.get("kid"), header["alg"])
         except IssuerError:
-            text = "The authorization server does not answer, so no access token can be verified; try again later."
-            raise BearerError(503, "temporarily_unavailable", text, retry_after=PAUSE_SECONDS) from None
+            text = "Access tokens cannot be verified, as the authorization server does not respond. Try again later."
+            raise BearerError(503, ErrorCode.TEMPORARILY_UNAVAILABLE, text, retry_after=PAUSE_SECONDS) from None
         if key is None:
-            raise _refuse(f"it is signed with a key that {self._issuer.name} does not publish")
+            raise _reject(f"{self._issuer.name} does not publish the key of its signature")
         try:
             return jwt.decode(
                 token,
@@ -83,36 +84,36 @@ class AccessTokens:
                 options={"require": ["exp", "iss", "aud", "sub"], "enforce_minimum_key_length": True},
             )
         except PyJWTError as error:
-            raise _refuse(self._explain(error)) from None
+            raise _reject(self._find_reason(error)) from None
 
-    def _explain(self, error: PyJWTError) -> str:
+    def _find_reason(self, error: PyJWTError) -> str:
         match error:
             case ExpiredSignatureError():
                 return "it has expired"
             case ImmatureSignatureError():
                 return "it is not valid yet"
             case InvalidAudienceError():
-                return f"it is meant for another audience than {' or '.join(self._audience)}"
+                return f"its audience (aud) is not {' or '.join(self._audience)}"
             case InvalidSignatureError():
                 return "its signature is wrong"
             case MissingRequiredClaimError():
-                return f"it does not say {error.claim}"
+                return f"its claim {error.claim} is missing"
             case _:
                 return "it is malformed"
 
     def _check_scopes(self, claims: Mapping[str, Any]) -> None:
         if missing := set(self._settings.scopes) - _list_scopes(claims):
-            text = f"The access token lacks the scope {' '.join(sorted(missing))}."
-            raise BearerError(403, "insufficient_scope", text)
+            text = f"The access token lacks required scopes: {' '.join(sorted(missing))}."
+            raise BearerError(403, ErrorCode.INSUFFICIENT_SCOPE, text)
 
 
 def _list_scopes(claims: Mapping[str, Any]) -> set[str]:
-    """Return the scopes of a token; some issuers name the claim `scp`, and some make it a list."""
+    """Return the scopes of a token. Some issuers name the claim `scp`, and some use a list."""
     granted = claims.get("scope") or claims.get("scp")
     if isinstance(granted, str):
         return set(granted.split())
     return {str(scope) for scope in granted} if isinstance(granted, list) else set()
 
 
-def _refuse(reason: str) -> BearerError:
-    return BearerError(401, "invalid_token", f"The access token is refused: {reason}.")
+def _reject(reason: str) -> BearerError:
+    return BearerError(401, ErrorCode.INVALID_TOKEN, f"The access token was rejected: {reason}.")

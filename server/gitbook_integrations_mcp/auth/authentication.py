@@ -1,4 +1,4 @@
-"""The door that callers over HTTP come through: which proof of who they are it takes, for which resource."""
+"""Authentication over HTTP: which bearer tokens are accepted for which resource."""
 
 from mcp.server.auth.handlers.metadata import ProtectedResourceMetadataHandler
 from mcp.server.auth.provider import TokenVerifier
@@ -13,8 +13,8 @@ from gitbook_integrations_mcp.auth.issuer import Issuer
 from gitbook_integrations_mcp.config.settings import Settings
 
 
-class Door:
-    """What lets callers in, as the settings say; everybody, where they name neither tokens nor an issuer."""
+class Authentication:
+    """Authentication as configured. Without `http.tokens` and `oauth.issuer`, every caller is accepted."""
 
     def __init__(self, settings: Settings) -> None:
         http, oauth = settings.http, settings.oauth
@@ -30,18 +30,21 @@ class Door:
         self._public_url = http.public_url
 
     def guard(self, app: ASGIApp, path: str) -> ASGIApp:
-        """Return `app`, behind the door where there is one; `path` is that of the resource which it belongs to."""
+        """Return `app` behind a bearer guard, if authentication is configured. `path` is the path of its resource."""
         if not self._verifiers:
             return app
-        url = f"{self._public_url}{_place_metadata(path)}" if path in self._resources else None
+        url = f"{self._public_url}{_build_metadata_path(path)}" if path in self._resources else None
         return BearerGuard(app, self._verifiers, scopes=self._oauth.scopes, metadata_url=url)
 
     def list_routes(self) -> list[Route]:
-        """Return the routes that tell clients who issues tokens for each resource (RFC 9728)."""
-        return [Route(_place_metadata(path), self._describe(url).handle) for path, url in self._resources.items()]
+        """Return the routes of the metadata that names the issuer of tokens for each resource (RFC 9728)."""
+        return [
+            Route(_build_metadata_path(path), self._create_metadata_handler(url).handle)
+            for path, url in self._resources.items()
+        ]
 
-    def _describe(self, resource: str) -> ProtectedResourceMetadataHandler:
-        # Validated from plain strings, an issuer keeps its spelling, which clients compare.
+    def _create_metadata_handler(self, resource: str) -> ProtectedResourceMetadataHandler:
+        # Clients compare the spelling of the issuer. Validation from plain strings keeps it.
         metadata = {
             "resource": resource,
             "authorization_servers": [self._oauth.issuer],
@@ -51,5 +54,5 @@ class Door:
         return ProtectedResourceMetadataHandler(ProtectedResourceMetadata.model_validate(metadata))
 
 
-def _place_metadata(path: str) -> str:
+def _build_metadata_path(path: str) -> str:
     return "/.well-known/oauth-protected-resource" + path.removesuffix("/")

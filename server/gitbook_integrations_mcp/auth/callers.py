@@ -1,4 +1,4 @@
-"""Who is calling, and what is theirs: identity, GitBook credentials, and the tools they may use."""
+"""The caller of a request: identity, GitBook credentials, and tools."""
 
 import json
 from collections.abc import Mapping
@@ -20,8 +20,8 @@ TOOLSETS_HEADER = "X-MCP-Toolsets"
 class Caller:
     """The caller of one request.
 
-    A yes given to one `id` is none for another; it tells sessions and tokens apart, so it is shown to nobody.
-    `principal` is who showed a bearer token, if one is needed.
+    An approval for one `id` is not valid for another. The `id` contains session IDs and digests of tokens, so it is
+    never shown. `principal` is the authenticated user or client, if authentication is configured.
     """
 
     id: str = field(repr=False)
@@ -31,7 +31,7 @@ class Caller:
 
 
 class Callers:
-    """Tells whose a request is. On stdio there is but one caller, who acts with the operator's credentials."""
+    """Identifies callers. On stdio there is only one caller, who uses the operator's credentials."""
 
     def __init__(
         self, policy: Policy, credentials: Credentials, *, per_request: bool = False, has_sessions: bool = True
@@ -50,15 +50,15 @@ class Callers:
         credentials = Credentials.from_headers(headers) if self._per_request else self._credentials
         sessions: list[str | None] = []
         if self._has_sessions and context.protocol_version not in MODERN_PROTOCOL_VERSIONS:
-            # Streamable HTTP names its session in a header, SSE in the query.
+            # Streamable HTTP sends its session ID in a header, SSE in the query.
             sessions = [headers.get("mcp-session-id"), context.request.query_params.get("session_id")]
-        # Without a principal, whoever holds the same token is the same caller, and nobody else is. Nor does a yes that
-        # was given to a server with another token reach this one, should they share a store.
+        # Without a principal, the GitBook token identifies the caller. Servers with different tokens can share a store;
+        # an approval for one of them is not valid for the others.
         identity = json.dumps([principal, *sessions, credentials.digest])
         return Caller(identity, credentials, self._narrow(headers), principal)
 
     def _narrow(self, headers: Mapping[str, str]) -> Policy:
-        """Return the policy with what the request's headers leave out."""
+        """Return the policy without the tools that the request's headers exclude."""
         read_only = headers.get(READ_ONLY_HEADER.lower(), "").strip().lower() not in {"", "false", "0"}
         toolsets = read_toolsets(headers)
         if not read_only and toolsets is None:
@@ -67,6 +67,6 @@ class Callers:
 
 
 def read_toolsets(headers: Mapping[str, str]) -> list[str] | None:
-    """Return the toolsets that a request asks to be left with, or None where it asks for no such thing."""
-    told = headers.get(TOOLSETS_HEADER.lower())
-    return None if told is None else [name.strip() for name in told.split(",")]
+    """Return the toolsets to which a request limits the tools, or None without the header."""
+    value = headers.get(TOOLSETS_HEADER.lower())
+    return None if value is None else [name.strip() for name in value.split(",")]

@@ -1,21 +1,22 @@
-"""Requests that were meant for this server: Host and Origin keep other people's web pages out."""
+"""Checks of Host, Origin and other headers, which protect against requests from foreign web pages."""
 
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gitbook_integrations_api.catalog import TOOLSETS
 from gitbook_integrations_mcp.auth.callers import READ_ONLY_HEADER, TOOLSETS_HEADER, read_toolsets
 from gitbook_integrations_mcp.config.models import HttpSection
+from gitbook_integrations_mcp.errors import ErrorCode
 from gitbook_integrations_mcp.gitbook.credentials import INTEGRATION_HEADER, USER_HEADER
+from gitbook_integrations_mcp.net.responses import create_error_response
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
-
-_SAID_ONCE = (
+_SINGLE_HEADERS = (
     "Origin",
     "Authorization",
     "Mcp-Session-Id",
@@ -24,14 +25,14 @@ _SAID_ONCE = (
     READ_ONLY_HEADER,
     TOOLSETS_HEADER,
 )
-"""Who somebody is and what they may. Of two, a proxy would have meant its own, and we read the other."""
+"""Headers that identify or limit the caller. With two values, a proxy and this server could read different ones."""
 
 
 class HostGuard:
-    """Lets in only requests that were meant for this server, whatever the route.
+    """Passes on only requests that are meant for this server, on every route.
 
-    A web page somewhere can make its visitor's browser send requests to loopback addresses; their Host or their Origin
-    gives them away (DNS rebinding, MCP specification: transports, security warning).
+    A web page can make its visitor's browser send requests to loopback addresses (DNS rebinding; see the security
+    warning in the MCP specification of transports). The Host or Origin header of these requests reveals them.
     """
 
     def __init__(self, app: ASGIApp, hosts: Iterable[str]) -> None:
@@ -39,27 +40,30 @@ class HostGuard:
         self._hosts = frozenset(host.lower() for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer 400, 421 or 403."""
-        if scope["type"] == "http":
-            headers = Headers(scope=scope)
-            if any(len(headers.getlist(name)) > 1 for name in _SAID_ONCE):
-                text = f"One of these headers came twice, which says nothing: {', '.join(_SAID_ONCE)}."
-                return await JSONResponse({"error": text}, 400)(scope, receive, send)
-            if not self._knows(headers.get("host", "")):
-                text = "This server does not answer to that Host; its operator can add it to http.allowed_hosts."
-                return await JSONResponse({"error": text}, 421)(scope, receive, send)
-            origin = headers.get("origin")
-            if origin is not None and not self._knows(urlsplit(origin).netloc):
-                text = "Requests from that Origin are not let in."
-                return await JSONResponse({"error": text}, 403)(scope, receive, send)
-            # Left without any tool and told nothing, a client would look for the reason elsewhere.
-            if any(name not in TOOLSETS for name in read_toolsets(headers) or ()):
-                text = f"{TOOLSETS_HEADER} names a toolset that there is not. There are: {', '.join(TOOLSETS)}."
-                return await JSONResponse({"error": text}, 400)(scope, receive, send)
-        return await self._app(scope, receive, send)
+        """Pass a request on, or respond with 400, 421 or 403."""
+        rejection = self._check(Headers(scope=scope)) if scope["type"] == "http" else None
+        await (rejection or self._app)(scope, receive, send)
 
-    def _knows(self, address: str) -> bool:
-        """Whether an address is one of ours: with exactly the port that is listed, or any where none is."""
+    def _check(self, headers: Headers) -> Response | None:
+        """Return the error response to a request with these headers, or None if they are valid."""
+        if any(len(headers.getlist(name)) > 1 for name in _SINGLE_HEADERS):
+            text = f"Duplicate header. These may appear only once: {', '.join(_SINGLE_HEADERS)}."
+            return create_error_response(400, ErrorCode.DUPLICATE_HEADER, text)
+        if not self._is_allowed(headers.get("host", "")):
+            text = "Host not allowed. The operator of this server can add it to http.allowed_hosts."
+            return create_error_response(421, ErrorCode.HOST_NOT_ALLOWED, text)
+        origin = headers.get("origin")
+        if origin is not None and not self._is_allowed(urlsplit(origin).netloc):
+            text = "Origin not allowed. The operator of this server can add its host to http.allowed_hosts."
+            return create_error_response(403, ErrorCode.ORIGIN_NOT_ALLOWED, text)
+        # Without this error, a client with a misspelt toolset would have no tools and no reason for it.
+        if any(name not in TOOLSETS for name in read_toolsets(headers) or ()):
+            text = f"{TOOLSETS_HEADER} contains an unknown toolset. Valid toolsets: {', '.join(TOOLSETS)}."
+            return create_error_response(400, ErrorCode.UNKNOWN_TOOLSET, text)
+        return None
+
+    def _is_allowed(self, address: str) -> bool:
+        """Whether an address is listed. A listed host without a port allows any port."""
         address = address.lower()
         if address in self._hosts:
             return True
@@ -68,6 +72,6 @@ class HostGuard:
 
 
 def list_hosts(settings: HttpSection) -> list[str]:
-    """Return the hosts that a server with these settings answers to."""
+    """Return the hosts that a server with these settings accepts."""
     public = [urlsplit(settings.public_url).netloc] if settings.public_url else []
     return [*LOOPBACK, *public, *settings.allowed_hosts]

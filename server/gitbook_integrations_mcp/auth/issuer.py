@@ -1,8 +1,8 @@
-"""The authorization server that vouches for callers: where its keys are, and which of them are good now.
+"""The authorization server that issues access tokens: its metadata and its public keys.
 
-Keys are fetched when a token needs them, kept for a while, and fetched anew when a token names one that is not among
-them; however many strangers make up names, that happens at most once in a while. Where keys cannot be fetched, the ones
-that are known stay good for some time, and after that nobody comes in.
+Keys are fetched when a token needs them, and cached. A token with an unknown key ID causes a new fetch, but at most one
+in `PAUSE_SECONDS`, because anyone can invent key IDs. If a fetch fails, cached keys stay valid for `_STALE_SECONDS`.
+After that, all access tokens are rejected.
 """
 
 import itertools
@@ -23,17 +23,22 @@ from gitbook_integrations_mcp.config.urls import is_private
 from gitbook_integrations_mcp.gitbook.http import USER_AGENT, open_transport
 
 _FRESH_SECONDS = 600
+"""Age of the cached keys after which they are fetched again."""
+
 _STALE_SECONDS = 3600
+"""Age of the cached keys after which they are no longer valid."""
+
 PAUSE_SECONDS = 30
-"""Between two fetches, whatever comes."""
+"""Minimum time between two fetches."""
 
 _FETCH_SECONDS = 10
+"""Time-out of a fetch."""
 
 _logger = logging.getLogger(__name__)
 
 
 class IssuerError(Exception):
-    """The issuer's keys cannot be had; the text says why."""
+    """The issuer's keys cannot be fetched; the text says why."""
 
 
 class Issuer:
@@ -51,16 +56,16 @@ class Issuer:
         self._problem = ""
 
     async def find_key(self, identifier: str | None, algorithm: str) -> PyJWK | None:
-        """Return the key with which a signature is verified, or None where the issuer has no such key.
+        """Return the public key for a signature, or None if the issuer does not publish it.
 
         Raises:
-            IssuerError: that cannot be said, because the issuer does not answer.
+            IssuerError: the issuer does not respond, and no valid key is cached.
         """
-        key = self._choose(identifier, algorithm)
-        # Who has a key that is good enough waits for newer ones only if nobody else does.
+        key = self._select(identifier, algorithm)
+        # While another request fetches newer keys, a cached key that is still valid is used without waiting.
         if key is None or self._is_older_than(_FRESH_SECONDS if not self._lock.locked() else _STALE_SECONDS):
             await self._refresh()
-            key = self._choose(identifier, algorithm)
+            key = self._select(identifier, algorithm)
         if self._problem and (key is None or self._is_older_than(_STALE_SECONDS)):
             raise IssuerError(self._problem)
         return key
@@ -68,8 +73,8 @@ class Issuer:
     def _is_older_than(self, seconds: float) -> bool:
         return self._clock() - self._fetched > seconds
 
-    def _choose(self, identifier: str | None, algorithm: str) -> PyJWK | None:
-        """Return the key of that name; a token need not name it where there is but one."""
+    def _select(self, identifier: str | None, algorithm: str) -> PyJWK | None:
+        """Return the cached key with that ID. A token may omit the ID if only one key fits."""
         fitting = [key for key in self._keys if key.algorithm_name == algorithm]
         if identifier is not None:
             fitting = [key for key in fitting if key.key_id == identifier]
@@ -79,48 +84,48 @@ class Issuer:
         async with self._lock:
             if self._clock() - self._tried < PAUSE_SECONDS:
                 return
-            self._tried, self._problem = self._clock(), f"{self.name} has not answered yet."
+            self._tried, self._problem = self._clock(), f"{self.name} has not responded yet."
             try:
                 self._keys = await self.fetch_keys()
             except IssuerError as error:
                 self._problem = str(error)
-                _logger.warning("Callers cannot be told from strangers: %s", error)
+                _logger.warning("Cannot verify access tokens: %s", error)
             else:
                 self._problem, self._fetched = "", self._clock()
 
     async def fetch_keys(self) -> list[PyJWK]:
-        """Return the keys that the issuer publishes now, each once for every algorithm that it can be used with.
+        """Return the keys that the issuer publishes now, each once for every algorithm it fits.
 
         Raises:
-            IssuerError: it does not answer, or not with keys.
+            IssuerError: the issuer does not respond, or does not return keys.
         """
         try:
             with anyio.fail_after(_FETCH_SECONDS):
                 url = self._jwks_url or await self._discover()
-                document = await _get(url)
+                document = await _fetch_json(url)
         except TimeoutError:
-            raise IssuerError(f"{self.name} did not answer within {_FETCH_SECONDS} s.") from None
+            raise IssuerError(f"{self.name} did not respond within {_FETCH_SECONDS} s.") from None
         if document is None or not isinstance(document.get("keys"), list):
-            raise IssuerError(f"{url} does not answer with a key set (JWKS).")
+            raise IssuerError(f"{url} did not return a key set (JWKS).")
         pairs = itertools.product(document["keys"], self._algorithms)
         return [key for jwk, algorithm in pairs if (key := _read_key(jwk, algorithm))]
 
     async def _discover(self) -> str:
         for url in _list_metadata_urls(self.name):
-            metadata = await _get(url)
+            metadata = await _fetch_json(url)
             if metadata is None:
                 continue
             if metadata.get("issuer") != self.name:
-                raise IssuerError(f"{url} describes another issuer than oauth.issuer, {self.name}.")
+                raise IssuerError(f"The issuer in {url} is not {self.name} (oauth.issuer).")
             found = metadata.get("jwks_uri")
             if not isinstance(found, str) or not is_private(found):
-                raise IssuerError(f"{url} names no https address of keys (jwks_uri); set oauth.jwks_url.")
+                raise IssuerError(f"{url} contains no https URL of keys (jwks_uri). Set oauth.jwks_url.")
             return found
-        raise IssuerError(f"{self.name} publishes no metadata of an authorization server; set oauth.jwks_url.")
+        raise IssuerError(f"{self.name} publishes no authorization server metadata. Set oauth.jwks_url.")
 
 
 def _list_metadata_urls(issuer: str) -> Iterator[str]:
-    """Yield where an issuer's metadata may be (RFC 8414, OpenID Connect Discovery), in the order of the MCP spec."""
+    """Yield the possible URLs of an issuer's metadata (RFC 8414, OpenID Connect Discovery), in the MCP order."""
     parts = urlsplit(issuer)
     origin, path = f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
     yield f"{origin}/.well-known/oauth-authorization-server{path}"
@@ -129,8 +134,12 @@ def _list_metadata_urls(issuer: str) -> Iterator[str]:
         yield f"{origin}{path}/.well-known/openid-configuration"
 
 
-async def _get(url: str) -> dict[str, Any] | None:
-    """Return the JSON object that is at `url`, or None where there is none."""
+async def _fetch_json(url: str) -> dict[str, Any] | None:
+    """Return the JSON object at `url`, or None if there is none.
+
+    Raises:
+        IssuerError: the URL cannot be reached.
+    """
     headers = {"User-Agent": USER_AGENT, "Accept": "application/json"}
     try:
         async with httpx.AsyncClient(transport=open_transport(url), headers=headers) as client:
@@ -144,7 +153,7 @@ async def _get(url: str) -> dict[str, Any] | None:
 
 
 def _read_key(jwk: Any, algorithm: str) -> PyJWK | None:
-    """Return a published key for use with an algorithm, unless it is meant for something else."""
+    """Return a published key for an algorithm, or None if it has another purpose or cannot be read."""
     if not isinstance(jwk, dict) or jwk.get("use", "sig") != "sig" or jwk.get("alg", algorithm) != algorithm:
         return None
     try:

@@ -1,4 +1,5 @@
-"""What can be set: `sections` says it, `values` checks it, `settings` puts it together from file, environment, flags.
+"""Settings: `models` declares them, `types` checks single values, and `settings` loads them.
 
-A new setting is a field with a description in its section; documentation and the example file follow from it.
+`validation` checks settings that depend on each other. To add a setting, add a field with a description to its section
+in `models`; the documentation is generated from it.
 """

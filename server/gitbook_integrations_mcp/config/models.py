@@ -1,4 +1,4 @@
-"""What can be set, by section: each setting with its type, its default and the words that document it."""
+"""Declarations of all settings by section: type, default and description."""
 
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -9,24 +9,24 @@ from pydantic_settings import NoDecode
 
 from gitbook_integrations_api.rules import Severity
 from gitbook_integrations_mcp.config.types import (
-    MAKE_KEY,
+    CREATE_KEY,
     Algorithm,
     ApiToken,
+    CommaSeparated,
     Endpoint,
+    HeaderSafeTexts,
     Issuer,
     Keys,
-    Listed,
     Names,
     PrivateUrl,
     PublicUrl,
     RuleId,
     Store,
-    Words,
 )
 
 
 class Section(BaseModel):
-    """A group of settings. Unknown keys are refused, as a typing error must not switch a safeguard off."""
+    """A group of settings. Unknown keys are errors, because a misspelt key must not disable a safeguard."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
 
@@ -34,36 +34,26 @@ class Section(BaseModel):
 class GitBookSection(Section):
     token: ApiToken | None = Field(
         None,
-        description="Personal access token of the user in whose name the server acts (also `GITBOOK_TOKEN`). It has "
-        "all of that user's rights.",
+        description="Personal access token of a GitBook user. The server acts as this user, with all of their rights.",
     )
     integration_token: ApiToken | None = Field(
-        None,
-        description="Token of an integration, for the endpoints that accept no user (also "
-        "`GITBOOK_INTEGRATION_TOKEN`).",
+        None, description="Token of an integration, for endpoints that do not accept a user's token."
     )
-    endpoint: Endpoint = Field(
-        "https://api.gitbook.com", description="Host of the API, without `/v1` (also `GITBOOK_ENDPOINT`)."
-    )
+    endpoint: Endpoint = Field("https://api.gitbook.com", description="Base URL of GitBook's API, without `/v1`.")
     organization: str | None = Field(
         None,
         pattern=r"^[a-zA-Z0-9_-]+$",
-        description="Default organization; makes `organizationId` optional in every tool (also "
-        "`GITBOOK_ORGANIZATION`).",
+        description="ID of the default organization. With it, `organizationId` is optional in every tool.",
     )
 
 
 class ToolsSection(Section):
-    toolsets: Names | None = Field(
-        None, description="Toolsets to offer; all where neither this nor `include` is given."
-    )
-    include: Names | None = Field(
-        None, description="Single tools to offer, in addition to `toolsets` where those are given."
-    )
-    exclude: Names = Field((), description="Tools never to offer, whatever the others say.")
-    read_only: bool = Field(False, description="Offer only tools that change nothing.")
+    toolsets: Names | None = Field(None, description="Toolsets to offer. By default all, unless `include` is set.")
+    include: Names | None = Field(None, description="Single tools to offer, in addition to those in `toolsets`.")
+    exclude: Names = Field((), description="Tools never to offer. This overrides the other settings.")
+    read_only: bool = Field(False, description="Offer only tools that do not change anything.")
     reveal_secrets: bool = Field(
-        False, description="Show credentials in configurations, secrets and headers instead of masking them."
+        False, description="Show credentials in configurations, secrets and headers instead of `[masked]`."
     )
 
 
@@ -71,13 +61,13 @@ Transport = Literal["stdio", "sse", "streamable-http"]
 
 
 class ServerSection(Section):
-    transport: Annotated[tuple[Transport, ...], NoDecode, Listed] = Field(
-        ("stdio",), min_length=1, description="`stdio`, or one or both of `sse` and `streamable-http`."
+    transport: Annotated[tuple[Transport, ...], NoDecode, CommaSeparated] = Field(
+        ("stdio",), min_length=1, description="Transports: `stdio`, or one or both of `streamable-http` and `sse`."
     )
     sandbox: bool = Field(
-        False, description="Serve an embedded GitBook in memory instead of the real API; needs no token and no network."
+        False, description="Use the built-in GitBook sandbox instead of the real API. It needs no token and no network."
     )
-    sandbox_size: Annotated[tuple[int, ...], NoDecode, Listed] = Field(
+    sandbox_size: Annotated[tuple[int, ...], NoDecode, CommaSeparated] = Field(
         (12, 20, 5, 40),
         min_length=4,
         max_length=4,
@@ -87,12 +77,12 @@ class ServerSection(Section):
         0, ge=0, le=60, description="Seconds that each request to the embedded GitBook takes longer."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "warning", description="What is logged to standard error."
+        "warning", description="Lowest level of the messages that are logged to standard error."
     )
 
 
 class CallerToken(Section):
-    """A bearer token that a caller of the HTTP transports shows. Only its digest is kept."""
+    """The bearer token of one caller of the HTTP transports. Only its digest is stored."""
 
     name: str = Field(min_length=1)
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
@@ -100,158 +90,174 @@ class CallerToken(Section):
 
 class HttpSection(Section):
     host: str = Field(
-        "127.0.0.1", description="Address to listen on. Any but loopback needs `http.tokens` or `oauth.issuer`."
+        "127.0.0.1",
+        description="Address to listen on. Any address except loopback requires `http.tokens` or `oauth.issuer`.",
     )
-    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one and prints it.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on. 0 selects a free port and prints it.")
     streamable_path: str = Field("/mcp", pattern="^/", description="Path of the streamable HTTP transport.")
     sse_path: str = Field("/sse", pattern="^/", description="Path of the SSE transport.")
-    message_path: str = Field("/messages/", pattern="^/", description="Path to which SSE clients post.")
+    message_path: str = Field("/messages/", pattern="^/", description="Path to which SSE clients send messages.")
     tokens: tuple[CallerToken, ...] = Field(
         (),
-        description='Callers let in: `[{"name": …, "sha256": …}]`, the digest of a bearer token each; '
-        "`gitbook-integrations-mcp token NAME` makes one. A name may have several, for rotation.",
+        description='Accepted callers: `[{"name": …, "sha256": …}]`, each with the digest of its bearer token. '
+        "`gitbook-integrations-mcp token NAME` creates one. For rotation, a name can have several.",
     )
     credentials: Literal["operator", "per-request"] = Field(
         "operator",
-        description="Whose GitBook tokens calls use: the configured ones, or those each request brings in "
-        "`X-GitBook-Token` and `X-GitBook-Integration-Token`.",
+        description="GitBook tokens that calls use: `operator` for the configured ones, `per-request` for those in the "
+        "headers `X-GitBook-Token` and `X-GitBook-Integration-Token` of each request.",
     )
     public_url: PublicUrl | None = Field(
-        None, description="Address under which people reach this server, behind a proxy; links to pages start with it."
+        None,
+        description="URL under which people reach this server behind a proxy. Links to confirmation pages use it.",
     )
-    allowed_hosts: Names = Field((), description="Host headers let in, besides loopback and that of `http.public_url`.")
-    body_bytes: int = Field(16 * 1024 * 1024, gt=0, description="Largest request body.")
-    request_seconds: float = Field(60, gt=0, description="How long a request may take to arrive, head and body.")
-    send_seconds: float = Field(30, gt=0, description="How long a client may read nothing of an answer that waits.")
+    allowed_hosts: Names = Field(
+        (), description="Allowed Host headers, in addition to loopback and the host of `http.public_url`."
+    )
+    body_bytes: int = Field(16 * 1024 * 1024, gt=0, description="Maximum size of a request body in bytes.")
+    request_seconds: float = Field(60, gt=0, description="Time-out for receiving a whole request, head and body.")
+    send_seconds: float = Field(30, gt=0, description="Time-out for a client to read the next part of a response.")
     connections: int = Field(
-        800, gt=0, description="Connections of a process at a time; beyond, only `/health` and `/ready` are answered."
+        800, gt=0, description="Maximum connections of a process. Above it, only `/health` and `/ready` are served."
     )
-    sessions: int = Field(1000, gt=0, description="Sessions of the handshake era at a time.")
-    session_idle_seconds: float = Field(1800, gt=0, description="Idle time after which such a session ends.")
-    shutdown_seconds: int = Field(30, ge=0, description="Time that running calls get to finish when the server stops.")
+    sessions: int = Field(1000, gt=0, description="Maximum concurrent sessions (protocol 2025-11-25 and older).")
+    session_idle_seconds: float = Field(1800, gt=0, description="Idle time after which a session ends.")
+    shutdown_seconds: int = Field(30, ge=0, description="Time for running calls to finish when the server stops.")
     workers: int = Field(
         1,
         ge=1,
-        description="Worker processes. More than one needs Redis as `confirmation.store`, and makes it `stateless`.",
+        description="Number of worker processes. More than one requires Redis as `confirmation.store` and implies "
+        "`http.stateless`.",
     )
     stateless: bool = Field(
         False,
-        description="Give clients of the handshake era no session, so that any replica can answer any request. They "
-        "cannot be asked by a form then: `confirmation.fallback` says what happens.",
+        description="Serve protocol 2025-11-25 and older without sessions, so that any replica can serve any request. "
+        "These clients cannot show a form; `confirmation.fallback` applies instead.",
     )
 
     @property
     def has_sessions(self) -> bool:
-        """Whether clients of the handshake era get a session, which lives in one process."""
+        """Whether clients with protocol 2025-11-25 and older get a session, which belongs to one process."""
         return not self.stateless and self.workers == 1
 
 
 class OAuthSection(Section):
     issuer: Issuer | None = Field(
         None,
-        description="Authorization server whose access tokens (JWT) let callers in, exactly as it names itself in "
-        "`iss`. Needs `http.public_url`.",
+        description="Authorization server whose access tokens (JWT) are accepted, spelled as in their claim `iss`. "
+        "Requires `http.public_url`.",
     )
-    audience: Words = Field(
+    audience: HeaderSafeTexts = Field(
         (),
-        description="What `aud` may be in such a token; by default the addresses of the MCP endpoints under "
+        description="Accepted audiences (`aud`) of an access token. By default the URLs of the MCP endpoints under "
         "`http.public_url`.",
     )
-    scopes: Words = Field((), description="Scopes that such a token must have, all of them.")
+    scopes: HeaderSafeTexts = Field((), description="Scopes that an access token must have, all of them.")
     jwks_url: PrivateUrl | None = Field(
-        None, description="Where the issuer's keys are; by default where its metadata says."
+        None, description="URL of the issuer's public keys. By default the one in the issuer's metadata."
     )
-    algorithms: Annotated[tuple[Algorithm, ...], NoDecode, Listed] = Field(
-        ("RS256", "PS256", "ES256", "EdDSA"), min_length=1, description="Kinds of signature let in."
+    algorithms: Annotated[tuple[Algorithm, ...], NoDecode, CommaSeparated] = Field(
+        ("RS256", "PS256", "ES256", "EdDSA"), min_length=1, description="Accepted signature algorithms."
     )
 
     @model_validator(mode="after")
-    def _need_issuer(self) -> Self:
+    def _require_issuer(self) -> Self:
         fields = type(self).model_fields.items()
         if self.issuer is None and any(getattr(self, key) != field.get_default() for key, field in fields):
-            raise PydanticCustomError("oauth", "needs oauth.issuer; without it, nobody is asked for an access token")
+            raise PydanticCustomError("oauth", "requires oauth.issuer; without it, access tokens are not checked")
         return self
 
 
 class ConfirmationSection(Section):
     ask: Literal["form", "fallback"] = Field(
         "form",
-        description="How a human is asked: by a form of the client where it has one, or always as `fallback` says.",
+        description="How to ask for approval: `form` uses a form in the client if it supports one; `fallback` always "
+        "uses `confirmation.fallback`.",
     )
     fallback: Literal["browser", "two-step", "refuse"] = Field(
         "browser",
-        description="What happens when the client cannot ask: a page on this machine, a second call by the model, or "
-        "nothing.",
+        description="What to do if the client cannot show a form: `browser` returns the URL of a confirmation page, "
+        "`two-step` lets the model confirm with a second call, `refuse` rejects the call.",
     )
-    ttl: float = Field(600, gt=0, le=86400, description="Seconds a question stays open and a yes stays good.")
-    extra_tools: Names = Field((), description="Further tools that wait for a human's yes.")
+    ttl: float = Field(
+        600,
+        gt=0,
+        le=86400,
+        description="Seconds for which a confirmation stays open and an approval stays valid.",
+    )
+    extra_tools: Names = Field((), description="Additional tools that need confirmation.")
     store: Store = Field(
         "memory",
-        description="Where open questions are kept: the `memory` of one process, or `redis://…` (`rediss://…` with "
+        description="Store of pending confirmations: the `memory` of one process, or `redis://…` (`rediss://…` with "
         "TLS), which workers and replicas share.",
     )
     keys: Keys = Field(
         (),
-        description="Secrets with which a question is sealed while a client carries it: the first seals, all open, so "
-        "that they can be changed without a break. A random one by default; Redis needs one. " + MAKE_KEY + ".",
+        description="Keys that encrypt confirmation state held by clients. The first encrypts, all decrypt (for "
+        "rotation). By default a random key; Redis requires at least one. " + CREATE_KEY + ".",
     )
 
     @model_validator(mode="after")
-    def _need_keys(self) -> Self:
+    def _require_keys(self) -> Self:
         if isinstance(self.store, SecretStr) and not self.keys:
             raise PydanticCustomError(
-                "keys", f"with store at Redis, keys needs one, or no replica could open what another sealed; {MAKE_KEY}"
+                "keys", f"with Redis as store, keys requires at least one key, which all replicas share; {CREATE_KEY}"
             )
         return self
 
 
 class JournalSection(Section):
     path: Path | None = Field(
-        None, description="File that records every call that changes something, a line of JSON each; none by default."
+        None, description="File to which every change is recorded, as one line of JSON. None by default."
     )
 
 
 class AuditSection(Section):
-    disabled_rules: Annotated[tuple[RuleId, ...], NoDecode, Listed] = Field(
-        (), description="Rules of the audit that are not judged."
+    disabled_rules: Annotated[tuple[RuleId, ...], NoDecode, CommaSeparated] = Field(
+        (), description="Audit rules that are not evaluated."
     )
     severity: dict[RuleId, Severity] = Field(
-        {}, description='Severities other than the rules\' own: `{"same-kind": "medium"}`.'
+        {}, description='Severities that replace those of the rules, for example `{"same-kind": "medium"}`.'
     )
     accepted: Path | None = Field(
-        None, description="File of findings that are accepted, with reasons; see the section on audits."
+        None, description="File of accepted findings with reasons. See the documentation of audits."
     )
     stalled_days: int = Field(
         30, ge=0, description="Days after which a paused or pending installation becomes a finding."
     )
     max_wait_seconds: float = Field(
-        300, ge=0, description="How long an audit may take and still wait for GitBook's rate limit to be renewed."
+        300,
+        ge=0,
+        description="An audit waits for GitBook's rate limit to reset only until it has run for this long.",
     )
-    cache_seconds: float = Field(
-        600, ge=0, description="Age to which the last report answers further questions without a new audit."
-    )
+    cache_seconds: float = Field(600, ge=0, description="How long an audit report is reused.")
 
 
 class LimitsSection(Section):
-    connect_seconds: float = Field(10, gt=0, description="How long connecting to GitBook may take.")
-    read_seconds: float = Field(40, gt=0, description="How long GitBook may stay silent before or in an answer.")
-    write_seconds: float = Field(20, gt=0, description="How long GitBook may take nothing of a large request.")
-    pool_seconds: float = Field(30, gt=0, description="How long a call may queue behind others of the same token.")
+    connect_seconds: float = Field(10, gt=0, description="Time-out for connecting to GitBook.")
+    read_seconds: float = Field(40, gt=0, description="Time-out for GitBook to send the next part of a response.")
+    write_seconds: float = Field(20, gt=0, description="Time-out for GitBook to accept the next part of a request.")
+    pool_seconds: float = Field(
+        30, gt=0, description="Maximum time of a call in the queue behind other calls with the same token."
+    )
     call_seconds: float = Field(
         55,
         gt=0,
-        description="How long one request to GitBook may take in all, waits and repetitions included. Most clients "
-        "give up after 60.",
+        description="Maximum time for one request to GitBook, with waits and retries. Most clients time out after 60.",
     )
     wait_seconds: float = Field(
         20,
         ge=0,
-        description="How long of that may be spent waiting for GitBook's rate limit or between attempts; what would "
-        "take longer returns at once and tells the time to wait.",
+        description="Part of `call_seconds` that can be used to wait for GitBook's rate limit or between attempts. If "
+        "more is needed, the call fails at once and its error contains the time to wait.",
     )
-    attempts: int = Field(4, ge=1, le=10, description="How often a request may be sent; 1 repeats nothing.")
-    concurrency: int = Field(16, gt=0, description="Requests in flight at a time, per token.")
-    body_bytes: int = Field(10_000_000, gt=0, description="Largest answer that is read, decompressed.")
+    attempts: int = Field(4, ge=1, le=10, description="Maximum number of attempts for a request. 1 means no retries.")
+    concurrency: int = Field(16, gt=0, description="Maximum concurrent requests for each token.")
+    body_bytes: int = Field(
+        10_000_000, gt=0, description="Maximum size of a response from GitBook in bytes, decompressed."
+    )
     result_tokens: int = Field(
-        25_000, ge=1000, description="About how many tokens a result may cost a model; what is longer is cut, aloud."
+        25_000,
+        ge=1000,
+        description="Approximate maximum size of a result in model tokens. Longer results are truncated and say so.",
     )

@@ -1,10 +1,11 @@
-"""Settings: one frozen model, filled from a JSON file, then the environment, then flags; the later wins.
+"""All settings in one frozen model. Flags override environment variables, which override the JSON file.
 
-Every setting is reachable as `GITBOOK_MCP_<SECTION>__<KEY>`; four have the names that GitBook's own CLI gave them.
+Every setting has a variable `GITBOOK_MCP_<SECTION>__<KEY>`. Four also have a short one, as in GitBook's own CLI.
 """
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -44,11 +45,11 @@ CLI_VARIABLES: Mapping[str, tuple[str, str]] = {
     "GITBOOK_ENDPOINT": ("gitbook", "endpoint"),
     "GITBOOK_ORGANIZATION": ("gitbook", "organization"),
 }
-"""Variables without the prefix: GitBook's own CLI's names, and one more in their style."""
+"""Variables without the prefix: the names in GitBook's own CLI, and one more in their style."""
 
 
 class Settings(BaseSettings):
-    """All settings; `load_settings` makes one."""
+    """All settings. `load_settings` returns an instance."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -78,7 +79,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Put flags before the environment before the file, which `load_settings` passes by the name `_file`."""
+        """Order the sources: flags, environment, file. `load_settings` passes the file's content as `_file`."""
         assert isinstance(init_settings, InitSettingsSource)
         flags = dict(init_settings.init_kwargs)
         file = flags.pop("_file", {})
@@ -109,12 +110,12 @@ def name_variable(section: str, key: str) -> str:
 
 
 def load_settings(flags: Mapping[str, Mapping[str, Any]] | None = None, config: Path | None = None) -> Settings:
-    """Return the settings from `config` (else the file that `GITBOOK_MCP_CONFIG` names), environment and `flags`.
+    """Return the settings from `flags`, the environment, and the file `config` or else `GITBOOK_MCP_CONFIG`.
 
     Raises:
-        SettingsError: a file that cannot be read, an unknown key or variable, a value that is not allowed.
+        SettingsError: unreadable file, unknown key or variable, or invalid value.
     """
-    _refuse_unknown_variables()
+    _check_variables()
     if config is None and (named := os.environ.get(f"{PREFIX}CONFIG")):
         config = Path(named)
     file = _read_file(config) if config else {}
@@ -122,10 +123,10 @@ def load_settings(flags: Mapping[str, Mapping[str, Any]] | None = None, config: 
     try:
         return build(_file=file, **(flags or {}))
     except ValidationError as error:
-        raise SettingsError("\n".join(_describe(problem) for problem in error.errors(include_input=False))) from None
+        raise SettingsError("\n".join(map(_describe, _select_problems(error)))) from None
     except PydanticSettingsError:
         raise SettingsError(
-            f"A {PREFIX}<SECTION> variable holds JSON that cannot be parsed; set single keys instead, for example "
+            f"A {PREFIX}<SECTION> variable contains invalid JSON. Set single keys instead, for example "
             f"{name_variable('tools', 'read_only')}=true"
         ) from None
 
@@ -140,17 +141,31 @@ def _read_file(path: Path) -> dict[str, Any]:
         raise SettingsError(f"The settings file {path} is not valid JSON{where}.") from None
     if not isinstance(content, dict):
         raise SettingsError(
-            f"The settings file {path} must hold a JSON object of sections, as config.example.json does."
+            f"The settings file {path} must contain a JSON object of sections, like config.example.json."
         )
     return content
 
 
-def _refuse_unknown_variables() -> None:
+def _check_variables() -> None:
     known = {name_variable(section, key) for section, key, _ in iterate_settings()}
     known |= {f"{PREFIX}{section}".upper() for section in Settings.model_fields} | {f"{PREFIX}CONFIG"}
     for variable in os.environ:
         if variable.upper().startswith(PREFIX) and variable.upper() not in known:
-            raise SettingsError(f"{variable}: no such variable.{suggest(variable.upper(), known)}")
+            raise SettingsError(f"{variable}: unknown variable.{suggest(variable.upper(), known)}")
+
+
+def _select_problems(error: ValidationError) -> list[ErrorDetails]:
+    """Return the problems of an error, without those of a list whose items have problems of their own.
+
+    For a list with an invalid item, pydantic also reports the list as too short.
+    """
+    problems = error.errors(include_input=False)
+    locations = [problem["loc"] for problem in problems]
+    return [
+        problem
+        for problem in problems
+        if not any(len(one) > len(problem["loc"]) and one[: len(problem["loc"])] == problem["loc"] for one in locations)
+    ]
 
 
 def _describe(problem: ErrorDetails) -> str:
@@ -159,11 +174,11 @@ def _describe(problem: ErrorDetails) -> str:
     if problem["type"] == "extra_forbidden":
         section = Settings.model_fields.get(location[0])
         siblings = section.annotation.model_fields if section and len(location) > 1 else Settings.model_fields  # type: ignore[union-attr]
-        return f"{name}: no such setting.{suggest(location[-1], siblings)}"
+        return f"{name}: unknown setting.{suggest(location[-1], siblings)}"
     variables = [variable for variable, place in CLI_VARIABLES.items() if list(place) == location[:2]]
     if len(location) > 1:
         variables.append(name_variable(*location[:2]))
-    message = problem["msg"].replace("Input should", "must")
+    message = "is required" if problem["type"] == "missing" else re.sub(r"^\w+ should", "must", problem["msg"])
     return (
         f"{name}: {message} (set by {', '.join(variables)}, the settings file or a flag)."
         if variables

@@ -1,4 +1,4 @@
-"""Values of settings: types that check what they are given, in words that repeat no secret."""
+"""Types of settings, which check their values. No error message repeats a secret."""
 
 import json
 from typing import Annotated, Any, Literal
@@ -13,23 +13,25 @@ from gitbook_integrations_mcp.config.urls import is_private
 from gitbook_integrations_mcp.spelling import suggest
 
 KEY_BYTES = 32
-MAKE_KEY = "`openssl rand -hex 32` makes one"
+CREATE_KEY = "`openssl rand -hex 32` creates one"
 
 
 def check_token(token: SecretStr) -> SecretStr:
     """Return a token without the white space around it.
 
     Raises:
-        PydanticCustomError: it cannot be a token; sent as a header, it might end up in an error text of the HTTP layer.
+        PydanticCustomError: the text cannot be a token. As a header, it could appear in an error of the HTTP library.
     """
-    text = token.get_secret_value().strip()
-    if not text:
+    value = token.get_secret_value().strip()
+    if not value:
         raise PydanticCustomError("token", "is empty")
-    if any(character.isspace() for character in text):
-        raise PydanticCustomError("token", "contains a space or a line break: only a part of it is the token")
-    if not text.isascii() or not text.isprintable():
-        raise PydanticCustomError("token", "contains characters that cannot be part of a token")
-    return SecretStr(text)
+    if any(character.isspace() for character in value):
+        raise PydanticCustomError(
+            "token", "contains a space or a line break; set the token alone, without a word like Bearer"
+        )
+    if not value.isascii() or not value.isprintable():
+        raise PydanticCustomError("token", "contains characters that are not allowed in a token")
+    return SecretStr(value)
 
 
 def _check_endpoint(url: str) -> str:
@@ -46,12 +48,12 @@ def _check_endpoint(url: str) -> str:
             {"example": "https://api.gitbook.com"},
         )
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise PydanticCustomError("endpoint", "must not carry a user, a password, a query or a fragment")
+        raise PydanticCustomError("endpoint", "must not contain a user, a password, a query or a fragment")
     return url
 
 
 def _split_names(value: Any) -> Any:
-    """Lists come as JSON from a file, but as "a,b" from a flag or the environment."""
+    """Return a list, also from "a,b" or from JSON text."""
     if not isinstance(value, str):
         return value
     if value.lstrip().startswith("["):
@@ -64,14 +66,14 @@ def _check_public_url(url: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path.strip("/") or parts.query:
         raise PydanticCustomError(
             "public_url",
-            "must be an address without a path, for example {example}",
+            "must be an http or https URL without a path, for example {example}",
             {"example": "https://mcp.example.com"},
         )
     return f"{parts.scheme}://{parts.netloc}"
 
 
 def _check_store(value: Any) -> Any:
-    """Keep a URL secret, as it may hold a password, and so out of every error."""
+    """Return `memory`, or a URL as a secret, because it can contain a password."""
     if value == "memory":
         return value
     url = value.get_secret_value() if isinstance(value, SecretStr) else value
@@ -85,8 +87,8 @@ def _check_store(value: Any) -> Any:
     if not valid:
         raise PydanticCustomError(
             "store",
-            "must be memory, or an absolute redis or rediss URL, for example {example}; special characters of a "
-            "password are written as %-codes",
+            "must be memory, or an absolute redis or rediss URL, for example {example}; percent-encode special "
+            "characters in a password",
             {"example": "redis://localhost:6379/0"},
         )
     return SecretStr(url)
@@ -95,7 +97,7 @@ def _check_store(value: Any) -> Any:
 def _check_keys(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     texts = [key.get_secret_value().strip() for key in keys]
     if any(len(text.encode()) < KEY_BYTES for text in texts):
-        raise PydanticCustomError("keys", f"must have at least {KEY_BYTES} characters each; {MAKE_KEY}")
+        raise PydanticCustomError("keys", f"must have at least {KEY_BYTES} characters each; {CREATE_KEY}")
     if len(set(texts)) < len(texts):
         raise PydanticCustomError("keys", "must differ from each other")
     return tuple(SecretStr(text) for text in texts)
@@ -109,39 +111,39 @@ def _check_private(url: str) -> str:
 
 def _check_issuer(url: str) -> str:
     if urlsplit(url).query or urlsplit(url).fragment:
-        raise PydanticCustomError("issuer", "must not carry a query or a fragment")
+        raise PydanticCustomError("issuer", "must not contain a query or a fragment")
     return url
 
 
 def check_rule(rule: str) -> str:
-    """Return the ID of a rule of the audit.
+    """Return the ID of an audit rule.
 
     Raises:
-        PydanticCustomError: there is none of that ID; a typing error must not leave a rule on, or off.
+        PydanticCustomError: unknown rule. A misspelt ID must not leave a rule enabled or disabled.
     """
     if rule not in RULES:
         raise PydanticCustomError(
-            "rule", "{rule}: no such rule.{hint}", {"rule": rule[:64], "hint": suggest(rule, RULES)}
+            "rule", "{rule}: unknown rule.{hint}", {"rule": rule[:64], "hint": suggest(rule, RULES)}
         )
     return rule
 
 
 Endpoint = Annotated[str, AfterValidator(_check_endpoint)]
 PublicUrl = Annotated[str, AfterValidator(_check_public_url)]
-Listed = BeforeValidator(_split_names)
-"""Reads a list also from "a,b", as it comes from a flag or the environment."""
+CommaSeparated = BeforeValidator(_split_names)
+"""Accepts a list also as "a,b", the form in flags and variables."""
 ApiToken = Annotated[SecretStr, AfterValidator(check_token)]
-Names = Annotated[tuple[str, ...], NoDecode, Listed]
-Keys = Annotated[tuple[SecretStr, ...], NoDecode, Listed, AfterValidator(_check_keys)]
+Names = Annotated[tuple[str, ...], NoDecode, CommaSeparated]
+Keys = Annotated[tuple[SecretStr, ...], NoDecode, CommaSeparated, AfterValidator(_check_keys)]
 Store = Annotated[Literal["memory"] | SecretStr, BeforeValidator(_check_store)]
 RuleId = Annotated[str, AfterValidator(check_rule)]
 
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
-"""Signatures that nobody can make who can verify them."""
+"""Asymmetric algorithms: a public key that verifies signatures cannot create them."""
 
-Quotable = Annotated[str, Field(pattern=r"^[!#-\[\]-~]+$")]
-"""What a header can quote as it is (RFC 6749, scope-token)."""
+HeaderSafeText = Annotated[str, Field(pattern=r"^[!#-\[\]-~]+$")]
+"""Text that a header can contain as a quoted string (RFC 6749, scope-token)."""
 
-Words = Annotated[tuple[Quotable, ...], NoDecode, Listed]
-PrivateUrl = Annotated[Quotable, AfterValidator(_check_private)]
+HeaderSafeTexts = Annotated[tuple[HeaderSafeText, ...], NoDecode, CommaSeparated]
+PrivateUrl = Annotated[HeaderSafeText, AfterValidator(_check_private)]
 Issuer = Annotated[PrivateUrl, AfterValidator(_check_issuer)]

@@ -1,11 +1,11 @@
-"""Hosts: which ones nobody else reaches, and on the way to which nobody else listens."""
+"""Checks of hosts and URLs: loopback and encrypted connections."""
 
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a host."""
+    """Whether a host is reachable only from this machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -13,7 +13,7 @@ def is_loopback(host: str) -> bool:
 
 
 def is_private(url: str) -> bool:
-    """Whether what is sent to an absolute URL can be read by nobody on the way: https, or http on loopback."""
+    """Whether nobody can read data on its way to an absolute URL: https, or http on loopback."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""

@@ -1,4 +1,4 @@
-"""What must be set before a server is served over HTTP, so that no stranger gets in and all its parts act as one."""
+"""Checks of settings that depend on each other, before a server is served over HTTP."""
 
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.config.urls import is_loopback
@@ -6,46 +6,50 @@ from gitbook_integrations_mcp.errors import SettingsError
 
 
 def check_exposure(settings: Settings) -> None:
-    """Refuse settings that would let strangers in, or promise a page that nobody can reach.
+    """Check that other machines can reach the server only with authentication, and that people can reach its page.
 
     Raises:
-        SettingsError: what is missing, and where to set it.
+        SettingsError: a setting is missing; the message names it.
     """
     http = settings.http
     if settings.oauth.issuer and http.public_url is None:
         raise SettingsError(
-            "oauth.issuer: access tokens are issued for an address, and clients are told it: set http.public_url to "
-            "the one under which they reach this server."
+            "oauth.issuer: access tokens are issued for a URL. Set http.public_url to the URL under which clients "
+            "reach this server."
         )
     if is_loopback(http.host):
         return
     if not (http.tokens or settings.oauth.issuer):
         raise SettingsError(
-            f"http.host {http.host} can be reached by others, so callers must show who they are: set http.tokens "
-            "(`gitbook-integrations-mcp token NAME` makes one) or oauth.issuer, or listen on 127.0.0.1."
+            f"http.host {http.host} is reachable from other machines, so authentication is required. Set http.tokens "
+            "(`gitbook-integrations-mcp token NAME` creates one) or oauth.issuer, or set http.host to 127.0.0.1."
         )
     if settings.confirmation.fallback == "browser" and http.public_url is None:
         raise SettingsError(
-            f"With http.host {http.host}, the page on which people confirm needs an address: set http.public_url, or "
+            f"With http.host {http.host}, the confirmation page needs a public URL. Set http.public_url, or set "
             "confirmation.fallback to refuse or two-step."
         )
 
 
 def check_workers(settings: Settings) -> None:
-    """Refuse workers that would not act as one server.
+    """Check that several workers can share their state.
 
     Raises:
-        SettingsError: what they would need, and where to set it.
+        SettingsError: a setting is missing or incompatible; the message names it.
     """
     workers = f"http.workers {settings.http.workers}"
     if settings.http.workers == 1:
         return
     if settings.confirmation.store == "memory":
         raise SettingsError(
-            f"{workers}: what a human is asked by one worker must be known to all: set confirmation.store to a Redis "
-            "(redis://…), or http.workers to 1."
+            f"{workers}: all workers must share the confirmations. Set confirmation.store to a Redis URL (redis://…), "
+            "or http.workers to 1."
         )
     if "sse" in settings.server.transport:
-        raise SettingsError(f"{workers}: an SSE client's stream lives in one process; serve streamable-http alone.")
+        raise SettingsError(
+            f"{workers}: an SSE stream belongs to one process. Set server.transport to streamable-http alone."
+        )
     if settings.server.sandbox:
-        raise SettingsError(f"{workers}: each would have an embedded GitBook of its own; use one with server.sandbox.")
+        raise SettingsError(
+            f"{workers}: each worker would have its own sandbox. With server.sandbox, set http.workers to 1."
+        )

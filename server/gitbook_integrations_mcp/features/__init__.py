@@ -1,5 +1,6 @@
-"""What MCP clients are offered: tools, resources, prompts, completion, subscriptions and pages beside answers.
+"""What clients are offered: tools, resources, prompts, completion, subscriptions, and pages of MCP Apps.
 
-`tool` and `prompts` derive from the table what clients see. `resources` reads what has an `address`, `directory` lists
-what there is, and `subscriptions` tells who watches. `completion` helps to fill in arguments, `views` are MCP Apps.
+`tools` and `prompts` publish what the tables declare. `resources` reads resources at their `addresses`, `resource_list`
+lists them, and `subscriptions` notifies clients of changes. `completion` suggests values for arguments, `apps` serves
+the pages that hosts show, and `server` is the SDK's server with the parts that all connections share.
 """

@@ -1,4 +1,4 @@
-"""Addresses of resources: what a URI stands for."""
+"""Addresses of resources: the URI of a resource and its arguments."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ from gitbook_integrations_mcp.calls.arguments import build_request, check_argume
 from gitbook_integrations_mcp.errors import UnknownResourceError
 
 MIME_TYPE = "application/json"
-"""What every resource is."""
+"""The MIME type of every resource."""
 
-_LONGEST = 1000
-"""Characters of a URI. They stay in memory as long as somebody watches it."""
+_MAX_LENGTH = 1000
+"""Maximum length of a URI in characters. A subscription keeps its URI in memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A URI of ours: the resource it belongs to, and the arguments with which that is read."""
+    """A URI of this server: its resource, and the arguments for reading it."""
 
     uri: str
     resource: Resource
@@ -31,15 +31,15 @@ class Address:
 
 
 def read_address(uri: str) -> Address:
-    """Return what `uri` stands for.
+    """Return the address that `uri` denotes.
 
     Raises:
-        UnknownResourceError: it is none of ours.
-        ArgumentsError: it is, but what it says in its variables or its query does not fit.
+        UnknownResourceError: no resource has this URI.
+        ArgumentsError: variables in the path or the query of the URI are invalid.
     """
     path, _, query = uri.partition("?")
     for resource in RESOURCES.values():
-        if (variables := _parse(resource).match(path, max_uri_length=_LONGEST - len(query))) is not None:
+        if (variables := _parse(resource).match(path, max_uri_length=_MAX_LENGTH - len(query))) is not None:
             arguments = {**dict(parse_qsl(query, keep_blank_values=True)), **variables, **resource.fixed}
             given, option_values = split_options(arguments, name_options(resource.tool))
             check_arguments(resource.tool, given, option_values)
@@ -47,7 +47,7 @@ def read_address(uri: str) -> Address:
                 build_request(resource.tool, given)
             return Address(uri, resource, arguments)
     templates = ", ".join(resource.uri_template for resource in RESOURCES.values())
-    raise UnknownResourceError(f"There is no resource at that address. Addresses are: {templates}.")
+    raise UnknownResourceError(f"Unknown resource. Valid addresses: {templates}.")
 
 
 @cache
@@ -56,5 +56,5 @@ def _parse(resource: Resource) -> UriTemplate:
 
 
 def write_uri(resource: Resource, arguments: Mapping[str, str]) -> str:
-    """Return the address of `resource` with these arguments."""
+    """Return the URI of `resource` with these arguments."""
     return _parse(resource).expand(arguments)

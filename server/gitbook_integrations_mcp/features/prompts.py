@@ -1,4 +1,4 @@
-"""Prompts as clients get them: those whose tools are on offer, written out with what was chosen."""
+"""Prompts as clients get them: those whose tools are offered, with the chosen arguments in their text."""
 
 import json
 from collections.abc import Mapping
@@ -23,33 +23,35 @@ from gitbook_integrations_api.prompts import PROMPTS, RULES, Argument, Prompt
 from gitbook_integrations_mcp.auth.callers import Callers
 from gitbook_integrations_mcp.auth.policy import Policy
 from gitbook_integrations_mcp.calls.arguments import ORGANIZATION
+from gitbook_integrations_mcp.errors import ErrorCode
 from gitbook_integrations_mcp.text import clean_text
 
-_LONGEST = 200
-"""Characters of an argument: an ID, or a title that somebody typed instead."""
+_MAX_LENGTH = 200
+"""Maximum length of an argument in characters. People can type a title instead of an ID."""
 
 
 def list_prompts(policy: Policy) -> list[Prompt]:
-    """Return the prompts on offer: those that can be followed to their end with the tools on offer."""
+    """Return the offered prompts: those whose required tools are all offered."""
     return [prompt for prompt in PROMPTS.values() if prompt.needs <= policy.tools.keys()]
 
 
 def find_prompt(name: str, policy: Policy) -> Prompt:
-    """Return a prompt on offer.
+    """Return an offered prompt.
 
     Raises:
-        MCPError: there is none of that name; the message says what is missing.
+        MCPError: the prompt does not exist, or tools that it needs are disabled.
     """
     prompt = PROMPTS.get(name)
     if prompt is None:
         offered = ", ".join(prompt.name for prompt in list_prompts(policy))
-        raise MCPError(INVALID_PARAMS, f"There is no prompt of that name. There are: {offered or 'none'}.")
+        text = f"Unknown prompt. Offered prompts: {offered or 'none'}."
+        raise MCPError(INVALID_PARAMS, text, {"code": ErrorCode.UNKNOWN_PROMPT})
     if missing := sorted(prompt.needs - policy.tools.keys()):
-        raise MCPError(
-            INVALID_PARAMS,
-            f"{name} needs tools that are switched off on this server: {', '.join(missing)}. Only the operator of the "
-            "server, or of the client, can change that.",
+        text = (
+            f"{name} needs tools that are disabled on this server: {', '.join(missing)}. Only the operator of the "
+            "server or of the client can enable them."
         )
+        raise MCPError(INVALID_PARAMS, text, {"code": ErrorCode.UNKNOWN_PROMPT})
     return prompt
 
 
@@ -61,20 +63,20 @@ class Prompts:
         self._organization = organization
 
     def register(self, server: Server[Any]) -> None:
-        """Have `server` offer prompts."""
+        """Register prompts with `server`."""
         server.add_request_handler("prompts/list", PaginatedRequestParams, self.list)
         server.add_request_handler("prompts/get", GetPromptRequestParams, self.get)
 
     async def list(self, context: ServerRequestContext[Any, Any], _params: PaginatedRequestParams) -> ListPromptsResult:
-        """Answer prompts/list."""
+        """Handle prompts/list."""
         policy = self._callers.identify(context).policy
         return ListPromptsResult(prompts=[self._describe(prompt) for prompt in list_prompts(policy)])
 
     async def get(self, context: ServerRequestContext[Any, Any], params: GetPromptRequestParams) -> GetPromptResult:
-        """Answer prompts/get."""
+        """Handle prompts/get."""
         policy = self._callers.identify(context).policy
         prompt = find_prompt(params.name, policy)
-        text = write_prompt(prompt, self._check(prompt, params.arguments or {}), policy)
+        text = write_prompt(prompt, self._check_arguments(prompt, params.arguments or {}), policy)
         message = PromptMessage(role="user", content=TextContent(type="text", text=text))
         return GetPromptResult(description=prompt.description, messages=[message])
 
@@ -94,11 +96,11 @@ class Prompts:
     def _is_required(self, argument: Argument) -> bool:
         return argument.required and not (argument.name == ORGANIZATION and self._organization)
 
-    def _check(self, prompt: Prompt, arguments: Mapping[str, str]) -> dict[str, str]:
-        """Return the arguments as they may stand in the text, the default organization among them.
+    def _check_arguments(self, prompt: Prompt, arguments: Mapping[str, str]) -> dict[str, str]:
+        """Return the arguments, with the default organization added.
 
         Raises:
-            MCPError: one is missing, unknown, or not a single line that a human would see as it is.
+            MCPError: an argument is missing, unknown, longer than one line, or has invisible characters.
         """
         given = {name: value.strip() for name, value in arguments.items() if value.strip()}
         names = [argument.name for argument in prompt.arguments]
@@ -108,36 +110,37 @@ class Prompts:
             if self._is_required(argument) and argument.name not in given
         ]
         if set(given) - set(names):
-            problems.append(f"the arguments are {', '.join(names)}")
+            problems.append(f"the valid arguments are {', '.join(names)}")
         problems += [
-            f"{name} must be one visible line of at most {_LONGEST} characters"
+            f"{name} must be one visible line of at most {_MAX_LENGTH} characters"
             for name in names
-            if clean_text(given.get(name, ""), _LONGEST) != given.get(name, "")
+            if clean_text(given.get(name, ""), _MAX_LENGTH) != given.get(name, "")
         ]
         if problems:
-            raise MCPError(INVALID_PARAMS, f"The arguments do not fit {prompt.name}: {'; '.join(problems)}.")
+            text = f"Invalid arguments for {prompt.name}: {'; '.join(problems)}."
+            raise MCPError(INVALID_PARAMS, text, {"code": ErrorCode.INVALID_ARGUMENTS})
         if self._organization and ORGANIZATION in names:
             given.setdefault(ORGANIZATION, self._organization)
         return given
 
 
 def write_prompt(prompt: Prompt, arguments: Mapping[str, str], policy: Policy) -> str:
-    """Return the prompt's text for these arguments and the tools on offer."""
+    """Return the prompt's text for these arguments and the offered tools."""
     steps = [step for step in prompt.steps if not set(step.tools) - policy.tools.keys()]
     named = {tool: None for step in prompt.steps for tool in step.tools}
-    gated = [name for name in named if name in policy.tools and policy.may_need_confirmation(policy.tools[name])]
-    off = [name for name in named if name not in policy.tools]
+    confirmed = [name for name in named if name in policy.tools and policy.may_need_confirmation(policy.tools[name])]
+    disabled = [name for name in named if name not in policy.tools]
     rules = [*RULES]
-    if gated:
-        rules.append(f"These may wait for a human's yes of their own, which you cannot give: {', '.join(gated)}.")
-    if off:
-        rules.append(f"Switched off on this server: {', '.join(off)}. Say so where they would have been needed.")
+    if confirmed:
+        rules.append(f"These tools may ask for human confirmation, which you cannot give: {', '.join(confirmed)}.")
+    if disabled:
+        rules.append(f"Disabled on this server: {', '.join(disabled)}. Say so where a step would need them.")
     return "\n".join(
         [
             prompt.goal,
             "",
             *(
-                _give(argument, arguments[argument.name], policy)
+                _format_argument(argument, arguments[argument.name], policy)
                 for argument in prompt.arguments
                 if argument.name in arguments
             ),
@@ -150,7 +153,7 @@ def write_prompt(prompt: Prompt, arguments: Mapping[str, str], policy: Policy) -
     )
 
 
-def _give(argument: Argument, value: str, policy: Policy) -> str:
+def _format_argument(argument: Argument, value: str, policy: Policy) -> str:
     source = argument.source.tool
-    hint = f" (if it is a title: {source} has what belongs here)" if source in policy.tools else ""
+    hint = f" (if this is a title, find the ID or name with {source})" if source in policy.tools else ""
     return f"- {argument.name}: {json.dumps(value, ensure_ascii=False)}{hint}"

@@ -1,4 +1,4 @@
-"""The directory of resources: which there are is GitBook's to say, so it is read from there, a page at a time."""
+"""The list of resources, read from GitBook one page at a time."""
 
 import base64
 import logging
@@ -22,45 +22,42 @@ logger = logging.getLogger(__name__)
 INVENTORY = RESOURCES["inventory"]
 INSTALLATION = RESOURCES["installation"]
 
-_PAGE = 100
-_TITLE = 100
+_PAGE_SIZE = 100
+_MAX_TITLE = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where in the walk a page begins: a page of organizations, or with `organization` one of its installations."""
+class Cursor:
+    """The start of a page: a page of organizations, or, with `organization`, a page of its installations."""
 
     organizations: str | None = None
     organization: str | None = None
     installations: str | None = None
 
     @classmethod
-    def from_cursor(cls, cursor: str | None) -> "Place":
-        """Return the place that a cursor stands for.
+    def decode(cls, text: str | None) -> "Cursor":
+        """Return the cursor in a request; None is the start of the list.
 
         Raises:
-            ArgumentsError: it is none of ours.
+            ArgumentsError: the text is not a cursor of this server.
         """
-        if cursor is None:
+        if text is None:
             return cls()
         try:
-            parts = from_json(base64.urlsafe_b64decode(cursor))
+            parts = from_json(base64.urlsafe_b64decode(text))
         except ValueError:
             parts = None
         if not isinstance(parts, list) or len(parts) != 3 or not all(isinstance(part, str | None) for part in parts):
-            raise ArgumentsError(
-                "There is no such cursor. Take nextCursor from the page before, or list from the start."
-            )
+            raise ArgumentsError("Invalid cursor. Use nextCursor of the previous page, or list from the start.")
         return cls(*parts)
 
-    @property
-    def cursor(self) -> str:
-        """The cursor that stands for this place."""
+    def encode(self) -> str:
+        """Return the cursor as text for a result."""
         return base64.urlsafe_b64encode(to_json(astuple(self))).decode()
 
 
 class ResourceList:
-    """Lists the inventories of a caller's organizations, and after each page of them what is installed in these."""
+    """Lists the inventories of the caller's organizations, and after each page of these their installations."""
 
     def __init__(self, pipeline: Pipeline, organization: str | None) -> None:
         self._pipeline = pipeline
@@ -69,15 +66,15 @@ class ResourceList:
     async def list(
         self, cursor: str | None, context: ServerRequestContext[Any, Any], caller: Caller
     ) -> ListResourcesResult:
-        """Return a page of the resources that there are.
+        """Return a page of resources.
 
         Raises:
-            CallError: it cannot be read.
+            CallError: the page cannot be read, or the cursor is invalid.
         """
-        place = Place.from_cursor(cursor)
+        start = Cursor.decode(cursor)
         walk = _Walk(self._pipeline, context, caller, self._organization)
-        resources, following = await (walk.list_installations if place.organization else walk.list_inventories)(place)
-        return ListResourcesResult(resources=resources, next_cursor=following.cursor if following else None)
+        resources, following = await (walk.list_installations if start.organization else walk.list_inventories)(start)
+        return ListResourcesResult(resources=resources, next_cursor=following.encode() if following else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,54 +84,54 @@ class _Walk:
     caller: Caller
     organization: str | None
 
-    async def list_inventories(self, place: Place) -> tuple[list[Resource], Place | None]:
-        organizations, page = await self._list_organizations(place)
+    async def list_inventories(self, start: Cursor) -> tuple[list[Resource], Cursor | None]:
+        organizations, page = await self._list_organizations(start)
         resources = [_describe_inventory(organization) for organization in organizations]
         if organizations and self.caller.policy.may_read(INSTALLATION.tool.name):
-            return resources, Place(place.organizations, organizations[0]["id"])
-        return resources, Place(page) if page else None
+            return resources, Cursor(start.organizations, organizations[0]["id"])
+        return resources, Cursor(page) if page else None
 
-    async def list_installations(self, place: Place) -> tuple[list[Resource], Place | None]:
-        assert place.organization
+    async def list_installations(self, start: Cursor) -> tuple[list[Resource], Cursor | None]:
+        assert start.organization
         try:
             items, page = await self._read(
-                INVENTORY.tool.name, organizationId=place.organization, page=place.installations
+                INVENTORY.tool.name, organizationId=start.organization, page=start.installations
             )
         except StatusError as error:
             if error.status not in {403, 404}:
                 raise
-            items, page = [], None  # not theirs to see; the next one may be
+            items, page = [], None  # the caller cannot read this organization, but maybe the next one
         resources = [resource for item in items if (resource := _describe_installation(item))]
         if page:
-            return resources, Place(place.organizations, place.organization, page)
-        return resources, await self._find_next(place)
+            return resources, Cursor(start.organizations, start.organization, page)
+        return resources, await self._find_next(start)
 
-    async def _find_next(self, place: Place) -> Place | None:
-        organizations, page = await self._list_organizations(place)
+    async def _find_next(self, start: Cursor) -> Cursor | None:
+        organizations, page = await self._list_organizations(start)
         identifiers = [organization["id"] for organization in organizations]
-        if place.organization in identifiers[:-1]:
-            return Place(place.organizations, identifiers[identifiers.index(place.organization) + 1])
-        return Place(page) if page else None
+        if start.organization in identifiers[:-1]:
+            return Cursor(start.organizations, identifiers[identifiers.index(start.organization) + 1])
+        return Cursor(page) if page else None
 
-    async def _list_organizations(self, place: Place) -> tuple[list[dict[str, Any]], str | None]:
+    async def _list_organizations(self, start: Cursor) -> tuple[list[dict[str, Any]], str | None]:
         if self.organization:
             return [{"id": self.organization}], None
-        items, page = await self._read(SOURCES["organizationId"].tool, page=place.organizations)
+        items, page = await self._read(SOURCES["organizationId"].tool, page=start.organizations)
         return [item for item in items if isinstance(item.get("id"), str)], page
 
     async def _read(self, tool: str, **arguments: str | None) -> tuple[list[dict[str, Any]], str | None]:
         given = {name: value for name, value in arguments.items() if value is not None}
-        result = await self.pipeline.read(tool, {**given, "limit": _PAGE}, self.context, self.caller)
+        result = await self.pipeline.read(tool, {**given, "limit": _PAGE_SIZE}, self.context, self.caller)
         data = result.structured_content or {}
         return data["items"], (data.get("next") or {}).get("page")
 
 
 def _describe_inventory(organization: dict[str, Any]) -> Resource:
     identifier = organization["id"]
-    title = clean_text(str(organization.get("title") or identifier), _TITLE)
+    title = clean_text(str(organization.get("title") or identifier), _MAX_TITLE)
     return Resource(
         name=f"inventory-{identifier}",
-        title=f"{title}: what is installed",
+        title=f"{title}: installed integrations",
         uri=write_uri(INVENTORY, {"organizationId": identifier}),
         mime_type=MIME_TYPE,
     )
@@ -145,11 +142,11 @@ def _describe_installation(item: dict[str, Any]) -> Resource | None:
     identifier, name = installation.get("id"), integration.get("name")
     if not isinstance(identifier, str) or not isinstance(name, str):
         return None
-    title = clean_text(str(integration.get("title") or name), _TITLE)
-    status = clean_text(str(installation.get("status") or "status unknown"), _TITLE)
+    title = clean_text(str(integration.get("title") or name), _MAX_TITLE)
+    status = clean_text(str(installation.get("status") or "status unknown"), _MAX_TITLE)
     return Resource(
         name=f"installation-{identifier}",
-        title=f"{title}: its installation ({status})",
+        title=f"{title}: installation ({status})",
         uri=write_uri(INSTALLATION, {"integrationName": name, "installationId": identifier}),
         mime_type=MIME_TYPE,
     )

@@ -1,4 +1,4 @@
-"""Resources: what can be attached to a conversation, read through the same pipeline as the tools."""
+"""Resources: data that can be attached to a conversation, read through the same pipeline as the tools."""
 
 import contextlib
 import logging
@@ -40,7 +40,7 @@ from gitbook_integrations_mcp.errors import (
 from gitbook_integrations_mcp.features.addresses import MIME_TYPE, Address, read_address
 from gitbook_integrations_mcp.features.apps import read_view
 from gitbook_integrations_mcp.features.resource_list import INVENTORY, ResourceList
-from gitbook_integrations_mcp.features.subscriptions import WATCHED, Subscriptions
+from gitbook_integrations_mcp.features.subscriptions import MAX_WATCHED, Subscriptions
 from gitbook_integrations_mcp.pipeline.pipeline import Pipeline
 
 logger = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ Context = ServerRequestContext[Any, Any]
 
 
 def list_templates(policy: Policy) -> list[ResourceTemplate]:
-    """Return the templates of the resources on offer: those whose tools are."""
+    """Return the templates of the offered resources: those whose tools can be read."""
     return [
         ResourceTemplate(
             name=resource.name,
@@ -65,8 +65,8 @@ def list_templates(policy: Policy) -> list[ResourceTemplate]:
     ]
 
 
-def explain(error: CallError, uri: str | None, context: Context, caller: Caller) -> MCPError:
-    """Return the protocol's error for what cannot be had. The code for what is not there differs between the eras."""
+def create_protocol_error(error: CallError, uri: str | None, context: Context, caller: Caller) -> MCPError:
+    """Return the JSON-RPC error for a failed request. Its number for "not found" depends on the protocol version."""
     if isinstance(error, UnknownResourceError | DisabledToolError) or (
         isinstance(error, StatusError) and error.status == 404
     ):
@@ -74,7 +74,8 @@ def explain(error: CallError, uri: str | None, context: Context, caller: Caller)
         code = INVALID_PARAMS if modern else _NOT_FOUND_BEFORE_2026
     else:
         code = INVALID_PARAMS if isinstance(error, ArgumentsError) else INTERNAL_ERROR
-    return MCPError(code, caller.credentials.scrub(str(error)), None if uri is None else {"uri": uri})
+    data = {"code": error.code} | ({} if uri is None else {"uri": uri})
+    return MCPError(code, caller.credentials.scrub(str(error)), data)
 
 
 class Resources:
@@ -86,10 +87,10 @@ class Resources:
         self._pipeline = pipeline
         self._callers = callers
         self._subscriptions = subscriptions
-        self._directory = ResourceList(pipeline, organization)
+        self._resource_list = ResourceList(pipeline, organization)
 
     def register(self, server: Server[Any], *, watched: bool) -> None:
-        """Have `server` offer resources, and to tell of their changes where they may be `watched`."""
+        """Register resources with `server`, and subscriptions to them if they can be `watched`."""
         server.add_request_handler("resources/list", PaginatedRequestParams, self.list)
         server.add_request_handler("resources/templates/list", PaginatedRequestParams, self.list_templates)
         server.add_request_handler("resources/read", ReadResourceRequestParams, self.read)
@@ -99,11 +100,11 @@ class Resources:
             server.add_request_handler("subscriptions/listen", SubscriptionsListenRequestParams, self.listen)
 
     async def list_templates(self, context: Context, _params: PaginatedRequestParams) -> ListResourceTemplatesResult:
-        """Answer resources/templates/list."""
+        """Handle resources/templates/list."""
         return ListResourceTemplatesResult(resource_templates=list_templates(self._callers.identify(context).policy))
 
     async def read(self, context: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
-        """Answer resources/read."""
+        """Handle resources/read."""
         caller = self._callers.identify(context)
         if view := read_view(params.uri, caller.policy):
             return view
@@ -111,47 +112,47 @@ class Resources:
             address = read_address(params.uri)
             result = await self._pipeline.read(address.resource.tool.name, address.arguments, context, caller)
         except CallError as error:
-            raise explain(error, params.uri, context, caller) from None
+            raise create_protocol_error(error, params.uri, context, caller) from None
         text = render_text(result.structured_content or {})
         return ReadResourceResult(contents=[TextResourceContents(uri=params.uri, mime_type=MIME_TYPE, text=text)])
 
     async def list(self, context: Context, params: PaginatedRequestParams) -> ListResourcesResult:
-        """Answer resources/list. Without a token there are none, and no error: clients list unasked."""
+        """Handle resources/list. Without a token the list is empty, because clients list without being asked."""
         caller = self._callers.identify(context)
         try:
             if caller.policy.may_read(INVENTORY.tool.name):
-                return await self._directory.list(params.cursor, context, caller)
+                return await self._resource_list.list(params.cursor, context, caller)
         except (CredentialError, DisabledToolError) as error:
-            logger.info("no resources are listed: %s", type(error).__name__)
+            logger.info("Resources are not listed: %s", error.code)
         except CallError as error:
-            raise explain(error, None, context, caller) from None
+            raise create_protocol_error(error, None, context, caller) from None
         return ListResourcesResult(resources=[])
 
     async def subscribe(self, context: Context, params: SubscribeRequestParams) -> EmptyResult:
-        """Answer resources/subscribe."""
+        """Handle resources/subscribe."""
         caller = self._callers.identify(context)
         try:
-            self._subscriptions.subscribe(context, caller, _find(params.uri, caller))
+            self._subscriptions.subscribe(context, caller, _find_address(params.uri, caller))
         except CallError as error:
-            raise explain(error, params.uri, context, caller) from None
+            raise create_protocol_error(error, params.uri, context, caller) from None
         return EmptyResult()
 
     async def unsubscribe(self, context: Context, params: UnsubscribeRequestParams) -> EmptyResult:
-        """Answer resources/unsubscribe."""
+        """Handle resources/unsubscribe."""
         self._subscriptions.unsubscribe(context, self._callers.identify(context), params.uri)
         return EmptyResult()
 
     async def listen(self, context: Context, params: SubscriptionsListenRequestParams) -> SubscriptionsListenResult:
-        """Answer subscriptions/listen. What cannot be watched is left out of what is acknowledged."""
+        """Handle subscriptions/listen. The acknowledgement leaves out resources that cannot be watched."""
         caller = self._callers.identify(context)
         addresses = []
-        for uri in (params.notifications.resource_subscriptions or ())[:WATCHED]:
+        for uri in (params.notifications.resource_subscriptions or ())[:MAX_WATCHED]:
             with contextlib.suppress(CallError):
-                addresses.append(_find(uri, caller))
+                addresses.append(_find_address(uri, caller))
         return await self._subscriptions.listen(context, caller, params, addresses)
 
 
-def _find(uri: str, caller: Caller) -> Address:
+def _find_address(uri: str, caller: Caller) -> Address:
     address = read_address(uri)
     caller.policy.admit_read(address.resource.tool.name)
     return address

@@ -1,4 +1,4 @@
-"""The SDK's server, with what all its connections share and the transports need."""
+"""The SDK's server, with the parts that all connections share and that the transports need."""
 
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -21,7 +21,7 @@ from gitbook_integrations_mcp.gitbook.tracing import trace_if_enabled
 
 
 class IntegrationsServer(Server[None]):
-    """A server without features yet; it closes what it shares when its last connection ends."""
+    """A server to which features are registered. It closes its shared parts when its last connection ends."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class IntegrationsServer(Server[None]):
             title=TITLE,
             instructions=INSTRUCTIONS,
             website_url=WEBSITE,
-            lifespan=lambda _: self._live(),
+            lifespan=lambda _: self._run_lifespan(),
             get_tool_input_schema=find_schema,
         )
         self.gitbook = gitbook
@@ -46,15 +46,15 @@ class IntegrationsServer(Server[None]):
         self.subscriptions = subscriptions
         self._store = store
         self._connections = 0
-        self.middleware[0] = trace_if_enabled(self.middleware[0])  # the SDK's tracing, always the first
-        # The seal outlives the confirmation in it, so that the model reads that it is too late, and no protocol error.
+        self.middleware[0] = trace_if_enabled(self.middleware[0])  # the SDK's tracing is always the first
+        # The sealed state outlives the confirmation in it, so that the model gets `confirmation_expired` as a result.
         keys = [key.get_secret_value() for key in settings.keys] or [secrets.token_hex()]
         security = RequestStateSecurity(keys=keys, ttl=2 * settings.ttl + 60)
         self.middleware.append(RequestStateBoundary(security, default_audience=NAME))
 
     @asynccontextmanager
-    async def _live(self) -> AsyncIterator[None]:
-        # Some transports enter this once for each connection, and all connections share what is closed here.
+    async def _run_lifespan(self) -> AsyncIterator[None]:
+        # Some transports enter this once for each connection. All connections share the parts that are closed here.
         self._connections += 1
         try:
             yield
@@ -67,9 +67,9 @@ class IntegrationsServer(Server[None]):
                     await self._store.close()
 
     def get_capabilities(self, *args: Any, **kwargs: Any) -> ServerCapabilities:
-        """Return what is offered. The SDK says of whoever serves subscriptions that lists change; none does."""
+        """Return the capabilities. The SDK announces list changes for subscriptions, but these lists never change."""
         capabilities = super().get_capabilities(*args, **kwargs)
-        for listed in (capabilities.tools, capabilities.prompts, capabilities.resources):
-            if listed:
-                listed.list_changed = False
+        for capability in (capabilities.tools, capabilities.prompts, capabilities.resources):
+            if capability:
+                capability.list_changed = False
         return capabilities

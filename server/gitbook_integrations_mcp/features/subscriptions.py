@@ -1,7 +1,8 @@
-"""Who watches which resource, and is told when this server may have changed it.
+"""Subscriptions: clients are notified when this server may have changed a resource.
 
-Up to 2025-11-25 a session subscribes and is told on its own channel; from 2026-07-28 on a request listens, and its
-answer is the stream. Either way only the caller who made the change is told: what others may see is not known here.
+With protocol 2025-11-25 and older, a session subscribes and gets notifications on its own channel. With protocol
+2026-07-28, a request listens, and its response is a stream of notifications. Only the caller who made the change is
+notified, because this server does not know what other callers can read.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -22,31 +23,32 @@ from mcp_types import (
 
 from gitbook_integrations_mcp.auth.callers import Caller
 from gitbook_integrations_mcp.calls.call import EndpointCall
+from gitbook_integrations_mcp.errors import ErrorCode
 from gitbook_integrations_mcp.features.addresses import Address
 
-WATCHERS = 1000
-"""Sessions and streams that watch something, at a time."""
+MAX_WATCHERS = 1000
+"""Maximum number of sessions and streams that watch resources."""
 
-WATCHED = 100
-"""Resources that one of them watches at most."""
+MAX_WATCHED = 100
+"""Maximum number of resources that one session or stream watches."""
 
-_PATIENCE = 5
-"""Seconds that clients get to take what they are told, before the call that made the change goes on without."""
+_TIMEOUT_SECONDS = 5
+"""Time for clients to receive notifications. After that, the call that made the change continues."""
 
 Context = ServerRequestContext[Any, Any]
 
 
 @dataclass(eq=False, slots=True)
 class Watcher:
-    """A session or a stream, whose it is, what it watches, and how it is told."""
+    """A session or a stream: the ID of its caller, how it is notified, and the addresses it watches by URI."""
 
     caller: str = field(repr=False)
-    tell: Callable[[str], Awaitable[None]]
+    notify: Callable[[str], Awaitable[None]]
     addresses: dict[str, Address] = field(default_factory=dict)
 
 
 class Subscriptions:
-    """All that is watched in this process."""
+    """All subscriptions in this process."""
 
     def __init__(self) -> None:
         self._watchers: set[Watcher] = set()
@@ -54,32 +56,32 @@ class Subscriptions:
         self._streams: set[ListenHandler] = set()
 
     async def announce(self, call: EndpointCall) -> None:
-        """Tell those who watch, and are the caller of `call`, what it may have changed."""
-        with anyio.move_on_after(_PATIENCE):
+        """Notify the watchers of the caller of `call` about the resources that it may have changed."""
+        with anyio.move_on_after(_TIMEOUT_SECONDS):
             async with anyio.create_task_group() as group:
                 for watcher in self._watchers:
                     if watcher.caller == call.caller.id:
-                        group.start_soon(_tell, watcher, call)
+                        group.start_soon(_notify, watcher, call)
 
     def close(self) -> None:
-        """End all streams, so that their clients know it was on purpose."""
+        """End all streams regularly, so that their clients see no broken connection."""
         for stream in list(self._streams):
             stream.close()
 
     def _add(self, watcher: Watcher) -> None:
-        if len(self._watchers) >= WATCHERS:
-            raise MCPError(INTERNAL_ERROR, "Too many clients watch resources of this server. Try again later.")
+        if len(self._watchers) >= MAX_WATCHERS:
+            raise _create_limit_error("Too many clients watch resources of this server. Try again later.")
         self._watchers.add(watcher)
 
-    # Up to 2025-11-25
+    # Protocol 2025-11-25 and older
 
     def subscribe(self, context: Context, caller: Caller, address: Address) -> None:
-        """Have the session of a request told of `address`, until it says otherwise or ends.
+        """Notify the session of a request about changes of `address`, until it unsubscribes or ends.
 
         Raises:
-            MCPError: it watches too much, or too many do.
+            MCPError: the session watches too many resources, or too many sessions watch.
         """
-        # There is no public way from a request to its connection, which alone outlives it and knows when it ends.
+        # Only the connection outlives the request and knows when it ends. The SDK has no public access to it.
         connection: Connection = context.session._connection
         watcher = self._sessions.get(connection)
         if watcher is None:
@@ -87,14 +89,16 @@ class Subscriptions:
             self._add(watcher)
             self._sessions[connection] = watcher
             connection.exit_stack.callback(self._forget, connection)
-        if watcher.caller != caller.id:  # it goes on with other credentials, so it starts anew
+        if watcher.caller != caller.id:  # the session continues with other credentials
             watcher.caller, watcher.addresses = caller.id, {}
-        if address.uri not in watcher.addresses and len(watcher.addresses) >= WATCHED:
-            raise MCPError(INTERNAL_ERROR, f"This session watches {WATCHED} resources, which is all it may.")
+        if address.uri not in watcher.addresses and len(watcher.addresses) >= MAX_WATCHED:
+            raise _create_limit_error(
+                f"This session watches {MAX_WATCHED} resources, which is the maximum. Unsubscribe first."
+            )
         watcher.addresses[address.uri] = address
 
     def unsubscribe(self, context: Context, caller: Caller, uri: str) -> None:
-        """Have the session of a request no longer told of `uri`."""
+        """Stop notifying the session of a request about `uri`."""
         watcher = self._sessions.get(context.session._connection)
         if watcher and watcher.caller == caller.id:
             watcher.addresses.pop(uri, None)
@@ -103,15 +107,15 @@ class Subscriptions:
         if watcher := self._sessions.pop(connection, None):
             self._watchers.discard(watcher)
 
-    # From 2026-07-28 on
+    # Protocol 2026-07-28
 
     async def listen(
         self, context: Context, caller: Caller, params: SubscriptionsListenRequestParams, addresses: Iterable[Address]
     ) -> SubscriptionsListenResult:
-        """Serve one stream that tells of `addresses`, and of nothing else, until its client or this server ends it.
+        """Serve one stream of notifications about `addresses`, until its client or this server ends it.
 
         Raises:
-            MCPError: too many watch.
+            MCPError: too many streams and sessions watch.
         """
         bus = InMemorySubscriptionBus()
         stream = ListenHandler(bus)
@@ -127,7 +131,11 @@ class Subscriptions:
             self._streams.discard(stream)
 
 
-async def _tell(watcher: Watcher, call: EndpointCall) -> None:
+async def _notify(watcher: Watcher, call: EndpointCall) -> None:
     for uri, address in list(watcher.addresses.items()):
         if address.resource.is_touched(address.arguments, call.tool, call.request.path):
-            await watcher.tell(uri)
+            await watcher.notify(uri)
+
+
+def _create_limit_error(message: str) -> MCPError:
+    return MCPError(INTERNAL_ERROR, message, {"code": ErrorCode.TOO_MANY_SUBSCRIPTIONS})

@@ -1,1 +1,1 @@
-"""Serving HTTP: `listener` opens the socket, `http_server` configures uvicorn, `timeouts` bounds its clients."""
+"""Serving HTTP: the listening socket, uvicorn's configuration, bounds on slow clients, and error responses."""

@@ -1,7 +1,13 @@
-"""How long the server waits for a client, and for how many: uvicorn alone would wait for ever, for any number.
+"""Bounds on slow clients and on the number of connections; uvicorn alone waits for ever and accepts any number.
 
-A request has a time to arrive in, head and body; an answer must find somebody who reads it. A stream that has nothing
-to say is not waiting for anybody, so it may stay open.
+A request must arrive within a time, head and body. A client must read a pending response. A stream without anything to
+send stays open, because nobody waits for the client then.
+
+`TimeoutProtocol` extends uvicorn's `H11Protocol`, which is no public interface. Of uvicorn it uses: the attributes
+`app` (read again for each request), `app_state`, `connections`, `conn`, `cycle`, `loop` and `transport` of the
+protocol, `disconnected` and `message_event` of its `RequestResponseCycle`, and the methods `handle_events` and
+`shutdown`. Any minor version of uvicorn can change these, so `pyproject.toml` allows only versions that passed the
+tests.
 """
 
 import asyncio
@@ -12,41 +18,40 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import h11
-from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from gitbook_integrations_mcp.config.models import HttpSection
+from gitbook_integrations_mcp.errors import ErrorCode
+from gitbook_integrations_mcp.net.responses import create_error_response
 
 HEALTH_PATH, READY_PATH = "/health", "/ready"
 
 END_STREAMS = "end_streams"
-"""Key of the application's state: what ends its streams when the server is told to stop."""
+"""Key in the application's state of the function that ends its streams when the server stops."""
 
 _RESERVE = 50
-"""Connections beyond the limit on which somebody can still ask for the server's health."""
+"""Connections beyond the limit that are accepted, so that health checks are still answered."""
 
 _REPORT_SECONDS = 60
-"""How often a crowd is reported in the log, however many are turned away."""
+"""Minimum time between two log entries about rejected clients."""
 
 _logger = logging.getLogger(__name__)
-_TOO_SLOW = b'{"error": "The request did not arrive in time."}'
-_CROWDED = "Too many connections to this server; try again later. Its operator can raise http.connections."
 
 
 def build_protocol(settings: HttpSection) -> type[H11Protocol]:
-    """Return the protocol with which uvicorn bounds its clients as `settings` say."""
+    """Return the protocol class for uvicorn that enforces the bounds in `settings`."""
 
-    class Limited(TimeoutProtocol):
+    class BoundedProtocol(TimeoutProtocol):
         request_seconds = settings.request_seconds
         send_seconds = settings.send_seconds
         limit = settings.connections
 
-    return Limited
+    return BoundedProtocol
 
 
 class TimeoutProtocol(H11Protocol):
-    """One connection of a client whose slowness is bounded."""
+    """The connection of one client, with time-outs."""
 
     request_seconds: ClassVar[float]
     send_seconds: ClassVar[float]
@@ -55,93 +60,99 @@ class TimeoutProtocol(H11Protocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._application, self.app = self.app, self._admit
+        self._application, self.app = self.app, self._limit_connections
         self._arrival, self._progress = _Timer(self.loop), _Timer(self.loop)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the time of the first request."""
+        """Start the time-out of the first request."""
         super().connection_made(transport)
         if len(self.connections) > self.limit + _RESERVE:
             transport.abort()
             return
-        # With any other limit, less than that could lie unread for ever without `pause_writing` being called.
+        # With a higher limit, fewer bytes than that could stay unread for ever, without a call of `pause_writing`.
         transport.set_write_buffer_limits(high=0)
-        self._arrival.start(self.request_seconds, self._give_up_request)
+        self._arrival.start(self.request_seconds, self._reject_late_request)
 
     def shutdown(self) -> None:
-        """End the streams that the application would keep open, instead of waiting for them."""
+        """End the streams that the application keeps open, instead of waiting for them."""
         self.app_state.get(END_STREAMS, lambda: None)()
         super().shutdown()
 
     def handle_events(self) -> None:
-        """Start the time of a request with its first byte, and stop it with the last."""
+        """Start the time-out of a request at its first byte, and stop it at the last."""
         super().handle_events()
         state = self.conn.their_state
         if state is h11.SEND_BODY or (state is h11.IDLE and self.conn.trailing_data[0]):
-            self._arrival.start(self.request_seconds, self._give_up_request)
+            self._arrival.start(self.request_seconds, self._reject_late_request)
         else:
             self._arrival.stop()
 
     def pause_writing(self) -> None:
-        """Start the time in which the client has to read something."""
+        """Start the time-out within which the client must read something."""
         super().pause_writing()
         self._expect_progress()
 
     def resume_writing(self) -> None:
-        """Stop it: the client has read everything."""
+        """Stop that time-out: the client has read everything."""
         super().resume_writing()
         self._progress.stop()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop all times."""
+        """Stop all time-outs."""
         self._arrival.stop()
         self._progress.stop()
         super().connection_lost(exc)
 
-    def _give_up_request(self) -> None:
-        headers = [("content-type", "application/json"), ("connection", "close")]
-        with contextlib.suppress(h11.LocalProtocolError):  # it was answered, or is being, before it was complete
-            for event in (h11.Response(status_code=408, headers=headers), h11.Data(_TOO_SLOW), h11.EndOfMessage()):
+    def _reject_late_request(self) -> None:
+        text = f"The request did not arrive completely within {self.request_seconds:g} s (http.request_seconds)."
+        response = create_error_response(408, ErrorCode.REQUEST_TIMEOUT, text, {"Connection": "close"})
+        # h11 raises where a response was started before the request was complete.
+        with contextlib.suppress(h11.LocalProtocolError):
+            head = h11.Response(status_code=response.status_code, headers=response.raw_headers)
+            for event in (head, h11.Data(bytes(response.body)), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
         if self.cycle is not None:
-            self.cycle.disconnected = True  # whoever reads the body hears that no more of it comes
+            self.cycle.disconnected = True  # ends a pending read of the body
             self.cycle.message_event.set()
         self.transport.close()
 
     def _expect_progress(self) -> None:
-        self._progress.start(self.send_seconds, self._look_for_progress, self.transport.get_write_buffer_size())
+        self._progress.start(self.send_seconds, self._check_progress, self.transport.get_write_buffer_size())
 
-    def _look_for_progress(self, before: int) -> None:
+    def _check_progress(self, before: int) -> None:
         self._progress.stop()
         if self.transport.get_write_buffer_size() < before:
             self._expect_progress()
         else:
             self.transport.abort()
 
-    async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _limit_connections(self, scope: Scope, receive: Receive, send: Send) -> None:
         if len(self.connections) <= self.limit or scope["path"] in {HEALTH_PATH, READY_PATH}:
             await self._application(scope, receive, send)
             return
         if time.monotonic() - type(self)._reported > _REPORT_SECONDS:
             type(self)._reported = time.monotonic()
-            _logger.warning("More than %d connections (http.connections): clients are turned away", self.limit)
-        await JSONResponse({"error": _CROWDED}, 503, {"Retry-After": "10", "Connection": "close"})(scope, receive, send)
+            _logger.warning("Connection limit reached (http.connections=%d); rejecting new clients", self.limit)
+        text = "This server has too many connections. Try again later. Its operator can raise http.connections."
+        headers = {"Retry-After": "10", "Connection": "close"}
+        response = create_error_response(503, ErrorCode.TEMPORARILY_UNAVAILABLE, text, headers)
+        await response(scope, receive, send)
 
 
 class _Timer:
-    """A call that happens later, at most one at a time."""
+    """A delayed call, at most one at a time."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._handle: asyncio.TimerHandle | None = None
 
     def start(self, seconds: float, call: Callable[..., None], *arguments: Any) -> None:
-        """Start, unless it runs already."""
+        """Start the timer, unless it runs already."""
         if self._handle is None:
             self._handle = self._loop.call_later(seconds, call, *arguments)
 
     def stop(self) -> None:
-        """Stop, if it runs."""
+        """Stop the timer, if it runs."""
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None

@@ -1,7 +1,6 @@
-"""How messages come in: `serving` starts the transports that are set, each with a server from `create_server`.
+"""The transports: how messages of MCP reach a server.
 
-`stdio` reads lines from `wire`. `web` is streamable HTTP and SSE, at the socket of `listener`, behind a `door`: its
-`doorkeeper` lets in bearers of keys, or of tokens that `access` judges by the keys of their `issuer`. `exposure`
-refuses settings that would leave it open. There is `patience` for slow clients, `readiness` for monitors, and there are
-`workers` where one process is not enough.
+`serving` starts the configured transports. `stdio` serves one client on standard input and output, with the streams of
+`stdio_streams`. `web` is streamable HTTP and SSE in one application, `health` responds to monitors, and `workers` runs
+the application in several processes.
 """

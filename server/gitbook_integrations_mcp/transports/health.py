@@ -1,46 +1,48 @@
-"""What monitors ask: whether the server lives, and whether calls could succeed."""
+"""Health checks: whether the process runs, and whether calls can succeed."""
 
 import time
-from typing import Any
 
 import anyio
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from gitbook_integrations_mcp import __version__
-from gitbook_integrations_mcp.errors import UpstreamError
+from gitbook_integrations_mcp.errors import ErrorCode, UpstreamError
 from gitbook_integrations_mcp.features.server import IntegrationsServer
+from gitbook_integrations_mcp.net.responses import create_error_response
 
 _READY_SECONDS = 10
-"""How long an answer of GitBook to the readiness check is good for."""
+"""How long the result of a readiness check is reused."""
 
 
 async def report_health(_request: Request) -> Response:
-    """Answer that the process serves."""
+    """Respond that the process is running."""
     return JSONResponse({"status": "ok", "version": __version__})
 
 
 class Readiness:
-    """Whether calls could succeed: GitBook answers. Asked at most once in a while, however often others ask."""
+    """Checks whether GitBook responds, at most once in `_READY_SECONDS` however often monitors ask."""
 
     def __init__(self, server: IntegrationsServer) -> None:
         self._server = server
-        self._known: tuple[float, dict[str, Any]] | None = None
-        self._asking = anyio.Lock()
+        self._checked_at = float("-inf")
+        self._problem: str | None = None
+        self._lock = anyio.Lock()
 
     async def report(self, _request: Request) -> Response:
-        """Answer 200 where GitBook does, else 503 with the reason."""
-        async with self._asking:
-            if self._known is None or time.monotonic() - self._known[0] > _READY_SECONDS:
-                self._known = (time.monotonic(), await self._ask())
-            status = self._known[1]
-        return JSONResponse(status, 200 if status["status"] == "ready" else 503)
+        """Respond with 200 if GitBook responds, else with 503 and the reason."""
+        async with self._lock:
+            if time.monotonic() - self._checked_at > _READY_SECONDS:
+                self._problem = await self._find_problem()
+                self._checked_at = time.monotonic()
+            problem = self._problem
+        if problem is None:
+            return JSONResponse({"status": "ready"})
+        return create_error_response(503, ErrorCode.TEMPORARILY_UNAVAILABLE, problem)
 
-    async def _ask(self) -> dict[str, Any]:
+    async def _find_problem(self) -> str | None:
         try:
-            reply = await self._server.gitbook.probe()
+            response = await self._server.gitbook.probe()
         except UpstreamError as error:
-            return {"status": "unavailable", "reason": str(error)}
-        if reply.status >= 500:
-            return {"status": "unavailable", "reason": f"GitBook answers with {reply.status}"}
-        return {"status": "ready"}
+            return str(error)
+        return f"GitBook responded with {response.status}." if response.status >= 500 else None

@@ -1,4 +1,4 @@
-"""Serving MCP to clients, over the transports that the settings name."""
+"""Serving MCP over the configured transports."""
 
 import signal
 import sys
@@ -16,16 +16,16 @@ from gitbook_integrations_mcp.transports.stdio import open_stdio
 
 
 def serve(settings: Settings) -> None:
-    """Serve until the client closes standard input, or, over HTTP, until the process is told to stop.
+    """Serve until the client closes standard input, or, over HTTP, until a signal stops the process.
 
     Raises:
-        SettingsError: the settings name tools that do not exist, mix transports that cannot be mixed, want workers
-            that would share nothing, or would expose the server.
+        SettingsError: the settings contain unknown tools or incompatible transports, would expose the server, or
+            workers could not share its state.
         SystemExit: the workers cannot start.
     """
     alone = settings.server.transport == ("stdio",)
     if "stdio" in settings.server.transport and not alone:
-        raise SettingsError("server.transport: stdio serves one client alone; it cannot be mixed with the others.")
+        raise SettingsError("server.transport: stdio cannot be combined with other transports.")
     server = create_server(settings)
     reduce_garbage_collection()
     if alone:
@@ -36,14 +36,14 @@ def serve(settings: Settings) -> None:
 
 def _run_stdio(server: IntegrationsServer) -> None:
     if signum := anyio.run(_serve_stdio, server):
-        # All is closed. Whoever sent the signal learns from the exit status that it, and nothing else, was the end;
-        # and a thread that waits for a terminal's next line holds nothing up.
+        # Everything is closed. The signal ends the process, so that the exit status shows it, and so that a thread that
+        # still reads from a terminal cannot delay the end.
         signal.signal(signum, signal.SIG_DFL)
         signal.raise_signal(signum)
 
 
 async def _serve_stdio(server: IntegrationsServer) -> int | None:
-    """Return the signal that ended it, or None where the client did."""
+    """Return the signal that stopped the server, or None if the client ended the connection."""
     received: int | None = None
 
     async def await_signal() -> None:
@@ -54,7 +54,7 @@ async def _serve_stdio(server: IntegrationsServer) -> int | None:
 
     async with anyio.create_task_group() as group:
         if sys.platform == "win32":
-            signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's own answer would wait for the thread that reads
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's own handler would wait for the reading thread
         else:
             group.start_soon(await_signal)
         async with open_stdio() as (connection, outgoing):

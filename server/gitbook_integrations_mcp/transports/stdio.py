@@ -1,7 +1,13 @@
-"""The stdio transport: messages of JSON-RPC, one a line, as the streams that the SDK's server runs on.
+"""The stdio transport: JSON-RPC messages, one on each line, as the streams that the SDK's server uses.
 
-What a client writes, however broken, is answered as JSON-RPC says and ends nothing. When it stops writing or reading,
-running calls get a while to finish, as it would not be known what became of one that is cut off.
+It replaces the SDK's `stdio_server`, which lacks three things:
+
+- An invalid line gets an error response, with the request's ID if there is one. It never ends the connection.
+- The length of a line is limited, and so is the memory that a line can take.
+- At the end of the input, running calls get `GRACE_SECONDS` to finish, because the outcome of an interrupted change is
+  unknown.
+
+When the SDK does these three things, this module and `stdio_streams` can be deleted.
 """
 
 from collections.abc import AsyncIterator
@@ -28,6 +34,7 @@ from mcp_types import (
 from pydantic import ValidationError
 from pydantic_core import from_json
 
+from gitbook_integrations_mcp.errors import ErrorCode
 from gitbook_integrations_mcp.transports.stdio_streams import (
     LINE_BYTES,
     LineBuffer,
@@ -37,29 +44,29 @@ from gitbook_integrations_mcp.transports.stdio_streams import (
 )
 
 GRACE_SECONDS = 10.0
-"""How long running calls may go on when the client has gone."""
+"""Time for running calls to finish after the client has disconnected."""
 
 FLUSH_SECONDS = 1.0
-"""How long a client may take to read the last answers."""
+"""Time for a client to read the last responses."""
 
-_ENDLESS = "subscriptions/listen"
-"""A request that runs for as long as somebody listens."""
+_LISTEN = "subscriptions/listen"
+"""A request that runs until the client cancels it, so nothing waits for its end."""
 
 Outgoing = MemoryObjectSendStream[SessionMessage]
 
 
 @asynccontextmanager
 async def open_stdio() -> AsyncIterator[tuple["Connection", Outgoing]]:
-    """Yield the streams that the SDK's server runs on.
+    """Yield the streams that the SDK's server uses.
 
-    Meanwhile nothing else in this process, nor what it starts, reads or writes the protocol: their standard input is
-    empty, and what they print goes to standard error.
+    Meanwhile nothing else in this process and no child process can read or write protocol messages: standard input is
+    empty, and standard output goes to standard error.
     """
     with claim_standard_streams() as (reader, target), StdoutWriter(target) as writer:
-        outgoing, answers = anyio.create_memory_object_stream[SessionMessage]()
+        outgoing, messages = anyio.create_memory_object_stream[SessionMessage]()
         connection = Connection(StdinReader(reader), outgoing.clone())
         async with anyio.create_task_group() as group:
-            group.start_soon(connection.write, answers, writer)
+            group.start_soon(connection.write, messages, writer)
             try:
                 async with outgoing, connection:
                     yield connection, outgoing
@@ -68,9 +75,9 @@ async def open_stdio() -> AsyncIterator[tuple["Connection", Outgoing]]:
 
 
 class Connection(ObjectReceiveStream[SessionMessage]):
-    """The client's messages, as a stream that ends when the client has gone and all its calls are answered.
+    """The client's messages as a stream. It ends after the client has disconnected and its running calls are finished.
 
-    The SDK cancels what still runs when it ends.
+    The SDK cancels all requests that still run at the end of the stream.
     """
 
     def __init__(self, reader: StdinReader, outgoing: Outgoing) -> None:
@@ -79,23 +86,26 @@ class Connection(ObjectReceiveStream[SessionMessage]):
         self._lines = LineBuffer()
         self._reading = anyio.CancelScope()
         self.writing = anyio.CancelScope(shield=True)
-        """The scope of `write`, which outlasts the server, as that answers what it cancels."""
+        """The scope of `write`. It outlasts the server, because the server responds to the requests that it cancels."""
         self._deadline: float | None = None
         self._running: set[RequestId] = set()
-        self._questions: set[RequestId] = set()
+        """The client's requests that have no response yet."""
+        self._unanswered: set[RequestId] = set()
+        """The server's requests that the client has not answered yet."""
         self._changed = anyio.Event()
 
     async def receive(self) -> SessionMessage:
-        """Return the next message; what is none is answered on the way."""
+        """Return the next message. Invalid lines before it get an error response."""
         while self._lines.ready or self._deadline is None:
             if not self._lines.ready:
                 await self._read()
             elif message := await self._parse(self._lines.ready.popleft()):
-                return self._admit(message)
+                return self._track(message)
         with anyio.CancelScope(deadline=self._deadline):
             while self._running:
-                if self._questions:
-                    return SessionMessage(_fail(self._questions.pop(), CONNECTION_CLOSED, "The client has gone."))
+                if self._unanswered:
+                    error = ErrorData(code=CONNECTION_CLOSED, message="The client has disconnected.")
+                    return SessionMessage(JSONRPCError(jsonrpc="2.0", id=self._unanswered.pop(), error=error))
                 self._changed = anyio.Event()
                 await self._changed.wait()
         raise anyio.EndOfStream
@@ -103,12 +113,12 @@ class Connection(ObjectReceiveStream[SessionMessage]):
     async def aclose(self) -> None:
         await self._outgoing.aclose()
 
-    async def write(self, answers: MemoryObjectReceiveStream[SessionMessage], writer: StdoutWriter) -> None:
-        """Write what the server sends, until that ends; drop it where nobody reads any more."""
+    async def write(self, messages: MemoryObjectReceiveStream[SessionMessage], writer: StdoutWriter) -> None:
+        """Write the server's messages until their stream ends; drop them once the client has closed its end."""
         readable = True
-        with self.writing, answers:
-            async for answer in answers:
-                message = answer.message
+        with self.writing, messages:
+            async for item in messages:
+                message = item.message
                 if readable:
                     line = jsonrpc_message_adapter.dump_json(message, by_alias=True, exclude_unset=True) + b"\n"
                     try:
@@ -116,12 +126,12 @@ class Connection(ObjectReceiveStream[SessionMessage]):
                     except OSError:
                         readable = False
                         self._lines.ready.clear()
-                        self._leave()
+                        self._stop_reading()
                 if isinstance(message, JSONRPCRequest):
-                    self._questions.add(message.id)
+                    self._unanswered.add(message.id)
                     self._changed.set()
                 elif not isinstance(message, JSONRPCNotification):
-                    await self._settle(message.id)
+                    await self._finish(message.id)
 
     async def _read(self) -> None:
         with anyio.CancelScope() as self._reading:
@@ -129,57 +139,60 @@ class Connection(ObjectReceiveStream[SessionMessage]):
                 self._lines.feed(chunk)
             else:
                 self._lines.finish()
-                self._leave()
+                self._stop_reading()
 
-    def _leave(self) -> None:
-        """Read no more: the client has closed one of the streams."""
+    def _stop_reading(self) -> None:
+        """Stop reading, because the client has closed one of the streams."""
         self._deadline = self._deadline or anyio.current_time() + GRACE_SECONDS
         self._reading.cancel()
 
     async def _parse(self, line: bytes | None) -> JSONRPCMessage | None:
-        """Return the message of a line, or None where it is blank or had to be refused."""
+        """Return the message of a line, or None if it is blank or invalid. An invalid line gets an error response."""
         if line is not None:
             if not line or line.isspace():
                 return None
             with suppress(ValidationError):
                 message = jsonrpc_message_adapter.validate_json(line, by_name=False)
-                # A request whose ID is none passes for a notification, and would leave its sender without an answer.
+                # A request with an invalid ID parses as a notification, and its sender would get no response.
                 if not isinstance(message, JSONRPCNotification) or "id" not in from_json(line):
                     return message
-        await self._outgoing.send(SessionMessage(_refuse(line)))
+        await self._outgoing.send(SessionMessage(_create_error(line)))
         return None
 
-    def _admit(self, message: JSONRPCMessage) -> SessionMessage:
-        if isinstance(message, JSONRPCRequest) and message.method != _ENDLESS:
+    def _track(self, message: JSONRPCMessage) -> SessionMessage:
+        if isinstance(message, JSONRPCRequest) and message.method != _LISTEN:
             self._running.add(message.id)
             return SessionMessage(
-                message, ServerMessageMetadata(on_request_unanswered=partial(self._settle, message.id))
+                message, ServerMessageMetadata(on_request_unanswered=partial(self._finish, message.id))
             )
         if isinstance(message, JSONRPCResponse | JSONRPCError) and message.id is not None:
-            self._questions.discard(message.id)
+            self._unanswered.discard(message.id)
         return SessionMessage(message)
 
-    async def _settle(self, request: RequestId | None) -> None:
-        """Note that a request has been answered, or, cancelled by the client, never will be."""
+    async def _finish(self, request: RequestId | None) -> None:
+        """Record that a request got its response, or was cancelled by the client and gets none."""
         if request in self._running:
             self._running.remove(request)
             self._changed.set()
 
 
-def _refuse(line: bytes | None) -> JSONRPCError:
-    """Return the answer to a line that is no message. It repeats nothing but a request's ID."""
+def _create_error(line: bytes | None) -> JSONRPCError:
+    """Return the error response to an invalid line. It repeats nothing of the line but a request's ID."""
+    request, code, message = _describe_error(line)
+    data = {"code": ErrorCode.INVALID_MESSAGE}
+    return JSONRPCError(jsonrpc="2.0", id=request, error=ErrorData(code=code, message=message, data=data))
+
+
+def _describe_error(line: bytes | None) -> tuple[RequestId | None, int, str]:
+    """Return request ID, JSON-RPC code and message of the error in an invalid line."""
     if line is None:
-        return _fail(None, INVALID_REQUEST, f"The line is longer than {LINE_BYTES} bytes; it was skipped.")
+        return None, INVALID_REQUEST, f"The line is longer than {LINE_BYTES} bytes. It was skipped."
     try:
         data = from_json(line)
     except ValueError:
-        return _fail(None, PARSE_ERROR, "The line is not JSON in UTF-8. Each message is JSON on a line of its own.")
+        return None, PARSE_ERROR, "The line is not JSON in UTF-8. Send each message as JSON on one line."
     if isinstance(data, list):
-        return _fail(None, INVALID_REQUEST, "Batches are not part of MCP. Each message goes on a line of its own.")
+        return None, INVALID_REQUEST, "MCP has no batches. Send each message on a line of its own."
     given = data.get("id") if isinstance(data, dict) and not {"result", "error"} & data.keys() else None
     known = given if isinstance(given, int | str) and not isinstance(given, bool) else None
-    return _fail(known, INVALID_REQUEST, "The line is not a JSON-RPC 2.0 message.")
-
-
-def _fail(request: RequestId | None, code: int, message: str) -> JSONRPCError:
-    return JSONRPCError(jsonrpc="2.0", id=request, error=ErrorData(code=code, message=message))
+    return known, INVALID_REQUEST, "The line is not a JSON-RPC 2.0 message."

@@ -1,6 +1,7 @@
-"""Standard input and output as bytes: waited for on the event loop, which threads would make twice as dear.
+"""Standard input and output as streams of bytes.
 
-A file, a terminal and Windows' pipes, which the loop cannot wait for, are used from threads nevertheless.
+The event loop waits for pipes and sockets, which costs half as much as threads. Files, terminals and pipes on Windows
+need threads, because the event loop cannot wait for them.
 """
 
 import os
@@ -17,17 +18,18 @@ import anyio
 import anyio.to_thread
 
 LINE_BYTES = 16 * 1024 * 1024
-"""Longest line that is read: as much as HTTP takes by default. Of a longer one no more than this is ever held."""
+"""Maximum length of a line, the same as that of an HTTP body by default. No more of a line is held in memory."""
 
 CHUNK_BYTES = 64 * 1024
-"""As much as a pipe holds."""
+"""Bytes in one read: the capacity of a pipe on Linux."""
 
 
 @contextmanager
 def claim_standard_streams() -> Iterator[tuple[int, int]]:
-    """Yield private duplicates of standard input and output, which children do not inherit.
+    """Yield private duplicates of standard input and output, which child processes do not inherit.
 
-    Meanwhile the originals lead elsewhere: what else reads finds nothing, and what else prints goes to standard error.
+    Meanwhile, standard input is empty, and standard output goes to standard error, for the rest of the process and for
+    child processes.
     """
     reader, target = os.dup(0), os.dup(1)
     with Path(os.devnull).open("rb") as nothing:
@@ -36,27 +38,27 @@ def claim_standard_streams() -> Iterator[tuple[int, int]]:
     try:
         yield reader, target
     finally:
-        sys.stdout.flush()  # what was printed meanwhile is not the protocol's
+        sys.stdout.flush()  # buffered text must not reach the client
         for private, fd in ((reader, 0), (target, 1)):
             os.dup2(private, fd)
             os.close(private)
 
 
 def _can_poll(fd: int) -> bool:
-    """Whether the event loop can wait for `fd`: for no file and no device, and on Windows for neither pipe."""
+    """Whether the event loop can wait for `fd`: a pipe or a socket, but not on Windows."""
     mode = os.fstat(fd).st_mode
     return sys.platform != "win32" and (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode))
 
 
 class StdinReader:
-    """Where the client's bytes come from."""
+    """Reads the bytes that the client sends."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._polled = _can_poll(fd)
 
     async def read(self) -> bytes:
-        """Return some bytes, or none at the end, however it came."""
+        """Return the next bytes, or none at the end of the input or after an error."""
         try:
             if not self._polled:
                 return await anyio.to_thread.run_sync(os.read, self._fd, CHUNK_BYTES, abandon_on_cancel=True)
@@ -67,7 +69,7 @@ class StdinReader:
 
 
 class StdoutWriter:
-    """Where the client reads."""
+    """Writes bytes to the client."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
@@ -83,13 +85,13 @@ class StdoutWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._polled:
-            os.set_blocking(self._fd, self._blocked)  # other processes may share it
+            os.set_blocking(self._fd, self._blocked)  # other processes can share the descriptor
 
     async def write(self, data: bytes) -> None:
-        """Write all of `data`, no faster than the client reads.
+        """Write all of `data`, as fast as the client reads.
 
         Raises:
-            OSError: the client reads no more.
+            OSError: the client has closed its end.
         """
         rest = memoryview(data)
         while rest:
@@ -103,16 +105,16 @@ class StdoutWriter:
 
 
 class LineBuffer:
-    """Puts lines together."""
+    """Splits a stream of bytes into lines."""
 
     def __init__(self) -> None:
         self.ready: deque[bytes | None] = deque()
-        """LineBuffer to be taken from the left, None in place of one that was too long."""
+        """Complete lines, the oldest first. None replaces a line that was too long."""
         self._parts: list[bytes] = []
         self._size = 0
 
     def feed(self, chunk: bytes) -> None:
-        """Take the next bytes."""
+        """Add the next bytes."""
         *ends, rest = chunk.split(b"\n")
         for end in ends:
             self._add(end)
@@ -120,7 +122,7 @@ class LineBuffer:
         self._add(rest)
 
     def finish(self) -> None:
-        """Count what came since the last line as one."""
+        """Complete the current line."""
         self.ready.append(b"".join(self._parts) if self._size <= LINE_BYTES else None)
         self._parts.clear()
         self._size = 0

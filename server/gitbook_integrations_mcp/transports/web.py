@@ -1,4 +1,4 @@
-"""The HTTP side: streamable HTTP and SSE in one application, behind one door, and what monitors ask beside it."""
+"""The HTTP application: streamable HTTP and SSE behind authentication, the confirmation page, and health checks."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
-from gitbook_integrations_mcp.auth.authentication import Door
+from gitbook_integrations_mcp.auth.authentication import Authentication
 from gitbook_integrations_mcp.auth.hosts import HostGuard, list_hosts
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.config.validation import check_exposure, check_workers
@@ -21,14 +21,14 @@ from gitbook_integrations_mcp.transports.health import Readiness, report_health
 
 
 def create_application(settings: Settings, server: IntegrationsServer) -> Starlette:
-    """Return the ASGI application that serves `server` over the HTTP transports that `settings` name.
+    """Return the ASGI application that serves `server` over the HTTP transports in `settings`.
 
     Raises:
-        SettingsError: the settings would expose the server, or want workers that would share nothing.
+        SettingsError: the settings would expose the server, or workers could not share its state.
     """
     check_exposure(settings)
     check_workers(settings)
-    http, door = settings.http, Door(settings)
+    http, authentication = settings.http, Authentication(settings)
     routes: list[Route | Mount] = [
         Route(HEALTH_PATH, report_health, methods=["GET"]),
         Route(READY_PATH, Readiness(server).report, methods=["GET"]),
@@ -42,33 +42,37 @@ def create_application(settings: Settings, server: IntegrationsServer) -> Starle
             max_sessions=http.sessions,
             session_idle_timeout=http.session_idle_seconds,
         )
-        routes.append(Route(http.streamable_path, door.guard(StreamableHTTPASGIApp(manager), http.streamable_path)))
+        routes.append(
+            Route(http.streamable_path, authentication.guard(StreamableHTTPASGIApp(manager), http.streamable_path))
+        )
         lifespan = manager.run
     if "sse" in settings.server.transport:
         sse = SseServerTransport(http.message_path, max_request_body_size=http.body_bytes)
-        routes.append(Route(http.sse_path, door.guard(SseEndpoint(sse, server), http.sse_path), methods=["GET"]))
-        routes.append(Mount(http.message_path, door.guard(sse.handle_post_message, http.sse_path)))
-    routes += door.list_routes()
+        routes.append(
+            Route(http.sse_path, authentication.guard(SseEndpoint(sse, server), http.sse_path), methods=["GET"])
+        )
+        routes.append(Mount(http.message_path, authentication.guard(sse.handle_post_message, http.sse_path)))
+    routes += authentication.list_routes()
     if http.public_url is not None:
         routes.append(Mount("/", server.page.application))
     middleware = [Middleware(HostGuard, hosts=list_hosts(http))]
 
     @contextlib.asynccontextmanager
-    async def live(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
+    async def run_lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
         async with lifespan() if lifespan else contextlib.nullcontext():
             yield {END_STREAMS: server.subscriptions.close}
 
-    return Starlette(routes=routes, middleware=middleware, lifespan=live)
+    return Starlette(routes=routes, middleware=middleware, lifespan=run_lifespan)
 
 
 class SseEndpoint:
-    """The stream of an SSE client (the transport of the 2024-11-05 protocol)."""
+    """The endpoint at which an SSE client opens its stream (the transport of protocol 2024-11-05)."""
 
     def __init__(self, transport: SseServerTransport, server: IntegrationsServer) -> None:
         self._transport = transport
         self._server = server
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one client until it goes."""
+        """Serve one client until it disconnects."""
         async with self._transport.connect_sse(scope, receive, send) as (read_stream, write_stream):
             await self._server.run(read_stream, write_stream, self._server.create_initialization_options())

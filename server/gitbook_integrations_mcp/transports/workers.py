@@ -1,4 +1,4 @@
-"""Several worker processes behind one socket, each a whole server, under uvicorn's supervisor."""
+"""Several worker processes on one socket under uvicorn's supervisor, each with a server of its own."""
 
 import functools
 import multiprocessing
@@ -21,13 +21,13 @@ from gitbook_integrations_mcp.process import FAILURE, configure_logging, reduce_
 from gitbook_integrations_mcp.transports.web import create_application
 
 _START_SECONDS = 60
-"""How long a worker may take to start before its supervisor takes it for hung."""
+"""Time after which the supervisor replaces a worker that has not started."""
 
 
 class WorkerConfig(uvicorn.Config):
-    """uvicorn's configuration of a worker, who builds it anew from the settings.
+    """uvicorn's configuration of a worker, which each worker builds again from the settings.
 
-    They come through a pipe, so that no secret in them is in the environment or on disk.
+    Workers receive the settings through a pipe, so that no secret is in their environment or on disk.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -45,10 +45,10 @@ class WorkerConfig(uvicorn.Config):
 
 
 def run_workers(settings: Settings, listener: socket.socket) -> None:
-    """Serve with as many workers as `settings` say; one that dies is replaced, and when told to stop, all finish.
+    """Serve with `http.workers` processes until a signal stops them; dead workers are replaced.
 
     Raises:
-        SystemExit: a worker could not start, so none would.
+        SystemExit: a worker could not start.
     """
     supervisor = Multiprocess(WorkerConfig(settings), [listener])
     supervisor.run()
@@ -64,7 +64,7 @@ def _create_worker(settings: Settings) -> ASGIApp:
 
 
 def _follow_supervisor() -> None:
-    """Stop this worker when its supervisor has died: nobody else would."""
+    """Stop this worker when its supervisor has died."""
     supervisor = multiprocessing.parent_process()
     assert supervisor is not None
     supervisor.join()

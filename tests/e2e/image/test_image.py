@@ -215,7 +215,7 @@ def test_what_it_needs_is_pinned() -> None:
 
 
 def test_without_callers_tokens_the_container_does_not_start(image: Image) -> None:
-    assert "set http.tokens" in image.fail({})
+    assert "Set http.tokens" in image.fail({})
 
 
 def test_the_container_is_well_and_stops_when_told(image: Image) -> None:

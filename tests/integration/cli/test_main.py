@@ -157,8 +157,8 @@ def test_the_version_is_told_without_loading_the_server() -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (("--toolsets", "site", "tools"), "site: no such toolset. Did you mean sites?"),
-        (("tools", "--exclude-tools", "list_site"), "list_site: no such tool. Did you mean list_sites?"),
+        (("--toolsets", "site", "tools"), "site: unknown toolset. Did you mean sites?"),
+        (("tools", "--exclude-tools", "list_site"), "list_site: unknown tool. Did you mean list_sites?"),
         (("tools", "--config", "/does/not/exist"), "cannot be read"),
     ],
 )

@@ -20,7 +20,7 @@ from tests.support.fake_gitbook import Era as ClientEra
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="counts open files in /proc, which only Linux has")
 
-PATIENCE = 8
+TIMEOUT_SECONDS = 8
 """Seconds until what is over must be gone."""
 
 
@@ -52,7 +52,7 @@ async def count_at_rest() -> dict[str, int]:
 async def settle(before: dict[str, int]) -> None:
     """Wait until nothing is left that was not there before; connections to GitBook may have been closed meanwhile."""
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             # Nobody tells when something is gone.
             while any(count > before[what] for what, count in count_remains().items()):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)

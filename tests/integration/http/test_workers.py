@@ -33,11 +33,11 @@ REDIS = {"store": "redis://localhost", "keys": KEYS}
 @pytest.mark.parametrize(
     ("sections", "expected"),
     [
-        ({}, "set confirmation.store to a Redis"),
-        ({"confirmation": REDIS, "server": {"transport": ["streamable-http", "sse"]}}, "serve streamable-http alone"),
+        ({}, "Set confirmation.store to a Redis URL"),
+        ({"confirmation": REDIS, "server": {"transport": ["streamable-http", "sse"]}}, "streamable-http alone"),
         (
             {"confirmation": REDIS, "server": {"transport": ["streamable-http"], "sandbox": True}},
-            "an embedded GitBook of its own",
+            "sandbox of its own",
         ),
         ({"confirmation": REDIS, "server": {"transport": ["streamable-http"]}}, None),
     ],

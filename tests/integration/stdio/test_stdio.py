@@ -91,6 +91,7 @@ def test_a_bad_line_is_answered_as_json_rpc_says_and_the_next_request_works(talk
         answer = next(answer for answer in answers if "error" in answer)
         assert (answer["error"]["code"], answer["id"]) == expected
         assert answer.keys() == {"jsonrpc", "id", "error"}
+        assert answer["error"]["data"] == {"code": "invalid_message"}
         assert len(json.dumps(answer)) < 300
     (answer,) = [answer for answer in answers if answer["id"] == works]
     assert answer["result"]["structuredContent"]["name"] == "slack"
@@ -115,10 +116,9 @@ def test_of_an_overlong_line_no_more_than_the_limit_is_held(talk: Conversation) 
     for _ in range(64):
         talk.send(SECRET.encode() * (4 * 1024 * 1024 // len(SECRET)))
     talk.send(b"\n")
-    assert talk.receive()["error"] == {
-        "code": INVALID_REQUEST,
-        "message": f"The line is longer than {LINE_BYTES} bytes; it was skipped.",
-    }
+    error = talk.receive()["error"]
+    assert (error["code"], error["data"]) == (INVALID_REQUEST, {"code": "invalid_message"})
+    assert f"{LINE_BYTES} bytes" in error["message"]
     assert read_peak(talk) - before < 2 * LINE_BYTES
 
 

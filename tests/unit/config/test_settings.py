@@ -109,17 +109,18 @@ def test_an_empty_variable_is_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("GITBOOK_MCP_TOOLS__READONLY", "true", "Did you mean GITBOOK_MCP_TOOLS__READ_ONLY?"),
         ("GITBOOK_MCP_TOOLS__READ_ONLY", "maybe", "tools.read_only: must be a valid boolean"),
-        ("GITBOOK_MCP_TOOLS", "{oops", "JSON that cannot be parsed"),
+        ("GITBOOK_MCP_TOOLS", "{oops", "GITBOOK_MCP_<SECTION> variable"),
         ("GITBOOK_MCP_CONFIG", "/does/not/exist.json", "cannot be read"),
         ("GITBOOK_ENDPOINT", "ftp://x.example", "absolute http or https URL"),
-        ("GITBOOK_ENDPOINT", "https://user:pw@x.example", "must not carry a user"),
+        ("GITBOOK_ENDPOINT", "https://user:pw@x.example", "must not contain a user"),
         ("GITBOOK_TOKEN", "one two", "contains a space or a line break"),
+        ("GITBOOK_TOKEN", "Bearer one", "without a word like Bearer"),
         ("GITBOOK_TOKEN", "se\ncret", "contains a space or a line break"),
-        ("GITBOOK_TOKEN", "geheim·nis", "cannot be part of a token"),
+        ("GITBOOK_TOKEN", "geheim·nis", "not allowed in a token"),
         ("GITBOOK_TOKEN", "   ", "is empty"),
         ("GITBOOK_MCP_CONFIRMATION__STORE", "disk", "confirmation.store: must be memory, or an absolute redis"),
         ("GITBOOK_MCP_CONFIRMATION__STORE", "redis://:geheim/nis@host", "confirmation.store: must be memory"),
-        ("GITBOOK_MCP_CONFIRMATION__STORE", "redis://host", "keys needs one, or no replica"),
+        ("GITBOOK_MCP_CONFIRMATION__STORE", "redis://host", "keys requires at least one"),
         ("GITBOOK_MCP_CONFIRMATION__KEYS", "geheimnis", "confirmation.keys: must have at least 32 characters each"),
         ("GITBOOK_MCP_CONFIRMATION__KEYS", f"{'k' * 32}, {'k' * 32}", "confirmation.keys: must differ"),
     ],
@@ -135,12 +136,23 @@ def test_a_wrong_variable_is_refused_in_words_without_its_value(
     assert "geheim" not in str(caught.value)
 
 
+def test_an_invalid_item_of_a_list_is_one_problem() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings({"server": {"transport": ["http"]}})
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith("server.transport.0: must be 'stdio'")
+    with pytest.raises(SettingsError, match=r"server\.transport: must have at least 1 item"):
+        load_settings({"server": {"transport": []}})
+    with pytest.raises(SettingsError, match=r"http\.tokens\.0\.sha256: is required"):
+        load_settings({"http": {"tokens": [{"name": "ann"}]}})
+
+
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ({"tool": {}}, "tool: no such setting. Did you mean tools?"),
-        ({"tools": {"readonly": True}}, "tools.readonly: no such setting. Did you mean read_only?"),
-        ([], "must hold a JSON object"),
+        ({"tool": {}}, "tool: unknown setting. Did you mean tools?"),
+        ({"tools": {"readonly": True}}, "tools.readonly: unknown setting. Did you mean read_only?"),
+        ([], "must contain a JSON object"),
     ],
 )
 def test_a_wrong_file_is_refused_in_words(content: Any, expected: str, tmp_path: Path) -> None:
@@ -174,9 +186,9 @@ def test_the_example_file_holds_every_setting_with_its_default() -> None:
 @pytest.mark.parametrize(
     ("tools", "expected"),
     [
-        ({"toolsets": ["site"]}, "site: no such toolset. Did you mean sites?"),
-        ({"include": ["list_site"]}, "list_site: no such tool. Did you mean list_sites?"),
-        ({"exclude": ["unpublish"]}, "unpublish: no such tool."),
+        ({"toolsets": ["site"]}, "site: unknown toolset. Did you mean sites?"),
+        ({"include": ["list_site"]}, "list_site: unknown tool. Did you mean list_sites?"),
+        ({"exclude": ["unpublish"]}, "unpublish: unknown tool."),
     ],
 )
 def test_a_toolset_or_tool_that_does_not_exist_is_refused(tools: dict[str, Any], expected: str) -> None:

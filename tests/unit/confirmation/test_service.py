@@ -247,7 +247,7 @@ async def test_what_asks_the_endpoint_of_a_tool_that_waits_does_wait_itself(adde
     spy, human = GitBookSpy(), Human(action="decline")
     async with meet(create_gated_server(spy, also=[added]), human, era) as client:
         result = await client.call_tool("audit_installations", {"organizationId": ORGANIZATION_ID})
-        with pytest.raises(MCPError, match="waits for a human"):
+        with pytest.raises(MCPError, match="requires confirmation"):
             await client.read_resource(f"gitbook-integrations://orgs/{ORGANIZATION_ID}/report")
     assert read_status(result) == "declined"
     assert len(human.questions) == 1

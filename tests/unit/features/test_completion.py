@@ -181,7 +181,7 @@ async def test_what_is_switched_off_completes_nothing() -> None:
 
 
 async def test_an_upstream_that_is_slow_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gitbook_integrations_mcp.features.completion._PATIENCE", 0.05)
+    monkeypatch.setattr("gitbook_integrations_mcp.features.completion._TIMEOUT_SECONDS", 0.05)
 
     class Slow(Upstream):
         async def __call__(self, *_: Any) -> None:
@@ -201,6 +201,7 @@ async def test_what_does_not_exist_is_not_completed(ref: Any) -> None:
         with pytest.raises(MCPError) as caught:
             await complete(client, ref, "siteId")
     assert caught.value.code == INVALID_PARAMS
+    assert caught.value.data == {"code": "unknown_prompt"}
 
 
 async def test_an_argument_that_nobody_lists_has_no_values() -> None:

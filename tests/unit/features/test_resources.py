@@ -121,8 +121,9 @@ async def test_the_report_is_that_of_the_last_audit() -> None:
         content = await read(client, uri)
         assert content["generatedAt"] == audited["generatedAt"]
         assert content["report"]["figures"]["installations"] == 9
-        with pytest.raises(MCPError, match="no such argument"):
+        with pytest.raises(MCPError) as caught:
             await client.read_resource(f"{uri}?pages=2")
+        assert caught.value.data["code"] == "unknown_argument"
 
 
 async def test_a_list_is_short_unless_its_address_asks_for_all_of_each_item() -> None:
@@ -143,27 +144,27 @@ async def test_large_contents_come_in_pages() -> None:
 
 @each_era
 @pytest.mark.parametrize(
-    ("uri", "code", "expected"),
+    ("uri", "number", "code"),
     [
-        (f"{SCHEME}://nothing", None, "There is no resource at that address"),
-        ("https://gitbook.com/", None, "There is no resource at that address"),
-        (f"{SCHEME}://integrations/slack/", None, "There is no resource at that address"),
-        (f"{SCHEME}://integrations/{'x' * 3000}", None, "There is no resource at that address"),
-        (f"{SCHEME}://integrations/none-such", None, "answered get_integration_by_name with 404"),
-        (f"{SCHEME}://integrations/..", INVALID_PARAMS, "would change the path"),
-        (f"{SCHEME}://integrations/a%2Fb", INVALID_PARAMS, "must match pattern"),
-        (f"{SCHEME}://integrations/slack/installations/%2e%2e", INVALID_PARAMS, "would change the path"),
-        (f"{SLACK}?pgae=2", INVALID_PARAMS, "no such argument"),
+        (f"{SCHEME}://nothing", None, "unknown_resource"),
+        ("https://gitbook.com/", None, "unknown_resource"),
+        (f"{SCHEME}://integrations/slack/", None, "unknown_resource"),
+        (f"{SCHEME}://integrations/{'x' * 3000}", None, "unknown_resource"),
+        (f"{SCHEME}://integrations/none-such", None, "not_found"),
+        (f"{SCHEME}://integrations/..", INVALID_PARAMS, "invalid_arguments"),
+        (f"{SCHEME}://integrations/a%2Fb", INVALID_PARAMS, "invalid_arguments"),
+        (f"{SCHEME}://integrations/slack/installations/%2e%2e", INVALID_PARAMS, "invalid_arguments"),
+        (f"{SLACK}?pgae=2", INVALID_PARAMS, "unknown_argument"),
     ],
 )
 async def test_what_cannot_be_read_is_told_with_the_codes_of_the_era(
-    era: Era, uri: str, code: int | None, expected: str
+    era: Era, uri: str, number: int | None, code: str
 ) -> None:
     async with Client(create_gated_server(GitBookSpy()), mode=era) as client:
-        with pytest.raises(MCPError, match=expected) as caught:
+        with pytest.raises(MCPError) as caught:
             await client.read_resource(uri)
-    assert caught.value.code == (code or NOT_FOUND[era])
-    assert caught.value.data == {"uri": uri}
+    assert caught.value.code == (number or NOT_FOUND[era])
+    assert caught.value.data == {"uri": uri, "code": code}
 
 
 @each_era
@@ -181,7 +182,7 @@ async def test_the_path_of_an_address_says_what_is_read_whatever_its_query_says(
         (
             {"tools": {"exclude": ["get_integration_by_name"]}},
             set(RESOURCES) - {"integration"},
-            "is switched off on this server: it is excluded",
+            "tools.exclude",
         ),
         (
             {"tools": {"toolsets": ["installations"]}},
@@ -191,7 +192,7 @@ async def test_the_path_of_an_address_says_what_is_read_whatever_its_query_says(
         (
             {"confirmation": {"extra_tools": ["get_integration_by_name"]}},
             set(RESOURCES) - {"integration"},
-            "waits for a human on this server",
+            "requires confirmation",
         ),
     ],
 )
@@ -205,6 +206,7 @@ async def test_what_is_no_tool_for_a_caller_is_no_resource_either(
         with pytest.raises(MCPError, match=expected) as caught:
             await client.read_resource(SLACK)
     assert caught.value.code == NOT_FOUND[era]
+    assert caught.value.data == {"uri": SLACK, "code": "tool_disabled"}
     assert upstream.requests == []
 
 
@@ -216,6 +218,7 @@ async def test_a_failure_of_gitbook_is_told_and_no_token_is_in_it(era: Era) -> N
             with pytest.raises(MCPError, match=r"with 500: \"of \[redacted\]\"") as caught:
                 await reading
             assert caught.value.code == INTERNAL_ERROR
+            assert caught.value.data["code"] == "gitbook_failed"
         upstream.answer({"name": "slack", "echo": TOKENS["token"]})
         assert (await read(client, SLACK))["echo"] == "[redacted]"
 
@@ -226,9 +229,10 @@ async def test_a_defect_tells_nothing_but_that_it_is_one(monkeypatch: pytest.Mon
 
     monkeypatch.setattr("gitbook_integrations_mcp.pipeline.pipeline.read_response", fail)
     async with connect(Upstream()) as client:
-        with pytest.raises(MCPError, match="a defect of the server") as caught:
+        with pytest.raises(MCPError) as caught:
             await client.read_resource(SLACK)
     assert caught.value.code == INTERNAL_ERROR
+    assert caught.value.data == {"uri": SLACK, "code": "internal_error"}
     assert TOKENS["token"] not in str(caught.value)
 
 
@@ -281,7 +285,7 @@ class Organizations(Upstream):
 async def test_the_list_leads_through_all_organizations_and_their_installations_a_page_at_a_time(era: Era) -> None:
     async with connect(Organizations(), era) as client:
         first = (await client.list_resources()).resources
-        assert [resource.title for resource in first] == ["One: what is installed", "two: what is installed"]
+        assert [resource.title for resource in first] == ["One: installed integrations", "two: installed integrations"]
         pages = await walk(client)
     short = [[uri.removeprefix(f"{SCHEME}://").replace("integrations/slack/", "") for uri in page] for page in pages]
     assert short == [
@@ -301,6 +305,7 @@ async def test_a_cursor_that_is_none_of_ours_is_refused(cursor: str) -> None:
         with pytest.raises(MCPError) as caught:
             await client.list_resources(cursor=cursor)
     assert caught.value.code == INVALID_PARAMS
+    assert caught.value.data == {"code": "invalid_arguments"}
 
 
 async def test_without_a_token_nothing_is_listed_and_reading_says_what_is_missing() -> None:

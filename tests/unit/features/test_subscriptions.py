@@ -16,7 +16,7 @@ from mcp_types import ResourceUpdatedNotification
 
 from gitbook_integrations_api.resources import RESOURCES, SCHEME
 from gitbook_integrations_mcp.features.addresses import read_address, write_uri
-from gitbook_integrations_mcp.features.subscriptions import WATCHED, Subscriptions, Watcher
+from gitbook_integrations_mcp.features.subscriptions import MAX_WATCHED, Subscriptions, Watcher
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
 from tests.integration.http.test_web import CALLERS, Kind, bear, each_way, serve
 from tests.integration.http.test_web import connect as reach
@@ -207,26 +207,28 @@ async def test_what_is_no_resource_for_a_caller_cannot_be_watched(era: Era) -> N
 
 @each_era
 async def test_one_client_cannot_watch_without_end(era: Era) -> None:
-    uris = [f"{SCHEME}://integrations/i{number}" for number in range(WATCHED + 1)]
+    uris = [f"{SCHEME}://integrations/i{number}" for number in range(MAX_WATCHED + 1)]
     async with connect(Upstream(), era) as client:
         ear = Ear(client)
         if era == "legacy":
-            with pytest.raises(MCPError, match="which is all it may"):
+            with pytest.raises(MCPError, match=str(MAX_WATCHED)) as caught:
                 async with watch(ear, *uris):
                     pass
+            assert caught.value.data == {"code": "too_many_subscriptions"}
         else:
             async with watch(ear, *uris) as honoured:
-                assert honoured == uris[:WATCHED]
+                assert honoured == uris[:MAX_WATCHED]
 
 
 @each_era
 async def test_many_clients_cannot_watch_without_end(era: Era, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gitbook_integrations_mcp.features.subscriptions.WATCHERS", 1)
+    monkeypatch.setattr("gitbook_integrations_mcp.features.subscriptions.MAX_WATCHERS", 1)
     server = create_gated_server(GitBookSpy())
     async with listen_to(server, era) as one, listen_to(server, era) as other, watch(one, SLACK):
-        with pytest.raises(MCPError, match="Too many clients"):
+        with pytest.raises(MCPError) as caught:
             async with watch(other, SLACK):
                 pass
+    assert caught.value.data == {"code": "too_many_subscriptions"}
 
 
 @each_era
@@ -251,7 +253,7 @@ async def test_a_client_that_goes_leaves_nothing_behind(era: Era, monkeypatch: p
 
 
 async def test_a_client_that_takes_nothing_does_not_hold_up_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gitbook_integrations_mcp.features.subscriptions._PATIENCE", 0.05)
+    monkeypatch.setattr("gitbook_integrations_mcp.features.subscriptions._TIMEOUT_SECONDS", 0.05)
     spy = GitBookSpy()
     installation = find_installation(spy)
     server = create_gated_server(spy)
