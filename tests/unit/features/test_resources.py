@@ -121,7 +121,7 @@ async def test_the_report_is_that_of_the_last_audit() -> None:
         content = await read(client, uri)
         assert content["generatedAt"] == audited["generatedAt"]
         assert content["report"]["figures"]["installations"] == 9
-        with pytest.raises(MCPError, match="no such argument"):
+        with pytest.raises(MCPError, match="unknown argument"):
             await client.read_resource(f"{uri}?pages=2")
 
 
@@ -153,7 +153,7 @@ async def test_large_contents_come_in_pages() -> None:
         (f"{SCHEME}://integrations/..", INVALID_PARAMS, "would change the path"),
         (f"{SCHEME}://integrations/a%2Fb", INVALID_PARAMS, "must match pattern"),
         (f"{SCHEME}://integrations/slack/installations/%2e%2e", INVALID_PARAMS, "would change the path"),
-        (f"{SLACK}?pgae=2", INVALID_PARAMS, "no such argument"),
+        (f"{SLACK}?pgae=2", INVALID_PARAMS, "unknown argument"),
     ],
 )
 async def test_what_cannot_be_read_is_told_with_the_codes_of_the_era(
@@ -226,7 +226,7 @@ async def test_a_defect_tells_nothing_but_that_it_is_one(monkeypatch: pytest.Mon
 
     monkeypatch.setattr("gitbook_integrations_mcp.pipeline.pipeline.read_response", fail)
     async with connect(Upstream()) as client:
-        with pytest.raises(MCPError, match="a defect of the server") as caught:
+        with pytest.raises(MCPError, match="a defect in this server") as caught:
             await client.read_resource(SLACK)
     assert caught.value.code == INTERNAL_ERROR
     assert TOKENS["token"] not in str(caught.value)
