@@ -1,10 +1,10 @@
-"""An MCP server that gives an AI assistant the whole of GitBook's Integrations API.
+"""An MCP server for GitBook's Integrations API.
 
-`command` reads the command line and `configuration` the settings; `transport` takes messages in, and `server` is what
-they reach. It offers the `features` of MCP: tools, resources, prompts, completion. A call goes through the `pipeline`
-one way, a module a stage; `policy` says whether it may run here and `confirmation` gets a human's yes where it takes
-one. `gitbook` asks GitBook, or the `sandbox`, which is one. `audit` is the one tool that asks many endpoints.
-What the tools are is data, in the package `gitbook_integrations_api`.
+`cli` reads the command line and `config` the settings. `app` creates the server, `transports` connect clients to it.
+`features` are what it offers over MCP: tools, resources, prompts, completion. A tool call passes through the stages of
+the `pipeline`: `auth` decides whether the caller may use the tool, `calls` checks its arguments, `confirmation` obtains
+a human's approval if one is required, and `gitbook` sends the request to GitBook or to the GitBook sandbox (`sandbox`).
+`audit` is the tool that reads many endpoints. The tools are declared as data in `gitbook_integrations_api`.
 """
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""The server that the settings describe, put together from its parts."""
+"""Creates the server: composition only, with the settings as input."""
 
 import time
 from collections.abc import Callable
@@ -34,18 +34,18 @@ def create_server(
     confirm: Confirm | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> IntegrationsServer:
-    """Return the MCP server that `settings` describe, ready for any transport of the SDK.
+    """Return the MCP server for `settings`; any transport of the SDK can run it.
 
-    For tests, `http_transport` replaces the network, `confirm` the human, and `clock` (seconds) the time.
+    For tests, `http_transport` replaces the network, `confirm` the human, and `clock` (in seconds) the time.
 
     Raises:
-        SettingsError: the settings name tools or toolsets that do not exist, or a store that cannot be used.
+        SettingsError: the settings name an unknown tool or toolset, or a store that cannot be used.
     """
     on_stdio = "stdio" in settings.server.transport
     policy = Policy(settings.tools, settings.confirmation)
     gitbook, credentials, organization = open_gitbook(settings, http_transport)
     store = open_confirmation_store(settings, clock)
-    # On stdio nothing serves the public address, though a shared settings file may name one.
+    # On stdio nothing serves the public URL, although a shared settings file may contain one.
     page = ConfirmationPage(store, None if on_stdio else settings.http.public_url)
     previewer = Previewer(gitbook)
     subscriptions = Subscriptions()
@@ -72,7 +72,7 @@ def create_server(
     server.extensions |= list_extensions(policy)
     tools.register(server)
     if list_templates(policy):
-        # With several processes, the process that makes a change is rarely the one whose client watches.
+        # With several processes, a change is rarely made by the process that the subscribed client is connected to.
         watched = on_stdio or settings.http.has_sessions
         Resources(pipeline, callers, subscriptions, organization).register(server, watched=watched)
     if list_prompts(policy):

@@ -1,4 +1,4 @@
-"""Digests: of JSON, whatever the order of its keys, and of the styles and scripts that a page may hold."""
+"""Digests of JSON values, and of inline styles and scripts for a content security policy."""
 
 import base64
 import hashlib
@@ -7,10 +7,10 @@ from typing import Any
 
 
 def digest_json(value: Any) -> str:
-    """Return the digest of JSON `value`, the same for the same value."""
+    """Return the digest of JSON `value`, independent of the order of keys."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def csp_hash(text: str) -> str:
-    """Return the source by which a content security policy allows this very style or script, and no other."""
+    """Return the source expression by which a content security policy allows exactly this style or script."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

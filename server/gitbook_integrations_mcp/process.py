@@ -1,31 +1,32 @@
-"""What a process of this program tells whoever started it: its log, and its exit code."""
+"""Settings of the process: exit codes, logging, garbage collection."""
 
 import gc
 import logging
 import sys
 
 SUCCESS, FAILURE, USAGE = 0, 1, 2
-"""Exit codes: done; a tool or check failed; the command was called wrongly."""
+"""Exit codes: success; a tool or check failed; invalid command line."""
 
 
 def configure_logging(level: str) -> None:
-    """Log to standard error; standard output belongs to the protocol, or to the result."""
+    """Log to standard error; standard output is for the protocol or the result."""
     logging.basicConfig(stream=sys.stderr, level=level.upper(), format="%(levelname)s %(name)s: %(message)s")
-    # At debug, these log messages and whatever secrets they carry; at info, the SDK names sessions, which are as good.
+    # At debug level these log messages, which can contain secrets; at info level the SDK logs session IDs, which are
+    # secrets too.
     for name in ("mcp", "sse_starlette"):
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
     if level != "debug":
-        # At info, these tell every request and URL.
+        # At info level these log every request and URL.
         for name in ("httpx", "httpcore", "aiohttp", "asyncio", "uvicorn"):
             logging.getLogger(name).setLevel(logging.WARNING)
 
 
-_GARBAGE = 10_000
-"""New objects after which Python looks for garbage: those of a few calls. By default it would look in every call."""
+_ALLOCATIONS = 10_000
+"""New objects between garbage collections: those of a few calls. Python's default would collect in every call."""
 
 
 def reduce_garbage_collection() -> None:
-    """Collect garbage at a server's pace from now on, and never among what the start has left behind."""
+    """Collect garbage less often from now on, and exclude the objects created at start-up."""
     gc.freeze()
-    gc.set_threshold(_GARBAGE)
+    gc.set_threshold(_ALLOCATIONS)
     gc.enable()

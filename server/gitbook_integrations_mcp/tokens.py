@@ -1,7 +1,10 @@
-"""What text costs a model, estimated: the tables of a real tokenizer are too large to ship, so tests compare."""
+"""Estimates how many tokens text costs a model.
+
+The tables of a real tokenizer are too large to ship; tests compare the estimates with one.
+"""
 
 _CHARACTERS_PER_TOKEN = 4.3
-"""Of tools as clients see them, in o200k, whose words are schemas' and all known."""
+"""Measured with o200k on the tools as clients see them."""
 
 _LOWER = bytes(range(ord("a"), ord("z") + 1)) + b" "
 _UPPER = bytes(range(ord("A"), ord("Z") + 1))
@@ -14,11 +17,11 @@ def estimate_tool(json: str) -> int:
     return round(len(json) / _CHARACTERS_PER_TOKEN)
 
 
-def estimate_answer(json: bytes) -> float:
-    """Return about how many tokens an answer costs, as compact JSON in UTF-8.
+def estimate_result(json: bytes) -> float:
+    """Return about how many tokens a result costs, given as compact JSON in UTF-8.
 
-    Words are cheap, IDs and times are dear, so what counts is of which kind the bytes are. Of lists it is within a
-    fifth of the truth, above it rather than below.
+    Words cost few tokens for their length, IDs and times many, so each kind of byte has its own weight. For lists the
+    estimate is within a fifth of the real number, and rather above than below it.
     """
     lower, upper, digits, beyond = (
         len(json) - len(json.translate(None, kind)) for kind in (_LOWER, _UPPER, _DIGITS, _BEYOND)

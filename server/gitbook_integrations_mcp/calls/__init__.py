@@ -1,5 +1,6 @@
-"""A call and what belongs to it, for every package above.
+"""A call, its arguments and its result, for all packages above.
 
-`call` is the call, `arguments` checks what it was given, `related` finds the endpoints that read its target. `response`
-reads what GitBook answered; `view` and `masking` decide what of that is shown; `output` is what the call returns.
+`call` is the call itself, `arguments` validates its arguments, and `related` finds the endpoints that read its target.
+`response` reads GitBook's response, `masking` and `view` decide how much of it a model is shown, and `output` is the
+result.
 """

@@ -1,4 +1,4 @@
-"""Validation of a call's arguments, and the words in which a model is told what to mend."""
+"""Validates the arguments of a call, and describes to the model what to fix."""
 
 import json
 import re
@@ -21,50 +21,50 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def complete_arguments(tool: Tool, arguments: Mapping[str, Any], organization: str | None) -> dict[str, Any]:
-    """Return `arguments` with the default `organization`, where the tool takes one and none is given."""
+    """Return `arguments`, completed with the default `organization` if the tool takes one and none is given."""
     default = {ORGANIZATION: organization} if organization and ORGANIZATION in tool.input.model_fields else {}
     return {**default, **arguments}
 
 
 def split_options(arguments: Mapping[str, Any], names: Container[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return GitBook's arguments, and apart from them the options of this server's own that have one of `names`."""
+    """Return GitBook's arguments and, separately, this server's own options: those with one of `names`."""
     option_values = {name: value for name, value in arguments.items() if name in names}
     return {name: value for name, value in arguments.items() if name not in option_values}, option_values
 
 
 def check_arguments(tool: Tool, arguments: Mapping[str, Any], option_values: Mapping[str, Any] = NOTHING) -> Options:
-    """Check `arguments` against the tool's input, and return the options that `option_values` are.
+    """Check `arguments` against the tool's input schema, and return the validated options.
 
     Raises:
-        ArgumentsError: with one line for each thing that is wrong, none of which repeats a value.
+        ArgumentsError: an argument or option is invalid. The message has a line for each, and repeats no value.
     """
     given = {**arguments, **option_values}
     try:
         json.dumps(given, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError):
         raise ArgumentsError(
-            f"The arguments of {tool.name} hold text that is not valid Unicode, a number that is not finite, or "
-            "too many levels of nesting; nothing was sent."
+            f"The arguments of {tool.name} contain invalid Unicode, NaN, Infinity, or nesting that is too deep. "
+            "Nothing was sent."
         ) from None
     options, problems = _validate(Options, option_values)
     problems = [*_validate(tool.input, arguments)[1], *problems]
     if options is None or problems:
         unknown = any(problem["type"] == "extra_forbidden" for problem in problems)
         code = ErrorCode.UNKNOWN_ARGUMENT if unknown else ErrorCode.INVALID_ARGUMENTS
-        raise _refuse(tool, dict.fromkeys(_describe(tool, problem, given) for problem in problems), code)
+        raise _create_error(tool, dict.fromkeys(_describe_problem(tool, problem, given) for problem in problems), code)
     return options
 
 
 def build_request(endpoint: Endpoint, arguments: Mapping[str, Any]) -> Request:
-    """Return the request for arguments that `check_arguments` accepted.
+    """Return the request for validated arguments.
 
     Raises:
-        ArgumentsError: an argument cannot be a segment of the path.
+        ArgumentsError: an argument cannot be part of a path.
     """
     try:
         return endpoint.build_request(arguments)
     except SegmentError as error:
-        raise _refuse(endpoint, [str(error)]) from None
+        raise _create_error(endpoint, [str(error)]) from None
 
 
 def _validate(model: type[Model], given: Mapping[str, Any]) -> tuple[Model | None, list[ErrorDetails]]:
@@ -74,27 +74,27 @@ def _validate(model: type[Model], given: Mapping[str, Any]) -> tuple[Model | Non
         return None, error.errors(include_url=False, include_input=False)
 
 
-def _refuse(tool: Tool, lines: Iterable[str], code: ErrorCode = ErrorCode.INVALID_ARGUMENTS) -> ArgumentsError:
+def _create_error(tool: Tool, lines: Iterable[str], code: ErrorCode = ErrorCode.INVALID_ARGUMENTS) -> ArgumentsError:
     listed = "\n".join(f"- {line}" for line in lines)
-    return ArgumentsError(f"The arguments do not fit {tool.name}; nothing was sent.\n{listed}", code)
+    return ArgumentsError(f"Invalid arguments for {tool.name}. Nothing was sent.\n{listed}", code)
 
 
-def _describe(tool: Tool, problem: ErrorDetails, arguments: Mapping[str, Any]) -> str:
+def _describe_problem(tool: Tool, problem: ErrorDetails, arguments: Mapping[str, Any]) -> str:
     location = _trim_location(problem, arguments)
-    path = ".".join(_quote(part) for part in location)
+    path = ".".join(_format_name(part) for part in location)
     match problem["type"]:
         case "extra_forbidden":
-            return f"{path}: no such argument.{_list_names(str(location[-1]), tool)}"
+            return f"{path}: unknown argument.{_describe_valid_names(str(location[-1]), tool)}"
         case "missing" if len(location) == 1:
             return f"{path} is required. {_find_description(tool, str(location[0]))}".rstrip()
         case "literal_error":
-            return f"{path} {_say(problem)}.{_suggest_value(problem, location, arguments)}"
+            return f"{path} {_describe_rule(problem)}.{_suggest_value(problem, location, arguments)}"
         case _:
-            return f"{path} {_say(problem)}."
+            return f"{path} {_describe_rule(problem)}."
 
 
 def _trim_location(problem: ErrorDetails, arguments: Mapping[str, Any]) -> list[int | str]:
-    """Return where in the arguments the problem is, without the arms of unions that pydantic names in between."""
+    """Return the location of the problem in the arguments, without the union members that pydantic adds."""
     value: Any = arguments
     location: list[int | str] = []
     for index, part in enumerate(problem["loc"]):
@@ -107,22 +107,22 @@ def _trim_location(problem: ErrorDetails, arguments: Mapping[str, Any]) -> list[
     return location
 
 
-def _say(problem: ErrorDetails) -> str:
-    """Return pydantic's sentence, which tells the rule and not the value, as the predicate of the argument's name."""
+def _describe_rule(problem: ErrorDetails) -> str:
+    """Return the rule that the value breaks, from pydantic's message, to follow the argument's name."""
     if problem["type"] == "union_tag_invalid":
-        return f"must have a type of {problem['ctx']['expected_tags']}"
+        return f"must have one of the types {problem['ctx']['expected_tags']}"
     message = problem["msg"].replace("Field required", "is required").replace(" after validation", "")
     message = message.replace("dictionary", "object").partition(" or instance of ")[0]
     return re.sub(r"^\w+ should", "must", message)
 
 
-def _quote(part: int | str) -> str:
-    """Names of unknown arguments are the caller's text; what does not look like a name is not repeated."""
+def _format_name(part: int | str) -> str:
+    """Return `part`, unless it does not look like a name: names of unknown arguments are the caller's text."""
     text = str(part)
     return text if len(text) <= 64 and text.replace("_", "").replace("-", "").isalnum() else "(unprintable name)"
 
 
-def _list_names(unknown: str, tool: Tool) -> str:
+def _describe_valid_names(unknown: str, tool: Tool) -> str:
     valid = [*tool.input.model_fields, *name_options(tool)]
     return f"{suggest(unknown, valid, likeness=0.5)} Valid names: {', '.join(valid) or 'none'}."
 

@@ -1,4 +1,4 @@
-"""One call on its way through the pipeline."""
+"""A validated call, as it passes through the pipeline."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from gitbook_integrations_mcp.digest import digest_json
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One validated call on its way: of which tool, with which arguments, for whom, and the MCP request it came in."""
+    """A validated call: the tool, its arguments, the caller, and the MCP request that it came in."""
 
     tool: Tool
     arguments: Mapping[str, Any] = field(repr=False)
@@ -27,7 +27,7 @@ class Call:
 
     @property
     def confirmation_id(self) -> str | None:
-        """What the second of two steps carries."""
+        """The ID that the second call of a two-step confirmation carries."""
         return self.options.confirmationId
 
     @property
@@ -37,13 +37,13 @@ class Call:
 
     @property
     def binding(self) -> str:
-        """Digest of what a yes is given to: tool, arguments and caller."""
+        """Digest of what an approval is valid for: tool, arguments and caller."""
         return digest_json([self.tool.name, self.arguments, self.caller.id])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointCall(Call):
-    """A call of an endpoint: what will be sent, with which token, and what it changes as it was read before."""
+    """A call of an endpoint: the request, its token, and the state of the target before the call, if it was read."""
 
     tool: Endpoint
     request: Request

@@ -1,4 +1,4 @@
-"""What a call answers, and what does the work of a call that is not one request."""
+"""The result of a call, and the type of the functions that run composite tools."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ from gitbook_integrations_mcp.calls.call import Call
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Structured content and, where there is something better to read than its JSON, the same in words."""
+    """Structured content, and a text to show instead of its JSON, if there is a better one."""
 
     content: dict[str, Any]
     text: str | None = None
 
 
 Handler = Callable[[Call], Awaitable[Output]]
-"""Runs a composite tool; raises a `CallError` where it cannot."""
+"""Runs a call of a composite tool. Raises `CallError` if the call fails."""

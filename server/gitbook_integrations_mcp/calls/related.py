@@ -1,4 +1,4 @@
-"""Which endpoint reads what a tool is about, changes or lists: it follows from the table."""
+"""Finds, in the table of endpoints, the one that reads what another tool changes or lists."""
 
 from functools import cache
 
@@ -9,7 +9,7 @@ from gitbook_integrations_api.objects import GitBookObject
 
 @cache
 def find_target(tool: Tool) -> Endpoint | None:
-    """Return the endpoint that reads what `tool` is about: the GET of its path, or of the nearest path above."""
+    """Return the endpoint that reads the target of `tool`: the GET of its path, or of the nearest path above."""
     if not isinstance(tool, Endpoint):
         return None
     segments = tool.path.split("/")
@@ -20,22 +20,22 @@ def find_target(tool: Tool) -> Endpoint | None:
 
 
 @cache
-def find_witness(endpoint: Endpoint) -> Endpoint | None:
-    """Return the endpoint that tells, to who may call `endpoint`, whether such a call took effect.
+def find_state_reader(endpoint: Endpoint) -> Endpoint | None:
+    """Return the endpoint that shows whether a call of `endpoint` took effect, with a token that `endpoint` accepts.
 
-    It reads the same path, or lists what a call makes, or else reads the target.
+    It reads the same path, or lists what the call creates, or else reads the target.
     """
     kinds = endpoint.credentials - {CredentialKind.OAUTH}
     readers = [row for row in ENDPOINTS.values() if row.method == "GET" and row.credentials & kinds]
     same = [row for row in readers if row.path == endpoint.path]
-    made = endpoint.path.rpartition("/")[2]
-    lists = [row for row in readers if row.result.shape == "page" and row.path.endswith(f"/{made}")]
+    collection = endpoint.path.rpartition("/")[2]
+    lists = [row for row in readers if row.result.shape == "page" and row.path.endswith(f"/{collection}")]
     return next(iter([*same, *lists]), find_target(endpoint))
 
 
 @cache
 def find_item_reader(endpoint: Endpoint) -> Endpoint | None:
-    """Return the endpoint that reads one of the things that `endpoint` lists."""
+    """Return the endpoint that reads one item of the list that `endpoint` returns."""
     readers = [row for row in ENDPOINTS.values() if (row.method, row.result.shape) == ("GET", "object")]
     below = (row for row in readers if row.path.rpartition("/")[0] == endpoint.path)
     alike = (row for row in readers if row.result.model is endpoint.result.model is not GitBookObject)
@@ -43,7 +43,7 @@ def find_item_reader(endpoint: Endpoint) -> Endpoint | None:
 
 
 def find_get(path: str, shape: str) -> Endpoint | None:
-    """Return the endpoint that reads `path` and answers in that shape."""
+    """Return the endpoint that reads `path` and returns that shape."""
     return next(
         (row for row in ENDPOINTS.values() if (row.method, row.path, row.result.shape) == ("GET", path, shape)), None
     )

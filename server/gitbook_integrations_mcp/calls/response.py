@@ -1,4 +1,4 @@
-"""From GitBook's reply to what the model reads: the result in its declared shape, or an error that says what to do."""
+"""Reads GitBook's response: returns the content of the result, or raises an error that says what to do."""
 
 import math
 import re
@@ -8,18 +8,18 @@ from typing import Any
 from pydantic_core import from_json, to_json
 
 from gitbook_integrations_api.endpoint import Endpoint, Risk, Tool
-from gitbook_integrations_mcp.calls.related import find_witness
+from gitbook_integrations_mcp.calls.related import find_state_reader
 from gitbook_integrations_mcp.errors import AnswerError, StatusError
 from gitbook_integrations_mcp.gitbook.credentials import describe_accepted
 from gitbook_integrations_mcp.gitbook.http import GitBookResponse
 from gitbook_integrations_mcp.text import clean_text
 
-_QUOTE_LIMIT = 300
-_LOST = "An earlier attempt of this call, whose answer got lost"
+_MESSAGE_LIMIT = 300
+_UNKNOWN = "The outcome of an earlier attempt is unknown;"
 
 
 def describe_output(tool: Tool) -> dict[str, Any]:
-    """Return the output schema of a tool: names without types, as GitBook may change those, and nothing required."""
+    """Return the output schema of a tool: names without types, none required, as GitBook may change them."""
     fields: dict[str, Any] = {name: {} for name in tool.result.model.model_fields}
     match tool.result.shape:
         case "object":
@@ -37,24 +37,24 @@ def describe_output(tool: Tool) -> dict[str, Any]:
             return {"type": "object", "properties": {"status": {"type": "string"}, "message": {"type": "string"}}}
 
 
-def read_response(endpoint: Endpoint, reply: GitBookResponse) -> dict[str, Any]:
+def read_response(endpoint: Endpoint, response: GitBookResponse) -> dict[str, Any]:
     """Return the structured content of a call's result.
 
     Raises:
-        StatusError: GitBook answered with an error status.
-        AnswerError: the reply is not an answer of GitBook's API.
+        StatusError: the response has an error status.
+        AnswerError: the response is not one of GitBook's API.
     """
-    if reply.status >= 400:
-        raise _explain_status(endpoint, reply)
-    if not 200 <= reply.status < 300:
+    if response.status >= 400:
+        raise _create_status_error(endpoint, response)
+    if not 200 <= response.status < 300:
         raise AnswerError(
-            f"The API answered {endpoint.name} with a redirect ({reply.status}), which is not followed, as it would "
-            f"carry the token elsewhere. {describe_uncertainty(endpoint)} "
-            "Check GITBOOK_ENDPOINT: it is the host of the API."
+            f"GitBook answered {endpoint.name} with a redirect ({response.status}). Redirects are not followed because "
+            f"they could leak the token. {describe_uncertainty(endpoint)} "
+            "Check GITBOOK_ENDPOINT: it must be the host of GitBook's API."
         )
-    if endpoint.result.shape == "nothing" and not _is_html(reply):
-        return _report_done(endpoint, reply)
-    data = _parse(endpoint, reply)
+    if endpoint.result.shape == "nothing" and not _is_html(response):
+        return _report_done(endpoint, response)
+    data = _parse(endpoint, response)
     if endpoint.result.shape == "array" and isinstance(data, list):
         data = {"items": data}
     if not isinstance(data, dict) or (endpoint.is_list and not _is_list_of_objects(data.get("items"))):
@@ -65,9 +65,9 @@ def read_response(endpoint: Endpoint, reply: GitBookResponse) -> dict[str, Any]:
     return data
 
 
-def get_path(data: Any, place: str) -> Any:
-    """Return what is in `data` at a place like `target.organization`, or None where there is no such place."""
-    for name in place.split("."):
+def get_path(data: Any, path: str) -> Any:
+    """Return the value in `data` at a path like `target.organization`, or None if it does not exist."""
+    for name in path.split("."):
         data = data.get(name) if isinstance(data, Mapping) else None
     return data
 
@@ -81,97 +81,99 @@ def _is_list_of_objects(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, dict) for item in value)
 
 
-def _report_done(endpoint: Endpoint, reply: GitBookResponse) -> dict[str, Any]:
+def _report_done(endpoint: Endpoint, response: GitBookResponse) -> dict[str, Any]:
     if endpoint.method != "DELETE":
         return {"status": "done", "message": "Done."}
-    if reply.status != 204:
+    if response.status != 204:
         return {"status": "done", "message": "Removed."}
-    if reply.uncertain:
-        return {"status": "done", "message": f"It is gone. {_LOST}, may have removed it."}
-    return {"status": "already_absent", "message": "There was nothing to remove; nothing changed."}
+    if response.uncertain:
+        return {"status": "done", "message": f"It is removed. {_UNKNOWN} that attempt may have removed it."}
+    return {"status": "already_absent", "message": "There was nothing to remove. Nothing was changed."}
 
 
-def _parse(endpoint: Endpoint, reply: GitBookResponse) -> Any:
+def _parse(endpoint: Endpoint, response: GitBookResponse) -> Any:
     try:
-        return from_json(reply.body, allow_inf_nan=False)
+        return from_json(response.body, allow_inf_nan=False)
     except ValueError:
         pass
-    if not reply.body.strip():
-        what = "an empty answer"
-    elif _is_html(reply):
-        what = "a web page instead of JSON; GITBOOK_ENDPOINT or a proxy leads somewhere else"
+    if not response.body.strip():
+        content = "an empty response"
+    elif _is_html(response):
+        content = "a web page instead of JSON"
     else:
-        what = "text that is not valid JSON, perhaps cut off"
+        content = "invalid or truncated JSON"
     raise AnswerError(
-        f"GitBook answered {endpoint.name} with {what} (status {reply.status}). {describe_uncertainty(endpoint)}"
+        f"GitBook answered {endpoint.name} with {content} (status {response.status}). {describe_uncertainty(endpoint)} "
+        "Check GITBOOK_ENDPOINT and the proxy."
     )
 
 
-def _is_html(reply: GitBookResponse) -> bool:
-    return "html" in reply.headers.get("content-type", "") or reply.body.lstrip()[:1] == b"<"
+def _is_html(response: GitBookResponse) -> bool:
+    return "html" in response.headers.get("content-type", "") or response.body.lstrip()[:1] == b"<"
 
 
 def describe_uncertainty(endpoint: Endpoint) -> str:
-    """Say what is known of a call whose answer is useless, and what tells the rest."""
+    """Return whether a call without a usable response may have changed something, and how to check, as text."""
     if endpoint.risk is Risk.READ:
-        return "Nothing was changed; the call may be repeated."
-    witness = find_witness(endpoint)
-    way = f" with {witness.name}" if witness else ""
-    return f"Whether it took effect is not known: read the current state{way} before repeating it."
+        return "Nothing was changed. You can repeat the call."
+    reader = find_state_reader(endpoint)
+    tool = f" with {reader.name}" if reader else ""
+    return f"It is unknown whether the call took effect. Read the current state{tool} before you repeat it."
 
 
-def _explain_status(endpoint: Endpoint, reply: GitBookResponse) -> StatusError:
-    quoted = _quote_message(reply)
-    often = f" after {reply.attempts} attempts" if reply.attempts > 1 else ""
-    said = f"GitBook answered {endpoint.name} with {reply.status}{often}" + (f': "{quoted}".' if quoted else ".")
-    return StatusError(reply.status, f"{said} {_advise(endpoint, reply)}")
+def _create_status_error(endpoint: Endpoint, response: GitBookResponse) -> StatusError:
+    message = _read_message(response)
+    attempts = f" after {response.attempts} attempts" if response.attempts > 1 else ""
+    result = f"GitBook answered {endpoint.name} with {response.status}{attempts}"
+    result += f': "{message}".' if message else "."
+    return StatusError(response.status, f"{result} {_describe_remedy(endpoint, response)}")
 
 
-def _quote_message(reply: GitBookResponse) -> str:
-    """Return the message of GitBook's error shape, other people's text, on one line and cut."""
+def _read_message(response: GitBookResponse) -> str:
+    """Return the message of GitBook's error, which is untrusted text, as one line of limited length."""
     try:
-        message = from_json(reply.body, allow_inf_nan=False)["error"]["message"]
+        message = from_json(response.body, allow_inf_nan=False)["error"]["message"]
     except (ValueError, TypeError, LookupError):
-        return "(a web page)" if _is_html(reply) else ""
-    return clean_text(str(message), _QUOTE_LIMIT)
+        return "(a web page)" if _is_html(response) else ""
+    return clean_text(str(message), _MESSAGE_LIMIT)
 
 
-def _advise(endpoint: Endpoint, reply: GitBookResponse) -> str:
-    if reply.uncertain and endpoint.risk is not Risk.READ:
-        if endpoint.method == "DELETE" and reply.status == 404:
-            return f"It is not there now. {_LOST}, may have removed it."
-        return f"{_LOST}, may have taken effect. {describe_uncertainty(endpoint)}"
-    match reply.status:
+def _describe_remedy(endpoint: Endpoint, response: GitBookResponse) -> str:
+    if response.uncertain and endpoint.risk is not Risk.READ:
+        if endpoint.method == "DELETE" and response.status == 404:
+            return f"It does not exist now. {_UNKNOWN} that attempt may have removed it."
+        return f"{_UNKNOWN} that attempt may have taken effect. {describe_uncertainty(endpoint)}"
+    match response.status:
         case 400 | 422:
-            return "Nothing was changed. Mend the arguments as the message says."
+            return "Nothing was changed. Fix the arguments as GitBook's message says."
         case 401:
             return (
                 "The token is missing, wrong or expired. Nothing was changed. This endpoint accepts "
-                f"{describe_accepted(endpoint)}; the operator sets a valid one and restarts the server."
+                f"{describe_accepted(endpoint)}. Ask the operator to set a valid one and restart the server."
             )
         case 403:
             return (
                 "The token has no right to do this. Nothing was changed. This endpoint accepts "
-                f"{describe_accepted(endpoint)}: of somebody with the needed role in the organization, or of the "
+                f"{describe_accepted(endpoint)}. Its owner needs the required role in the organization, or must be the "
                 "integration concerned."
             )
         case 404:
-            return f"Nothing was changed. {_tell_sources(endpoint)}"
+            return f"Nothing was changed. {_describe_sources(endpoint)}"
         case 409:
-            return "It conflicts with the current state, which was not changed. Read that state, then decide."
+            return "The call conflicts with the current state. Nothing was changed. Read that state, then decide."
         case 412:
-            return "A precondition does not hold; nothing was changed. Read the current state, then decide."
+            return "A precondition is not met. Nothing was changed. Read the current state, then decide."
         case 429:
-            return f"Too many requests; nothing was changed. {_tell_wait(reply.wait)}"
+            return f"Too many requests. Nothing was changed. {_describe_wait(response.wait)}"
         case status if status >= 500:
-            later = _tell_wait(reply.wait) if reply.wait else "If it lasts, see GitBook's status page."
-            return f"The fault is GitBook's. {describe_uncertainty(endpoint)} {later}"
+            later = _describe_wait(response.wait) if response.wait else "If it continues, see GitBook's status page."
+            return f"GitBook failed. {describe_uncertainty(endpoint)} {later}"
         case _:
             return describe_uncertainty(endpoint)
 
 
-def _tell_sources(endpoint: Endpoint) -> str:
-    """Say which tools list valid values of what the arguments name."""
+def _describe_sources(endpoint: Endpoint) -> str:
+    """Return which tools list valid values of the arguments, as text."""
     fields = endpoint.input.model_fields
     sources = [
         f"{name}: {source[1]}"
@@ -180,9 +182,9 @@ def _tell_sources(endpoint: Endpoint) -> str:
         and name in {*endpoint.path_names, "organization"}
     ]
     if not sources:
-        return "There is nothing at this address; check GITBOOK_ENDPOINT."
-    return f"Check that it exists and that the token may see it. Valid values come from: {'; '.join(sources)}."
+        return "This address does not exist. Check GITBOOK_ENDPOINT."
+    return f"Check that it exists and that the token has access to it. Valid values come from: {'; '.join(sources)}."
 
 
-def _tell_wait(wait: float | None) -> str:
+def _describe_wait(wait: float | None) -> str:
     return f"Wait {math.ceil(wait)} s before the next call." if wait else "Wait a minute before the next call."

@@ -1,4 +1,9 @@
-"""What a model is shown of an answer: no credentials, no hidden characters, and no more text than it needs."""
+"""Shows a response to a model: credentials masked, hidden characters removed, and long texts cut.
+
+`View.show` is the function and `pipeline.masked_values` its inverse, which restores GitBook's values from what a model
+sends back; `is_shown_form` and `ends_with_marker` are for it. `calls.masking` decides for both which values are masked.
+Change the three modules together.
+"""
 
 import re
 from collections.abc import Iterable
@@ -9,25 +14,25 @@ from pydantic_core import to_json
 
 from gitbook_integrations_api.endpoint import Endpoint
 from gitbook_integrations_api.options import Options
-from gitbook_integrations_mcp.calls.masking import MASK, MaskingScope, holds_no_scope
+from gitbook_integrations_mcp.calls.masking import MASK, MaskingScope, may_contain_masked
 from gitbook_integrations_mcp.calls.related import find_item_reader
-from gitbook_integrations_mcp.text import hides_nothing, strip_unseen
+from gitbook_integrations_mcp.text import may_contain_unseen, strip_unseen
 
-_LISTED = 300
-"""Characters shown of a text in a summary; no name and no description of GitBook's is as long."""
+_SUMMARY_CHARACTERS = 300
+"""Characters of a text shown in a summary; GitBook's names and descriptions are shorter."""
 
 _ENCODED = re.compile(r"data:[^,]{0,200},|[A-Za-z0-9+/_=-]{256}")
-"""What no model reads: data URLs and Base64."""
+"""Data URLs and Base64, which are of no use to a model."""
 
 _ENCODED_SHOWN = 40
 _MARKER = re.compile(r"\[cut: ([0-9]{1,12}) more (?:characters|entries|fields); [^\[\]]*\]\Z")
 _MARKER_ROOM = 100
-"""A text this little too long is shown whole, as its marker would be no shorter."""
+"""A text that exceeds the limit by no more than this is shown whole: its marker would be as long."""
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A way of showing JSON: at most so many characters of a text (None: all of them), and where the rest is.
+    """How JSON is shown: at most `characters` of each text (None: all), with `rest` saying where to find the rest.
 
     With `reveal`, credentials are shown.
     """
@@ -37,25 +42,23 @@ class View:
     reveal: bool = False
 
     def show(self, value: Any) -> Any:
-        """Return `value` as it is shown; keys stay as many and in order."""
+        """Return `value` as it is shown; the number and order of keys stay the same."""
         if self.characters is None:
             json = to_json(value).decode()
-            if hides_nothing(json) and (self.reveal or holds_no_scope(json)):
-                return value  # as most answers are, and a look at their JSON costs a tenth of going through them
+            if not may_contain_unseen(json) and (self.reveal or not may_contain_masked(json)):
+                return value  # true of most responses, and checking the JSON takes a tenth of walking through it
         return self._show(value, MaskingScope.SCHEMA if self.reveal else MaskingScope.OPEN)
 
-    def _show(self, value: Any, secrecy: MaskingScope) -> Any:
+    def _show(self, value: Any, scope: MaskingScope) -> Any:
         if isinstance(value, str):
-            if secrecy is not MaskingScope.OPEN and secrecy.hides(value):
+            if scope is not MaskingScope.OPEN and scope.masks(value):
                 return MASK
             return self._cut(strip_unseen(value))
         if isinstance(value, dict):
-            return {
-                name: self._show(value[key], secrecy.descend(key, value)) for name, key in show_names(value).items()
-            }
+            return {name: self._show(value[key], scope.enter(key, value)) for name, key in name_fields(value).items()}
         if isinstance(value, list):
-            return [self._show(item, secrecy) for item in value]
-        return MASK if secrecy.hides(value) else value
+            return [self._show(item, scope) for item in value]
+        return MASK if scope.masks(value) else value
 
     def _cut(self, text: str) -> str:
         if self.characters is None or len(text) <= _ENCODED_SHOWN + _MARKER_ROOM:
@@ -63,18 +66,18 @@ class View:
         kept = min(self.characters, _ENCODED_SHOWN if _ENCODED.match(text) else self.characters)
         if len(text) <= kept + _MARKER_ROOM:
             return text
-        return text[:kept] + mark_cut(len(text) - kept, self.rest)
+        return text[:kept] + format_marker(len(text) - kept, self.rest)
 
 
-def mark_cut(number: int, rest: str, what: str = "characters") -> str:
-    """Return what is put in the place of what is not shown."""
-    return f"[cut: {number} more {what}; {rest}]"
+def format_marker(number: int, rest: str, unit: str = "characters") -> str:
+    """Return the marker that replaces what is not shown."""
+    return f"[cut: {number} more {unit}; {rest}]"
 
 
-def show_names(thing: Iterable[str]) -> dict[str, str]:
-    """Return the keys of an object by what each is shown as: as many, in order, no two alike."""
+def name_fields(keys: Iterable[str]) -> dict[str, str]:
+    """Return the keys of an object, in order, by the distinct name that each is shown as."""
     shown: dict[str, str] = {}
-    for key in thing:
+    for key in keys:
         name = strip_unseen(key)
         while name in shown:
             name += "'"
@@ -82,8 +85,8 @@ def show_names(thing: Iterable[str]) -> dict[str, str]:
     return shown
 
 
-def stands_for(shown: str, text: str) -> bool:
-    """Whether `shown` is what some view, without masks, shows of `text`."""
+def is_shown_form(shown: str, text: str) -> bool:
+    """Whether `shown` is how some view shows `text`, cut or whole but not masked."""
     whole = strip_unseen(text)
     if shown == whole:
         return True
@@ -93,14 +96,14 @@ def stands_for(shown: str, text: str) -> bool:
     )
 
 
-def holds_mark(text: str) -> bool:
-    """Whether `text` ends with the marker of a cut."""
+def ends_with_marker(text: str) -> bool:
+    """Whether `text` ends with a marker."""
     return _MARKER.search(text) is not None
 
 
 def choose_view(endpoint: Endpoint, options: Options, *, reveal: bool) -> View:
-    """Return how the answer to a call is shown: whole, unless it is a list of summaries."""
+    """Return how the response to a call is shown: whole, unless it is a list of summaries."""
     if not endpoint.is_list or options.detail == "full":
         return View(reveal=reveal)
     reader = find_item_reader(endpoint)
-    return View(_LISTED, reader.name if reader else "detail: full", reveal)
+    return View(_SUMMARY_CHARACTERS, reader.name if reader else "detail: full", reveal)

@@ -67,7 +67,7 @@ def print_journal(path: Path | None, *, as_json: bool) -> int:
     if as_json:
         print_json(records)
         return 0
-    columns = ("time", "tool", "confirmed", "outcome", "status", "requestId", "principal", "arguments")
+    columns = ("time", "tool", "confirmation", "outcome", "status", "requestId", "principal", "arguments")
     rows = [{name: record.get(name) for name in columns} for record in records]
     for row in rows:
         row["arguments"] = json.dumps(row["arguments"], ensure_ascii=False)

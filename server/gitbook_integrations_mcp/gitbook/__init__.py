@@ -1,5 +1,6 @@
-"""Asking GitBook: `client` is the one way, whoever asks, and each of the others is one of its concerns.
+"""Requests to GitBook: all of them go through `client`.
 
-`credentials` picks the token, `flights` joins what is asked twice at once, `limiter` waits for its turn, `exchange` is
-one request and its answer, `retry` says whether there is another, and `trace` makes a span of each.
+`credentials` selects the token, `rate_limit` delays requests to stay within GitBook's limits, `http` sends one request
+and returns the response, `retry` decides whether to send again, and `tracing` records a span for each attempt.
+`opening` creates the client that the settings describe.
 """

@@ -1,4 +1,4 @@
-"""The GitBook client: the one way to ask GitBook, within its limits, again where that helps and harms nothing."""
+"""The GitBook client: sends requests within GitBook's rate limits, and retries those that are safe to repeat."""
 
 import asyncio
 import hashlib
@@ -18,23 +18,23 @@ from gitbook_integrations_mcp.config.models import LimitsSection
 from gitbook_integrations_mcp.errors import LimitError, UnreachableError
 from gitbook_integrations_mcp.gitbook.http import GitBookResponse, HTTPClient, HTTPTransport
 from gitbook_integrations_mcp.gitbook.rate_limit import CredentialLimit, RateLimiter
-from gitbook_integrations_mcp.gitbook.retry import Decision, decide
+from gitbook_integrations_mcp.gitbook.retry import RetryDecision, decide
 from gitbook_integrations_mcp.gitbook.tracing import trace_attempt
 
 logger = logging.getLogger(__name__)
 
 PROBE_SECONDS = 5.0
-"""Who asks whether a server is ready has little patience."""
+"""Time-out of a probe; readiness checks have short time-outs themselves."""
 
-_LEAST = 1.0
-"""Seconds that must be left for the answer after a wait; otherwise it is not worth it."""
+_MIN_RESPONSE_SECONDS = 1.0
+"""Seconds that must be left for the response after a wait; otherwise the call ends at once."""
 
 
 class GitBook:
-    """GitBook's API at one endpoint, or the sandbox where `transport` leads to one.
+    """GitBook's API at one endpoint, or the GitBook sandbox if `transport` leads there.
 
-    One client serves all callers; what it remembers of one token is of no consequence for another. `clock` (seconds
-    since 1970), `sleep` and `chance` (0 to 1) are for tests.
+    One client serves all callers; the limits of one token do not affect another. `clock` (seconds since 1970), `sleep`
+    and `jitter` (returns 0 to 1) are for tests.
     """
 
     def __init__(
@@ -45,108 +45,111 @@ class GitBook:
         *,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
-        chance: Callable[[], float] = random.random,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
         self.endpoint = endpoint
         self._settings = settings
-        self._exchange = HTTPClient(endpoint, settings, transport)
-        self._limiter = RateLimiter(settings.concurrency, settings.pool_seconds, clock, sleep)
+        self._http = HTTPClient(endpoint, settings, transport)
+        self._rate_limiter = RateLimiter(settings.concurrency, settings.pool_seconds, clock, sleep)
         self._clock = clock
         self._sleep = sleep
-        self._chance = chance
+        self._jitter = jitter
 
     async def send(self, request: Request, token: SecretStr) -> GitBookResponse:
         """Send `request` with `token`, and return the last response. Cancelling this cancels the request.
 
         Raises:
-            UnreachableError: no whole answer came.
-            LimitError: it was not sent, as GitBook would have refused it, or too many are ahead.
+            UnreachableError: no complete response arrived.
+            LimitError: the request was not sent: GitBook would reject it, or too many requests are ahead in the queue.
         """
         credential = hashlib.sha256(token.get_secret_value().encode()).digest()
         settings = self._settings
         end = self._clock() + settings.call_seconds
-        patience = settings.wait_seconds
+        max_wait = settings.wait_seconds  # what is left of it, over all attempts
         uncertain = False
         for attempt in count(1):
-            asked = self._clock()
+            queued = self._clock()
             outcome: GitBookResponse | UnreachableError
             try:
-                async with self._limiter.turn(credential, min(patience, end - asked - _LEAST)) as lane:
+                async with self._rate_limiter.acquire(
+                    credential, min(max_wait, end - queued - _MIN_RESPONSE_SECONDS)
+                ) as limit:
                     started = self._clock()
-                    patience -= started - asked
-                    outcome = await self._send_once(request, token, lane, end - started, attempt)
+                    max_wait -= started - queued
+                    outcome = await self._send_once(request, token, limit, end - started, attempt)
             except UnreachableError as error:
                 outcome = error
-            decision = self._decide(request, outcome, attempt, min(patience, end - self._clock() - _LEAST))
+            time_left = end - self._clock() - _MIN_RESPONSE_SECONDS
+            decision = self._decide(request, outcome, attempt, min(max_wait, time_left))
             if decision.wait is None or not decision.repeat:
-                return _conclude(outcome, attempt, decision, uncertain=uncertain)
-            # A gateway that gave up does not know what became of what it passed on.
+                return _return_or_raise(outcome, attempt, decision, uncertain=uncertain)
+            # After a 502, 503 or 504, GitBook may have run the request although the gateway reported an error.
             uncertain |= outcome.sent if isinstance(outcome, UnreachableError) else outcome.status != 429
-            logger.info("%s %s is sent again in %.1f s", request.method, request.template, decision.wait)
-            patience -= decision.wait
+            logger.info("%s %s: retrying in %.1f s", request.method, request.template, decision.wait)
+            max_wait -= decision.wait
             await self._sleep(decision.wait)
-        raise AssertionError("counting does not end")
+        raise AssertionError("count() never ends")
 
     async def probe(self) -> GitBookResponse:
-        """Ask GitBook once, in nobody's name, and wait for `PROBE_SECONDS` at most: a refusal is an answer, too.
+        """Send one request without a valid token, to see whether GitBook responds within `PROBE_SECONDS`.
 
         Raises:
-            UnreachableError: no whole answer came.
+            UnreachableError: no complete response arrived.
         """
         try:
             async with asyncio.timeout(PROBE_SECONDS):
-                return await self._exchange.send(Request("GET", "/user"), SecretStr("none"), math.inf)
+                return await self._http.send(Request("GET", "/user"), SecretStr("none"), math.inf)
         except TimeoutError:
-            what = f"{self._exchange.host} did not answer within {PROBE_SECONDS:g} s."
-            raise UnreachableError(what, sent=True) from None
+            raise UnreachableError(
+                f"{self._http.host} did not respond within {PROBE_SECONDS:g} s.", sent=True
+            ) from None
 
     async def close(self) -> None:
         """Close the connections. The client can be used again afterwards."""
-        await self._exchange.close()
+        await self._http.close()
 
     async def _send_once(
-        self, request: Request, token: SecretStr, lane: CredentialLimit, seconds: float, attempt: int
+        self, request: Request, token: SecretStr, limit: CredentialLimit, seconds: float, attempt: int
     ) -> GitBookResponse:
         try:
-            reply = await trace_attempt(self._exchange.send(request, token, seconds), request, self.endpoint, attempt)
+            response = await trace_attempt(self._http.send(request, token, seconds), request, self.endpoint, attempt)
         except BaseException as error:
             if not isinstance(error, UnreachableError) or error.sent:
-                lane.lose()
+                limit.record_lost_request()
             raise
-        lane.learn(reply.status, reply.headers, self._clock())
-        return reply
+        limit.record_response(response.status, response.headers, self._clock())
+        return response
 
     def _decide(
-        self, request: Request, outcome: GitBookResponse | UnreachableError, attempt: int, budget: float
-    ) -> Decision:
-        ended = outcome.status if isinstance(outcome, GitBookResponse) else outcome
+        self, request: Request, outcome: GitBookResponse | UnreachableError, attempt: int, max_wait: float
+    ) -> RetryDecision:
         return decide(
             request.method,
-            ended,
+            outcome.status if isinstance(outcome, GitBookResponse) else outcome,
             outcome.headers if isinstance(outcome, GitBookResponse) else {},
             attempt=attempt,
             attempts=self._settings.attempts,
             now=self._clock(),
-            budget=budget,
-            chance=self._chance(),
+            max_wait=max_wait,
+            jitter=self._jitter(),
         )
 
 
-def _conclude(
-    outcome: GitBookResponse | UnreachableError, attempt: int, decision: Decision, *, uncertain: bool
+def _return_or_raise(
+    outcome: GitBookResponse | UnreachableError, attempt: int, decision: RetryDecision, *, uncertain: bool
 ) -> GitBookResponse:
-    """Return the answer that ends a call, or raise what ended it, with what its earlier attempts leave open."""
+    """Return or raise the outcome of the last attempt, completed with facts about all attempts."""
     if isinstance(outcome, GitBookResponse):
         if attempt == 1 and decision.wait is None:
             return outcome
         return replace(outcome, attempts=attempt, uncertain=uncertain, wait=decision.wait)
     sent = outcome.sent or uncertain
     attempts = attempt - isinstance(outcome, LimitError)
-    notes = [str(outcome)]
+    sentences = [str(outcome)]
     if attempts > 1:
-        notes.append(f"It was tried {attempts} times.")
+        sentences.append(f"It was tried {attempts} times.")
     if not sent:
-        notes.append("Nothing was sent.")
+        sentences.append("Nothing was sent.")
     if isinstance(outcome, LimitError) and not sent:
-        raise LimitError(" ".join(notes), outcome.wait) from None
-    raise UnreachableError(" ".join(notes), sent=sent, attempts=attempts) from None
+        raise LimitError(" ".join(sentences), outcome.wait) from None
+    raise UnreachableError(" ".join(sentences), sent=sent, attempts=attempts) from None

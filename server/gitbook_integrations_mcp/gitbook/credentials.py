@@ -1,4 +1,4 @@
-"""Whose credential a request carries: GitBook accepts different kinds of token at different endpoints."""
+"""Selects the token of a request: GitBook's endpoints accept different kinds of token."""
 
 import hashlib
 import json
@@ -15,9 +15,9 @@ from gitbook_integrations_mcp.config.types import check_token
 from gitbook_integrations_mcp.errors import CredentialError
 
 REDACTED = "[redacted]"
-"""Replaces a token of this server's own wherever somebody echoes one."""
+"""Replaces this server's own tokens if a response echoes one."""
 
-_WORDS = {
+_KIND_NAMES = {
     CredentialKind.USER: "a user's personal access token (GITBOOK_TOKEN)",
     CredentialKind.INTEGRATION: "the integration's own token (GITBOOK_INTEGRATION_TOKEN)",
     CredentialKind.INSTALLATION: "a temporary token of the installation",
@@ -30,17 +30,19 @@ _NOT_USER = frozenset({CredentialKind.INTEGRATION, CredentialKind.INSTALLATION})
 
 
 def describe_accepted(tool: Tool) -> str:
-    """Return in words which kinds of token GitBook accepts for `tool`."""
-    words = [_WORDS[kind] for kind in CredentialKind if kind in tool.credentials and kind is not CredentialKind.OAUTH]
-    return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+    """Return the kinds of token that GitBook accepts for `tool`, as text."""
+    names = [
+        _KIND_NAMES[kind] for kind in CredentialKind if kind in tool.credentials and kind is not CredentialKind.OAUTH
+    ]
+    return " or ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The tokens in whose name requests are sent; neither shows in a repr.
+    """The tokens that requests are sent with; neither shows in a repr.
 
-    `general` is a user's token as a rule (any kind works where GitBook accepts it); `integration` is an integration's
-    or an installation's, for the endpoints that accept no user.
+    `general` is usually a user's token, but any kind works if GitBook accepts it. `integration` is the token of an
+    integration or an installation, for endpoints that accept no user's token.
     """
 
     general: SecretStr | None
@@ -54,14 +56,14 @@ class Credentials:
 
     @classmethod
     def from_headers(cls, headers: Mapping[str, str]) -> "Credentials":
-        """Return the credentials that a request brings; what cannot be a token counts as none."""
+        """Return the credentials in the headers of a request; a malformed token counts as missing."""
         return cls(_read_header(headers, USER_HEADER), _read_header(headers, INTEGRATION_HEADER), "headers")
 
     def select(self, tool: Tool) -> SecretStr:
         """Return the token to use for `tool`.
 
         Raises:
-            CredentialError: none is configured that GitBook accepts for it.
+            CredentialError: no token that GitBook accepts for it is configured.
         """
         if CredentialKind.USER in tool.credentials and self.general:
             return self.general
@@ -70,25 +72,25 @@ class Credentials:
         user = CredentialKind.USER in tool.credentials
         if self.source == "headers":
             header = USER_HEADER if user else INTEGRATION_HEADER
-            remedy = f"none came with the request. The client is configured to send one in the header {header}."
+            remedy = f"the request has none. Configure the client to send one in the header {header}."
         else:
             variable = "GITBOOK_TOKEN" if user else "GITBOOK_INTEGRATION_TOKEN"
-            remedy = f"none is configured. The operator of this server sets {variable} and restarts it."
-        raise CredentialError(f"{tool.name} needs {describe_accepted(tool)}, and {remedy} Nothing was sent.")
+            remedy = f"none is configured. Ask the operator to set {variable} and restart the server."
+        raise CredentialError(f"{tool.name} requires {describe_accepted(tool)}, but {remedy} Nothing was sent.")
 
     @property
     def digest(self) -> str:
-        """What tells these credentials from others, and nothing of what they are."""
+        """A digest that identifies these credentials without revealing them."""
         tokens = [token.get_secret_value() if token else "" for token in (self.general, self.integration)]
         return hashlib.sha256("\n".join(tokens).encode()).hexdigest()
 
     def scrub(self, text: str) -> str:
-        """Return `text`, plain or JSON, without any of these tokens, should GitBook have echoed one."""
+        """Return `text`, plain or JSON, with these tokens replaced, in case GitBook echoed one."""
         for token in (self.general, self.integration):
             if token:
                 secret = token.get_secret_value()
-                for written in {secret, json.dumps(secret)[1:-1]}:
-                    text = text.replace(written, REDACTED)
+                for form in {secret, json.dumps(secret)[1:-1]}:
+                    text = text.replace(form, REDACTED)
         return text
 
 

@@ -1,8 +1,8 @@
-"""One request and its answer over HTTP, or why there is none.
+"""Sends one request over HTTP and returns the response, or an error that says why there is none.
 
-httpx is the interface, aiohttp the engine below it (it needs a third of the CPU of httpx's own). Both are imported on
-the first request only, as a server that just started has no use for them. The transport is used without httpx's client,
-which would have to be kept from what it does: follow redirects with the token, keep cookies, read whatever comes.
+httpx is the interface; aiohttp is the transport below it, because it needs a third of the CPU time of httpx's own. Both
+are imported on the first request. httpx's client is not used, because it would follow redirects with the token, keep
+cookies, and read bodies of any size.
 """
 
 import asyncio
@@ -37,18 +37,18 @@ _HEADERS = [
     ("Accept", "application/json"),
     ("Accept-Encoding", "gzip"),
 ]
-_EMPTY = frozenset({204, 205})
-"""Statuses of answers without a body. The engine does not know it of 205, and would wait for the connection to end."""
-_PIECE = 64 * 1024
-"""Bytes that are written at once; what is no longer needs no time-out, as the operating system takes it."""
+_WITHOUT_BODY = frozenset({204, 205})
+"""Statuses of responses without a body. aiohttp would wait for the body of a 205 until the connection closes."""
+_CHUNK = 64 * 1024
+"""Bytes written at a time. Smaller bodies need no write time-out: the operating system buffers them."""
 
 
 @dataclass(frozen=True, slots=True)
 class GitBookResponse:
-    """An HTTP answer as it came: status, headers (case-insensitive) and body.
+    """An HTTP response as received: status, headers (case-insensitive) and body.
 
-    `attempts` tells how often the request was sent. It is `uncertain` where an earlier attempt, whose answer got lost,
-    may have taken effect. `wait` is in how many seconds GitBook would take the request that it refused.
+    `attempts` is how often the request was sent. `uncertain` means that an earlier attempt, whose outcome is unknown,
+    may have taken effect. `wait` is how many seconds to wait before the next attempt, if GitBook asks for it.
     """
 
     status: int
@@ -60,57 +60,57 @@ class GitBookResponse:
 
 
 class _BodyError(Exception):
-    """An answer that is not taken. The message is a predicate: what the other side did."""
+    """A response body that cannot be used. The message is the object of "GitBook sent …"."""
 
 
 class HTTPClient:
-    """Sends to GitBook at one endpoint, or to the sandbox where `transport` leads to one.
+    """Sends requests to one endpoint of GitBook, or to the GitBook sandbox if `transport` leads there.
 
-    It keeps connections, but neither cookies nor credentials, and follows no redirect.
+    It reuses connections, keeps neither cookies nor credentials, and follows no redirects.
     """
 
     def __init__(self, endpoint: str, settings: LimitsSection, transport: HTTPTransport | None = None) -> None:
         self.host = urlsplit(endpoint).netloc
         self._endpoint = endpoint
         self._settings = settings
-        self._given = transport
+        self._custom_transport = transport
         self._transport: HTTPTransport | None = None
 
     async def send(self, request: Request, token: SecretStr, seconds: float) -> GitBookResponse:
-        """Send `request` once and return the answer, if it is complete within `seconds`.
+        """Send `request` once and return the response, which must be complete within `seconds`.
 
         Raises:
-            UnreachableError: no whole answer came.
+            UnreachableError: no complete response arrived.
         """
         try:
-            # Opened lazily and used by all: httpx and aiohttp are imported here.
-            transport = self._transport = self._transport or self._given or open_transport(self._endpoint)
+            # Opened on the first request, because that imports httpx and aiohttp.
+            transport = self._transport = self._transport or self._custom_transport or open_transport(self._endpoint)
             async with asyncio.timeout(seconds), asyncio.timeout(None) as writing:
-                response = await transport.handle_async_request(self._build(request, token, writing))
+                raw = await transport.handle_async_request(self._build_request(request, token, writing))
                 try:
-                    body = await _read_body(response, self._settings.body_bytes)
+                    body = await _read_body(raw, self._settings.body_bytes)
                 finally:
-                    # What fails in closing must not take the place of an answer, or of a cancellation.
+                    # A failure to close must not replace the response or a cancellation.
                     with contextlib.suppress(Exception):
-                        await response.aclose()
+                        await raw.aclose()
         except TimeoutError:
             if writing.expired():
-                what = f"took nothing of the request for {self._settings.write_seconds:g} s"
+                failure = f"did not read the request body for {self._settings.write_seconds:g} s"
             else:
-                what = f"did not answer completely within {self._settings.call_seconds:g} s, waits included"
-            raise UnreachableError(f"{self.host} {what}.", sent=True) from None
+                failure = f"sent no complete response within {self._settings.call_seconds:g} s, including waits"
+            raise UnreachableError(f"{self.host} {failure}.", sent=True) from None
         except Exception as error:  # noqa: BLE001
-            # Whatever it is, its text can hold a header or a URL: only its type is used.
-            raise self._explain(error) from None
-        return GitBookResponse(response.status_code, response.headers, body)
+            # The text of any exception can contain a header or a URL, so only its type is used.
+            raise self._create_error(error) from None
+        return GitBookResponse(raw.status_code, raw.headers, body)
 
     async def close(self) -> None:
-        """Close the connections. The exchange can be used again afterwards."""
+        """Close the connections. The client can be used again afterwards."""
         if self._transport:
             await self._transport.aclose()
             self._transport = None
 
-    def _build(self, request: Request, token: SecretStr, writing: asyncio.Timeout) -> "httpx.Request":
+    def _build_request(self, request: Request, token: SecretStr, writing: asyncio.Timeout) -> "httpx.Request":
         import httpx
 
         settings = self._settings
@@ -120,9 +120,9 @@ class HTTPClient:
         if request.body is not None:
             content = json.dumps(request.body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
             headers.append(("Content-Type", "application/json"))
-            if len(content) > _PIECE:
+            if len(content) > _CHUNK:
                 headers.append(("Content-Length", str(len(content))))
-                content = _write(content, settings.write_seconds, writing)
+                content = _stream_content(content, settings.write_seconds, writing)
         return httpx.Request(
             request.method,
             f"{url}?{urlencode(request.query)}" if request.query else url,
@@ -131,98 +131,104 @@ class HTTPClient:
             extensions={
                 "timeout": {
                     "connect": settings.connect_seconds,
-                    "pool": settings.connect_seconds,  # the engine's name for all of connecting, the look-up included
+                    "pool": settings.connect_seconds,  # aiohttp's limit for all of connecting, including DNS
                     "read": settings.read_seconds,
                 }
             },
         )
 
-    def _explain(self, error: Exception) -> UnreachableError:
-        """Return what an exception of the HTTP layer means. Where it is not certain that nothing was sent, it was."""
+    def _create_error(self, error: Exception) -> UnreachableError:
+        """Return the error for an exception of the HTTP layer; `sent` is false only if nothing was sent for certain."""
         import aiohttp
         import httpx
 
         cause = error.__cause__ if isinstance(error, httpx.TransportError) and error.__cause__ else error
         transient = True
         if isinstance(cause, aiohttp.ClientConnectorCertificateError):
-            what, transient = "no secure connection", False
+            failure, transient = "the TLS connection failed", False
             advice = (
-                "This machine does not trust the certificate; a proxy that inspects TLS needs its root certificate in "
-                "the operating system's trust store."
+                "This machine does not trust the certificate. If a proxy inspects TLS, add its root certificate to the "
+                "operating system's trust store."
             )
         elif isinstance(cause, aiohttp.ClientSSLError):
-            what, transient = "no secure connection", False
-            advice = "The other side does not speak TLS as expected; check GITBOOK_ENDPOINT."
+            failure, transient = "the TLS connection failed", False
+            advice = "Check GITBOOK_ENDPOINT."
         elif isinstance(cause, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError):
-            what, advice = "the proxy did not connect", "Check HTTPS_PROXY and NO_PROXY."
+            failure, advice = "the connection through the proxy failed", "Check HTTPS_PROXY and NO_PROXY."
         elif isinstance(cause, aiohttp.ClientConnectorDNSError):
-            what, advice = "the name does not resolve", "Check the network, HTTPS_PROXY and GITBOOK_ENDPOINT."
+            failure = "the host name could not be resolved"
+            advice = "Check the network, HTTPS_PROXY and GITBOOK_ENDPOINT."
         elif isinstance(cause, aiohttp.ClientConnectorError):
-            what, advice = "nothing answers there", "Check the network, HTTPS_PROXY and GITBOOK_ENDPOINT."
+            failure, advice = "the connection failed", "Check the network, HTTPS_PROXY and GITBOOK_ENDPOINT."
         elif isinstance(cause, aiohttp.ConnectionTimeoutError):
-            what = f"no connection within {self._settings.connect_seconds:g} s"
+            failure = f"no connection within {self._settings.connect_seconds:g} s"
             advice = "Check the network and HTTPS_PROXY."
         else:
-            what, transient = self._explain_answer(cause)
-            return UnreachableError(what, sent=True, transient=transient)
-        message = f"GitBook could not be reached at {self.host}: {what}. {advice}"
+            message, transient = self._describe_bad_response(cause)
+            return UnreachableError(message, sent=True, transient=transient)
+        message = f"GitBook could not be reached at {self.host}: {failure}. {advice}"
         return UnreachableError(message, sent=False, transient=transient)
 
-    def _explain_answer(self, cause: BaseException) -> tuple[str, bool]:
+    def _describe_bad_response(self, cause: BaseException) -> tuple[str, bool]:
+        """Return why there is no usable response, and whether another attempt may succeed."""
         import aiohttp
 
         if isinstance(cause, _BodyError):
             return f"{self.host} sent {cause}.", False
         if isinstance(cause, aiohttp.SocketTimeoutError):
-            return f"{self.host} did not answer within {self._settings.read_seconds:g} s.", False
+            return f"{self.host} did not respond within {self._settings.read_seconds:g} s.", False
         if isinstance(cause, aiohttp.ClientResponseError):
-            return f"{self.host} sent an answer that is not valid HTTP. Check GITBOOK_ENDPOINT.", False
-        return f"The connection to {self.host} broke before the answer was complete.", True
+            return f"{self.host} sent an invalid HTTP response. Check GITBOOK_ENDPOINT.", False
+        return f"The connection to {self.host} was lost before the response was complete.", True
 
 
-async def _write(content: bytes, seconds: float, writing: asyncio.Timeout) -> AsyncIterator[bytes]:
-    """Yield `content` in pieces, each of which must be taken within `seconds`."""
+async def _stream_content(content: bytes, seconds: float, writing: asyncio.Timeout) -> AsyncIterator[bytes]:
+    """Yield `content` in chunks; each must be written within `seconds`."""
     clock = asyncio.get_running_loop().time
-    for start in range(0, len(content), _PIECE):
+    for start in range(0, len(content), _CHUNK):
         writing.reschedule(clock() + seconds)
-        yield content[start : start + _PIECE]
+        yield content[start : start + _CHUNK]
     writing.reschedule(None)
 
 
-async def _read_body(response: "httpx.Response", limit: int) -> bytes:
-    """Return the body, read no further than `limit` bytes of it."""
-    if response.status_code in _EMPTY:
+async def _read_body(raw: "httpx.Response", limit: int) -> bytes:
+    """Return the decompressed body; reading stops at `limit` bytes.
+
+    Raises:
+        _BodyError: the body is longer, or its compression is invalid.
+    """
+    if raw.status_code in _WITHOUT_BODY:
         return b""
-    too_much = _BodyError(f"more than {limit / 1_000_000:g} MB, which is not read. Ask for less, with a smaller limit")
-    if int(response.headers.get("content-length", 0)) > limit:
-        raise too_much
-    assert hasattr(response.stream, "__aiter__")
-    pieces, size = [], 0
-    async for piece in response.stream:
-        size += len(piece)
+    too_long = _BodyError(f"more than {limit / 1_000_000:g} MB. Request less, for example with a smaller limit")
+    if int(raw.headers.get("content-length", 0)) > limit:
+        raise too_long
+    assert hasattr(raw.stream, "__aiter__")
+    chunks, size = [], 0
+    async for chunk in raw.stream:
+        size += len(chunk)
         if size > limit:
-            raise too_much
-        pieces.append(piece)
-    body = b"".join(pieces)
-    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+            raise too_long
+        chunks.append(chunk)
+    body = b"".join(chunks)
+    encoding = raw.headers.get("content-encoding", "identity").strip().lower()
     if encoding == "identity":
         return body
     if encoding not in {"gzip", "x-gzip"}:
-        raise _BodyError("an answer compressed in a way that was not asked for")
-    unpacking = zlib.decompressobj(wbits=31)
+        raise _BodyError("a response with an unsupported compression")
+    decompressor = zlib.decompressobj(wbits=31)
     try:
-        body = unpacking.decompress(body, limit + 1)
+        body = decompressor.decompress(body, limit + 1)
     except zlib.error:
-        raise _BodyError("an answer whose compression is broken") from None
+        raise _BodyError("a response with invalid gzip data") from None
     if len(body) > limit:
-        raise too_much
-    if not unpacking.eof:
-        raise _BodyError("an answer whose compression is cut off")
+        raise too_long
+    if not decompressor.eof:
+        raise _BodyError("a response with truncated gzip data")
     return body
 
 
 def open_transport(endpoint: str) -> HTTPTransport:
-    """Return a transport that trusts what the operating system trusts and takes the proxy the environment names."""
+    """Return a transport that uses the operating system's trust store and the proxy of the environment."""
     import aiohttp
     import httpx
     import truststore
@@ -246,12 +252,12 @@ def open_transport(endpoint: str) -> HTTPTransport:
 
 
 async def _send_once(request: "ClientRequest", handler: "ClientHandlerType") -> "ClientResponse":
-    """Keep aiohttp from repeating a request when the connection breaks: our policy alone decides that, and counts."""
+    """Prevent aiohttp from repeating a request when the connection is lost: only `retry` decides that."""
     import aiohttp
 
     try:
         return await handler(request)
     except aiohttp.ClientConnectorError:
-        raise  # there was no connection, so nothing was sent, and aiohttp does not repeat it
+        raise  # there was no connection, so nothing was sent, and aiohttp does not retry
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise aiohttp.ClientConnectionError from error  # not of a kind that is repeated
+        raise aiohttp.ClientConnectionError from error  # aiohttp does not retry after this class

@@ -1,4 +1,4 @@
-"""The GitBook that the settings name: the real one, or the sandbox."""
+"""Creates the client for the GitBook that the settings name: the real one, or the GitBook sandbox."""
 
 from pydantic import SecretStr
 
@@ -9,13 +9,14 @@ from gitbook_integrations_mcp.gitbook.http import HTTPTransport
 
 
 def open_gitbook(settings: Settings, transport: HTTPTransport | None = None) -> tuple[GitBook, Credentials, str | None]:
-    """Return the GitBook to talk to, the tokens to do so, and the default organization."""
-    ours = settings.gitbook
+    """Return the client, its credentials, and the default organization."""
+    section = settings.gitbook
     if not settings.server.sandbox:
-        return GitBook(ours.endpoint, settings.limits, transport), Credentials.from_settings(ours), ours.organization
+        client = GitBook(section.endpoint, settings.limits, transport)
+        return client, Credentials.from_settings(section), section.organization
     from httpx import ASGITransport
 
     from gitbook_integrations_mcp.sandbox import INTEGRATION_TOKEN, ORGANIZATION_ID, USER_TOKEN, open_sandbox
 
-    gitbook = GitBook(ours.endpoint, settings.limits, transport or ASGITransport(app=open_sandbox(settings.server)))
-    return gitbook, Credentials(SecretStr(USER_TOKEN), SecretStr(INTEGRATION_TOKEN)), ORGANIZATION_ID
+    client = GitBook(section.endpoint, settings.limits, transport or ASGITransport(app=open_sandbox(settings.server)))
+    return client, Credentials(SecretStr(USER_TOKEN), SecretStr(INTEGRATION_TOKEN)), ORGANIZATION_ID

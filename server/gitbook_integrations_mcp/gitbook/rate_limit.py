@@ -1,7 +1,7 @@
-"""Who may send, and when: each credential has its own number of requests in flight, and its own pace.
+"""Rate limits: each credential has its own limit on parallel requests, and its own pace.
 
-The pace follows what GitBook tells with each answer: how many requests are left until the limit is renewed. Those in
-flight may not be counted yet, so they are taken off; then no burst, however parallel, runs into a limit that was told.
+The pace follows the rate-limit headers of GitBook's responses: how many requests remain until the limit resets.
+Requests in flight may not be counted there yet, so they are subtracted. A parallel burst thus stays within the limit.
 """
 
 import asyncio
@@ -15,19 +15,19 @@ import anyio
 from gitbook_integrations_mcp.errors import LimitError
 from gitbook_integrations_mcp.gitbook.retry import read_reset, read_wait
 
-_KEPT = 1000
+_MAX_IDLE = 1000
 """Credentials remembered beyond those in use."""
 
 
 class CredentialLimit:
-    """What is known of one credential. Whoever asks first is sent first."""
+    """The rate limit of one credential, as far as it is known. Requests are sent in the order of their arrival."""
 
     def __init__(self, concurrency: int) -> None:
         self.users = 0
         self.slots = anyio.Semaphore(concurrency, fast_acquire=True)
         self.order = anyio.Lock(fast_acquire=True)
         self.in_flight = 0
-        self.answered: anyio.Event | None = None
+        self.responded: anyio.Event | None = None
         self._limit: int | None = None
         self._remaining: int | None = None
         self._reset = -math.inf
@@ -35,17 +35,17 @@ class CredentialLimit:
     def has_room(self, now: float) -> bool:
         """Whether one more request is within the limit, as far as it is known."""
         if self._remaining is None or now >= self._reset > -math.inf:
-            # The limit is renewed, and nobody has told yet until when.
+            # The limit was reset, and no response has reported the next reset yet.
             self._remaining, self._reset = self._limit, -math.inf
-        alone = not self.in_flight and self._reset == -math.inf  # somebody has to go and find out
-        return alone or self._remaining is None or self._remaining > self.in_flight
+        must_probe = not self.in_flight and self._reset == -math.inf  # only a response can report the new limit
+        return must_probe or self._remaining is None or self._remaining > self.in_flight
 
-    def tell_wait(self, now: float) -> float:
-        """Return the seconds until there is room; 0 where an answer in flight will tell."""
+    def seconds_until_available(self, now: float) -> float:
+        """Return the seconds until there is room; 0 if a response in flight will report it."""
         return 0 if self.has_room(now) else max(self._reset - now, 0)
 
-    def learn(self, status: int, headers: Mapping[str, str], now: float) -> None:
-        """Take in what an answer tells of the limit."""
+    def record_response(self, status: int, headers: Mapping[str, str], now: float) -> None:
+        """Update the limit from the status and headers of a response."""
         if (limit := headers.get("x-ratelimit-limit", "")).isdecimal():
             self._limit = max(int(limit), 1)
         if status == 429:
@@ -58,91 +58,103 @@ class CredentialLimit:
         reset = now + wait
         if status == 429 or self._remaining is None or reset > self._reset + 1:
             self._remaining, self._reset = int(remaining), reset
-        elif reset > self._reset - 1:  # the same moment, told by clocks that know seconds only
+        elif reset > self._reset - 1:  # the same reset, as the times are in whole seconds
             self._remaining, self._reset = min(self._remaining, int(remaining)), max(reset, self._reset)
-        # Else it is an old answer, of before the limit was renewed.
+        # Otherwise the response is from before the last reset.
 
-    def lose(self) -> None:
-        """Take in that a request was sent, and no answer told whether it was counted."""
+    def record_lost_request(self) -> None:
+        """Count a request that was sent but got no response: GitBook may have counted it."""
         if self._remaining:
             self._remaining -= 1
 
 
 class RateLimiter:
-    """Lanes by credential. Keys are digests: who reads the memory of this finds no token."""
+    """The limits of all credentials. Its keys are digests, so its memory holds no tokens.
+
+    `queue_timeout` is in seconds and does not include waits for GitBook's limit.
+    """
 
     def __init__(
-        self, concurrency: int, patience: float, clock: Callable[[], float], sleep: Callable[[float], Awaitable[None]]
+        self,
+        concurrency: int,
+        queue_timeout: float,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]],
     ) -> None:
         self._concurrency = concurrency
-        self._patience = patience
+        self._queue_timeout = queue_timeout
         self._clock = clock
         self._sleep = sleep
-        self._lanes: OrderedDict[bytes, CredentialLimit] = OrderedDict()
+        self._limits: OrderedDict[bytes, CredentialLimit] = OrderedDict()
 
     @asynccontextmanager
-    async def turn(self, credential: bytes, budget: float) -> AsyncIterator[CredentialLimit]:
-        """Wait until a request of `credential` may be sent, but no longer than `budget` seconds for a limit.
+    async def acquire(self, credential: bytes, max_wait: float) -> AsyncIterator[CredentialLimit]:
+        """Wait until a request of `credential` may be sent, at most `max_wait` seconds for GitBook's limit.
 
         Raises:
-            LimitError: the wait would be longer, or too many are ahead.
+            LimitError: the wait would be longer, or too many requests are ahead in the queue.
         """
-        budget = max(budget, 0)
-        until = self._clock() + budget
-        lane = self._find(credential)
-        lane.users += 1
+        max_wait = max(max_wait, 0)
+        deadline = self._clock() + max_wait
+        limit = self._get_limit(credential)
+        limit.users += 1
         try:
-            self._check(lane, until)
+            self._check_wait(limit, deadline)
             try:
-                async with asyncio.timeout(self._patience + budget):
-                    await self._enter(lane, until)
+                async with asyncio.timeout(self._queue_timeout + max_wait):
+                    await self._enter(limit, deadline)
             except TimeoutError:
                 raise LimitError(
-                    f"{lane.users - 1} other calls with this token are under way or wait, and the turn of this one did "
-                    "not come in time. Make fewer at a time."
+                    f"Timed out in the queue behind {limit.users - 1} calls with this token. "
+                    "Send fewer calls in parallel."
                 ) from None
             try:
-                yield lane
+                yield limit
             finally:
-                lane.in_flight -= 1
-                lane.slots.release()
-                if lane.answered:
-                    lane.answered.set()
+                limit.in_flight -= 1
+                limit.slots.release()
+                if limit.responded:
+                    limit.responded.set()
         finally:
-            lane.users -= 1
+            limit.users -= 1
 
-    async def _enter(self, lane: CredentialLimit, until: float) -> None:
-        await lane.slots.acquire()
+    async def _enter(self, limit: CredentialLimit, deadline: float) -> None:
+        await limit.slots.acquire()
         try:
-            async with lane.order:
-                while not lane.has_room(self._clock()):
-                    if wait := self._check(lane, until):
+            async with limit.order:
+                while not limit.has_room(self._clock()):
+                    if wait := self._check_wait(limit, deadline):
                         await self._sleep(wait)
                     else:
-                        lane.answered = anyio.Event()
-                        await lane.answered.wait()
-                lane.in_flight += 1
+                        limit.responded = anyio.Event()
+                        await limit.responded.wait()
+                limit.in_flight += 1
         except BaseException:
-            lane.slots.release()
+            limit.slots.release()
             raise
 
-    def _check(self, lane: CredentialLimit, until: float) -> float:
+    def _check_wait(self, limit: CredentialLimit, deadline: float) -> float:
+        """Return the seconds until there is room.
+
+        Raises:
+            LimitError: there is none before `deadline`.
+        """
         now = self._clock()
-        wait = lane.tell_wait(now)
-        if wait and now + wait > until:
+        wait = limit.seconds_until_available(now)
+        if wait and now + wait > deadline:
             raise LimitError(
-                f"GitBook's limit for this token is used up. Wait {math.ceil(wait)} s before the next call.",
+                f"GitBook's rate limit for this token is exhausted. Wait {math.ceil(wait)} s before the next call.",
                 wait,
             )
         return wait
 
-    def _find(self, credential: bytes) -> CredentialLimit:
-        lane = self._lanes.get(credential)
-        if lane is None:
-            if len(self._lanes) >= _KEPT and (
-                idle := next((k for k, one in self._lanes.items() if not one.users), None)
+    def _get_limit(self, credential: bytes) -> CredentialLimit:
+        limit = self._limits.get(credential)
+        if limit is None:
+            if len(self._limits) >= _MAX_IDLE and (
+                idle := next((key for key, known in self._limits.items() if not known.users), None)
             ):
-                del self._lanes[idle]
-            lane = self._lanes[credential] = CredentialLimit(self._concurrency)
-        self._lanes.move_to_end(credential)
-        return lane
+                del self._limits[idle]
+            limit = self._limits[credential] = CredentialLimit(self._concurrency)
+        self._limits.move_to_end(credential)
+        return limit

@@ -1,7 +1,7 @@
-"""When a request is sent again, and after how long: pure functions of what happened, without clock and without chance.
+"""The retry policy: whether to send a request again, and when. Pure functions, without clock or randomness.
 
-What changes something is repeated only where that cannot do it twice: PUT and DELETE, which HTTP calls idempotent, like
-GET; POST and PATCH only when the request provably never left.
+GET, PUT and DELETE are idempotent, so they are repeated after a temporary failure. POST and PATCH are repeated only if
+the request certainly was not sent.
 """
 
 from collections.abc import Mapping
@@ -12,19 +12,19 @@ from gitbook_integrations_api.endpoint import Method
 from gitbook_integrations_mcp.errors import UnreachableError
 
 BASE = 0.5
-"""Seconds that the first wait takes at most where GitBook tells no time; each further one at most twice as many."""
+"""Longest first wait in seconds if GitBook requests none; each further wait is at most twice as long."""
 CAP = 8.0
-"""Seconds that such a wait takes at most."""
+"""Longest of these waits, in seconds."""
 
 _IDEMPOTENT = frozenset({"GET", "PUT", "DELETE"})
-_PASSING = frozenset({429, 502, 503, 504})
+_TRANSIENT = frozenset({429, 502, 503, 504})
 _DAY = 86400
-"""A time further away is a misunderstanding (milliseconds, say), and must not keep anybody waiting."""
+"""Longer waits are ignored: the header is probably in another unit, for example milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
-    """Whether to send again, and in how many seconds; where not, `wait` is the time that GitBook asks for, if any."""
+class RetryDecision:
+    """Whether to send again, and in how many seconds. If not, `wait` is the time that GitBook requests, if any."""
 
     repeat: bool
     wait: float | None = None
@@ -38,56 +38,56 @@ def decide(
     attempt: int,
     attempts: int,
     now: float,
-    budget: float,
-    chance: float,
-) -> Decision:
-    """Return what follows from an attempt that ended with a status or without an answer.
+    max_wait: float,
+    jitter: float,
+) -> RetryDecision:
+    """Return whether to repeat an attempt that ended with a status or without a response.
 
-    `attempt` counts from 1 to `attempts`, `now` is the time in seconds since 1970, `budget` the seconds this call may
-    still wait, and `chance` a random number from 0 to 1.
+    `attempt` counts from 1 to `attempts`, `now` is in seconds since 1970, `max_wait` is how many seconds this call may
+    still wait, and `jitter` is a random number from 0 to 1.
     """
-    told = None if isinstance(outcome, UnreachableError) else read_wait(outcome, headers, now)
+    requested = None if isinstance(outcome, UnreachableError) else read_wait(outcome, headers, now)
     if isinstance(outcome, UnreachableError):
-        again = outcome.transient and (not outcome.sent or method in _IDEMPOTENT)
+        may_repeat = outcome.transient and (not outcome.sent or method in _IDEMPOTENT)
     else:
-        again = outcome in _PASSING and method in _IDEMPOTENT
-    wait = chance * min(CAP, BASE * 2 ** (attempt - 1)) if told is None else told
-    if not again or attempt >= attempts or wait > budget:
-        return Decision(repeat=False, wait=told)
-    return Decision(repeat=True, wait=wait)
+        may_repeat = outcome in _TRANSIENT and method in _IDEMPOTENT
+    wait = jitter * min(CAP, BASE * 2 ** (attempt - 1)) if requested is None else requested
+    if not may_repeat or attempt >= attempts or wait > max_wait:
+        return RetryDecision(repeat=False, wait=requested)
+    return RetryDecision(repeat=True, wait=wait)
 
 
 def read_wait(status: int, headers: Mapping[str, str], now: float) -> float | None:
-    """Return in how many seconds GitBook takes the request that it refused with `status`, where it tells."""
-    if status not in _PASSING:
+    """Return how many seconds GitBook asks to wait after a response with `status`, or None."""
+    if status not in _TRANSIENT:
         return None
-    told = [_read_retry_after(headers, now)]
-    if status == 429:  # the others tell the state of the limit, too, which is not why they failed
-        told.append(read_reset(headers, now))
-    return max((wait for wait in told if wait is not None), default=None)
+    waits = [_read_retry_after(headers, now)]
+    if status == 429:  # other statuses carry the reset time too, but the rate limit is not why they failed
+        waits.append(read_reset(headers, now))
+    return max((wait for wait in waits if wait is not None), default=None)
 
 
 def read_reset(headers: Mapping[str, str], now: float) -> float | None:
-    """Return in how many seconds the rate limit is renewed, where GitBook tells."""
+    """Return in how many seconds the rate limit resets, or None."""
     reset = headers.get("x-ratelimit-reset", "")
-    return _check(int(reset) - _read_clock(headers, now)) if _is_number(reset) else None
+    return _check_wait(int(reset) - _read_date(headers, now)) if _is_number(reset) else None
 
 
 def _read_retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    told = headers.get("retry-after", "")
-    if _is_number(told):
-        return _check(float(told))
-    date = _read_date(told)
-    return None if date is None else _check(date - _read_clock(headers, now))
+    text = headers.get("retry-after", "")
+    if _is_number(text):
+        return _check_wait(float(text))
+    date = _parse_date(text)
+    return None if date is None else _check_wait(date - _read_date(headers, now))
 
 
-def _read_clock(headers: Mapping[str, str], now: float) -> float:
-    """Return the time by GitBook's clock, which its times are told by; ours may be wrong."""
-    date = _read_date(headers.get("date", ""))
+def _read_date(headers: Mapping[str, str], now: float) -> float:
+    """Return GitBook's current time, to which its other times relate; this machine's clock may be wrong."""
+    date = _parse_date(headers.get("date", ""))
     return now if date is None else date
 
 
-def _read_date(text: str) -> float | None:
+def _parse_date(text: str) -> float | None:
     try:
         return parsedate_to_datetime(text).timestamp()
     except (ValueError, OverflowError):
@@ -98,5 +98,5 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) < 16
 
 
-def _check(wait: float) -> float | None:
+def _check_wait(wait: float) -> float | None:
     return wait if 0 < wait <= _DAY else None

@@ -1,9 +1,9 @@
-"""A span around each attempt to ask GitBook, within the span that the SDK makes around the call.
+"""OpenTelemetry spans: one for each attempt to send a request to GitBook, within the SDK's span of the call.
 
-Where nobody has set up OpenTelemetry, neither is made: spans that lead nowhere cost a twelfth of a call's CPU.
+Without OpenTelemetry set up, no spans are created: unused spans would cost a twelfth of a call's CPU time.
 
-It follows OpenTelemetry's conventions for HTTP clients, except that it has no `url.full`, in which there are IDs and
-arguments: it tells the path by its template. Nothing of the trace is sent to GitBook, which has no use for it.
+The attributes follow OpenTelemetry's conventions for HTTP clients, with one exception: `url.full` is left out because
+it contains IDs and arguments; `url.template` is set instead. No trace context is sent to GitBook.
 """
 
 from collections.abc import Awaitable
@@ -21,12 +21,12 @@ _tracer = get_tracer("gitbook-integrations-mcp", __version__)
 
 
 def is_traced() -> bool:
-    """Whether this process has been told where traces go."""
+    """Whether a tracer provider is set up in this process."""
     return not isinstance(get_tracer_provider(), ProxyTracerProvider)
 
 
 def trace_if_enabled(tracing: ServerMiddleware[Any]) -> ServerMiddleware[Any]:
-    """Return the SDK's `tracing` so that it costs nothing where it is of no use."""
+    """Return a middleware that runs the SDK's `tracing` only if OpenTelemetry is set up."""
 
     async def trace(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         return await (tracing(ctx, call_next) if is_traced() else call_next(ctx))
@@ -37,7 +37,7 @@ def trace_if_enabled(tracing: ServerMiddleware[Any]) -> ServerMiddleware[Any]:
 async def trace_attempt(
     sending: Awaitable[GitBookResponse], request: Request, endpoint: str, attempt: int
 ) -> GitBookResponse:
-    """Return what `sending` returns, in a span of its own."""
+    """Return the response of `sending`, awaited in its own span."""
     if not is_traced():
         return await sending
     parts = urlsplit(endpoint)
@@ -58,13 +58,13 @@ async def trace_attempt(
         set_status_on_exception=False,
     ) as span:
         try:
-            reply = await sending
+            response = await sending
         except BaseException as error:
             span.set_attribute("error.type", type(error).__name__)
             span.set_status(StatusCode.ERROR)
             raise
-        span.set_attribute("http.response.status_code", reply.status)
-        if reply.status >= 400:
-            span.set_attribute("error.type", str(reply.status))
+        span.set_attribute("http.response.status_code", response.status)
+        if response.status >= 400:
+            span.set_attribute("error.type", str(response.status))
             span.set_status(StatusCode.ERROR)
-        return reply
+        return response

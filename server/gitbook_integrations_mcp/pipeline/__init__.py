@@ -1,6 +1,6 @@
-"""The way of one call: `pipeline` puts the stages in order, each of which can be read and tested alone.
+"""The stages of a call: `pipeline` runs them in order, and each can be read and tested alone.
 
-A `call` has its `arguments` checked, gets back through `masks` what a model was not shown, passes the gate, and is
-sent by `sender`, or by `pages` where it asks for a list. `answer` reads GitBook's reply, `view` says what of it is
-shown, and `budget` makes it fit. `journal` keeps what changes something, `progress` tells how far a call has come.
+`masked_values` restores values that a model was not shown, `execution` sends the request, `paging` reads lists, and
+`budget` cuts results that are too long. `journal` records changes, and `progress` reports the progress of long calls.
+The stages that other packages need too are in `calls` (arguments, response, view) and `confirmation`.
 """

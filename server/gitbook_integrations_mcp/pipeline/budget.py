@@ -1,4 +1,4 @@
-"""How long a result may be, and how it is made to fit: lists lose whole items, objects lose the ends of their texts."""
+"""The token budget of a result. Lists that are too long lose whole items, objects the ends of their texts."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -6,23 +6,23 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from gitbook_integrations_mcp.calls.view import View, mark_cut
-from gitbook_integrations_mcp.tokens import estimate_answer
+from gitbook_integrations_mcp.calls.view import View, format_marker
+from gitbook_integrations_mcp.tokens import estimate_result
 
 _STEPS = ((10**9, None), (8000, None), (2000, None), (500, None), (100, None), (100, 100), (40, 10))
-"""Characters of a text, and entries of a list or object, that are tried one after the other."""
+"""Limits that are tried in order: characters of a text, and entries of a list or object."""
 
-_FIELD = 1000
-"""Bytes of a field that stays whole when nothing else helps."""
+_SHORT_FIELD = 1000
+"""Longest field, in bytes, that stays whole when even the last limits do not suffice."""
 
 _ENVELOPE = 300
-"""Tokens kept free for what is beside the content: cursor, count, a note."""
+"""Tokens reserved for cursor, count and note."""
 
 REST = "the operator sets limits.result_tokens"
 
 
 class Budget:
-    """At most about so many tokens for the result of one call."""
+    """The approximate maximum number of tokens in the result of one call."""
 
     def __init__(self, tokens: int) -> None:
         self.tokens = tokens
@@ -33,10 +33,10 @@ class Budget:
 
     def measure(self, value: Any) -> float:
         """Return about how many tokens `value` costs."""
-        return estimate_answer(to_json(value))
+        return estimate_result(to_json(value))
 
     def count_fitting(self, items: Iterable[Any], used: float) -> int:
-        """Return how many of `items`, from the first, fit beside what is `used`, in tokens."""
+        """Return how many of `items`, from the first on, fit in addition to `used` tokens."""
         count = 0
         for item in items:
             used += self.measure(item)
@@ -45,30 +45,30 @@ class Budget:
             count += 1
         return count
 
-    def fit(self, thing: Mapping[str, Any], view: View) -> dict[str, Any]:
-        """Return an object as `view` shows it; where that is too long, cut, and with a note that says so."""
-        shown: dict[str, Any] = view.show(thing)
+    def fit(self, content: Mapping[str, Any], view: View) -> dict[str, Any]:
+        """Return an object as `view` shows it. If that is too long, it is cut and gets a note that says so."""
+        shown: dict[str, Any] = view.show(content)
         if self.holds(shown):
             return shown
-        note = f"Cut to fit into {self.tokens:,} tokens; what is cut is marked."
-        return {**self.squeeze(thing, view), "note": note}
+        note = f"Cut to fit into {self.tokens:,} tokens; [cut: …] marks each place."
+        return {**self.shorten(content, view), "note": note}
 
-    def squeeze(self, thing: Mapping[str, Any], view: View) -> dict[str, Any]:
-        """Return an object as `view` shows it, with its longest parts cut so that it fits, each cut with a marker."""
+    def shorten(self, content: Mapping[str, Any], view: View) -> dict[str, Any]:
+        """Return an object as `view` shows it, its longest parts cut so that it fits; a marker replaces each part."""
         for characters, entries in _STEPS:
             shorter = replace(view, characters=min(characters, view.characters or characters), rest=REST)
-            squeezed: dict[str, Any] = shorter.show(thing)
+            shortened: dict[str, Any] = shorter.show(content)
             if entries is not None:
-                squeezed = _drop(squeezed, entries)
-            if self.holds(squeezed):
-                return squeezed
-        return self._keep_short_fields(view.show(thing))
+                shortened = _limit_entries(shortened, entries)
+            if self.holds(shortened):
+                return shortened
+        return self._keep_short_fields(view.show(content))
 
     def _keep_short_fields(self, shown: Mapping[str, Any]) -> dict[str, Any]:
         kept: dict[str, Any] = {}
         for key, value in shown.items():
             size = len(to_json(value))
-            kept[key[:_FIELD]] = value if size <= _FIELD else mark_cut(size, REST)
+            kept[key[:_SHORT_FIELD]] = value if size <= _SHORT_FIELD else format_marker(size, REST)
             if not self.holds(kept):
                 kept.popitem()
                 break
@@ -76,16 +76,16 @@ class Budget:
 
 
 UNLIMITED = Budget(10**9)
-"""For what no model reads."""
+"""For results that no model reads."""
 
 
-def _drop(value: Any, entries: int) -> Any:
-    """Return `value` with no more than so many entries in each list and object of it."""
+def _limit_entries(value: Any, entries: int) -> Any:
+    """Return `value` with at most `entries` entries in each list and object."""
     more = len(value) - entries if isinstance(value, dict | list) else 0
     if isinstance(value, list):
-        kept = [_drop(item, entries) for item in value[:entries]]
-        return [*kept, mark_cut(more, REST, "entries")] if more > 0 else kept
+        kept = [_limit_entries(item, entries) for item in value[:entries]]
+        return [*kept, format_marker(more, REST, "entries")] if more > 0 else kept
     if isinstance(value, dict):
-        fields = {key: _drop(child, entries) for key, child in list(value.items())[:entries]}
-        return {**fields, "…": mark_cut(more, REST, "fields")} if more > 0 else fields
+        fields = {key: _limit_entries(child, entries) for key, child in list(value.items())[:entries]}
+        return {**fields, "…": format_marker(more, REST, "fields")} if more > 0 else fields
     return value

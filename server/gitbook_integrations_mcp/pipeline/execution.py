@@ -1,4 +1,4 @@
-"""The request stage: sends a call that may be sent, and keeps the journal of those that change something."""
+"""The request stage: sends a permitted call to GitBook, and records it in the journal if it changes something."""
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 class Executor:
-    """Sends calls to GitBook. With a `journal`, a call that cannot be recorded is not sent.
+    """Sends calls to GitBook. With a `journal`, a change that cannot be recorded is not sent.
 
     `on_change` is awaited with every call that may have changed something.
     """
@@ -36,21 +36,21 @@ class Executor:
         self._on_change = on_change
 
     async def execute(self, call: EndpointCall, approval: Approval | None) -> GitBookResponse:
-        """Return GitBook's reply.
+        """Return GitBook's response.
 
         Raises:
-            UnreachableError: no reply came; the message says whether the call may have taken effect.
-            JournalError: the call cannot be recorded, and was not sent.
+            UnreachableError: no response arrived; the message says whether the call may have taken effect.
+            JournalError: the call cannot be recorded and was not sent.
         """
         try:
-            reply = await self._send_recorded(call, approval)
+            response = await self._send_recorded(call, approval)
         except UnreachableError as error:
             if error.sent:
-                await self._announce(call)
+                await self._notify(call)
             raise
-        if reply.uncertain or not 400 <= reply.status < 500:
-            await self._announce(call)
-        return reply
+        if response.uncertain or not 400 <= response.status < 500:
+            await self._notify(call)
+        return response
 
     async def _send_recorded(self, call: EndpointCall, approval: Approval | None) -> GitBookResponse:
         if self._journal is None or call.tool.risk is Risk.READ:
@@ -58,12 +58,12 @@ class Executor:
         before = approval.before if approval else call.before or await self._read_before(call)
         entry = await self._journal.begin(call, approval, before)
         try:
-            reply = await self._send(call)
+            response = await self._send(call)
         except UnreachableError as error:
             await self._finish(self._journal, entry, call, error, before)
             raise
-        await self._finish(self._journal, entry, call, reply, before)
-        return reply
+        await self._finish(self._journal, entry, call, response, before)
+        return response
 
     async def _send(self, call: EndpointCall) -> GitBookResponse:
         try:
@@ -75,7 +75,7 @@ class Executor:
                 f"{error} {describe_uncertainty(call.tool)}", sent=True, attempts=error.attempts
             ) from None
 
-    async def _announce(self, call: EndpointCall) -> None:
+    async def _notify(self, call: EndpointCall) -> None:
         if self._on_change:
             await self._on_change(call)
 
@@ -83,18 +83,18 @@ class Executor:
         try:
             return await self._previewer.read_target(call)
         except CallError:
-            return None  # the call itself will tell what is wrong
+            return None  # the call itself will fail with the reason
 
     async def _finish(
         self,
         journal: Journal,
         entry: Entry,
         call: EndpointCall,
-        ended: GitBookResponse | UnreachableError,
+        outcome: GitBookResponse | UnreachableError,
         before: Mapping[str, Any] | None,
     ) -> None:
         try:
-            await journal.finish(entry, call, ended, before)
+            await journal.finish(entry, call, outcome, before)
         except OSError as error:
-            # The call is done and cannot be undone; its line stays, with the outcome unknown.
-            logger.error("the outcome of %s is not in the journal: %s", call.tool.name, error.strerror)  # noqa: TRY400
+            # The call was sent, so it must return its result; its journal entry stays, with the outcome unknown.
+            logger.error("the outcome of %s was not recorded in the journal: %s", call.tool.name, error.strerror)  # noqa: TRY400

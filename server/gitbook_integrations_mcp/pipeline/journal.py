@@ -1,7 +1,7 @@
-"""The journal: one line of JSON for every call that changes something, there before the call is sent.
+"""The journal: one line of JSON for every call that changes something, written before the call is sent.
 
-A line is appended whole, with room for the outcome, and the outcome is filled in when it is known. So a write that
-cannot be recorded is never sent, and one whose outcome got lost in a crash is still on record, as of unknown outcome.
+A line is appended with room for the outcome, and the outcome is filled in after the call. So a change that cannot be
+recorded is never sent, and a crash during a call leaves a record with an unknown outcome.
 """
 
 import errno
@@ -23,12 +23,12 @@ from gitbook_integrations_mcp.errors import JournalError, UnreachableError
 from gitbook_integrations_mcp.gitbook.http import GitBookResponse
 
 _ROOM = 1024
-"""Bytes of a line kept free for the outcome."""
+"""Bytes of a line reserved for the outcome."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line of the journal whose outcome is open: what it says, and where it stands: file, position, length."""
+    """A line of the journal without an outcome yet: its record, its file (device, inode), position and length."""
 
     record: dict[str, Any]
     file: tuple[int, int]
@@ -53,10 +53,10 @@ class Journal:
             "tool": call.tool.name,
             "operation": call.tool.operation,
             "digest": call.digest,
-            "arguments": _mask(call, call.arguments),
+            "arguments": _mask_values(call, call.arguments),
             "principal": call.caller.principal,
-            "confirmed": approval.way if approval else None,
-            "before": _mask(call, before),
+            "confirmation": approval.way if approval else None,
+            "before": _mask_values(call, before),
             "undo": _describe_undo(call, before, None),
             "outcome": "unknown",
             "status": None,
@@ -67,48 +67,48 @@ class Journal:
             return await anyio.to_thread.run_sync(self._append, record)
         except OSError as error:
             raise JournalError(
-                f"The journal cannot be written ({error.strerror}), so {call.tool.name} was not sent. The operator "
-                "of this server mends journal.path, or frees space."
+                f"The journal cannot be written ({error.strerror}), so {call.tool.name} was not sent. Ask the operator "
+                "to fix journal.path or free disk space."
             ) from None
 
     async def finish(
         self,
         entry: Entry,
         call: EndpointCall,
-        ended: GitBookResponse | UnreachableError,
+        outcome: GitBookResponse | UnreachableError,
         before: Mapping[str, Any] | None,
     ) -> None:
-        """Fill in how the call of an entry ended.
+        """Record the outcome of the call of `entry`.
 
         Raises:
-            OSError: it cannot be filled in; the line stays, with its outcome unknown.
+            OSError: it cannot be recorded; the line stays, with the outcome unknown.
         """
-        outcome: dict[str, Any] = {"attempts": ended.attempts}
-        if isinstance(ended, GitBookResponse):
-            done = 200 <= ended.status < 300
-            outcome |= {
-                # What a lost answer may hide is not known, whatever a later one says of its own attempt.
-                "outcome": "done" if done else "unknown" if ended.uncertain else "failed",
-                "status": ended.status,
-                "requestId": (ended.headers.get("x-request-id") or ended.headers.get("cf-ray") or "")[:100] or None,
+        fields: dict[str, Any] = {"attempts": outcome.attempts}
+        if isinstance(outcome, GitBookResponse):
+            done = 200 <= outcome.status < 300
+            fields |= {
+                # An earlier attempt may have taken effect although the last one failed.
+                "outcome": "done" if done else "unknown" if outcome.uncertain else "failed",
+                "status": outcome.status,
+                "requestId": (outcome.headers.get("x-request-id") or outcome.headers.get("cf-ray") or "")[:100] or None,
             }
             if done:
-                outcome["undo"] = _describe_undo(call, before, ended)
-            elif not ended.uncertain:
-                outcome["undo"] = None
-        elif not ended.sent:
-            outcome |= {"outcome": "not sent", "undo": None}
-        await anyio.to_thread.run_sync(self._fill_in, entry, outcome)
+                fields["undo"] = _describe_undo(call, before, outcome)
+            elif not outcome.uncertain:
+                fields["undo"] = None
+        elif not outcome.sent:
+            fields |= {"outcome": "not sent", "undo": None}
+        await anyio.to_thread.run_sync(self._fill_in, entry, fields)
 
     def _append(self, record: dict[str, Any]) -> Entry:
-        line = _write(record)
+        line = _encode(record)
         length = len(line) + _ROOM
-        # One write to a file opened for appending is atomic between processes; nobody but the owner may read it.
+        # One write to a file opened for appending is atomic between processes. Only the owner may read the file.
         descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
         try:
-            # What a crash tore stays a line of its own.
-            torn = os.lseek(descriptor, 0, os.SEEK_END) > 0 and not _ends_line(descriptor)
-            whole = (b"\n" if torn else b"") + line.ljust(length) + b"\n"
+            # A crash may have left an incomplete line, which stays a line of its own.
+            is_incomplete = os.lseek(descriptor, 0, os.SEEK_END) > 0 and not _ends_line(descriptor)
+            whole = (b"\n" if is_incomplete else b"") + line.ljust(length) + b"\n"
             written = os.write(descriptor, whole)
             end = os.lseek(descriptor, 0, os.SEEK_CUR)
             os.fsync(descriptor)
@@ -119,15 +119,15 @@ class Journal:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return Entry(record, (status.st_dev, status.st_ino), end - length - 1, length)
 
-    def _fill_in(self, entry: Entry, outcome: dict[str, Any]) -> None:
-        line = _write(entry.record | outcome)
+    def _fill_in(self, entry: Entry, fields: dict[str, Any]) -> None:
+        line = _encode(entry.record | fields)
         if len(line) > entry.length:
-            line = _write(entry.record | outcome | {"undo": None})
+            line = _encode(entry.record | fields | {"undo": None})
         descriptor = os.open(self._path, os.O_WRONLY)
         try:
             status = os.fstat(descriptor)
             if (status.st_dev, status.st_ino) != entry.file:
-                raise OSError(errno.ESTALE, "another file has taken its place")
+                raise OSError(errno.ESTALE, "the file was replaced")
             os.lseek(descriptor, entry.position, os.SEEK_SET)
             os.write(descriptor, line.ljust(entry.length))
             os.fsync(descriptor)
@@ -140,12 +140,12 @@ def _ends_line(descriptor: int) -> bool:
     return os.read(descriptor, 1) == b"\n"
 
 
-def _write(record: Mapping[str, Any]) -> bytes:
+def _encode(record: Mapping[str, Any]) -> bytes:
     return json.dumps(record, separators=(",", ":")).encode()
 
 
 def read_journal(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the records of a journal, oldest first; a line that a crash tore is told, not hidden.
+    """Yield the records of a journal, oldest first; an unreadable line yields a record that says so.
 
     Raises:
         OSError: the file cannot be read.
@@ -153,7 +153,7 @@ def read_journal(path: Path) -> Iterator[dict[str, Any]]:
     with path.open(encoding="utf-8", errors="replace") as lines:
         for number, line in enumerate(lines, start=1):
             if line.isspace():
-                continue  # two processes wrote at once, and one took the half-written line of the other for a torn one
+                continue  # a process took another's half-written line for an incomplete one, and began a new line
             try:
                 record = json.loads(line)
             except ValueError:
@@ -161,33 +161,33 @@ def read_journal(path: Path) -> Iterator[dict[str, Any]]:
             yield record if isinstance(record, dict) else {"outcome": f"line {number} cannot be read"}
 
 
-def _mask(call: EndpointCall, value: Any) -> Any:
-    """Return `value` without secrets: others', and the caller's own tokens should somebody have put them there."""
+def _mask_values(call: EndpointCall, value: Any) -> Any:
+    """Return `value` without secrets and without the caller's own tokens."""
     return json.loads(call.caller.credentials.scrub(json.dumps(mask_secrets(value))))
 
 
 def _describe_undo(
-    call: EndpointCall, before: Mapping[str, Any] | None, reply: GitBookResponse | None
+    call: EndpointCall, before: Mapping[str, Any] | None, response: GitBookResponse | None
 ) -> dict[str, Any] | None:
-    """Return the call that would put things right, as far as it is known; `complete` says whether all of it."""
+    """Return the call that would undo `call`, if it is known; `complete` says whether it restores everything."""
     undo = call.tool.undo
     if undo is None:
         return None
-    sources: dict[str, Any] = {"arguments": call.arguments, "before": before, "result": _parse(reply)}
+    sources: dict[str, Any] = {"arguments": call.arguments, "before": before, "result": _parse_body(response)}
     arguments: dict[str, Any] = {}
     for name, source in undo.arguments:
         if undo.tool == call.tool.name and source.startswith("before.") and name not in call.arguments:
-            continue  # it was not changed
+            continue  # the call did not change it
         value = get_path(sources, source)
         if value is None:
             return None
-        arguments[name] = _mask(call, {name: value})[name]
+        arguments[name] = _mask_values(call, {name: value})[name]
     complete = undo.whole and MASK not in json.dumps(arguments)
     return {"tool": undo.tool, "arguments": arguments, "complete": complete}
 
 
-def _parse(reply: GitBookResponse | None) -> Any:
+def _parse_body(response: GitBookResponse | None) -> Any:
     try:
-        return json.loads(reply.body) if reply else None
+        return json.loads(response.body) if response else None
     except ValueError:
         return None

@@ -1,7 +1,7 @@
-"""Lists: one page as it came, or all pages up to a limit; never more than a model can take, and always the way on.
+"""Reads lists: one page, or all pages up to a limit, as far as they fit into the token budget of the result.
 
-GitBook's cursor leads to the end of a page. Where a result has to end within one, that page is asked for again with a
-smaller limit, so that the cursor in the answer leads to exactly what was not shown.
+GitBook's cursor leads to the end of a page. If a result must end within a page, that page is requested again with a
+smaller limit. So the cursor in the result leads exactly to the first item that is not in it.
 """
 
 from dataclasses import dataclass, field, replace
@@ -19,20 +19,20 @@ from gitbook_integrations_mcp.pipeline.execution import Executor
 from gitbook_integrations_mcp.pipeline.progress import Progress
 
 _PAGE = 250
-"""Items asked for at a time where all are wanted: few requests, and progress now and then."""
+"""Items requested at a time when all are wanted: few requests, and regular progress reports."""
 
 _EMPTY = 10
-"""Pages without items, one after the other, after which a list counts as endless."""
+"""Empty pages in a row after which reading stops."""
 
 
 class PageReader:
-    """Reads lists, a page at a time, as long as the budget of a result lasts."""
+    """Reads lists page by page, until the token budget of the result is used up."""
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
 
     async def read(self, call: EndpointCall, approval: Approval | None, view: View, budget: Budget) -> dict[str, Any]:
-        """Return the list that `call` asks for, its items as `view` shows them.
+        """Return the list that `call` requests, its items as `view` shows them.
 
         Raises:
             CallError: not even the first page could be read.
@@ -42,15 +42,29 @@ class PageReader:
             await reading.read_all(call.options.maxItems or MOST_ITEMS, Progress(call.context))
         else:
             await reading.read_page(None)
-        return reading.report()
+        return reading.build_content()
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """A page as GitBook sent it, its items as they are shown, and how many of them fit into what the budget leaves."""
+
+    response: dict[str, Any]
+    items: list[dict[str, Any]]
+    fitting: int
+
+    @property
+    def fits(self) -> bool:
+        """Whether all items fit."""
+        return self.fitting == len(self.items)
 
 
 @dataclass(slots=True)
 class _Reading:
-    """A list while it is being read.
+    """A list while it is read: its call, and what has been read so far.
 
-    `cursor` is where to go on. `note` says why not here, or what is missing; where no cursor leads to what is missing,
-    that is `lost`.
+    `cursor` leads to the items that are not read yet. `note` says why reading stopped early, or what is missing, and
+    `unreachable` that no cursor leads to missing items. `used` counts tokens; `fields` are those beside the items.
     """
 
     executor: Executor
@@ -60,122 +74,133 @@ class _Reading:
     view: View
     items: list[dict[str, Any]] = field(default_factory=list)
     used: float = 0
-    beside: dict[str, Any] = field(default_factory=dict)
+    fields: dict[str, Any] = field(default_factory=dict)
     cursor: str | None = None
     note: str = ""
-    lost: bool = False
+    unreachable: bool = False
 
     def __post_init__(self) -> None:
         self.cursor = self.call.arguments.get("page")
 
-    def report(self) -> dict[str, Any]:
-        """Return the structured content."""
-        result: dict[str, Any] = {"items": self.items}
+    def build_content(self) -> dict[str, Any]:
+        """Return the structured content of the result."""
+        content: dict[str, Any] = {"items": self.items}
         if self.cursor is not None:
-            result["next"] = {"page": self.cursor}
-        result |= self.view.show(self.beside)
+            content["next"] = {"page": self.cursor}
+        content |= self.view.show(self.fields)
         if self.call.options.fetchAll or self.note:
-            result["complete"] = self.cursor is None and not self.lost
+            content["complete"] = self.cursor is None and not self.unreachable
         if self.note:
-            result["note"] = f"{self.note} Go on with page." if self.cursor is not None else self.note
-        return result
+            content["note"] = f"{self.note} Continue with page." if self.cursor is not None else self.note
+        return content
 
     async def read_all(self, most: int, progress: Progress) -> None:
-        """Read page after page until there are no more, or `most` items, or no room is left.
+        """Read page after page until the list ends, `most` items are read, or the budget is used up.
 
         Raises:
             CallError: not even the first page could be read.
         """
         visited: set[str | None] = set()
-        empty = 0
+        empty_pages = 0
         while not self.note:
             visited.add(self.cursor)
-            before = len(self.items)
+            count = len(self.items)
             try:
-                await self.read_page(min(int(self.call.arguments.get("limit", 0)) or _PAGE, most - before))
+                await self.read_page(min(int(self.call.arguments.get("limit", 0)) or _PAGE, most - count))
             except CallError as error:
                 if len(visited) == 1:
                     raise
-                self.note = f"Only a part could be read. {error}"
+                self.note = f"Only part of the list could be read. {error}"
                 return
-            empty = 0 if len(self.items) > before else empty + 1
-            count = self.beside.get("count")
-            total = min(count, most) if isinstance(count, int | float) else None
-            await progress.report(len(self.items), total, f"{len(self.items)} items")
+            empty_pages = 0 if len(self.items) > count else empty_pages + 1
+            await self._report_progress(most, progress)
             if self.cursor is None or self.note:
                 return
-            if len(self.items) >= most:
-                self.note = f"These are maxItems ({most}); there are more."
-            elif self.cursor in visited:
-                self.note, self.cursor, self.lost = "GitBook's cursors lead in a circle; there may be more.", None, True
-            elif empty == _EMPTY:
-                self.note = f"GitBook sent {_EMPTY} pages without items, one after the other."
+            self._check_limits(most, visited, empty_pages)
+
+    async def _report_progress(self, most: int, progress: Progress) -> None:
+        count = self.fields.get("count")
+        total = min(count, most) if isinstance(count, int | float) else None
+        await progress.report(len(self.items), total, f"{len(self.items)} items")
+
+    def _check_limits(self, most: int, visited: set[str | None], empty_pages: int) -> None:
+        """Set a note if reading must stop although the list goes on."""
+        if len(self.items) >= most:
+            self.note = f"The limit maxItems ({most}) is reached, and there are more items."
+        elif self.cursor in visited:
+            self._end_list("GitBook returned the same cursor again; there may be more items.")
+        elif empty_pages == _EMPTY:
+            self.note = f"GitBook returned {_EMPTY} empty pages in a row."
 
     async def read_page(self, limit: int | None) -> None:
-        """Read the page at the cursor, or as much of it as there is room for.
+        """Read the page at the cursor, or as much of it as fits.
 
         Raises:
             CallError: it could not be read.
         """
-        answer = await self._ask(limit)
-        cut = False
-        while True:
-            items = [self._show(item) for item in answer["items"]]
-            fitting = self.budget.count_fitting(items, self.used)
-            if fitting == len(items):
-                self._take(answer, items)
-                break
-            cut = True
-            if fitting == 0 and self.items:
-                break  # the cursor leads to this very page
-            if not self.call.tool.is_paged or (limit is not None and len(items) > limit):
-                self._cut_short(answer, items[:fitting])
-                return
-            if len(items) == 1:
-                self._take(answer, [self._squeeze(answer["items"][0])])
-                self.note = f"An item is cut to fit into {self.budget.tokens:,} tokens."
-                return
-            limit = max(fitting, 1)
-            try:
-                answer = await self._ask(limit)
-            except CallError:
-                self._cut_short(answer, items[:fitting])
-                return
-        if cut and self.cursor is not None:
-            self.note = f"No more fits into {self.budget.tokens:,} tokens."
+        page = await self._request_page(limit)
+        if page.fits:
+            self._add(page.response, page.items)
+        else:
+            await self._read_part(page, limit)
 
-    async def _ask(self, limit: int | None) -> dict[str, Any]:
+    async def _read_part(self, page: _Page, limit: int | None) -> None:
+        """Read the beginning of a page that does not fit: request it again with smaller limits until it does."""
+        while not page.fits:
+            if page.fitting == 0 and self.items:
+                break  # the cursor still leads to this page
+            if not self.call.tool.is_paged or (limit is not None and len(page.items) > limit):
+                self._add_beginning(page)  # the endpoint ignores the limit
+                return
+            if len(page.items) == 1:
+                self._add(page.response, [self._shorten_first_item(page)])
+                self.note = f"One item is cut to fit into {self.budget.tokens:,} tokens."
+                return
+            limit = max(page.fitting, 1)
+            try:
+                page = await self._request_page(limit)
+            except CallError:
+                self._add_beginning(page)
+                return
+        if page.fits:
+            self._add(page.response, page.items)
+        if self.cursor is not None:
+            self.note = f"No more items fit into {self.budget.tokens:,} tokens."
+
+    async def _request_page(self, limit: int | None) -> _Page:
         call, changed = self.call, {"page": self.cursor, "limit": limit}
         arguments = {**call.arguments, **{name: value for name, value in changed.items() if value is not None}}
         if arguments != call.arguments:
             call = replace(call, request=call.tool.build_request(arguments))
-        return read_response(call.tool, await self.executor.execute(call, self.approval))
+        response = read_response(call.tool, await self.executor.execute(call, self.approval))
+        items = [self.view.show(self._select_fields(item)) for item in response["items"]]
+        return _Page(response, items, self.budget.count_fitting(items, self.used))
 
-    def _show(self, item: dict[str, Any]) -> dict[str, Any]:
-        shown: dict[str, Any] = self.view.show(self._choose_fields(item))
-        return shown
-
-    def _squeeze(self, item: dict[str, Any]) -> dict[str, Any]:
-        return self.budget.squeeze(self._choose_fields(item), self.view)
-
-    def _choose_fields(self, item: dict[str, Any]) -> dict[str, Any]:
+    def _select_fields(self, item: dict[str, Any]) -> dict[str, Any]:
         return item if self.call.options.detail == "full" else summarize(self.call.tool.result.model, item)
 
-    def _take(self, answer: dict[str, Any], items: list[dict[str, Any]]) -> None:
+    def _shorten_first_item(self, page: _Page) -> dict[str, Any]:
+        return self.budget.shorten(self._select_fields(page.response["items"][0]), self.view)
+
+    def _add(self, response: dict[str, Any], items: list[dict[str, Any]]) -> None:
+        """Add items of a page, and take over its cursor and other fields."""
         self.items += items
         self.used += self.budget.measure(items)
-        self.beside = {name: value for name, value in answer.items() if name not in {"items", "next"}}
-        following = answer.get("next")
+        self.fields = {name: value for name, value in response.items() if name not in {"items", "next"}}
+        following = response.get("next")
         cursor = following.get("page") if isinstance(following, dict) else None
         self.cursor = cursor if isinstance(cursor, str) and cursor else None
         if self.cursor is not None and not self.call.tool.is_paged:
-            self.note, self.cursor, self.lost = "There are more, but this endpoint takes no cursor.", None, True
+            self._end_list("There are more items, but this endpoint accepts no cursor.")
 
-    def _cut_short(self, answer: dict[str, Any], items: list[dict[str, Any]]) -> None:
-        """End where no cursor leads."""
-        self._take(answer, items or [self._squeeze(answer["items"][0])])
-        self.cursor, self.lost = None, True
-        self.note = (
-            f"Only {len(self.items)} of {len(answer['items'])} items fit into {self.budget.tokens:,} tokens, and no "
-            "cursor leads to the others: ask for summaries, or for less."
+    def _add_beginning(self, page: _Page) -> None:
+        """Add the items of a page that fit, where no cursor can lead to the others."""
+        self._add(page.response, page.items[: page.fitting] or [self._shorten_first_item(page)])
+        self._end_list(
+            f"Only {len(self.items)} of {len(page.items)} items fit into {self.budget.tokens:,} tokens, and no cursor "
+            "leads to the others. Request summaries, or fewer items."
         )
+
+    def _end_list(self, note: str) -> None:
+        """End the list where no cursor leads to the items that are missing."""
+        self.note, self.cursor, self.unreachable = note, None, True

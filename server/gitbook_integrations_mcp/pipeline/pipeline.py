@@ -1,6 +1,7 @@
-"""The stages of a call in order: policy, arguments, masked values, confirmation, execution or paging, response, view.
+"""Runs the stages of a call in order, and turns the outcome into a result for the model.
 
-Each stage is a module of its own. This one only puts them in order, and turns their errors into results for the model.
+The order is: policy, arguments and credentials (`_prepare`), masked values, confirmation, execution, response, view and
+budget. Each stage is a module of its own; lists are read by `paging`, and composite tools by their own handlers.
 """
 
 import logging
@@ -33,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 
 class Pipeline:
-    """Runs calls; holds what they share and nothing of any one of them."""
+    """Runs calls. It keeps no state between them."""
 
     def __init__(
         self,
@@ -60,12 +61,12 @@ class Pipeline:
     async def run(
         self, params: CallToolRequestParams, context: ServerRequestContext[Any, Any], caller: Caller
     ) -> CallToolResult | InputRequiredResult:
-        """Return the result of a call, a question to a human, or an error result; nothing is raised."""
+        """Return the result of a call, a confirmation to be answered by a human, or an error result; never raises."""
         try:
-            outcome = await self._run_contained(params, context, caller, self._budget)
+            outcome = await self._run_logged(params, context, caller, self._budget)
         except CallError as error:
-            return _report(caller, error)
-        return outcome if isinstance(outcome, InputRequiredResult) else _present(caller, outcome)
+            return _build_error_result(caller, error)
+        return outcome if isinstance(outcome, InputRequiredResult) else _build_result(caller, outcome)
 
     async def read(
         self,
@@ -75,20 +76,20 @@ class Pipeline:
         caller: Caller,
         budget: Budget | None = None,
     ) -> CallToolResult:
-        """Return what the tool `name` reads, for what is no tool call: a resource, a completion.
+        """Return the result of the reading tool `name`, for a resource or a completion.
 
-        `budget` is for what no model reads.
+        `budget` replaces the usual one if no model reads the result.
 
         Raises:
-            CallError: the tool is not on offer, is no read or waits for a human, or its call failed.
+            CallError: the tool is not enabled, changes something or requires confirmation, or the call failed.
         """
         caller.policy.admit_read(name)
         params = CallToolRequestParams(name=name, arguments={**arguments})
-        outcome = await self._run_contained(params, context, caller, budget or self._budget)
+        outcome = await self._run_logged(params, context, caller, budget or self._budget)
         assert not isinstance(outcome, InputRequiredResult)
-        return _present(caller, outcome)
+        return _build_result(caller, outcome)
 
-    async def _run_contained(
+    async def _run_logged(
         self, params: CallToolRequestParams, context: ServerRequestContext[Any, Any], caller: Caller, budget: Budget
     ) -> Output | InputRequiredResult:
         try:
@@ -97,14 +98,14 @@ class Pipeline:
             logger.info("%s failed: %s", clean_text(params.name, 64), type(error).__name__)
             raise
         except Exception as error:  # noqa: BLE001
-            # Neither the model nor the log gets the exception's text, which can hold anything.
+            # The text of the exception can contain secrets, so neither the model nor the log gets it.
             frames = "".join(traceback.format_tb(error.__traceback__))
             logger.error(  # noqa: TRY400
                 "%s raised %s\n%s", clean_text(params.name, 64), type(error).__name__, frames
             )
             raise DefectError(
-                f"{params.name} failed inside this server ({type(error).__name__}). This is a defect of the server, "
-                "not of the call. If the call changes something, read the current state before repeating it."
+                f"{params.name} failed because of a defect in this server ({type(error).__name__}). If the call "
+                "changes something, read the current state before you repeat it."
             ) from None
 
     async def _run_stages(
@@ -123,7 +124,7 @@ class Pipeline:
             approval = confirmed
         if isinstance(call, EndpointCall):
             if approval:
-                call = restore_from(call, approval.before)  # the approval is of the state that was shown
+                call = restore_from(call, approval.before)  # the approval is for the state that was shown
             view = choose_view(call.tool, call.options, reveal=self._reveal)
             if call.tool.is_list:
                 return Output(await self._page_reader.read(call, approval, view, budget))
@@ -135,8 +136,8 @@ class Pipeline:
         names = name_options(tool)
         if self._two_step and caller.policy.may_need_confirmation(tool):
             names = (*names, CONFIRMATION_ARGUMENT)
-        given = complete_arguments(tool, params.arguments or {}, self._organization)
-        arguments, option_values = split_options(given, names)
+        completed = complete_arguments(tool, params.arguments or {}, self._organization)
+        arguments, option_values = split_options(completed, names)
         options = check_arguments(tool, arguments, option_values)
         if isinstance(tool, Endpoint):
             return EndpointCall(
@@ -149,7 +150,7 @@ class Pipeline:
                 context=context,
                 options=options,
             )
-        caller.credentials.select(tool)  # a missing token is reported before a human is asked
+        caller.credentials.select(tool)  # a missing token is reported before a human is asked to confirm
         return Call(
             tool=tool,
             arguments=arguments,
@@ -160,16 +161,16 @@ class Pipeline:
         )
 
 
-def _present(caller: Caller, output: Output) -> CallToolResult:
-    data, text = output.content, render_text(output.content)
+def _build_result(caller: Caller, output: Output) -> CallToolResult:
+    content, text = output.content, render_text(output.content)
     scrubbed = caller.credentials.scrub(text)
     if scrubbed != text:
-        text, data = scrubbed, from_json(scrubbed)
-    words = text if output.text is None else caller.credentials.scrub(output.text)
-    return CallToolResult(content=[TextContent(type="text", text=words)], structured_content=data)
+        text, content = scrubbed, from_json(scrubbed)
+    shown = text if output.text is None else caller.credentials.scrub(output.text)
+    return CallToolResult(content=[TextContent(type="text", text=shown)], structured_content=content)
 
 
-def _report(caller: Caller, error: CallError) -> CallToolResult:
+def _build_error_result(caller: Caller, error: CallError) -> CallToolResult:
     message = caller.credentials.scrub(str(error))
     content: dict[str, Any] = {"code": str(error.code), "message": message}
     return CallToolResult(content=[TextContent(type="text", text=message)], structured_content=content, is_error=True)

@@ -98,11 +98,11 @@ Examine = Callable[..., tuple[int, dict[str, dict[str, str]]]]
     [
         (
             Answer(200, b"<html>sign in</html>", Content_Type="text/html"),
-            "a web page instead of JSON; GITBOOK_ENDPOINT",
+            "a web page instead of JSON",
         ),
-        (Answer(404, b"<html>nothing</html>", Content_Type="text/html"), "check GITBOOK_ENDPOINT"),
+        (Answer(404, b"<html>nothing</html>", Content_Type="text/html"), "Check GITBOOK_ENDPOINT"),
         (Answer(302, b"", Location="https://elsewhere.example/"), "a redirect (302)"),
-        (Answer(500, {"error": {"code": 500, "message": "sorry"}}), "The fault is GitBook's"),
+        (Answer(500, {"error": {"code": 500, "message": "sorry"}}), "GitBook failed"),
         (Answer(429, {"error": {"code": 429, "message": "slow"}}), "Too many requests"),
         (Answer(200, []), "JSON that is not an object"),
         (Answer(200, {"status": "up"}), "the answer describes no user"),

@@ -245,7 +245,7 @@ def test_what_ends_before_the_end_says_so_below_the_table(capsys: pytest.Capture
     code, out, _ = run(capsys, "call", "--sandbox", "list_sites", "fetchAll=true", "maxItems=2")
     assert code == 0
     assert "2 items; more with page=" in out
-    assert "These are maxItems (2); there are more." in out
+    assert "maxItems (2)" in out
 
 
 def test_an_object_is_printed_whole_with_what_is_in_it(capsys: pytest.CaptureFixture[str]) -> None:

@@ -219,18 +219,18 @@ FAULTS: dict[str, tuple[int, bytes, dict[str, str], str]] = {
     "not found": (404, b'{"error":{"code":404,"message":"no"}}', {}, "Nothing was changed"),
     "conflict": (409, b'{"error":{"code":409,"message":"no"}}', {}, "Read that state"),
     "precondition": (412, b'{"error":{"code":412,"message":"no"}}', {}, "precondition"),
-    "unprocessable": (422, b'{"error":{"code":422,"message":"no"}}', {}, "Mend the arguments"),
+    "unprocessable": (422, b'{"error":{"code":422,"message":"no"}}', {}, "Fix the arguments"),
     "too many": (429, b'{"error":{"code":429,"message":"no"}}', {"retry-after": "7"}, "Wait 7 s"),
     "too many, untold": (429, b"", {"x-ratelimit-reset": "soon"}, "Wait a minute"),
-    "broken": (500, b"oops", {}, "The fault is GitBook's"),
+    "broken": (500, b"oops", {}, "GitBook failed"),
     "unavailable": (503, b"<html>busy</html>", {"content-type": "text/html"}, "(a web page)"),
     "redirect": (302, b"", {"location": "https://elsewhere.example"}, "redirect"),
 }
 UNREADABLE = {
-    "not JSON": (b"hello", {}, "not valid JSON"),
-    "cut off": (b'{"items": [', {}, "not valid JSON"),
-    "not finite": (b'{"items": [NaN]}', {}, "not valid JSON"),
-    "empty": (b" \n", {}, "an empty answer"),
+    "not JSON": (b"hello", {}, "invalid or truncated JSON"),
+    "cut off": (b'{"items": [', {}, "invalid or truncated JSON"),
+    "not finite": (b'{"items": [NaN]}', {}, "invalid or truncated JSON"),
+    "empty": (b" \n", {}, "an empty response"),
     "web page": (b"<!doctype html>", {"content-type": "text/html"}, "a web page"),
     "a number": (b"5", {}, "not a"),
     "a list of numbers": (b'{"items": [1]}', {}, "not a list"),
@@ -271,7 +271,11 @@ async def test_an_unreadable_response_is_an_error_with_the_reason(endpoint: Endp
         result = await client.call_tool(endpoint.name, make_arguments(endpoint))
     assert result.is_error
     assert expected in read_text(result)
-    fate = "may be repeated" if endpoint.method == "GET" or is_written_back(endpoint) else "is not known"
+    fate = (
+        "You can repeat the call"
+        if endpoint.method == "GET" or is_written_back(endpoint)
+        else "It is unknown whether the call took effect"
+    )
     assert fate in read_text(result)
 
 

@@ -12,7 +12,7 @@ INTEGRATION = {"integrationName": "acme"}
 PUBLICATION = make_arguments(ENDPOINTS["publish_integration"], optional=False)
 
 BAD: dict[str, tuple[str, dict[str, Any], str]] = {
-    "unknown argument": ("list_integrations", {"serch": "x"}, "serch: no such argument. Did you mean search?"),
+    "unknown argument": ("list_integrations", {"serch": "x"}, "serch: unknown argument. Did you mean search?"),
     "valid names": ("get_integration_by_name", {"name": "x"}, "Valid names: integrationName."),
     "missing": (
         "get_integration_by_name",
@@ -96,7 +96,7 @@ async def test_bad_arguments_are_told_in_words_before_anything_is_sent(case: str
         result = await client.call_tool(name, arguments)
     assert result.is_error
     assert expected in read_text(result)
-    assert "nothing was sent" in read_text(result)
+    assert "Nothing was sent" in read_text(result)
     assert "pydantic" not in read_text(result)
     assert upstream.requests == []
 

@@ -16,7 +16,7 @@ from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_api.options import Options
 from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.calls.masking import MASK, find_secrets
-from gitbook_integrations_mcp.calls.view import View, choose_view, stands_for
+from gitbook_integrations_mcp.calls.view import View, choose_view, is_shown_form
 from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.pipeline.masked_values import is_written_back
 from gitbook_integrations_mcp.sandbox import INTEGRATION_TOKEN, OWN_INTEGRATION, USER_TOKEN
@@ -262,7 +262,8 @@ async def test_a_credential_that_is_left_out_is_not_lost_without_a_word(path: st
         del place[last]
         result = await write(client, arguments, shown)
         assert result.is_error
-        assert f"configuration.{path} is left out. It holds a credential, which GitBook may drop" in read_text(result)
+        assert (result.structured_content or {})["code"] == "credential_omitted"
+        assert f"configuration.{path} is missing" in read_text(result)
         assert spy.mutations == []
         place[last] = None
         assert not (await write(client, arguments, shown)).is_error
@@ -305,8 +306,9 @@ async def test_a_mask_where_nothing_can_be_read_is_refused(name: str) -> None:
     async with connect(upstream) as client:
         result = await client.call_tool(name, arguments)
     assert result.is_error
-    assert f"{part[name]}.KEY holds what stands for a value" in read_text(result)
-    assert "GitBook has none there. Nothing was sent." in read_text(result)
+    assert (result.structured_content or {})["code"] == "invalid_placeholder"
+    assert f"{part[name]}.KEY contains a placeholder that matches no current value" in read_text(result)
+    assert "Nothing was sent." in read_text(result)
     assert all(request.method == "GET" for request in upstream.requests)
 
 
@@ -365,10 +367,10 @@ async def test_why_a_mask_stands_for_nothing_certain_is_told(case: str) -> None:
     async with connect(upstream) as client:
         result = await write(client, PLACE, sent)
     path, number = told.split("|")
-    assert read_text(result) == (
-        f"configuration.{path} holds what stands for a value that was not shown, and GitBook has {number} there. "
-        "Nothing was sent. Send the value itself, or, of what was read, everything as it was shown."
-    )
+    matches = {"none": "no current value", "several": "several current values"}[number]
+    assert (result.structured_content or {})["code"] == "invalid_placeholder"
+    assert read_text(result).startswith(f"configuration.{path} contains a placeholder that matches {matches}. ")
+    assert "Nothing was sent." in read_text(result)
     assert [request.method for request in upstream.requests] == ["GET"]
 
 
@@ -378,10 +380,9 @@ async def test_a_credential_below_a_name_with_hidden_characters_is_not_lost(key:
     upstream.answer({"configuration": {"a\u202eb": {"token": "t"}}})
     async with connect(upstream) as client:
         result = await write(client, PLACE, {key: {}})
-    assert read_text(result) == (
-        "configuration.ab.token is left out. It holds a credential, which GitBook may drop, and nobody could get it "
-        "back. Nothing was sent. Send [masked] in its place to keep it, or null to let it go."
-    )
+    assert (result.structured_content or {})["code"] == "credential_omitted"
+    assert read_text(result).startswith("configuration.ab.token is missing. ")
+    assert "Nothing was sent." in read_text(result)
     assert [request.method for request in upstream.requests] == ["GET"]
 
 
@@ -402,7 +403,7 @@ async def test_a_target_that_the_token_may_not_read_is_written_only_without_mask
         refused = await write(client, PLACE, {"token": MASK})
         assert [request.method for request in upstream.requests] == ["GET"]
         await write(client, PLACE, {"token": "new"})
-    assert "GitBook has none there; the token may not read what is there now. Nothing was" in read_text(refused)
+    assert "The token cannot read the current values. Nothing was sent." in read_text(refused)
     assert upstream.requests[-1].body == {"configuration": {"token": "new"}}
 
 
@@ -522,8 +523,8 @@ async def test_no_text_however_contrived_holds_the_server_up(piece: str) -> None
 @given(st.text(), st.integers(1, 400), st.booleans())
 def test_what_a_view_shows_stands_for_the_text(text: str, characters: int, encoded: bool) -> None:
     text = text * 20 if not encoded else "QUJD" * len(text)
-    assert stands_for(View(characters, "somewhere").show(text), text)
-    assert not stands_for(View(characters, "somewhere").show(text + "x"), text)
+    assert is_shown_form(View(characters, "somewhere").show(text), text)
+    assert not is_shown_form(View(characters, "somewhere").show(text + "x"), text)
 
 
 @given(values, st.booleans())

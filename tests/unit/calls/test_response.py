@@ -131,11 +131,11 @@ async def flood(stream: Stream) -> None:
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 JSON = "Content-Type: application/json"
 fine = answer(200, b"{}", JSON)
-BROKE = "broke before the answer was complete"
-UNKNOWN = "Whether it took effect is not known: read the current state with "
+BROKE = "was lost before the response was complete"
+UNKNOWN = "It is unknown whether the call took effect. Read the current state with "
 BACKOFF = [0.5, 1, 2]
 ONCE, REPEATED = {"GET": 1, "POST": 1, "DELETE": 1}, {"GET": 4, "POST": 1, "DELETE": 4}
-TOO_MUCH = "more than 10 MB, which is not read"
+TOO_MUCH = "sent more than 10 MB"
 
 
 @dataclass(frozen=True)
@@ -172,9 +172,9 @@ FAULTS = {
     "chunked and cut off": Fault(
         say(HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n", then=hang_up), BROKE, REPEATED, BACKOFF
     ),
-    "longer than announced": Fault(say(HEAD + b'Content-Length: 3\r\n\r\n{"a": 1}'), "not valid HTTP"),
-    "silent": Fault(stay_silent, "did not answer within 0.1 s", limits={"read_seconds": 0.1}),
-    "dripping": Fault(drip, "did not answer completely within 0.3 s", limits={"call_seconds": 0.3, "read_seconds": 9}),
+    "longer than announced": Fault(say(HEAD + b'Content-Length: 3\r\n\r\n{"a": 1}'), "an invalid HTTP response"),
+    "silent": Fault(stay_silent, "did not respond within 0.1 s", limits={"read_seconds": 0.1}),
+    "dripping": Fault(drip, "no complete response within 0.3 s", limits={"call_seconds": 0.3, "read_seconds": 9}),
     "429, renewed soon": Fault(
         answer(429, REFUSAL, at(5)), '429{often}: "Slow down"', REPEATED, [5, 1, 2], harmless=True
     ),
@@ -183,7 +183,7 @@ FAULTS = {
         answer(429, REFUSAL, "Retry-After: 6"), "Wait 6 s before", REPEATED, [6, 6, 6], harmless=True
     ),
     "429, untold": Fault(answer(429, REFUSAL), "Wait a minute before", REPEATED, BACKOFF, harmless=True),
-    "500": Fault(answer(500, b"oops"), "The fault is GitBook's"),
+    "500": Fault(answer(500, b"oops"), "GitBook failed"),
     "502": Fault(answer(502, b"<html>"), "with 502{often}", REPEATED, BACKOFF),
     "503": Fault(answer(503), "with 503{often}", REPEATED, BACKOFF),
     "503, retry after": Fault(answer(503, b"", "Retry-After: 3"), "with 503{often}", REPEATED, [3, 3, 3]),
@@ -192,16 +192,16 @@ FAULTS = {
     "a web page": Fault(answer(200, b"<!doctype html>", "Content-Type: text/html"), "a web page instead of JSON"),
     "a redirect": Fault(answer(302, b"", "Location: http://127.0.0.1:1/v1/stolen"), "a redirect (302)"),
     "a redirect for good": Fault(answer(308, b"", "Location: /v1/elsewhere"), "a redirect (308)"),
-    "not HTTP": Fault(say(b"220 smtp ready\r\n\r\n", then=hang_up), "not valid HTTP"),
-    "a head without end": Fault(say(HEAD + b"X: " + b"a" * 100_000, then=hang_up), "not valid HTTP"),
+    "not HTTP": Fault(say(b"220 smtp ready\r\n\r\n", then=hang_up), "an invalid HTTP response"),
+    "a head without end": Fault(say(HEAD + b"X: " + b"a" * 100_000, then=hang_up), "an invalid HTTP response"),
     "50 MB announced": Fault(say(HEAD + b"Content-Length: 50000000\r\n\r\n"), TOO_MUCH),
     "50 MB in chunks": Fault(flood, TOO_MUCH),
     "50 MB compressed": Fault(answer(200, BOMB, "Content-Encoding: gzip"), TOO_MUCH),
-    "broken compression": Fault(answer(200, b"{}", "Content-Encoding: gzip"), "compression is broken"),
+    "broken compression": Fault(answer(200, b"{}", "Content-Encoding: gzip"), "invalid gzip data"),
     "compression cut off": Fault(
-        answer(200, gzip.compress(b'{"a": 1}')[:-9], "Content-Encoding: gzip"), "compression is cut off"
+        answer(200, gzip.compress(b'{"a": 1}')[:-9], "Content-Encoding: gzip"), "truncated gzip data"
     ),
-    "unknown compression": Fault(answer(200, b"{}", "Content-Encoding: br"), "compressed in a way that was not asked"),
+    "unknown compression": Fault(answer(200, b"{}", "Content-Encoding: br"), "an unsupported compression"),
     "an echo of the token": Fault(
         answer(400, f'{{"error":{{"message":"bad Bearer {TOKENS["token"]}"}}}}'.encode()),
         "bad Bearer [redacted]",
@@ -209,9 +209,9 @@ FAULTS = {
     ),
 }
 READABLE_FAULTS = {
-    "empty": Fault(answer(200), "an empty answer"),
-    "malformed": Fault(answer(200, b"{'a': 1}", JSON), "not valid JSON"),
-    "cut off in the middle": Fault(answer(200, b'{"a": [1,', JSON), "not valid JSON, perhaps cut off"),
+    "empty": Fault(answer(200), "an empty response"),
+    "malformed": Fault(answer(200, b"{'a': 1}", JSON), "invalid or truncated JSON"),
+    "cut off in the middle": Fault(answer(200, b'{"a": [1,', JSON), "invalid or truncated JSON"),
     "another shape": Fault(answer(200, b"[1]", JSON), "JSON that is not an object"),
 }
 """What matters only where there is something to read; a deletion has no answer but its status."""
@@ -243,7 +243,7 @@ async def face(limits: Mapping[str, float], journal: Journal | None = None) -> A
         LimitsSection.model_validate(limits),
         clock=time.clock,
         sleep=time.sleep,
-        chance=lambda: 1.0,
+        jitter=lambda: 1.0,
     )
     try:
         yield Caller(socket, gitbook, time, journal)
@@ -276,7 +276,8 @@ async def test_a_fault_is_told_repeated_only_where_that_is_safe_and_over_with_th
             assert (UNKNOWN in text) is not fault.harmless
             assert ("othing was changed" in text) is fault.harmless
         caller.socket.acts = [fine]
-        if "used up" in (text := read_text(await caller.call(method))):
+        result = await caller.call(method)
+        if result.is_error and (result.structured_content or {})["code"] == "rate_limited":
             assert name == "429, renewed late"
             caller.time.now += 90
         assert not (await caller.call(method)).is_error
@@ -288,10 +289,10 @@ async def test_where_nobody_listens_each_is_tried_again_as_nothing_was_sent(meth
     server = await asyncio.start_server(Socket().converse, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     server.close()
-    gitbook = GitBook(f"http://127.0.0.1:{port}", LimitsSection(), clock=time.clock, sleep=time.sleep, chance=lambda: 1)
+    gitbook = GitBook(f"http://127.0.0.1:{port}", LimitsSection(), clock=time.clock, sleep=time.sleep, jitter=lambda: 1)
     caller = Caller(socket := Socket(), gitbook, time)
     text = read_text(await caller.call(method))
-    assert "nothing answers there" in text
+    assert "the connection failed" in text
     assert "It was tried 4 times. Nothing was sent." in text
     assert time.slept == BACKOFF
     server = await asyncio.start_server(socket.converse, "127.0.0.1", port)
@@ -304,12 +305,12 @@ async def test_where_nobody_listens_each_is_tried_again_as_nothing_was_sent(meth
 @pytest.mark.parametrize(
     ("lost", "status", "words"),
     [
-        (say(b"", then=reset), 204, "It is gone. An earlier attempt of this call, whose answer got lost, may have"),
-        (answer(502), 204, "It is gone. An earlier attempt of this call"),
+        (say(b"", then=reset), 204, "It is removed. The outcome of an earlier attempt is unknown"),
+        (answer(502), 204, "It is removed. The outcome of an earlier attempt is unknown"),
         (answer(429, REFUSAL), 204, "There was nothing to remove"),
         (say(b"", then=reset), 205, "Removed."),
-        (answer(504), 404, "It is not there now. An earlier attempt of this call"),
-        (answer(504), 403, "may have taken effect. Whether it took effect is not known"),
+        (answer(504), 404, "It does not exist now. The outcome of an earlier attempt is unknown"),
+        (answer(504), 403, "may have taken effect. It is unknown whether"),
         (answer(429, REFUSAL), 404, "Nothing was changed."),
     ],
 )
@@ -357,7 +358,7 @@ async def test_an_upstream_that_takes_nothing_of_a_large_request_is_told() -> No
     server = await asyncio.start_server(stall, "127.0.0.1", 0, limit=1024)
     port = server.sockets[0].getsockname()[1]
     gitbook = GitBook(f"http://127.0.0.1:{port}", LimitsSection(write_seconds=0.1))
-    with pytest.raises(UnreachableError, match=r"took nothing of the request for 0\.1 s") as caught:
+    with pytest.raises(UnreachableError, match=r"did not read the request body for 0\.1 s") as caught:
         await gitbook.send(Request("POST", "/large", body={"a": "x" * 20_000_000}), SecretStr("token"))
     assert caught.value.sent
     await gitbook.close()

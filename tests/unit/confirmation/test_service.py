@@ -558,7 +558,7 @@ async def test_where_two_steps_are_not_allowed_a_token_is_an_unknown_argument(er
         for extra in ({"confirmationId": "x"}, {"confirm": True}):
             result = await client.call_tool(target.name, {**target.arguments, **extra})
             assert result.is_error
-            assert "no such argument" in read_text(result)
+            assert "unknown argument" in read_text(result)
     assert spy.mutations == []
 
 

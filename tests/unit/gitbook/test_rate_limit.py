@@ -80,7 +80,7 @@ async def talk(upstream: Any, time: VirtualTime | None = None, **limits: float) 
         httpx.ASGITransport(app=upstream),
         clock=time.clock,
         sleep=time.sleep,
-        chance=lambda: 1.0,
+        jitter=lambda: 1.0,
     )
     yield gitbook
     await gitbook.close()
@@ -124,7 +124,7 @@ async def test_a_limit_that_is_used_up_refuses_at_once_and_only_those_of_that_to
     upstream.headers = [(b"x-ratelimit-remaining", b"0"), (b"x-ratelimit-reset", str(int(START) + 90).encode())]
     async with talk(upstream) as gitbook:
         await gitbook.send(read(), OURS)
-        with pytest.raises(LimitError, match=r"used up\. Wait 90 s before the next call\. Nothing was sent\."):
+        with pytest.raises(LimitError, match=r"Wait 90 s before the next call\. Nothing was sent\."):
             await gitbook.send(read(), OURS)
         assert (await gitbook.send(read(), THEIRS)).status == 200
     assert len(upstream.paths) == 2
@@ -160,7 +160,7 @@ async def test_who_queues_too_long_is_told_and_sends_nothing() -> None:
     async with talk(upstream, concurrency=1, pool_seconds=0.02) as gitbook:
         ahead = asyncio.create_task(gitbook.send(read(1), OURS))
         await upstream.wait_for(1)
-        with pytest.raises(LimitError, match="Make fewer at a time"):
+        with pytest.raises(LimitError, match="behind 1 calls with this token"):
             await gitbook.send(read(2), OURS)
         upstream.open.set()
         await ahead
@@ -191,11 +191,11 @@ async def test_the_wait_for_a_limit_ends_when_the_call_is_cancelled() -> None:
 
     sleeping = asyncio.Event()
     limiter = RateLimiter(16, 1, VirtualTime().clock, sleep)
-    async with limiter.turn(b"ours", 0) as lane:
-        lane.learn(429, {"retry-after": "5"}, START)
+    async with limiter.acquire(b"ours", 0) as limit:
+        limit.record_response(429, {"retry-after": "5"}, START)
 
     async def wait() -> None:
-        async with limiter.turn(b"ours", 10):
+        async with limiter.acquire(b"ours", 10):
             raise AssertionError("the limit is not renewed")
 
     waiting = asyncio.create_task(wait())
@@ -203,7 +203,7 @@ async def test_the_wait_for_a_limit_ends_when_the_call_is_cancelled() -> None:
     waiting.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await waiting
-    assert lane.users == lane.in_flight == 0
+    assert limit.users == limit.in_flight == 0
 
 
 async def test_what_is_known_of_idle_credentials_is_forgotten_and_holds_no_token() -> None:
@@ -212,9 +212,9 @@ async def test_what_is_known_of_idle_credentials_is_forgotten_and_holds_no_token
     async with talk(upstream) as gitbook:
         for number in range(1100):
             await gitbook.send(read(), SecretStr(f"token-{number:05}"))
-        lanes = gitbook._limiter._lanes
-        assert len(lanes) == 1000
-        assert not any(b"token-" in key for key in lanes)
+        limits = gitbook._rate_limiter._limits
+        assert len(limits) == 1000
+        assert not any(b"token-" in key for key in limits)
 
 
 def tell(remaining: int, seconds: int, **more: str) -> dict[str, str]:
@@ -238,70 +238,70 @@ def tell(remaining: int, seconds: int, **more: str) -> dict[str, str]:
 def test_answers_of_one_window_are_told_from_those_of_others(
     first: tuple[int, int], then: tuple[int, int], has_room: bool
 ) -> None:
-    lane = CredentialLimit(16)
-    lane.learn(200, tell(*first), START)
-    lane.learn(200, tell(*then), START)
-    assert lane.has_room(START) is has_room
+    limit = CredentialLimit(16)
+    limit.record_response(200, tell(*first), START)
+    limit.record_response(200, tell(*then), START)
+    assert limit.has_room(START) is has_room
 
 
 def test_a_refusal_outweighs_whatever_was_told_before() -> None:
-    lane = CredentialLimit(16)
-    lane.learn(200, tell(50, 120), START)
-    assert lane.tell_wait(START) == 0
-    lane.learn(429, {"retry-after": "5"}, START)
-    assert lane.tell_wait(START) == 5
-    lane.learn(429, {"x-ratelimit-reset": str(int(START) + 90)}, START)
-    assert lane.tell_wait(START) == 90
+    limit = CredentialLimit(16)
+    limit.record_response(200, tell(50, 120), START)
+    assert limit.seconds_until_available(START) == 0
+    limit.record_response(429, {"retry-after": "5"}, START)
+    assert limit.seconds_until_available(START) == 5
+    limit.record_response(429, {"x-ratelimit-reset": str(int(START) + 90)}, START)
+    assert limit.seconds_until_available(START) == 90
 
 
 def test_what_does_not_tell_of_the_limit_changes_nothing() -> None:
-    lane = CredentialLimit(16)
+    limit = CredentialLimit(16)
     for headers in ({}, {"x-ratelimit-reset": str(int(START) + 90)}, {"x-ratelimit-remaining": "0"}):
-        lane.learn(200, headers, START)
-        assert lane.has_room(START)
+        limit.record_response(200, headers, START)
+        assert limit.has_room(START)
 
 
 def test_a_request_that_got_lost_counts() -> None:
-    lane = CredentialLimit(16)
-    lane.learn(200, tell(2, 60), START)
-    lane.lose()
-    assert lane.has_room(START)
-    lane.lose()
-    assert not lane.has_room(START)
+    limit = CredentialLimit(16)
+    limit.record_response(200, tell(2, 60), START)
+    limit.record_lost_request()
+    assert limit.has_room(START)
+    limit.record_lost_request()
+    assert not limit.has_room(START)
 
 
 def test_after_the_renewal_as_many_go_as_the_limit_was_and_one_alone_always_does() -> None:
-    lane = CredentialLimit(16)
-    lane.learn(200, tell(0, 10, limit="2"), START)
-    assert not lane.has_room(START + 9)
-    assert lane.has_room(START + 10)
-    lane.in_flight = 1
-    assert lane.has_room(START + 10)
-    lane.lose()
-    assert not lane.has_room(START + 10)
-    assert lane.tell_wait(START + 10) == 0  # the one in flight will tell
-    lane.lose()
-    lane.in_flight = 0
-    assert lane.has_room(START + 10)
+    limit = CredentialLimit(16)
+    limit.record_response(200, tell(0, 10, limit="2"), START)
+    assert not limit.has_room(START + 9)
+    assert limit.has_room(START + 10)
+    limit.in_flight = 1
+    assert limit.has_room(START + 10)
+    limit.record_lost_request()
+    assert not limit.has_room(START + 10)
+    assert limit.seconds_until_available(START + 10) == 0  # the one in flight will tell
+    limit.record_lost_request()
+    limit.in_flight = 0
+    assert limit.has_room(START + 10)
 
 
 async def test_a_wait_that_just_fits_is_waited_for() -> None:
     time = VirtualTime()
     limiter = RateLimiter(16, 1, time.clock, time.sleep)
-    async with limiter.turn(b"ours", 0) as lane:
-        lane.learn(429, {"retry-after": "5"}, START)
+    async with limiter.acquire(b"ours", 0) as limit:
+        limit.record_response(429, {"retry-after": "5"}, START)
     with pytest.raises(LimitError) as caught:
-        async with limiter.turn(b"ours", 4.9):
+        async with limiter.acquire(b"ours", 4.9):
             raise AssertionError("the limit is not renewed")
     assert caught.value.wait == 5
-    async with limiter.turn(b"ours", 5):
+    async with limiter.acquire(b"ours", 5):
         assert time.slept == [5]
 
 
 async def test_credentials_in_use_are_not_forgotten_however_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rate_limit_module, "_KEPT", 1)
+    monkeypatch.setattr(rate_limit_module, "_MAX_IDLE", 1)
     limiter = RateLimiter(16, 1, VirtualTime().clock, VirtualTime().sleep)
-    async with limiter.turn(b"ours", 0) as ours, limiter.turn(b"theirs", 0), limiter.turn(b"ours", 0) as again:
+    async with limiter.acquire(b"ours", 0) as ours, limiter.acquire(b"theirs", 0), limiter.acquire(b"ours", 0) as again:
         assert ours is again
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gitbook_integrations_api.endpoint import Method
 from gitbook_integrations_mcp.errors import LimitError, UnreachableError
-from gitbook_integrations_mcp.gitbook.retry import BASE, CAP, Decision, decide, read_wait
+from gitbook_integrations_mcp.gitbook.retry import BASE, CAP, RetryDecision, decide, read_wait
 
 NOW = 1_800_000_000.0
 METHODS: tuple[Method, ...] = ("GET", "PUT", "DELETE", "POST", "PATCH")
@@ -21,9 +21,9 @@ BROKEN = UnreachableError("", sent=True, transient=True)
 LASTING = (UnreachableError("", sent=False), UnreachableError("", sent=True), LimitError(""))
 
 
-def choose(outcome: int | UnreachableError, method: Method = "GET", headers: Any = None, **more: Any) -> Decision:
-    """Return the decision on a first attempt of four, with ten seconds to spend, by the highest chance."""
-    options: dict[str, Any] = {"attempt": 1, "attempts": 4, "now": NOW, "budget": 10.0, "chance": 1.0, **more}
+def choose(outcome: int | UnreachableError, method: Method = "GET", headers: Any = None, **more: Any) -> RetryDecision:
+    """Return the decision on a first attempt of four, ten seconds of waiting, with the highest jitter."""
+    options: dict[str, Any] = {"attempt": 1, "attempts": 4, "now": NOW, "max_wait": 10.0, "jitter": 1.0, **more}
     return decide(method, outcome, headers or {}, **options)
 
 
@@ -43,7 +43,7 @@ def test_what_provably_never_left_is_repeated_whatever_it_is(method: Method) -> 
 )
 @pytest.mark.parametrize("method", METHODS)
 def test_nothing_else_is_repeated(method: Method, outcome: int | UnreachableError) -> None:
-    assert choose(outcome, method) == Decision(repeat=False)
+    assert choose(outcome, method) == RetryDecision(repeat=False)
 
 
 @pytest.mark.parametrize(
@@ -79,15 +79,15 @@ def test_a_clock_that_is_wrong_here_does_not_matter_where_gitbook_tells_its_own(
 
 
 def test_a_wait_beyond_the_budget_is_told_instead_of_waited() -> None:
-    assert choose(429, headers={"retry-after": "11"}) == Decision(repeat=False, wait=11)
-    assert choose(429, headers={"retry-after": "10"}) == Decision(repeat=True, wait=10)
-    assert choose(429, headers={"x-ratelimit-reset": str(int(NOW) + 10)}) == Decision(repeat=True, wait=10)
+    assert choose(429, headers={"retry-after": "11"}) == RetryDecision(repeat=False, wait=11)
+    assert choose(429, headers={"retry-after": "10"}) == RetryDecision(repeat=True, wait=10)
+    assert choose(429, headers={"x-ratelimit-reset": str(int(NOW) + 10)}) == RetryDecision(repeat=True, wait=10)
 
 
 def test_without_a_told_time_the_wait_doubles_up_to_a_cap() -> None:
-    waits = [choose(503, attempt=attempt, attempts=99, budget=math.inf).wait for attempt in range(1, 8)]
+    waits = [choose(503, attempt=attempt, attempts=99, max_wait=math.inf).wait for attempt in range(1, 8)]
     assert waits == [0.5, 1, 2, 4, 8, 8, 8]
-    assert choose(503, chance=0.0).wait == 0
+    assert choose(503, jitter=0.0).wait == 0
 
 
 HEADERS = st.dictionaries(
@@ -102,17 +102,22 @@ OUTCOMES = st.integers(100, 599) | st.sampled_from([UNSENT, BROKEN, *LASTING])
     outcome=OUTCOMES,
     headers=HEADERS,
     attempt=st.integers(1, 10),
-    budget=st.floats(-10, 100),
-    chance=st.floats(0, 1),
+    max_wait=st.floats(-10, 100),
+    jitter=st.floats(0, 1),
 )
 def test_whatever_comes_the_policy_keeps_its_bounds(
-    method: Method, outcome: int | UnreachableError, headers: dict[str, str], attempt: int, budget: float, chance: float
+    method: Method,
+    outcome: int | UnreachableError,
+    headers: dict[str, str],
+    attempt: int,
+    max_wait: float,
+    jitter: float,
 ) -> None:
-    decision = decide(method, outcome, headers, attempt=attempt, attempts=4, now=NOW, budget=budget, chance=chance)
+    decision = decide(method, outcome, headers, attempt=attempt, attempts=4, now=NOW, max_wait=max_wait, jitter=jitter)
     if decision.repeat:
         assert attempt < 4
         assert decision.wait is not None
-        assert 0 <= decision.wait <= budget
+        assert 0 <= decision.wait <= max_wait
         assert method in REPEATABLE or outcome is UNSENT
         if isinstance(outcome, UnreachableError) or read_wait(outcome, headers, NOW) is None:
             assert decision.wait <= min(CAP, BASE * 2 ** (attempt - 1))

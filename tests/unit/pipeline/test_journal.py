@@ -55,7 +55,7 @@ async def test_a_confirmed_deletion_is_recorded_with_the_target_and_the_way_back
     assert record["tool"] == "uninstall_integration"
     assert record["operation"] == "uninstallIntegration"
     assert record["arguments"] == target.arguments
-    assert record["confirmed"] == "form"
+    assert record["confirmation"] == "form"
     assert (record["outcome"], record["status"]) == ("done", 205)
     assert record["requestId"].startswith("sandbox-")
     assert record["before"]["id"] == installation.id
@@ -91,7 +91,7 @@ async def test_an_update_is_recorded_with_the_values_it_replaced_but_no_secret(p
         await client.call_tool("update_integration_installation", arguments)
     (record,) = read_journal(path)
     assert "very-secret" not in path.read_text(encoding="utf-8")
-    assert record["confirmed"] is None
+    assert record["confirmation"] is None
     assert record["arguments"]["configuration"] == {"channel": MASK, "api_key": MASK, "digest": False}
     assert record["undo"]["arguments"] == {
         **target.arguments,
@@ -145,7 +145,8 @@ async def test_the_line_is_there_before_the_call_and_its_outcome_unknown_if_that
     async with meet(create(spy, path), Human(), "2026-07-28") as client:
         result = await client.call_tool(target.name, target.arguments)
     assert result.is_error
-    assert "is not known" in read_text(result)
+    assert (result.structured_content or {})["code"] == "no_response"
+    assert "It is unknown whether the call took effect" in read_text(result)
     assert [record["outcome"] for record in spy.seen] == ["unknown"]
     (record,) = read_journal(path)
     assert (record["outcome"], record["status"]) == ("unknown", None)
@@ -160,7 +161,7 @@ async def test_a_journal_that_cannot_be_written_stops_the_write(place: str, tmp_
     async with meet(create(spy, path), Human(), "2026-07-28") as client:
         result = await client.call_tool(target.name, target.arguments)
     assert result.is_error
-    assert "The journal cannot be written" in read_text(result)
+    assert (result.structured_content or {})["code"] == "journal_unavailable"
     assert "was not sent" in read_text(result)
     assert spy.mutations == []
 
@@ -242,7 +243,7 @@ async def test_an_outcome_is_never_written_over_another_file(path: Path, caplog:
     assert path.read_text(encoding="utf-8") == '{"somebody": "else"}\n' * 200
     (record,) = read_journal(path.with_suffix(".old"))
     assert record["outcome"] == "unknown"
-    assert "the outcome of queue_integration_task is not in the journal: " in caplog.text
+    assert "the outcome of queue_integration_task was not recorded" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from gitbook_integrations_api.endpoint import Endpoint
 from gitbook_integrations_api.options import Options, name_options
 from gitbook_integrations_api.summary import outline, summarize
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION, Size, create_sandbox
-from gitbook_integrations_mcp.tokens import estimate_answer
+from gitbook_integrations_mcp.tokens import estimate_result
 from tests.benchmarks.upstream import PAGE
 from tests.support.elicitation_client import GitBookSpy, create_gated_server, meet
 from tests.support.fake_gitbook import ERAS, Era, Upstream, connect, read_text
@@ -94,8 +94,8 @@ def test_an_option_that_a_tool_does_not_take_is_no_argument_of_it() -> None:
         ("list_integrations", {"maxItems": 0}, "maxItems must be greater than or equal to 1"),
         ("list_integrations", {"maxItems": 5001, "limit": "5"}, "maxItems must be less than or equal to 5000"),
         ("list_integrations", {"fetchall": True}, "Did you mean fetchAll?"),
-        ("list_site_integration_scripts", {"organizationId": "o", "siteId": "s", "fetchAll": True}, "no such argument"),
-        ("get_integration_by_name", {"integrationName": "x", "detail": "full"}, "no such argument"),
+        ("list_site_integration_scripts", {"organizationId": "o", "siteId": "s", "fetchAll": True}, "unknown argument"),
+        ("get_integration_by_name", {"integrationName": "x", "detail": "full"}, "unknown argument"),
     ],
 )
 async def test_wrong_options_are_told_like_wrong_arguments(name: str, arguments: dict[str, Any], expected: str) -> None:
@@ -235,7 +235,8 @@ async def test_fetch_all_stops_at_the_number_of_items_asked_for_and_tells_where_
         first = read(await client.call_tool("list_integrations", {"fetchAll": True}))
         rest = read(await client.call_tool("list_integrations", {"fetchAll": True, **first["next"]}))
     assert (len(first["items"]), first["complete"]) == (500, False)
-    assert first["note"] == "These are maxItems (500); there are more. Go on with page."
+    assert "maxItems (500)" in first["note"]
+    assert first["note"].endswith("Continue with page.")
     assert [*first["items"], *rest["items"]] == shelf.items
     assert rest["complete"] is True
 
@@ -251,7 +252,7 @@ async def test_a_page_that_fails_midway_leaves_what_was_read_and_the_way_on() ->
     assert [*first["items"], *rest["items"]] == shelf.items
     assert first["complete"] is False
     assert 'with 500: "Out of order"' in first["note"]
-    assert first["note"].endswith("Go on with page.")
+    assert first["note"].endswith("Continue with page.")
 
 
 async def test_a_first_page_that_fails_is_an_error() -> None:
@@ -266,7 +267,7 @@ async def test_cursors_that_lead_in_a_circle_end() -> None:
         content = read(await client.call_tool("list_integrations", {"fetchAll": True}))
     assert len(shelf.asked) == 3
     assert content["complete"] is False
-    assert "in a circle" in content["note"]
+    assert "the same cursor again" in content["note"]
     assert "next" not in content
 
 
@@ -284,7 +285,7 @@ async def test_an_endpoint_without_cursors_says_when_there_is_more() -> None:
     async with connect(shelf) as client:
         content = read(await client.call_tool("list_space_integrations", {"spaceId": "s"}))
     assert content["complete"] is False
-    assert "takes no cursor" in content["note"]
+    assert "accepts no cursor" in content["note"]
 
 
 # Never too much
@@ -417,5 +418,5 @@ async def test_the_answers_of_a_big_organization_stay_below_the_cap() -> None:
                 assert not result.is_error
                 assert count_tokens(read_text(result)) <= 25_000, (endpoint.name, detail)
                 if len(read_text(result)) > 2000:
-                    estimated = estimate_answer(read_text(result).encode())
+                    estimated = estimate_result(read_text(result).encode())
                     assert 0.95 <= estimated / count_tokens(read_text(result)) <= 1.2, (endpoint.name, detail)
