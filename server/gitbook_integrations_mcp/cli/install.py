@@ -17,7 +17,7 @@ from typing import Any
 
 from gitbook_integrations_mcp.auth.policy import Policy
 from gitbook_integrations_mcp.cli.assistants import ASSISTANTS, Assistant
-from gitbook_integrations_mcp.config.models import GitBookSection, ServerSection
+from gitbook_integrations_mcp.config.models import GitBookSection
 from gitbook_integrations_mcp.config.settings import PREFIX, Settings, iterate_settings, name_variable
 
 NAME = "gitbook-integrations"
@@ -190,7 +190,6 @@ def _spell_flags(settings: Settings, config: Path | None) -> list[str]:
     tools = settings.tools
     if config is None and (named := os.environ.get(f"{PREFIX}CONFIG")):
         config = Path(named)
-    size, default = settings.server.sandbox_size, ServerSection().sandbox_size
     names = {"--toolsets": tools.toolsets, "--tools": tools.include, "--exclude-tools": tools.exclude or None}
     return [
         *(["--config", str(config.absolute())] if config else []),
@@ -198,7 +197,6 @@ def _spell_flags(settings: Settings, config: Path | None) -> list[str]:
         *(["--read-only"] if tools.read_only else []),
         *([] if settings.server.transport == ("stdio",) else ["--transport", "stdio"]),
         *(["--sandbox"] if settings.server.sandbox else []),
-        *(["--sandbox-size", ",".join(map(str, size))] if settings.server.sandbox and size != default else []),
     ]
 
 

@@ -100,11 +100,11 @@ def _dispatch(arguments: argparse.Namespace, settings: "Settings") -> int:
 
             return print_journal(arguments.path or settings.journal.path, as_json=arguments.json)
         case _:
-            from gitbook_integrations_mcp.sandbox import open_sandbox, serve_sandbox
+            from gitbook_integrations_mcp.sandbox import create_sandbox, serve_sandbox
 
             host = arguments.host or "127.0.0.1"  # not that of the settings, which is meant for the real server
             try:
-                serve_sandbox(open_sandbox(settings.server), host, arguments.port or 0)
+                serve_sandbox(create_sandbox(), host, arguments.port or 0)
             except OSError as error:
                 reason = (error.strerror or "no such address").partition(" (while ")[0]
                 print(f"{PROGRAM}: cannot listen on {host}: {reason}", file=sys.stderr)
@@ -223,7 +223,6 @@ def _add_settings(parser: argparse.ArgumentParser, default: Any) -> None:
         "--port": {"type": int, "help": "port to listen on, over HTTP; 0 takes a free one (default: 8000)"},
         "--workers": {"type": int, "help": "worker processes, over HTTP (default: 1); more need confirmation.store"},
         "--sandbox": {"action": "store_true", "help": "use the embedded GitBook; no token, no network"},
-        "--sandbox-size": {"metavar": "A,B,C,D", "help": "its integrations, spaces, sites, installations"},
         "--log-level": {"choices": ["debug", "info", "warning", "error"], "help": "what to log to standard error"},
     }
     for flag, options in flags.items():
@@ -239,7 +238,6 @@ def _read_flags(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
         "read_only": ("tools", "read_only"),
         "transport": ("server", "transport"),
         "sandbox": ("server", "sandbox"),
-        "sandbox_size": ("server", "sandbox_size"),
         "log_level": ("server", "log_level"),
         "host": ("http", "host"),
         "port": ("http", "port"),

@@ -15,7 +15,7 @@ def open_gitbook(settings: Settings, transport: HTTPTransport | None = None) -> 
         return GitBook(ours.endpoint, settings.limits, transport), Credentials.from_settings(ours), ours.organization
     from httpx import ASGITransport
 
-    from gitbook_integrations_mcp.sandbox import INTEGRATION_TOKEN, ORGANIZATION_ID, USER_TOKEN, open_sandbox
+    from gitbook_integrations_mcp.sandbox import INTEGRATION_TOKEN, ORGANIZATION_ID, USER_TOKEN, create_sandbox
 
-    gitbook = GitBook(ours.endpoint, settings.limits, transport or ASGITransport(app=open_sandbox(settings.server)))
+    gitbook = GitBook(ours.endpoint, settings.limits, transport or ASGITransport(app=create_sandbox()))
     return gitbook, Credentials(SecretStr(USER_TOKEN), SecretStr(INTEGRATION_TOKEN)), ORGANIZATION_ID
