@@ -4,8 +4,8 @@ import gc
 import logging
 import sys
 
-SUCCESS, FAILURE, USAGE = 0, 1, 2
-"""Exit codes: done; a tool or check failed; the command was called wrongly."""
+SUCCESS, FAILURE, USAGE, INTERRUPTED = 0, 1, 2, 130
+"""Exit codes: success; a tool or check failed; wrong usage or settings; interrupted, as shells report it."""
 
 
 def configure_logging(level: str) -> None:
