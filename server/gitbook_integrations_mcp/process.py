@@ -4,8 +4,8 @@ import gc
 import logging
 import sys
 
-SUCCESS, FAILURE, USAGE = 0, 1, 2
-"""Exit codes: success; a tool or check failed; invalid command line."""
+SUCCESS, FAILURE, USAGE, INTERRUPTED = 0, 1, 2, 130
+"""Exit codes: success; a tool or check failed; invalid command line or settings; interrupted, as shells report it."""
 
 
 def configure_logging(level: str) -> None:

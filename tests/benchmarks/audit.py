@@ -14,11 +14,12 @@ from mcp import Client, StdioServerParameters
 from mcp_types import TextContent
 
 from gitbook_integrations_mcp.config.models import HttpSection, LimitsSection
-from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, USER_TOKEN, Size, create_sandbox
+from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, USER_TOKEN
 from tests.benchmarks import vitals
 from tests.benchmarks.measure import Metric, Results
 from tests.benchmarks.subject import Subject
 from tests.support.audit_fixtures import Watched, count_requests
+from tests.support.grown_sandbox import Size, create_grown_sandbox
 from tests.support.loopback import listen
 from tests.support.tokens import count_tokens
 
@@ -45,7 +46,7 @@ def measure(product: Subject, runs: int, results: Results) -> None:
 
 async def _audit(product: Subject, results: Results) -> None:
     """Audit once, with a server that has just started."""
-    watched = Watched(create_sandbox(size=SIZE, latency=LATENCY))
+    watched = Watched(create_grown_sandbox(SIZE, latency=LATENCY))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         # Else what is sent in two parts waits for the other side's delayed acknowledgement, another 40 ms.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -1,5 +1,4 @@
-"""The command line: `cli` reads it, and each subcommand that is more than a function has a module.
+"""The command line: `main` runs it, `parser` is its grammar, `flags` the table of flags that stand for settings.
 
-`doctor` checks, `connections` puts this server into the configurations of `assistants`, `listing` shows the tools and
-the journal, `calling` runs one tool; `console` is how all of them speak to people.
+Each command has a module of its name; `console` prints results, and `assistants` lists where `install` writes.
 """

@@ -1,6 +1,6 @@
-"""The AI assistants that can start this server: where each keeps its list of MCP servers, and how an entry looks there.
+"""The AI assistants that can start this server: the file with each one's MCP servers, and the form of an entry.
 
-Adding an assistant is adding a row to `ASSISTANTS`.
+To add an assistant, add a row to `ASSISTANTS`.
 """
 
 import os
@@ -16,9 +16,9 @@ from typing import Literal
 class Assistant:
     """An assistant's configuration file.
 
-    `folder` finds the folder of `file` for the current user. `servers` is the key of the file below which servers stand
-    by name. `reference` is how the file refers to a variable of the environment; without it, what is secret has to be
-    put into the file by hand. `typed` entries say over which transport their server speaks.
+    `folder` returns the folder of `file` for the current user. `servers` is the key of the servers by name.
+    `reference` is the form of a reference to an environment variable; without it, the user has to write secrets into
+    the file. `typed` entries name their transport.
     """
 
     title: str
@@ -29,11 +29,11 @@ class Assistant:
     reference: str | None = None
     typed: bool = False
     prompts: bool = False
-    """Whether it asks its user for secrets itself (VS Code's `inputs`)."""
+    """Whether it prompts its user for secrets (VS Code's `inputs`)."""
 
     @property
     def path(self) -> Path:
-        """The file that holds for all of the user's projects."""
+        """The file for all of the user's projects."""
         return self.folder() / self.file
 
 
@@ -42,7 +42,7 @@ def _in_home(*parts: str) -> Callable[[], Path]:
 
 
 def _in_application_data(*parts: str) -> Callable[[], Path]:
-    """Where desktop applications of this operating system keep what is theirs."""
+    """Return a function for a folder among the application data of this operating system."""
 
     def find() -> Path:
         if sys.platform == "darwin":
@@ -56,7 +56,7 @@ def _in_application_data(*parts: str) -> Callable[[], Path]:
 
 ASSISTANTS: Mapping[str, Assistant] = MappingProxyType(
     {
-        # With an empty default, as a variable that is not set would be passed on as the reference itself.
+        # The empty default: Claude Code would pass on the reference itself if the variable is not set.
         "claude-code": Assistant("Claude Code", _in_home(), ".claude.json", reference="${{{name}:-}}", typed=True),
         "claude-desktop": Assistant("Claude Desktop", _in_application_data("Claude"), "claude_desktop_config.json"),
         "cursor": Assistant("Cursor", _in_home(".cursor"), "mcp.json", reference="${{env:{name}}}"),
@@ -76,4 +76,4 @@ ASSISTANTS: Mapping[str, Assistant] = MappingProxyType(
         "gemini-cli": Assistant("Gemini CLI", _in_home(".gemini"), "settings.json", reference="${name}"),
     }
 )
-"""Assistants by the name under which the command line knows them."""
+"""Assistants by their name on the command line."""

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import sys
+from argparse import Namespace
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -28,8 +29,7 @@ from gitbook_integrations_mcp.cli.console import print_table
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.errors import CallError, ErrorCode, RefusedError, SettingsError
 from gitbook_integrations_mcp.gitbook.opening import open_gitbook
-from gitbook_integrations_mcp.process import FAILURE, SUCCESS
-from gitbook_integrations_mcp.text import clean_text
+from gitbook_integrations_mcp.process import SUCCESS
 
 NEW_FINDINGS, INCOMPLETE = 3, 4
 """Exit codes of --fail-on, beside the common ones."""
@@ -48,11 +48,17 @@ class AuditOptions:
     fail_on: Severity | None
 
 
-def run(settings: Settings, options: AuditOptions) -> int:
+def run(settings: Settings, arguments: Namespace) -> int:
+    """Run the command and return the exit code; for its errors, see `run_audit`."""
+    return run_audit(settings, _read_options(arguments))
+
+
+def run_audit(settings: Settings, options: AuditOptions) -> int:
     """Run an audit, write the report, and return the exit code.
 
     Raises:
         SettingsError: the organization or a token is missing, or a file cannot be used.
+        CallError: GitBook failed or could not be reached.
     """
     before = _read_baseline(options.baseline) if options.baseline else None
     try:
@@ -61,11 +67,21 @@ def run(settings: Settings, options: AuditOptions) -> int:
             report = report.model_copy(update={"comparison": compare(before, report)})
     except RefusedError as error:
         raise SettingsError(str(error), error.code) from None
-    except CallError as error:
-        print("\n".join(clean_text(line, 2000) for line in str(error).splitlines()), file=sys.stderr)
-        return FAILURE
     _write(report, options)
     return _choose_exit_code(report, options.fail_on)
+
+
+def _read_options(arguments: Namespace) -> AuditOptions:
+    narrowing = {name: text.split(",") for name in Narrowing.model_fields if (text := getattr(arguments, name))}
+    return AuditOptions(
+        organization=arguments.organization,
+        narrowing=Narrowing.model_validate(narrowing),
+        format=arguments.format,
+        table=arguments.table,
+        output=arguments.output,
+        baseline=arguments.baseline,
+        fail_on=arguments.fail_on,
+    )
 
 
 def _read_baseline(path: Path) -> Report:

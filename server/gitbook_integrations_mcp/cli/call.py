@@ -1,8 +1,9 @@
-"""One tool call from a shell, through an MCP client in this very process: the same path, checks and gate as any."""
+"""The command `call`: calls one tool through an MCP client in this process, with the same checks as any client."""
 
 import json
 import os
 import sys
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,63 +14,72 @@ from mcp_types import CallToolResult, ElicitRequestParams, ElicitRequestURLParam
 
 from gitbook_integrations_api.catalog import TOOLS
 from gitbook_integrations_api.summary import outline
+from gitbook_integrations_mcp import NAME
 from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.cli.console import print_json, print_result
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.confirmation.results import UNCONFIRMED
-from gitbook_integrations_mcp.errors import UsageError
+from gitbook_integrations_mcp.errors import CallError, ErrorCode, UsageError
 from gitbook_integrations_mcp.pipeline.budget import UNLIMITED
+from gitbook_integrations_mcp.process import FAILURE, SUCCESS
 from gitbook_integrations_mcp.spelling import suggest
 from gitbook_integrations_mcp.text import clean_text
 
 
-def call(settings: Settings, name: str, words: Sequence[str], *, as_json: bool) -> int:
-    """Run the tool `name` with the arguments that `words` spell, print its result, and return the exit code.
+def run(settings: Settings, arguments: Namespace) -> int:
+    """Call the tool, print its result, and return the exit code; a call that is not confirmed has failed.
 
-    0 is success, 1 an error of the tool or a missing yes, 2 a wrong usage. Gated calls ask on the terminal.
+    Raises:
+        UsageError: an unknown tool, or arguments that cannot be read.
+        CallError: the error of the tool.
     """
-    result = anyio.run(_run, settings, name, words)
+    result = anyio.run(_call, settings, arguments.tool, arguments.arguments)
     if isinstance(result, UsageError):
-        print(f"gitbook-integrations-mcp: {result}", file=sys.stderr)
-        return 2
-    text = "\n".join(block.text for block in result.content if isinstance(block, TextContent))
-    if result.is_error or result.structured_content is None:
-        print("\n".join(clean_text(line, 2000) for line in text.splitlines()), file=sys.stderr)
-        return 1
-    if as_json:
-        print_json(result.structured_content)
+        raise result
+    content = result.structured_content
+    if result.is_error or content is None:
+        raise _read_error(result)
+    if arguments.json:
+        print_json(content)
     else:
-        print_result(result.structured_content, _list_columns(name))
-    if result.structured_content.get("status") == "refused" and not _asks():
-        print("Run this in a terminal, where it asks.", file=sys.stderr)
-    return 1 if result.structured_content.get("status") in UNCONFIRMED else 0
+        print_result(content, _list_columns(arguments.tool))
+    if content.get("status") == "refused" and not _can_ask():
+        print("Run this command in a terminal: it asks for approval there.", file=sys.stderr)
+    return FAILURE if content.get("status") in UNCONFIRMED else SUCCESS
 
 
-def _asks() -> bool:
-    """Whether there is a human at a terminal to ask."""
+def _read_error(result: CallToolResult) -> CallError:
+    text = "\n".join(block.text for block in result.content if isinstance(block, TextContent))
+    name = (result.structured_content or {}).get("code", ErrorCode.INTERNAL_ERROR)
+    return CallError(text, next(code for code in ErrorCode if code == name))
+
+
+def _can_ask() -> bool:
+    """Whether a human at a terminal can be asked."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def _list_columns(name: str) -> list[str]:
-    """Return the fields that decide of what a tool lists: that one is missing everywhere can be the finding."""
+    """Return the main fields of a tool's items: a column that is empty in every row says something, too."""
     fields = outline(TOOLS[name].result.model) if name in TOOLS else {}
     return [field for field, inner in fields.items() if inner is None]
 
 
-async def _run(settings: Settings, name: str, words: Sequence[str]) -> CallToolResult | UsageError:
-    # Without a terminal there is nobody to ask, and a page that dies with this command could not be answered either.
+async def _call(settings: Settings, name: str, words: Sequence[str]) -> CallToolResult | UsageError:
+    # Without a terminal nobody can be asked, and a confirmation page would end with this command.
     never = settings.confirmation.ask == "fallback" and settings.confirmation.fallback == "refuse"
     ask = "fallback" if never else "form"
     confirmation = settings.confirmation.model_copy(update={"ask": ask, "fallback": "refuse", "store": "memory"})
-    # A shell has no context window to be spared, and is the way to the whole of what a model is shown cut.
+    # A shell has no context window: results are complete, also those that a model gets truncated.
     limits = settings.limits.model_copy(update={"result_tokens": UNLIMITED.tokens})
     settings = settings.model_copy(update={"confirmation": confirmation, "limits": limits})
-    async with Client(create_server(settings), elicitation_callback=_ask if _asks() else None) as client:
+    async with Client(create_server(settings), elicitation_callback=_ask if _can_ask() else None) as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
         if name in TOOLS and name not in tools:
             return await client.call_tool(name, {})  # the server says which setting leaves it out
         if name not in tools:
-            return UsageError(f"{name}: no such tool on offer.{suggest(name, tools)} `tools` lists them.")
+            text = f"{name}: unknown tool.{suggest(name, tools)} `{NAME} tools` lists the tools."
+            return UsageError(text, ErrorCode.UNKNOWN_TOOL)
         try:
             arguments = read_arguments(tools[name], words)
         except UsageError as error:
@@ -78,28 +88,30 @@ async def _run(settings: Settings, name: str, words: Sequence[str]) -> CallToolR
 
 
 def read_arguments(tool: Tool, words: Sequence[str]) -> dict[str, Any]:
-    """Return the arguments that `words` spell: one JSON object, `-` for one on standard input, or key=value pairs.
+    """Return the arguments in `words`: key=value pairs, one JSON object, or `-` to read one from standard input.
 
-    The tool's schema decides how a value is read: text stays text, everything else is JSON; for a list, a key may be
-    repeated or its items separated by commas.
+    The tool's schema decides how a value is read: text stays text, everything else is JSON. For a list, repeat the key
+    or separate the items by commas.
 
     Raises:
-        UsageError: the words are neither.
+        UsageError: the words are none of these.
     """
     if len(words) == 1 and (words[0] == "-" or words[0].lstrip().startswith("{")):
         text = sys.stdin.read() if words[0] == "-" else words[0]
         try:
             arguments = json.loads(text)
         except ValueError as error:
-            raise UsageError(f"the arguments are not valid JSON: {error}") from None
+            raise UsageError(f"The arguments are not valid JSON: {error}.") from None
         if not isinstance(arguments, dict):
-            raise UsageError("the arguments must be one JSON object")
+            raise UsageError("The arguments must be one JSON object.")
         return arguments
     pairs: dict[str, Any] = {}
     for word in words:
         key, separator, value = word.partition("=")
         if not separator:
-            raise UsageError(f"{word}: not key=value. The arguments are pairs, one JSON object, or -")
+            raise UsageError(
+                f"{word}: not key=value. Pass key=value pairs, one JSON object, or - to read it from stdin."
+            )
         read = _read_value(tool.input_schema["properties"].get(key, {}), value)
         pairs[key] = pairs[key] + read if isinstance(read, list) and key in pairs else read
     return pairs
@@ -119,7 +131,7 @@ def _read_value(schema: Mapping[str, Any], text: str) -> Any:
 
 
 async def _ask(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
-    """Put a question of the gate on the terminal. Only "yes" spelled out, and the name where asked for, is a yes."""
+    """Ask for approval on the terminal. Only the typed name, or "yes" where no name is asked for, approves."""
     if isinstance(params, ElicitRequestURLParams):
         return ElicitResult(action="cancel")
     for line in params.message.splitlines():
@@ -128,7 +140,7 @@ async def _ask(context: ClientRequestContext, params: ElicitRequestParams) -> El
     try:
         if "name" in params.requested_schema["properties"]:
             content["name"] = await _read_line(f"{params.requested_schema['properties']['name']['description']}: ")
-        elif (await _read_line("Type yes to go on, anything else to stop: ")).lower() != "yes":
+        elif (await _read_line("Type yes to approve, anything else to decline: ")).lower() != "yes":
             return ElicitResult(action="decline")
     except (EOFError, KeyboardInterrupt):
         return ElicitResult(action="cancel")
@@ -137,7 +149,7 @@ async def _ask(context: ClientRequestContext, params: ElicitRequestParams) -> El
 
 async def _read_line(prompt: str) -> str:
     print(prompt, end="", file=sys.stderr, flush=True)
-    if sys.platform == "win32":  # whose terminals no event loop can watch
+    if sys.platform == "win32":  # no event loop can watch its terminals
         line = await anyio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True)
     else:
         await anyio.wait_readable(sys.stdin)  # a thread that reads would keep Ctrl-C from ending the program

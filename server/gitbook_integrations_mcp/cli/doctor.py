@@ -1,8 +1,9 @@
-"""`doctor`: does it work, and if not, what is to be done. Every check is a line; every failure comes with its fix."""
+"""The command `doctor`: checks settings, tokens and the connection. Each check is a line, each failure has a fix."""
 
 import os
 import sys
 import time
+from argparse import Namespace
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict, dataclass
 from email.utils import parsedate_to_datetime
@@ -20,16 +21,17 @@ from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.auth.policy import Policy
 from gitbook_integrations_mcp.calls.response import read_response
 from gitbook_integrations_mcp.cli.console import print_json
-from gitbook_integrations_mcp.cli.install import describe_connections
+from gitbook_integrations_mcp.cli.install import format_entries
 from gitbook_integrations_mcp.config.models import OAuthSection
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.config.urls import is_loopback
 from gitbook_integrations_mcp.confirmation.opening import open_confirmation_store
 from gitbook_integrations_mcp.confirmation.store import ConfirmationStore, MemoryConfirmationStore
-from gitbook_integrations_mcp.errors import SettingsError, StoreError, UpstreamError
+from gitbook_integrations_mcp.errors import ErrorCode, SettingsError, StoreError, UpstreamError
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.gitbook.http import GitBookResponse
 from gitbook_integrations_mcp.gitbook.opening import open_gitbook
+from gitbook_integrations_mcp.process import FAILURE, SUCCESS
 from gitbook_integrations_mcp.text import clean_text
 
 Status = Literal["ok", "failed", "skipped", "warning"]
@@ -37,50 +39,56 @@ _MARKS: Mapping[Status, str] = {"ok": "✓", "failed": "✗", "skipped": "–", 
 _PLAIN_MARKS: Mapping[Status, str] = {"ok": "+", "failed": "x", "skipped": "-", "warning": "!"}
 
 _LISTING = Request("GET", "/integrations", (("limit", "1"),))
-"""What any kind of token may ask."""
+"""A request that every kind of token may send."""
 
-_REFUSED = frozenset({401, 403})
+_REJECTED: Mapping[int, ErrorCode] = {401: ErrorCode.TOKEN_REJECTED, 403: ErrorCode.FORBIDDEN}
 
 _SKEW = 60
-"""Seconds by which this machine's clock may differ before rate-limit waits go wrong."""
+"""Seconds by which this machine's clock may differ before waits for the rate limit become wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The outcome of one check, and what to do about it."""
+    """The outcome of one check, how to fix it, and the code of the error if it failed."""
 
     check: str
     status: Status
     message: str
     fix: str = ""
+    code: ErrorCode | None = None
 
 
-def examine(settings: Settings, config: Path | None, *, as_json: bool) -> int:
-    """Run all checks, print them with ready client configurations, and return 1 where one failed, else 0."""
-    return _report(anyio.run(_collect, settings), describe_connections(settings, config), as_json=as_json)
+def run(settings: Settings, arguments: Namespace) -> int:
+    """Run all checks, print them with an entry for each assistant, and return the exit code."""
+    findings = anyio.run(_collect, settings)
+    return _report(findings, format_entries(settings, arguments.config), as_json=arguments.json)
 
 
 def report_settings(error: SettingsError, *, as_json: bool) -> int:
-    """Report settings that cannot be used, with which nothing else can be checked. Returns 1."""
-    return _report([Finding("settings", "failed", str(error))], {}, as_json=as_json)
+    """Report settings that cannot be used; nothing else can be checked. Returns the exit code."""
+    return _report([_fail("settings", str(error), "", error.code)], {}, as_json=as_json)
 
 
-def _report(findings: list[Finding], connections: Mapping[str, str], *, as_json: bool) -> int:
+def _fail(check: str, message: str, fix: str, code: ErrorCode) -> Finding:
+    return Finding(check, "failed", message, fix, code)
+
+
+def _report(findings: list[Finding], entries: Mapping[str, str], *, as_json: bool) -> int:
     if as_json:
-        print_json({"checks": [asdict(finding) for finding in findings], "connections": connections})
+        print_json({"checks": [asdict(finding) for finding in findings], "entries": entries})
     else:
         marks = _choose_marks()
         for finding in findings:
             print(f"{marks[finding.status]} {finding.check}: {finding.message}")
             if finding.fix:
                 print(f"  {'→' if marks is _MARKS else '->'} {finding.fix}")
-        for client, text in connections.items():
-            print(f"\n{client}\n{text}")
-    return 1 if any(finding.status == "failed" for finding in findings) else 0
+        for assistant, text in entries.items():
+            print(f"\n{assistant}\n{text}")
+    return FAILURE if any(finding.status == "failed" for finding in findings) else SUCCESS
 
 
 def _choose_marks() -> Mapping[Status, str]:
-    """Return marks that the console can show; replaced by question marks, all outcomes would look alike."""
+    """Return marks that the console can show. As question marks, all outcomes would look the same."""
     try:
         "".join(_MARKS.values()).encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:
@@ -95,20 +103,20 @@ async def _collect(settings: Settings) -> list[Finding]:
 async def _check(settings: Settings) -> AsyncIterator[Finding]:
     yield Finding("Python", "ok", sys.version.split()[0])
     yield _check_settings(settings)
-    yield _check_safety(settings)
+    yield _describe_confirmation(settings)
     yield _check_journal(settings.journal.path)
-    questions = open_confirmation_store(settings, time.monotonic)
-    if not isinstance(questions, MemoryConfirmationStore):
-        yield await _check_store(questions)
+    store = open_confirmation_store(settings, time.monotonic)
+    if not isinstance(store, MemoryConfirmationStore):
+        yield await _check_store(store)
     if settings.oauth.issuer:
         yield await _check_issuer(settings.oauth)
     if (insecure := _check_scheme(settings)) is not None:
         yield insecure
-    # What a repetition would hide is what is looked for.
+    # Without retries, which could hide a problem.
     once = settings.limits.model_copy(update={"attempts": 1})
     gitbook, credentials, _ = open_gitbook(settings.model_copy(update={"limits": once}))
     try:
-        reply: GitBookResponse | None = None
+        response: GitBookResponse | None = None
         for name, variable, token in (
             ("token", "GITBOOK_TOKEN", credentials.general),
             ("integration token", "GITBOOK_INTEGRATION_TOKEN", credentials.integration),
@@ -118,27 +126,27 @@ async def _check(settings: Settings) -> AsyncIterator[Finding]:
                     name,
                     "skipped" if name != "token" else "warning",
                     "not set",
-                    f"Set {variable} to {_describe_need(name)}.",
+                    f"Set {variable} to {_describe_needed_token(name)}.",
                 )
                 continue
-            finding, answered = await _check_token(gitbook, name, variable, token)
-            reply = answered or reply
+            finding, received = await _check_token(gitbook, name, variable, token)
+            response = received or response
             yield finding
-        if reply is None:
-            finding, reply = await _check_reachability(gitbook)
+        if response is None:
+            finding, response = await _check_network(gitbook)
             yield finding
-        if reply is not None:
-            yield _check_clock(reply)
-            yield _check_headroom(reply)
+        if response is not None:
+            yield _check_clock(response)
+            yield _check_rate_limit(response)
     finally:
         await gitbook.close()
     yield await _check_sandbox(settings)
 
 
-def _describe_need(name: str) -> str:
+def _describe_needed_token(name: str) -> str:
     if name == "token":
-        return "a personal access token; GitBook issues one at https://app.gitbook.com/account/developer"
-    return "the integration's token, if you work on an integration of your own"
+        return "a personal access token; create one at https://app.gitbook.com/account/developer"
+    return "the integration's token if you develop an integration"
 
 
 def _check_settings(settings: Settings) -> Finding:
@@ -149,51 +157,57 @@ def _check_settings(settings: Settings) -> Finding:
 
             check_exposure(settings)
     except SettingsError as error:
-        return Finding("settings", "failed", str(error))
+        return _fail("settings", str(error), "", error.code)
     return Finding("settings", "ok", "sandbox" if settings.server.sandbox else settings.gitbook.endpoint)
 
 
-def _check_safety(settings: Settings) -> Finding:
-    """Tell what guards what is destructive."""
+def _describe_confirmation(settings: Settings) -> Finding:
+    """Return how destructive calls are confirmed."""
     if settings.tools.read_only:
-        return Finding("safety", "ok", "read-only: nothing can be changed")
-    way = f"a form of the client, else {settings.confirmation.fallback}"
-    asked = way if settings.confirmation.ask == "form" else f"always {settings.confirmation.fallback}"
-    return Finding("safety", "ok", f"what destroys something asks by {asked}")
+        return Finding("confirmation", "ok", "not needed: the server is read-only")
+    place = {"browser": "in a browser", "two-step": "by a second call"}.get(settings.confirmation.fallback)
+    asks = "destructive calls ask for approval"
+    if settings.confirmation.ask == "form":
+        otherwise = f"or {place} if it has no forms" if place else "and are rejected if it has no forms"
+        return Finding("confirmation", "ok", f"{asks} in the client, {otherwise}")
+    return Finding("confirmation", "ok", f"{asks} {place}" if place else "destructive calls are rejected")
 
 
 def _check_journal(path: Path | None) -> Finding:
     if path is None:
-        return Finding("journal", "skipped", "none is kept", "Set journal.path to have every write recorded.")
+        return Finding("journal", "skipped", "disabled", "Set journal.path to record every change.")
     place = path if path.exists() else path.parent
     if not os.access(place, os.W_OK):
-        return Finding("journal", "failed", f"{path} cannot be written", "Until it can, nothing is changed.")
+        fix = "Fix journal.path. Until then, all changes are rejected."
+        return _fail("journal", f"{path} cannot be written", fix, ErrorCode.JOURNAL_UNAVAILABLE)
     return Finding("journal", "ok", str(path))
 
 
-async def _check_store(questions: ConfirmationStore) -> Finding:
-    """Find out whether anything that waits for a human's yes could run."""
+async def _check_store(store: ConfirmationStore) -> Finding:
+    """Return whether confirmations can be stored."""
     try:
-        await questions.get("")
+        await store.get("")
     except StoreError as error:
-        return Finding("store", "failed", f"Redis {error.reason}", "Until it does, nothing runs that waits for a yes.")
+        fix = "Check confirmation.store. Until then, calls that require confirmation fail."
+        return _fail("store", f"Redis {error.reason}", fix, error.code)
     finally:
-        await questions.close()
-    return Finding("store", "ok", "Redis keeps what waits for a yes")
+        await store.close()
+    return Finding("store", "ok", "Redis stores pending confirmations")
 
 
 async def _check_issuer(settings: OAuthSection) -> Finding:
-    """Find out whether access tokens could be verified."""
+    """Return whether access tokens can be verified."""
     from gitbook_integrations_mcp.auth.issuer import Issuer, IssuerError
 
     try:
         keys = {key.key_id for key in await Issuer(settings).fetch_keys()}
     except IssuerError as error:
-        return Finding("issuer", "failed", str(error), "Until its keys can be fetched, its tokens let nobody in.")
+        fix = "Check oauth.issuer. Until its keys can be fetched, callers with its tokens are rejected."
+        return _fail("issuer", str(error), fix, ErrorCode.TEMPORARILY_UNAVAILABLE)
     if not keys:
         kinds = ", ".join(settings.algorithms)
-        fix = "Add the kind of signature it makes to oauth.algorithms."
-        return Finding("issuer", "failed", f"{settings.issuer} publishes no key for {kinds}", fix)
+        fix = "Add its signature algorithm to oauth.algorithms."
+        return _fail("issuer", f"{settings.issuer} publishes no key for {kinds}", fix, ErrorCode.INVALID_SETTINGS)
     return Finding("issuer", "ok", f"{settings.issuer} publishes {len(keys)} key{'s' * (len(keys) > 1)}")
 
 
@@ -201,87 +215,88 @@ def _check_scheme(settings: Settings) -> Finding | None:
     parts = urlsplit(settings.gitbook.endpoint)
     if settings.server.sandbox or parts.scheme == "https" or is_loopback(parts.hostname or ""):
         return None
-    return Finding("encryption", "warning", "the endpoint is plain http", "Use https: tokens travel in the clear.")
+    fix = "Use https: over http, others on the network can read the tokens."
+    return Finding("encryption", "warning", "the endpoint is plain http", fix)
 
 
 async def _check_token(
     gitbook: GitBook, name: str, variable: str, token: SecretStr
 ) -> tuple[Finding, GitBookResponse | None]:
-    """Find out whose a token is and of which kind, by asking what only some kinds may ask."""
-    reply: GitBookResponse | None = None
+    """Return whether a token is valid and who owns it, from requests that only some kinds of token may send."""
+    response: GitBookResponse | None = None
     try:
-        reply = await gitbook.send(Request("GET", "/user"), token)
-        if reply.status not in _REFUSED:
-            return _describe_user(name, read_response(ENDPOINTS["get_authenticated_user"], reply)), reply
-        # An invalid token is refused everywhere; a valid one of another kind may list the marketplace.
-        reply = await gitbook.send(_LISTING, token)
-        if reply.status in _REFUSED:
-            return Finding(
-                name, "failed", f"refused by GitBook ({reply.status})", f"Set {variable} to a new one."
-            ), reply
-        read_response(ENDPOINTS["list_integrations"], reply)
+        response = await gitbook.send(Request("GET", "/user"), token)
+        if response.status not in _REJECTED:
+            return _describe_user(name, read_response(ENDPOINTS["get_authenticated_user"], response)), response
+        # An invalid token is rejected everywhere; a valid one of another kind may list the marketplace.
+        response = await gitbook.send(_LISTING, token)
+        if code := _REJECTED.get(response.status):
+            message = f"rejected by GitBook ({response.status})"
+            return _fail(name, message, f"Set {variable} to a new token.", code), response
+        read_response(ENDPOINTS["list_integrations"], response)
     except UpstreamError as error:
-        return Finding(name, "failed", str(error)), reply
-    kind = "an integration's or an installation's"
+        return _fail(name, str(error), "", error.code), response
+    message = "valid, belongs to an integration or an installation"
     if name == "token":
-        fix = "Tools that need a user will not work; put it into GITBOOK_INTEGRATION_TOKEN."
-        return Finding(name, "warning", kind, fix), reply
-    return Finding(name, "ok", kind), reply
+        fix = "Tools that need a user fail. Put this token into GITBOOK_INTEGRATION_TOKEN."
+        return Finding(name, "warning", message, fix), response
+    return Finding(name, "ok", message), response
 
 
 def _describe_user(name: str, user: Mapping[str, Any]) -> Finding:
     called = next((clean_text(str(user[key]), 80) for key in ("displayName", "email", "id") if user.get(key)), "")
     if not called:
-        fix = "Check GITBOOK_ENDPOINT: what answers there is not GitBook's API."
-        return Finding(name, "failed", "the answer describes no user", fix)
+        fix = "Check GITBOOK_ENDPOINT: it is not GitBook's API."
+        return _fail(name, "the response does not describe a user", fix, ErrorCode.INVALID_RESPONSE)
     if name == "token":
-        return Finding(name, "ok", f"a user's ({called})")
-    fix = "Endpoints that accept only an integration's token will refuse it; a user's belongs into GITBOOK_TOKEN."
-    return Finding(name, "warning", f"a user's ({called})", fix)
+        return Finding(name, "ok", f"valid, belongs to {called}")
+    fix = "Endpoints that accept only an integration's token reject it. Put a user's token into GITBOOK_TOKEN."
+    return Finding(name, "warning", f"valid, but belongs to a user ({called})", fix)
 
 
-async def _check_reachability(gitbook: GitBook) -> tuple[Finding, GitBookResponse | None]:
-    """Find out whether GitBook answers at all, where there is no token to ask with: a refusal is an answer, too."""
-    reply: GitBookResponse | None = None
+async def _check_network(gitbook: GitBook) -> tuple[Finding, GitBookResponse | None]:
+    """Return whether GitBook can be reached. Without a token, it responds with a rejection."""
+    response: GitBookResponse | None = None
     try:
-        reply = await gitbook.send(_LISTING, SecretStr("none"))
-        if reply.status not in _REFUSED:
-            read_response(ENDPOINTS["list_integrations"], reply)
+        response = await gitbook.send(_LISTING, SecretStr("none"))
+        if response.status not in _REJECTED:
+            read_response(ENDPOINTS["list_integrations"], response)
     except UpstreamError as error:
-        return Finding("network", "failed", str(error)), reply
-    return Finding("network", "ok", f"GitBook answers ({reply.status})"), reply
+        return _fail("network", str(error), "", error.code), response
+    return Finding("network", "ok", f"GitBook responds ({response.status})"), response
 
 
-def _check_clock(reply: GitBookResponse) -> Finding:
+def _check_clock(response: GitBookResponse) -> Finding:
     try:
-        theirs = parsedate_to_datetime(reply.headers.get("date", "")).timestamp()
+        theirs = parsedate_to_datetime(response.headers.get("date", "")).timestamp()
     except ValueError:
-        return Finding("clock", "skipped", "GitBook told no time")
+        return Finding("clock", "skipped", "GitBook sent no valid date")
     skew = time.time() - theirs
     if abs(skew) <= _SKEW:
-        return Finding("clock", "ok", f"{abs(skew):.0f} s from GitBook's")
-    return Finding("clock", "warning", f"{skew:+.0f} s from GitBook's", "Synchronize this machine's clock.")
+        return Finding("clock", "ok", f"in sync with GitBook ({abs(skew):.0f} s)")
+    return Finding("clock", "warning", f"not in sync with GitBook ({skew:+.0f} s)", "Synchronize this machine's clock.")
 
 
-def _check_headroom(reply: GitBookResponse) -> Finding:
-    limit, remaining = (reply.headers.get(f"x-ratelimit-{name}", "") for name in ("limit", "remaining"))
+def _check_rate_limit(response: GitBookResponse) -> Finding:
+    limit, remaining = (response.headers.get(f"x-ratelimit-{name}", "") for name in ("limit", "remaining"))
     if not (limit.isdecimal() and remaining.isdecimal()):
-        return Finding("rate limit", "skipped", "GitBook told none")
+        return Finding("rate limit", "skipped", "GitBook sent no rate limit")
     if int(remaining) * 10 < int(limit):
-        fix = "Another program uses the same token; give this server one of its own."
+        fix = "Another program uses the same token. Give this server a token of its own."
         return Finding("rate limit", "warning", f"{remaining} of {limit} requests left", fix)
     return Finding("rate limit", "ok", f"{remaining} of {limit} requests left")
 
 
 async def _check_sandbox(settings: Settings) -> Finding:
-    """Run one call the whole way, through an MCP client and the embedded GitBook."""
+    """Make one call through an MCP client, the server and the built-in sandbox."""
     server = settings.server.model_copy(update={"sandbox": True})
     tools = settings.tools.model_copy(update={"toolsets": None, "include": None, "exclude": ()})
     async with Client(create_server(settings.model_copy(update={"server": server, "tools": tools}))) as client:
         listed = await client.list_tools()
         result = await client.call_tool("list_organization_installations", {})
     if result.is_error or not result.structured_content:
-        return Finding("self-test", "failed", "a call to the embedded GitBook failed", "This is a defect; report it.")
+        message = "a call to the built-in sandbox failed"
+        return _fail("self-test", message, "This is a defect. Please report it.", ErrorCode.INTERNAL_ERROR)
     items: list[Any] = result.structured_content["items"]
-    message = f"{len(listed.tools)} of {len(TOOLS)} tools, {len(items)} installations in the embedded GitBook"
+    message = f"{len(listed.tools)} of {len(TOOLS)} tools, {len(items)} installations in the sandbox"
     return Finding("self-test", "ok", message)

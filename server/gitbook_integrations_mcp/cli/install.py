@@ -1,6 +1,6 @@
-"""How assistants start this server: the entry for their configuration, to paste or to have written into its file.
+"""The command `install`: adds this server to the configuration of an assistant.
 
-An entry names the variables that hold tokens, never a token. Whatever else a file holds stays there.
+An entry refers to the variables that hold tokens and contains no token. The rest of the file stays unchanged.
 """
 
 import json
@@ -10,130 +10,143 @@ import shutil
 import sys
 import sysconfig
 import tempfile
+from argparse import Namespace
 from collections.abc import Mapping, MutableMapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from gitbook_integrations_mcp import NAME as PROGRAM
 from gitbook_integrations_mcp.auth.policy import Policy
 from gitbook_integrations_mcp.cli.assistants import ASSISTANTS, Assistant
-from gitbook_integrations_mcp.config.models import GitBookSection, ServerSection
-from gitbook_integrations_mcp.config.settings import PREFIX, Settings, iterate_settings, name_variable
+from gitbook_integrations_mcp.cli.flags import format_flags
+from gitbook_integrations_mcp.config.models import GitBookSection
+from gitbook_integrations_mcp.config.settings import Settings, iterate_settings, name_variable
+from gitbook_integrations_mcp.process import FAILURE, SUCCESS
 
 NAME = "gitbook-integrations"
+"""The name of this server's entry."""
 
 _SECRETS: Mapping[str, str] = {
     "GITBOOK_TOKEN": "your personal access token",
     "GITBOOK_INTEGRATION_TOKEN": "your integration's token",
 }
-"""Variables that hold a token, each with what to put there."""
+"""Variables that hold a token, each with the value it needs."""
 
-_KEPT = frozenset({"confirmation", "journal", "audit", "limits"})
-"""Sections whose variables are carried over: an assistant has not this shell's, and some of them are safeguards."""
+_CARRIED = frozenset({"confirmation", "journal", "audit", "limits"})
+"""Sections whose variables go into the entry: the assistant has no access to this shell's, and some are safeguards."""
 
 
-def describe_connections(settings: Settings, config: Path | None = None) -> dict[str, str]:
-    """Return, by assistant and file, the configuration to paste; for the sandbox, one that needs no token.
+def format_entries(settings: Settings, config: Path | None = None) -> dict[str, str]:
+    """Return the entry to paste by assistant and file; for the sandbox, one without a token.
 
-    It carries over what limits the server (`tools`), as an assistant starts it without this shell's flags and
-    environment.
+    It contains the flags and variables of this shell that limit the server, because an assistant has neither.
     """
     return {
-        f"{assistant.title} ({_shorten(assistant.path)})": write_fragment(assistant, settings, config)
+        f"{assistant.title} ({_format_path(assistant.path)})": format_entry(assistant, settings, config)
         for assistant in ASSISTANTS.values()
     }
 
 
-def write_fragment(assistant: Assistant, settings: Settings, config: Path | None = None) -> str:
-    """Return the part of the assistant's configuration that is about this server, as text."""
+def format_entry(assistant: Assistant, settings: Settings, config: Path | None = None) -> str:
+    """Return this server's part of the assistant's configuration as text."""
     return _dump(assistant, _add_entry({}, assistant, settings, config), indent=2).rstrip()
 
 
-def connect(
-    name: str, settings: Settings, config: Path | None, file: Path | None, *, dry_run: bool, print_only: bool
-) -> int:
-    """Put this server into the configuration of the assistant `name`, tell what was done, and return the exit code.
+def run(settings: Settings, arguments: Namespace) -> int:
+    """Add this server to the configuration of the assistant, print what was done, and return the exit code.
 
-    The file is merged, not replaced: other servers and settings stay, and so does what a human has put into this
-    server's entry, a token above all. A copy of it as it was is kept beside it.
+    The file is merged: other servers and settings stay, and so do a human's own additions to this server's entry, above
+    all a token. A backup is kept beside it.
 
     Raises:
-        SettingsError: a toolset or tool that does not exist; the assistant could not start the server.
+        SettingsError: a toolset or tool does not exist, so the assistant could not start the server.
     """
     Policy(settings.tools, settings.confirmation)
-    assistant = ASSISTANTS[name]
-    fragment = write_fragment(assistant, settings, config)
-    if print_only:
+    assistant, config = ASSISTANTS[arguments.assistant], arguments.config
+    fragment = format_entry(assistant, settings, config)
+    if arguments.print:
         print(fragment)
-        return 0
-    path = (file or assistant.path).resolve()  # a file that is a link stays one
+        return SUCCESS
+    path = (arguments.file or assistant.path).resolve()  # a file that is a link stays one
     try:
         before = path.read_text(encoding="utf-8") if path.exists() else ""
         content = _parse(assistant, before)
-        kept = _dump(assistant, content, _find_indent(before))
+        unchanged = _dump(assistant, content, _find_indent(before))
         merged = _dump(assistant, _add_entry(content, assistant, settings, config), _find_indent(before))
-        if merged == kept and before:
-            print(f"{_shorten(path)} has it already; nothing was changed.")
-            return 0
-        if dry_run:
-            print(f"{_shorten(path)} would get this; nothing was changed.\n{fragment}")
-            return 0
+        if merged == unchanged and before:
+            print(f"No change: {_format_path(path)} already has this entry.")
+            return SUCCESS
+        if arguments.dry_run:
+            print(f"Dry run: nothing was written. The entry for {_format_path(path)}:\n{fragment}")
+            return SUCCESS
         backup = _replace(path, merged)
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not what this program can merge"
-        print(f"{_shorten(path)} was not changed: {reason}. Add this by hand:\n{fragment}", file=sys.stderr)
-        return 1
-    print(f"{assistant.title} starts this server from now on: {_shorten(path)}")
+        print(
+            f"Could not edit {_format_path(path)}: {_describe_problem(error)}. Add this yourself:\n{fragment}",
+            file=sys.stderr,
+        )
+        return FAILURE
+    print(f"Added to {assistant.title}: {_format_path(path)}")
     if backup:
-        print(f"As it was: {_shorten(backup)}")
-    print(_tell_next(assistant, settings))
-    return 0
+        print(f"Backup: {_format_path(backup)}")
+    print(_format_next_step(assistant, settings))
+    return SUCCESS
+
+
+def _describe_problem(error: OSError | ValueError) -> str:
+    if isinstance(error, OSError):
+        return str(error.strerror)
+    if isinstance(error, json.JSONDecodeError):
+        return f"line {error.lineno} is not valid JSON (comments are not supported)"
+    line = getattr(error, "line", None)  # of tomlkit, whose texts quote the file
+    return f"line {line} is not valid TOML" if line else str(error)
 
 
 def _add_entry(
     content: MutableMapping[str, Any], assistant: Assistant, settings: Settings, config: Path | None
 ) -> MutableMapping[str, Any]:
-    """Add the entry to what a file holds, in place.
+    """Add the entry to the content of a file, in place.
 
     Raises:
-        ValueError: there is something else in its place.
+        ValueError: the file has something else there.
     """
     servers = content.setdefault(assistant.servers, {})
     if not isinstance(servers, MutableMapping):
-        raise ValueError(assistant.servers)  # noqa: TRY004
+        raise ValueError(f"{assistant.servers} is not an object")  # noqa: TRY004
     entry = servers.setdefault(NAME, {})
     if not isinstance(entry, MutableMapping):
-        raise ValueError(NAME)  # noqa: TRY004
+        raise ValueError(f"{NAME} is not an object")  # noqa: TRY004
     command, arguments = _find_command()
     plain, secret = _list_variables(settings)
     if assistant.typed:
         entry["type"] = "stdio"
-    entry["command"], entry["args"] = command, [*arguments, *_spell_flags(settings, config)]
+    entry["command"], entry["args"] = command, [*arguments, *_format_flags(settings, config)]
     if assistant.format == "toml":
-        if secret:  # it passes variables on by name
+        if secret:  # the assistant passes variables on by name
             entry["env_vars"] = [*plain, *secret]
         return content
     given = entry.get("env")
-    refer = assistant.reference or "<{what}>"
-    references = {variable: refer.format(name=variable, what=what) for variable, what in secret.items()}
+    reference = assistant.reference or "<{value}>"
+    references = {variable: reference.format(name=variable, value=value) for variable, value in secret.items()}
     if env := {**references, **(given if isinstance(given, dict) else {}), **plain}:
         entry["env"] = env
     if assistant.prompts and secret:
         inputs = content.setdefault("inputs", [])
         known = {one.get("id") for one in inputs if isinstance(one, dict)}
         inputs += [
-            {"type": "promptString", "id": variable, "description": what, "password": True}
-            for variable, what in secret.items()
+            {"type": "promptString", "id": variable, "description": value, "password": True}
+            for variable, value in secret.items()
             if variable not in known
         ]
     return content
 
 
 def _parse(assistant: Assistant, text: str) -> MutableMapping[str, Any]:
-    """Return what a file holds.
+    """Return the content of a file.
 
     Raises:
-        ValueError: it cannot be read, or not be written again without losing something, its comments for example.
+        ValueError: it cannot be read, or cannot be written again without loss, for example of its comments.
     """
     if assistant.format == "toml":
         import tomlkit
@@ -141,7 +154,7 @@ def _parse(assistant: Assistant, text: str) -> MutableMapping[str, Any]:
         return tomlkit.parse(text)
     content = json.loads(text.removeprefix("\ufeff")) if text.strip() else {}
     if not isinstance(content, dict):
-        raise ValueError("not an object")  # noqa: TRY004
+        raise ValueError("it is not an object")  # noqa: TRY004
     return content
 
 
@@ -159,7 +172,7 @@ def _find_indent(text: str) -> int | str:
 
 
 def _replace(path: Path, text: str) -> Path | None:
-    """Write a file as a whole, and return the copy of what was there before, if anything was."""
+    """Write a whole file, and return the backup of the file that it replaces, if there was one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     backup = None
     if path.exists():
@@ -173,61 +186,50 @@ def _replace(path: Path, text: str) -> Path | None:
     return backup
 
 
-def _tell_next(assistant: Assistant, settings: Settings) -> str:
+def _format_next_step(assistant: Assistant, settings: Settings) -> str:
     _, secret = _list_variables(settings)
-    restart = f"Restart {assistant.title}, if it runs."
+    restart = f"Restart {assistant.title} if it is running."
     if not secret:
         return restart
     names = " and ".join(secret)
     if assistant.prompts:
-        return f"{restart} It asks for {names} when it starts the server."
+        return f"{restart} It prompts you for {names} when it starts the server."
     if assistant.reference or assistant.format == "toml":
-        return f"{restart} It takes {names} from its environment: set it where {assistant.title} is started."
-    return f"Put {names} into that file, which you should keep to yourself. {restart}"
+        return f"{restart} It reads {names} from its environment: set it where you start {assistant.title}."
+    return f"Put {names} into that file, and keep the file private. {restart}"
 
 
-def _spell_flags(settings: Settings, config: Path | None) -> list[str]:
-    tools = settings.tools
-    if config is None and (named := os.environ.get(f"{PREFIX}CONFIG")):
-        config = Path(named)
-    size, default = settings.server.sandbox_size, ServerSection().sandbox_size
-    names = {"--toolsets": tools.toolsets, "--tools": tools.include, "--exclude-tools": tools.exclude or None}
-    return [
-        *(["--config", str(config.absolute())] if config else []),
-        *(word for flag, value in names.items() if value is not None for word in (flag, ",".join(value))),
-        *(["--read-only"] if tools.read_only else []),
-        *([] if settings.server.transport == ("stdio",) else ["--transport", "stdio"]),
-        *(["--sandbox"] if settings.server.sandbox else []),
-        *(["--sandbox-size", ",".join(map(str, size))] if settings.server.sandbox and size != default else []),
-    ]
+def _format_flags(settings: Settings, config: Path | None) -> list[str]:
+    words = format_flags(settings, config, "install")
+    return words if settings.server.transport == ("stdio",) else [*words, "--transport", "stdio"]
 
 
 def _list_variables(settings: Settings) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the variables that are no secret and do not have their default, and those that hold a token."""
-    kept = {
+    """Return the variables without secrets that differ from their default, and those that hold a token."""
+    carried = {
         name: value
         for section, key, field in iterate_settings()
-        if section in _KEPT and "Secret" not in repr(field.annotation)
+        if section in _CARRIED and "Secret" not in repr(field.annotation)
         if (value := os.environ.get(name := name_variable(section, key)))
     }
     if settings.server.sandbox:
-        return kept, {}
-    ours, default = settings.gitbook, GitBookSection()
+        return carried, {}
+    gitbook, default = settings.gitbook, GitBookSection()
     plain = {
-        "GITBOOK_ENDPOINT": ours.endpoint if ours.endpoint != default.endpoint else None,
-        "GITBOOK_ORGANIZATION": ours.organization,
+        "GITBOOK_ENDPOINT": gitbook.endpoint if gitbook.endpoint != default.endpoint else None,
+        "GITBOOK_ORGANIZATION": gitbook.organization,
     }
-    secret = {name: what for name, what in _SECRETS.items() if name == "GITBOOK_TOKEN" or ours.integration_token}
-    return {name: value for name, value in plain.items() if value} | kept, secret
+    secret = {name: value for name, value in _SECRETS.items() if name == "GITBOOK_TOKEN" or gitbook.integration_token}
+    return {name: value for name, value in plain.items() if value} | carried, secret
 
 
 def _find_command() -> tuple[str, list[str]]:
-    """Return an absolute command, as assistants start servers with another PATH than the shell's."""
-    if command := shutil.which("gitbook-integrations-mcp", path=sysconfig.get_path("scripts")):
+    """Return an absolute command, because the PATH of assistants differs from the shell's."""
+    if command := shutil.which(PROGRAM, path=sysconfig.get_path("scripts")):
         return command, []
     return sys.executable, ["-m", "gitbook_integrations_mcp"]
 
 
-def _shorten(path: Path) -> str:
-    """Return a path as its owner would write it."""
+def _format_path(path: Path) -> str:
+    """Return a path, with `~` for the home directory."""
     return f"~/{path.relative_to(Path.home()).as_posix()}" if path.is_relative_to(Path.home()) else str(path)

@@ -67,15 +67,6 @@ class ServerSection(Section):
     sandbox: bool = Field(
         False, description="Use the built-in GitBook sandbox instead of the real API. It needs no token and no network."
     )
-    sandbox_size: Annotated[tuple[int, ...], NoDecode, CommaSeparated] = Field(
-        (12, 20, 5, 40),
-        min_length=4,
-        max_length=4,
-        description="How many integrations, spaces, sites and installations the embedded GitBook has.",
-    )
-    sandbox_latency: float = Field(
-        0, ge=0, le=60, description="Seconds that each request to the embedded GitBook takes longer."
-    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "warning", description="Lowest level of the messages that are logged to standard error."
     )

@@ -16,7 +16,7 @@ def open_gitbook(settings: Settings, transport: HTTPTransport | None = None) -> 
         return client, Credentials.from_settings(section), section.organization
     from httpx import ASGITransport
 
-    from gitbook_integrations_mcp.sandbox import INTEGRATION_TOKEN, ORGANIZATION_ID, USER_TOKEN, open_sandbox
+    from gitbook_integrations_mcp.sandbox import INTEGRATION_TOKEN, ORGANIZATION_ID, USER_TOKEN, create_sandbox
 
-    client = GitBook(section.endpoint, settings.limits, transport or ASGITransport(app=open_sandbox(settings.server)))
+    client = GitBook(section.endpoint, settings.limits, transport or ASGITransport(app=create_sandbox()))
     return client, Credentials(SecretStr(USER_TOKEN), SecretStr(INTEGRATION_TOKEN)), ORGANIZATION_ID

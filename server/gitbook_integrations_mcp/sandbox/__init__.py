@@ -5,9 +5,8 @@ the server: to a client it is GitBook. `application` turns HTTP into calls, `ope
 `state`, `objects` shows the state as GitBook does, `seed` is what there is at the start.
 """
 
-from gitbook_integrations_mcp.sandbox.application import RATE_LIMIT, Sandbox, create_sandbox, open_sandbox
+from gitbook_integrations_mcp.sandbox.application import RATE_LIMIT, Sandbox, create_sandbox
 from gitbook_integrations_mcp.sandbox.credentials import INTEGRATION_TOKEN, USER_TOKEN
-from gitbook_integrations_mcp.sandbox.seed import Size
 from gitbook_integrations_mcp.sandbox.serving import serve_sandbox
 from gitbook_integrations_mcp.sandbox.templates import ORGANIZATION_ID, OWN_INTEGRATION
 
@@ -18,8 +17,6 @@ __all__ = [
     "RATE_LIMIT",
     "USER_TOKEN",
     "Sandbox",
-    "Size",
     "create_sandbox",
-    "open_sandbox",
     "serve_sandbox",
 ]

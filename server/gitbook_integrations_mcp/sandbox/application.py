@@ -9,19 +9,16 @@ import time
 from collections.abc import Callable
 from email.utils import formatdate
 
-import anyio
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from gitbook_integrations_api.catalog import ENDPOINTS
-from gitbook_integrations_mcp.config.models import ServerSection
-from gitbook_integrations_mcp.errors import SettingsError
 from gitbook_integrations_mcp.sandbox.call import Answer, Call, FailureError
 from gitbook_integrations_mcp.sandbox.credentials import Caller, recognize
 from gitbook_integrations_mcp.sandbox.quota import Allowance, Quota
 from gitbook_integrations_mcp.sandbox.route import Route
-from gitbook_integrations_mcp.sandbox.seed import Size, plant
+from gitbook_integrations_mcp.sandbox.seed import plant
 from gitbook_integrations_mcp.sandbox.state import State
 
 RATE_LIMIT = 1000
@@ -33,10 +30,9 @@ KINDS = {"user": "a user", "integration": "an integration", "integration-install
 class Sandbox:
     """GitBook in memory. `state` is what it knows; whatever a test changes there, the next request sees."""
 
-    def __init__(self, state: State, clock: Callable[[], float], latency: float, rate_limit: int) -> None:
+    def __init__(self, state: State, clock: Callable[[], float], rate_limit: int) -> None:
         self.state = state
         self.clock = clock
-        self.latency = latency
         self._quota = Quota(rate_limit)
         self._routes = [Route(endpoint) for endpoint in ENDPOINTS.values()]
         self._request_numbers = itertools.count(1)
@@ -46,8 +42,6 @@ class Sandbox:
             raise NotImplementedError("the sandbox speaks HTTP only")  # how an application tells a server so
         request = Request(scope, receive)
         body = await request.body()
-        if self.latency:
-            await anyio.sleep(self.latency)
         response = self._respond(request, body)
         await response(scope, receive, send)
 
@@ -89,31 +83,12 @@ class Sandbox:
         raise FailureError(404, "Not found")
 
 
-def create_sandbox(
-    *,
-    size: Size | None = None,
-    clock: Callable[[], float] = time.time,
-    latency: float = 0.0,
-    rate_limit: int = RATE_LIMIT,
-) -> Sandbox:
+def create_sandbox(*, clock: Callable[[], float] = time.time, rate_limit: int = RATE_LIMIT) -> Sandbox:
     """Return a fresh GitBook in memory, as an ASGI application.
 
-    `size` is how big its organization is, `clock` tells the time in seconds since 1970, `latency` is what each request
-    takes longer, in seconds, and `rate_limit` is the number of requests a token may make in a minute.
+    `clock` returns the time in seconds since 1970; `rate_limit` is how many requests a token may make in a minute.
     """
-    return Sandbox(plant(size or Size()), clock, latency, rate_limit)
-
-
-def open_sandbox(settings: ServerSection) -> Sandbox:
-    """Return a fresh sandbox as the settings describe it.
-
-    Raises:
-        SettingsError: it cannot have that size.
-    """
-    try:
-        return create_sandbox(size=Size(*settings.sandbox_size), latency=settings.sandbox_latency)
-    except ValueError as error:
-        raise SettingsError(f"server.sandbox_size: {error}.") from None
+    return Sandbox(plant(), clock, rate_limit)
 
 
 def _read_token(request: Request) -> str:

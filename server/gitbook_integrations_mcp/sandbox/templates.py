@@ -315,8 +315,10 @@ FOREIGN = Published(
 )
 """Somebody else's private integration, of which the sandbox's user must never hear."""
 
-SPACES = (
-    # title, emoji, visibility
+SpaceRow = tuple[str, str, str]
+"""Title, emoji and visibility of a space."""
+
+SPACES: tuple[SpaceRow, ...] = (
     ("Getting Started", "🚀", "public"),
     ("Product Guide", "📘", "public"),
     ("API Reference", "🧩", "public"),
@@ -339,8 +341,10 @@ SPACES = (
     ("Archive 2023", "📦", "private"),
 )
 
-SITES = (
-    # title, type, visibility, published, hostname, its spaces by their place in the list above
+SiteRow = tuple[str, str, str, bool, str | None, tuple[int, ...]]
+"""Title, type and visibility of a site, whether it is published, its host name, and its spaces by their place above."""
+
+SITES: tuple[SiteRow, ...] = (
     ("Aurora Docs", "ultimate", "public", True, "docs.aurora-robotics.example", (0, 1, 3, 6, 7, 9)),
     ("Developer Portal", "premium", "public", True, "developers.aurora-robotics.example", (2, 8)),
     ("Help Center", "premium", "public", True, "help.aurora-robotics.example", (4,)),

@@ -2,11 +2,11 @@
 
 import functools
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 
 from gitbook_integrations_api.report import Comparison, Narrowing, Report, ScriptFacts
@@ -17,6 +17,7 @@ from gitbook_integrations_mcp.cli.main import main
 from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.gitbook.opening import open_gitbook
 from tests.support.browser import find_violations, needs_browser, read_logs, show_in, take_screenshot
+from tests.support.grown_sandbox import Size, create_grown_sandbox
 
 pytestmark = needs_browser
 
@@ -26,9 +27,9 @@ EVIL = "</script><script>document.title = 'stolen'</script><img src=x onerror=\"
 @functools.cache
 def audit(*size: int) -> Report:
     """Return the audit of a sandbox. `size`: integrations, spaces, sites, installations."""
-    server: Mapping[str, Any] = {"sandbox": True} | ({"sandbox_size": ",".join(map(str, size))} if size else {})
-    settings = load_settings({"server": server})
-    gitbook, credentials, organization = open_gitbook(settings)
+    settings = load_settings({"server": {"sandbox": True}})
+    transport = httpx.ASGITransport(app=create_grown_sandbox(Size(*size)))
+    gitbook, credentials, organization = open_gitbook(settings, transport)
     assert organization
 
     async def ignore(*_: Any) -> None:

@@ -7,7 +7,6 @@ import json
 import os
 import pty
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any, get_args
@@ -17,14 +16,14 @@ import pytest
 from gitbook_integrations_api.report import Narrowing, Report
 from gitbook_integrations_api.rules import SEVERITIES
 from gitbook_integrations_mcp.audit.render.tables import TABLES, TableName, render_csv
-from gitbook_integrations_mcp.cli.audit import AuditOptions
-from gitbook_integrations_mcp.cli.audit import run as run_audit
+from gitbook_integrations_mcp.cli.audit import AuditOptions, run_audit
 from gitbook_integrations_mcp.cli.main import main
 from gitbook_integrations_mcp.config.models import HttpSection
 from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.errors import ErrorCode, SettingsError
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, USER_TOKEN
 from tests.support.audit_fixtures import Watched, audit, fail
+from tests.support.grown_sandbox import create_grown_sandbox
 from tests.support.loopback import listen, open_listener
 
 COMMAND = [sys.executable, "-m", "gitbook_integrations_mcp", "audit"]
@@ -43,15 +42,15 @@ def write_baseline(capsys: pytest.CaptureFixture[str], path: Path, **changes: An
     return report
 
 
+def name_variables(address: str) -> dict[str, str]:
+    """Return the variables that point the command at a GitBook at `address`."""
+    return {"GITBOOK_ENDPOINT": address, "GITBOOK_TOKEN": USER_TOKEN, "GITBOOK_ORGANIZATION": ORGANIZATION_ID}
+
+
 async def run_against(watched: Watched, *words: str) -> tuple[int, str, str]:
     """Run the command in a subprocess against a GitBook on a socket."""
     with open_listener() as (listener, address):
-        environment = {
-            **os.environ,
-            "GITBOOK_ENDPOINT": address,
-            "GITBOOK_TOKEN": USER_TOKEN,
-            "GITBOOK_ORGANIZATION": ORGANIZATION_ID,
-        }
+        environment = {**os.environ, **name_variables(address)}
         async with listen(watched, HttpSection(), listener):
             pipe = asyncio.subprocess.PIPE
             process = await asyncio.create_subprocess_exec(*COMMAND, *words, env=environment, stdout=pipe, stderr=pipe)
@@ -127,13 +126,9 @@ def test_output_writes_the_report_to_a_file(tmp_path: Path, capsys: pytest.Captu
         (("--output", "/nowhere/report"), "Cannot write /nowhere/report"),
         (("--baseline", "/nowhere/report"), "Cannot read /nowhere/report"),
         (("--baseline", __file__), "is not valid JSON"),
-        (("--sandbox-size", "1,2"), "server.sandbox_size"),
-        (("--sandbox-size", "1,1,1,99"), "there is room for 2 installations only"),
     ],
 )
-def test_unusable_files_and_sizes_exit_with_2(
-    words: tuple[str, ...], expected: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_unusable_files_exit_with_2(words: tuple[str, ...], expected: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, *words)
     assert (code, out) == (2, "")
     assert expected in err
@@ -141,9 +136,9 @@ def test_unusable_files_and_sizes_exit_with_2(
 
 @pytest.mark.parametrize("form", ["json", "html", "markdown"])
 def test_a_table_cannot_be_chosen_for_formats_with_all_tables(form: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="2"):
-        run(capsys, "--format", form, "--table", "scripts")
-    assert f"--format {form} has all tables" in capsys.readouterr().err
+    code, out, err = run(capsys, "--format", form, "--table", "scripts")
+    assert code == 2
+    assert f"{form} has all tables" in (out if form == "json" else err)
 
 
 def test_an_invalid_baseline_exits_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -260,17 +255,21 @@ async def test_an_unreadable_organization_exits_with_1_and_the_reason() -> None:
     assert "with 403" in err
 
 
-def test_a_terminal_shows_a_progress_bar() -> None:
+async def test_a_terminal_shows_a_progress_bar() -> None:
     ours, theirs = pty.openpty()
-    words = [*COMMAND, "--sandbox", "--format", "json"]
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100", "GITBOOK_MCP_SERVER__SANDBOX_LATENCY": "0.1"}
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=theirs, env=environment) as process:
-        os.close(theirs)
-        assert process.stdout is not None
-        out = process.stdout.read()
-        shown = b""
-        while b"/19" not in shown:
-            shown += os.read(ours, 4096)
+    terminal = {"TERM": "xterm", "COLUMNS": "100"}
+    with open_listener() as (listener, address):
+        environment = {**os.environ, **name_variables(address), **terminal}
+        slow = create_grown_sandbox(latency=0.1)
+        async with listen(slow, HttpSection(), listener):
+            words = [*COMMAND, "--format", "json"]
+            pipe = asyncio.subprocess.PIPE
+            process = await asyncio.create_subprocess_exec(*words, env=environment, stdout=pipe, stderr=theirs)
+            os.close(theirs)
+            out, _ = await process.communicate()
+    shown = b""
+    while b"/19" not in shown:
+        shown += os.read(ours, 4096)
     os.close(ours)
     assert process.returncode == 0
     assert Report.model_validate_json(out).coverage.complete

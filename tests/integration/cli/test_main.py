@@ -19,8 +19,9 @@ from gitbook_integrations_api.catalog import TOOLS
 from gitbook_integrations_api.endpoint import Endpoint
 from gitbook_integrations_mcp import __version__
 from gitbook_integrations_mcp.cli.assistants import ASSISTANTS
-from gitbook_integrations_mcp.cli.listing import estimate_cost
 from gitbook_integrations_mcp.cli.main import main
+from gitbook_integrations_mcp.cli.tools import estimate_cost
+from gitbook_integrations_mcp.errors import ErrorCode
 from gitbook_integrations_mcp.features.tools import describe_tool
 from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
 from tests.support.elicitation_client import Human, read_status
@@ -214,10 +215,10 @@ def test_flags_may_stand_between_a_tool_and_its_arguments(capsys: pytest.Capture
     code, out, err = run(capsys, "call", "list_sites", "limit=2", "--sandbox", "published=true", "--json")
     assert code == 0, err
     assert len(json.loads(out)["items"]) == 2
-    for words in (("call", "list_sites", "--nonsense"), ("tools", "--json", "more"), ("--read", "tools")):
-        with pytest.raises(SystemExit, match="2"):
-            main(words)
-        assert "unrecognized arguments" in capsys.readouterr().err
+    for words in (("call", "list_sites", "--nonsense"), ("tools", "more"), ("--read", "tools")):
+        code, out, err = run(capsys, *words)
+        assert (code, out) == (2, "")
+        assert f"{words[-1] if words[0] != '--read' else '--read'}: un" in err
 
 
 def test_text_stays_text_though_it_looks_like_a_number(capsys: pytest.CaptureFixture[str]) -> None:
@@ -277,7 +278,7 @@ def test_a_narrow_terminal_gets_fewer_columns_and_whole_ids() -> None:
     assert max(map(len, lines)) <= 80
     (line,) = [line for line in lines if "release-notes-bot" in line]
     assert len(line.split()[0]) == 20
-    told = shown.decode().partition("left out for want of width: ")[2]
+    told = shown.decode().partition("hidden (terminal too narrow): ")[2]
     assert told.split() == ["installation.space_selection,", "installation.site_selection,", "integration.title"]
 
 
@@ -285,6 +286,66 @@ def test_an_error_of_the_tool_goes_to_standard_error_and_exits_with_1(capsys: py
     code, out, err = run(capsys, "call", "--sandbox", "get_integration_by_name", "integrationName=nothing")
     assert (code, out) == (1, "")
     assert "with 404" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "code"),
+    [
+        (("adit", "--json"), 2, ErrorCode.INVALID_USAGE),
+        (("audit", "--format", "json", "--table", "scripts"), 2, ErrorCode.INVALID_USAGE),
+        (("audit", "--json"), 2, ErrorCode.INVALID_SETTINGS),
+        (("tools", "--json", "--toolsets", "site"), 2, ErrorCode.INVALID_SETTINGS),
+        (("tools", "--json", "--transport", "sse"), 2, ErrorCode.INVALID_USAGE),
+        (("token", "--json"), 2, ErrorCode.INVALID_USAGE),
+        (("journal", "--json"), 2, ErrorCode.INVALID_USAGE),
+        (("journal", "--json", "/does/not/exist"), 1, ErrorCode.JOURNAL_UNAVAILABLE),
+        (("call", "--json", "list_site"), 2, ErrorCode.UNKNOWN_TOOL),
+        (("call", "--json", "list_sites", "published"), 2, ErrorCode.INVALID_USAGE),
+        (("call", "--json", "--sandbox", "list_sites", "limit=many"), 1, ErrorCode.INVALID_ARGUMENTS),
+        (("call", "--json", "--sandbox", "get_integration_by_name", "integrationName=no"), 1, ErrorCode.NOT_FOUND),
+        (("call", "--json", "list_sites", "organizationId=a"), 1, ErrorCode.MISSING_TOKEN),
+        (("call", "--json", "--read-only", "queue_integration_task"), 1, ErrorCode.TOOL_DISABLED),
+    ],
+)
+def test_where_a_result_would_be_json_an_error_is_too(
+    words: tuple[str, ...], status: int, code: ErrorCode, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exit_code, out, err = run(capsys, *words)
+    assert (exit_code, err) == (status, "")
+    error = json.loads(out)["error"]
+    assert set(error) == {"code", "message"}
+    assert error["code"] == code
+    assert error["message"]
+
+
+@pytest.mark.parametrize(
+    ("words", "command", "nearest"),
+    [
+        (("adit",), "", "audit"),
+        (("install", "claude"), " install", "claude-code"),
+        (("audit", "--format", "htm"), " audit", "html"),
+        (("audit", "--fail-on=hihg"), " audit", "high"),
+        (("audit", "--formt", "html"), " audit", "--format"),
+        (("--log-level", "warn", "tools"), "", "warning"),
+    ],
+)
+def test_a_typing_error_gets_two_lines_with_the_nearest_name(
+    words: tuple[str, ...], command: str, nearest: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run(capsys, *words)
+    assert (code, out) == (2, "")
+    what, help_hint = err.splitlines()
+    assert f"Did you mean {nearest}?" in what
+    assert help_hint == f"Try `gitbook-integrations-mcp{command} --help`."
+
+
+def test_help_is_printed_where_only_ascii_can_be() -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    for command in ("call", "audit"):
+        ended = subprocess.run(
+            [*COMMAND, command, "--help"], env=environment, capture_output=True, check=False, timeout=60
+        )
+        assert (ended.returncode, ended.stderr) == (0, b"")
 
 
 @pytest.mark.parametrize(
@@ -320,7 +381,7 @@ def test_without_a_terminal_a_gated_call_is_refused(tmp_path: Path, capsys: pyte
     code, out, err = run(capsys, *words)
     assert code == 1
     assert json.loads(out)["status"] == "refused"
-    assert "Run this in a terminal, where it asks." in err
+    assert "in a terminal" in err
 
 
 @pytest.mark.parametrize(
@@ -371,12 +432,12 @@ def test_third_party_text_cannot_steer_the_terminal(capsys: pytest.CaptureFixtur
     assert not set(out) & set("\x1b\x07\u202e")
 
 
-def test_doctor_finds_the_sandbox_healthy_and_prints_configurations(capsys: pytest.CaptureFixture[str]) -> None:
+def test_doctor_finds_the_sandbox_healthy_and_prints_entries_for_assistants(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "doctor", "--sandbox", "--json")
     report = json.loads(out)
     assert code == 0
     assert {check["status"] for check in report["checks"] if check["check"] != "journal"} == {"ok"}
-    assert [name.partition(" (")[0] for name in report["connections"]] == [one.title for one in ASSISTANTS.values()]
+    assert [name.partition(" (")[0] for name in report["entries"]] == [one.title for one in ASSISTANTS.values()]
 
 
 def test_doctor_without_a_network_fails_with_the_fix(
@@ -400,11 +461,11 @@ def test_a_console_that_cannot_show_a_character_gets_another() -> None:
 
 @pytest.mark.parametrize(
     ("words", "expected"),
-    [(("--host", "203.0.113.1"), "cannot listen on 203.0.113.1"), (("--port", "70000"), "less than or equal to 65535")],
+    [(("--host", "203.0.113.1"), "Cannot listen on 203.0.113.1"), (("--port", "70000"), "less than or equal to 65535")],
 )
 def test_a_sandbox_that_cannot_be_served_says_so(words: tuple[str, ...], expected: str) -> None:
     ended = subprocess.run([*COMMAND, "sandbox", *words], capture_output=True, text=True, check=False, timeout=60)
-    assert ended.returncode in {1, 2}
+    assert ended.returncode == 2
     assert expected in ended.stderr
     assert "Traceback" not in ended.stderr
 

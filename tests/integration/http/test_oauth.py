@@ -25,7 +25,7 @@ from gitbook_integrations_mcp.cli.main import main
 from gitbook_integrations_mcp.config.models import HttpSection, OAuthSection
 from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.config.validation import check_exposure
-from gitbook_integrations_mcp.errors import SettingsError
+from gitbook_integrations_mcp.errors import ErrorCode, SettingsError
 from tests.integration.http.test_web import CALLERS, Kind, answer_token, bear, connect, each_way, serve
 from tests.support.elicitation_client import GitBookSpy, read_status
 from tests.support.fake_gitbook import ERAS, Era, Upstream, read_text
@@ -521,10 +521,8 @@ def test_doctor_tells_whether_tokens_could_be_verified(
         assert examine(running.issuer)["message"] == f"{running.issuer} publishes 1 key"
         lacking = examine(running.issuer, algorithms="ES256")
         assert lacking["message"] == f"{running.issuer} publishes no key for ES256"
-        assert (lacking["status"], lacking["fix"]) == (
-            "failed",
-            "Add the kind of signature it makes to oauth.algorithms.",
-        )
+        assert (lacking["status"], lacking["code"]) == ("failed", ErrorCode.INVALID_SETTINGS)
+        assert "oauth.algorithms" in lacking["fix"]
     gone = examine(running.issuer)
     assert gone["status"] == "failed"
     assert "cannot be reached" in gone["message"]

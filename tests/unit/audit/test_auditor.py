@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from gitbook_integrations_api.catalog import TOOLS
 from gitbook_integrations_api.endpoint import Composite, Risk
 from gitbook_integrations_mcp.audit import list_reader
-from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, Size, create_sandbox
+from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID
 from tests.support.audit_fixtures import Watched, audit, count_requests, list_installed
+from tests.support.grown_sandbox import Size, create_grown_sandbox
 
 sizes = st.builds(
     Size,
@@ -24,7 +25,7 @@ sizes = st.builds(
 def watch(size: Size) -> Watched | None:
     """Return a sandbox of that size, or None if it cannot have that many installations."""
     try:
-        return Watched(create_sandbox(size=size))
+        return Watched(create_grown_sandbox(size))
     except ValueError:
         return None
 
@@ -99,7 +100,7 @@ async def test_lists_of_many_pages_are_read_completely(page: int, monkeypatch: p
 
 @pytest.mark.parametrize("concurrency", [1, 3, 8])
 async def test_the_setting_limits_concurrent_requests(concurrency: int) -> None:
-    watched = Watched(create_sandbox(latency=0.001))
+    watched = Watched(create_grown_sandbox(latency=0.001))
     await audit(watched, limits={"concurrency": concurrency})
     assert watched.most == concurrency
 

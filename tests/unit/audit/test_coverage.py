@@ -15,6 +15,7 @@ from gitbook_integrations_mcp.errors import StatusError
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, create_sandbox
 from tests.support.audit_fixtures import Fault, Watched, audit, connect, fail
 from tests.support.fake_gitbook import read_text
+from tests.support.grown_sandbox import create_grown_sandbox
 
 ONCE = {"attempts": 1}
 GOOGLE, MERMAID = "x7hKgG6Ccgi3d0ZBr6wR", "rbHSJkV1qs9dDMKkWwTH"
@@ -204,7 +205,7 @@ async def test_an_audit_waits_for_the_rate_limit_up_to_the_setting(max_wait: flo
 
 
 async def test_cancellation_stops_running_requests_and_starts_no_more() -> None:
-    watched = Watched(create_sandbox(latency=0.05))
+    watched = Watched(create_grown_sandbox(latency=0.05))
     async with connect(watched, limits={"concurrency": 2}) as client:
         with pytest.raises(MCPError) as caught:
             await client.call_tool("audit_installations", {}, read_timeout_seconds=0.12)

@@ -16,9 +16,10 @@ from gitbook_integrations_mcp.audit.evaluation import CHECKS
 from gitbook_integrations_mcp.calls.arguments import check_arguments
 from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.errors import SettingsError
-from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, Size, create_sandbox
+from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, create_sandbox
 from gitbook_integrations_mcp.sandbox.state import Installation, Integration, Setup, Site, State
 from tests.support.audit_fixtures import Watched, audit, list_installed
+from tests.support.grown_sandbox import Size, create_grown_sandbox
 
 NOW = 1_800_000_000.0
 DAY = 86400.0
@@ -360,7 +361,7 @@ def expect(state: State, now: float) -> set[tuple[str, str]]:
 )
 async def test_findings_match_the_state(size: Size) -> None:
     try:
-        sandbox = create_sandbox(size=size)
+        sandbox = create_grown_sandbox(size)
     except ValueError:
         return  # the sandbox cannot have that many installations
     report = await audit(Watched(sandbox), clock=lambda: NOW)

@@ -13,9 +13,10 @@ from gitbook_integrations_api.report import Report
 from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.audit import sections
 from gitbook_integrations_mcp.audit.report_cache import CAPACITY, CacheKey, ReportCache
-from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, Size, create_sandbox
+from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID
 from tests.support.audit_fixtures import Watched, audit, connect, count_requests, make_settings
 from tests.support.fake_gitbook import Upstream, read_text
+from tests.support.grown_sandbox import Size, create_grown_sandbox
 from tests.support.tokens import count_tokens
 
 TOOL = "audit_installations"
@@ -185,7 +186,7 @@ async def test_progress_has_the_number_of_lists_read_and_their_total() -> None:
 
 
 async def test_concurrent_calls_for_details_share_one_audit() -> None:
-    watched = Watched(create_sandbox(latency=0.01))
+    watched = Watched(create_grown_sandbox(latency=0.01))
     async with connect(watched) as client, anyio.create_task_group() as group:
         for section in ("findings", "scripts", "installations"):
             group.start_soon(client.call_tool, TOOL, {"section": section})
@@ -193,7 +194,7 @@ async def test_concurrent_calls_for_details_share_one_audit() -> None:
 
 
 async def test_results_for_a_large_organization_are_short_and_take_the_fewest_requests() -> None:
-    watched = Watched(create_sandbox(size=BIG))
+    watched = Watched(create_grown_sandbox(BIG))
     async with connect(watched) as client:
         result = await client.call_tool(TOOL, {})
         assert len(watched.requests) == len(set(watched.requests)) == count_requests(watched.sandbox.state)

@@ -12,7 +12,7 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
 from gitbook_integrations_mcp.cli.assistants import ASSISTANTS, Assistant
-from gitbook_integrations_mcp.cli.install import NAME, describe_connections
+from gitbook_integrations_mcp.cli.install import NAME, format_entries
 from gitbook_integrations_mcp.cli.main import main
 from gitbook_integrations_mcp.config.settings import load_settings
 
@@ -91,7 +91,7 @@ def test_installing_twice_changes_nothing_more(name: str, capsys: pytest.Capture
     assert main(["install", name]) == 0
     once = assistant.path.read_bytes()
     assert main(["install", name]) == 0
-    assert "nothing was changed" in capsys.readouterr().out
+    assert "No change" in capsys.readouterr().out
     assert assistant.path.read_bytes() == once
     assert list(assistant.path.parent.glob("*.bak")) == []
 
@@ -175,8 +175,8 @@ def test_what_cannot_be_merged_without_loss_is_left_alone(
     assert main(["install", name]) == 1
     assert assistant.path.read_text(encoding="utf-8") == text
     told = capsys.readouterr().err
-    assert "was not changed" in told
-    assert "by hand" in told
+    assert "Could not edit" in told
+    assert "yourself" in told
     assert NAME in told
 
 
@@ -194,7 +194,7 @@ def test_configurations_start_the_server_that_was_examined(tmp_path: Path) -> No
     tools = {"toolsets": "sites,spaces", "exclude": "list_sites", "read_only": True}
     settings = load_settings({"tools": tools})
     flags = ["--config", str(config), "--toolsets", "sites,spaces", "--exclude-tools", "list_sites", "--read-only"]
-    for assistant, text in zip(ASSISTANTS.values(), describe_connections(settings, config).values(), strict=True):
+    for assistant, text in zip(ASSISTANTS.values(), format_entries(settings, config).values(), strict=True):
         content = tomllib.loads(text) if assistant.format == "toml" else json.loads(text)
         entry = content[assistant.servers][NAME]
         assert Path(entry["command"]).is_absolute()
@@ -207,7 +207,7 @@ def test_a_settings_file_that_the_environment_names_is_carried_over(
     config = tmp_path / "settings.json"
     config.write_text("{}")
     monkeypatch.setenv("GITBOOK_MCP_CONFIG", str(config))
-    assert all(f"{config}" in text for text in describe_connections(load_settings()).values())
+    assert all(f"{config}" in text for text in format_entries(load_settings()).values())
 
 
 def test_safeguards_that_the_environment_sets_are_carried_over_and_no_secret(
@@ -228,6 +228,6 @@ def test_safeguards_that_the_environment_sets_are_carried_over_and_no_secret(
 
 def test_a_configuration_for_the_sandbox_asks_for_no_token() -> None:
     settings = load_settings({"server": {"sandbox": True}, "gitbook": {"token": TOKEN}})
-    text = str(describe_connections(settings))
+    text = str(format_entries(settings))
     assert "--sandbox" in text
     assert "GITBOOK" not in text

@@ -85,7 +85,6 @@ def test_every_setting_can_be_set_by_its_variable(monkeypatch: pytest.MonkeyPatc
         "issuer": "https://login.example",
         "jwks_url": "https://login.example/jwks",
         "algorithms": "ES384",
-        "sandbox_size": "1,1,1,1",
         "disabled_rules": "same-kind",
         "severity": '{"same-kind": "high"}',
     }

@@ -203,16 +203,18 @@ def test_the_command_shows_the_journal(path: Path, capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
-        ([], 2, "No journal is kept: set journal.path, or name a file."),
-        (["/does/not/exist"], 1, "/does/not/exist does not exist: nothing has been recorded there yet."),
-        (["/"], 1, "The journal / cannot be read: Is a directory."),
+        ([], 2, "journal.path"),
+        (["/does/not/exist"], 1, "/does/not/exist does not exist"),
+        (["/"], 1, "/: Is a directory"),
     ],
 )
 def test_a_journal_that_cannot_be_shown_is_told(
     words: list[str], code: int, told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["journal", *words]) == code
-    assert capsys.readouterr().err.strip() == told
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert told in err
 
 
 async def test_a_line_that_a_crash_tore_does_not_swallow_the_next(path: Path) -> None:

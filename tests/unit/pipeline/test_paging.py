@@ -14,11 +14,12 @@ from gitbook_integrations_api.catalog import ENDPOINTS, TOOLS
 from gitbook_integrations_api.endpoint import Endpoint
 from gitbook_integrations_api.options import Options, name_options
 from gitbook_integrations_api.summary import outline, summarize
-from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION, Size, create_sandbox
+from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
 from gitbook_integrations_mcp.tokens import estimate_result
 from tests.benchmarks.upstream import PAGE
 from tests.support.elicitation_client import GitBookSpy, create_gated_server, meet
 from tests.support.fake_gitbook import ERAS, Era, Upstream, connect, read_text
+from tests.support.grown_sandbox import Size, create_grown_sandbox
 from tests.support.samples import make_arguments
 from tests.support.tokens import count_tokens
 
@@ -406,7 +407,7 @@ async def test_no_object_is_too_long_whatever_it_is_made_of(monster: dict[str, A
 
 
 async def test_the_answers_of_a_big_organization_stay_below_the_cap() -> None:
-    sandbox = create_sandbox(size=Size(200, 400, 100, 500))
+    sandbox = create_grown_sandbox(Size(200, 400, 100, 500))
     spy = GitBookSpy(sandbox)
     async with meet(create_gated_server(spy), None, "2026-07-28") as client:
         for endpoint in LISTS:

@@ -21,12 +21,12 @@ from gitbook_integrations_mcp.sandbox import (
     OWN_INTEGRATION,
     USER_TOKEN,
     Sandbox,
-    Size,
     create_sandbox,
 )
 from gitbook_integrations_mcp.sandbox.credentials import LIFETIME
 from gitbook_integrations_mcp.sandbox.operations import OPERATIONS
 from gitbook_integrations_mcp.sandbox.state import Installation, State
+from tests.support.grown_sandbox import Size, create_grown_sandbox
 
 pytestmark = pytest.mark.anyio
 
@@ -182,14 +182,14 @@ def test_the_default_installations_are_in_all_states() -> None:
 
 
 def test_every_planted_integration_could_have_been_published() -> None:
-    for planted in create_sandbox(size=Size(integrations=250)).state.integrations.values():
+    for planted in create_grown_sandbox(Size(integrations=250)).state.integrations.values():
         named = {"integrationName": planted.name, "organization": planted.owner}
         Publication.model_validate({**PUBLICATION, **planted.manifest, **named})
 
 
 @pytest.mark.parametrize("size", [Size(60, 500, 50, 2000), Size(1, 0, 0, 1), Size(3, 2, 1, 5), Size(12, 20, 5, 90)])
 def test_an_organization_can_have_another_size(size: Size) -> None:
-    state = create_sandbox(size=size).state
+    state = create_grown_sandbox(size).state
     assert len(state.get_places("space", ORGANIZATION_ID)) == size.spaces
     assert len(state.get_places("site", ORGANIZATION_ID)) == size.sites
     assert len(state.integrations) == size.integrations + 1  # somebody else's private one, which nobody sees
@@ -198,7 +198,7 @@ def test_an_organization_can_have_another_size(size: Size) -> None:
 
 def test_what_all_places_are_selected_for_is_enabled_on_all_of_them_in_every_size() -> None:
     for size in (Size(), Size(installations=15), Size(60, 500, 50, 2000)):
-        state = create_sandbox(size=size).state
+        state = create_grown_sandbox(size).state
         for installation in state.get_installations(organization=ORGANIZATION_ID):
             for level, selection in installation.selection.items():
                 if selection == "all" and installation.status == "active":
@@ -207,7 +207,7 @@ def test_what_all_places_are_selected_for_is_enabled_on_all_of_them_in_every_siz
 
 def test_more_installations_than_places_are_refused() -> None:
     with pytest.raises(ValueError, match="room for 1 installations"):
-        create_sandbox(size=Size(1, 0, 0, 2))
+        create_grown_sandbox(Size(1, 0, 0, 2))
     with pytest.raises(ValueError, match="at least one integration"):
         Size(integrations=0)
 
@@ -433,7 +433,7 @@ async def test_pages_follow_each_other_without_gap_or_repetition(api: Api) -> No
 
 
 async def test_a_limit_of_zero_or_none_is_the_default(connect: Callable[[Sandbox], Api], clock: Clock) -> None:
-    api = connect(create_sandbox(clock=clock, size=Size(spaces=51)))
+    api = connect(create_grown_sandbox(Size(spaces=51), clock=clock))
     for query in ({}, {"limit": "0"}, {"limit": "50.0"}):
         assert len((await api.get(f"{ORG}/spaces", **query))["items"]) == 50
 
@@ -837,7 +837,7 @@ async def test_a_token_that_asked_too_often_waits_for_the_next_window(
 async def test_latency_is_waited_for_before_anything_changes(
     connect: Callable[[Sandbox], Api], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    api = connect(create_sandbox(latency=0.05))
+    api = connect(create_grown_sandbox(latency=0.05))
     waited: list[tuple[float, bool]] = []
 
     async def sleep(seconds: float) -> None:

@@ -19,10 +19,10 @@ from gitbook_integrations_mcp.sandbox import (
     OWN_INTEGRATION,
     USER_TOKEN,
     Sandbox,
-    Size,
     create_sandbox,
 )
 from gitbook_integrations_mcp.sandbox.state import State
+from tests.support.grown_sandbox import Size, create_grown_sandbox
 
 pytestmark = pytest.mark.anyio
 
@@ -306,7 +306,7 @@ async def test_events_of_everything_that_happens_satisfy_the_openapi(client: Cli
 
 
 async def test_a_grown_organization_satisfies_the_openapi(contract: Contract) -> None:
-    client = Client(create_sandbox(size=Size(30, 40, 9, 150)), contract)
+    client = Client(create_grown_sandbox(Size(30, 40, 9, 150)), contract)
     organization = {"organizationId": ORGANIZATION_ID}
     for name in (
         "list_spaces_in_organization_by_id",

@@ -1,0 +1,156 @@
+"""The flags that stand for settings: each once, with its setting and the commands that take it."""
+
+import argparse
+import os
+from argparse import Namespace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gitbook_integrations_mcp.config.settings import Settings
+
+CONFIG = "--config"
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A flag, the `commands` that take it, and its `options` for argparse.
+
+    `setting` is a section and a key; only the settings file has none.
+    """
+
+    name: str
+    setting: tuple[str, str] | None
+    commands: Collection[str]
+    options: Mapping[str, Any]
+
+    @property
+    def attribute(self) -> str:
+        """The name under which argparse keeps the value."""
+        return self.name.removeprefix("--").replace("-", "_")
+
+
+_OF_TOOLS = frozenset({"serve", "tools", "call", "doctor", "install"})
+"""Commands that offer tools, or write how to."""
+
+FLAGS = (
+    Flag(
+        CONFIG,
+        None,
+        _OF_TOOLS | {"audit", "journal"},
+        {"type": Path, "metavar": "FILE", "help": "settings file (JSON)"},
+    ),
+    Flag("--toolsets", ("tools", "toolsets"), _OF_TOOLS, {"metavar": "A,B", "help": "offer only these toolsets"}),
+    Flag(
+        "--tools",
+        ("tools", "include"),
+        _OF_TOOLS,
+        {"metavar": "A,B", "help": "offer only these tools, and those of --toolsets"},
+    ),
+    Flag("--exclude-tools", ("tools", "exclude"), _OF_TOOLS, {"metavar": "A,B", "help": "never offer these tools"}),
+    Flag(
+        "--read-only",
+        ("tools", "read_only"),
+        _OF_TOOLS,
+        {"action": "store_true", "help": "offer only tools that change nothing"},
+    ),
+    # An assistant starts the server over stdio: `install` has no use for these four.
+    Flag(
+        "--transport",
+        ("server", "transport"),
+        {"serve", "doctor"},
+        {"metavar": "A,B", "help": "stdio, or one or both of sse and streamable-http (default: stdio)"},
+    ),
+    Flag(
+        "--host",
+        ("http", "host"),
+        {"serve", "doctor", "sandbox"},
+        {"help": "address to listen on over HTTP (default: 127.0.0.1)"},
+    ),
+    Flag(
+        "--port",
+        ("http", "port"),
+        {"serve", "sandbox"},
+        {"type": int, "help": "port to listen on over HTTP; 0 chooses a free one (default: 8000, sandbox: 0)"},
+    ),
+    Flag(
+        "--workers",
+        ("http", "workers"),
+        {"serve"},
+        {
+            "type": int,
+            "metavar": "N",
+            "help": "worker processes over HTTP; 2 or more require confirmation.store (default: 1)",
+        },
+    ),
+    Flag(
+        "--sandbox",
+        ("server", "sandbox"),
+        _OF_TOOLS | {"audit"},
+        {"action": "store_true", "help": "use the built-in GitBook sandbox; needs no token and no network"},
+    ),
+    Flag(
+        "--log-level",
+        ("server", "log_level"),
+        {"serve", "call", "doctor", "install", "audit"},
+        {
+            "choices": ("debug", "info", "warning", "error"),
+            "metavar": "LEVEL",
+            "help": "log to standard error from this level: debug, info, warning (default) or error",
+        },
+    ),
+)
+
+
+def add_flags(parser: argparse.ArgumentParser, command: str, default: Any = None) -> None:
+    """Add the flags that `command` takes; a flag that is not given gets `default`.
+
+    The others are added without help, for `find_misplaced`: unknown flags with values would look like other arguments.
+    """
+    title = "settings (override environment variables, which override the settings file)"
+    group = parser if command == "sandbox" else parser.add_argument_group(title)  # the sandbox reads no settings
+    for flag in FLAGS:
+        hidden = {} if command in flag.commands else {"help": argparse.SUPPRESS}
+        group.add_argument(flag.name, default=default, **{**flag.options, **hidden})
+
+
+def find_misplaced(arguments: Namespace) -> str | None:
+    """Return a flag that was given and that the command does not take, if there is one."""
+    given = (flag for flag in FLAGS if getattr(arguments, flag.attribute, None) is not None)
+    return next((flag.name for flag in given if arguments.command not in flag.commands), None)
+
+
+def read_flags(arguments: Namespace) -> dict[str, dict[str, Any]]:
+    """Return the flags that were given, as sections of settings."""
+    sections: dict[str, dict[str, Any]] = {}
+    for flag in FLAGS:
+        value = getattr(arguments, flag.attribute, None)
+        if flag.setting and value is not None:
+            section, key = flag.setting
+            sections.setdefault(section, {})[key] = value
+    return sections
+
+
+def format_flags(settings: "Settings", config: Path | None, command: str) -> list[str]:
+    """Return the flags of `command` as arguments that lead to the same settings.
+
+    `config` is the settings file; without it, the one that the environment names counts.
+    """
+    from gitbook_integrations_mcp.config.settings import PREFIX
+
+    if config is None and (named := os.environ.get(f"{PREFIX}CONFIG")):
+        config = Path(named)
+    words = [] if config is None else [CONFIG, str(config.absolute())]
+    for flag in FLAGS:
+        if flag.setting and command in flag.commands:
+            section = getattr(settings, flag.setting[0])
+            value = getattr(section, flag.setting[1])
+            if value != type(section).model_fields[flag.setting[1]].default:
+                words += [flag.name] if value is True else [flag.name, _format_value(value)]
+    return words
+
+
+def _format_value(value: Any) -> str:
+    return ",".join(value) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,195 @@
+"""The command line's grammar: commands, their arguments, and errors in one line.
+
+Only this module and `flags` are imported before a command runs: the MCP SDK alone takes a second.
+"""
+
+import argparse
+import importlib
+from argparse import Namespace
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from gitbook_integrations_mcp import NAME, __version__
+from gitbook_integrations_mcp.cli.assistants import ASSISTANTS
+from gitbook_integrations_mcp.cli.flags import add_flags, find_misplaced
+from gitbook_integrations_mcp.errors import UsageError
+from gitbook_integrations_mcp.spelling import suggest
+
+if TYPE_CHECKING:
+    from gitbook_integrations_mcp.config.settings import Settings
+
+_EPILOG = f"""\
+examples:
+  {NAME} audit --sandbox          audit a built-in example organization
+  {NAME} install claude-code      add this server to an assistant
+  {NAME} doctor                   check settings, tokens and the connection
+
+exit codes:
+  0  success
+  1  the command failed
+  2  wrong usage or settings
+  3, 4  of audit: see `audit --help`
+  130  interrupted
+"""
+
+_AUDIT_EPILOG = """\
+exit codes:
+  0  success; with --fail-on: the audit is complete and has no new finding of this severity or higher
+  1  the audit failed
+  2  wrong usage or settings
+  3  --fail-on: new findings of this severity or higher
+  4  --fail-on: the audit is incomplete, and has no such findings
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that raises `UsageError` with a short text, and suggests the nearest valid value."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}\nTry `{self.prog} --help`.")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            valid = list(action.choices)
+            option = "".join(action.option_strings)
+            noun = "value" if option else str(action.metavar).lower()
+            problem = f"{option} {value}: unknown {noun}.".lstrip()
+            self.error(f"{problem}{suggest(str(value), valid)} Valid: {', '.join(valid)}.")
+
+
+def parse(argv: Sequence[str] | None) -> Namespace:
+    """Return the parsed command line; its `run` runs the command.
+
+    Raises:
+        UsageError: it cannot be understood.
+    """
+    parser, commands = _build_parser()
+    arguments, rest = parser.parse_known_args(argv)
+    of_command = commands.get(arguments.command, parser)
+    # argparse takes positionals in one run only; `call` takes them after flags, too.
+    if arguments.command == "call" and not any(_is_flag(word) for word in rest):
+        arguments.arguments = [*arguments.arguments, *rest]
+    elif rest:
+        of_command.error(_describe_unknown(rest, of_command))
+    if misplaced := find_misplaced(arguments):
+        of_command.error(f"{misplaced} is not an option of the command {arguments.command}.")
+    if arguments.command == "audit" and arguments.table and arguments.format not in {"table", "csv"}:
+        of_command.error(f"--table is only for the formats table and csv; {arguments.format} has all tables.")
+    return arguments
+
+
+def _is_flag(word: str) -> bool:
+    return word.startswith("-") and word != "-"
+
+
+def _describe_unknown(rest: Sequence[str], parser: argparse.ArgumentParser) -> str:
+    word = next(filter(_is_flag, rest), rest[0]).partition("=")[0]
+    if not _is_flag(word):
+        return f"{word}: unexpected argument."
+    visible = [action for action in parser._actions if action.help != argparse.SUPPRESS]
+    valid = [option for action in visible for option in action.option_strings]
+    return f"{word}: unknown option.{suggest(word, valid)}"
+
+
+def _build_parser() -> tuple[Parser, dict[str, Parser]]:
+    """Return the parser, and those of its commands by name."""
+    # Flags are taken before and after the command; after it, an absent flag must not undo one before.
+    # Abbreviated flags would change their meaning, or become ambiguous, with every flag that is added.
+    parser = Parser(
+        prog=NAME,
+        description="Connect AI assistants to GitBook's Integrations API over MCP.\n"
+        "Without a command, this starts the server over stdio.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"{NAME} {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    add_flags(parser, "serve")
+    parsers: dict[str, Parser] = {}
+
+    def add_command(name: str, summary: str, epilog: str | None = None) -> Parser:
+        parsers[name] = commands.add_parser(
+            name,
+            help=summary,
+            description=summary,
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        parsers[name].set_defaults(run=partial(_run, name))
+        return parsers[name]
+
+    add_command("serve", "Start the MCP server (default command).")
+    _add_install(add_command("install", "Add this server, with the given options, to an assistant's configuration."))
+    doctor = add_command("doctor", "Check settings, tokens and the connection; print configurations for assistants.")
+    _add_json(doctor)
+    _add_audit(
+        add_command("audit", "Audit an organization: installations, scopes, site scripts, risks.", _AUDIT_EPILOG)
+    )
+    _add_json(add_command("tools", "List the offered tools with toolset, risk, endpoint and cost in tokens."))
+    call = add_command("call", "Call one tool and print its result.")
+    call.add_argument("tool", metavar="TOOL", help="name of the tool")
+    words = "key=value pairs, one JSON object, or - to read it from stdin"
+    call.add_argument("arguments", nargs="*", default=[], metavar="ARGUMENT", help=words)
+    _add_json(call)
+    journal = add_command("journal", "Show the journal of changes.")
+    journal.add_argument("path", type=Path, nargs="?", metavar="FILE", help="the journal (default: journal.path)")
+    _add_json(journal)
+    token = add_command("token", "Create a bearer token for a caller over HTTP, and its entry for http.tokens.")
+    token.add_argument("name", metavar="NAME", help="name of the caller")
+    _add_json(token)
+    add_command("sandbox", "Serve the built-in GitBook sandbox over HTTP, for any client.")
+    for name, command in parsers.items():
+        add_flags(command, name, argparse.SUPPRESS)
+    parser.set_defaults(command="serve", run=partial(_run, "serve"))
+    return parser, parsers
+
+
+def _add_json(parser: Parser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON, errors too")
+
+
+def _add_install(parser: Parser) -> None:
+    parser.add_argument("assistant", choices=list(ASSISTANTS), help=", ".join(ASSISTANTS), metavar="ASSISTANT")
+    parser.add_argument(
+        "--file", type=Path, help="write to this file instead of the user's own, for example a project's"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="show what would be written, and write nothing")
+    parser.add_argument("--print", action="store_true", help="print the entry, to paste it")
+
+
+def _add_audit(parser: Parser) -> None:
+    parser.add_argument(
+        "organization", nargs="?", metavar="ORGANIZATION", help="its ID (default: gitbook.organization)"
+    )
+    for name in ("integrations", "spaces", "sites"):
+        parser.add_argument(f"--{name}", metavar="A,B", help=f"audit only these {name}")
+    formats = ["table", "markdown", "json", "csv", "html"]
+    parser.add_argument("--format", choices=formats, default="table", help="default: table")
+    parser.add_argument(
+        "--json",
+        action="store_const",
+        dest="format",
+        const="json",
+        help="the same as --format json; errors are JSON too",
+    )
+    tables = ["installations", "places", "scripts", "findings"]
+    parser.add_argument("--table", choices=tables, help="print only this table (csv: findings by default)")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write to this file instead of standard output")
+    parser.add_argument(
+        "--baseline", type=Path, metavar="FILE", help="compare with this earlier report (of --format json)"
+    )
+    parser.add_argument(
+        "--fail-on",
+        choices=["high", "medium", "low"],
+        help="exit with 3 if there is a new finding of this severity or higher",
+    )
+
+
+def _run(name: str, settings: "Settings", arguments: Namespace) -> int:
+    """Run a command, whose module is imported only now."""
+    code: int = importlib.import_module(f"{__package__}.{name}").run(settings, arguments)
+    return code
