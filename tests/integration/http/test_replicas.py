@@ -334,7 +334,8 @@ async def test_while_redis_is_away_nothing_gated_runs_and_the_rest_does(frail: R
         assert await answer(both.other, both.target, state) == "error"
         result = await unasked.call_tool(both.target.name, both.target.arguments)
         assert result.is_error
-        assert "the store of such questions cannot be reached; nothing was sent" in read_text(result)
+        assert result.structured_content["code"] == "confirmation_store_unavailable"
+        assert "Nothing was sent" in read_text(result)
         assert await decide(both.one, url, APPROVE) == 503
         assert not (await unasked.call_tool("list_sites", {})).is_error
         frail.start()
@@ -350,5 +351,6 @@ async def test_a_yes_that_cannot_be_spent_runs_nothing(frail: RedisServer, era: 
         result = await client.call_tool(both.target.name, both.target.arguments)
     assert len(human.questions) == 1
     assert result.is_error
-    assert "nothing was sent" in read_text(result)
+    assert result.structured_content["code"] == "confirmation_store_unavailable"
+    assert "Nothing was sent" in read_text(result)
     assert both.spy.mutations == []

@@ -693,7 +693,7 @@ async def test_a_yes_keeps_of_the_target_what_was_not_shown(way: str, era: Era, 
     )
     settings: dict[str, Any] = {"link": {"ask": "fallback"}, "two-step": {"fallback": "two-step"}}.get(way, {})
     human = {"form": Human(), "link": Visitor(browser=browser)}.get(way)
-    async with meet(create_gated_server(spy, also=[target.name], **settings), human, era) as client:
+    async with meet(create_gated_server(spy, extra_tools=[target.name], **settings), human, era) as client:
         if way == "page":
             await browser.decide(await begin(client, target), APPROVE)
         if way == "two-step":

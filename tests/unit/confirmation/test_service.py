@@ -232,7 +232,7 @@ async def test_development_mode_for_the_owner_alone_asks_nobody(era: Era) -> Non
 @each_era
 async def test_the_operator_can_add_tools_that_wait(era: Era) -> None:
     spy, human = GitBookSpy(), Human(action="decline")
-    server = create_gated_server(spy, also=["queue_integration_task"])
+    server = create_gated_server(spy, extra_tools=["queue_integration_task"])
     async with meet(server, human, era) as client:
         arguments = {"integrationName": OWN_INTEGRATION, "task": {"key": "hidden-value"}}
         assert read_status(await client.call_tool("queue_integration_task", arguments)) == "declined"
@@ -245,9 +245,9 @@ async def test_the_operator_can_add_tools_that_wait(era: Era) -> None:
 @pytest.mark.parametrize("added", AUDITS[0].uses)
 async def test_what_asks_the_endpoint_of_a_tool_that_waits_does_wait_itself(added: str, era: Era) -> None:
     spy, human = GitBookSpy(), Human(action="decline")
-    async with meet(create_gated_server(spy, also=[added]), human, era) as client:
+    async with meet(create_gated_server(spy, extra_tools=[added]), human, era) as client:
         result = await client.call_tool("audit_installations", {"organizationId": ORGANIZATION_ID})
-        with pytest.raises(MCPError, match="waits for a human"):
+        with pytest.raises(MCPError, match=r"audit_installations (waits for a human|requires confirmation)"):
             await client.read_resource(f"gitbook-integrations://orgs/{ORGANIZATION_ID}/report")
     assert read_status(result) == "declined"
     assert len(human.questions) == 1
@@ -256,7 +256,7 @@ async def test_what_asks_the_endpoint_of_a_tool_that_waits_does_wait_itself(adde
 @pytest.mark.parametrize("name", TOOLS)
 async def test_whatever_tool_is_added_is_asked_about_and_a_no_sends_nothing(name: str) -> None:
     spy, human = GitBookSpy(), Human(action="decline")
-    async with meet(create_gated_server(spy, also=[name]), human, "2026-07-28") as client:
+    async with meet(create_gated_server(spy, extra_tools=[name]), human, "2026-07-28") as client:
         result = await client.call_tool(name, make_arguments(TOOLS[name], optional=False))
     assert spy.mutations == []
     if human.questions:
@@ -558,7 +558,9 @@ async def test_where_two_steps_are_not_allowed_a_token_is_an_unknown_argument(er
         for extra in ({"confirmationId": "x"}, {"confirm": True}):
             result = await client.call_tool(target.name, {**target.arguments, **extra})
             assert result.is_error
-            assert "no such argument" in read_text(result)
+            assert result.structured_content is not None
+            assert result.structured_content["code"] == "unknown_argument"
+            assert next(iter(extra)) in read_text(result)
     assert spy.mutations == []
 
 
