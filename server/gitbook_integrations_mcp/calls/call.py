@@ -27,7 +27,7 @@ class Call:
 
     @property
     def confirmation_id(self) -> str | None:
-        """What the second of two steps carries."""
+        """ID of the confirmation that a second call refers to."""
         return self.options.confirmationId
 
     @property
@@ -37,7 +37,7 @@ class Call:
 
     @property
     def binding(self) -> str:
-        """Digest of what a yes is given to: tool, arguments and caller."""
+        """Digest of what an approval covers: tool, arguments and caller."""
         return digest_json([self.tool.name, self.arguments, self.caller.id])
 
 

@@ -16,8 +16,8 @@ from gitbook_integrations_api.summary import outline
 from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.cli.console import print_json, print_result
 from gitbook_integrations_mcp.config.settings import Settings
-from gitbook_integrations_mcp.confirmation.results import UNCONFIRMED
-from gitbook_integrations_mcp.errors import UsageError
+from gitbook_integrations_mcp.confirmation.results import NOT_SENT
+from gitbook_integrations_mcp.errors import ErrorCode, UsageError
 from gitbook_integrations_mcp.pipeline.budget import UNLIMITED
 from gitbook_integrations_mcp.spelling import suggest
 from gitbook_integrations_mcp.text import clean_text
@@ -40,9 +40,10 @@ def call(settings: Settings, name: str, words: Sequence[str], *, as_json: bool) 
         print_json(result.structured_content)
     else:
         print_result(result.structured_content, _list_columns(name))
-    if result.structured_content.get("status") == "refused" and not _asks():
+    not_sent = result.structured_content.get("status") == NOT_SENT
+    if not_sent and result.structured_content["code"] == ErrorCode.CONFIRMATION_UNAVAILABLE and not _asks():
         print("Run this in a terminal, where it asks.", file=sys.stderr)
-    return 1 if result.structured_content.get("status") in UNCONFIRMED else 0
+    return 1 if not_sent else 0
 
 
 def _asks() -> bool:

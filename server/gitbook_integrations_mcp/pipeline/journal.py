@@ -55,7 +55,7 @@ class Journal:
             "digest": call.digest,
             "arguments": _mask(call, call.arguments),
             "principal": call.caller.principal,
-            "confirmed": approval.way if approval else None,
+            "confirmed": approval.mode if approval else None,
             "before": _mask(call, before),
             "undo": _describe_undo(call, before, None),
             "outcome": "unknown",

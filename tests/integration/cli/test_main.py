@@ -62,7 +62,7 @@ async def test_the_command_alone_serves_mcp_over_stdio(era: Era) -> None:
 
 
 @pytest.mark.parametrize("era", ERAS)
-@pytest.mark.parametrize(("action", "status", "left"), [("accept", "done", 8), ("decline", "declined", 9)])
+@pytest.mark.parametrize(("action", "status", "left"), [("accept", "done", 8), ("decline", "confirmation_declined", 9)])
 async def test_the_gate_asks_over_stdio(era: Era, action: str, status: str, left: int) -> None:
     server = StdioServerParameters(command=COMMAND[0], args=[*COMMAND[1:], "--sandbox"])
     human = Human(action=action)
@@ -319,13 +319,17 @@ def test_without_a_terminal_a_gated_call_is_refused(tmp_path: Path, capsys: pyte
     )
     code, out, err = run(capsys, *words)
     assert code == 1
-    assert json.loads(out)["status"] == "refused"
+    assert json.loads(out)["code"] == "confirmation_unavailable"
     assert "Run this in a terminal, where it asks." in err
 
 
 @pytest.mark.parametrize(
     ("typed", "status", "code"),
-    [(OWN_INTEGRATION, "done", 0), ("something else", "wrong_name", 1), ("\x04", "cancelled", 1)],
+    [
+        (OWN_INTEGRATION, "done", 0),
+        ("something else", "confirmation_invalid", 1),
+        ("\x04", "confirmation_cancelled", 1),
+    ],
 )
 def test_on_a_terminal_a_gated_call_asks(typed: str, status: str, code: int) -> None:
     words = ["call", "--sandbox", "--json", "unpublish_integration", f"integrationName={OWN_INTEGRATION}"]
@@ -340,7 +344,7 @@ def test_on_a_terminal_a_gated_call_asks(typed: str, status: str, code: int) -> 
         assert process.stdout is not None
         answer = json.loads(process.stdout.read())
         assert process.wait(timeout=60) == code
-    assert answer["status"] == status
+    assert answer.get("code", answer["status"]) == status
     assert "“Release Notes Bot”".encode() in shown
 
 

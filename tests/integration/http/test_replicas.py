@@ -16,7 +16,7 @@ from gitbook_integrations_mcp.confirmation.redis_store import RedisConfirmationS
 from gitbook_integrations_mcp.confirmation.store import PendingConfirmation
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, USER_TOKEN
 from tests.integration.http.test_web import CALLERS, bear, connect, serve
-from tests.support.elicitation_client import GitBookSpy, Human, read_status
+from tests.support.elicitation_client import GitBookSpy, Human, find_outcome, read_status
 from tests.support.fake_gitbook import ERAS, Era, read_text
 from tests.support.redis_server import KEYS, RedisServer
 from tests.unit.confirmation.test_page import APPROVE, Browser
@@ -87,7 +87,7 @@ async def test_what_one_asked_is_answered_to_the_other_and_used_once(redis: Redi
             state = await start(client, both.target)
         assert await answer(both.other, both.target, state) == "done"
         for address in (both.one, both.other):
-            assert await answer(address, both.target, state) == "expired"
+            assert await answer(address, both.target, state) == "confirmation_expired"
     assert len(both.spy.mutations) == 1
 
 
@@ -98,8 +98,8 @@ async def test_twenty_answers_at_once_to_both_run_once(redis: RedisServer, monke
     all_looked = anyio.Event()
     get = RedisConfirmationStore.get
 
-    async def look_at_together(questions: RedisConfirmationStore, identifier: str) -> PendingConfirmation | None:
-        looked.append(await get(questions, identifier))
+    async def look_at_together(store: RedisConfirmationStore, confirmation_id: str) -> PendingConfirmation | None:
+        looked.append(await get(store, confirmation_id))
         if len(looked) == 20:
             all_looked.set()
         await all_looked.wait()
@@ -122,7 +122,7 @@ async def test_twenty_answers_at_once_to_both_run_once(redis: RedisServer, monke
             for _ in range(10):
                 group.start_soon(replay, ones)
                 group.start_soon(replay, others)
-    assert sorted(results) == ["done"] + ["expired"] * 19
+    assert sorted(results) == ["confirmation_expired"] * 19 + ["done"]
     assert len(both.spy.mutations) == 1
 
 
@@ -132,13 +132,13 @@ async def test_a_no_to_one_voids_a_yes_that_the_other_holds(redis: RedisServer) 
             state = await start(asked, both.target)
         url = (await repeat(unasked, both.target))["url"]
         assert await decide(both.other, url, APPROVE) == 200
-        assert await answer(both.one, both.target, state, ElicitResult(action="decline")) == "declined"
-        assert (await repeat(unasked, both.target))["status"] == "confirmation_required"
+        assert await answer(both.one, both.target, state, ElicitResult(action="decline")) == "confirmation_declined"
+        assert find_outcome(await repeat(unasked, both.target)) == "confirmation_required"
     assert both.spy.mutations == []
 
 
 @each_era
-@pytest.mark.parametrize(("fields", "status", "sent"), [(APPROVE, "done", 1), (REFUSE, "declined", 0)])
+@pytest.mark.parametrize(("fields", "status", "sent"), [(APPROVE, "done", 1), (REFUSE, "confirmation_declined", 0)])
 async def test_a_page_that_one_serves_decides_a_call_to_the_other(
     redis: RedisServer, era: Era, fields: dict[str, str], status: str, sent: int
 ) -> None:
@@ -149,7 +149,7 @@ async def test_a_page_that_one_serves_decides_a_call_to_the_other(
         assert (await repeat(client, both.target))["url"] == url
         assert await decide(both.other, url, fields) == 200
         assert await decide(both.one, url, APPROVE) == 410
-        assert (await repeat(client, both.target))["status"] == status
+        assert find_outcome(await repeat(client, both.target)) == status
     assert len(both.spy.mutations) == sent
 
 
@@ -178,13 +178,13 @@ class Visitor(Human):
 
     async def answer(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
         """Say that they are on their way."""
-        self.questions.append(params)
+        self.requests.append(params)
         self.sent.set()
         return ElicitResult(action="accept")
 
 
 @each_era
-@pytest.mark.parametrize(("fields", "status"), [(APPROVE, "done"), (REFUSE, "declined")])
+@pytest.mark.parametrize(("fields", "status"), [(APPROVE, "done"), (REFUSE, "confirmation_declined")])
 async def test_a_call_that_waits_at_one_hears_what_is_decided_at_the_other(
     redis: RedisServer, era: Era, fields: dict[str, str], status: str
 ) -> None:
@@ -193,12 +193,12 @@ async def test_a_call_that_waits_at_one_hears_what_is_decided_at_the_other(
     async with replicate(redis, confirmation={"ask": "fallback"}) as both, meet(both.one, human, era) as client:
 
         async def call() -> None:
-            statuses.append((await repeat(client, both.target))["status"])
+            statuses.append(find_outcome(await repeat(client, both.target)))
 
         async with anyio.create_task_group() as group:
             group.start_soon(call)
             await human.sent.wait()
-            assert await decide(both.other, human.questions[0].url, fields) == 200  # type: ignore[union-attr]
+            assert await decide(both.other, human.requests[0].url, fields) == 200  # type: ignore[union-attr]
     assert statuses == [status]
     assert len(both.spy.mutations) == (1 if status == "done" else 0)
 
@@ -223,7 +223,7 @@ async def test_keys_are_changed_without_a_break(redis: RedisServer) -> None:
         ([new, *KEYS], [*KEYS, new]),
         ([new, *KEYS], [new]),
     ):
-        assert await ask_and_answer(asking, answering) == "declined"
+        assert await ask_and_answer(asking, answering) == "confirmation_declined"
     with pytest.raises(BaseException) as caught:  # noqa: PT011  # the SDK's clients raise groups of groups
         await ask_and_answer(KEYS, [new])
     assert "Invalid or expired requestState" in repr(caught.value.split(lambda error: "requestState" in str(error)))  # type: ignore[attr-defined]
@@ -248,7 +248,7 @@ async def test_without_sessions_any_replica_takes_the_second_step(redis: RedisSe
     ):
         token = (await repeat(ones, both.target))["confirmationId"]
         second = Target(both.target.name, {**both.target.arguments, "confirmationId": token})
-        assert (await repeat(others, second))["status"] == "done"
+        assert find_outcome(await repeat(others, second)) == "done"
         assert len(both.spy.mutations) == 1
 
 
@@ -261,8 +261,8 @@ async def test_without_a_session_a_client_of_the_handshake_era_is_sent_to_the_pa
     ):
         url = (await repeat(ones, both.target))["url"]
         assert await decide(both.other, url, APPROVE) == 200
-        assert (await repeat(others, both.target))["status"] == "done"
-    assert human.questions == []
+        assert find_outcome(await repeat(others, both.target)) == "done"
+    assert human.requests == []
     assert len(both.spy.mutations) == 1
 
 
@@ -276,8 +276,8 @@ async def test_a_yes_of_one_caller_is_none_of_another_at_any_replica(redis: Redi
     ):
         token = (await repeat(anns, both.target))["confirmationId"]
         second = Target(both.target.name, {**both.target.arguments, "confirmationId": token})
-        assert (await repeat(bobs, second))["status"] == "expired"
-        assert (await repeat(anns, second))["status"] == "expired"
+        assert find_outcome(await repeat(bobs, second)) == "confirmation_expired"
+        assert find_outcome(await repeat(anns, second)) == "confirmation_expired"
     assert both.spy.mutations == []
 
 
@@ -295,9 +295,9 @@ async def test_a_yes_to_a_server_with_another_token_is_none_to_this_one(redis: R
     ):
         url = (await repeat(ones, target))["url"]
         assert await decide(other, url, APPROVE) == 200
-        assert (await repeat(others, target))["status"] == "confirmation_required"
+        assert find_outcome(await repeat(others, target)) == "confirmation_required"
         assert spy.mutations == []
-        assert (await repeat(ones, target))["status"] == "done"
+        assert find_outcome(await repeat(ones, target)) == "done"
 
 
 async def test_no_secret_is_kept_in_redis(redis: RedisServer) -> None:
@@ -339,8 +339,8 @@ async def test_while_redis_is_away_nothing_gated_runs_and_the_rest_does(frail: R
         assert await decide(both.one, url, APPROVE) == 503
         assert not (await unasked.call_tool("list_sites", {})).is_error
         frail.start()
-        assert await answer(both.one, both.target, state) == "expired"
-        assert (await repeat(unasked, both.target))["status"] == "confirmation_required"
+        assert await answer(both.one, both.target, state) == "confirmation_expired"
+        assert find_outcome(await repeat(unasked, both.target)) == "confirmation_required"
     assert both.spy.mutations == []
 
 
@@ -349,7 +349,7 @@ async def test_a_yes_that_cannot_be_spent_runs_nothing(frail: RedisServer, era: 
     human = Human(before=frail.stop)
     async with replicate(frail) as both, meet(both.one, human, era) as client:
         result = await client.call_tool(both.target.name, both.target.arguments)
-    assert len(human.questions) == 1
+    assert len(human.requests) == 1
     assert result.is_error
     assert result.structured_content["code"] == "confirmation_store_unavailable"
     assert "Nothing was sent" in read_text(result)

@@ -22,9 +22,20 @@ from mcp_types import (
 
 from gitbook_integrations_api.catalog import TOOLS
 from gitbook_integrations_api.endpoints.audit import TOOLS as AUDITS
+from gitbook_integrations_mcp.confirmation.elicitation import read_form
+from gitbook_integrations_mcp.confirmation.memory_store import MemoryConfirmationStore
 from gitbook_integrations_mcp.confirmation.preview import Preview
-from gitbook_integrations_mcp.confirmation.results import Approval, judge_answer, read_decision
-from gitbook_integrations_mcp.confirmation.store import ConfirmationMode, MemoryConfirmationStore, PendingConfirmation
+from gitbook_integrations_mcp.confirmation.results import (
+    CANCELLED,
+    DECLINED,
+    MALFORMED,
+    NOT_TICKED,
+    WRONG_NAME,
+    Approval,
+    NotConfirmed,
+    read_decision,
+)
+from gitbook_integrations_mcp.confirmation.store import ConfirmationMode, PendingConfirmation
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION, USER_TOKEN
 from tests.support.elicitation_client import Clock, GitBookSpy, Human, create_gated_server, meet, read_status
 from tests.support.fake_gitbook import ERAS, Era, read_text
@@ -84,7 +95,7 @@ async def test_a_yes_sends_the_call_once(name: str, era: Era) -> None:
     async with meet(create_gated_server(spy), human, era) as client:
         await client.list_tools()
         result = await client.call_tool(name, target.arguments)
-    assert len(human.questions) == 1
+    assert len(human.requests) == 1
     assert len(spy.mutations) == 1
     if name == "create_integration_installation_token":
         assert result.structured_content is not None
@@ -93,14 +104,14 @@ async def test_a_yes_sends_the_call_once(name: str, era: Era) -> None:
         assert read_status(result) in {"done", "already_absent"}
 
 
-REFUSALS: dict[str, tuple[Human, str]] = {
-    "decline": (Human(action="decline"), "declined"),
-    "cancel": (Human(action="cancel"), "cancelled"),
-    "box not ticked": (Human(confirm=False), "not_ticked"),
-    "yes as text": (Human(confirm="yes"), "malformed"),
-    "one for true": (Human(confirm=1), "malformed"),
-    "no content": (Human(content={}), "malformed"),
-    "another field": (Human(content={"ok": True}), "malformed"),
+REFUSALS: dict[str, tuple[Human, NotConfirmed, str]] = {
+    "decline": (Human(action="decline"), DECLINED, "confirmation_declined"),
+    "cancel": (Human(action="cancel"), CANCELLED, "confirmation_cancelled"),
+    "box not ticked": (Human(confirm=False), NOT_TICKED, "confirmation_invalid"),
+    "yes as text": (Human(confirm="yes"), MALFORMED, "confirmation_invalid"),
+    "one for true": (Human(confirm=1), MALFORMED, "confirmation_invalid"),
+    "no content": (Human(content={}), MALFORMED, "confirmation_invalid"),
+    "another field": (Human(content={"ok": True}), MALFORMED, "confirmation_invalid"),
 }
 
 
@@ -108,16 +119,17 @@ REFUSALS: dict[str, tuple[Human, str]] = {
 @each_tool
 @pytest.mark.parametrize("refusal", list(REFUSALS))
 async def test_anything_but_a_yes_sends_nothing_and_says_what_it_was(name: str, refusal: str, era: Era) -> None:
-    template, expected = REFUSALS[refusal]
+    template, expected, code = REFUSALS[refusal]
     human = Human(template.action, template.confirm, content=template.content)
     spy = GitBookSpy()
     async with meet(create_gated_server(spy), human, era) as client:
         await client.list_tools()
         result = await client.call_tool(name, find_target(spy, name).arguments)
-    assert read_status(result) == expected
+    assert read_status(result) == code
     assert "Nothing was sent" in read_text(result)
     assert spy.mutations == []
-    assert set(result.structured_content or {}) == {"status", "message"}  # nothing with which a model could go on
+    assert result.structured_content == expected.content
+    assert set(expected.content) == {"status", "code", "message"}  # nothing that a model could continue with
 
 
 @each_era
@@ -126,7 +138,7 @@ async def test_unpublishing_needs_the_name_typed_exactly(era: Era) -> None:
         spy, human = GitBookSpy(), Human(name=typed)
         async with meet(create_gated_server(spy), human, era) as client:
             result = await client.call_tool("unpublish_integration", {"integrationName": OWN_INTEGRATION})
-        assert read_status(result) == "wrong_name"
+        assert result.structured_content == WRONG_NAME.content
         assert spy.mutations == []
 
 
@@ -159,7 +171,7 @@ async def test_what_does_not_exist_is_a_404_before_any_question(era: Era) -> Non
         result = await client.call_tool("uninstall_integration", arguments)
     assert result.is_error
     assert "404" in read_text(result)
-    assert human.questions == []
+    assert human.requests == []
     assert spy.mutations == []
 
 
@@ -180,7 +192,7 @@ async def test_a_target_that_changes_meanwhile_is_asked_about_anew(era: Era) -> 
     human = Human()
 
     def change_once() -> None:
-        if len(human.questions) == 1:
+        if len(human.requests) == 1:
             installation.status = "paused"
 
     human.before = change_once
@@ -189,7 +201,7 @@ async def test_a_target_that_changes_meanwhile_is_asked_about_anew(era: Era) -> 
     assert read_status(result) == "done"
     assert "Status: paused" in human.texts[1]
     assert human.texts[1].startswith("The target has changed")
-    assert len(human.questions) == 2
+    assert len(human.requests) == 2
     assert len(spy.mutations) == 1
 
 
@@ -201,12 +213,12 @@ async def test_a_target_that_changes_and_a_no_sends_nothing(era: Era) -> None:
     human = Human()
 
     def change() -> None:
-        installation.configuration["changed"] = len(human.questions)
-        human.action = "accept" if len(human.questions) == 1 else "decline"
+        installation.configuration["changed"] = len(human.requests)
+        human.action = "accept" if len(human.requests) == 1 else "decline"
 
     human.before = change
     async with meet(create_gated_server(spy), human, era) as client:
-        assert read_status(await client.call_tool(target.name, target.arguments)) == "declined"
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "confirmation_declined"
     assert spy.mutations == []
 
 
@@ -216,7 +228,7 @@ async def test_a_late_answer_is_expired(era: Era) -> None:
     human = Human(before=lambda: setattr(clock, "now", clock.now + 601))
     target = find_target(spy, "uninstall_integration")
     async with meet(create_gated_server(spy, clock), human, era) as client:
-        assert read_status(await client.call_tool(target.name, target.arguments)) == "expired"
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "confirmation_expired"
     assert spy.mutations == []
 
 
@@ -226,7 +238,7 @@ async def test_development_mode_for_the_owner_alone_asks_nobody(era: Era) -> Non
     arguments = {"integrationName": OWN_INTEGRATION, "tunnelUrl": "https://tunnel.example", "all": False}
     async with meet(create_gated_server(spy), human, era) as client:
         assert read_status(await client.call_tool("set_integration_development_mode", arguments)) == "done"
-    assert human.questions == []
+    assert human.requests == []
 
 
 @each_era
@@ -235,7 +247,7 @@ async def test_the_operator_can_add_tools_that_wait(era: Era) -> None:
     server = create_gated_server(spy, extra_tools=["queue_integration_task"])
     async with meet(server, human, era) as client:
         arguments = {"integrationName": OWN_INTEGRATION, "task": {"key": "hidden-value"}}
-        assert read_status(await client.call_tool("queue_integration_task", arguments)) == "declined"
+        assert read_status(await client.call_tool("queue_integration_task", arguments)) == "confirmation_declined"
     assert "Queue a task?" in human.texts[0]
     assert "hidden-value" not in human.texts[0]
     assert spy.mutations == []
@@ -249,8 +261,8 @@ async def test_what_asks_the_endpoint_of_a_tool_that_waits_does_wait_itself(adde
         result = await client.call_tool("audit_installations", {"organizationId": ORGANIZATION_ID})
         with pytest.raises(MCPError, match=r"audit_installations (waits for a human|requires confirmation)"):
             await client.read_resource(f"gitbook-integrations://orgs/{ORGANIZATION_ID}/report")
-    assert read_status(result) == "declined"
-    assert len(human.questions) == 1
+    assert read_status(result) == "confirmation_declined"
+    assert len(human.requests) == 1
 
 
 @pytest.mark.parametrize("name", TOOLS)
@@ -259,8 +271,8 @@ async def test_whatever_tool_is_added_is_asked_about_and_a_no_sends_nothing(name
     async with meet(create_gated_server(spy, extra_tools=[name]), human, "2026-07-28") as client:
         result = await client.call_tool(name, make_arguments(TOOLS[name], optional=False))
     assert spy.mutations == []
-    if human.questions:
-        assert read_status(result) == "declined"
+    if human.requests:
+        assert read_status(result) == "confirmation_declined"
     else:
         assert result.is_error
         assert "404" in read_text(result)
@@ -276,7 +288,7 @@ async def test_whatever_tool_is_added_is_asked_about_and_a_no_sends_nothing(name
     [
         ("browser", "confirmation_required", {"preview", "url", "expiresInSeconds"}),
         ("two-step", "confirmation_required", {"preview", "confirmationId", "expiresInSeconds"}),
-        ("refuse", "refused", set()),
+        ("refuse", "confirmation_unavailable", set()),
     ],
 )
 async def test_without_a_way_to_ask_the_fallback_decides(
@@ -287,9 +299,13 @@ async def test_without_a_way_to_ask_the_fallback_decides(
         await client.list_tools()
         result = await client.call_tool(name, find_target(spy, name).arguments)
     assert read_status(result) == expected
-    assert set(result.structured_content or {}) == {"status", "message"} | means
-    told = {"browser": "Give them the url", "two-step": "Show the human the preview and ask", "refuse": "no other way"}
-    assert told[fallback] in (result.structured_content or {})["message"]
+    assert set(result.structured_content or {}) == {"status", "code", "message"} | means
+    shown = {
+        "browser": "Give the user the url",
+        "two-step": "Show the user the preview",
+        "refuse": "confirmation.fallback",
+    }
+    assert shown[fallback] in (result.structured_content or {})["message"]
     assert spy.mutations == []
 
 
@@ -299,8 +315,8 @@ async def test_the_fallback_can_be_had_always(era: Era) -> None:
     server = create_gated_server(spy, ask="fallback", fallback="refuse")
     async with meet(server, human, era) as client:
         target = find_target(spy, "uninstall_integration")
-        assert read_status(await client.call_tool(target.name, target.arguments)) == "refused"
-    assert human.questions == []
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "confirmation_unavailable"
+    assert human.requests == []
 
 
 @each_era
@@ -322,8 +338,8 @@ async def test_a_question_that_the_client_answers_with_an_error_is_no_yes_and_no
         create_gated_server(spy, fallback="two-step"), mode="legacy", elicitation_callback=fail
     ) as client:
         result = await client.call_tool(target.name, target.arguments)
-    assert read_status(result) == "cancelled"
-    assert set(result.structured_content or {}) == {"status", "message"}
+    assert read_status(result) == "confirmation_cancelled"
+    assert set(result.structured_content or {}) == {"status", "code", "message"}
     assert spy.mutations == []
 
 
@@ -352,7 +368,7 @@ async def test_a_question_that_is_never_answered_ends() -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     async with Client(create_gated_server(spy, ttl=0.2), mode="legacy", elicitation_callback=ponder) as client:
-        assert read_status(await client.call_tool(target.name, target.arguments)) == "expired"
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "confirmation_expired"
     assert spy.mutations == []
 
 
@@ -361,7 +377,7 @@ async def test_a_target_that_keeps_changing_is_asked_about_three_times_and_left_
     target = find_target(spy, "uninstall_integration")
     installation = spy.sandbox.state.installations[target.arguments["installationId"]]
     human = Human()
-    human.before = lambda: installation.configuration.update(changed=len(human.questions))
+    human.before = lambda: installation.configuration.update(changed=len(human.requests))
     async with meet(create_gated_server(spy), human, "legacy") as client:
         assert read_status(await client.call_tool(target.name, target.arguments)) == "target_changed"
     assert [text.startswith("The target has changed") for text in human.texts] == [False, True, True]
@@ -376,20 +392,21 @@ async def test_an_answer_in_another_form_than_the_protocols_is_told(monkeypatch:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     async with meet(create_gated_server(spy), Human(), "legacy") as client:
-        assert read_status(await client.call_tool(target.name, target.arguments)) == "malformed"
+        result = await client.call_tool(target.name, target.arguments)
+    assert result.structured_content == MALFORMED.content
     assert spy.mutations == []
 
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[MemoryConfirmationStore, PendingConfirmation]]:
-    """Return the questions that servers in this test put, each with its store."""
+    """Return the confirmations that servers in this test open, each with its store."""
     found: list[tuple[MemoryConfirmationStore, PendingConfirmation]] = []
     put = MemoryConfirmationStore.open
 
     async def note(
-        store: MemoryConfirmationStore, way: ConfirmationMode, binding: str, preview: Preview
+        store: MemoryConfirmationStore, mode: ConfirmationMode, binding: str, preview: Preview
     ) -> PendingConfirmation:
-        pending = await put(store, way, binding, preview)
+        pending = await put(store, mode, binding, preview)
         found.append((store, pending))
         return pending
 
@@ -406,7 +423,7 @@ async def test_a_question_is_about_its_call_in_whatever_way_it_is_put(
     for fallback, human in (("refuse", Human(action="decline")), ("browser", None), ("two-step", None)):
         async with meet(create_gated_server(spy, fallback=fallback), human, era) as client:
             await client.call_tool(target.name, target.arguments)
-    assert [pending.way for _, pending in opened] == ["form", "browser", "two-step"]
+    assert [pending.mode for _, pending in opened] == ["form", "browser", "two-step"]
     (binding,) = {pending.binding for _, pending in opened}
     assert binding
 
@@ -418,7 +435,7 @@ async def test_a_question_that_could_not_be_put_does_not_stay_open(
     target = find_target(spy, "uninstall_integration")
     server = create_gated_server(spy, fallback="refuse")
     async with Client(server, mode="legacy", elicitation_callback=know_no_such_request) as client:
-        assert read_status(await client.call_tool(target.name, target.arguments)) == "refused"
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "confirmation_unavailable"
     ((store, pending),) = opened
     assert await store.get(pending.id) is None
 
@@ -450,7 +467,7 @@ def test_an_answer_that_is_none_by_the_protocol_is_no_yes(answer: dict[str, Any]
             pass
         talk.send(json.dumps({"jsonrpc": "2.0", "id": question["id"], "result": answer}).encode() + b"\n")
         result = talk.await_answer(name)["result"]
-    assert result["structuredContent"]["status"] == "malformed"
+    assert result["structuredContent"] == MALFORMED.content
 
 
 @each_era
@@ -499,7 +516,7 @@ async def test_the_second_step_runs_once_however_many_take_it_at_once(era: Era) 
         async with anyio.create_task_group() as group:
             for _ in range(20):
                 group.start_soon(step)
-    assert sorted(results) == ["done"] + ["expired"] * 19
+    assert sorted(results) == ["confirmation_expired"] * 19 + ["done"]
     assert len(spy.mutations) == 1
 
 
@@ -527,10 +544,10 @@ async def test_a_token_is_good_for_its_own_call_only(misuse: str, era: Era) -> N
             server = create_gated_server(spy, clock, fallback="two-step")
     async with meet(server, None, era) as client:
         result = await client.call_tool(target.name, {**target.arguments, "confirmationId": token})
-        assert read_status(result) == "expired"
+        assert read_status(result) == "confirmation_expired"
         if misuse in {"other arguments", "other tool"}:  # and the attempt has spent it
             result = await client.call_tool(first.name, {**first.arguments, "confirmationId": token})
-            assert read_status(result) == "expired"
+            assert read_status(result) == "confirmation_expired"
     assert spy.mutations == []
 
 
@@ -607,7 +624,7 @@ async def test_one_answer_replayed_twenty_times_runs_once() -> None:
         async with anyio.create_task_group() as group:
             for _ in range(20):
                 group.start_soon(replay)
-    assert sorted(results) == ["done"] + ["expired"] * 19
+    assert sorted(results) == ["confirmation_expired"] * 19 + ["done"]
     assert len(spy.mutations) == 1
 
 
@@ -619,10 +636,10 @@ async def test_a_refusal_spends_the_question(first: ElicitResult | None) -> None
         state = await start(client, target)
         refused = await call_once(client, target, state, first)
         assert isinstance(refused, CallToolResult)
-        assert read_status(refused) in {"declined", "malformed"}
+        assert read_status(refused) in {"confirmation_declined", "confirmation_invalid"}
         late = await call_once(client, target, state, YES)
         assert isinstance(late, CallToolResult)
-        assert read_status(late) == "expired"
+        assert read_status(late) == "confirmation_expired"
     assert spy.mutations == []
 
 
@@ -660,7 +677,7 @@ async def test_simultaneous_calls_each_need_their_own_yes() -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     human = Human()
-    seen: Callable[[], int] = lambda: len(human.questions)  # noqa: E731
+    seen: Callable[[], int] = lambda: len(human.requests)  # noqa: E731
     async with meet(create_gated_server(spy), human, "legacy") as client, anyio.create_task_group() as group:
         for _ in range(5):
             group.start_soon(client.call_tool, target.name, target.arguments)
@@ -674,7 +691,7 @@ def test_a_question_is_a_form_of_primitives() -> None:
         human = Human(action="decline")
         async with meet(create_gated_server(GitBookSpy()), human, "legacy") as client:
             await client.call_tool("unpublish_integration", {"integrationName": OWN_INTEGRATION})
-        (question,) = human.questions
+        (question,) = human.requests
         assert isinstance(question, ElicitRequestFormParams)
         assert question.requested_schema == {
             "type": "object",
@@ -682,7 +699,7 @@ def test_a_question_is_a_form_of_primitives() -> None:
                 "confirm": {
                     "type": "boolean",
                     "title": "Unpublish an integration",
-                    "description": "Tick to say yes",
+                    "description": "Tick to approve",
                     "default": False,
                 },
                 "name": {"type": "string", "title": "Name", "description": f"Type {OWN_INTEGRATION} to confirm"},
@@ -694,6 +711,6 @@ def test_a_question_is_a_form_of_primitives() -> None:
 
 
 def test_a_yes_says_in_which_way_it_came() -> None:
-    pending = PendingConfirmation("form", "binding", Preview("Uninstall?", ("All is lost.",), "state"), 600)
-    assert judge_answer(pending, YES) == Approval("form", pending.preview)
+    pending = PendingConfirmation("form", "binding", Preview("Uninstall?", "All is lost.", "state"), 600)
+    assert read_form(pending, YES) == Approval("form", pending.preview)
     assert read_decision(replace(pending, decision="approved")) == Approval("browser", pending.preview)
