@@ -74,14 +74,14 @@ def read_decision(store: MemoryConfirmationStore, pending: PendingConfirmation, 
 
 
 def press(driver: Any, *keys: str) -> None:
-    """Press keys, wherever the focus is."""
+    """Press keys in the focused element."""
     from selenium.webdriver import ActionChains
 
     ActionChains(driver).send_keys(*keys).perform()
 
 
 def await_title(driver: Any, expected: str) -> None:
-    """Wait until the browser has gone on to the page of that title."""
+    """Wait until the browser shows the page with this title."""
     from selenium.webdriver.support.ui import WebDriverWait
 
     WebDriverWait(driver, 20).until(lambda driver: driver.title == expected)
@@ -104,7 +104,7 @@ def test_enter_in_the_field_decides_nothing_before_the_box_is_ticked(
 
     driver.get(url)
     press(driver, Keys.TAB, "release-notes-bot", Keys.ENTER)
-    assert driver.switch_to.active_element.get_attribute("name") == "confirm"  # the browser asks for it
+    assert driver.switch_to.active_element.get_attribute("name") == "confirm"  # the browser requires it
     assert read_decision() is None
     press(driver, Keys.SPACE, Keys.ENTER)
     await_title(driver, "Approved")
@@ -120,7 +120,7 @@ def test_a_human_refuses(driver: Any, url: str, read_decision: Reader) -> None:
     assert read_decision() == "refused"
 
 
-def test_a_wrong_name_is_told_and_the_question_stays(driver: Any, url: str, read_decision: Reader) -> None:
+def test_a_wrong_name_is_reported_and_nothing_is_decided(driver: Any, url: str, read_decision: Reader) -> None:
     from selenium.webdriver.common.by import By
     from selenium.webdriver.support.ui import WebDriverWait
 
@@ -133,7 +133,7 @@ def test_a_wrong_name_is_told_and_the_question_stays(driver: Any, url: str, read
     assert read_decision() is None
 
 
-def test_the_page_asks_nothing_of_anybody_else_and_logs_no_error(driver: Any, url: str) -> None:
+def test_the_page_requests_nothing_from_other_hosts_and_logs_no_error(driver: Any, url: str) -> None:
     read_logs(driver)
     driver.get(url)
     sent, logged = read_logs(driver)
@@ -150,5 +150,5 @@ def test_the_page_is_accessible_in_both_schemes_and_on_a_phone(driver: Any, url:
     driver.get(url)
     take_screenshot(driver, f"confirmation-{scheme}-{width}")
     assert driver.execute_script("return document.documentElement.scrollWidth") <= width
-    # The page's own policy forbids scripts; the driver's do not pass through it.
+    # The page's content security policy forbids scripts; it does not apply to scripts of the driver.
     assert find_violations(driver) == []

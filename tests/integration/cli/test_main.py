@@ -142,8 +142,8 @@ async def main():
     async with Client(create_server(load_settings())) as client:
         await client.list_tools()
 anyio.run(main)
-print([name for name in ("httpx", "aiohttp", "rich", "truststore", "redis", "gitbook_integrations_mcp.sandbox")
-       if name in sys.modules])
+names = ("httpx", "aiohttp", "rich", "truststore", "redis", "jinja2", "gitbook_integrations_mcp.sandbox")
+print([name for name in names if name in sys.modules])
 """
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert ended.stdout.strip() == "[]"

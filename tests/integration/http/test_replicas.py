@@ -1,4 +1,4 @@
-"""Two servers that share a real Redis: together they ask, are answered and refuse like one."""
+"""Two servers that share a real Redis behave like one server."""
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping
@@ -30,7 +30,7 @@ REFUSE = {"decision": "refuse"}
 
 @dataclass
 class Replicas:
-    """Two servers in front of one GitBook, and their addresses."""
+    """Two servers with one GitBook, and their addresses."""
 
     spy: GitBookSpy
     one: str
@@ -43,7 +43,7 @@ class Replicas:
 
 @contextlib.asynccontextmanager
 async def replicate(redis: RedisServer, **sections: Any) -> AsyncIterator[Replicas]:
-    """Yield two servers that share nothing but `redis` and settings, behind an address of both."""
+    """Yield two servers that share only `redis` and settings, behind one public address."""
     spy = GitBookSpy()
     sections["confirmation"] = {**redis.confirmation, **sections.get("confirmation", {})}
     sections["http"] = {"public_url": PUBLIC, **sections.get("http", {})}
@@ -59,29 +59,29 @@ def meet(
 
 
 async def decide(address: str, url: str, fields: dict[str, str]) -> int:
-    """Decide on a page, which the load balancer has the replica at `address` serve, and return the status."""
+    """Decide on a page that the replica at `address` serves, and return the HTTP status."""
     headers = {"Host": httpx.URL(PUBLIC).host, "Origin": PUBLIC}
     async with httpx.AsyncClient(trust_env=False, headers=headers) as client:
         return (await Browser(client).decide(address + httpx.URL(url).path, fields, {"Origin": PUBLIC})).status_code
 
 
 async def repeat(client: Any, target: Target) -> dict[str, Any]:
-    """Make a call and return what it came to."""
+    """Make a call and return the structured content of its result."""
     result = await client.call_tool(target.name, target.arguments)
     assert not result.is_error, read_text(result)
     content: dict[str, Any] = result.structured_content
     return content
 
 
-async def answer(address: str, target: Target, state: str, said: Any = YES) -> str:
-    """Bring a human's answer to the replica at `address`, and return what it came to."""
+async def answer(address: str, target: Target, state: str, response: Any = YES) -> str:
+    """Send a human's response to the replica at `address`, and return the outcome."""
     async with meet(address, Human()) as client:
-        result = await call_once(client, target, state, said)
+        result = await call_once(client, target, state, response)
     assert isinstance(result, CallToolResult)
     return "error" if result.is_error else read_status(result)
 
 
-async def test_what_one_asked_is_answered_to_the_other_and_used_once(redis: RedisServer) -> None:
+async def test_a_confirmation_of_one_replica_is_used_once_at_the_other(redis: RedisServer) -> None:
     async with replicate(redis) as both:
         async with meet(both.one, Human()) as client:
             state = await start(client, both.target)
@@ -91,8 +91,10 @@ async def test_what_one_asked_is_answered_to_the_other_and_used_once(redis: Redi
     assert len(both.spy.mutations) == 1
 
 
-async def test_twenty_answers_at_once_to_both_run_once(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each has seen the question open before any of them spends it."""
+async def test_of_twenty_simultaneous_approvals_at_both_replicas_one_runs(
+    redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each reads the open confirmation before any of them uses it up."""
     results: list[str] = []
     looked: list[PendingConfirmation | None] = []
     all_looked = anyio.Event()
@@ -126,7 +128,7 @@ async def test_twenty_answers_at_once_to_both_run_once(redis: RedisServer, monke
     assert len(both.spy.mutations) == 1
 
 
-async def test_a_no_to_one_voids_a_yes_that_the_other_holds(redis: RedisServer) -> None:
+async def test_a_refusal_at_one_replica_revokes_an_approval_at_the_other(redis: RedisServer) -> None:
     async with replicate(redis) as both, meet(both.other) as unasked:
         async with meet(both.one, Human()) as asked:
             state = await start(asked, both.target)
@@ -139,10 +141,10 @@ async def test_a_no_to_one_voids_a_yes_that_the_other_holds(redis: RedisServer) 
 
 @each_era
 @pytest.mark.parametrize(("fields", "status", "sent"), [(APPROVE, "done", 1), (REFUSE, "confirmation_declined", 0)])
-async def test_a_page_that_one_serves_decides_a_call_to_the_other(
+async def test_a_page_of_one_replica_decides_a_call_to_the_other(
     redis: RedisServer, era: Era, fields: dict[str, str], status: str, sent: int
 ) -> None:
-    """A client of the handshake era has a session at one of them, so it is that one it comes back to."""
+    """A client of protocol 2025-11-25 has a session at one replica, so it repeats its call there."""
     async with replicate(redis) as both, meet(both.one, era=era) as client:
         url = (await repeat(client, both.target))["url"]
         assert url.startswith(PUBLIC)
@@ -153,7 +155,7 @@ async def test_a_page_that_one_serves_decides_a_call_to_the_other(
     assert len(both.spy.mutations) == sent
 
 
-async def test_a_yes_on_the_page_runs_once_whichever_the_call_is_repeated_to(redis: RedisServer) -> None:
+async def test_an_approval_on_the_page_runs_once_at_either_replica(redis: RedisServer) -> None:
     statuses: list[str] = []
     async with replicate(redis) as both, meet(both.one) as ones, meet(both.other) as others:
         assert await decide(both.one, (await repeat(ones, both.target))["url"], APPROVE) == 200
@@ -172,12 +174,12 @@ async def test_a_yes_on_the_page_runs_once_whichever_the_call_is_repeated_to(red
 
 @dataclass
 class Visitor(Human):
-    """A human whose client opens the link, and who takes their time there."""
+    """A human whose client opens the URL, and who decides later."""
 
     sent: anyio.Event = field(default_factory=anyio.Event)
 
     async def answer(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
-        """Say that they are on their way."""
+        """Report that the page is open."""
         self.requests.append(params)
         self.sent.set()
         return ElicitResult(action="accept")
@@ -185,7 +187,7 @@ class Visitor(Human):
 
 @each_era
 @pytest.mark.parametrize(("fields", "status"), [(APPROVE, "done"), (REFUSE, "confirmation_declined")])
-async def test_a_call_that_waits_at_one_hears_what_is_decided_at_the_other(
+async def test_a_call_that_waits_at_one_replica_ends_with_a_decision_at_the_other(
     redis: RedisServer, era: Era, fields: dict[str, str], status: str
 ) -> None:
     human = Visitor()
@@ -203,7 +205,7 @@ async def test_a_call_that_waits_at_one_hears_what_is_decided_at_the_other(
     assert len(both.spy.mutations) == (1 if status == "done" else 0)
 
 
-async def test_keys_are_changed_without_a_break(redis: RedisServer) -> None:
+async def test_keys_can_be_rotated_without_interruption(redis: RedisServer) -> None:
     new = "another key of the tests that is long enough"
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
@@ -229,7 +231,7 @@ async def test_keys_are_changed_without_a_break(redis: RedisServer) -> None:
     assert "Invalid or expired requestState" in repr(caught.value.split(lambda error: "requestState" in str(error)))  # type: ignore[attr-defined]
 
 
-async def test_a_replica_that_restarts_still_knows_what_was_asked(redis: RedisServer) -> None:
+async def test_confirmations_survive_a_restart(redis: RedisServer) -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     async with serve(spy, confirmation=redis.confirmation) as address, meet(address, Human()) as client:
@@ -240,19 +242,19 @@ async def test_a_replica_that_restarts_still_knows_what_was_asked(redis: RedisSe
 
 
 @each_era
-async def test_without_sessions_any_replica_takes_the_second_step(redis: RedisServer, era: Era) -> None:
+async def test_without_sessions_any_replica_accepts_the_second_call(redis: RedisServer, era: Era) -> None:
     async with (
         replicate(redis, http={"stateless": True}, confirmation={"fallback": "two-step"}) as both,
         meet(both.one, era=era) as ones,
         meet(both.other, era=era) as others,
     ):
-        token = (await repeat(ones, both.target))["confirmationId"]
-        second = Target(both.target.name, {**both.target.arguments, "confirmationId": token})
+        confirmation_id = (await repeat(ones, both.target))["confirmationId"]
+        second = Target(both.target.name, {**both.target.arguments, "confirmationId": confirmation_id})
         assert find_outcome(await repeat(others, second)) == "done"
         assert len(both.spy.mutations) == 1
 
 
-async def test_without_a_session_a_client_of_the_handshake_era_is_sent_to_the_page(redis: RedisServer) -> None:
+async def test_without_a_session_a_client_of_protocol_2025_11_25_gets_the_page(redis: RedisServer) -> None:
     human = Human()
     async with (
         replicate(redis, http={"stateless": True}) as both,
@@ -267,21 +269,21 @@ async def test_without_a_session_a_client_of_the_handshake_era_is_sent_to_the_pa
 
 
 @each_era
-async def test_a_yes_of_one_caller_is_none_of_another_at_any_replica(redis: RedisServer, era: Era) -> None:
+async def test_an_approval_of_one_caller_is_not_valid_for_another_at_any_replica(redis: RedisServer, era: Era) -> None:
     sections = {"http": {"tokens": CALLERS, "stateless": True}, "confirmation": {"fallback": "two-step"}}
     async with (
         replicate(redis, **sections) as both,
         meet(both.one, era=era, headers=bear("ann")) as anns,
         meet(both.other, era=era, headers=bear("bob")) as bobs,
     ):
-        token = (await repeat(anns, both.target))["confirmationId"]
-        second = Target(both.target.name, {**both.target.arguments, "confirmationId": token})
+        confirmation_id = (await repeat(anns, both.target))["confirmationId"]
+        second = Target(both.target.name, {**both.target.arguments, "confirmationId": confirmation_id})
         assert find_outcome(await repeat(bobs, second)) == "confirmation_expired"
         assert find_outcome(await repeat(anns, second)) == "confirmation_expired"
     assert both.spy.mutations == []
 
 
-async def test_a_yes_to_a_server_with_another_token_is_none_to_this_one(redis: RedisServer) -> None:
+async def test_an_approval_at_a_server_with_another_token_is_not_valid(redis: RedisServer) -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     ours = {"sandbox": False, "transport": ["streamable-http"]}
@@ -324,7 +326,7 @@ async def frail(tmp_path: Path) -> AsyncIterator[RedisServer]:
     server.stop()
 
 
-async def test_while_redis_is_away_nothing_gated_runs_and_the_rest_does(frail: RedisServer) -> None:
+async def test_without_redis_only_calls_that_need_confirmation_fail(frail: RedisServer) -> None:
     async with replicate(frail) as both, meet(both.one) as unasked:
         async with meet(both.one, Human()) as asked:
             state = await start(asked, both.target)
@@ -345,7 +347,7 @@ async def test_while_redis_is_away_nothing_gated_runs_and_the_rest_does(frail: R
 
 
 @each_era
-async def test_a_yes_that_cannot_be_spent_runs_nothing(frail: RedisServer, era: Era) -> None:
+async def test_an_approval_that_cannot_be_used_up_sends_nothing(frail: RedisServer, era: Era) -> None:
     human = Human(before=frail.stop)
     async with replicate(frail) as both, meet(both.one, human, era) as client:
         result = await client.call_tool(both.target.name, both.target.arguments)

@@ -33,13 +33,13 @@ from gitbook_integrations_mcp.errors import StoreError
 from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
 from tests.support.elicitation_client import Clock, GitBookSpy, Human, create_gated_server, meet, read_status
 from tests.support.fake_gitbook import ERAS, Era
-from tests.unit.confirmation.test_service import Target, ask_for_token, call_once, find_target, start
+from tests.unit.confirmation.test_service import Target, call_once, find_target, request_confirmation_id, start
 
 each_era = pytest.mark.parametrize("era", ERAS)
 
 
 class Browser:
-    """What a browser does with the page, without one: it keeps the form's fields and says where it comes from."""
+    """Sends the requests of a browser: it keeps the fields of the form and sets the Origin."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self.client = client
@@ -86,7 +86,7 @@ async def put(
 
 
 async def read_decision(store: ConfirmationStore, pending: PendingConfirmation) -> Decision | None:
-    """Return what a human has decided about an open question."""
+    """Return the decision about an open confirmation."""
     seen = await store.get(pending.id)
     assert seen is not None
     return seen.decision
@@ -103,7 +103,7 @@ NEITHER = "<h1>Nothing decided</h1>"
 GONE = "<h1>Nothing to decide</h1>"
 
 
-async def test_the_page_shows_the_facts_and_decides_nothing_by_being_read(
+async def test_the_page_shows_the_facts_and_reading_it_decides_nothing(
     page: ConfirmationPage, store: ConfirmationStore, browser: Browser
 ) -> None:
     pending = await put(store, Fact("Status", "active"), note="Nothing else is known.")
@@ -118,7 +118,7 @@ async def test_the_page_shows_the_facts_and_decides_nothing_by_being_read(
     assert await read_decision(store, pending) is None
 
 
-async def test_text_of_others_cannot_become_markup(
+async def test_hostile_text_cannot_become_markup(
     page: ConfirmationPage, store: ConfirmationStore, browser: Browser
 ) -> None:
     evil = "<script>alert(1)</script>"
@@ -155,7 +155,7 @@ async def test_a_decision_counts_once(
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "shown"),
     [
         ({"decision": "approve"}, "tick the box. Nothing has been decided."),
         ({"decision": "approve", "confirm": "no"}, "tick the box. Nothing has been decided."),
@@ -166,20 +166,20 @@ async def test_a_decision_counts_once(
         (APPROVE, "The name is missing. To approve, type exactly acme."),
     ],
 )
-async def test_half_an_approval_is_told_and_decides_nothing(
-    page: ConfirmationPage, store: ConfirmationStore, browser: Browser, fields: dict[str, str], told: str
+async def test_an_incomplete_approval_is_reported_and_decides_nothing(
+    page: ConfirmationPage, store: ConfirmationStore, browser: Browser, fields: dict[str, str], shown: str
 ) -> None:
-    pending = await put(store, typed="acme" if "acme" in told else None)
+    pending = await put(store, typed="acme" if "acme" in shown else None)
     response = await browser.decide(await page.open(pending), fields)
     assert response.status_code == 422
-    assert told in response.text
+    assert shown in response.text
     field = 'name="name"' if pending.preview.typed else 'name="confirm"'
     (wrong,) = re.findall(r"<input[^>]*aria-invalid[^>]*>", response.text)
     assert field in wrong
     assert await read_decision(store, pending) is None
 
 
-async def test_a_name_typed_right_stays_where_only_the_tick_is_missing(
+async def test_a_correct_name_is_kept_if_only_the_tick_is_missing(
     page: ConfirmationPage, store: ConfirmationStore, browser: Browser
 ) -> None:
     url = await page.open(await put(store, typed="acme"))
@@ -189,7 +189,7 @@ async def test_a_name_typed_right_stays_where_only_the_tick_is_missing(
     assert "tick the box" in response.text
 
 
-async def test_what_is_decided_elsewhere_this_moment_is_not_decided_here(browser: Browser) -> None:
+async def test_a_decision_that_another_process_has_just_recorded_is_kept(browser: Browser) -> None:
     class Overtaken(MemoryConfirmationStore):
         async def decide(self, confirmation_id: str, decision: Decision) -> bool:
             return False
@@ -209,7 +209,7 @@ async def test_the_typed_name_approves(page: ConfirmationPage, store: Confirmati
 
 
 @pytest.mark.parametrize(
-    ("headers", "fields", "status", "told"),
+    ("headers", "fields", "status", "shown"),
     [
         ({"Origin": "https://evil.example"}, APPROVE, 403, NOT_FROM_HERE),
         ({"Origin": "null"}, APPROVE, 403, NOT_FROM_HERE),
@@ -226,23 +226,23 @@ async def test_the_typed_name_approves(page: ConfirmationPage, store: Confirmati
         ({}, {}, 400, NEITHER),
     ],
 )
-async def test_what_does_not_come_from_the_page_decides_nothing(
+async def test_a_form_that_does_not_come_from_the_page_decides_nothing(
     page: ConfirmationPage,
     store: ConfirmationStore,
     browser: Browser,
     headers: dict[str, str],
     fields: dict[str, str],
     status: int,
-    told: str,
+    shown: str,
 ) -> None:
     pending = await put(store)
     response = await browser.decide(await page.open(pending), fields, headers)
     assert response.status_code == status
-    assert told in response.text
+    assert shown in response.text
     assert await read_decision(store, pending) is None
 
 
-async def test_other_methods_and_paths_lead_nowhere(
+async def test_other_methods_and_paths_are_rejected(
     page: ConfirmationPage, store: ConfirmationStore, browser: Browser
 ) -> None:
     pending = await put(store)
@@ -259,7 +259,7 @@ async def test_other_methods_and_paths_lead_nowhere(
 
 
 @pytest.mark.parametrize("mode", ["form", "two-step"])
-async def test_a_question_put_in_another_way_is_not_shown(
+async def test_a_confirmation_in_another_mode_is_not_shown(
     page: ConfirmationPage, store: ConfirmationStore, browser: Browser, mode: str
 ) -> None:
     pending = await put(store, mode=mode)
@@ -269,7 +269,7 @@ async def test_a_question_put_in_another_way_is_not_shown(
     assert await read_decision(store, pending) is None
 
 
-async def test_without_its_store_the_page_decides_nothing_and_says_so(browser: Browser) -> None:
+async def test_without_its_store_the_page_decides_nothing(browser: Browser) -> None:
     class Unreachable(MemoryConfirmationStore):
         async def get(self, confirmation_id: str) -> PendingConfirmation | None:
             raise StoreError("cannot be reached")
@@ -282,7 +282,7 @@ async def test_without_its_store_the_page_decides_nothing_and_says_so(browser: B
     await page.close()
 
 
-async def test_an_expired_question_is_gone(browser: Browser) -> None:
+async def test_an_expired_confirmation_is_gone(browser: Browser) -> None:
     clock = Clock()
     store = MemoryConfirmationStore(600, clock)
     page = ConfirmationPage(store)
@@ -294,7 +294,7 @@ async def test_an_expired_question_is_gone(browser: Browser) -> None:
     await page.close()
 
 
-async def test_every_answer_forbids_framing_storing_and_foreign_content(
+async def test_every_response_forbids_framing_storing_and_foreign_content(
     page: ConfirmationPage, store: ConfirmationStore, browser: Browser
 ) -> None:
     url = await page.open(await put(store))
@@ -318,7 +318,7 @@ async def test_every_answer_forbids_framing_storing_and_foreign_content(
         assert response.headers["cross-origin-resource-policy"] == "same-origin"
 
 
-async def test_one_server_serves_all_questions_and_can_be_started_again(
+async def test_one_server_serves_all_confirmations_and_can_be_started_again(
     page: ConfirmationPage, store: ConfirmationStore, browser: Browser
 ) -> None:
     urls: set[str] = set()
@@ -337,7 +337,7 @@ async def test_one_server_serves_all_questions_and_can_be_started_again(
     assert (await browser.read(await page.open(await put(store)))).status_code == 200
 
 
-async def test_a_question_that_comes_while_the_page_closes_is_served(
+async def test_a_confirmation_that_is_opened_while_the_page_closes_is_served(
     page: ConfirmationPage, store: ConfirmationStore, browser: Browser
 ) -> None:
     await page.open(await put(store))
@@ -367,7 +367,7 @@ async def test_a_forwarded_port_reaches_the_page_as_localhost(
     assert await read_decision(store, pending) == "refused"
 
 
-async def test_a_form_that_was_cut_off_decides_nothing(page: ConfirmationPage, store: ConfirmationStore) -> None:
+async def test_an_incomplete_form_decides_nothing(page: ConfirmationPage, store: ConfirmationStore) -> None:
     pending = await put(store)
     url = httpx.URL(await page.open(pending))
     host = url.netloc.decode()
@@ -392,7 +392,7 @@ async def test_a_form_that_was_cut_off_decides_nothing(page: ConfirmationPage, s
 
 
 async def begin(client: Any, target: Target) -> str:
-    """Make a call that ends at the page, and return the page's URL."""
+    """Make a call that requires confirmation on the page, and return the URL of the page."""
     result = await client.call_tool(target.name, target.arguments)
     assert read_status(result) == "confirmation_required"
     url = result.structured_content["url"]
@@ -409,7 +409,7 @@ async def test_after_an_approval_the_same_call_runs_once_however_often_it_is_rep
     results: list[str] = []
     async with meet(create_gated_server(spy), None, era) as client:
         url = await begin(client, target)
-        assert await begin(client, target) == url  # undecided, it is the same question
+        assert await begin(client, target) == url  # the same confirmation until it is decided
         await browser.decide(url, APPROVE)
 
         async def repeat() -> None:
@@ -425,7 +425,7 @@ async def test_after_an_approval_the_same_call_runs_once_however_often_it_is_rep
 
 
 @each_era
-async def test_on_stdio_page_and_questions_are_here_whatever_a_shared_settings_file_names(
+async def test_a_server_on_stdio_ignores_the_store_and_public_url_of_a_shared_settings_file(
     era: Era, browser: Browser
 ) -> None:
     spy = GitBookSpy()
@@ -452,7 +452,7 @@ async def test_a_refusal_on_the_page_ends_the_call(era: Era, browser: Browser) -
 
 
 @each_era
-async def test_an_approval_of_another_call_is_none(era: Era, browser: Browser) -> None:
+async def test_an_approval_does_not_apply_to_another_call(era: Era, browser: Browser) -> None:
     spy = GitBookSpy()
     target, other = find_target(spy, "uninstall_integration_from_space"), find_target(spy, "uninstall_integration")
     async with meet(create_gated_server(spy), None, era) as client:
@@ -462,7 +462,7 @@ async def test_an_approval_of_another_call_is_none(era: Era, browser: Browser) -
 
 
 @each_era
-async def test_an_approval_of_what_has_changed_meanwhile_asks_anew(era: Era, browser: Browser) -> None:
+async def test_after_a_change_of_the_target_an_approval_is_requested_again(era: Era, browser: Browser) -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     async with meet(create_gated_server(spy), None, era) as client:
@@ -477,7 +477,7 @@ async def test_an_approval_of_what_has_changed_meanwhile_asks_anew(era: Era, bro
 
 
 @each_era
-async def test_a_later_no_outweighs_an_earlier_yes(era: Era, browser: Browser) -> None:
+async def test_a_later_refusal_revokes_an_earlier_approval(era: Era, browser: Browser) -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     installation = spy.sandbox.state.installations[target.arguments["installationId"]]
@@ -493,7 +493,7 @@ async def test_a_later_no_outweighs_an_earlier_yes(era: Era, browser: Browser) -
     assert spy.mutations == []
 
 
-async def test_a_no_to_a_form_outweighs_a_yes_on_the_page() -> None:
+async def test_a_declined_form_revokes_an_approval_on_the_page() -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     server = create_gated_server(spy)
@@ -512,7 +512,7 @@ async def test_a_no_to_a_form_outweighs_a_yes_on_the_page() -> None:
 
 
 @each_era
-async def test_unpublishing_on_the_page_needs_the_name(era: Era, browser: Browser) -> None:
+async def test_unpublishing_on_the_page_requires_the_name(era: Era, browser: Browser) -> None:
     spy = GitBookSpy()
     target = find_target(spy, "unpublish_integration")
     async with meet(create_gated_server(spy), None, era) as client:
@@ -523,18 +523,18 @@ async def test_unpublishing_on_the_page_needs_the_name(era: Era, browser: Browse
     assert len(spy.mutations) == 1
 
 
-# Clients that send their human to the page
+# Clients that open the page
 
 
 @dataclass
 class Visitor(Human):
-    """A human whose client opens the link, and who decides on the page before they say so."""
+    """A human whose client opens the URL, and who decides on the page before the client responds."""
 
     browser: Browser | None = None
     fields: dict[str, str] = field(default_factory=lambda: APPROVE)
 
     async def answer(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
-        """Follow the link and decide there."""
+        """Open the URL and decide there."""
         if self.action == "accept" and self.browser and isinstance(params, ElicitRequestURLParams):
             await self.browser.decide(params.url, self.fields)
         return await super().answer(context, params)
@@ -550,7 +550,7 @@ class Visitor(Human):
         ("cancel", {}, "confirmation_cancelled"),
     ],
 )
-async def test_a_client_that_opens_links_sends_its_human_to_the_page(
+async def test_a_client_that_opens_urls_opens_the_page(
     era: Era, browser: Browser, action: str, fields: dict[str, str], status: str
 ) -> None:
     spy, human = GitBookSpy(), Visitor(action, browser=browser, fields=fields)
@@ -562,7 +562,7 @@ async def test_a_client_that_opens_links_sends_its_human_to_the_page(
 
 
 @each_era
-async def test_a_call_waits_for_a_human_who_opened_the_page_and_has_yet_to_decide(era: Era, browser: Browser) -> None:
+async def test_a_call_waits_until_the_human_decides_on_the_open_page(era: Era, browser: Browser) -> None:
     spy, opened = GitBookSpy(), anyio.Event()
     human = Visitor(before=opened.set)
     target = find_target(spy, "uninstall_integration")
@@ -578,7 +578,7 @@ async def test_a_call_waits_for_a_human_who_opened_the_page_and_has_yet_to_decid
     assert len(spy.mutations) == 1
 
 
-async def test_a_no_elsewhere_ends_the_wait_for_the_page_at_once() -> None:
+async def test_a_refusal_in_another_client_ends_the_wait_for_the_page() -> None:
     spy, opened = GitBookSpy(), anyio.Event()
     target = find_target(spy, "uninstall_integration")
     server = create_gated_server(spy, ask="fallback")
@@ -599,7 +599,7 @@ async def test_a_no_elsewhere_ends_the_wait_for_the_page_at_once() -> None:
 
 
 @each_era
-async def test_a_human_who_decides_nothing_on_the_page_in_time_has_said_neither_yes_nor_no(era: Era) -> None:
+async def test_a_page_without_a_decision_expires(era: Era) -> None:
     spy, human = GitBookSpy(), Visitor()
     target = find_target(spy, "uninstall_integration")
     async with meet(create_gated_server(spy, ask="fallback", ttl=0.2), human, era) as client:
@@ -610,7 +610,7 @@ async def test_a_human_who_decides_nothing_on_the_page_in_time_has_said_neither_
 @pytest.mark.parametrize(
     ("code", "status"), [(-32600, "confirmation_cancelled"), (METHOD_NOT_FOUND, "confirmation_required")], ids=str
 )
-async def test_a_client_that_answers_a_link_with_an_error_has_said_no_unless_it_does_not_know_links(
+async def test_an_error_in_response_to_a_url_cancels_unless_the_method_is_unknown(
     code: int, status: str, browser: Browser
 ) -> None:
     urls = []
@@ -633,7 +633,9 @@ async def test_a_client_that_answers_a_link_with_an_error_has_said_no_unless_it_
 
 
 @each_era
-async def test_a_target_that_changes_while_the_page_is_open_is_asked_about_anew(era: Era, browser: Browser) -> None:
+async def test_a_change_of_the_target_while_the_page_is_open_requires_a_new_approval(
+    era: Era, browser: Browser
+) -> None:
     spy, human = GitBookSpy(), Visitor(browser=browser)
     target = find_target(spy, "uninstall_integration")
     installation = spy.sandbox.state.installations[target.arguments["installationId"]]
@@ -650,17 +652,17 @@ async def test_a_target_that_changes_while_the_page_is_open_is_asked_about_anew(
 
 
 class Forgetful(Visitor):
-    """A human whose client does not know, from the second question on, what it is asked."""
+    """A human whose client does not know the method from the second request on."""
 
     async def answer(self, context: ClientRequestContext, params: ElicitRequestParams) -> Any:
-        """Answer the first question."""
+        """Answer the first request."""
         if self.requests:
             return ErrorData(code=METHOD_NOT_FOUND, message="Method not found")
         return await super().answer(context, params)
 
 
 @pytest.mark.parametrize("ask", ["form", "fallback"])
-async def test_a_change_of_the_target_is_told_even_where_the_client_stops_asking(ask: str, browser: Browser) -> None:
+async def test_a_change_of_the_target_is_reported_even_if_the_client_stops_asking(ask: str, browser: Browser) -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     installation = spy.sandbox.state.installations[target.arguments["installationId"]]
@@ -675,7 +677,7 @@ async def test_a_change_of_the_target_is_told_even_where_the_client_stops_asking
 
 @each_era
 @pytest.mark.parametrize("mode", ["form", "link", "page", "two-step"])
-async def test_a_yes_keeps_of_the_target_what_was_not_shown(mode: str, era: Era, browser: Browser) -> None:
+async def test_an_approved_update_keeps_masked_values_of_the_target(mode: str, era: Era, browser: Browser) -> None:
     spy = GitBookSpy()
     installation = spy.sandbox.state.get_installations(integration=OWN_INTEGRATION)[0]
     installation.configuration = {"token": "t-0123456789"}
@@ -689,7 +691,9 @@ async def test_a_yes_keeps_of_the_target_what_was_not_shown(mode: str, era: Era,
         if mode == "page":
             await browser.decide(await begin(client, target), APPROVE)
         if mode == "two-step":
-            target = Target(target.name, {**target.arguments, "confirmationId": await ask_for_token(client, target)})
+            target = Target(
+                target.name, {**target.arguments, "confirmationId": await request_confirmation_id(client, target)}
+            )
         assert read_status(await client.call_tool(target.name, target.arguments)) == installation.status
     assert installation.configuration == {"token": "t-0123456789", "channel": "#new"}
 
@@ -704,7 +708,7 @@ async def test_a_yes_keeps_of_the_target_what_was_not_shown(mode: str, era: Era,
         ({"form": {}, "url": {}}, True, True),
     ],
 )
-def test_what_a_client_declares_decides_how_it_is_asked(
+def test_the_capabilities_of_a_client_decide_how_it_is_asked(
     declared: dict[str, Any] | None, forms: bool, urls: bool
 ) -> None:
     capabilities = ClientCapabilities.model_validate({"elicitation": declared})

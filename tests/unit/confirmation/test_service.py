@@ -1,4 +1,4 @@
-"""No call that destroys something is sent without a human's yes, and exactly one is with it."""
+"""No destructive call is sent without a human's approval, and exactly one with it."""
 
 import json
 from collections.abc import Callable
@@ -47,14 +47,14 @@ each_era = pytest.mark.parametrize("era", ERAS)
 
 @dataclass(frozen=True)
 class Target:
-    """A gated call on something that exists in the sandbox."""
+    """A call that needs confirmation, with a target that exists in the sandbox."""
 
     name: str
     arguments: dict[str, Any]
 
 
 def find_target(spy: GitBookSpy, name: str) -> Target:
-    """Return a gated call of the tool `name` that would do something."""
+    """Return an effective call of the tool `name`."""
     own = {"integrationName": OWN_INTEGRATION}
     state = spy.sandbox.state
     installation = next(one for one in state.installations.values() if one.integration == OWN_INTEGRATION)
@@ -89,7 +89,7 @@ each_tool = pytest.mark.parametrize("name", GATED)
 
 @each_era
 @each_tool
-async def test_a_yes_sends_the_call_once(name: str, era: Era) -> None:
+async def test_an_approved_call_is_sent_once(name: str, era: Era) -> None:
     spy, human = GitBookSpy(), Human()
     target = find_target(spy, name)
     async with meet(create_gated_server(spy), human, era) as client:
@@ -118,7 +118,7 @@ REFUSALS: dict[str, tuple[Human, NotConfirmed, str]] = {
 @each_era
 @each_tool
 @pytest.mark.parametrize("refusal", list(REFUSALS))
-async def test_anything_but_a_yes_sends_nothing_and_says_what_it_was(name: str, refusal: str, era: Era) -> None:
+async def test_anything_but_an_approval_sends_nothing_and_reports_the_reason(name: str, refusal: str, era: Era) -> None:
     template, expected, code = REFUSALS[refusal]
     human = Human(template.action, template.confirm, content=template.content)
     spy = GitBookSpy()
@@ -133,7 +133,7 @@ async def test_anything_but_a_yes_sends_nothing_and_says_what_it_was(name: str, 
 
 
 @each_era
-async def test_unpublishing_needs_the_name_typed_exactly(era: Era) -> None:
+async def test_unpublishing_requires_the_exact_name(era: Era) -> None:
     for typed in ("", OWN_INTEGRATION.upper(), OWN_INTEGRATION + " ", "other"):
         spy, human = GitBookSpy(), Human(name=typed)
         async with meet(create_gated_server(spy), human, era) as client:
@@ -143,7 +143,7 @@ async def test_unpublishing_needs_the_name_typed_exactly(era: Era) -> None:
 
 
 @each_era
-async def test_the_question_tells_the_consequence(era: Era) -> None:
+async def test_the_form_shows_the_consequence(era: Era) -> None:
     spy, human = GitBookSpy(), Human(action="decline")
     target = find_target(spy, "uninstall_integration")
     installation = spy.sandbox.state.installations[target.arguments["installationId"]]
@@ -164,7 +164,7 @@ async def test_the_question_tells_the_consequence(era: Era) -> None:
 
 
 @each_era
-async def test_what_does_not_exist_is_a_404_before_any_question(era: Era) -> None:
+async def test_a_target_that_does_not_exist_is_a_404_before_confirmation(era: Era) -> None:
     spy, human = GitBookSpy(), Human()
     arguments = {"integrationName": OWN_INTEGRATION, "installationId": "nowhere"}
     async with meet(create_gated_server(spy), human, era) as client:
@@ -176,7 +176,7 @@ async def test_what_does_not_exist_is_a_404_before_any_question(era: Era) -> Non
 
 
 @each_era
-async def test_a_preview_that_cannot_be_read_says_so(era: Era) -> None:
+async def test_a_preview_shows_what_could_not_be_read(era: Era) -> None:
     spy, human = GitBookSpy(), Human(action="decline")
     foreign = next(one.name for one in spy.sandbox.state.integrations.values() if one.name != OWN_INTEGRATION)
     async with meet(create_gated_server(spy), human, era) as client:
@@ -185,7 +185,7 @@ async def test_a_preview_that_cannot_be_read_says_so(era: Era) -> None:
 
 
 @each_era
-async def test_a_target_that_changes_meanwhile_is_asked_about_anew(era: Era) -> None:
+async def test_a_change_of_the_target_requires_a_new_approval(era: Era) -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     installation = spy.sandbox.state.installations[target.arguments["installationId"]]
@@ -206,7 +206,7 @@ async def test_a_target_that_changes_meanwhile_is_asked_about_anew(era: Era) -> 
 
 
 @each_era
-async def test_a_target_that_changes_and_a_no_sends_nothing(era: Era) -> None:
+async def test_a_refusal_after_a_change_of_the_target_sends_nothing(era: Era) -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     installation = spy.sandbox.state.installations[target.arguments["installationId"]]
@@ -223,7 +223,7 @@ async def test_a_target_that_changes_and_a_no_sends_nothing(era: Era) -> None:
 
 
 @each_era
-async def test_a_late_answer_is_expired(era: Era) -> None:
+async def test_a_late_approval_is_expired(era: Era) -> None:
     spy, clock = GitBookSpy(), Clock()
     human = Human(before=lambda: setattr(clock, "now", clock.now + 601))
     target = find_target(spy, "uninstall_integration")
@@ -233,7 +233,7 @@ async def test_a_late_answer_is_expired(era: Era) -> None:
 
 
 @each_era
-async def test_development_mode_for_the_owner_alone_asks_nobody(era: Era) -> None:
+async def test_development_mode_for_the_owner_alone_needs_no_confirmation(era: Era) -> None:
     spy, human = GitBookSpy(), Human()
     arguments = {"integrationName": OWN_INTEGRATION, "tunnelUrl": "https://tunnel.example", "all": False}
     async with meet(create_gated_server(spy), human, era) as client:
@@ -242,7 +242,7 @@ async def test_development_mode_for_the_owner_alone_asks_nobody(era: Era) -> Non
 
 
 @each_era
-async def test_the_operator_can_add_tools_that_wait(era: Era) -> None:
+async def test_the_operator_can_add_tools_that_need_confirmation(era: Era) -> None:
     spy, human = GitBookSpy(), Human(action="decline")
     server = create_gated_server(spy, extra_tools=["queue_integration_task"])
     async with meet(server, human, era) as client:
@@ -255,7 +255,7 @@ async def test_the_operator_can_add_tools_that_wait(era: Era) -> None:
 
 @each_era
 @pytest.mark.parametrize("added", AUDITS[0].uses)
-async def test_what_asks_the_endpoint_of_a_tool_that_waits_does_wait_itself(added: str, era: Era) -> None:
+async def test_a_tool_that_calls_an_endpoint_with_confirmation_needs_confirmation_too(added: str, era: Era) -> None:
     spy, human = GitBookSpy(), Human(action="decline")
     async with meet(create_gated_server(spy, extra_tools=[added]), human, era) as client:
         result = await client.call_tool("audit_installations", {"organizationId": ORGANIZATION_ID})
@@ -266,7 +266,7 @@ async def test_what_asks_the_endpoint_of_a_tool_that_waits_does_wait_itself(adde
 
 
 @pytest.mark.parametrize("name", TOOLS)
-async def test_whatever_tool_is_added_is_asked_about_and_a_no_sends_nothing(name: str) -> None:
+async def test_every_added_tool_needs_confirmation_and_a_refusal_sends_nothing(name: str) -> None:
     spy, human = GitBookSpy(), Human(action="decline")
     async with meet(create_gated_server(spy, extra_tools=[name]), human, "2026-07-28") as client:
         result = await client.call_tool(name, make_arguments(TOOLS[name], optional=False))
@@ -291,7 +291,7 @@ async def test_whatever_tool_is_added_is_asked_about_and_a_no_sends_nothing(name
         ("refuse", "confirmation_unavailable", set()),
     ],
 )
-async def test_without_a_way_to_ask_the_fallback_decides(
+async def test_the_fallback_applies_if_the_client_cannot_ask(
     name: str, fallback: str, expected: str, means: set[str], era: Era
 ) -> None:
     spy = GitBookSpy()
@@ -310,7 +310,7 @@ async def test_without_a_way_to_ask_the_fallback_decides(
 
 
 @each_era
-async def test_the_fallback_can_be_had_always(era: Era) -> None:
+async def test_the_fallback_can_be_set_for_all_clients(era: Era) -> None:
     spy, human = GitBookSpy(), Human()
     server = create_gated_server(spy, ask="fallback", fallback="refuse")
     async with meet(server, human, era) as client:
@@ -320,7 +320,7 @@ async def test_the_fallback_can_be_had_always(era: Era) -> None:
 
 
 @each_era
-async def test_a_cancelled_question_mentions_the_setting(era: Era) -> None:
+async def test_a_cancelled_confirmation_names_the_setting(era: Era) -> None:
     spy = GitBookSpy()
     async with meet(create_gated_server(spy), Human(action="cancel"), era) as client:
         target = find_target(spy, "uninstall_integration")
@@ -328,7 +328,7 @@ async def test_a_cancelled_question_mentions_the_setting(era: Era) -> None:
 
 
 @pytest.mark.parametrize("code", [-32600, -32000, -1])
-async def test_a_question_that_the_client_answers_with_an_error_is_no_yes_and_no_way_on(code: int) -> None:
+async def test_an_error_in_response_to_a_form_cancels_without_a_fallback(code: int) -> None:
     async def fail(context: ClientRequestContext, params: ElicitRequestParams) -> ErrorData:
         return ErrorData(code=code, message="User rejected the request")
 
@@ -347,20 +347,20 @@ async def know_no_such_request(context: ClientRequestContext, params: ElicitRequ
     return ErrorData(code=METHOD_NOT_FOUND, message="Method not found")
 
 
-async def test_a_client_that_claims_a_form_and_does_not_know_the_request_is_one_that_cannot_ask() -> None:
+async def test_the_fallback_applies_if_the_client_declares_forms_but_does_not_know_the_method() -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     server = create_gated_server(spy, fallback="two-step")
     async with Client(server, mode="legacy", elicitation_callback=know_no_such_request) as client:
         result = await client.call_tool(target.name, target.arguments)
         assert read_status(result) == "confirmation_required"
-        token = (result.structured_content or {})["confirmationId"]
-        done = await client.call_tool(target.name, {**target.arguments, "confirmationId": token})
+        confirmation_id = (result.structured_content or {})["confirmationId"]
+        done = await client.call_tool(target.name, {**target.arguments, "confirmationId": confirmation_id})
     assert read_status(done) == "done"
     assert len(spy.mutations) == 1
 
 
-async def test_a_question_that_is_never_answered_ends() -> None:
+async def test_a_form_without_a_response_expires() -> None:
     async def ponder(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
         await anyio.sleep_forever()
         raise AssertionError
@@ -372,7 +372,7 @@ async def test_a_question_that_is_never_answered_ends() -> None:
     assert spy.mutations == []
 
 
-async def test_a_target_that_keeps_changing_is_asked_about_three_times_and_left_alone() -> None:
+async def test_after_three_changes_of_the_target_the_call_ends() -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     installation = spy.sandbox.state.installations[target.arguments["installationId"]]
@@ -384,7 +384,7 @@ async def test_a_target_that_keeps_changing_is_asked_about_three_times_and_left_
     assert spy.mutations == []
 
 
-async def test_an_answer_in_another_form_than_the_protocols_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_invalid_response_to_a_form_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     async def answer(*arguments: Any, **options: Any) -> ElicitResult:
         return ElicitResult.model_validate({"action": "maybe"})  # as the SDK does; its client sends no such thing
 
@@ -415,7 +415,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[MemoryConfirmationStor
 
 
 @each_era
-async def test_a_question_is_about_its_call_in_whatever_way_it_is_put(
+async def test_a_confirmation_is_bound_to_its_call_in_every_mode(
     era: Era, opened: list[tuple[MemoryConfirmationStore, PendingConfirmation]]
 ) -> None:
     spy = GitBookSpy()
@@ -428,7 +428,7 @@ async def test_a_question_is_about_its_call_in_whatever_way_it_is_put(
     assert binding
 
 
-async def test_a_question_that_could_not_be_put_does_not_stay_open(
+async def test_a_form_that_could_not_be_shown_does_not_stay_open(
     opened: list[tuple[MemoryConfirmationStore, PendingConfirmation]],
 ) -> None:
     spy = GitBookSpy()
@@ -440,8 +440,8 @@ async def test_a_question_that_could_not_be_put_does_not_stay_open(
     assert await store.get(pending.id) is None
 
 
-async def test_a_question_goes_out_as_part_of_the_call_it_is_about(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else, over streamable HTTP, it would go to a stream that nobody may be reading."""
+async def test_a_form_is_sent_as_part_of_its_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise it would go to another stream over HTTP, which the client may not read."""
     sent: list[Any] = []
     send = ServerSession.send_request
 
@@ -458,20 +458,20 @@ async def test_a_question_goes_out_as_part_of_the_call_it_is_about(monkeypatch: 
 
 
 @pytest.mark.parametrize("answer", [{}, {"action": "maybe"}, {"action": "accept", "content": {"confirm": {"it": 1}}}])
-def test_an_answer_that_is_none_by_the_protocol_is_no_yes(answer: dict[str, Any]) -> None:
+def test_a_response_that_violates_the_protocol_is_no_approval(answer: dict[str, Any]) -> None:
     target = find_target(GitBookSpy(), "uninstall_integration")
     with Conversation("--sandbox") as talk:
         talk.greet("legacy", {"elicitation": {}})
         name = talk.call(target.name, **target.arguments)
-        while (question := talk.receive()).get("method") != "elicitation/create":
+        while (request := talk.receive()).get("method") != "elicitation/create":
             pass
-        talk.send(json.dumps({"jsonrpc": "2.0", "id": question["id"], "result": answer}).encode() + b"\n")
+        talk.send(json.dumps({"jsonrpc": "2.0", "id": request["id"], "result": answer}).encode() + b"\n")
         result = talk.await_answer(name)["result"]
     assert result["structuredContent"] == MALFORMED.content
 
 
 @each_era
-async def test_our_own_tokens_are_scrubbed_from_questions(era: Era) -> None:
+async def test_the_tokens_of_the_server_are_removed_from_forms(era: Era) -> None:
     spy, human = GitBookSpy(), Human(action="decline")
     target = find_target(spy, "uninstall_integration")
     spy.sandbox.state.installations[target.arguments["installationId"]].external_ids = [f"echo {USER_TOKEN}"]
@@ -482,7 +482,7 @@ async def test_our_own_tokens_are_scrubbed_from_questions(era: Era) -> None:
 
 
 @each_era
-async def test_the_question_for_a_site_names_the_organization(era: Era) -> None:
+async def test_the_form_for_a_site_names_the_organization(era: Era) -> None:
     spy, human = GitBookSpy(), Human(action="decline")
     target = find_target(spy, "uninstall_integration_from_site")
     async with meet(create_gated_server(spy), human, era) as client:
@@ -490,25 +490,25 @@ async def test_the_question_for_a_site_names_the_organization(era: Era) -> None:
     assert "Organization: “Aurora Robotics”" in human.texts[0]
 
 
-# Two deliberate steps
+# Two calls
 
 
-async def ask_for_token(client: Any, target: Target) -> str:
-    """Take the first of two steps and return the token for the second."""
+async def request_confirmation_id(client: Any, target: Target) -> str:
+    """Make the first of two calls and return the confirmation's ID for the second."""
     result = await client.call_tool(target.name, target.arguments)
     assert read_status(result) == "confirmation_required"
-    token = result.structured_content["confirmationId"]
-    assert isinstance(token, str)
-    return token
+    confirmation_id = result.structured_content["confirmationId"]
+    assert isinstance(confirmation_id, str)
+    return confirmation_id
 
 
 @each_era
-async def test_the_second_step_runs_once_however_many_take_it_at_once(era: Era) -> None:
+async def test_of_many_simultaneous_second_calls_one_runs(era: Era) -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     results: list[str] = []
     async with meet(create_gated_server(spy, fallback="two-step"), None, era) as client:
-        arguments = {**target.arguments, "confirmationId": await ask_for_token(client, target)}
+        arguments = {**target.arguments, "confirmationId": await request_confirmation_id(client, target)}
 
         async def step() -> None:
             results.append(read_status(await client.call_tool(target.name, arguments)))
@@ -522,13 +522,13 @@ async def test_the_second_step_runs_once_however_many_take_it_at_once(era: Era) 
 
 @each_era
 @pytest.mark.parametrize("misuse", ["other arguments", "other tool", "guess", "late", "restart"])
-async def test_a_token_is_good_for_its_own_call_only(misuse: str, era: Era) -> None:
+async def test_a_confirmation_id_is_valid_only_for_its_own_call(misuse: str, era: Era) -> None:
     spy, clock = GitBookSpy(), Clock()
     first = find_target(spy, "uninstall_integration_from_space")
     other = find_target(spy, "uninstall_integration")
     server = create_gated_server(spy, clock, fallback="two-step")
     async with meet(server, None, era) as client:
-        token = await ask_for_token(client, first)
+        confirmation_id = await request_confirmation_id(client, first)
     target = first
     match misuse:
         case "other arguments":
@@ -537,38 +537,38 @@ async def test_a_token_is_good_for_its_own_call_only(misuse: str, era: Era) -> N
         case "other tool":
             target = other
         case "guess":
-            token = "x" * 22
+            confirmation_id = "x" * 22
         case "late":
             clock.now += 601
         case "restart":
             server = create_gated_server(spy, clock, fallback="two-step")
     async with meet(server, None, era) as client:
-        result = await client.call_tool(target.name, {**target.arguments, "confirmationId": token})
+        result = await client.call_tool(target.name, {**target.arguments, "confirmationId": confirmation_id})
         assert read_status(result) == "confirmation_expired"
-        if misuse in {"other arguments", "other tool"}:  # and the attempt has spent it
-            result = await client.call_tool(first.name, {**first.arguments, "confirmationId": token})
+        if misuse in {"other arguments", "other tool"}:  # the attempt has used it up
+            result = await client.call_tool(first.name, {**first.arguments, "confirmationId": confirmation_id})
             assert read_status(result) == "confirmation_expired"
     assert spy.mutations == []
 
 
 @each_era
-async def test_a_second_step_on_a_changed_target_hands_out_a_new_preview(era: Era) -> None:
+async def test_a_second_call_on_a_changed_target_returns_a_new_preview(era: Era) -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     async with meet(create_gated_server(spy, fallback="two-step"), None, era) as client:
-        token = await ask_for_token(client, target)
+        confirmation_id = await request_confirmation_id(client, target)
         spy.sandbox.state.installations[target.arguments["installationId"]].status = "paused"
-        result = await client.call_tool(target.name, {**target.arguments, "confirmationId": token})
+        result = await client.call_tool(target.name, {**target.arguments, "confirmationId": confirmation_id})
         assert read_status(result) == "target_changed"
         assert spy.mutations == []
         assert result.structured_content is not None
-        token = result.structured_content["confirmationId"]
-        result = await client.call_tool(target.name, {**target.arguments, "confirmationId": token})
+        confirmation_id = result.structured_content["confirmationId"]
+        result = await client.call_tool(target.name, {**target.arguments, "confirmationId": confirmation_id})
         assert read_status(result) == "done"
 
 
 @each_era
-async def test_where_two_steps_are_not_allowed_a_token_is_an_unknown_argument(era: Era) -> None:
+async def test_without_two_steps_a_confirmation_id_is_an_unknown_argument(era: Era) -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     async with meet(create_gated_server(spy), None, era) as client:
@@ -587,7 +587,7 @@ async def test_where_two_steps_are_not_allowed_a_token_is_an_unknown_argument(er
 async def call_once(
     client: Any, target: Target, state: str | None = None, answer: Any = None
 ) -> CallToolResult | InputRequiredResult:
-    """Make one round of a call, without the client's own loop."""
+    """Make one round of a call, without the loop of the client."""
     result: CallToolResult | InputRequiredResult = await client.session.call_tool(
         target.name,
         target.arguments,
@@ -603,13 +603,13 @@ YES = ElicitResult(action="accept", content={"confirm": True})
 
 async def start(client: Any, target: Target) -> str:
     """Make the first round and return the sealed state."""
-    question = await call_once(client, target)
-    assert isinstance(question, InputRequiredResult)
-    assert question.request_state is not None
-    return question.request_state
+    request = await call_once(client, target)
+    assert isinstance(request, InputRequiredResult)
+    assert request.request_state is not None
+    return request.request_state
 
 
-async def test_one_answer_replayed_twenty_times_runs_once() -> None:
+async def test_an_approval_that_is_replayed_twenty_times_runs_once() -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     results: list[str] = []
@@ -629,7 +629,7 @@ async def test_one_answer_replayed_twenty_times_runs_once() -> None:
 
 
 @pytest.mark.parametrize("first", [ElicitResult(action="decline"), ElicitResult(action="accept", content={}), None])
-async def test_a_refusal_spends_the_question(first: ElicitResult | None) -> None:
+async def test_a_refusal_uses_up_the_confirmation(first: ElicitResult | None) -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     async with meet(create_gated_server(spy), Human(), "2026-07-28") as client:
@@ -643,7 +643,7 @@ async def test_a_refusal_spends_the_question(first: ElicitResult | None) -> None
     assert spy.mutations == []
 
 
-async def test_an_answer_without_a_question_asks() -> None:
+async def test_an_approval_without_a_confirmation_is_ignored() -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     async with meet(create_gated_server(spy), Human(), "2026-07-28") as client:
@@ -652,7 +652,7 @@ async def test_an_answer_without_a_question_asks() -> None:
 
 
 @pytest.mark.parametrize("change", ["arguments", "tool", "server", "forged"])
-async def test_a_state_of_another_call_is_refused_by_the_protocol(change: str) -> None:
+async def test_the_state_of_another_call_is_rejected_by_the_protocol(change: str) -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration_from_space")
     server = create_gated_server(spy)
@@ -673,7 +673,7 @@ async def test_a_state_of_another_call_is_refused_by_the_protocol(change: str) -
     assert spy.mutations == []
 
 
-async def test_simultaneous_calls_each_need_their_own_yes() -> None:
+async def test_simultaneous_calls_each_need_their_own_approval() -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     human = Human()
@@ -684,16 +684,16 @@ async def test_simultaneous_calls_each_need_their_own_yes() -> None:
     assert len(spy.mutations) <= seen()
 
 
-def test_a_question_is_a_form_of_primitives() -> None:
-    """Clients show nothing else; the box comes unticked."""
+def test_a_form_has_only_primitive_fields() -> None:
+    """Clients show only these. The box is not ticked at first."""
 
     async def look() -> None:
         human = Human(action="decline")
         async with meet(create_gated_server(GitBookSpy()), human, "legacy") as client:
             await client.call_tool("unpublish_integration", {"integrationName": OWN_INTEGRATION})
-        (question,) = human.requests
-        assert isinstance(question, ElicitRequestFormParams)
-        assert question.requested_schema == {
+        (request,) = human.requests
+        assert isinstance(request, ElicitRequestFormParams)
+        assert request.requested_schema == {
             "type": "object",
             "properties": {
                 "confirm": {
@@ -710,7 +710,7 @@ def test_a_question_is_a_form_of_primitives() -> None:
     anyio.run(look)
 
 
-def test_a_yes_says_in_which_way_it_came() -> None:
+def test_an_approval_has_its_mode() -> None:
     pending = PendingConfirmation("form", "binding", Preview("Uninstall?", "All is lost.", "state"), 600)
     assert read_form(pending, YES) == Approval("form", pending.preview)
     assert read_decision(replace(pending, decision="approved")) == Approval("browser", pending.preview)

@@ -27,7 +27,7 @@ TTL = 600
 
 @dataclass(frozen=True)
 class Store:
-    """A store as two replicas see it, and how to let its time pass."""
+    """A store at two replicas, and a function that makes time pass."""
 
     one: ConfirmationStore
     other: ConfirmationStore
@@ -54,7 +54,7 @@ def describe(state: str = "state") -> Preview:
     return Preview("Uninstall “Büro”?", "All is lost. \ud800\x00", state, facts, ("A note.",), "acme")
 
 
-async def test_a_question_is_found_as_it_was_put_until_it_is_taken(store: Store) -> None:
+async def test_a_confirmation_is_returned_unchanged_until_it_is_consumed(store: Store) -> None:
     put = await store.one.open("form", "binding", describe())
     assert (put.mode, put.binding, put.preview, put.expires_in, put.decision) == (
         "form",
@@ -69,7 +69,7 @@ async def test_a_question_is_found_as_it_was_put_until_it_is_taken(store: Store)
     assert await store.one.consume(put.id) is None
 
 
-async def test_of_many_who_take_one_question_at_once_one_gets_it(store: Store) -> None:
+async def test_of_many_simultaneous_consumers_one_gets_the_confirmation(store: Store) -> None:
     put = await store.one.open("form", "binding", describe())
     got: list[PendingConfirmation | None] = []
 
@@ -83,7 +83,7 @@ async def test_of_many_who_take_one_question_at_once_one_gets_it(store: Store) -
     assert len(got) == 20
 
 
-async def test_a_question_expires_and_tells_how_long_it_still_has(store: Store) -> None:
+async def test_a_confirmation_expires_and_has_its_remaining_time(store: Store) -> None:
     put = await store.one.open("browser", "binding", describe())
     store.pass_time(100)
     seen = await store.other.get(put.id)
@@ -95,7 +95,7 @@ async def test_a_question_expires_and_tells_how_long_it_still_has(store: Store) 
     assert await store.one.consume(put.id) is None
 
 
-async def test_a_decision_is_recorded_once_and_taken_once(store: Store) -> None:
+async def test_a_decision_is_recorded_once_and_consumed_once(store: Store) -> None:
     put = await store.one.open("browser", "binding", describe())
     assert await store.one.consume_decided("binding") is None
     recorded: list[Decision] = []
@@ -116,20 +116,20 @@ async def test_a_decision_is_recorded_once_and_taken_once(store: Store) -> None:
     assert await store.one.consume_decided("binding") is None
 
 
-async def test_on_the_page_there_is_one_question_about_a_call(store: Store) -> None:
+async def test_the_page_has_one_confirmation_for_a_call(store: Store) -> None:
     first = await store.one.open("browser", "binding", describe())
     assert (await store.other.open("browser", "binding", describe())).id == first.id
     other = await store.one.open("browser", "other binding", describe())
     second = await store.other.open("browser", "binding", describe("changed"))
     assert await store.one.get(first.id) is None
     assert await store.one.decide(second.id, "approved")
-    third = await store.one.open("browser", "binding", describe("changed"))  # a decided one is not put again
+    third = await store.one.open("browser", "binding", describe("changed"))  # a decided one is not returned again
     assert third.id != second.id
     assert await store.one.consume_decided("binding") is None
     assert await store.one.get(other.id) is not None
 
 
-async def test_a_no_voids_what_the_page_has_decided_about_the_same_call(store: Store) -> None:
+async def test_a_refusal_revokes_decisions_on_the_page_about_the_same_call(store: Store) -> None:
     approved, spared = [await store.one.open("browser", binding, describe()) for binding in ("binding", "other")]
     form, other_form = [await store.one.open("form", "binding", describe()) for _ in range(2)]
     for one in (approved, spared):
@@ -142,7 +142,7 @@ async def test_a_no_voids_what_the_page_has_decided_about_the_same_call(store: S
     assert await store.one.consume_decided("other") is not None
 
 
-async def test_of_confirmations_alike_the_oldest_give_way(store: Store) -> None:
+async def test_of_too_many_confirmations_of_a_call_the_oldest_are_removed(store: Store) -> None:
     other = await store.one.open("two-step", "binding", describe())
     forms = []
     for _ in range(MAX_PENDING_PER_CALL + 2):
@@ -153,7 +153,7 @@ async def test_of_confirmations_alike_the_oldest_give_way(store: Store) -> None:
     assert await store.one.get(other.id) is not None
 
 
-async def test_of_too_many_confirmations_the_oldest_give_way(store: Store) -> None:
+async def test_of_too_many_confirmations_the_oldest_are_removed(store: Store) -> None:
     oldest = await store.one.open("form", "oldest", describe())
     store.pass_time(1)
     for index in range(MAX_PENDING - 1):
@@ -163,20 +163,20 @@ async def test_of_too_many_confirmations_the_oldest_give_way(store: Store) -> No
     assert await store.one.get(oldest.id) is None
 
 
-async def test_who_waits_hears_of_a_decision_and_of_an_end(store: Store) -> None:
-    decided, spent = [await store.one.open("browser", binding, describe()) for binding in ("decided", "spent")]
+async def test_wait_returns_after_a_decision_and_after_removal(store: Store) -> None:
+    decided, consumed = [await store.one.open("browser", binding, describe()) for binding in ("decided", "consumed")]
     with anyio.fail_after(30):
         async with anyio.create_task_group() as group:
-            for one in (decided, spent):
+            for one in (decided, consumed):
                 group.start_soon(store.one.wait, one.id)
             await anyio.wait_all_tasks_blocked()
             assert await store.other.decide(decided.id, "refused")
-            assert await store.other.consume(spent.id)
+            assert await store.other.consume(consumed.id)
         await store.one.wait("never put")
 
 
 @pytest.mark.parametrize("confirmation_id", ["", "x" * 100_000, "\ud800", "decision:{}", "record:{}"])
-async def test_no_made_up_identifier_reaches_anything(store: Store, confirmation_id: str) -> None:
+async def test_a_made_up_id_reaches_nothing(store: Store, confirmation_id: str) -> None:
     put = await store.one.open("browser", "binding", describe())
     assert await store.one.decide(put.id, "refused")
     guess = confirmation_id.format(put.id)
@@ -189,7 +189,7 @@ async def test_no_made_up_identifier_reaches_anything(store: Store, confirmation
     assert taken.decision == "refused"
 
 
-# Redis alone
+# Redis only
 
 
 @pytest.fixture
@@ -199,19 +199,19 @@ async def redis_store(redis: RedisServer) -> AsyncIterator[RedisConfirmationStor
     await store.close()
 
 
-async def test_redis_itself_forgets_what_nobody_asks_for(redis: RedisServer) -> None:
+async def test_redis_deletes_expired_confirmations_by_itself(redis: RedisServer) -> None:
     store = RedisConfirmationStore(SecretStr(redis.url), 0.2)
     put = await store.open("browser", "binding", describe())
     assert await store.decide(put.id, "approved")
     await store.close()
     with redis.connect() as client:
         with anyio.fail_after(30):
-            while client.dbsize():  # noqa: ASYNC110  # Redis tells nobody
+            while client.dbsize():  # noqa: ASYNC110  # Redis sends no event
                 await anyio.sleep(0.05)
 
 
-async def test_a_call_cancelled_midway_leaves_nobody_the_answer_of_another(redis_store: RedisConfirmationStore) -> None:
-    """A connection whose answer was never read must not serve the next step."""
+async def test_a_cancelled_step_leaves_no_response_for_the_next(redis_store: RedisConfirmationStore) -> None:
+    """A connection with an unread response must not serve the next step."""
     puts = [await redis_store.open("form", str(index), describe()) for index in range(30)]
     for index, put in enumerate(puts):
         with anyio.move_on_after(index / 30_000):
@@ -220,7 +220,7 @@ async def test_a_call_cancelled_midway_leaves_nobody_the_answer_of_another(redis
         assert seen == puts[-1]
 
 
-async def test_a_store_that_is_away_says_so_and_serves_again_when_it_is_back(tmp_path: Any) -> None:
+async def test_a_store_that_cannot_be_reached_is_reported_and_used_again_later(tmp_path: Any) -> None:
     server = RedisServer(tmp_path)
     store = RedisConfirmationStore(SecretStr(server.url), TTL)
     with pytest.raises(StoreError, match=r"cannot be reached. Nothing was sent.*confirmation\.store"):
@@ -237,13 +237,13 @@ async def test_a_store_that_is_away_says_so_and_serves_again_when_it_is_back(tmp
     server.stop()
 
 
-async def test_a_store_that_hangs_is_not_waited_for(redis_store: RedisConfirmationStore, redis: RedisServer) -> None:
+async def test_a_store_that_does_not_respond_times_out(redis_store: RedisConfirmationStore, redis: RedisServer) -> None:
     put = await redis_store.open("form", "binding", describe())
     with redis.freeze(), anyio.fail_after(30), pytest.raises(StoreError, match="does not respond in time"):
         await redis_store.consume(put.id)
 
 
-async def test_a_refused_login_is_told_without_the_password(
+async def test_a_rejected_login_is_reported_without_the_password(
     redis: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     url = redis.url.replace("unix://", "unix://user:pass-word@")
@@ -255,7 +255,7 @@ async def test_a_refused_login_is_told_without_the_password(
 
 
 @pytest.mark.parametrize("options", ["pass-word=1", "socket_timeout=pass-word"])
-def test_options_of_the_url_that_are_none_are_refused_without_being_shown(options: str) -> None:
+def test_invalid_options_of_the_url_are_rejected_without_being_shown(options: str) -> None:
     with pytest.raises(SettingsError) as caught:
         RedisConfirmationStore(SecretStr(f"redis://localhost?{options}"), TTL)
     assert "confirmation.store" in str(caught.value)
