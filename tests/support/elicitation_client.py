@@ -1,6 +1,6 @@
-"""A human before a client, and a GitBook that remembers what reached it."""
+"""A client with a human, and a GitBook that records the changes it receives."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,13 +20,13 @@ Reaction = Callable[[ElicitRequestParams], Awaitable[ElicitResult]]
 
 @dataclass
 class GitBookSpy:
-    """The sandbox, with a record of the requests that change something."""
+    """The sandbox, with a record of the requests that change data."""
 
     sandbox: Sandbox = field(default_factory=create_sandbox)
     mutations: list[tuple[str, str]] = field(default_factory=list)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Note the request, then answer it."""
+        """Record the request, then serve it."""
         if scope["type"] == "http" and scope["method"] != "GET":
             self.mutations.append((scope["method"], scope["path"]))
         await self.sandbox(scope, receive, send)
@@ -34,7 +34,7 @@ class GitBookSpy:
 
 @dataclass
 class Clock:
-    """A clock that moves only when told to."""
+    """A clock that a test moves."""
 
     now: float = 1_000_000.0
 
@@ -45,19 +45,19 @@ class Clock:
 
 @dataclass
 class Human:
-    """Answers the client's questions as told; by default with a full and honest yes."""
+    """Answers elicitation requests as the test sets; by default with a complete approval."""
 
     action: str = "accept"
     confirm: Any = True
     name: str | None = None
     content: dict[str, Any] | None = None
     before: Callable[[], None] | None = None
-    """What happens while the question is on the screen."""
-    questions: list[ElicitRequestParams] = field(default_factory=list)
+    """Runs while the request is on the screen."""
+    requests: list[ElicitRequestParams] = field(default_factory=list)
 
     async def answer(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
-        """Read the question and answer it."""
-        self.questions.append(params)
+        """Read the request and answer it."""
+        self.requests.append(params)
         if self.before:
             self.before()
         if self.action != "accept" or isinstance(params, ElicitRequestURLParams):
@@ -71,32 +71,37 @@ class Human:
 
     @property
     def texts(self) -> list[str]:
-        """The questions, as the human read them."""
-        return [question.message for question in self.questions]
+        """The messages of the requests."""
+        return [request.message for request in self.requests]
 
 
 def _read_name(params: ElicitRequestFormParams) -> str:
-    """Type what the form asks to be typed."""
+    """Return the name that the form asks the human to type."""
     description: str = params.requested_schema["properties"]["name"]["description"]
     return description.removeprefix("Type ").removesuffix(" to confirm")
 
 
 def create_gated_server(spy: GitBookSpy, clock: Clock | None = None, **confirmation: Any) -> Any:
     """Return a server in front of `spy`, with the sandbox's tokens and these confirmation settings."""
-    ours = {"sandbox": True, "transport": ["streamable-http"]}  # on stdio, no store would be shared
+    ours = {"sandbox": True, "transport": ["streamable-http"]}  # a server on stdio does not share a store
     settings = load_settings({"server": ours, "confirmation": confirmation})
     return create_server(settings, http_transport=httpx.ASGITransport(app=spy), clock=clock or Clock())
 
 
 def meet(server: Any, human: Human | None, era: Era) -> Client:
-    """Return a client of `server` with a human before it, or one that cannot ask."""
+    """Return a client of `server`, with a human or without elicitation."""
     return Client(server, mode=era, elicitation_callback=human.answer if human else None)
 
 
 def read_status(result: CallToolResult) -> str:
-    """Return how a gated call ended."""
+    """Return the status of a call, or the code if it was not sent."""
     assert not result.is_error, result.content
     assert result.structured_content is not None
-    status = result.structured_content["status"]
-    assert isinstance(status, str)
-    return status
+    return find_outcome(result.structured_content)
+
+
+def find_outcome(content: Mapping[str, Any]) -> str:
+    """Return the status in a call's structured content, or the code if the call was not sent."""
+    outcome = content["code"] if content["status"] == "not_sent" else content["status"]
+    assert isinstance(outcome, str)
+    return outcome

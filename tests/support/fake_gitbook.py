@@ -73,7 +73,7 @@ class Upstream:
 
 async def approve(call: Call) -> Approval:
     """Approve every call, for tests of what comes after the confirmation."""
-    return Approval("form", Preview(call.tool.title, (), ""))
+    return Approval("form", Preview(call.tool.title, "", ""))
 
 
 def create_pipeline(upstream: Any) -> tuple[Pipeline, Caller]:

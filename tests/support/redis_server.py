@@ -1,4 +1,4 @@
-"""A real Redis, for tests: Debian's redis-server on a socket of its own, with nothing kept on disk."""
+"""A real Redis for tests: Debian's redis-server on its own socket, without files on disk."""
 
 import contextlib
 import signal
@@ -19,23 +19,23 @@ KEYS = ["a key of the tests that is long enough"]
 
 @dataclass
 class RedisServer:
-    """A server that can be stopped, started again, and told that time has passed."""
+    """A server that can be stopped and started again, and whose confirmations can expire sooner."""
 
     folder: Path
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL of its socket."""
         return f"unix://{self.folder}/redis.sock"
 
     @property
     def confirmation(self) -> dict[str, Any]:
-        """The settings of a server that keeps its questions there."""
+        """The `confirmation` settings of a server that uses this Redis."""
         return {"store": self.url, "keys": KEYS}
 
     def start(self) -> None:
-        """Start it and wait until it answers."""
+        """Start it and wait until it responds."""
         options = ("--port", "0", "--unixsocket", f"{self.folder}/redis.sock", "--dir", str(self.folder), "--save", "")
         command = ["redis-server", *options, "--loglevel", "warning"]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
@@ -47,31 +47,31 @@ class RedisServer:
                 assert self.process.poll() is None, "redis-server ended at once"
 
     def stop(self) -> None:
-        """Kill it; all it kept is gone."""
+        """Kill it. All its data is lost."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
 
     @contextlib.contextmanager
     def freeze(self) -> Iterator[None]:
-        """Let it accept connections and answer nobody."""
+        """Make it accept connections without responding."""
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
         yield
         self.process.send_signal(signal.SIGCONT)
 
     def connect(self) -> Redis:
-        """Return a client of its own."""
+        """Return a new client."""
         return Redis.from_url(self.url, decode_responses=True)
 
     def pass_time(self, seconds: float) -> None:
-        """Let every question expire sooner by so much."""
+        """Make every confirmation expire sooner by this many seconds."""
         with self.connect() as redis:
             for identifier, _ in redis.zscan_iter(f"{PREFIX}expiries"):
                 redis.zincrby(f"{PREFIX}expiries", -1000 * seconds, identifier)
 
     def dump(self) -> str:
-        """Return all that it keeps, as text."""
+        """Return all its data as text."""
         with self.connect() as redis:
             return repr([(key, _read(redis, key)) for key in redis.scan_iter()])
 

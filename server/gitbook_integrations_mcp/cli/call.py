@@ -18,7 +18,7 @@ from gitbook_integrations_mcp import NAME
 from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.cli.console import print_json, print_result
 from gitbook_integrations_mcp.config.settings import Settings
-from gitbook_integrations_mcp.confirmation.results import UNCONFIRMED
+from gitbook_integrations_mcp.confirmation.results import NOT_SENT
 from gitbook_integrations_mcp.errors import CallError, ErrorCode, UsageError
 from gitbook_integrations_mcp.pipeline.budget import UNLIMITED
 from gitbook_integrations_mcp.process import FAILURE, SUCCESS
@@ -43,9 +43,10 @@ def run(settings: Settings, arguments: Namespace) -> int:
         print_json(content)
     else:
         print_result(content, _list_columns(arguments.tool))
-    if content.get("status") == "refused" and not _can_ask():
+    not_sent = content.get("status") == NOT_SENT
+    if not_sent and content["code"] == ErrorCode.CONFIRMATION_UNAVAILABLE and not _can_ask():
         print("Run this command in a terminal: it asks for approval there.", file=sys.stderr)
-    return FAILURE if content.get("status") in UNCONFIRMED else SUCCESS
+    return FAILURE if not_sent else SUCCESS
 
 
 def _read_error(result: CallToolResult) -> CallError:

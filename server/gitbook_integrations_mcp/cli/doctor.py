@@ -25,8 +25,9 @@ from gitbook_integrations_mcp.cli.install import format_entries
 from gitbook_integrations_mcp.config.models import OAuthSection
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.config.urls import is_loopback
+from gitbook_integrations_mcp.confirmation.memory_store import MemoryConfirmationStore
 from gitbook_integrations_mcp.confirmation.opening import open_confirmation_store
-from gitbook_integrations_mcp.confirmation.store import ConfirmationStore, MemoryConfirmationStore
+from gitbook_integrations_mcp.confirmation.store import ConfirmationStore
 from gitbook_integrations_mcp.errors import ErrorCode, SettingsError, StoreError, UpstreamError
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.gitbook.http import GitBookResponse

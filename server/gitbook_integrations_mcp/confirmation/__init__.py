@@ -1,6 +1,7 @@
-"""A human's yes, without which nothing destructive runs: `gate` is the stage, `verdict` what it can say of a call.
+"""Human confirmation, without which no destructive call runs.
 
-`preview` reads what a call would do. `question` puts it to the human through the client; where the client cannot ask,
-`page` does in a browser, written in `markup`. Whichever way it is given, a yes is spent in `pending`, or in
-`redis_store` where several servers share the questions.
+`service` is the stage of the pipeline. `preview` reads the effect of a call from GitBook. `elicitation` asks the human
+through the client; if the client cannot ask, `page` asks in a browser. `store` defines how pending confirmations are
+kept; `memory_store` and `redis_store` keep them. `results` has the outcomes: an approval, or the reason why a call was
+not sent.
 """

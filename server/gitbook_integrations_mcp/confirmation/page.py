@@ -1,7 +1,7 @@
-"""The confirmation page: where a human decides when their client cannot ask.
+"""The confirmation page, on which a human decides if the client cannot show a form.
 
-It is served on loopback, from the first question on, on a random port, or by somebody else under a public address. A
-question's path is unguessable; what is posted there must come from the page itself.
+It is served on a random port of the loopback interface from the first confirmation on, or below a public URL by the
+HTTP transport. Nobody can guess the path of a confirmation. A decision counts only if it comes from the page itself.
 """
 
 import asyncio
@@ -10,53 +10,59 @@ import contextvars
 import hmac
 import socket
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import parse_qs
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from gitbook_integrations_mcp.confirmation.markup import Problem, write_notice, write_question, write_style_source
 from gitbook_integrations_mcp.confirmation.store import ConfirmationStore, Decision, PendingConfirmation
+from gitbook_integrations_mcp.digest import csp_hash
 from gitbook_integrations_mcp.errors import StoreError
 from gitbook_integrations_mcp.net.http_server import build_options
 from gitbook_integrations_mcp.net.listener import open_listener
 
 if TYPE_CHECKING:
     import uvicorn
+    from jinja2 import Template
 
-_PATH = "/confirm/"
+PATH = "/confirm/"
 _BODY_LIMIT = 16 * 1024
 
-_GONE = "This question is answered, expired, or never was. If you still want it, ask your assistant to try again."
-_NEXT: dict[Decision, str] = {
-    "approved": "Go back to your assistant and tell it. It repeats the call, which then runs once.",
-    "refused": "Nothing was sent to GitBook, and nothing will be. You can close this page.",
+_GONE = (
+    "This confirmation was already answered, has expired, or does not exist. If you still want the change, ask your "
+    "assistant to try again."
+)
+_NEXT_STEP: dict[Decision, str] = {
+    "approved": "Return to your assistant and ask it to continue. It repeats the call, which then runs once.",
+    "refused": "Nothing was sent to GitBook. You can close this page.",
 }
 
 
 class ConfirmationPage:
-    """Serves the page of each question put to the `browser`."""
+    """Serves a page for each confirmation in `browser` mode."""
 
-    def __init__(self, questions: ConfirmationStore, public_url: str | None = None) -> None:
-        """Serve on loopback, or, with `public_url`, leave serving `application` below it to somebody else."""
-        self._questions = questions
+    def __init__(self, store: ConfirmationStore, public_url: str | None = None) -> None:
+        """Serve on loopback, or with `public_url` leave it to the caller to serve `application` below that URL."""
+        self._store = store
         self._public_url = public_url
         self._origins = [public_url] if public_url else []
         self._server: uvicorn.Server | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def open(self, pending: PendingConfirmation) -> str:
-        """Return the URL at which `pending` can be read and decided; starts serving where needed."""
-        # Nothing is awaited between looking and starting, so that questions that come at once share one server.
+        """Return the URL of the page of `pending`. Start the server if necessary."""
+        # Nothing is awaited between check and start, so that simultaneous confirmations share one server.
         if self._public_url is None and (self._task is None or self._task.done()):
             self._start()
-        return f"{self._origins[0]}{_PATH}{pending.id}"
+        return f"{self._origins[0]}{PATH}{pending.id}"
 
     async def close(self) -> None:
-        """Stop serving. A later question starts it again, on another port."""
-        # Forgotten before anything is awaited: a question that comes meanwhile must not get the address of the dying.
+        """Stop the server. A later confirmation starts it again, on another port."""
+        # Cleared before the first await, so that a simultaneous confirmation does not get the address of this server.
         server, task, self._server, self._task = self._server, self._task, None, None
         if server is not None and task is not None:
             server.should_exit = True
@@ -68,10 +74,13 @@ class ConfirmationPage:
         class Server(uvicorn.Server):
             @contextlib.contextmanager
             def capture_signals(self) -> Iterator[None]:
-                yield  # signals belong to the process that serves MCP
+                yield  # the process that serves MCP handles signals
 
         listener, address = open_listener("127.0.0.1", 0)
-        self._origins = [address, address.replace("127.0.0.1", "localhost")]  # a forwarded port has the latter name
+        self._origins = [
+            address,
+            address.replace("127.0.0.1", "localhost"),
+        ]  # name of a forwarded port
         config = uvicorn.Config(
             self.application,
             **build_options(
@@ -83,62 +92,64 @@ class ConfirmationPage:
             ),
         )
         self._server = Server(config)
-        # The listener accepts from now on; what comes before the server runs waits in its backlog. The context is
-        # empty, as the page must not run in the name of the caller whose question happens to be the first.
+        # The listener accepts connections from now on; they wait in its backlog until the server runs. The context is
+        # empty, because the page must not run as the caller of the first confirmation.
         self._task = asyncio.create_task(_serve(self._server, listener), context=contextvars.Context())
 
     async def application(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request: an ASGI application without routes, so that no answer gets by what is checked here."""
+        """Serve a request. This ASGI application has no routes, so that every response passes the same checks."""
         response = await self._respond(Request(scope, receive))
-        response.headers.update(_list_headers())
+        response.headers.update(_build_headers())
         await response(scope, receive, send)
 
     async def _respond(self, request: Request) -> Response:
         host = request.headers.get("host", "")
         origin = next((one for one in self._origins if one.partition("://")[2] == host), None)
         if origin is None:
-            return _tell(421, "Wrong address", "Open the link exactly as you were given it.")
+            return _render_notice(421, "Wrong address", "Open the link exactly as you received it.")
         if request.method not in {"GET", "POST"}:
             return HTMLResponse(status_code=405, headers={"Allow": "GET, POST"})
-        if request.method == "POST" and not _is_own(request, origin):
-            return _forbid()
+        if request.method == "POST" and not _is_same_origin(request, origin):
+            return _render_forbidden()
         form = await _read_form(request)
         if isinstance(form, Response):
             return form
         try:
-            return await self._answer(request, form)
+            return await self._show_or_decide(request, form)
         except StoreError:
-            return _tell(503, "Not now", "The server cannot reach what it needs to decide this. Try again in a while.")
+            text = "The server cannot reach its store of confirmations. Try again later."
+            return _render_notice(503, "Temporarily unavailable", text)
 
-    async def _answer(self, request: Request, form: dict[str, str]) -> Response:
+    async def _show_or_decide(self, request: Request, form: dict[str, str]) -> Response:
         path = request.url.path
-        pending = await self._questions.get(path.removeprefix(_PATH)) if path.startswith(_PATH) else None
-        if pending is None or pending.way != "browser":
-            return _tell(410, "Nothing to decide", _GONE)
+        pending = await self._store.get(path.removeprefix(PATH)) if path.startswith(PATH) else None
+        if pending is None or pending.mode != "browser":
+            return _render_notice(410, "Nothing to decide", _GONE)
         if pending.decision is not None:
-            return _tell(410, f"Already {pending.decision}", _NEXT[pending.decision])
+            return _render_notice(410, f"Already {pending.decision}", _NEXT_STEP[pending.decision])
         if request.method == "GET":
-            return HTMLResponse(write_question(pending))
+            return _render_confirmation(pending)
         if not hmac.compare_digest(form.get("csrf", "").encode(), pending.csrf.encode()):
-            return _forbid()
+            return _render_forbidden()
         return await self._decide(pending, form)
 
     async def _decide(self, pending: PendingConfirmation, form: dict[str, str]) -> Response:
-        preview, name = pending.preview, form.get("name", "")
+        expected, name = pending.preview.typed, form.get("name", "")
         decision: Decision
         if form.get("decision") == "approve":
             decision = "approved"
-            if preview.typed is not None and name != preview.typed:
-                return HTMLResponse(write_question(pending, Problem("name", name)), 422)
+            if expected is not None and name != expected:
+                problem = f"The name “{name}” does not match." if name else "The name is missing."
+                return _render_problem(pending, name, "name", f"{problem} To approve, type exactly {expected}.")
             if form.get("confirm") != "yes":
-                return HTMLResponse(write_question(pending, Problem("confirm", name)), 422)
+                return _render_problem(pending, name, "confirm", "To approve, also tick the box.")
         elif form.get("decision") == "refuse":
             decision = "refused"
         else:
-            return _tell(400, "Nothing decided", "That is neither of the two answers that the page offers.")
-        if not await self._questions.decide(pending.id, decision):  # expired, or decided elsewhere, this moment
-            return _tell(410, "Nothing to decide", _GONE)
-        return _tell(200, decision.capitalize(), _NEXT[decision])
+            return _render_notice(400, "Nothing decided", "The form contains neither an approval nor a refusal.")
+        if not await self._store.decide(pending.id, decision):  # it has just expired or was decided elsewhere
+            return _render_notice(410, "Nothing to decide", _GONE)
+        return _render_notice(200, decision.capitalize(), _NEXT_STEP[decision])
 
 
 async def _serve(server: "uvicorn.Server", listener: socket.socket) -> None:
@@ -146,9 +157,9 @@ async def _serve(server: "uvicorn.Server", listener: socket.socket) -> None:
         await server.serve(sockets=[listener])
 
 
-def _list_headers() -> dict[str, str]:
+def _build_headers() -> dict[str, str]:
     return {
-        "Content-Security-Policy": f"default-src 'none'; style-src {write_style_source()}; form-action 'self'; "
+        "Content-Security-Policy": f"default-src 'none'; style-src {csp_hash(_read_style())}; form-action 'self'; "
         "frame-ancestors 'none'; base-uri 'none'",
         "X-Frame-Options": "DENY",
         "Referrer-Policy": "same-origin",  # with no-referrer, a browser sends "Origin: null" with the form
@@ -159,29 +170,75 @@ def _list_headers() -> dict[str, str]:
     }
 
 
-def _is_own(request: Request, origin: str) -> bool:
-    """Whether a form comes from the page's own origin; older browsers do not send Sec-Fetch-Site."""
+def _is_same_origin(request: Request, origin: str) -> bool:
+    """Whether a form comes from the page's own origin. Older browsers do not send Sec-Fetch-Site."""
     headers = request.headers
     return headers.get("origin") == origin and headers.get("sec-fetch-site", "same-origin") == "same-origin"
 
 
 async def _read_form(request: Request) -> dict[str, str] | Response:
-    """Return the fields of a posted form, or the answer where it is not whole or more than the page sends."""
+    """Return the fields of a posted form, or the response to an invalid, incomplete or large one."""
     body = bytearray()
     try:
         async for chunk in request.stream():
             body += chunk
             if len(body) > _BODY_LIMIT:
-                return _tell(413, "Too much", "That is not what this page sends.")
+                return _render_notice(413, "Form too large", "Nothing was decided. This page sends smaller forms.")
         fields = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=10)
     except (ClientDisconnect, ValueError):
-        return _tell(400, "Not a form", "That is not what this page sends.")
+        return _render_notice(400, "Invalid form", "Nothing was decided. The form is incomplete or invalid.")
     return {name: values[-1] for name, values in fields.items()}
 
 
-def _forbid() -> Response:
-    return _tell(403, "Not from this page", "The decision did not come from this page, so it does not count.")
+def _render_forbidden() -> Response:
+    return _render_notice(403, "Not from this page", "The decision did not come from this page, so it does not count.")
 
 
-def _tell(status: int, title: str, text: str) -> Response:
-    return HTMLResponse(write_notice(title, text), status)
+def _render_notice(status: int, title: str, text: str) -> Response:
+    return _render(status, title=title, notice=text)
+
+
+def _render_confirmation(pending: PendingConfirmation) -> Response:
+    return _render(200, title=pending.preview.title, pending=pending)
+
+
+def _render_problem(
+    pending: PendingConfirmation, typed: str, field: Literal["name", "confirm"], problem: str
+) -> Response:
+    """Return the page again, with the problem of an approval in the field `field`. Nothing is decided."""
+    return _render(422, title=pending.preview.title, pending=pending, typed=typed, problem_field=field, problem=problem)
+
+
+def _render(
+    status: int,
+    *,
+    title: str,
+    notice: str | None = None,
+    pending: PendingConfirmation | None = None,
+    typed: str = "",
+    problem_field: str | None = None,
+    problem: str | None = None,
+) -> Response:
+    page = _load_template().render(
+        style=_read_style(),
+        title=title,
+        notice=notice,
+        pending=pending,
+        typed=typed,
+        problem_field=problem_field,
+        problem=problem,
+    )
+    return HTMLResponse(page, status)
+
+
+@cache
+def _load_template() -> "Template":
+    from jinja2 import Environment, StrictUndefined  # only a server that shows a page needs it
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string((files(__package__) / "page.html.jinja").read_text(encoding="utf-8"))
+
+
+@cache
+def _read_style() -> str:
+    return (files(__package__) / "page.css").read_text(encoding="utf-8")

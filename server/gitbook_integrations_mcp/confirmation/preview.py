@@ -1,12 +1,11 @@
-"""What a gated call would do, read from GitBook and put in words before a human is asked.
+"""Previews: the effect of a call that needs confirmation, read from GitBook.
 
-What to read follows from the table: the target is the nearest thing on the call's path that can be read, a deletion
-takes with it what is listed below that path, and an integration is shown by its title. Adding an endpoint needs nothing
-here.
+The table of endpoints determines what is read: the target is the nearest readable object on the call's path, a deletion
+also affects the lists below that path, and an integration is read for its title. A new endpoint needs no code here.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
 
@@ -22,44 +21,65 @@ from gitbook_integrations_mcp.errors import CallError, CredentialError, StatusEr
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.text import clean_text
 
-SHOWN = 10
-"""How many of the affected spaces, sites or installations are named."""
+MAX_NAMED = 10
+"""Number of affected spaces, sites or installations that are named; the others are counted."""
 
 _VOLATILE = frozenset({"urls", "previewImages", "permissions"})
+_QUOTES = str.maketrans(dict.fromkeys('“”„‟″❝❞〝〞＂"', "'"))
 _LEVELS = ("installations", "spaces", "sites")
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
-    """A call's consequence in words.
+class Fact:
+    """A labelled value. Neither contains a line break, so that no value can look like a fact of its own."""
 
-    `state` digests the target as read: as long as it is the same, a yes given to these words holds. `typed` is what a
-    human types where it cannot be undone.
+    label: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """The effect of a call: what could not be read, facts about the target, and the consequence in a sentence.
+
+    `state` is a digest of the target. An approval is valid while the state is the same. `typed` is the name that the
+    human must type if the effect is irreversible.
     """
 
     title: str
-    lines: tuple[str, ...]
+    consequence: str
     state: str
+    facts: tuple[Fact, ...] = ()
+    notes: tuple[str, ...] = ()
     typed: str | None = None
 
     @property
     def text(self) -> str:
-        """The preview as plain text."""
-        return "\n".join([self.title, *self.lines])
+        """The preview as plain text, one fact or sentence per line."""
+        facts = (f"{fact.label}: {fact.value}" for fact in self.facts)
+        return "\n".join([self.title, *self.notes, *facts, self.consequence])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the preview as JSON, for a store."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Preview":
+        """Return the preview that `to_json` returned as JSON."""
+        return cls(**{**data, "facts": tuple(Fact(**fact) for fact in data["facts"]), "notes": tuple(data["notes"])})
 
 
 class Previewer:
-    """Reads previews, with the same credentials as the call itself."""
+    """Reads previews with the credentials of the call."""
 
     def __init__(self, gitbook: GitBook) -> None:
         self._gitbook = gitbook
 
     async def read_target(self, call: Call) -> Mapping[str, Any] | None:
-        """Return what the call is about, or None where the token may not read it or nothing can be read.
+        """Return the object that the call is about, or None if the token may not read it or no endpoint can.
 
         Raises:
-            StatusError: it does not exist (404), or GitBook failed.
-            CallError: GitBook could not be asked.
+            StatusError: the object does not exist (404), or GitBook failed.
+            CallError: GitBook could not be reached.
         """
         tool = call.tool
         reader = find_target(tool)
@@ -73,49 +93,52 @@ class Previewer:
             if error.status in {401, 403}:
                 return None
             if error.status == 404 and _creates(tool, reader):
-                return {}  # it is created by this very call
+                return {}  # this call creates it
             raise
 
     async def preview(self, call: Call) -> tuple[Preview, Mapping[str, Any] | None]:
-        """Return what the call would do, and what it is about as `read_target` does.
+        """Return the preview of a call, and the target as `read_target` returns it.
 
-        The target stays out of the words, which may be kept elsewhere: its configuration can hold others' secrets.
+        The target is not part of the preview: a store keeps the preview, and the target's configuration can contain
+        secrets of third parties.
 
         Raises:
             StatusError: the target does not exist, or GitBook failed.
-            CallError: GitBook could not be asked.
+            CallError: GitBook could not be reached.
         """
         tool, arguments = call.tool, call.arguments
         target = await self.read_target(call)
         readers = [reader for reader in find_context(tool) if reader is not find_target(tool)]
-        answers: dict[str, Mapping[str, Any] | None] = {}
+        responses: dict[str, Mapping[str, Any] | None] = {}
 
         async def read(reader: Endpoint) -> None:
             try:
-                answers[reader.name] = await self._read(call, reader)
+                responses[reader.name] = await self._read(call, reader)
             except CallError:
-                answers[reader.name] = None  # the question says so
+                responses[reader.name] = None  # the preview says so
 
         async with anyio.create_task_group() as group:
             for reader in readers:
                 group.start_soon(read, reader)
-        lines = [
+        described = [
             *_describe_target(find_target(tool), target, await self._read_organization(call, target)),
-            *(line for reader in readers for line in _describe_context(reader, answers[reader.name])),
+            *(one for reader in readers for one in _describe_context(reader, responses[reader.name])),
             *_describe_loss(tool, target),
             *_describe_arguments(tool, arguments),
-            tool.consequence or f"This call would {tool.title[0].lower()}{tool.title[1:]}.",
         ]
+        scrub = call.caller.credentials.scrub
         preview = Preview(
             title=f"{tool.title}?",
-            lines=tuple(call.caller.credentials.scrub(line) for line in lines),
-            state=_digest([target, [answers[reader.name] for reader in readers]]),
+            consequence=scrub(tool.consequence or f"This call would {tool.title[0].lower()}{tool.title[1:]}."),
+            state=_digest([target, [responses[reader.name] for reader in readers]]),
+            facts=tuple(Fact(scrub(one.label), scrub(one.value)) for one in described if isinstance(one, Fact)),
+            notes=tuple(scrub(one) for one in described if isinstance(one, str)),
             typed=arguments.get("integrationName") if tool.irreversible else None,
         )
         return preview, target
 
     async def _read_organization(self, call: Call, target: Mapping[str, Any] | None) -> Mapping[str, Any] | str | None:
-        """Return the organization of an installation; as its ID, which is all an installation has, where need be."""
+        """Return the organization of an installation, or only its ID if the organization cannot be read."""
         identifier = get_path(target, "target.organization")
         try:
             if identifier is None and {"space", "site"} & set(target or ()):
@@ -134,13 +157,13 @@ class Previewer:
             taken["extended"] = True
         if "limit" in reader.query_names:
             taken["limit"] = 1000
-        reply = await self._gitbook.send(reader.build_request(taken), call.caller.credentials.select(reader))
-        return read_response(reader, reply)
+        response = await self._gitbook.send(reader.build_request(taken), call.caller.credentials.select(reader))
+        return read_response(reader, response)
 
 
 @cache
 def find_context(tool: Tool) -> tuple[Endpoint, ...]:
-    """Return what else is worth reading: the integration, and the lists below a path that is deleted."""
+    """Return what a preview reads besides the target: the integration, and the lists below a deleted path."""
     if not isinstance(tool, Endpoint):
         return ()
     context = []
@@ -152,101 +175,104 @@ def find_context(tool: Tool) -> tuple[Endpoint, ...]:
 
 
 def _creates(tool: Tool, reader: Endpoint) -> bool:
-    """Whether a call of `tool` makes what `reader` reads."""
+    """Whether a call of `tool` creates the object that `reader` reads."""
     return isinstance(tool, Endpoint) and tool.method == "POST" and reader.path == tool.path
 
 
 def _describe_target(
     reader: Endpoint | None, target: Mapping[str, Any] | None, organization: Mapping[str, Any] | str | None
-) -> Iterator[str]:
+) -> Iterator[Fact | str]:
     if reader is None:
         return
     if target is None:
-        yield "The target could not be read: the token may not, or it needs another one. Its state is unknown."
+        yield "The target could not be read with the configured tokens. Its state is unknown."
         return
     if "name" in target and "version" in target:
         yield from _describe_integration(target)
         return
     for level in ("space", "site"):
         if level in target:
-            yield f"{level.capitalize()}: {_name(target[level])}"
+            yield Fact(level.capitalize(), _format_name(target[level]))
     if organization:
-        yield f"Organization: {_name(organization)}"
+        yield Fact("Organization", _format_name(organization))
     if "status" in target:
-        yield f"Status: {_name(target['status'])}"
+        yield Fact("Status", _format_name(target["status"]))
     for level in ("space", "site"):
         if f"{level}_selection" in target:
-            yield f"{level.capitalize()}s: {_name(target[f'{level}_selection'])}"
+            yield Fact(f"{level.capitalize()}s", _format_name(target[f"{level}_selection"]))
 
 
-def _describe_integration(integration: Mapping[str, Any]) -> Iterator[str]:
-    facts = [f"version {integration.get('version')}", _name(integration.get("visibility"))]
-    facts.append("verified by GitBook" if integration.get("verified") else "not verified")
+def _describe_integration(integration: Mapping[str, Any]) -> Iterator[Fact]:
+    """Yield facts about an integration. No text of its publisher stands beside what GitBook says about it."""
+    yield Fact("Integration", _format_name(integration))
+    version, visibility = (clean_text(str(integration.get(key)), 40) for key in ("version", "visibility"))
+    verified = "verified by GitBook" if integration.get("verified") else "not verified by GitBook"
+    yield Fact("Version", f"{version} ({visibility}, {verified})")
     if owner := integration.get("owner"):
-        facts.append(f"owned by {_name(owner)}")
-    yield f"Integration: {_name(integration)}, {', '.join(facts)}"
+        yield Fact("Owner", _format_name(owner))
 
 
-def _describe_context(reader: Endpoint, answer: Mapping[str, Any] | None) -> Iterator[str]:
+def _describe_context(reader: Endpoint, response: Mapping[str, Any] | None) -> Iterator[Fact | str]:
     if reader.result.shape == "object":
-        if answer is None:
+        if response is None:
             yield "The integration could not be read."
         else:
-            yield from _describe_integration(answer)
+            yield from _describe_integration(response)
         return
     level = reader.path.rpartition("/")[2]
-    if answer is None:
-        yield f"Affected {level}: could not be read with this token"
+    label = f"Affected {level}"
+    if response is None:
+        yield Fact(label, "could not be read with this token")
         return
-    items = answer["items"]
-    more = "+" if answer.get("next") else ""
-    named = ", ".join(_name(item.get(level[:-1], item)) for item in items[:SHOWN])
-    rest = f", and {len(items) - SHOWN}{more} more" if len(items) > SHOWN else ""
-    yield f"Affected {level}: {len(items)}{more}" + (f" ({named}{rest})" if items else "")
+    items = response["items"]
+    more = "+" if response.get("next") else ""
+    named = ", ".join(_format_name(item.get(level[:-1], item)) for item in items[:MAX_NAMED])
+    rest = f", and {len(items) - MAX_NAMED}{more} more" if len(items) > MAX_NAMED else ""
+    yield Fact(label, f"{len(items)}{more}" + (f" ({named}{rest})" if items else ""))
 
 
-def _describe_loss(tool: Tool, target: Mapping[str, Any] | None) -> Iterator[str]:
-    """Name what a deletion takes along: the keys of the configuration, never their values, and the external IDs."""
+def _describe_loss(tool: Tool, target: Mapping[str, Any] | None) -> Iterator[Fact]:
+    """Yield what a deletion removes: the keys of the configuration without values, and the external IDs."""
     if target is None or not isinstance(tool, Endpoint) or tool.method != "DELETE":
         return
     if configuration := target.get("configuration"):
-        yield f"Configuration that is lost: {', '.join(clean_text(key, 40) for key in configuration)}"
+        yield Fact("Configuration that is lost", ", ".join(clean_text(key, 40) for key in configuration))
     if external := target.get("externalIds"):
-        yield f"External IDs that are lost: {', '.join(clean_text(str(one), 60) for one in external)}"
+        yield Fact("External IDs that are lost", ", ".join(clean_text(str(one), 60) for one in external))
 
 
-def _describe_arguments(tool: Tool, arguments: Mapping[str, Any]) -> Iterator[str]:
-    """Name what the call sets; of free-form objects only the keys, as their values may be secrets."""
+def _describe_arguments(tool: Tool, arguments: Mapping[str, Any]) -> Iterator[Fact]:
+    """Yield what the call sets. Free-form objects show only their keys, because values may be secrets."""
     shown = tool.body_names if isinstance(tool, Endpoint) else arguments
     for name in arguments:
         if name in shown:
-            yield f"{name}: {_show_argument(arguments[name])}"
+            yield Fact(name, _format_argument(arguments[name]))
 
 
-def _show_argument(value: Any) -> str:
+def _format_argument(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):
         return ", ".join(clean_text(str(key), 40) for key in value) + " (values not shown)"
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return clean_text(", ".join(value), 600)
-    return clean_text(str(value), 256) if isinstance(value, str | int | float) else f"{len(value)} given"
+    return clean_text(str(value), 256) if isinstance(value, str | int | float) else f"{len(value)} items"
 
 
-def _name(thing: Any) -> str:
-    """Return title and identifier of an object, or the identifier that stands for it."""
+def _format_name(thing: Any) -> str:
+    """Return title and ID of an object, or only one of them. No title can close the quotes that it stands in."""
     if not isinstance(thing, Mapping):
         return clean_text(str(thing), 80)
     identifier = thing.get("name") or thing.get("id") or ""
     if organization := get_path(thing, "target.organization"):
         return clean_text(f"{identifier} in organization {organization}", 100)
     if (title := thing.get("title")) and identifier:
-        return f"“{clean_text(str(title), 80)}” ({clean_text(str(identifier), 100)})"
+        return f"“{clean_text(str(title), 80).translate(_QUOTES)}” ({clean_text(str(identifier), 100)})"
     return clean_text(str(title or identifier), 100)
 
 
 def _digest(state: Any) -> str:
-    """Return a digest of what matters in an answer: without what changes from one reading to the next."""
+    """Return a digest of responses without the fields that differ from one response to the next."""
 
     def prune(value: Any) -> Any:
         if isinstance(value, Mapping):

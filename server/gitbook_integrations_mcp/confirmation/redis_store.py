@@ -1,20 +1,25 @@
-"""The open questions in Redis, where replicas and workers share them.
+"""The store of pending confirmations in Redis, which replicas and workers share.
 
-Every step is one script, which Redis runs whole and alone, and by its own clock: replicas need not agree on the time.
-A step is sent once. What is kept is what a human is shown, never the target itself, and it goes when the last question
-expires, whether a server still runs or not.
+Every step is one script, which Redis runs atomically and with its own clock, so that replicas need not agree on the
+time. A step is sent once. Redis keeps the preview that the human reads, never the target, and deletes it when the last
+confirmation expires, even if no server runs.
 """
 
 import json
 import logging
-from dataclasses import asdict
 from typing import Any
 
 import anyio
 from pydantic import SecretStr
 
 from gitbook_integrations_mcp.confirmation.preview import Preview
-from gitbook_integrations_mcp.confirmation.store import ALIKE, MAXIMUM, ConfirmationMode, Decision, PendingConfirmation
+from gitbook_integrations_mcp.confirmation.store import (
+    MAX_PENDING,
+    MAX_PENDING_PER_CALL,
+    ConfirmationMode,
+    Decision,
+    PendingConfirmation,
+)
 from gitbook_integrations_mcp.errors import SettingsError, StoreError
 
 try:
@@ -31,23 +36,23 @@ except ModuleNotFoundError:
 
 logger = logging.getLogger(__name__)
 
-PREFIX = "{gitbook-integrations-mcp}:1:"
-"""What all keys begin with. The braces keep them together in a cluster; the number changes with what a record looks
-like, so that versions that run side by side during an update do not misread each other."""
+PREFIX = "{gitbook-integrations-mcp}:2:"
+"""Prefix of all keys. The braces keep them in one slot of a cluster. The number changes with the format of a record, so
+that two versions can run side by side during an update."""
 
 _SECONDS = 3
-"""How long Redis may take to accept a connection, or to answer."""
+"""Time-out of a connection, and of a response."""
 
 _INTERVAL = 0.5
-"""Seconds between two looks at a question that somebody else is to decide."""
+"""Seconds between two polls of a confirmation that another process decides."""
 
 _COMMON = """
-local questions, expiries, alike = KEYS[1], KEYS[2], KEYS[3]
+local confirmations, expiries, alike = KEYS[1], KEYS[2], KEYS[3]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local function get(part, id)
-    return redis.call('HGET', questions, part .. ':' .. id)
+    return redis.call('HGET', confirmations, part .. ':' .. id)
 end
 
 local function show(id)
@@ -56,7 +61,7 @@ local function show(id)
 end
 
 local function drop(id)
-    redis.call('HDEL', questions, 'record:' .. id, 'state:' .. id, 'decision:' .. id)
+    redis.call('HDEL', confirmations, 'record:' .. id, 'state:' .. id, 'decision:' .. id)
     redis.call('ZREM', expiries, id)
 end
 
@@ -76,8 +81,8 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', expiries, '-inf', now)) do
     drop(id)
 end
 """
-"""What every script begins with. Of its keys, `questions` holds what is known of each question, by part and identifier;
-`expiries` all identifiers, and `alike` those of one call put in one way, both ordered by when they expire."""
+"""Beginning of every script. The key `confirmations` has the parts of each confirmation by its ID. `expiries` has all
+IDs, and `alike` the IDs of one call in one mode. Both are ordered by expiry."""
 
 _OPEN = """
 local id, kept, ttl, keep, maximum, state = unpack(ARGV)
@@ -95,7 +100,7 @@ end
 while redis.call('ZCARD', expiries) >= tonumber(maximum) do
     drop(redis.call('ZRANGE', expiries, 0, 0)[1])
 end
-redis.call('HSET', questions, 'record:' .. id, kept, 'state:' .. id, state)
+redis.call('HSET', confirmations, 'record:' .. id, kept, 'state:' .. id, state)
 for _, key in ipairs({expiries, alike}) do
     redis.call('ZADD', key, now + ttl, id)
 end
@@ -105,17 +110,17 @@ end
 return show(id)
 """
 
-_LOOK_AT = """
+_GET = """
 return show(ARGV[1])
 """
 
-_TAKE = """
+_CONSUME = """
 local shown = show(ARGV[1])
 drop(ARGV[1])
 return shown
 """
 
-_TAKE_DECIDED = """
+_CONSUME_DECIDED = """
 for _, id in ipairs(list()) do
     if get('decision', id) then
         local shown = show(id)
@@ -136,102 +141,108 @@ return shown
 """
 
 _DECIDE = """
-return show(ARGV[1]) and redis.call('HSETNX', questions, 'decision:' .. ARGV[1], ARGV[2]) == 1
+return show(ARGV[1]) and redis.call('HSETNX', confirmations, 'decision:' .. ARGV[1], ARGV[2]) == 1
 """
 
 
 class RedisConfirmationStore:
-    """The open questions of all servers that have the same Redis."""
+    """The pending confirmations of all servers that share a Redis."""
 
     def __init__(self, url: SecretStr, ttl: float) -> None:
-        """Connect when first needed.
+        """Connect at the first step.
 
         Raises:
-            SettingsError: the URL has options that Redis's client does not know.
+            SettingsError: the URL has options that the client of Redis does not know.
         """
         self._ttl = ttl
         try:
             self._redis = Redis.from_url(
                 url.get_secret_value(),
                 decode_responses=True,
-                encoding_errors="replace",  # what callers send as an identifier can be any text
+                encoding_errors="replace",  # a caller can send any text as an ID
                 protocol=2,
                 retry=Retry(NoBackoff(), 0),
                 socket_connect_timeout=_SECONDS,
                 socket_timeout=_SECONDS,
             )
             self._redis.connection_pool.make_connection()  # type: ignore[no-untyped-call]
-        except (TypeError, ValueError):  # whose text may quote the URL, password and all
-            raise SettingsError("confirmation.store: the URL has a part that Redis's client cannot use.") from None
+        except (TypeError, ValueError):  # its text may contain the URL with the password
+            raise SettingsError("confirmation.store: the URL contains an invalid option.") from None
         self._scripts = {
             body: self._redis.register_script(_COMMON + body)
-            for body in (_OPEN, _LOOK_AT, _TAKE, _TAKE_DECIDED, _REFUSE, _DECIDE)
+            for body in (_OPEN, _GET, _CONSUME, _CONSUME_DECIDED, _REFUSE, _DECIDE)
         }
 
-    async def open(self, way: ConfirmationMode, binding: str, preview: Preview) -> PendingConfirmation:
+    async def open(self, mode: ConfirmationMode, binding: str, preview: Preview) -> PendingConfirmation:
         """See `ConfirmationStore`."""
-        new = PendingConfirmation(way, binding, preview, self._ttl)
-        record = {"way": way, "binding": binding, "csrf": new.csrf, "preview": asdict(preview)}
-        keep, state = (0, preview.state) if way == "browser" else (ALIKE - 1, "")
+        new = PendingConfirmation(mode, binding, preview, self._ttl)
+        record = {"mode": mode, "binding": binding, "csrf": new.csrf, "preview": preview.to_json()}
+        keep, state = (0, preview.state) if mode == "browser" else (MAX_PENDING_PER_CALL - 1, "")
         milliseconds = round(self._ttl * 1000)
-        shown = await self._run(_OPEN, way, binding, new.id, json.dumps(record), milliseconds, keep, MAXIMUM, state)
-        return _read(shown) or new
+        arguments = (new.id, json.dumps(record), milliseconds, keep, MAX_PENDING, state)
+        return _read(await self._run(_OPEN, mode, binding, *arguments)) or new
 
-    async def get(self, identifier: str) -> PendingConfirmation | None:
+    async def get(self, confirmation_id: str) -> PendingConfirmation | None:
         """See `ConfirmationStore`."""
-        return _read(await self._run(_LOOK_AT, "", "", identifier))
+        return _read(await self._run(_GET, "", "", confirmation_id))
 
-    async def take(self, identifier: str) -> PendingConfirmation | None:
+    async def consume(self, confirmation_id: str) -> PendingConfirmation | None:
         """See `ConfirmationStore`."""
-        return _read(await self._run(_TAKE, "", "", identifier))
+        return _read(await self._run(_CONSUME, "", "", confirmation_id))
 
     async def consume_decided(self, binding: str) -> PendingConfirmation | None:
         """See `ConfirmationStore`."""
-        return _read(await self._run(_TAKE_DECIDED, "browser", binding))
+        return _read(await self._run(_CONSUME_DECIDED, "browser", binding))
 
-    async def refuse(self, identifier: str, binding: str) -> bool:
+    async def refuse(self, confirmation_id: str, binding: str) -> bool:
         """See `ConfirmationStore`."""
-        return await self._run(_REFUSE, "browser", binding, identifier) is not None
+        return await self._run(_REFUSE, "browser", binding, confirmation_id) is not None
 
-    async def decide(self, identifier: str, decision: Decision) -> bool:
+    async def decide(self, confirmation_id: str, decision: Decision) -> bool:
         """See `ConfirmationStore`."""
-        return bool(await self._run(_DECIDE, "", "", identifier, decision))
+        return bool(await self._run(_DECIDE, "", "", confirmation_id, decision))
 
-    async def wait(self, identifier: str) -> None:
+    async def wait(self, confirmation_id: str) -> None:
         """See `ConfirmationStore`."""
-        while (  # noqa: ASYNC110  # it is another process that decides
-            pending := await self.get(identifier)
-        ) and pending.decision is None:
+        while (  # noqa: ASYNC110  # another process decides
+            confirmation := await self.get(confirmation_id)
+        ) and confirmation.decision is None:
             await anyio.sleep(_INTERVAL)
 
     async def close(self) -> None:
-        """See `ConfirmationStore`. What is in Redis stays."""
+        """See `ConfirmationStore`. The confirmations stay."""
         await self._redis.aclose()
 
-    async def _run(self, script: str, way: str, binding: str, *arguments: str | int) -> Any:
-        keys = [f"{PREFIX}questions", f"{PREFIX}expiries", f"{PREFIX}alike:{way}:{binding}"]
+    async def _run(self, script: str, mode: str, binding: str, *arguments: str | int) -> Any:
+        keys = [f"{PREFIX}confirmations", f"{PREFIX}expiries", f"{PREFIX}alike:{mode}:{binding}"]
         try:
             return await self._scripts[script](keys=keys, args=arguments)
         except (RedisError, OSError) as error:
-            logger.warning("confirmation.store: %s", type(error).__name__)
-            raise StoreError(_explain(error)) from None
+            logger.warning("The confirmation store (confirmation.store) failed: %s", type(error).__name__)
+            raise StoreError(_describe_failure(error)) from None
 
 
-def _explain(error: Exception) -> str:
+def _describe_failure(error: Exception) -> str:
+    """Return a predicate about the store, without the text of `error`, which may contain the password."""
     if any(isinstance(one, AuthenticationError | AuthorizationError) for one in (error, error.__cause__)):
-        return "refuses this server's login"
+        return "rejects this server's login"
     if isinstance(error, RedisTimeoutError):
-        return "does not answer in time"
+        return "does not respond in time"
     return "cannot be reached" if isinstance(error, RedisConnectionError) else "fails"
 
 
 def _read(shown: Any) -> PendingConfirmation | None:
-    """Return the question that a script has shown."""
+    """Return the confirmation that a script returned."""
     if shown is None:
         return None
-    identifier, record, decision, milliseconds = shown
-    kept = json.loads(record)
-    preview = Preview(**{**kept["preview"], "lines": tuple(kept["preview"]["lines"])})
+    confirmation_id, text, decision, milliseconds = shown
+    record = json.loads(text)
     return PendingConfirmation(
-        kept["way"], kept["binding"], preview, round(milliseconds / 1000), identifier, kept["csrf"], decision
+        mode=record["mode"],
+        binding=record["binding"],
+        preview=Preview.from_json(record["preview"]),
+        expires_in=round(milliseconds / 1000),
+        id=confirmation_id,
+        csrf=record["csrf"],
+        decision=decision,
     )

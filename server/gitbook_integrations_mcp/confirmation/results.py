@@ -1,99 +1,121 @@
-"""What the gate can say of a call: a human's yes, a question to put to one, or how it ended without either."""
+"""The outcomes of confirmation: an approval, a request to the client, or the reason why a call was not sent."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mcp_types import ElicitResult, InputRequiredResult
+from mcp_types import InputRequiredResult
 
 from gitbook_integrations_api.options import CONFIRMATION_ARGUMENT
 from gitbook_integrations_mcp.calls.call import Call
-from gitbook_integrations_mcp.confirmation.elicitation import read_answer
 from gitbook_integrations_mcp.confirmation.preview import Preview
 from gitbook_integrations_mcp.confirmation.store import ConfirmationMode, PendingConfirmation
+from gitbook_integrations_mcp.errors import ErrorCode
 
-_WORDS: Mapping[str, str] = {
-    "declined": "A human declined. Do not try again unless they ask for it.",
-    "cancelled": "The question was closed without an answer. If the client closes it without showing it, the operator "
-    "of this server can set confirmation.ask to fallback.",
-    "not_ticked": "The form came back without its box ticked, which is a no.",
-    "wrong_name": "The name that was typed is not the one that was asked for.",
-    "malformed": "The client's answer to the question is not the form that was asked for.",
-    "expired": "The question is spent or too old. Call the tool again to have it put anew.",
-    "target_changed": "The target kept changing while the question was put. Read its state, then call the tool again.",
-    "refused": "This waits for a human's yes. The client cannot ask for one, and the operator of this server allows no "
-    "other way (confirmation.fallback). A human can do it in GitBook itself.",
-}
-_OPEN = "confirmation_required"
-
-UNCONFIRMED = frozenset({*_WORDS, _OPEN})
-"""Every `status` of a call that was not sent for want of a yes."""
+NOT_SENT = "not_sent"
+"""`status` of every call that was not sent because an approval is missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """A human's yes to exactly one call: by which way it came, and to what.
+    """A human's approval of exactly one call.
 
-    `before` is the target as it was read last, None where the token may not read it.
+    `before` is the target as it was last read, or None if the token may not read it.
     """
 
-    way: ConfirmationMode
+    mode: ConfirmationMode
     preview: Preview
     before: Mapping[str, Any] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class NotConfirmed:
-    """How a gated call ended without being sent, as the model reads it."""
+    """The reason why a call was not sent. `details` are further fields for the model."""
 
-    content: dict[str, Any]
+    code: ErrorCode
+    message: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The structured content of the call's result."""
+        return {"status": NOT_SENT, "code": str(self.code), "message": self.message, **self.details}
 
 
 ConfirmationResult = Approval | NotConfirmed | InputRequiredResult
 
 
 Confirm = Callable[[Call], Awaitable[ConfirmationResult]]
-"""Returns an approval of exactly this call, the question to put to the client, or why the call is not confirmed."""
+"""Returns an approval of exactly this call, a request to the client, or the reason why the call is not confirmed."""
 
 
-def judge_answer(pending: PendingConfirmation, result: ElicitResult) -> Approval | NotConfirmed:
-    """Return what a human's answer to a form comes to."""
-    answer = read_answer(pending.preview, result)
-    return Approval("form", pending.preview) if answer == "yes" else end(answer)
+DECLINED = NotConfirmed(
+    ErrorCode.CONFIRMATION_DECLINED, "Nothing was sent: the user declined. Do not try again unless they ask for it."
+)
+CANCELLED = NotConfirmed(
+    ErrorCode.CONFIRMATION_CANCELLED,
+    "Nothing was sent: the client closed the confirmation without an answer. If the client closes forms without "
+    "showing them, the operator of this server can set confirmation.ask to fallback.",
+)
+NOT_TICKED = NotConfirmed(
+    ErrorCode.CONFIRMATION_INVALID,
+    "Nothing was sent: the confirmation box was not ticked. Call the tool again only if the user still wants this.",
+)
+WRONG_NAME = NotConfirmed(
+    ErrorCode.CONFIRMATION_INVALID,
+    "Nothing was sent: the name entered does not match. Call the tool again only if the user still wants this.",
+)
+MALFORMED = NotConfirmed(
+    ErrorCode.CONFIRMATION_INVALID,
+    "Nothing was sent: the client's response to the confirmation form is invalid. It must contain every field of the "
+    "form.",
+)
+EXPIRED = NotConfirmed(
+    ErrorCode.CONFIRMATION_EXPIRED,
+    "Nothing was sent: this confirmation was already used or has expired. Call the tool again to request a new one.",
+)
+TARGET_CHANGED = NotConfirmed(
+    ErrorCode.TARGET_CHANGED,
+    "Nothing was sent: the target kept changing while confirmation was pending. Read its current state, then call the "
+    "tool again.",
+)
+UNAVAILABLE = NotConfirmed(
+    ErrorCode.CONFIRMATION_UNAVAILABLE,
+    "Nothing was sent: this call needs human confirmation. The client cannot ask for it, and the operator of this "
+    "server allows no other way (confirmation.fallback). The user can make the change in GitBook itself.",
+)
 
 
 def read_decision(pending: PendingConfirmation) -> Approval | NotConfirmed:
-    """Return what a human's decision on the page comes to."""
+    """Return the result of a decision on the page."""
     if pending.decision == "approved":
         return Approval("browser", pending.preview)
-    return end("declined" if pending.decision else "expired")
+    return DECLINED if pending.decision else EXPIRED
 
 
-def end(status: str) -> NotConfirmed:
-    """Return how a call ended without a yes."""
-    return NotConfirmed({"status": status, "message": f"Nothing was sent. {_WORDS[status]}"})
+def build_confirmation_required(pending: PendingConfirmation, *, changed: bool, url: str | None = None) -> NotConfirmed:
+    """Return the result that asks the model to get an approval: on the page at `url`, or by a second call.
 
-
-def require(pending: PendingConfirmation, *, changed: bool, url: str | None = None) -> NotConfirmed:
-    """Return that a yes is missing, what a human would read, and the means to get it: the page or the second step."""
-    means = {CONFIRMATION_ARGUMENT: pending.id} if url is None else {"url": url}
+    `changed` means that the target is not in the state that an earlier preview showed.
+    """
+    reason = "the target has changed since the last preview, so this call needs a new confirmation"
+    message = f"Nothing was sent: {reason if changed else 'this call needs human confirmation'}. "
     return NotConfirmed(
+        ErrorCode.TARGET_CHANGED if changed else ErrorCode.CONFIRMATION_REQUIRED,
+        message + (_SECOND_CALL if url is None else _REVIEW_ON_PAGE),
         {
-            "status": "target_changed" if changed else _OPEN,
-            "message": _SECOND_STEP if url is None else _READ_PAGE,
             "preview": pending.preview.text,
-            **means,
-            "expiresInSeconds": pending.seconds,
-        }
+            **({CONFIRMATION_ARGUMENT: pending.id} if url is None else {"url": url}),
+            "expiresInSeconds": pending.expires_in,
+        },
     )
 
 
-_READ_PAGE = (
-    "Nothing was sent: this waits for a human's yes. Give them the url; there they read what would happen, and approve "
-    "or refuse. When they say they have, call the tool again with exactly these arguments; it then runs once. Do not "
-    "open the url yourself."
+_REVIEW_ON_PAGE = (
+    "Give the user the url, where they can review the call and approve or refuse it. Do not open the url yourself. "
+    "After they approve, repeat the call with exactly the same arguments. An approval is valid for one call."
 )
-_SECOND_STEP = (
-    "Nothing was sent. Show the human the preview and ask. Only if they agree, call the tool again with exactly these "
-    f"arguments and {CONFIRMATION_ARGUMENT}; it then runs once."
+_SECOND_CALL = (
+    "Show the user the preview and ask for approval. Only if they approve, repeat the call with exactly the same "
+    f"arguments and {CONFIRMATION_ARGUMENT}. An approval is valid for one call."
 )

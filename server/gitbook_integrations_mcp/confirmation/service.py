@@ -1,10 +1,9 @@
-"""The gate: what is destructive runs only after a human's yes, however the client can or cannot ask for one.
+"""Confirmation: a destructive call runs only after a human approved it.
 
-A yes is bound to the tool, its exact arguments, the caller, and the target's state as it was shown; it is used once and
-lives a while. Whatever else happens ends in an outcome that the model reads, and in nothing being sent.
+An approval is bound to the tool, its exact arguments, the caller, and the state of the target that the human saw. It
+expires and is used once. In every other case nothing is sent, and the result says why.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import anyio
@@ -16,166 +15,179 @@ from pydantic import ValidationError
 
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.config.models import ConfirmationSection
-from gitbook_integrations_mcp.confirmation.elicitation import Answer, accepts_forms, accepts_urls, put_form, put_link
+from gitbook_integrations_mcp.confirmation.elicitation import (
+    accepts_forms,
+    accepts_urls,
+    build_form_request,
+    build_url_request,
+    read_form,
+    read_refusal,
+)
 from gitbook_integrations_mcp.confirmation.page import ConfirmationPage
 from gitbook_integrations_mcp.confirmation.preview import Preview, Previewer
 from gitbook_integrations_mcp.confirmation.results import (
+    CANCELLED,
+    EXPIRED,
+    MALFORMED,
+    TARGET_CHANGED,
+    UNAVAILABLE,
     Approval,
     ConfirmationResult,
     NotConfirmed,
-    end,
-    judge_answer,
+    build_confirmation_required,
     read_decision,
-    require,
 )
 from gitbook_integrations_mcp.confirmation.store import ConfirmationStore, PendingConfirmation
 
 KEY = "confirmation"
-"""Name of the question within a multi-round-trip request."""
+"""Name of the confirmation among the input requests of a call."""
 
-_ROUNDS = 3
-"""How often a question is put anew within one call because its target changed meanwhile."""
-
-_REFUSALS: Mapping[str, Answer] = {"decline": "declined", "cancel": "cancelled"}
+_MAX_ROUNDS = 3
+"""How often one call asks the human if the target changes meanwhile."""
 
 
 class ConfirmationService:
-    """The gate that asks: by a form of the client, else as the operator's fallback says."""
+    """Asks a human through a form of the client, or else as `confirmation.fallback` says."""
 
     def __init__(
-        self, settings: ConfirmationSection, previewer: Previewer, questions: ConfirmationStore, page: ConfirmationPage
+        self, settings: ConfirmationSection, previewer: Previewer, store: ConfirmationStore, page: ConfirmationPage
     ) -> None:
         self._settings = settings
         self._previewer = previewer
-        self._questions = questions
+        self._store = store
         self._page = page
 
     async def confirm(self, call: Call) -> ConfirmationResult:
-        """Return an approval of exactly this call, the question to put to the client, or why it is not confirmed.
+        """Return an approval of exactly this call, a request to the client, or the reason why it is not confirmed.
 
         Raises:
-            CallError: the preview cannot be made, because the target does not exist or GitBook fails.
-            StoreError: the store of the questions fails.
+            CallError: the preview cannot be read, because the target does not exist or GitBook fails.
+            StoreError: the store of confirmations fails.
         """
-        answered = await self._take_answer(call)
-        if isinstance(answered, PendingConfirmation):
-            answered = await self._await_decision(answered)
-        if isinstance(answered, NotConfirmed):
-            return answered
+        earlier = await self._read_earlier(call)
+        if isinstance(earlier, PendingConfirmation):
+            earlier = await self._await_decision(earlier)
+        if isinstance(earlier, NotConfirmed):
+            return earlier
         preview, target = await self._previewer.preview(call)
-        if answered and answered.preview.state == preview.state:
-            return replace(answered, before=target)
-        return await self._ask(call, preview, changed=answered is not None)
+        if earlier and earlier.preview.state == preview.state:
+            return replace(earlier, before=target)
+        return await self._ask(call, preview, changed=earlier is not None)
 
-    async def _take_answer(self, call: Call) -> Approval | NotConfirmed | PendingConfirmation | None:
-        """Spend the answer that the call brings, if any; a question that the page has not decided yet stays open.
+    async def _read_earlier(self, call: Call) -> Approval | NotConfirmed | PendingConfirmation | None:
+        """Use up the earlier confirmation that the call refers to and return its result, or None without one.
 
-        Whatever was looked at, it is the spending that decides, so that one answer serves one call.
+        A confirmation that is not yet decided on the page stays open and is returned. Reading a confirmation decides
+        nothing; only using it does, so that one confirmation serves one call.
         """
-        state, token = call.params.request_state, call.confirmation_id
-        if state is None and token is None:
-            decided = await self._questions.consume_decided(call.binding)
+        second_call = call.confirmation_id is not None
+        if call.params.request_state is None and not second_call:
+            decided = await self._store.consume_decided(call.binding)
             return read_decision(decided) if decided else None
-        pending = await self._questions.get(state or token or "")
-        if pending is None or pending.binding != call.binding or (pending.way == "two-step") is (token is None):
-            await self._questions.take(state or token or "")
-            return end("expired")
-        if pending.way == "two-step":
-            return await self._spend(pending, Approval("two-step", pending.preview))
-        result = (call.params.input_responses or {}).get(KEY)
-        if not isinstance(result, ElicitResult):
-            return await self._spend(pending, end("malformed"))
-        if pending.way == "form":
-            return await self._spend(pending, judge_answer(pending, result))
-        if result.action != "accept":
-            return await self._spend(pending, end(_REFUSALS[result.action]))
-        return await self._spend(pending, read_decision(pending)) if pending.decision else pending
+        confirmation_id = call.params.request_state or call.confirmation_id or ""
+        pending = await self._store.get(confirmation_id)
+        if pending is None or pending.binding != call.binding or (pending.mode == "two-step") is not second_call:
+            await self._store.consume(confirmation_id)
+            return EXPIRED
+        if pending.mode == "two-step":
+            return await self._consume(pending, Approval("two-step", pending.preview))
+        response = (call.params.input_responses or {}).get(KEY)
+        if not isinstance(response, ElicitResult):
+            return await self._consume(pending, MALFORMED)
+        if pending.mode == "form":
+            return await self._consume(pending, read_form(pending, response))
+        if refusal := read_refusal(response):
+            return await self._consume(pending, refusal)
+        return await self._consume(pending, read_decision(pending)) if pending.decision else pending
 
-    async def _spend(self, pending: PendingConfirmation, answer: Approval | NotConfirmed) -> Approval | NotConfirmed:
-        if isinstance(answer, NotConfirmed):  # a no outweighs whatever was said of the same call before
-            spent = await self._questions.refuse(pending.id, pending.binding)
+    async def _consume(self, pending: PendingConfirmation, result: Approval | NotConfirmed) -> Approval | NotConfirmed:
+        """Use up a confirmation. Return `result`, or that the confirmation was already used."""
+        if isinstance(result, NotConfirmed):  # also revokes earlier approvals of the same call
+            was_open = await self._store.refuse(pending.id, pending.binding)
         else:
-            spent = await self._questions.take(pending.id) is not None
-        return answer if spent else end("expired")
+            was_open = await self._store.consume(pending.id) is not None
+        return result if was_open else EXPIRED
 
     async def _ask(self, call: Call, preview: Preview, *, changed: bool) -> ConfirmationResult:
         if self._settings.ask == "form" and accepts_forms(call.context.session.client_capabilities):
             if call.context.protocol_version in MODERN_PROTOCOL_VERSIONS:
-                pending = await self._questions.open("form", call.binding, preview)
-                return InputRequiredResult(input_requests={KEY: put_form(preview, changed)}, request_state=pending.id)
+                pending = await self._store.open("form", call.binding, preview)
+                request = build_form_request(preview, changed=changed)
+                return InputRequiredResult(input_requests={KEY: request}, request_state=pending.id)
             if call.context.session.can_send_request:
                 return await self._ask_within_call(call, preview, changed=changed)
         return await self._fall_back(call, preview, changed=changed)
 
     async def _ask_within_call(self, call: Call, preview: Preview, *, changed: bool) -> ConfirmationResult:
-        """Ask by a request to the client, as protocols up to 2025-11-25 have it, and anew while the target changes."""
-        for _ in range(_ROUNDS):
-            pending = await self._questions.open("form", call.binding, preview)
-            result = await self._send(call, put_form(preview, changed))
-            if result is None:
-                await self._questions.take(pending.id)
+        """Ask by a request to the client, as in protocol 2025-11-25 and older. Ask again if the target changes."""
+        for _ in range(_MAX_ROUNDS):
+            pending = await self._store.open("form", call.binding, preview)
+            response = await self._send(call, build_form_request(preview, changed=changed))
+            if response is None:
+                await self._store.consume(pending.id)
                 return await self._fall_back(call, preview, changed=changed)
-            said = judge_answer(pending, result) if isinstance(result, ElicitResult) else result
-            answer = await self._spend(pending, said)
-            if isinstance(answer, NotConfirmed):
-                return answer
+            result = read_form(pending, response) if isinstance(response, ElicitResult) else response
+            result = await self._consume(pending, result)
+            if isinstance(result, NotConfirmed):
+                return result
             preview, target = await self._previewer.preview(call)
-            if preview.state == answer.preview.state:
-                return replace(answer, before=target)
+            if preview.state == result.preview.state:
+                return replace(result, before=target)
             changed = True
-        return end("target_changed")
+        return TARGET_CHANGED
 
-    async def _send(self, call: Call, question: ElicitRequest) -> ElicitResult | NotConfirmed | None:
-        """Return the client's answer, how it failed to give one in time or form, or None where it cannot be asked."""
+    async def _send(self, call: Call, request: ElicitRequest) -> ElicitResult | NotConfirmed | None:
+        """Return the client's response, the reason if there is no valid one in time, or None if it cannot be asked."""
         metadata = ServerMessageMetadata(related_request_id=call.context.request_id)
         with anyio.move_on_after(self._settings.ttl):
             try:
-                return await call.context.session.send_request(question, ElicitResult, metadata=metadata)
+                return await call.context.session.send_request(request, ElicitResult, metadata=metadata)
             except MCPError as error:
                 if isinstance(error, NoBackChannelError) or error.error.code == METHOD_NOT_FOUND:
-                    return None  # it claimed the capability without having it; nobody was asked
-                return end("cancelled")  # somebody may have been, and did not say yes
+                    return None  # the client declares a capability that it does not have; no human was asked
+                return CANCELLED  # a human may have been asked and did not approve
             except ValidationError:
-                return end("malformed")
-        return end("expired")
+                return MALFORMED
+        return EXPIRED
 
     async def _fall_back(self, call: Call, preview: Preview, *, changed: bool) -> ConfirmationResult:
         if self._settings.fallback == "refuse":
-            return end("refused")
+            return UNAVAILABLE
         if self._settings.fallback == "two-step":
-            pending = await self._questions.open("two-step", call.binding, preview)
-            return require(pending, changed=changed)
-        pending = await self._questions.open("browser", call.binding, preview)
+            pending = await self._store.open("two-step", call.binding, preview)
+            return build_confirmation_required(pending, changed=changed)
+        pending = await self._store.open("browser", call.binding, preview)
         url = await self._page.open(pending)
         session = call.context.session
         if accepts_urls(session.client_capabilities):
             if call.context.protocol_version in MODERN_PROTOCOL_VERSIONS:
-                return InputRequiredResult(input_requests={KEY: put_link(pending, url)}, request_state=pending.id)
-            if session.can_send_request and (verdict := await self._send_to_page(call, pending, url)):
-                return verdict
-        return require(pending, changed=changed, url=url)
+                request = build_url_request(pending, url)
+                return InputRequiredResult(input_requests={KEY: request}, request_state=pending.id)
+            if session.can_send_request and (result := await self._ask_on_page(call, pending, url)):
+                return result
+        return build_confirmation_required(pending, changed=changed, url=url)
 
-    async def _send_to_page(self, call: Call, pending: PendingConfirmation, url: str) -> ConfirmationResult | None:
-        """Ask by a request to the client to open the page. Returns None where it cannot be asked."""
-        result = await self._send(call, put_link(pending, url))
-        if result is None:
+    async def _ask_on_page(self, call: Call, pending: PendingConfirmation, url: str) -> ConfirmationResult | None:
+        """Ask the client to open the page and wait for the decision. Returns None if the client cannot be asked."""
+        response = await self._send(call, build_url_request(pending, url))
+        if response is None:
             return None
-        if isinstance(result, NotConfirmed):
-            answered = await self._spend(pending, result)
-        elif result.action != "accept":
-            answered = await self._spend(pending, end(_REFUSALS[result.action]))
+        if isinstance(response, NotConfirmed):
+            result = await self._consume(pending, response)
+        elif refusal := read_refusal(response):
+            result = await self._consume(pending, refusal)
         else:
-            answered = await self._await_decision(pending)
-        if isinstance(answered, NotConfirmed):
-            return answered
+            result = await self._await_decision(pending)
+        if isinstance(result, NotConfirmed):
+            return result
         preview, target = await self._previewer.preview(call)
-        if preview.state == answered.preview.state:
-            return replace(answered, before=target)
+        if preview.state == result.preview.state:
+            return replace(result, before=target)
         return await self._fall_back(call, preview, changed=True)
 
     async def _await_decision(self, pending: PendingConfirmation) -> Approval | NotConfirmed:
-        """Wait until a human, who is on their way to the page, decides there."""
+        """Wait until the human decides on the page, which the client has opened."""
         with anyio.move_on_after(self._settings.ttl):
-            await self._questions.wait(pending.id)
-        decided = await self._questions.take(pending.id)
-        return read_decision(decided) if decided else end("expired")
+            await self._store.wait(pending.id)
+        decided = await self._store.consume(pending.id)
+        return read_decision(decided) if decided else EXPIRED

@@ -55,7 +55,7 @@ class Journal:
             "digest": call.digest,
             "arguments": _mask_values(call, call.arguments),
             "principal": call.caller.principal,
-            "confirmation": approval.way if approval else None,
+            "confirmation": approval.mode if approval else None,
             "before": _mask_values(call, before),
             "undo": _describe_undo(call, before, None),
             "outcome": "unknown",

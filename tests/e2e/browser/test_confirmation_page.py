@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
+from gitbook_integrations_mcp.confirmation.memory_store import MemoryConfirmationStore
 from gitbook_integrations_mcp.confirmation.page import ConfirmationPage
-from gitbook_integrations_mcp.confirmation.preview import Preview
-from gitbook_integrations_mcp.confirmation.store import Decision, MemoryConfirmationStore, PendingConfirmation
+from gitbook_integrations_mcp.confirmation.preview import Fact, Preview
+from gitbook_integrations_mcp.confirmation.store import Decision, PendingConfirmation
 from tests.support.browser import find_violations, needs_browser, read_logs, show_in, take_screenshot
 from tests.support.elicitation_client import Clock
 
@@ -16,14 +17,20 @@ pytestmark = needs_browser
 
 PREVIEW = Preview(
     "Unpublish an integration?",
-    (
-        "Integration: “Release Notes Bot” (release-notes-bot), version 7, private, not verified, owned by “Aurora”",
-        "Affected installations: 2 (kIQ8duoOqNAy2alPIWFI in organization WxR7, x7hKgG6Ccgi3d0 in organization q8Z)",
-        "Affected spaces: 12 (“Handbook” (a1b2), “API reference” (c3d4), “Onboarding” (e5f6), and 9 more)",
-        "Affected sites: could not be read with this token",
-        "The integration and every installation of it, in every organization, are deleted. This cannot be undone.",
-    ),
+    "The integration and every installation of it, in every organization, are deleted. This cannot be undone.",
     "state",
+    (
+        Fact("Integration", "“Release Notes Bot” (release-notes-bot)"),
+        Fact("Version", "7 (private, not verified by GitBook)"),
+        Fact("Owner", "“Aurora” (WxR7)"),
+        Fact(
+            "Affected installations",
+            "2 (kIQ8duoOqNAy2alPIWFI in organization WxR7, x7hKgG6Ccgi3d0 in organization q)",
+        ),
+        Fact("Affected spaces", "12 (“Handbook” (a1b2), “API reference” (c3d4), “Onboarding” (e5f6), and 9 more)"),
+        Fact("Affected sites", "could not be read with this token"),
+    ),
+    ("The target could not be read with the configured tokens. Its state is unknown.",),
     "release-notes-bot",
 )
 
@@ -38,28 +45,28 @@ def portal() -> Iterator[BlockingPortal]:
 
 
 @pytest.fixture
-def questions() -> MemoryConfirmationStore:
+def store() -> MemoryConfirmationStore:
     return MemoryConfirmationStore(600, Clock())
 
 
 @pytest.fixture
-def pending(questions: MemoryConfirmationStore, portal: BlockingPortal) -> PendingConfirmation:
-    return portal.call(questions.open, "browser", "binding", PREVIEW)
+def pending(store: MemoryConfirmationStore, portal: BlockingPortal) -> PendingConfirmation:
+    return portal.call(store.open, "browser", "binding", PREVIEW)
 
 
 @pytest.fixture
-def url(questions: MemoryConfirmationStore, pending: PendingConfirmation, portal: BlockingPortal) -> Iterator[str]:
-    page = portal.call(ConfirmationPage, questions)
+def url(store: MemoryConfirmationStore, pending: PendingConfirmation, portal: BlockingPortal) -> Iterator[str]:
+    page = portal.call(ConfirmationPage, store)
     yield portal.call(page.open, pending)
     portal.call(page.close)
 
 
 @pytest.fixture
-def read_decision(questions: MemoryConfirmationStore, pending: PendingConfirmation, portal: BlockingPortal) -> Reader:
+def read_decision(store: MemoryConfirmationStore, pending: PendingConfirmation, portal: BlockingPortal) -> Reader:
     """What the human has decided so far."""
 
     def read() -> Decision | None:
-        seen = portal.call(questions.get, pending.id)
+        seen = portal.call(store.get, pending.id)
         assert seen is not None
         return seen.decision
 
@@ -67,14 +74,14 @@ def read_decision(questions: MemoryConfirmationStore, pending: PendingConfirmati
 
 
 def press(driver: Any, *keys: str) -> None:
-    """Press keys, wherever the focus is."""
+    """Press keys in the focused element."""
     from selenium.webdriver import ActionChains
 
     ActionChains(driver).send_keys(*keys).perform()
 
 
 def await_title(driver: Any, expected: str) -> None:
-    """Wait until the browser has gone on to the page of that title."""
+    """Wait until the browser shows the page with this title."""
     from selenium.webdriver.support.ui import WebDriverWait
 
     WebDriverWait(driver, 20).until(lambda driver: driver.title == expected)
@@ -92,12 +99,12 @@ def test_a_human_approves_with_the_keyboard_alone(driver: Any, url: str, read_de
 def test_enter_in_the_field_decides_nothing_before_the_box_is_ticked(
     driver: Any, url: str, read_decision: Reader
 ) -> None:
-    """Neither way: whoever types the name and presses Enter has not ticked the box, but does not mean to refuse."""
+    """It must not refuse either: a human who types the name and presses Enter has only forgotten the box."""
     from selenium.webdriver.common.keys import Keys
 
     driver.get(url)
     press(driver, Keys.TAB, "release-notes-bot", Keys.ENTER)
-    assert driver.switch_to.active_element.get_attribute("name") == "confirm"  # the browser asks for it
+    assert driver.switch_to.active_element.get_attribute("name") == "confirm"  # the browser requires it
     assert read_decision() is None
     press(driver, Keys.SPACE, Keys.ENTER)
     await_title(driver, "Approved")
@@ -113,7 +120,7 @@ def test_a_human_refuses(driver: Any, url: str, read_decision: Reader) -> None:
     assert read_decision() == "refused"
 
 
-def test_a_wrong_name_is_told_and_the_question_stays(driver: Any, url: str, read_decision: Reader) -> None:
+def test_a_wrong_name_is_reported_and_nothing_is_decided(driver: Any, url: str, read_decision: Reader) -> None:
     from selenium.webdriver.common.by import By
     from selenium.webdriver.support.ui import WebDriverWait
 
@@ -122,11 +129,11 @@ def test_a_wrong_name_is_told_and_the_question_stays(driver: Any, url: str, read
     driver.find_element(By.NAME, "confirm").click()
     driver.find_element(By.CSS_SELECTOR, "button[value=approve]").click()
     alert = WebDriverWait(driver, 20).until(lambda driver: driver.find_element(By.CSS_SELECTOR, "[role=alert]"))
-    assert "not the one asked for" in alert.text
+    assert "does not match" in alert.text
     assert read_decision() is None
 
 
-def test_the_page_asks_nothing_of_anybody_else_and_logs_no_error(driver: Any, url: str) -> None:
+def test_the_page_requests_nothing_from_other_hosts_and_logs_no_error(driver: Any, url: str) -> None:
     read_logs(driver)
     driver.get(url)
     sent, logged = read_logs(driver)
@@ -143,5 +150,5 @@ def test_the_page_is_accessible_in_both_schemes_and_on_a_phone(driver: Any, url:
     driver.get(url)
     take_screenshot(driver, f"confirmation-{scheme}-{width}")
     assert driver.execute_script("return document.documentElement.scrollWidth") <= width
-    # The page's own policy forbids scripts; the driver's do not pass through it.
+    # The page's content security policy forbids scripts; it does not apply to scripts of the driver.
     assert find_violations(driver) == []

@@ -63,7 +63,7 @@ async def test_the_command_alone_serves_mcp_over_stdio(era: Era) -> None:
 
 
 @pytest.mark.parametrize("era", ERAS)
-@pytest.mark.parametrize(("action", "status", "left"), [("accept", "done", 8), ("decline", "declined", 9)])
+@pytest.mark.parametrize(("action", "status", "left"), [("accept", "done", 8), ("decline", "confirmation_declined", 9)])
 async def test_the_gate_asks_over_stdio(era: Era, action: str, status: str, left: int) -> None:
     server = StdioServerParameters(command=COMMAND[0], args=[*COMMAND[1:], "--sandbox"])
     human = Human(action=action)
@@ -143,8 +143,8 @@ async def main():
     async with Client(create_server(load_settings())) as client:
         await client.list_tools()
 anyio.run(main)
-print([name for name in ("httpx", "aiohttp", "rich", "truststore", "redis", "gitbook_integrations_mcp.sandbox")
-       if name in sys.modules])
+names = ("httpx", "aiohttp", "rich", "truststore", "redis", "jinja2", "gitbook_integrations_mcp.sandbox")
+print([name for name in names if name in sys.modules])
 """
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert ended.stdout.strip() == "[]"
@@ -380,13 +380,17 @@ def test_without_a_terminal_a_gated_call_is_refused(tmp_path: Path, capsys: pyte
     )
     code, out, err = run(capsys, *words)
     assert code == 1
-    assert json.loads(out)["status"] == "refused"
+    assert json.loads(out)["code"] == "confirmation_unavailable"
     assert "in a terminal" in err
 
 
 @pytest.mark.parametrize(
     ("typed", "status", "code"),
-    [(OWN_INTEGRATION, "done", 0), ("something else", "wrong_name", 1), ("\x04", "cancelled", 1)],
+    [
+        (OWN_INTEGRATION, "done", 0),
+        ("something else", "confirmation_invalid", 1),
+        ("\x04", "confirmation_cancelled", 1),
+    ],
 )
 def test_on_a_terminal_a_gated_call_asks(typed: str, status: str, code: int) -> None:
     words = ["call", "--sandbox", "--json", "unpublish_integration", f"integrationName={OWN_INTEGRATION}"]
@@ -401,7 +405,7 @@ def test_on_a_terminal_a_gated_call_asks(typed: str, status: str, code: int) -> 
         assert process.stdout is not None
         answer = json.loads(process.stdout.read())
         assert process.wait(timeout=60) == code
-    assert answer["status"] == status
+    assert answer.get("code", answer["status"]) == status
     assert "“Release Notes Bot”".encode() in shown
 
 

@@ -283,7 +283,7 @@ async def test_two_users_of_one_client_are_two_callers(era: Era, authority: Auth
             first = await anns.call_tool(target.name, target.arguments)
             assert first.structured_content is not None
             arguments = {**target.arguments, "confirmationId": first.structured_content["confirmationId"]}
-            assert read_status(await bobs.call_tool(target.name, arguments)) == "expired"
+            assert read_status(await bobs.call_tool(target.name, arguments)) == "confirmation_expired"
     assert spy.mutations == []
 
 

@@ -93,7 +93,7 @@ async def test_tools_are_listed_called_and_confirmed_by_a_form(front: Front, kin
                 assert not (await client.call_tool("list_sites", {})).is_error
             # Where the server asks within the call, the question arrives before the answer can exist.
             assert read_status(await client.call_tool(target.name, target.arguments)) == "done"
-    assert len(human.questions) == len(front.mutations) == 1
+    assert len(human.requests) == len(front.mutations) == 1
 
 
 @each_way

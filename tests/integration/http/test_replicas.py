@@ -1,4 +1,4 @@
-"""Two servers that share a real Redis: together they ask, are answered and refuse like one."""
+"""Two servers that share a real Redis behave like one server."""
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping
@@ -16,7 +16,7 @@ from gitbook_integrations_mcp.confirmation.redis_store import RedisConfirmationS
 from gitbook_integrations_mcp.confirmation.store import PendingConfirmation
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, USER_TOKEN
 from tests.integration.http.test_web import CALLERS, bear, connect, serve
-from tests.support.elicitation_client import GitBookSpy, Human, read_status
+from tests.support.elicitation_client import GitBookSpy, Human, find_outcome, read_status
 from tests.support.fake_gitbook import ERAS, Era, read_text
 from tests.support.redis_server import KEYS, RedisServer
 from tests.unit.confirmation.test_page import APPROVE, Browser
@@ -30,7 +30,7 @@ REFUSE = {"decision": "refuse"}
 
 @dataclass
 class Replicas:
-    """Two servers in front of one GitBook, and their addresses."""
+    """Two servers with one GitBook, and their addresses."""
 
     spy: GitBookSpy
     one: str
@@ -43,7 +43,7 @@ class Replicas:
 
 @contextlib.asynccontextmanager
 async def replicate(redis: RedisServer, **sections: Any) -> AsyncIterator[Replicas]:
-    """Yield two servers that share nothing but `redis` and settings, behind an address of both."""
+    """Yield two servers that share only `redis` and settings, behind one public address."""
     spy = GitBookSpy()
     sections["confirmation"] = {**redis.confirmation, **sections.get("confirmation", {})}
     sections["http"] = {"public_url": PUBLIC, **sections.get("http", {})}
@@ -59,47 +59,49 @@ def meet(
 
 
 async def decide(address: str, url: str, fields: dict[str, str]) -> int:
-    """Decide on a page, which the load balancer has the replica at `address` serve, and return the status."""
+    """Decide on a page that the replica at `address` serves, and return the HTTP status."""
     headers = {"Host": httpx.URL(PUBLIC).host, "Origin": PUBLIC}
     async with httpx.AsyncClient(trust_env=False, headers=headers) as client:
         return (await Browser(client).decide(address + httpx.URL(url).path, fields, {"Origin": PUBLIC})).status_code
 
 
 async def repeat(client: Any, target: Target) -> dict[str, Any]:
-    """Make a call and return what it came to."""
+    """Make a call and return the structured content of its result."""
     result = await client.call_tool(target.name, target.arguments)
     assert not result.is_error, read_text(result)
     content: dict[str, Any] = result.structured_content
     return content
 
 
-async def answer(address: str, target: Target, state: str, said: Any = YES) -> str:
-    """Bring a human's answer to the replica at `address`, and return what it came to."""
+async def answer(address: str, target: Target, state: str, response: Any = YES) -> str:
+    """Send a human's response to the replica at `address`, and return the outcome."""
     async with meet(address, Human()) as client:
-        result = await call_once(client, target, state, said)
+        result = await call_once(client, target, state, response)
     assert isinstance(result, CallToolResult)
     return "error" if result.is_error else read_status(result)
 
 
-async def test_what_one_asked_is_answered_to_the_other_and_used_once(redis: RedisServer) -> None:
+async def test_a_confirmation_of_one_replica_is_used_once_at_the_other(redis: RedisServer) -> None:
     async with replicate(redis) as both:
         async with meet(both.one, Human()) as client:
             state = await start(client, both.target)
         assert await answer(both.other, both.target, state) == "done"
         for address in (both.one, both.other):
-            assert await answer(address, both.target, state) == "expired"
+            assert await answer(address, both.target, state) == "confirmation_expired"
     assert len(both.spy.mutations) == 1
 
 
-async def test_twenty_answers_at_once_to_both_run_once(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each has seen the question open before any of them spends it."""
+async def test_of_twenty_simultaneous_approvals_at_both_replicas_one_runs(
+    redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each reads the open confirmation before any of them uses it up."""
     results: list[str] = []
     looked: list[PendingConfirmation | None] = []
     all_looked = anyio.Event()
     get = RedisConfirmationStore.get
 
-    async def look_at_together(questions: RedisConfirmationStore, identifier: str) -> PendingConfirmation | None:
-        looked.append(await get(questions, identifier))
+    async def look_at_together(store: RedisConfirmationStore, confirmation_id: str) -> PendingConfirmation | None:
+        looked.append(await get(store, confirmation_id))
         if len(looked) == 20:
             all_looked.set()
         await all_looked.wait()
@@ -122,38 +124,38 @@ async def test_twenty_answers_at_once_to_both_run_once(redis: RedisServer, monke
             for _ in range(10):
                 group.start_soon(replay, ones)
                 group.start_soon(replay, others)
-    assert sorted(results) == ["done"] + ["expired"] * 19
+    assert sorted(results) == ["confirmation_expired"] * 19 + ["done"]
     assert len(both.spy.mutations) == 1
 
 
-async def test_a_no_to_one_voids_a_yes_that_the_other_holds(redis: RedisServer) -> None:
+async def test_a_refusal_at_one_replica_revokes_an_approval_at_the_other(redis: RedisServer) -> None:
     async with replicate(redis) as both, meet(both.other) as unasked:
         async with meet(both.one, Human()) as asked:
             state = await start(asked, both.target)
         url = (await repeat(unasked, both.target))["url"]
         assert await decide(both.other, url, APPROVE) == 200
-        assert await answer(both.one, both.target, state, ElicitResult(action="decline")) == "declined"
-        assert (await repeat(unasked, both.target))["status"] == "confirmation_required"
+        assert await answer(both.one, both.target, state, ElicitResult(action="decline")) == "confirmation_declined"
+        assert find_outcome(await repeat(unasked, both.target)) == "confirmation_required"
     assert both.spy.mutations == []
 
 
 @each_era
-@pytest.mark.parametrize(("fields", "status", "sent"), [(APPROVE, "done", 1), (REFUSE, "declined", 0)])
-async def test_a_page_that_one_serves_decides_a_call_to_the_other(
+@pytest.mark.parametrize(("fields", "status", "sent"), [(APPROVE, "done", 1), (REFUSE, "confirmation_declined", 0)])
+async def test_a_page_of_one_replica_decides_a_call_to_the_other(
     redis: RedisServer, era: Era, fields: dict[str, str], status: str, sent: int
 ) -> None:
-    """A client of the handshake era has a session at one of them, so it is that one it comes back to."""
+    """A client of protocol 2025-11-25 has a session at one replica, so it repeats its call there."""
     async with replicate(redis) as both, meet(both.one, era=era) as client:
         url = (await repeat(client, both.target))["url"]
         assert url.startswith(PUBLIC)
         assert (await repeat(client, both.target))["url"] == url
         assert await decide(both.other, url, fields) == 200
         assert await decide(both.one, url, APPROVE) == 410
-        assert (await repeat(client, both.target))["status"] == status
+        assert find_outcome(await repeat(client, both.target)) == status
     assert len(both.spy.mutations) == sent
 
 
-async def test_a_yes_on_the_page_runs_once_whichever_the_call_is_repeated_to(redis: RedisServer) -> None:
+async def test_an_approval_on_the_page_runs_once_at_either_replica(redis: RedisServer) -> None:
     statuses: list[str] = []
     async with replicate(redis) as both, meet(both.one) as ones, meet(both.other) as others:
         assert await decide(both.one, (await repeat(ones, both.target))["url"], APPROVE) == 200
@@ -172,20 +174,20 @@ async def test_a_yes_on_the_page_runs_once_whichever_the_call_is_repeated_to(red
 
 @dataclass
 class Visitor(Human):
-    """A human whose client opens the link, and who takes their time there."""
+    """A human whose client opens the URL, and who decides later."""
 
     sent: anyio.Event = field(default_factory=anyio.Event)
 
     async def answer(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
-        """Say that they are on their way."""
-        self.questions.append(params)
+        """Report that the page is open."""
+        self.requests.append(params)
         self.sent.set()
         return ElicitResult(action="accept")
 
 
 @each_era
-@pytest.mark.parametrize(("fields", "status"), [(APPROVE, "done"), (REFUSE, "declined")])
-async def test_a_call_that_waits_at_one_hears_what_is_decided_at_the_other(
+@pytest.mark.parametrize(("fields", "status"), [(APPROVE, "done"), (REFUSE, "confirmation_declined")])
+async def test_a_call_that_waits_at_one_replica_ends_with_a_decision_at_the_other(
     redis: RedisServer, era: Era, fields: dict[str, str], status: str
 ) -> None:
     human = Visitor()
@@ -193,17 +195,17 @@ async def test_a_call_that_waits_at_one_hears_what_is_decided_at_the_other(
     async with replicate(redis, confirmation={"ask": "fallback"}) as both, meet(both.one, human, era) as client:
 
         async def call() -> None:
-            statuses.append((await repeat(client, both.target))["status"])
+            statuses.append(find_outcome(await repeat(client, both.target)))
 
         async with anyio.create_task_group() as group:
             group.start_soon(call)
             await human.sent.wait()
-            assert await decide(both.other, human.questions[0].url, fields) == 200  # type: ignore[union-attr]
+            assert await decide(both.other, human.requests[0].url, fields) == 200  # type: ignore[union-attr]
     assert statuses == [status]
     assert len(both.spy.mutations) == (1 if status == "done" else 0)
 
 
-async def test_keys_are_changed_without_a_break(redis: RedisServer) -> None:
+async def test_keys_can_be_rotated_without_interruption(redis: RedisServer) -> None:
     new = "another key of the tests that is long enough"
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
@@ -223,13 +225,13 @@ async def test_keys_are_changed_without_a_break(redis: RedisServer) -> None:
         ([new, *KEYS], [*KEYS, new]),
         ([new, *KEYS], [new]),
     ):
-        assert await ask_and_answer(asking, answering) == "declined"
+        assert await ask_and_answer(asking, answering) == "confirmation_declined"
     with pytest.raises(BaseException) as caught:  # noqa: PT011  # the SDK's clients raise groups of groups
         await ask_and_answer(KEYS, [new])
     assert "Invalid or expired requestState" in repr(caught.value.split(lambda error: "requestState" in str(error)))  # type: ignore[attr-defined]
 
 
-async def test_a_replica_that_restarts_still_knows_what_was_asked(redis: RedisServer) -> None:
+async def test_confirmations_survive_a_restart(redis: RedisServer) -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     async with serve(spy, confirmation=redis.confirmation) as address, meet(address, Human()) as client:
@@ -240,19 +242,19 @@ async def test_a_replica_that_restarts_still_knows_what_was_asked(redis: RedisSe
 
 
 @each_era
-async def test_without_sessions_any_replica_takes_the_second_step(redis: RedisServer, era: Era) -> None:
+async def test_without_sessions_any_replica_accepts_the_second_call(redis: RedisServer, era: Era) -> None:
     async with (
         replicate(redis, http={"stateless": True}, confirmation={"fallback": "two-step"}) as both,
         meet(both.one, era=era) as ones,
         meet(both.other, era=era) as others,
     ):
-        token = (await repeat(ones, both.target))["confirmationId"]
-        second = Target(both.target.name, {**both.target.arguments, "confirmationId": token})
-        assert (await repeat(others, second))["status"] == "done"
+        confirmation_id = (await repeat(ones, both.target))["confirmationId"]
+        second = Target(both.target.name, {**both.target.arguments, "confirmationId": confirmation_id})
+        assert find_outcome(await repeat(others, second)) == "done"
         assert len(both.spy.mutations) == 1
 
 
-async def test_without_a_session_a_client_of_the_handshake_era_is_sent_to_the_page(redis: RedisServer) -> None:
+async def test_without_a_session_a_client_of_protocol_2025_11_25_gets_the_page(redis: RedisServer) -> None:
     human = Human()
     async with (
         replicate(redis, http={"stateless": True}) as both,
@@ -261,27 +263,27 @@ async def test_without_a_session_a_client_of_the_handshake_era_is_sent_to_the_pa
     ):
         url = (await repeat(ones, both.target))["url"]
         assert await decide(both.other, url, APPROVE) == 200
-        assert (await repeat(others, both.target))["status"] == "done"
-    assert human.questions == []
+        assert find_outcome(await repeat(others, both.target)) == "done"
+    assert human.requests == []
     assert len(both.spy.mutations) == 1
 
 
 @each_era
-async def test_a_yes_of_one_caller_is_none_of_another_at_any_replica(redis: RedisServer, era: Era) -> None:
+async def test_an_approval_of_one_caller_is_not_valid_for_another_at_any_replica(redis: RedisServer, era: Era) -> None:
     sections = {"http": {"tokens": CALLERS, "stateless": True}, "confirmation": {"fallback": "two-step"}}
     async with (
         replicate(redis, **sections) as both,
         meet(both.one, era=era, headers=bear("ann")) as anns,
         meet(both.other, era=era, headers=bear("bob")) as bobs,
     ):
-        token = (await repeat(anns, both.target))["confirmationId"]
-        second = Target(both.target.name, {**both.target.arguments, "confirmationId": token})
-        assert (await repeat(bobs, second))["status"] == "expired"
-        assert (await repeat(anns, second))["status"] == "expired"
+        confirmation_id = (await repeat(anns, both.target))["confirmationId"]
+        second = Target(both.target.name, {**both.target.arguments, "confirmationId": confirmation_id})
+        assert find_outcome(await repeat(bobs, second)) == "confirmation_expired"
+        assert find_outcome(await repeat(anns, second)) == "confirmation_expired"
     assert both.spy.mutations == []
 
 
-async def test_a_yes_to_a_server_with_another_token_is_none_to_this_one(redis: RedisServer) -> None:
+async def test_an_approval_at_a_server_with_another_token_is_not_valid(redis: RedisServer) -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     ours = {"sandbox": False, "transport": ["streamable-http"]}
@@ -295,9 +297,9 @@ async def test_a_yes_to_a_server_with_another_token_is_none_to_this_one(redis: R
     ):
         url = (await repeat(ones, target))["url"]
         assert await decide(other, url, APPROVE) == 200
-        assert (await repeat(others, target))["status"] == "confirmation_required"
+        assert find_outcome(await repeat(others, target)) == "confirmation_required"
         assert spy.mutations == []
-        assert (await repeat(ones, target))["status"] == "done"
+        assert find_outcome(await repeat(ones, target)) == "done"
 
 
 async def test_no_secret_is_kept_in_redis(redis: RedisServer) -> None:
@@ -324,7 +326,7 @@ async def frail(tmp_path: Path) -> AsyncIterator[RedisServer]:
     server.stop()
 
 
-async def test_while_redis_is_away_nothing_gated_runs_and_the_rest_does(frail: RedisServer) -> None:
+async def test_without_redis_only_calls_that_need_confirmation_fail(frail: RedisServer) -> None:
     async with replicate(frail) as both, meet(both.one) as unasked:
         async with meet(both.one, Human()) as asked:
             state = await start(asked, both.target)
@@ -334,21 +336,23 @@ async def test_while_redis_is_away_nothing_gated_runs_and_the_rest_does(frail: R
         assert await answer(both.other, both.target, state) == "error"
         result = await unasked.call_tool(both.target.name, both.target.arguments)
         assert result.is_error
-        assert "the store of such questions cannot be reached; nothing was sent" in read_text(result)
+        assert result.structured_content["code"] == "confirmation_store_unavailable"
+        assert "Nothing was sent" in read_text(result)
         assert await decide(both.one, url, APPROVE) == 503
         assert not (await unasked.call_tool("list_sites", {})).is_error
         frail.start()
-        assert await answer(both.one, both.target, state) == "expired"
-        assert (await repeat(unasked, both.target))["status"] == "confirmation_required"
+        assert await answer(both.one, both.target, state) == "confirmation_expired"
+        assert find_outcome(await repeat(unasked, both.target)) == "confirmation_required"
     assert both.spy.mutations == []
 
 
 @each_era
-async def test_a_yes_that_cannot_be_spent_runs_nothing(frail: RedisServer, era: Era) -> None:
+async def test_an_approval_that_cannot_be_used_up_sends_nothing(frail: RedisServer, era: Era) -> None:
     human = Human(before=frail.stop)
     async with replicate(frail) as both, meet(both.one, human, era) as client:
         result = await client.call_tool(both.target.name, both.target.arguments)
-    assert len(human.questions) == 1
+    assert len(human.requests) == 1
     assert result.is_error
-    assert "nothing was sent" in read_text(result)
+    assert result.structured_content["code"] == "confirmation_store_unavailable"
+    assert "Nothing was sent" in read_text(result)
     assert both.spy.mutations == []

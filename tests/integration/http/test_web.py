@@ -103,13 +103,13 @@ async def test_tools_are_listed_and_called(kind: Kind, era: Era) -> None:
 
 
 @each_way
-@pytest.mark.parametrize(("action", "status", "sent"), [("accept", "done", 1), ("decline", "declined", 0)])
+@pytest.mark.parametrize(("action", "status", "sent"), [("accept", "done", 1), ("decline", "confirmation_declined", 0)])
 async def test_confirmation_works_over_http(kind: Kind, era: Era, action: str, status: str, sent: int) -> None:
     spy, human = GitBookSpy(), Human(action=action)
     target = find_target(spy, "uninstall_integration")
     async with serve(spy) as address, connect(address, kind, era, human) as client:
         assert read_status(await client.call_tool(target.name, target.arguments)) == status
-    assert len(human.questions) == 1
+    assert len(human.requests) == 1
     assert len(spy.mutations) == sent
 
 
@@ -469,7 +469,7 @@ async def test_over_sse_a_yes_of_one_session_is_none_of_another() -> None:
         first = await one.call_tool(target.name, target.arguments)
         assert first.structured_content is not None
         arguments = {**target.arguments, "confirmationId": first.structured_content["confirmationId"]}
-        assert read_status(await other.call_tool(target.name, arguments)) == "expired"
+        assert read_status(await other.call_tool(target.name, arguments)) == "confirmation_expired"
     assert spy.mutations == []
 
 
@@ -486,8 +486,8 @@ async def test_a_yes_of_one_caller_is_none_for_another(era: Era) -> None:
         first = await anns.call_tool(target.name, target.arguments)
         assert first.structured_content is not None
         arguments = {**target.arguments, "confirmationId": first.structured_content["confirmationId"]}
-        assert read_status(await bobs.call_tool(target.name, arguments)) == "expired"
-        assert read_status(await anns.call_tool(target.name, arguments)) == "expired"
+        assert read_status(await bobs.call_tool(target.name, arguments)) == "confirmation_expired"
+        assert read_status(await anns.call_tool(target.name, arguments)) == "confirmation_expired"
     assert spy.mutations == []
 
 

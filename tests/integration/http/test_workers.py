@@ -124,7 +124,7 @@ async def test_workers_share_what_a_human_said(team: Team) -> None:
     async with anyio.create_task_group() as group:
         for _ in range(12):
             group.start_soon(answer)
-    assert sorted(statuses) == ["done"] + ["expired"] * 11
+    assert sorted(statuses) == ["confirmation_expired"] * 11 + ["done"]
     assert len(team.spy.mutations) == 1
     (line,) = team.journal.read_text().splitlines()
     assert json.loads(line)["outcome"] == "done"

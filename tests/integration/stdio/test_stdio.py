@@ -226,7 +226,7 @@ def test_a_question_that_nobody_can_answer_any_more_is_a_no() -> None:
         talk.hang_up()
         (answer,) = talk.receive_rest()
         assert answer["id"] == name
-        assert answer["result"]["structuredContent"]["status"] == "cancelled"
+        assert answer["result"]["structuredContent"]["code"] == "confirmation_cancelled"
         assert talk.process.wait(timeout=5) == 0
 
 

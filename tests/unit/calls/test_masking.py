@@ -457,7 +457,7 @@ async def test_a_secret_that_is_replaced_while_a_human_reads_is_asked_about_agai
         sections = {"confirmation": {"extra_tools": ["update_integration_installation"]}}
         async with meet(create(spy, **sections), human, era) as client:
             await write(client, arguments, {"api_key": MASK, "channel": "#b"})
-        assert len(human.questions) == 2
+        assert len(human.requests) == 2
         assert installation.configuration == {"api_key": "new", "channel": "#b"}
 
 

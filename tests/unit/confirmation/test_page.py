@@ -1,4 +1,4 @@
-"""The confirmation page over real HTTP, and the whole way of a call that a human approves there."""
+"""The confirmation page over real HTTP, and calls that a human approves there."""
 
 import contextlib
 import re
@@ -25,25 +25,21 @@ from mcp_types import (
 from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.confirmation.elicitation import accepts_forms, accepts_urls
+from gitbook_integrations_mcp.confirmation.memory_store import MemoryConfirmationStore
 from gitbook_integrations_mcp.confirmation.page import ConfirmationPage
-from gitbook_integrations_mcp.confirmation.preview import Preview
-from gitbook_integrations_mcp.confirmation.store import (
-    ConfirmationStore,
-    Decision,
-    MemoryConfirmationStore,
-    PendingConfirmation,
-)
+from gitbook_integrations_mcp.confirmation.preview import Fact, Preview
+from gitbook_integrations_mcp.confirmation.store import ConfirmationStore, Decision, PendingConfirmation
 from gitbook_integrations_mcp.errors import StoreError
 from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
 from tests.support.elicitation_client import Clock, GitBookSpy, Human, create_gated_server, meet, read_status
 from tests.support.fake_gitbook import ERAS, Era
-from tests.unit.confirmation.test_service import Target, ask_for_token, call_once, find_target, start
+from tests.unit.confirmation.test_service import Target, call_once, find_target, request_confirmation_id, start
 
 each_era = pytest.mark.parametrize("era", ERAS)
 
 
 class Browser:
-    """What a browser does with the page, without one: it keeps the form's fields and says where it comes from."""
+    """Sends the requests of a browser: it keeps the fields of the form and sets the Origin."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self.client = client
@@ -70,27 +66,28 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture
-def questions() -> ConfirmationStore:
+def store() -> ConfirmationStore:
     return MemoryConfirmationStore(600, Clock())
 
 
 @pytest.fixture
-async def page(questions: ConfirmationStore) -> AsyncIterator[ConfirmationPage]:
-    page = ConfirmationPage(questions)
+async def page(store: ConfirmationStore) -> AsyncIterator[ConfirmationPage]:
+    page = ConfirmationPage(store)
     yield page
     await page.close()
 
 
 async def put(
-    questions: ConfirmationStore, *lines: str, typed: str | None = None, way: Any = "browser"
+    store: ConfirmationStore, *facts: Fact, note: str | None = None, typed: str | None = None, mode: Any = "browser"
 ) -> PendingConfirmation:
-    """Put a question, about a call of its own."""
-    return await questions.open(way, token_hex(), Preview("Uninstall?", (*lines, "All is lost."), "state", typed))
+    """Open a confirmation of a new call."""
+    preview = Preview("Uninstall?", "All is lost.", "state", facts, (note,) if note else (), typed)
+    return await store.open(mode, token_hex(), preview)
 
 
-async def read_decision(questions: ConfirmationStore, pending: PendingConfirmation) -> Decision | None:
-    """Return what a human has decided about an open question."""
-    seen = await questions.get(pending.id)
+async def read_decision(store: ConfirmationStore, pending: PendingConfirmation) -> Decision | None:
+    """Return the decision about an open confirmation."""
+    seen = await store.get(pending.id)
     assert seen is not None
     return seen.decision
 
@@ -98,26 +95,18 @@ async def read_decision(questions: ConfirmationStore, pending: PendingConfirmati
 APPROVE = {"decision": "approve", "confirm": "yes"}
 
 
-def write_notice(title: str, text: str) -> str:
-    """Return what a page that only tells something has on it."""
-    return f'<h1>{title}</h1>\n<p role="status">{text}</p>'
+NOT_FROM_HERE = "<h1>Not from this page</h1>"
+ELSEWHERE = "<h1>Wrong address</h1>"
+TOO_MUCH = "<h1>Form too large</h1>"
+NO_FORM = "<h1>Invalid form</h1>"
+NEITHER = "<h1>Nothing decided</h1>"
+GONE = "<h1>Nothing to decide</h1>"
 
 
-NOT_FROM_HERE = write_notice("Not from this page", "The decision did not come from this page, so it does not count.")
-ELSEWHERE = write_notice("Wrong address", "Open the link exactly as you were given it.")
-TOO_MUCH = write_notice("Too much", "That is not what this page sends.")
-NO_FORM = write_notice("Not a form", "That is not what this page sends.")
-NEITHER = write_notice("Nothing decided", "That is neither of the two answers that the page offers.")
-GONE = write_notice(
-    "Nothing to decide",
-    "This question is answered, expired, or never was. If you still want it, ask your assistant to try again.",
-)
-
-
-async def test_the_page_shows_the_facts_and_decides_nothing_by_being_read(
-    page: ConfirmationPage, questions: ConfirmationStore, browser: Browser
+async def test_the_page_shows_the_facts_and_reading_it_decides_nothing(
+    page: ConfirmationPage, store: ConfirmationStore, browser: Browser
 ) -> None:
-    pending = await put(questions, "Status: active", "Nothing else is known.")
+    pending = await put(store, Fact("Status", "active"), note="Nothing else is known.")
     url = await page.open(pending)
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/confirm/[\w-]{22}", url)
     response = await browser.read(url)
@@ -126,97 +115,101 @@ async def test_the_page_shows_the_facts_and_decides_nothing_by_being_read(
     assert "<p>Nothing else is known.</p>" in response.text
     assert "All is lost." in response.text
     assert "checked" not in response.text
-    assert await read_decision(questions, pending) is None
+    assert await read_decision(store, pending) is None
 
 
-async def test_text_of_others_cannot_become_markup(
-    page: ConfirmationPage, questions: ConfirmationStore, browser: Browser
+async def test_hostile_text_cannot_become_markup(
+    page: ConfirmationPage, store: ConfirmationStore, browser: Browser
 ) -> None:
     evil = "<script>alert(1)</script>"
-    response = await browser.read(await page.open(await put(questions, f"Space: {evil}", evil, typed=f'"{evil}')))
+    facts = (Fact("Space", evil), Fact(evil, "value"))
+    pending = await put(store, *facts, note=f"A note: {evil}", typed=f'"{evil}')
+    response = await browser.decide(await page.open(pending), {**APPROVE, "name": f'">{evil}'})
     assert "<script" not in response.text
-    assert "&lt;script&gt;" in response.text
+    # Two facts, the note, the name to type, the name that was typed, and both names in the error.
+    assert response.text.count("&lt;script&gt;") == 7
+    (field,) = re.findall(r'<input type="text"[^>]*>', response.text)
+    assert 'value="&#34;&gt;&lt;script&gt;' in field
 
 
 @pytest.mark.parametrize(
     ("fields", "decision"), [(APPROVE, "approved"), ({"decision": "refuse"}, "refused")], ids=["approve", "refuse"]
 )
 async def test_a_decision_counts_once(
-    page: ConfirmationPage, questions: ConfirmationStore, browser: Browser, fields: dict[str, str], decision: str
+    page: ConfirmationPage, store: ConfirmationStore, browser: Browser, fields: dict[str, str], decision: str
 ) -> None:
-    pending = await put(questions)
+    pending = await put(store)
     url = await page.open(pending)
     answer = await browser.decide(url, fields)
     assert answer.status_code == 200
-    then = {
-        "approved": "Go back to your assistant and tell it. It repeats the call, which then runs once.",
-        "refused": "Nothing was sent to GitBook, and nothing will be. You can close this page.",
-    }[decision]
-    assert write_notice(decision.capitalize(), then) in answer.text
-    assert await read_decision(questions, pending) == decision
+    notice = re.search(r'<p role="status">.+</p>', answer.text)
+    assert notice is not None
+    assert f"<h1>{decision.capitalize()}</h1>\n{notice[0]}" in answer.text
+    assert ("assistant" if decision == "approved" else "Nothing was sent") in notice[0]
+    assert await read_decision(store, pending) == decision
     for again in (APPROVE, {"decision": "refuse"}):
         answer = await browser.decide(url, again)
         assert answer.status_code == 410
-        assert write_notice(f"Already {decision}", then) in answer.text
-    assert await read_decision(questions, pending) == decision
+        assert f"<h1>Already {decision}</h1>\n{notice[0]}" in answer.text
+    assert await read_decision(store, pending) == decision
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "shown"),
     [
-        ({"decision": "approve"}, "To approve, tick the box as well. Nothing has been decided."),
-        ({"decision": "approve", "confirm": "no"}, "To approve, tick the box as well. Nothing has been decided."),
+        ({"decision": "approve"}, "tick the box. Nothing has been decided."),
+        ({"decision": "approve", "confirm": "no"}, "tick the box. Nothing has been decided."),
         (
             {"decision": "approve", "confirm": "yes", "name": "Acme"},
-            "The name “Acme” is not the one asked for. To approve, type exactly acme.",
+            "The name “Acme” does not match. To approve, type exactly acme.",
         ),
-        (APPROVE, "An empty name is not the one asked for. To approve, type exactly acme."),
+        (APPROVE, "The name is missing. To approve, type exactly acme."),
     ],
 )
-async def test_half_an_approval_is_told_and_decides_nothing(
-    page: ConfirmationPage, questions: ConfirmationStore, browser: Browser, fields: dict[str, str], told: str
+async def test_an_incomplete_approval_is_reported_and_decides_nothing(
+    page: ConfirmationPage, store: ConfirmationStore, browser: Browser, fields: dict[str, str], shown: str
 ) -> None:
-    pending = await put(questions, typed="acme" if "not the one" in told else None)
+    pending = await put(store, typed="acme" if "acme" in shown else None)
     response = await browser.decide(await page.open(pending), fields)
     assert response.status_code == 422
-    assert told in response.text
+    assert shown in response.text
     field = 'name="name"' if pending.preview.typed else 'name="confirm"'
     (wrong,) = re.findall(r"<input[^>]*aria-invalid[^>]*>", response.text)
     assert field in wrong
-    assert await read_decision(questions, pending) is None
+    assert await read_decision(store, pending) is None
 
 
-async def test_a_name_typed_right_stays_where_only_the_tick_is_missing(
-    page: ConfirmationPage, questions: ConfirmationStore, browser: Browser
+async def test_a_correct_name_is_kept_if_only_the_tick_is_missing(
+    page: ConfirmationPage, store: ConfirmationStore, browser: Browser
 ) -> None:
-    url = await page.open(await put(questions, typed="acme"))
+    url = await page.open(await put(store, typed="acme"))
     response = await browser.decide(url, {"decision": "approve", "name": "acme"})
     assert response.status_code == 422
     assert 'name="name" value="acme"' in response.text
-    assert "To approve, tick the box as well." in response.text
+    assert "tick the box" in response.text
 
 
-async def test_what_is_decided_elsewhere_this_moment_is_not_decided_here(browser: Browser) -> None:
+async def test_a_decision_that_another_process_has_just_recorded_is_kept(browser: Browser) -> None:
     class Overtaken(MemoryConfirmationStore):
-        async def decide(self, identifier: str, decision: Decision) -> bool:
+        async def decide(self, confirmation_id: str, decision: Decision) -> bool:
             return False
 
-    questions = Overtaken(600, Clock())
-    page = ConfirmationPage(questions)
-    answer = await browser.decide(await page.open(await put(questions)), APPROVE)
+    store = Overtaken(600, Clock())
+    page = ConfirmationPage(store)
+    answer = await browser.decide(await page.open(await put(store)), APPROVE)
     assert answer.status_code == 410
     assert GONE in answer.text
     await page.close()
 
 
-async def test_the_typed_name_approves(page: ConfirmationPage, questions: ConfirmationStore, browser: Browser) -> None:
-    pending = await put(questions, typed="acme")
+async def test_the_typed_name_approves(page: ConfirmationPage, store: ConfirmationStore, browser: Browser) -> None:
+    pending = await put(store, typed="acme")
     await browser.decide(await page.open(pending), {"name": "acme", **APPROVE})
-    assert await read_decision(questions, pending) == "approved"
+    assert await read_decision(store, pending) == "approved"
 
 
 @pytest.mark.parametrize(
-    ("headers", "fields", "status", "told"),
+    ("headers", "fields", "status", "shown"),
     [
         ({"Origin": "https://evil.example"}, APPROVE, 403, NOT_FROM_HERE),
         ({"Origin": "null"}, APPROVE, 403, NOT_FROM_HERE),
@@ -233,26 +226,26 @@ async def test_the_typed_name_approves(page: ConfirmationPage, questions: Confir
         ({}, {}, 400, NEITHER),
     ],
 )
-async def test_what_does_not_come_from_the_page_decides_nothing(
+async def test_a_form_that_does_not_come_from_the_page_decides_nothing(
     page: ConfirmationPage,
-    questions: ConfirmationStore,
+    store: ConfirmationStore,
     browser: Browser,
     headers: dict[str, str],
     fields: dict[str, str],
     status: int,
-    told: str,
+    shown: str,
 ) -> None:
-    pending = await put(questions)
+    pending = await put(store)
     response = await browser.decide(await page.open(pending), fields, headers)
     assert response.status_code == status
-    assert told in response.text
-    assert await read_decision(questions, pending) is None
+    assert shown in response.text
+    assert await read_decision(store, pending) is None
 
 
-async def test_other_methods_and_paths_lead_nowhere(
-    page: ConfirmationPage, questions: ConfirmationStore, browser: Browser
+async def test_other_methods_and_paths_are_rejected(
+    page: ConfirmationPage, store: ConfirmationStore, browser: Browser
 ) -> None:
-    pending = await put(questions)
+    pending = await put(store)
     url = await page.open(pending)
     for method in ("PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"):
         answer = await browser.client.request(method, url)
@@ -262,39 +255,38 @@ async def test_other_methods_and_paths_lead_nowhere(
         answer = await browser.read(other)
         assert answer.status_code == 410
         assert GONE in answer.text
-    assert await read_decision(questions, pending) is None
+    assert await read_decision(store, pending) is None
 
 
-@pytest.mark.parametrize("way", ["form", "two-step"])
-async def test_a_question_put_in_another_way_is_not_shown(
-    page: ConfirmationPage, questions: ConfirmationStore, browser: Browser, way: str
+@pytest.mark.parametrize("mode", ["form", "two-step"])
+async def test_a_confirmation_in_another_mode_is_not_shown(
+    page: ConfirmationPage, store: ConfirmationStore, browser: Browser, mode: str
 ) -> None:
-    pending = await put(questions, way=way)
+    pending = await put(store, mode=mode)
     url = await page.open(pending)
     assert (await browser.read(url)).status_code == 410
     assert (await browser.decide(url, APPROVE)).status_code == 410
-    assert await read_decision(questions, pending) is None
+    assert await read_decision(store, pending) is None
 
 
-async def test_without_its_store_the_page_decides_nothing_and_says_so(browser: Browser) -> None:
+async def test_without_its_store_the_page_decides_nothing(browser: Browser) -> None:
     class Unreachable(MemoryConfirmationStore):
-        async def get(self, identifier: str) -> PendingConfirmation | None:
+        async def get(self, confirmation_id: str) -> PendingConfirmation | None:
             raise StoreError("cannot be reached")
 
-    questions = Unreachable(600, Clock())
-    page = ConfirmationPage(questions)
-    answer = await browser.read(await page.open(await put(questions)))
+    store = Unreachable(600, Clock())
+    page = ConfirmationPage(store)
+    answer = await browser.read(await page.open(await put(store)))
     assert answer.status_code == 503
-    words = "The server cannot reach what it needs to decide this. Try again in a while."
-    assert write_notice("Not now", words) in answer.text
+    assert "<h1>Temporarily unavailable</h1>" in answer.text
     await page.close()
 
 
-async def test_an_expired_question_is_gone(browser: Browser) -> None:
+async def test_an_expired_confirmation_is_gone(browser: Browser) -> None:
     clock = Clock()
-    questions = MemoryConfirmationStore(600, clock)
-    page = ConfirmationPage(questions)
-    url = await page.open(await put(questions))
+    store = MemoryConfirmationStore(600, clock)
+    page = ConfirmationPage(store)
+    url = await page.open(await put(store))
     clock.now += 600
     answer = await browser.read(url)
     assert answer.status_code == 410
@@ -302,10 +294,10 @@ async def test_an_expired_question_is_gone(browser: Browser) -> None:
     await page.close()
 
 
-async def test_every_answer_forbids_framing_storing_and_foreign_content(
-    page: ConfirmationPage, questions: ConfirmationStore, browser: Browser
+async def test_every_response_forbids_framing_storing_and_foreign_content(
+    page: ConfirmationPage, store: ConfirmationStore, browser: Browser
 ) -> None:
-    url = await page.open(await put(questions))
+    url = await page.open(await put(store))
     for response in (
         await browser.read(url),
         await browser.read(url + "x"),
@@ -326,13 +318,13 @@ async def test_every_answer_forbids_framing_storing_and_foreign_content(
         assert response.headers["cross-origin-resource-policy"] == "same-origin"
 
 
-async def test_one_server_serves_all_questions_and_can_be_started_again(
-    page: ConfirmationPage, questions: ConfirmationStore, browser: Browser
+async def test_one_server_serves_all_confirmations_and_can_be_started_again(
+    page: ConfirmationPage, store: ConfirmationStore, browser: Browser
 ) -> None:
     urls: set[str] = set()
 
     async def open_one() -> None:
-        urls.add(await page.open(await put(questions)))
+        urls.add(await page.open(await put(store)))
 
     async with anyio.create_task_group() as group:
         for _ in range(10):
@@ -342,17 +334,17 @@ async def test_one_server_serves_all_questions_and_can_be_started_again(
     await page.close()
     with pytest.raises(httpx.ConnectError):
         await browser.read(urls.pop())
-    assert (await browser.read(await page.open(await put(questions)))).status_code == 200
+    assert (await browser.read(await page.open(await put(store)))).status_code == 200
 
 
-async def test_a_question_that_comes_while_the_page_closes_is_served(
-    page: ConfirmationPage, questions: ConfirmationStore, browser: Browser
+async def test_a_confirmation_that_is_opened_while_the_page_closes_is_served(
+    page: ConfirmationPage, store: ConfirmationStore, browser: Browser
 ) -> None:
-    await page.open(await put(questions))
+    await page.open(await put(store))
     urls: list[str] = []
 
     async def open_one() -> None:
-        urls.append(await page.open(await put(questions)))
+        urls.append(await page.open(await put(store)))
 
     async with anyio.create_task_group() as group:
         group.start_soon(page.close)
@@ -361,9 +353,9 @@ async def test_a_question_that_comes_while_the_page_closes_is_served(
 
 
 async def test_a_forwarded_port_reaches_the_page_as_localhost(
-    page: ConfirmationPage, questions: ConfirmationStore, browser: Browser
+    page: ConfirmationPage, store: ConfirmationStore, browser: Browser
 ) -> None:
-    pending = await put(questions)
+    pending = await put(store)
     url = (await page.open(pending)).replace("127.0.0.1", "localhost")
     host = {"Host": httpx.URL(url).netloc.decode()}
     loopback = url.replace("localhost", "127.0.0.1")  # whatever the name resolves to here
@@ -372,11 +364,11 @@ async def test_a_forwarded_port_reaches_the_page_as_localhost(
     for origin, status in ((str(httpx.URL(loopback).copy_with(path="/"))[:-1], 403), (f"http://{host['Host']}", 200)):
         answer = await browser.client.post(loopback, data=form, headers={**host, "Origin": origin})
         assert answer.status_code == status
-    assert await read_decision(questions, pending) == "refused"
+    assert await read_decision(store, pending) == "refused"
 
 
-async def test_a_form_that_was_cut_off_decides_nothing(page: ConfirmationPage, questions: ConfirmationStore) -> None:
-    pending = await put(questions)
+async def test_an_incomplete_form_decides_nothing(page: ConfirmationPage, store: ConfirmationStore) -> None:
+    pending = await put(store)
     url = httpx.URL(await page.open(pending))
     host = url.netloc.decode()
     head = (
@@ -393,14 +385,14 @@ async def test_a_form_that_was_cut_off_decides_nothing(page: ConfirmationPage, q
         with contextlib.suppress(anyio.EndOfStream):
             await stream.receive()
     await page.close()  # waits until the request is done with
-    assert await read_decision(questions, pending) is None
+    assert await read_decision(store, pending) is None
 
 
-# The whole way
+# Complete calls
 
 
 async def begin(client: Any, target: Target) -> str:
-    """Make a call that ends at the page, and return the page's URL."""
+    """Make a call that requires confirmation on the page, and return the URL of the page."""
     result = await client.call_tool(target.name, target.arguments)
     assert read_status(result) == "confirmation_required"
     url = result.structured_content["url"]
@@ -417,7 +409,7 @@ async def test_after_an_approval_the_same_call_runs_once_however_often_it_is_rep
     results: list[str] = []
     async with meet(create_gated_server(spy), None, era) as client:
         url = await begin(client, target)
-        assert await begin(client, target) == url  # undecided, it is the same question
+        assert await begin(client, target) == url  # the same confirmation until it is decided
         await browser.decide(url, APPROVE)
 
         async def repeat() -> None:
@@ -433,7 +425,7 @@ async def test_after_an_approval_the_same_call_runs_once_however_often_it_is_rep
 
 
 @each_era
-async def test_on_stdio_page_and_questions_are_here_whatever_a_shared_settings_file_names(
+async def test_a_server_on_stdio_ignores_the_store_and_public_url_of_a_shared_settings_file(
     era: Era, browser: Browser
 ) -> None:
     spy = GitBookSpy()
@@ -454,13 +446,13 @@ async def test_a_refusal_on_the_page_ends_the_call(era: Era, browser: Browser) -
     async with meet(create_gated_server(spy), None, era) as client:
         await browser.decide(await begin(client, target), {"decision": "refuse"})
         result = await client.call_tool(target.name, target.arguments)
-        assert read_status(result) == "declined"
-        assert set(result.structured_content or {}) == {"status", "message"}
+        assert read_status(result) == "confirmation_declined"
+        assert set(result.structured_content or {}) == {"status", "code", "message"}
     assert spy.mutations == []
 
 
 @each_era
-async def test_an_approval_of_another_call_is_none(era: Era, browser: Browser) -> None:
+async def test_an_approval_does_not_apply_to_another_call(era: Era, browser: Browser) -> None:
     spy = GitBookSpy()
     target, other = find_target(spy, "uninstall_integration_from_space"), find_target(spy, "uninstall_integration")
     async with meet(create_gated_server(spy), None, era) as client:
@@ -470,7 +462,7 @@ async def test_an_approval_of_another_call_is_none(era: Era, browser: Browser) -
 
 
 @each_era
-async def test_an_approval_of_what_has_changed_meanwhile_asks_anew(era: Era, browser: Browser) -> None:
+async def test_after_a_change_of_the_target_an_approval_is_requested_again(era: Era, browser: Browser) -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     async with meet(create_gated_server(spy), None, era) as client:
@@ -485,7 +477,7 @@ async def test_an_approval_of_what_has_changed_meanwhile_asks_anew(era: Era, bro
 
 
 @each_era
-async def test_a_later_no_outweighs_an_earlier_yes(era: Era, browser: Browser) -> None:
+async def test_a_later_refusal_revokes_an_earlier_approval(era: Era, browser: Browser) -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     installation = spy.sandbox.state.installations[target.arguments["installationId"]]
@@ -496,12 +488,12 @@ async def test_a_later_no_outweighs_an_earlier_yes(era: Era, browser: Browser) -
         assert (await browser.decide(first, APPROVE)).status_code == 410  # replaced by the second
         await browser.decide(second, {"decision": "refuse"})
         installation.status = "active"
-        assert read_status(await client.call_tool(target.name, target.arguments)) == "declined"
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "confirmation_declined"
         assert read_status(await client.call_tool(target.name, target.arguments)) == "confirmation_required"
     assert spy.mutations == []
 
 
-async def test_a_no_to_a_form_outweighs_a_yes_on_the_page() -> None:
+async def test_a_declined_form_revokes_an_approval_on_the_page() -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     server = create_gated_server(spy)
@@ -514,13 +506,13 @@ async def test_a_no_to_a_form_outweighs_a_yes_on_the_page() -> None:
         await Browser(http).decide(await begin(unasked, target), APPROVE)
         declined = await call_once(asked, target, state, ElicitResult(action="decline"))
         assert isinstance(declined, CallToolResult)
-        assert read_status(declined) == "declined"
+        assert read_status(declined) == "confirmation_declined"
         assert read_status(await unasked.call_tool(target.name, target.arguments)) == "confirmation_required"
     assert spy.mutations == []
 
 
 @each_era
-async def test_unpublishing_on_the_page_needs_the_name(era: Era, browser: Browser) -> None:
+async def test_unpublishing_on_the_page_requires_the_name(era: Era, browser: Browser) -> None:
     spy = GitBookSpy()
     target = find_target(spy, "unpublish_integration")
     async with meet(create_gated_server(spy), None, era) as client:
@@ -531,18 +523,18 @@ async def test_unpublishing_on_the_page_needs_the_name(era: Era, browser: Browse
     assert len(spy.mutations) == 1
 
 
-# Clients that send their human to the page
+# Clients that open the page
 
 
 @dataclass
 class Visitor(Human):
-    """A human whose client opens the link, and who decides on the page before they say so."""
+    """A human whose client opens the URL, and who decides on the page before the client responds."""
 
     browser: Browser | None = None
     fields: dict[str, str] = field(default_factory=lambda: APPROVE)
 
     async def answer(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
-        """Follow the link and decide there."""
+        """Open the URL and decide there."""
         if self.action == "accept" and self.browser and isinstance(params, ElicitRequestURLParams):
             await self.browser.decide(params.url, self.fields)
         return await super().answer(context, params)
@@ -553,32 +545,32 @@ class Visitor(Human):
     ("action", "fields", "status"),
     [
         ("accept", APPROVE, "done"),
-        ("accept", {"decision": "refuse"}, "declined"),
-        ("decline", {}, "declined"),
-        ("cancel", {}, "cancelled"),
+        ("accept", {"decision": "refuse"}, "confirmation_declined"),
+        ("decline", {}, "confirmation_declined"),
+        ("cancel", {}, "confirmation_cancelled"),
     ],
 )
-async def test_a_client_that_opens_links_sends_its_human_to_the_page(
+async def test_a_client_that_opens_urls_opens_the_page(
     era: Era, browser: Browser, action: str, fields: dict[str, str], status: str
 ) -> None:
     spy, human = GitBookSpy(), Visitor(action, browser=browser, fields=fields)
     target = find_target(spy, "uninstall_integration")
     async with meet(create_gated_server(spy, ask="fallback"), human, era) as client:
         assert read_status(await client.call_tool(target.name, target.arguments)) == status
-    assert len(human.questions) == 1
+    assert len(human.requests) == 1
     assert len(spy.mutations) == (1 if status == "done" else 0)
 
 
 @each_era
-async def test_a_call_waits_for_a_human_who_opened_the_page_and_has_yet_to_decide(era: Era, browser: Browser) -> None:
+async def test_a_call_waits_until_the_human_decides_on_the_open_page(era: Era, browser: Browser) -> None:
     spy, opened = GitBookSpy(), anyio.Event()
     human = Visitor(before=opened.set)
     target = find_target(spy, "uninstall_integration")
 
     async def decide_later() -> None:
         await opened.wait()
-        assert isinstance(human.questions[0], ElicitRequestURLParams)
-        await browser.decide(human.questions[0].url, APPROVE)
+        assert isinstance(human.requests[0], ElicitRequestURLParams)
+        await browser.decide(human.requests[0].url, APPROVE)
 
     async with meet(create_gated_server(spy, ask="fallback"), human, era) as client, anyio.create_task_group() as group:
         group.start_soon(decide_later)
@@ -586,7 +578,7 @@ async def test_a_call_waits_for_a_human_who_opened_the_page_and_has_yet_to_decid
     assert len(spy.mutations) == 1
 
 
-async def test_a_no_elsewhere_ends_the_wait_for_the_page_at_once() -> None:
+async def test_a_refusal_in_another_client_ends_the_wait_for_the_page() -> None:
     spy, opened = GitBookSpy(), anyio.Event()
     target = find_target(spy, "uninstall_integration")
     server = create_gated_server(spy, ask="fallback")
@@ -598,27 +590,27 @@ async def test_a_no_elsewhere_ends_the_wait_for_the_page_at_once() -> None:
 
         async def refuse() -> None:
             await opened.wait()
-            assert read_status(await refusing.call_tool(target.name, target.arguments)) == "declined"
+            assert read_status(await refusing.call_tool(target.name, target.arguments)) == "confirmation_declined"
 
         group.start_soon(refuse)
         with anyio.fail_after(60):
-            assert read_status(await waiting.call_tool(target.name, target.arguments)) == "expired"
+            assert read_status(await waiting.call_tool(target.name, target.arguments)) == "confirmation_expired"
     assert spy.mutations == []
 
 
 @each_era
-async def test_a_human_who_decides_nothing_on_the_page_in_time_has_said_neither_yes_nor_no(era: Era) -> None:
+async def test_a_page_without_a_decision_expires(era: Era) -> None:
     spy, human = GitBookSpy(), Visitor()
     target = find_target(spy, "uninstall_integration")
     async with meet(create_gated_server(spy, ask="fallback", ttl=0.2), human, era) as client:
-        assert read_status(await client.call_tool(target.name, target.arguments)) == "expired"
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "confirmation_expired"
     assert spy.mutations == []
 
 
 @pytest.mark.parametrize(
-    ("code", "status"), [(-32600, "cancelled"), (METHOD_NOT_FOUND, "confirmation_required")], ids=str
+    ("code", "status"), [(-32600, "confirmation_cancelled"), (METHOD_NOT_FOUND, "confirmation_required")], ids=str
 )
-async def test_a_client_that_answers_a_link_with_an_error_has_said_no_unless_it_does_not_know_links(
+async def test_an_error_in_response_to_a_url_cancels_unless_the_method_is_unknown(
     code: int, status: str, browser: Browser
 ) -> None:
     urls = []
@@ -641,34 +633,36 @@ async def test_a_client_that_answers_a_link_with_an_error_has_said_no_unless_it_
 
 
 @each_era
-async def test_a_target_that_changes_while_the_page_is_open_is_asked_about_anew(era: Era, browser: Browser) -> None:
+async def test_a_change_of_the_target_while_the_page_is_open_requires_a_new_approval(
+    era: Era, browser: Browser
+) -> None:
     spy, human = GitBookSpy(), Visitor(browser=browser)
     target = find_target(spy, "uninstall_integration")
     installation = spy.sandbox.state.installations[target.arguments["installationId"]]
 
     def change_once() -> None:
-        if len(human.questions) == 1:
+        if len(human.requests) == 1:
             installation.status = "paused"
 
     human.before = change_once
     async with meet(create_gated_server(spy, ask="fallback"), human, era) as client:
         assert read_status(await client.call_tool(target.name, target.arguments)) == "done"
-    assert len(human.questions) == 2
+    assert len(human.requests) == 2
     assert len(spy.mutations) == 1
 
 
 class Forgetful(Visitor):
-    """A human whose client does not know, from the second question on, what it is asked."""
+    """A human whose client does not know the method from the second request on."""
 
     async def answer(self, context: ClientRequestContext, params: ElicitRequestParams) -> Any:
-        """Answer the first question."""
-        if self.questions:
+        """Answer the first request."""
+        if self.requests:
             return ErrorData(code=METHOD_NOT_FOUND, message="Method not found")
         return await super().answer(context, params)
 
 
 @pytest.mark.parametrize("ask", ["form", "fallback"])
-async def test_a_change_of_the_target_is_told_even_where_the_client_stops_asking(ask: str, browser: Browser) -> None:
+async def test_a_change_of_the_target_is_reported_even_if_the_client_stops_asking(ask: str, browser: Browser) -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     installation = spy.sandbox.state.installations[target.arguments["installationId"]]
@@ -677,13 +671,13 @@ async def test_a_change_of_the_target_is_told_even_where_the_client_stops_asking
         result = await client.call_tool(target.name, target.arguments)
     assert read_status(result) == "target_changed"
     assert (result.structured_content or {})["url"]
-    assert len(human.questions) == 1
+    assert len(human.requests) == 1
     assert spy.mutations == []
 
 
 @each_era
-@pytest.mark.parametrize("way", ["form", "link", "page", "two-step"])
-async def test_a_yes_keeps_of_the_target_what_was_not_shown(way: str, era: Era, browser: Browser) -> None:
+@pytest.mark.parametrize("mode", ["form", "link", "page", "two-step"])
+async def test_an_approved_update_keeps_masked_values_of_the_target(mode: str, era: Era, browser: Browser) -> None:
     spy = GitBookSpy()
     installation = spy.sandbox.state.get_installations(integration=OWN_INTEGRATION)[0]
     installation.configuration = {"token": "t-0123456789"}
@@ -691,13 +685,15 @@ async def test_a_yes_keeps_of_the_target_what_was_not_shown(way: str, era: Era, 
     target = Target(
         "update_integration_installation", {**arguments, "configuration": {"token": "[masked]", "channel": "#new"}}
     )
-    settings: dict[str, Any] = {"link": {"ask": "fallback"}, "two-step": {"fallback": "two-step"}}.get(way, {})
-    human = {"form": Human(), "link": Visitor(browser=browser)}.get(way)
-    async with meet(create_gated_server(spy, also=[target.name], **settings), human, era) as client:
-        if way == "page":
+    settings: dict[str, Any] = {"link": {"ask": "fallback"}, "two-step": {"fallback": "two-step"}}.get(mode, {})
+    human = {"form": Human(), "link": Visitor(browser=browser)}.get(mode)
+    async with meet(create_gated_server(spy, extra_tools=[target.name], **settings), human, era) as client:
+        if mode == "page":
             await browser.decide(await begin(client, target), APPROVE)
-        if way == "two-step":
-            target = Target(target.name, {**target.arguments, "confirmationId": await ask_for_token(client, target)})
+        if mode == "two-step":
+            target = Target(
+                target.name, {**target.arguments, "confirmationId": await request_confirmation_id(client, target)}
+            )
         assert read_status(await client.call_tool(target.name, target.arguments)) == installation.status
     assert installation.configuration == {"token": "t-0123456789", "channel": "#new"}
 
@@ -712,7 +708,7 @@ async def test_a_yes_keeps_of_the_target_what_was_not_shown(way: str, era: Era, 
         ({"form": {}, "url": {}}, True, True),
     ],
 )
-def test_what_a_client_declares_decides_how_it_is_asked(
+def test_the_capabilities_of_a_client_decide_how_it_is_asked(
     declared: dict[str, Any] | None, forms: bool, urls: bool
 ) -> None:
     capabilities = ClientCapabilities.model_validate({"elicitation": declared})

@@ -1,4 +1,4 @@
-"""No call that destroys something is sent without a human's yes, and exactly one is with it."""
+"""No destructive call is sent without a human's approval, and exactly one with it."""
 
 import json
 from collections.abc import Callable
@@ -22,9 +22,20 @@ from mcp_types import (
 
 from gitbook_integrations_api.catalog import TOOLS
 from gitbook_integrations_api.endpoints.audit import TOOLS as AUDITS
+from gitbook_integrations_mcp.confirmation.elicitation import read_form
+from gitbook_integrations_mcp.confirmation.memory_store import MemoryConfirmationStore
 from gitbook_integrations_mcp.confirmation.preview import Preview
-from gitbook_integrations_mcp.confirmation.results import Approval, judge_answer, read_decision
-from gitbook_integrations_mcp.confirmation.store import ConfirmationMode, MemoryConfirmationStore, PendingConfirmation
+from gitbook_integrations_mcp.confirmation.results import (
+    CANCELLED,
+    DECLINED,
+    MALFORMED,
+    NOT_TICKED,
+    WRONG_NAME,
+    Approval,
+    NotConfirmed,
+    read_decision,
+)
+from gitbook_integrations_mcp.confirmation.store import ConfirmationMode, PendingConfirmation
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION, USER_TOKEN
 from tests.support.elicitation_client import Clock, GitBookSpy, Human, create_gated_server, meet, read_status
 from tests.support.fake_gitbook import ERAS, Era, read_text
@@ -36,14 +47,14 @@ each_era = pytest.mark.parametrize("era", ERAS)
 
 @dataclass(frozen=True)
 class Target:
-    """A gated call on something that exists in the sandbox."""
+    """A call that needs confirmation, with a target that exists in the sandbox."""
 
     name: str
     arguments: dict[str, Any]
 
 
 def find_target(spy: GitBookSpy, name: str) -> Target:
-    """Return a gated call of the tool `name` that would do something."""
+    """Return an effective call of the tool `name`."""
     own = {"integrationName": OWN_INTEGRATION}
     state = spy.sandbox.state
     installation = next(one for one in state.installations.values() if one.integration == OWN_INTEGRATION)
@@ -78,13 +89,13 @@ each_tool = pytest.mark.parametrize("name", GATED)
 
 @each_era
 @each_tool
-async def test_a_yes_sends_the_call_once(name: str, era: Era) -> None:
+async def test_an_approved_call_is_sent_once(name: str, era: Era) -> None:
     spy, human = GitBookSpy(), Human()
     target = find_target(spy, name)
     async with meet(create_gated_server(spy), human, era) as client:
         await client.list_tools()
         result = await client.call_tool(name, target.arguments)
-    assert len(human.questions) == 1
+    assert len(human.requests) == 1
     assert len(spy.mutations) == 1
     if name == "create_integration_installation_token":
         assert result.structured_content is not None
@@ -93,45 +104,46 @@ async def test_a_yes_sends_the_call_once(name: str, era: Era) -> None:
         assert read_status(result) in {"done", "already_absent"}
 
 
-REFUSALS: dict[str, tuple[Human, str]] = {
-    "decline": (Human(action="decline"), "declined"),
-    "cancel": (Human(action="cancel"), "cancelled"),
-    "box not ticked": (Human(confirm=False), "not_ticked"),
-    "yes as text": (Human(confirm="yes"), "malformed"),
-    "one for true": (Human(confirm=1), "malformed"),
-    "no content": (Human(content={}), "malformed"),
-    "another field": (Human(content={"ok": True}), "malformed"),
+REFUSALS: dict[str, tuple[Human, NotConfirmed, str]] = {
+    "decline": (Human(action="decline"), DECLINED, "confirmation_declined"),
+    "cancel": (Human(action="cancel"), CANCELLED, "confirmation_cancelled"),
+    "box not ticked": (Human(confirm=False), NOT_TICKED, "confirmation_invalid"),
+    "yes as text": (Human(confirm="yes"), MALFORMED, "confirmation_invalid"),
+    "one for true": (Human(confirm=1), MALFORMED, "confirmation_invalid"),
+    "no content": (Human(content={}), MALFORMED, "confirmation_invalid"),
+    "another field": (Human(content={"ok": True}), MALFORMED, "confirmation_invalid"),
 }
 
 
 @each_era
 @each_tool
 @pytest.mark.parametrize("refusal", list(REFUSALS))
-async def test_anything_but_a_yes_sends_nothing_and_says_what_it_was(name: str, refusal: str, era: Era) -> None:
-    template, expected = REFUSALS[refusal]
+async def test_anything_but_an_approval_sends_nothing_and_reports_the_reason(name: str, refusal: str, era: Era) -> None:
+    template, expected, code = REFUSALS[refusal]
     human = Human(template.action, template.confirm, content=template.content)
     spy = GitBookSpy()
     async with meet(create_gated_server(spy), human, era) as client:
         await client.list_tools()
         result = await client.call_tool(name, find_target(spy, name).arguments)
-    assert read_status(result) == expected
+    assert read_status(result) == code
     assert "Nothing was sent" in read_text(result)
     assert spy.mutations == []
-    assert set(result.structured_content or {}) == {"status", "message"}  # nothing with which a model could go on
+    assert result.structured_content == expected.content
+    assert set(expected.content) == {"status", "code", "message"}  # nothing that a model could continue with
 
 
 @each_era
-async def test_unpublishing_needs_the_name_typed_exactly(era: Era) -> None:
+async def test_unpublishing_requires_the_exact_name(era: Era) -> None:
     for typed in ("", OWN_INTEGRATION.upper(), OWN_INTEGRATION + " ", "other"):
         spy, human = GitBookSpy(), Human(name=typed)
         async with meet(create_gated_server(spy), human, era) as client:
             result = await client.call_tool("unpublish_integration", {"integrationName": OWN_INTEGRATION})
-        assert read_status(result) == "wrong_name"
+        assert result.structured_content == WRONG_NAME.content
         assert spy.mutations == []
 
 
 @each_era
-async def test_the_question_tells_the_consequence(era: Era) -> None:
+async def test_the_form_shows_the_consequence(era: Era) -> None:
     spy, human = GitBookSpy(), Human(action="decline")
     target = find_target(spy, "uninstall_integration")
     installation = spy.sandbox.state.installations[target.arguments["installationId"]]
@@ -152,19 +164,19 @@ async def test_the_question_tells_the_consequence(era: Era) -> None:
 
 
 @each_era
-async def test_what_does_not_exist_is_a_404_before_any_question(era: Era) -> None:
+async def test_a_target_that_does_not_exist_is_a_404_before_confirmation(era: Era) -> None:
     spy, human = GitBookSpy(), Human()
     arguments = {"integrationName": OWN_INTEGRATION, "installationId": "nowhere"}
     async with meet(create_gated_server(spy), human, era) as client:
         result = await client.call_tool("uninstall_integration", arguments)
     assert result.is_error
     assert "404" in read_text(result)
-    assert human.questions == []
+    assert human.requests == []
     assert spy.mutations == []
 
 
 @each_era
-async def test_a_preview_that_cannot_be_read_says_so(era: Era) -> None:
+async def test_a_preview_shows_what_could_not_be_read(era: Era) -> None:
     spy, human = GitBookSpy(), Human(action="decline")
     foreign = next(one.name for one in spy.sandbox.state.integrations.values() if one.name != OWN_INTEGRATION)
     async with meet(create_gated_server(spy), human, era) as client:
@@ -173,14 +185,14 @@ async def test_a_preview_that_cannot_be_read_says_so(era: Era) -> None:
 
 
 @each_era
-async def test_a_target_that_changes_meanwhile_is_asked_about_anew(era: Era) -> None:
+async def test_a_change_of_the_target_requires_a_new_approval(era: Era) -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     installation = spy.sandbox.state.installations[target.arguments["installationId"]]
     human = Human()
 
     def change_once() -> None:
-        if len(human.questions) == 1:
+        if len(human.requests) == 1:
             installation.status = "paused"
 
     human.before = change_once
@@ -189,53 +201,53 @@ async def test_a_target_that_changes_meanwhile_is_asked_about_anew(era: Era) -> 
     assert read_status(result) == "done"
     assert "Status: paused" in human.texts[1]
     assert human.texts[1].startswith("The target has changed")
-    assert len(human.questions) == 2
+    assert len(human.requests) == 2
     assert len(spy.mutations) == 1
 
 
 @each_era
-async def test_a_target_that_changes_and_a_no_sends_nothing(era: Era) -> None:
+async def test_a_refusal_after_a_change_of_the_target_sends_nothing(era: Era) -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     installation = spy.sandbox.state.installations[target.arguments["installationId"]]
     human = Human()
 
     def change() -> None:
-        installation.configuration["changed"] = len(human.questions)
-        human.action = "accept" if len(human.questions) == 1 else "decline"
+        installation.configuration["changed"] = len(human.requests)
+        human.action = "accept" if len(human.requests) == 1 else "decline"
 
     human.before = change
     async with meet(create_gated_server(spy), human, era) as client:
-        assert read_status(await client.call_tool(target.name, target.arguments)) == "declined"
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "confirmation_declined"
     assert spy.mutations == []
 
 
 @each_era
-async def test_a_late_answer_is_expired(era: Era) -> None:
+async def test_a_late_approval_is_expired(era: Era) -> None:
     spy, clock = GitBookSpy(), Clock()
     human = Human(before=lambda: setattr(clock, "now", clock.now + 601))
     target = find_target(spy, "uninstall_integration")
     async with meet(create_gated_server(spy, clock), human, era) as client:
-        assert read_status(await client.call_tool(target.name, target.arguments)) == "expired"
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "confirmation_expired"
     assert spy.mutations == []
 
 
 @each_era
-async def test_development_mode_for_the_owner_alone_asks_nobody(era: Era) -> None:
+async def test_development_mode_for_the_owner_alone_needs_no_confirmation(era: Era) -> None:
     spy, human = GitBookSpy(), Human()
     arguments = {"integrationName": OWN_INTEGRATION, "tunnelUrl": "https://tunnel.example", "all": False}
     async with meet(create_gated_server(spy), human, era) as client:
         assert read_status(await client.call_tool("set_integration_development_mode", arguments)) == "done"
-    assert human.questions == []
+    assert human.requests == []
 
 
 @each_era
-async def test_the_operator_can_add_tools_that_wait(era: Era) -> None:
+async def test_the_operator_can_add_tools_that_need_confirmation(era: Era) -> None:
     spy, human = GitBookSpy(), Human(action="decline")
-    server = create_gated_server(spy, also=["queue_integration_task"])
+    server = create_gated_server(spy, extra_tools=["queue_integration_task"])
     async with meet(server, human, era) as client:
         arguments = {"integrationName": OWN_INTEGRATION, "task": {"key": "hidden-value"}}
-        assert read_status(await client.call_tool("queue_integration_task", arguments)) == "declined"
+        assert read_status(await client.call_tool("queue_integration_task", arguments)) == "confirmation_declined"
     assert "Queue a task?" in human.texts[0]
     assert "hidden-value" not in human.texts[0]
     assert spy.mutations == []
@@ -243,24 +255,24 @@ async def test_the_operator_can_add_tools_that_wait(era: Era) -> None:
 
 @each_era
 @pytest.mark.parametrize("added", AUDITS[0].uses)
-async def test_what_asks_the_endpoint_of_a_tool_that_waits_does_wait_itself(added: str, era: Era) -> None:
+async def test_a_tool_that_calls_an_endpoint_with_confirmation_needs_confirmation_too(added: str, era: Era) -> None:
     spy, human = GitBookSpy(), Human(action="decline")
-    async with meet(create_gated_server(spy, also=[added]), human, era) as client:
+    async with meet(create_gated_server(spy, extra_tools=[added]), human, era) as client:
         result = await client.call_tool("audit_installations", {"organizationId": ORGANIZATION_ID})
-        with pytest.raises(MCPError, match="requires confirmation"):
+        with pytest.raises(MCPError, match=r"audit_installations (waits for a human|requires confirmation)"):
             await client.read_resource(f"gitbook-integrations://orgs/{ORGANIZATION_ID}/report")
-    assert read_status(result) == "declined"
-    assert len(human.questions) == 1
+    assert read_status(result) == "confirmation_declined"
+    assert len(human.requests) == 1
 
 
 @pytest.mark.parametrize("name", TOOLS)
-async def test_whatever_tool_is_added_is_asked_about_and_a_no_sends_nothing(name: str) -> None:
+async def test_every_added_tool_needs_confirmation_and_a_refusal_sends_nothing(name: str) -> None:
     spy, human = GitBookSpy(), Human(action="decline")
-    async with meet(create_gated_server(spy, also=[name]), human, "2026-07-28") as client:
+    async with meet(create_gated_server(spy, extra_tools=[name]), human, "2026-07-28") as client:
         result = await client.call_tool(name, make_arguments(TOOLS[name], optional=False))
     assert spy.mutations == []
-    if human.questions:
-        assert read_status(result) == "declined"
+    if human.requests:
+        assert read_status(result) == "confirmation_declined"
     else:
         assert result.is_error
         assert "404" in read_text(result)
@@ -276,10 +288,10 @@ async def test_whatever_tool_is_added_is_asked_about_and_a_no_sends_nothing(name
     [
         ("browser", "confirmation_required", {"preview", "url", "expiresInSeconds"}),
         ("two-step", "confirmation_required", {"preview", "confirmationId", "expiresInSeconds"}),
-        ("refuse", "refused", set()),
+        ("refuse", "confirmation_unavailable", set()),
     ],
 )
-async def test_without_a_way_to_ask_the_fallback_decides(
+async def test_the_fallback_applies_if_the_client_cannot_ask(
     name: str, fallback: str, expected: str, means: set[str], era: Era
 ) -> None:
     spy = GitBookSpy()
@@ -287,24 +299,28 @@ async def test_without_a_way_to_ask_the_fallback_decides(
         await client.list_tools()
         result = await client.call_tool(name, find_target(spy, name).arguments)
     assert read_status(result) == expected
-    assert set(result.structured_content or {}) == {"status", "message"} | means
-    told = {"browser": "Give them the url", "two-step": "Show the human the preview and ask", "refuse": "no other way"}
-    assert told[fallback] in (result.structured_content or {})["message"]
+    assert set(result.structured_content or {}) == {"status", "code", "message"} | means
+    shown = {
+        "browser": "Give the user the url",
+        "two-step": "Show the user the preview",
+        "refuse": "confirmation.fallback",
+    }
+    assert shown[fallback] in (result.structured_content or {})["message"]
     assert spy.mutations == []
 
 
 @each_era
-async def test_the_fallback_can_be_had_always(era: Era) -> None:
+async def test_the_fallback_can_be_set_for_all_clients(era: Era) -> None:
     spy, human = GitBookSpy(), Human()
     server = create_gated_server(spy, ask="fallback", fallback="refuse")
     async with meet(server, human, era) as client:
         target = find_target(spy, "uninstall_integration")
-        assert read_status(await client.call_tool(target.name, target.arguments)) == "refused"
-    assert human.questions == []
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "confirmation_unavailable"
+    assert human.requests == []
 
 
 @each_era
-async def test_a_cancelled_question_mentions_the_setting(era: Era) -> None:
+async def test_a_cancelled_confirmation_names_the_setting(era: Era) -> None:
     spy = GitBookSpy()
     async with meet(create_gated_server(spy), Human(action="cancel"), era) as client:
         target = find_target(spy, "uninstall_integration")
@@ -312,7 +328,7 @@ async def test_a_cancelled_question_mentions_the_setting(era: Era) -> None:
 
 
 @pytest.mark.parametrize("code", [-32600, -32000, -1])
-async def test_a_question_that_the_client_answers_with_an_error_is_no_yes_and_no_way_on(code: int) -> None:
+async def test_an_error_in_response_to_a_form_cancels_without_a_fallback(code: int) -> None:
     async def fail(context: ClientRequestContext, params: ElicitRequestParams) -> ErrorData:
         return ErrorData(code=code, message="User rejected the request")
 
@@ -322,8 +338,8 @@ async def test_a_question_that_the_client_answers_with_an_error_is_no_yes_and_no
         create_gated_server(spy, fallback="two-step"), mode="legacy", elicitation_callback=fail
     ) as client:
         result = await client.call_tool(target.name, target.arguments)
-    assert read_status(result) == "cancelled"
-    assert set(result.structured_content or {}) == {"status", "message"}
+    assert read_status(result) == "confirmation_cancelled"
+    assert set(result.structured_content or {}) == {"status", "code", "message"}
     assert spy.mutations == []
 
 
@@ -331,20 +347,20 @@ async def know_no_such_request(context: ClientRequestContext, params: ElicitRequ
     return ErrorData(code=METHOD_NOT_FOUND, message="Method not found")
 
 
-async def test_a_client_that_claims_a_form_and_does_not_know_the_request_is_one_that_cannot_ask() -> None:
+async def test_the_fallback_applies_if_the_client_declares_forms_but_does_not_know_the_method() -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     server = create_gated_server(spy, fallback="two-step")
     async with Client(server, mode="legacy", elicitation_callback=know_no_such_request) as client:
         result = await client.call_tool(target.name, target.arguments)
         assert read_status(result) == "confirmation_required"
-        token = (result.structured_content or {})["confirmationId"]
-        done = await client.call_tool(target.name, {**target.arguments, "confirmationId": token})
+        confirmation_id = (result.structured_content or {})["confirmationId"]
+        done = await client.call_tool(target.name, {**target.arguments, "confirmationId": confirmation_id})
     assert read_status(done) == "done"
     assert len(spy.mutations) == 1
 
 
-async def test_a_question_that_is_never_answered_ends() -> None:
+async def test_a_form_without_a_response_expires() -> None:
     async def ponder(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
         await anyio.sleep_forever()
         raise AssertionError
@@ -352,23 +368,23 @@ async def test_a_question_that_is_never_answered_ends() -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     async with Client(create_gated_server(spy, ttl=0.2), mode="legacy", elicitation_callback=ponder) as client:
-        assert read_status(await client.call_tool(target.name, target.arguments)) == "expired"
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "confirmation_expired"
     assert spy.mutations == []
 
 
-async def test_a_target_that_keeps_changing_is_asked_about_three_times_and_left_alone() -> None:
+async def test_after_three_changes_of_the_target_the_call_ends() -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     installation = spy.sandbox.state.installations[target.arguments["installationId"]]
     human = Human()
-    human.before = lambda: installation.configuration.update(changed=len(human.questions))
+    human.before = lambda: installation.configuration.update(changed=len(human.requests))
     async with meet(create_gated_server(spy), human, "legacy") as client:
         assert read_status(await client.call_tool(target.name, target.arguments)) == "target_changed"
     assert [text.startswith("The target has changed") for text in human.texts] == [False, True, True]
     assert spy.mutations == []
 
 
-async def test_an_answer_in_another_form_than_the_protocols_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_invalid_response_to_a_form_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     async def answer(*arguments: Any, **options: Any) -> ElicitResult:
         return ElicitResult.model_validate({"action": "maybe"})  # as the SDK does; its client sends no such thing
 
@@ -376,20 +392,21 @@ async def test_an_answer_in_another_form_than_the_protocols_is_told(monkeypatch:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     async with meet(create_gated_server(spy), Human(), "legacy") as client:
-        assert read_status(await client.call_tool(target.name, target.arguments)) == "malformed"
+        result = await client.call_tool(target.name, target.arguments)
+    assert result.structured_content == MALFORMED.content
     assert spy.mutations == []
 
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[MemoryConfirmationStore, PendingConfirmation]]:
-    """Return the questions that servers in this test put, each with its store."""
+    """Return the confirmations that servers in this test open, each with its store."""
     found: list[tuple[MemoryConfirmationStore, PendingConfirmation]] = []
     put = MemoryConfirmationStore.open
 
     async def note(
-        store: MemoryConfirmationStore, way: ConfirmationMode, binding: str, preview: Preview
+        store: MemoryConfirmationStore, mode: ConfirmationMode, binding: str, preview: Preview
     ) -> PendingConfirmation:
-        pending = await put(store, way, binding, preview)
+        pending = await put(store, mode, binding, preview)
         found.append((store, pending))
         return pending
 
@@ -398,7 +415,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[MemoryConfirmationStor
 
 
 @each_era
-async def test_a_question_is_about_its_call_in_whatever_way_it_is_put(
+async def test_a_confirmation_is_bound_to_its_call_in_every_mode(
     era: Era, opened: list[tuple[MemoryConfirmationStore, PendingConfirmation]]
 ) -> None:
     spy = GitBookSpy()
@@ -406,25 +423,25 @@ async def test_a_question_is_about_its_call_in_whatever_way_it_is_put(
     for fallback, human in (("refuse", Human(action="decline")), ("browser", None), ("two-step", None)):
         async with meet(create_gated_server(spy, fallback=fallback), human, era) as client:
             await client.call_tool(target.name, target.arguments)
-    assert [pending.way for _, pending in opened] == ["form", "browser", "two-step"]
+    assert [pending.mode for _, pending in opened] == ["form", "browser", "two-step"]
     (binding,) = {pending.binding for _, pending in opened}
     assert binding
 
 
-async def test_a_question_that_could_not_be_put_does_not_stay_open(
+async def test_a_form_that_could_not_be_shown_does_not_stay_open(
     opened: list[tuple[MemoryConfirmationStore, PendingConfirmation]],
 ) -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     server = create_gated_server(spy, fallback="refuse")
     async with Client(server, mode="legacy", elicitation_callback=know_no_such_request) as client:
-        assert read_status(await client.call_tool(target.name, target.arguments)) == "refused"
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "confirmation_unavailable"
     ((store, pending),) = opened
     assert await store.get(pending.id) is None
 
 
-async def test_a_question_goes_out_as_part_of_the_call_it_is_about(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else, over streamable HTTP, it would go to a stream that nobody may be reading."""
+async def test_a_form_is_sent_as_part_of_its_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise it would go to another stream over HTTP, which the client may not read."""
     sent: list[Any] = []
     send = ServerSession.send_request
 
@@ -441,20 +458,20 @@ async def test_a_question_goes_out_as_part_of_the_call_it_is_about(monkeypatch: 
 
 
 @pytest.mark.parametrize("answer", [{}, {"action": "maybe"}, {"action": "accept", "content": {"confirm": {"it": 1}}}])
-def test_an_answer_that_is_none_by_the_protocol_is_no_yes(answer: dict[str, Any]) -> None:
+def test_a_response_that_violates_the_protocol_is_no_approval(answer: dict[str, Any]) -> None:
     target = find_target(GitBookSpy(), "uninstall_integration")
     with Conversation("--sandbox") as talk:
         talk.greet("legacy", {"elicitation": {}})
         name = talk.call(target.name, **target.arguments)
-        while (question := talk.receive()).get("method") != "elicitation/create":
+        while (request := talk.receive()).get("method") != "elicitation/create":
             pass
-        talk.send(json.dumps({"jsonrpc": "2.0", "id": question["id"], "result": answer}).encode() + b"\n")
+        talk.send(json.dumps({"jsonrpc": "2.0", "id": request["id"], "result": answer}).encode() + b"\n")
         result = talk.await_answer(name)["result"]
-    assert result["structuredContent"]["status"] == "malformed"
+    assert result["structuredContent"] == MALFORMED.content
 
 
 @each_era
-async def test_our_own_tokens_are_scrubbed_from_questions(era: Era) -> None:
+async def test_the_tokens_of_the_server_are_removed_from_forms(era: Era) -> None:
     spy, human = GitBookSpy(), Human(action="decline")
     target = find_target(spy, "uninstall_integration")
     spy.sandbox.state.installations[target.arguments["installationId"]].external_ids = [f"echo {USER_TOKEN}"]
@@ -465,7 +482,7 @@ async def test_our_own_tokens_are_scrubbed_from_questions(era: Era) -> None:
 
 
 @each_era
-async def test_the_question_for_a_site_names_the_organization(era: Era) -> None:
+async def test_the_form_for_a_site_names_the_organization(era: Era) -> None:
     spy, human = GitBookSpy(), Human(action="decline")
     target = find_target(spy, "uninstall_integration_from_site")
     async with meet(create_gated_server(spy), human, era) as client:
@@ -473,25 +490,25 @@ async def test_the_question_for_a_site_names_the_organization(era: Era) -> None:
     assert "Organization: “Aurora Robotics”" in human.texts[0]
 
 
-# Two deliberate steps
+# Two calls
 
 
-async def ask_for_token(client: Any, target: Target) -> str:
-    """Take the first of two steps and return the token for the second."""
+async def request_confirmation_id(client: Any, target: Target) -> str:
+    """Make the first of two calls and return the confirmation's ID for the second."""
     result = await client.call_tool(target.name, target.arguments)
     assert read_status(result) == "confirmation_required"
-    token = result.structured_content["confirmationId"]
-    assert isinstance(token, str)
-    return token
+    confirmation_id = result.structured_content["confirmationId"]
+    assert isinstance(confirmation_id, str)
+    return confirmation_id
 
 
 @each_era
-async def test_the_second_step_runs_once_however_many_take_it_at_once(era: Era) -> None:
+async def test_of_many_simultaneous_second_calls_one_runs(era: Era) -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     results: list[str] = []
     async with meet(create_gated_server(spy, fallback="two-step"), None, era) as client:
-        arguments = {**target.arguments, "confirmationId": await ask_for_token(client, target)}
+        arguments = {**target.arguments, "confirmationId": await request_confirmation_id(client, target)}
 
         async def step() -> None:
             results.append(read_status(await client.call_tool(target.name, arguments)))
@@ -499,19 +516,19 @@ async def test_the_second_step_runs_once_however_many_take_it_at_once(era: Era) 
         async with anyio.create_task_group() as group:
             for _ in range(20):
                 group.start_soon(step)
-    assert sorted(results) == ["done"] + ["expired"] * 19
+    assert sorted(results) == ["confirmation_expired"] * 19 + ["done"]
     assert len(spy.mutations) == 1
 
 
 @each_era
 @pytest.mark.parametrize("misuse", ["other arguments", "other tool", "guess", "late", "restart"])
-async def test_a_token_is_good_for_its_own_call_only(misuse: str, era: Era) -> None:
+async def test_a_confirmation_id_is_valid_only_for_its_own_call(misuse: str, era: Era) -> None:
     spy, clock = GitBookSpy(), Clock()
     first = find_target(spy, "uninstall_integration_from_space")
     other = find_target(spy, "uninstall_integration")
     server = create_gated_server(spy, clock, fallback="two-step")
     async with meet(server, None, era) as client:
-        token = await ask_for_token(client, first)
+        confirmation_id = await request_confirmation_id(client, first)
     target = first
     match misuse:
         case "other arguments":
@@ -520,45 +537,47 @@ async def test_a_token_is_good_for_its_own_call_only(misuse: str, era: Era) -> N
         case "other tool":
             target = other
         case "guess":
-            token = "x" * 22
+            confirmation_id = "x" * 22
         case "late":
             clock.now += 601
         case "restart":
             server = create_gated_server(spy, clock, fallback="two-step")
     async with meet(server, None, era) as client:
-        result = await client.call_tool(target.name, {**target.arguments, "confirmationId": token})
-        assert read_status(result) == "expired"
-        if misuse in {"other arguments", "other tool"}:  # and the attempt has spent it
-            result = await client.call_tool(first.name, {**first.arguments, "confirmationId": token})
-            assert read_status(result) == "expired"
+        result = await client.call_tool(target.name, {**target.arguments, "confirmationId": confirmation_id})
+        assert read_status(result) == "confirmation_expired"
+        if misuse in {"other arguments", "other tool"}:  # the attempt has used it up
+            result = await client.call_tool(first.name, {**first.arguments, "confirmationId": confirmation_id})
+            assert read_status(result) == "confirmation_expired"
     assert spy.mutations == []
 
 
 @each_era
-async def test_a_second_step_on_a_changed_target_hands_out_a_new_preview(era: Era) -> None:
+async def test_a_second_call_on_a_changed_target_returns_a_new_preview(era: Era) -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     async with meet(create_gated_server(spy, fallback="two-step"), None, era) as client:
-        token = await ask_for_token(client, target)
+        confirmation_id = await request_confirmation_id(client, target)
         spy.sandbox.state.installations[target.arguments["installationId"]].status = "paused"
-        result = await client.call_tool(target.name, {**target.arguments, "confirmationId": token})
+        result = await client.call_tool(target.name, {**target.arguments, "confirmationId": confirmation_id})
         assert read_status(result) == "target_changed"
         assert spy.mutations == []
         assert result.structured_content is not None
-        token = result.structured_content["confirmationId"]
-        result = await client.call_tool(target.name, {**target.arguments, "confirmationId": token})
+        confirmation_id = result.structured_content["confirmationId"]
+        result = await client.call_tool(target.name, {**target.arguments, "confirmationId": confirmation_id})
         assert read_status(result) == "done"
 
 
 @each_era
-async def test_where_two_steps_are_not_allowed_a_token_is_an_unknown_argument(era: Era) -> None:
+async def test_without_two_steps_a_confirmation_id_is_an_unknown_argument(era: Era) -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     async with meet(create_gated_server(spy), None, era) as client:
         for extra in ({"confirmationId": "x"}, {"confirm": True}):
             result = await client.call_tool(target.name, {**target.arguments, **extra})
             assert result.is_error
-            assert "unknown argument" in read_text(result)
+            assert result.structured_content is not None
+            assert result.structured_content["code"] == "unknown_argument"
+            assert next(iter(extra)) in read_text(result)
     assert spy.mutations == []
 
 
@@ -568,7 +587,7 @@ async def test_where_two_steps_are_not_allowed_a_token_is_an_unknown_argument(er
 async def call_once(
     client: Any, target: Target, state: str | None = None, answer: Any = None
 ) -> CallToolResult | InputRequiredResult:
-    """Make one round of a call, without the client's own loop."""
+    """Make one round of a call, without the loop of the client."""
     result: CallToolResult | InputRequiredResult = await client.session.call_tool(
         target.name,
         target.arguments,
@@ -584,13 +603,13 @@ YES = ElicitResult(action="accept", content={"confirm": True})
 
 async def start(client: Any, target: Target) -> str:
     """Make the first round and return the sealed state."""
-    question = await call_once(client, target)
-    assert isinstance(question, InputRequiredResult)
-    assert question.request_state is not None
-    return question.request_state
+    request = await call_once(client, target)
+    assert isinstance(request, InputRequiredResult)
+    assert request.request_state is not None
+    return request.request_state
 
 
-async def test_one_answer_replayed_twenty_times_runs_once() -> None:
+async def test_an_approval_that_is_replayed_twenty_times_runs_once() -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     results: list[str] = []
@@ -605,26 +624,26 @@ async def test_one_answer_replayed_twenty_times_runs_once() -> None:
         async with anyio.create_task_group() as group:
             for _ in range(20):
                 group.start_soon(replay)
-    assert sorted(results) == ["done"] + ["expired"] * 19
+    assert sorted(results) == ["confirmation_expired"] * 19 + ["done"]
     assert len(spy.mutations) == 1
 
 
 @pytest.mark.parametrize("first", [ElicitResult(action="decline"), ElicitResult(action="accept", content={}), None])
-async def test_a_refusal_spends_the_question(first: ElicitResult | None) -> None:
+async def test_a_refusal_uses_up_the_confirmation(first: ElicitResult | None) -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     async with meet(create_gated_server(spy), Human(), "2026-07-28") as client:
         state = await start(client, target)
         refused = await call_once(client, target, state, first)
         assert isinstance(refused, CallToolResult)
-        assert read_status(refused) in {"declined", "malformed"}
+        assert read_status(refused) in {"confirmation_declined", "confirmation_invalid"}
         late = await call_once(client, target, state, YES)
         assert isinstance(late, CallToolResult)
-        assert read_status(late) == "expired"
+        assert read_status(late) == "confirmation_expired"
     assert spy.mutations == []
 
 
-async def test_an_answer_without_a_question_asks() -> None:
+async def test_an_approval_without_a_confirmation_is_ignored() -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     async with meet(create_gated_server(spy), Human(), "2026-07-28") as client:
@@ -633,7 +652,7 @@ async def test_an_answer_without_a_question_asks() -> None:
 
 
 @pytest.mark.parametrize("change", ["arguments", "tool", "server", "forged"])
-async def test_a_state_of_another_call_is_refused_by_the_protocol(change: str) -> None:
+async def test_the_state_of_another_call_is_rejected_by_the_protocol(change: str) -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration_from_space")
     server = create_gated_server(spy)
@@ -654,33 +673,33 @@ async def test_a_state_of_another_call_is_refused_by_the_protocol(change: str) -
     assert spy.mutations == []
 
 
-async def test_simultaneous_calls_each_need_their_own_yes() -> None:
+async def test_simultaneous_calls_each_need_their_own_approval() -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     human = Human()
-    seen: Callable[[], int] = lambda: len(human.questions)  # noqa: E731
+    seen: Callable[[], int] = lambda: len(human.requests)  # noqa: E731
     async with meet(create_gated_server(spy), human, "legacy") as client, anyio.create_task_group() as group:
         for _ in range(5):
             group.start_soon(client.call_tool, target.name, target.arguments)
     assert len(spy.mutations) <= seen()
 
 
-def test_a_question_is_a_form_of_primitives() -> None:
-    """Clients show nothing else; the box comes unticked."""
+def test_a_form_has_only_primitive_fields() -> None:
+    """Clients show only these. The box is not ticked at first."""
 
     async def look() -> None:
         human = Human(action="decline")
         async with meet(create_gated_server(GitBookSpy()), human, "legacy") as client:
             await client.call_tool("unpublish_integration", {"integrationName": OWN_INTEGRATION})
-        (question,) = human.questions
-        assert isinstance(question, ElicitRequestFormParams)
-        assert question.requested_schema == {
+        (request,) = human.requests
+        assert isinstance(request, ElicitRequestFormParams)
+        assert request.requested_schema == {
             "type": "object",
             "properties": {
                 "confirm": {
                     "type": "boolean",
                     "title": "Unpublish an integration",
-                    "description": "Tick to say yes",
+                    "description": "Tick to approve",
                     "default": False,
                 },
                 "name": {"type": "string", "title": "Name", "description": f"Type {OWN_INTEGRATION} to confirm"},
@@ -691,7 +710,7 @@ def test_a_question_is_a_form_of_primitives() -> None:
     anyio.run(look)
 
 
-def test_a_yes_says_in_which_way_it_came() -> None:
-    pending = PendingConfirmation("form", "binding", Preview("Uninstall?", ("All is lost.",), "state"), 600)
-    assert judge_answer(pending, YES) == Approval("form", pending.preview)
+def test_an_approval_has_its_mode() -> None:
+    pending = PendingConfirmation("form", "binding", Preview("Uninstall?", "All is lost.", "state"), 600)
+    assert read_form(pending, YES) == Approval("form", pending.preview)
     assert read_decision(replace(pending, decision="approved")) == Approval("browser", pending.preview)

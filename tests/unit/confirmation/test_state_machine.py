@@ -1,6 +1,6 @@
-"""Whatever clients and humans do, in whatever order: no mutation without a yes to exactly it, and one with it.
+"""Any sequence of steps of clients and humans: no mutation without an approval of exactly that call, and one with it.
 
-In the memory of one server, and with two servers that share a real Redis.
+With one server and its memory, and with two servers that share a real Redis.
 """
 
 from collections.abc import Iterator
@@ -32,11 +32,11 @@ ANSWERS = st.sampled_from(
 )
 
 
-class GateMachine(RuleBasedStateMachine):
-    """Random sequences of calls, answers, replays, waits and changes of the targets, against one rule.
+class ConfirmationMachine(RuleBasedStateMachine):
+    """Random sequences of calls, responses, replays, waits and changes of the targets, against one rule.
 
-    A model of the rule: each question is good for one answer, for its own target, for a while. `allowed` counts what a
-    human has truly said yes to; nothing may ever exceed it.
+    In the model, a confirmation is valid for one response, for its own target, until it expires. `allowed` counts the
+    approvals of the human. There must never be more deletions.
     """
 
     redis: ClassVar[RedisServer | None] = None
@@ -45,13 +45,13 @@ class GateMachine(RuleBasedStateMachine):
         super().__init__()
         self.stack = ExitStack()
         self.allowed = 0
-        self.questions: list[tuple[Target, str]] = []
-        self.spent: set[str] = set()
-        self.asked_at: dict[str, float] = {}
+        self.pending: list[tuple[Target, str]] = []
+        self.used: set[str] = set()
+        self.opened_at: dict[str, float] = {}
 
     @initialize()
     def begin(self) -> None:
-        """Start the servers, each with a client that never answers by itself."""
+        """Start the servers, each with a client that does not respond by itself."""
         self.spy, self.clock = GitBookSpy(), Clock()
         state = self.spy.sandbox.state
         self.installation = next(one for one in state.installations.values() if len(one.enabled["space"]) >= SPACES)
@@ -74,7 +74,7 @@ class GateMachine(RuleBasedStateMachine):
             self.clients.append(self.stack.enter_context(self.portal.wrap_async_context_manager(client)))
 
     def call(self, server: int, target: Target, state: str | None = None, answer: Any = None) -> Any:
-        """Make one round of a call; an error of the protocol is an answer too."""
+        """Make one round of a call. Errors of the protocol are returned."""
 
         async def make() -> Any:
             try:
@@ -86,20 +86,20 @@ class GateMachine(RuleBasedStateMachine):
 
     @rule(server=SERVERS, index=st.integers(0, SPACES - 1))
     def ask(self, server: int, index: int) -> None:
-        """Make a call that brings no answer."""
+        """Make a call without a response."""
         result = self.call(server, self.targets[index])
         self.note(self.targets[index], result)
 
     @rule(server=SERVERS, pick=st.integers(0, 50), index=st.integers(0, SPACES - 1), answer=ANSWERS, same=st.booleans())
     def answer(self, server: int, pick: int, index: int, answer: ElicitResult, same: bool) -> None:
-        """Answer some question asked before, perhaps spent, perhaps with another call than it was put for."""
-        if not self.questions:
+        """Respond to an earlier confirmation, which may be used up or belong to another call."""
+        if not self.pending:
             return
-        asked_for, state = self.questions[pick % len(self.questions)]
+        asked_for, state = self.pending[pick % len(self.pending)]
         target = asked_for if same else self.targets[index]
-        fits = target == asked_for and state not in self.spent and self.clock() < self.asked_at[state] + 600
-        if target == asked_for:  # with another call, the seal is broken before the question is looked at
-            self.spent.add(state)
+        fits = target == asked_for and state not in self.used and self.clock() < self.opened_at[state] + 600
+        if target == asked_for:  # with another call, the state is rejected before the confirmation is read
+            self.used.add(state)
         if fits and answer.action == "accept" and answer.content == {"confirm": True}:
             self.allowed += 1
         self.note(target, self.call(server, target, state, answer))
@@ -113,13 +113,13 @@ class GateMachine(RuleBasedStateMachine):
 
     @rule()
     def change(self) -> None:
-        """Change the targets behind everybody's back."""
+        """Change the targets."""
         for setup in self.installation.enabled["space"].values():
             setup.configuration["changed"] = setup.configuration.get("changed", 0) + 1
 
     @rule(index=st.integers(0, SPACES - 1))
     def put_back(self, index: int) -> None:
-        """Install again what a yes has removed."""
+        """Install an integration again that an approved call has removed."""
         target = self.targets[index]
         arguments = {
             "integrationName": self.installation.integration,
@@ -129,16 +129,16 @@ class GateMachine(RuleBasedStateMachine):
         self.portal.call(self.clients[0].call_tool, "install_integration_on_space", arguments)
 
     def note(self, target: Target, result: Any) -> None:
-        """Keep a question that was put."""
+        """Record a new confirmation."""
         if isinstance(result, InputRequiredResult):
             assert result.request_state is not None
-            self.questions.append((target, result.request_state))
-            self.asked_at[result.request_state] = self.clock()
+            self.pending.append((target, result.request_state))
+            self.opened_at[result.request_state] = self.clock()
         elif isinstance(result, CallToolResult) and not result.is_error:
             assert result.structured_content is not None
 
     @invariant()
-    def nothing_is_destroyed_without_a_yes(self) -> None:
+    def nothing_is_deleted_without_an_approval(self) -> None:
         """The rule."""
         if hasattr(self, "spy"):
             deletions = [mutation for mutation in self.spy.mutations if mutation[0] == "DELETE"]
@@ -149,8 +149,8 @@ class GateMachine(RuleBasedStateMachine):
         self.stack.close()
 
 
-class SharingMachine(GateMachine):
-    """The same with two servers, either of which may be asked and answered."""
+class SharingMachine(ConfirmationMachine):
+    """The same with two servers. Each can open a confirmation and receive the response."""
 
 
 @pytest.fixture(scope="module")
@@ -160,8 +160,8 @@ def shared(redis_server: RedisServer) -> Iterator[None]:
     SharingMachine.redis = None
 
 
-TestGateMachine = GateMachine.TestCase
+TestConfirmationMachine = ConfirmationMachine.TestCase
 TestSharingMachine = pytest.mark.usefixtures("shared")(SharingMachine.TestCase)
-TestGateMachine.settings = TestSharingMachine.settings = settings(
+TestConfirmationMachine.settings = TestSharingMachine.settings = settings(
     max_examples=settings().max_examples // 4, stateful_step_count=20
 )

@@ -161,7 +161,7 @@ async def test_a_no_of_the_human_tells_nobody_and_a_yes_does(era: Era) -> None:
         ear = Ear(client)
         client.session._message_handler = hear(ear)
         async with watch(ear, mine, INVENTORY):
-            assert read_status(await client.call_tool("uninstall_integration", installation)) == "declined"
+            assert read_status(await client.call_tool("uninstall_integration", installation)) == "confirmation_declined"
             human.action = "accept"
             assert read_status(await client.call_tool("uninstall_integration", installation)) == "done"
             await ear.take(mine, INVENTORY)
