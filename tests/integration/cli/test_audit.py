@@ -227,6 +227,7 @@ async def test_an_organization_that_cannot_be_read_exits_with_1_and_says_why() -
     assert "with 403" in err
 
 
+@pytest.mark.slow
 def test_a_bar_shows_progress_where_a_person_watches() -> None:
     ours, theirs = pty.openpty()
     words = [*COMMAND, "--sandbox", "--format", "json"]

@@ -440,6 +440,7 @@ async def test_a_question_goes_out_as_part_of_the_call_it_is_about(monkeypatch: 
     assert [metadata.related_request_id is not None for metadata in sent] == [True]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", [{}, {"action": "maybe"}, {"action": "accept", "content": {"confirm": {"it": 1}}}])
 def test_an_answer_that_is_none_by_the_protocol_is_no_yes(answer: dict[str, Any]) -> None:
     target = find_target(GitBookSpy(), "uninstall_integration")

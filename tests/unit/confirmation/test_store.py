@@ -20,6 +20,7 @@ from gitbook_integrations_mcp.confirmation.store import (
 )
 from gitbook_integrations_mcp.errors import SettingsError, StoreError
 from tests.support.elicitation_client import Clock
+from tests.support.process import SOON
 from tests.support.redis_server import RedisServer
 
 TTL = 600
@@ -158,7 +159,7 @@ async def test_of_too_many_questions_the_oldest_give_way(store: Store) -> None:
 
 async def test_who_waits_hears_of_a_decision_and_of_an_end(store: Store) -> None:
     decided, spent = [await store.one.open("browser", binding, describe()) for binding in ("decided", "spent")]
-    with anyio.fail_after(30):
+    with anyio.fail_after(SOON):
         async with anyio.create_task_group() as group:
             for one in (decided, spent):
                 group.start_soon(store.one.wait, one.id)
@@ -198,7 +199,7 @@ async def test_redis_itself_forgets_what_nobody_asks_for(redis: RedisServer) -> 
     assert await questions.decide(put.id, "approved")
     await questions.close()
     with redis.connect() as client:
-        with anyio.fail_after(30):
+        with anyio.fail_after(SOON):
             while client.dbsize():  # noqa: ASYNC110  # Redis tells nobody
                 await anyio.sleep(0.05)
 
@@ -230,9 +231,10 @@ async def test_a_store_that_is_away_says_so_and_serves_again_when_it_is_back(tmp
     server.stop()
 
 
+@pytest.mark.slow
 async def test_a_store_that_hangs_is_not_waited_for(questions: RedisConfirmationStore, redis: RedisServer) -> None:
     put = await questions.open("form", "binding", describe())
-    with redis.freeze(), anyio.fail_after(30), pytest.raises(StoreError, match="does not answer in time"):
+    with redis.freeze(), anyio.fail_after(SOON), pytest.raises(StoreError, match="does not answer in time"):
         await questions.take(put.id)
 
 
