@@ -27,6 +27,8 @@ from tests.support.process import TIMEOUT, run
 from tests.support.redis_server import KEYS, RedisServer
 from tests.unit.confirmation.test_service import YES, call_once, find_target, start
 
+pytestmark = pytest.mark.slow
+
 REDIS = {"store": "redis://localhost", "keys": KEYS}
 
 
@@ -188,8 +190,6 @@ def test_workers_that_cannot_start_end_the_command() -> None:
 import socket, uvicorn
 from gitbook_integrations_mcp.transports import workers
 from gitbook_integrations_mcp.config.settings import load_settings
-
-pytestmark = pytest.mark.slow
 class Broken(workers.WorkerConfig):
     def __reduce__(self):
         return uvicorn.Config, ("nowhere:application",)

@@ -25,6 +25,8 @@ from tests.support.fake_gitbook import ERAS, Era
 from tests.support.process import COMMAND, TIMEOUT
 from tests.support.stdio_client import Conversation, Plumbing
 
+pytestmark = pytest.mark.slow
+
 SECRET = "planted-secret-0123456789"
 
 PARSE_ERROR, INVALID_REQUEST = -32700, -32600
@@ -306,8 +308,6 @@ def test_nothing_but_the_protocol_reaches_the_client() -> None:
     program = """
 import os, subprocess, sys, anyio
 from gitbook_integrations_mcp.transports.stdio import open_stdio
-
-pytestmark = pytest.mark.slow
 async def main():
     async with open_stdio() as (connection, outgoing):
         print("a stray print")
