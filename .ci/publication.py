@@ -1,8 +1,8 @@
-"""What directories and desktop clients read about this program, made from the program itself.
+"""What registries and desktop clients read about this program, made from package, settings and tools.
 
 `python .ci/publication.py bundle OUTPUT.mcpb` builds the bundle that desktop clients install with a double click: the
-project's own files and a manifest; the client's `uv` makes the environment. `python .ci/publication.py registry` writes
-`server.json`, the entry of the MCP registry. Neither can say anything else than package, settings and tools do.
+project's own files and a manifest; the client's `uv` makes the environment. `.ci/generate.py` writes `server.json`, the
+entry of the MCP registry.
 """
 
 import json
@@ -157,7 +157,5 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["bundle", output]:
             build_bundle(Path(output))
-        case ["registry"]:
-            (ROOT / "server.json").write_text(describe_registry_entry(), encoding="utf-8")
         case _:
             sys.exit(__doc__)

@@ -2,19 +2,36 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.browser import open_browser
-from tests.support.npm import install_package
 from tests.support.redis_server import RedisServer, start_redis
+
+E2E = Path(__file__).parent / "e2e"
+OPENAPI = Path(__file__).parent / "data" / "openapi.json"
 
 # No test of this project is timed, and the first draw of text builds Hypothesis's table of Unicode.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("long", settings.get_profile("untimed"), max_examples=10_000)
+settings.register_profile("fast", settings.get_profile("untimed"), max_examples=20)
 settings.load_profile("untimed")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Try fewer examples of each property where slow tests are left out."""
+    if "not slow" in config.option.markexpr and not config.getoption("--hypothesis-profile"):
+        settings.load_profile("fast")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark everything in `tests/e2e`."""
+    for item in items:
+        if E2E in item.path.parents:
+            item.add_marker("e2e")
 
 
 @pytest.fixture(scope="session")
@@ -31,9 +48,8 @@ def driver() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def openapi() -> dict[str, Any]:
-    """GitBook's official OpenAPI, from the npm package that carries it."""
-    api = install_package("@gitbook/api@0.202.0") / "node_modules" / "@gitbook" / "api"
-    document: dict[str, Any] = json.loads((api / "spec" / "openapi.json").read_bytes())
+    """The facts of GitBook's official OpenAPI; `.ci/openapi.py` renews them."""
+    document: dict[str, Any] = json.loads(OPENAPI.read_bytes())
     return document
 
 

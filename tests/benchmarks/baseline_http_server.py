@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import uvicorn
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
@@ -12,9 +13,9 @@ from starlette.routing import Route
 from tests.benchmarks.baseline_server import create_server
 
 
-def create_application() -> Starlette:
+def create_application(operations: Path) -> Starlette:
     """Return the least that serves both eras at `/mcp`."""
-    manager = StreamableHTTPSessionManager(create_server())
+    manager = StreamableHTTPSessionManager(create_server(operations))
 
     @contextlib.asynccontextmanager
     async def live(_: Starlette) -> AsyncIterator[None]:
@@ -26,5 +27,7 @@ def create_application() -> Starlette:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
+    parser.add_argument("operations", type=Path, help="file of tools")
     parser.add_argument("--port", type=int, required=True)
-    uvicorn.run(create_application(), port=parser.parse_args().port, log_level="error", access_log=False)
+    options = parser.parse_args()
+    uvicorn.run(create_application(options.operations), port=options.port, log_level="error", access_log=False)

@@ -5,8 +5,10 @@ handicapped nor tuned; what the product does besides must fit into the ratios th
 """
 
 import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from urllib.parse import quote
 
 import anyio
@@ -16,10 +18,7 @@ from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 from mcp.types import CallToolRequestParams, CallToolResult, ListToolsResult, PaginatedRequestParams, TextContent, Tool
 
-from tests.benchmarks.baseline_tools import OPERATIONS
-
-TOOLS = [Tool(name=row.name, description=row.description, input_schema=row.input_schema) for row in OPERATIONS]
-BY_NAME = {row.name: row for row in OPERATIONS}
+from tests.benchmarks.baseline_tools import Operation, read_operations
 
 Context = ServerRequestContext[httpx.AsyncClient]
 
@@ -33,12 +32,8 @@ async def lifespan(_: Server[httpx.AsyncClient]) -> AsyncIterator[httpx.AsyncCli
         yield client
 
 
-async def list_tools(_: Context, params: PaginatedRequestParams | None) -> ListToolsResult:
-    return ListToolsResult(tools=TOOLS)
-
-
-async def call_tool(context: Context, params: CallToolRequestParams) -> CallToolResult:
-    operation = BY_NAME[params.name]
+async def call(context: Context, operation: Operation, params: CallToolRequestParams) -> CallToolResult:
+    """Send the request that `operation` describes, and return the response as it is."""
     arguments = params.arguments or {}
     path = operation.path.format_map({name: quote(str(value), safe="") for name, value in arguments.items()})
     query = {name: arguments[name] for name in operation.query if name in arguments}
@@ -55,12 +50,24 @@ async def call_tool(context: Context, params: CallToolRequestParams) -> CallTool
     )
 
 
-def create_server() -> Server[httpx.AsyncClient]:
+def create_server(operations: Path) -> Server[httpx.AsyncClient]:
+    """Return a server of the tools in a file."""
+    by_name = {row.name: row for row in read_operations(operations)}
+    tools = [
+        Tool(name=row.name, description=row.description, input_schema=row.input_schema) for row in by_name.values()
+    ]
+
+    async def list_tools(_: Context, params: PaginatedRequestParams | None) -> ListToolsResult:
+        return ListToolsResult(tools=tools)
+
+    async def call_tool(context: Context, params: CallToolRequestParams) -> CallToolResult:
+        return await call(context, by_name[params.name], params)
+
     return Server("gitbook-baseline", lifespan=lifespan, on_list_tools=list_tools, on_call_tool=call_tool)
 
 
 async def main() -> None:
-    server = create_server()
+    server = create_server(Path(sys.argv[1]))
     async with stdio_server() as (read_stream, write_stream):
         await server.run(read_stream, write_stream, server.create_initialization_options())
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.baseline_tools import OPERATIONS
+from gitbook_integrations_api.catalog import ENDPOINTS
 from tests.benchmarks.environment import CACHE, install
 from tests.benchmarks.subject import Subject
 
@@ -80,7 +80,7 @@ def _prepare_openapi() -> Path:
     """Return GitBook's OpenAPI with the product's operations only, each called as the product calls it."""
     path = CACHE / "family.json"
     specification = json.loads(_fetch_openapi().read_text(encoding="utf-8"))
-    names = {(row.path, row.method.lower()): row.name for row in OPERATIONS}
+    names = {(endpoint.path, endpoint.method.lower()): name for name, endpoint in ENDPOINTS.items()}
     paths: dict[str, Any] = {}
     for place, item in specification["paths"].items():
         for method, operation in item.items():

@@ -9,7 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.benchmarks.baseline_tools import write_operations
+
 ROOT = Path(__file__).parents[2]
+OPERATIONS = ROOT / ".cache" / "benchmarks" / "operations.json"
 PROXIES = {"http_proxy", "https_proxy", "all_proxy"}
 
 
@@ -33,9 +36,9 @@ def product(command: str | None, *words: str) -> Subject:
 
 
 def baseline(python: str = sys.executable, module: str = "tests.benchmarks.baseline_server") -> Subject:
-    """The bare server, with the packages of this environment or of another `python`."""
+    """The bare server, with the packages of this environment or of another `python`. Writes the file of its tools."""
     name = "baseline" if python == sys.executable else "bare baseline"
-    return Subject(name, _module(module, python))
+    return Subject(name, (*_module(module, python), str(write_operations(OPERATIONS))))
 
 
 def _module(name: str, python: str = sys.executable) -> tuple[str, ...]:

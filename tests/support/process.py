@@ -24,6 +24,12 @@ def find_program(name: str) -> str:
     pytest.skip(reason)
 
 
+TIMEOUT = 120.0
+"""Seconds after which something counts as hung, also on a busy machine."""
+
+SOON = 40.0
+"""Seconds within which something happens that the default time-outs of the server, 55 s and more, would not bring."""
+
 COMMAND = [sys.executable, "-m", "gitbook_integrations_mcp"]
 
 

@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from tests.support.process import find_program
-from tests.support.readme import README
+from tests.support.process import TIMEOUT, find_program
+from tests.support.repository import README
 
 NAME = "mcp.example.com"
 """What the proxy is called, in the README and here."""
@@ -89,7 +89,7 @@ def run_proxy(configure: Configure, port: int, replicas: Sequence[str], folder: 
     with (folder / "said").open("w+") as said, subprocess.Popen(command, env=home, stderr=said) as process:
         try:
             context = ssl.create_default_context(cafile=folder / "certificate.pem")
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + TIMEOUT
             while not _answers(port, context):
                 assert process.poll() is None, (folder / "said").read_text()
                 assert time.monotonic() < deadline, (folder / "said").read_text()

@@ -10,10 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 from tests.support.fake_gitbook import Era
-from tests.support.process import COMMAND
-
-PATIENCE = 60.0
-"""Seconds of silence after which the server counts as hung."""
+from tests.support.process import COMMAND, TIMEOUT
 
 Plumbing = Literal["pipe", "socket"]
 """What standard input and output are: pipes, or the socket pairs of clients that run on Node."""
@@ -102,7 +99,7 @@ class Conversation:
         start = 0
         while (end := self._received.find(b"\n", start)) < 0:
             start = len(self._received)
-            assert select.select([self._out], [], [], PATIENCE)[0], f"silent: {self.stderr}"
+            assert select.select([self._out], [], [], TIMEOUT)[0], f"silent: {self.stderr}"
             if not (chunk := os.read(self._out, 1 << 16)):
                 assert not self._received
                 raise EOFError

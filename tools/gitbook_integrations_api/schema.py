@@ -1,5 +1,7 @@
 """Base of the pydantic models, and the JSON Schemas that are generated from them."""
 
+import functools
+import json
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -44,10 +46,19 @@ _LENGTHY = 500
 
 
 def describe_model(model: type[BaseModel]) -> dict[str, Any]:
-    """Return the JSON Schema of `model`: self-contained (no `$ref`, as several clients resolve none) and compact."""
+    """Return the JSON Schema of `model`: self-contained (no `$ref`, as several clients resolve none) and compact.
+
+    Each result is a new object, which the caller may change.
+    """
+    schema: dict[str, Any] = json.loads(_render_schema(model))
+    return schema
+
+
+@functools.cache  # generating a schema takes milliseconds, reading it from JSON microseconds
+def _render_schema(model: type[BaseModel]) -> str:
     schema = model.model_json_schema(schema_generator=_CompactSchema)
     schema.pop("description", None)  # the class's docstring
-    return _compact_object(schema, schema.pop("$defs", {}))
+    return json.dumps(_compact_object(schema, schema.pop("$defs", {})))
 
 
 def _compact_object(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:

@@ -23,8 +23,8 @@ from gitbook_integrations_mcp.config.models import HttpSection
 from gitbook_integrations_mcp.config.settings import CLI_VARIABLES, iterate_settings, name_variable
 from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
 from tests.integration.http.test_web import CALLERS, bear, connect
-from tests.support.process import find_program
-from tests.support.readme import README
+from tests.support.process import TIMEOUT, find_program
+from tests.support.repository import README
 
 ROOT = Path(__file__).parents[3]
 DOCKERFILE = ROOT / "Dockerfile"
@@ -94,14 +94,14 @@ class Image:
                 yield process
             finally:
                 process.terminate()
-                _, said = process.communicate(timeout=30)
+                _, said = process.communicate(timeout=TIMEOUT)
         # Once it has stopped, uvicorn dies of the signal; as a container's first process, it survives that and ends.
         assert process.returncode in {0, -signal.SIGTERM}, said
 
     def fail(self, given: Mapping[str, str]) -> str:
         """Run the container's command until it fails, and return what it says."""
         with self._run(self.stage.command, self.environment(given)) as process:
-            _, said = process.communicate(timeout=60)
+            _, said = process.communicate(timeout=TIMEOUT)
         assert process.returncode not in {0, None}
         return said
 
@@ -109,7 +109,7 @@ class Image:
         """Run the container's own check of its health; its port is the one thing that is different here."""
         check = [word.replace("8000", str(port)) for word in self.stage.check]
         with self._run(check, self.environment({})) as process:
-            process.communicate(timeout=30)
+            process.communicate(timeout=TIMEOUT)
         return process.returncode == 0
 
     def _run(self, command: list[str], environment: Mapping[str, str]) -> subprocess.Popen[str]:
@@ -177,7 +177,7 @@ def copy(source: str, target: Path) -> None:
 
 def wait_until(holds: Callable[[], bool], process: subprocess.Popen[Any]) -> None:
     """Ask again and again, as an engine does, whether a container is well."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + TIMEOUT
     while not holds():
         assert process.poll() is None
         assert time.monotonic() < deadline

@@ -11,7 +11,7 @@ import pytest
 from gitbook_integrations_api.catalog import TOOLS
 from gitbook_integrations_api.prompts import PROMPTS
 from tests.support.npm import install_package
-from tests.support.process import COMMAND, start
+from tests.support.process import COMMAND, TIMEOUT, start
 
 
 @contextlib.contextmanager
@@ -30,7 +30,7 @@ def test_the_inspector_lists_calls_and_reads(transport: str) -> None:
 
     def ask(*words: str) -> Any:
         ended = subprocess.run(
-            [inspector, "--cli", *target, *words], capture_output=True, text=True, check=True, timeout=120
+            [inspector, "--cli", *target, *words], capture_output=True, text=True, check=True, timeout=TIMEOUT
         )
         return json.loads(ended.stdout)
 

@@ -255,6 +255,7 @@ async def test_an_unreadable_organization_exits_with_1_and_the_reason() -> None:
     assert "with 403" in err
 
 
+@pytest.mark.slow
 async def test_a_terminal_shows_a_progress_bar() -> None:
     ours, theirs = pty.openpty()
     terminal = {"TERM": "xterm", "COLUMNS": "100"}

@@ -17,11 +17,12 @@ from tests.benchmarks import subject
 from tests.benchmarks.crowd import ERAS, Crowd, Era
 from tests.integration.http.test_web import Kind, connect, each_way, serve
 from tests.support.fake_gitbook import Era as ClientEra
+from tests.support.process import SOON
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="counts open files in /proc, which only Linux has")
-
-TIMEOUT_SECONDS = 8
-"""Seconds until what is over must be gone."""
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="counts open files in /proc, which only Linux has"),
+]
 
 
 def count_remains() -> dict[str, int]:
@@ -52,7 +53,7 @@ async def count_at_rest() -> dict[str, int]:
 async def settle(before: dict[str, int]) -> None:
     """Wait until nothing is left that was not there before; connections to GitBook may have been closed meanwhile."""
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(TIMEOUT_SECONDS):
+        async with asyncio.timeout(SOON):
             # Nobody tells when something is gone.
             while any(count > before[what] for what, count in count_remains().items()):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)

@@ -21,10 +21,13 @@ from gitbook_integrations_mcp.sandbox import create_sandbox
 from tests.integration.http.test_web import Kind, connect, each_way, serve
 from tests.support.elicitation_client import GitBookSpy, Human, read_status
 from tests.support.fake_gitbook import ERAS, Era
+from tests.support.process import TIMEOUT
 from tests.support.proxy import NAME, PROXIES, make_certificate, read_example, run_proxy
 from tests.support.redis_server import RedisServer
 from tests.unit.confirmation.test_service import find_target
 from tests.unit.features.test_subscriptions import Ear, find_installation, hear, update, watch
+
+pytestmark = pytest.mark.slow
 
 NAMES = [f"caller-{number}" for number in range(16)]
 CALLERS = [{"name": name, "sha256": hashlib.sha256(name.encode()).hexdigest()} for name in NAMES]
@@ -86,7 +89,7 @@ async def front(
 @each_way
 async def test_tools_are_listed_called_and_confirmed_by_a_form(front: Front, kind: Kind, era: Era) -> None:
     human, target = Human(), find_target(front.spies[0], "uninstall_integration")
-    with anyio.fail_after(30):
+    with anyio.fail_after(TIMEOUT):
         async with front.connect(kind, era, human) as client:
             assert len((await client.list_tools()).tools) >= 40
             for _ in range(5):  # a session that wandered between replicas would break
@@ -100,7 +103,7 @@ async def test_tools_are_listed_called_and_confirmed_by_a_form(front: Front, kin
 async def test_what_is_streamed_arrives_while_the_stream_is_open(front: Front, kind: Kind, era: Era) -> None:
     installation = find_installation(front.spies[0])
     uri = write_uri(RESOURCES["installation"], installation)
-    with anyio.fail_after(30):
+    with anyio.fail_after(TIMEOUT):
         async with front.connect(kind, era) as client:
             ear = Ear(client)
             client.session._message_handler = hear(ear)

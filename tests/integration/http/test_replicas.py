@@ -22,6 +22,8 @@ from tests.support.redis_server import KEYS, RedisServer
 from tests.unit.confirmation.test_page import APPROVE, Browser
 from tests.unit.confirmation.test_service import YES, Target, call_once, find_target, start
 
+pytestmark = pytest.mark.slow
+
 each_era = pytest.mark.parametrize("era", ERAS)
 
 PUBLIC = "https://mcp.example"

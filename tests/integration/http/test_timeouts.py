@@ -18,6 +18,7 @@ from gitbook_integrations_mcp.net import timeouts
 from tests.integration.http.test_web import CALLERS, serve
 from tests.support.elicitation_client import GitBookSpy
 from tests.support.loopback import listen, open_listener
+from tests.support.process import SOON
 
 QUICK = {"request_seconds": 0.2, "shutdown_seconds": 1}
 HEAD = b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
@@ -45,7 +46,7 @@ async def drip(connection: Connection, at_once: bytes, slowly: bytes) -> bytes:
     reader, writer = connection
     writer.write(at_once)
     answer = asyncio.create_task(read_to_end(reader))
-    with anyio.fail_after(10):
+    with anyio.fail_after(SOON):
         while not answer.done():
             writer.write(slowly)
             with contextlib.suppress(TimeoutError):
@@ -178,7 +179,7 @@ async def test_whoever_reads_slowly_gets_everything() -> None:
 async def await_place(address: str) -> None:
     """Return once a newcomer is no longer turned away, because somebody has gone."""
     async with httpx.AsyncClient(trust_env=False) as newcomer:
-        with anyio.fail_after(10):
+        with anyio.fail_after(SOON):
             while (await newcomer.post(f"{address}/mcp", json={})).status_code == 503:
                 pass
 
@@ -210,7 +211,7 @@ async def test_connections_far_above_the_limit_are_closed_at_once(monkeypatch: p
         open_connection(address) as first,
         open_connection(address) as (reader, _),
     ):
-        with anyio.fail_after(10), contextlib.suppress(ConnectionError):
+        with anyio.fail_after(SOON), contextlib.suppress(ConnectionError):
             assert await reader.read() == b""
         answer = await ask(first, "/health")
         assert (await answer.readline()).startswith(b"HTTP/1.1 200 ")

@@ -40,7 +40,7 @@ from gitbook_integrations_mcp.transports.web import create_application
 from tests.support.elicitation_client import GitBookSpy, Human, read_status
 from tests.support.fake_gitbook import ERAS, Era, Upstream, read_code, read_text
 from tests.support.loopback import listen, open_listener
-from tests.support.process import start
+from tests.support.process import TIMEOUT, start
 from tests.unit.confirmation.test_service import find_target
 
 Kind = Literal["streamable-http", "sse"]
@@ -81,7 +81,7 @@ async def connect(
             given = dict(headers or {})
             transport = sse_client(f"{address}/sse", headers=given, auth=auth, httpx_client_factory=open_http)
         else:
-            http = await stack.enter_async_context(open_http(headers=headers, auth=auth, timeout=30))
+            http = await stack.enter_async_context(open_http(headers=headers, auth=auth, timeout=TIMEOUT))
             transport = streamable_http_client(f"{address}/mcp", http_client=http)
         callback = human.answer if human else None
         yield await stack.enter_async_context(Client(transport, mode=era, elicitation_callback=callback))
@@ -397,7 +397,7 @@ async def test_calls_that_cross_do_not_mix_what_is_whose(kind: Kind, era: Era) -
     seen: list[tuple[str, str]] = []
 
     async def call(client: Client, name: str) -> None:
-        with anyio.fail_after(20):
+        with anyio.fail_after(TIMEOUT):
             result = await client.call_tool("list_integrations", {})
         assert result.structured_content is not None
         seen.append((name, result.structured_content["items"][0]["name"]))
@@ -555,7 +555,7 @@ async def test_health_and_readiness_are_reported() -> None:
 async def test_readiness_waits_for_gitbook_a_moment_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_module, "PROBE_SECONDS", 0.1)
     async with serve(Mirror(at_once=2)) as address, httpx.AsyncClient(trust_env=False) as http:
-        response = await http.get(f"{address}/ready", timeout=20)
+        response = await http.get(f"{address}/ready", timeout=TIMEOUT)
     assert response.status_code == 503
     assert "api.gitbook.com" in response.json()["error_description"]
     assert "0.1 s" in response.json()["error_description"]
@@ -614,13 +614,14 @@ async def test_no_secret_and_no_session_is_logged_at_whatever_level(
 # As a process
 
 
+@pytest.mark.slow
 def test_the_command_serves_over_http_on_a_free_port_and_stops_when_told() -> None:
     words = ("serve", "--sandbox", "--transport", "sse,streamable-http", "--port", "0")
     with start(*words, lines=2) as (sse, streamable):
         assert sse.startswith("Serving sse at http://127.0.0.1:")
         assert streamable.startswith("Serving streamable-http at ")
         # The listener accepts before the application runs; a request waits for it.
-        response = httpx.get(sse.split()[-1].replace("/sse", "/health"), trust_env=False, timeout=30)
+        response = httpx.get(sse.split()[-1].replace("/sse", "/health"), trust_env=False, timeout=TIMEOUT)
         assert response.json()["status"] == "ok"
 
 

@@ -23,9 +23,11 @@ from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, USER_TOKEN
 from tests.integration.http.test_web import connect
 from tests.support.elicitation_client import GitBookSpy, Human, read_status
 from tests.support.loopback import listen, open_listener
-from tests.support.process import run
+from tests.support.process import TIMEOUT, run
 from tests.support.redis_server import KEYS, RedisServer
 from tests.unit.confirmation.test_service import YES, call_once, find_target, start
+
+pytestmark = pytest.mark.slow
 
 REDIS = {"store": "redis://localhost", "keys": KEYS}
 
@@ -70,14 +72,14 @@ class Team:
 
     async def await_workers(self, condition: Callable[[set[int]], bool]) -> set[int]:
         """Return the workers once they are as `condition` says."""
-        with anyio.fail_after(60):
+        with anyio.fail_after(TIMEOUT):
             while not condition(workers := self.workers):  # noqa: ASYNC110  # the kernel tells nobody
                 await anyio.sleep(0.1)
         return workers
 
     async def get_health(self) -> int:
         """Ask for the server's health over a new connection."""
-        async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
+        async with httpx.AsyncClient(trust_env=False, timeout=TIMEOUT) as http:
             return (await http.get(f"{self.address}/health")).status_code
 
 
@@ -177,7 +179,7 @@ async def test_told_to_stop_the_workers_finish_what_runs_and_no_secret_was_in_th
 async def test_workers_do_not_outlive_a_supervisor_that_was_killed(team: Team) -> None:
     workers = await team.await_workers(lambda workers: len(workers) == 2)
     team.process.kill()
-    with anyio.fail_after(60):
+    with anyio.fail_after(TIMEOUT):
         while any(Path(f"/proc/{pid}").exists() for pid in workers):  # noqa: ASYNC110  # the kernel tells nobody
             await anyio.sleep(0.1)
     team.process.wait()
@@ -196,6 +198,8 @@ with socket.create_server(("127.0.0.1", 0)) as listener:
     workers.run_workers(load_settings({"http": {"workers": 2}}), listener)
 """
     began = time.monotonic()
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=120)
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=TIMEOUT
+    )
     assert ended.returncode == 1, ended.stderr
     assert time.monotonic() - began < 100

@@ -22,8 +22,10 @@ from gitbook_integrations_mcp.sandbox.application import RATE_LIMIT
 from gitbook_integrations_mcp.transports.stdio_streams import LINE_BYTES
 from tests.benchmarks.subject import environment, upstream
 from tests.support.fake_gitbook import ERAS, Era
-from tests.support.process import COMMAND
+from tests.support.process import COMMAND, TIMEOUT
 from tests.support.stdio_client import Conversation, Plumbing
+
+pytestmark = pytest.mark.slow
 
 SECRET = "planted-secret-0123456789"
 
@@ -191,7 +193,7 @@ def test_running_calls_are_answered_when_the_client_says_no_more(era: Era, plumb
         names = [talk.call("get_integration_by_name", integrationName=f"slack-{number}") for number in range(5)]
         talk.hang_up()
         answers = talk.receive_rest()
-        assert talk.process.wait(timeout=10) == 0
+        assert talk.process.wait(timeout=TIMEOUT) == 0
         assert talk.stderr == ""
     assert {answer["id"] for answer in answers} == set(names)
     assert all(answer["result"]["structuredContent"]["name"] == "slack" for answer in answers)
@@ -205,7 +207,7 @@ def test_a_cancelled_call_holds_up_nothing() -> None:
         talk.send(json.dumps(cancelled).encode() + b"\n")
         talk.hang_up()
         assert talk.receive_rest() == []
-        assert talk.process.wait(timeout=5) == 0
+        assert talk.process.wait(timeout=TIMEOUT) == 0
 
 
 def test_who_listens_for_changes_holds_up_nothing() -> None:
@@ -215,7 +217,7 @@ def test_who_listens_for_changes_holds_up_nothing() -> None:
         assert talk.receive()["method"] == "notifications/subscriptions/acknowledged"
         talk.hang_up()
         assert len(talk.receive_rest()) == 1
-        assert talk.process.wait(timeout=5) == 0
+        assert talk.process.wait(timeout=TIMEOUT) == 0
 
 
 def test_a_question_that_nobody_can_answer_any_more_is_a_no() -> None:
@@ -227,7 +229,7 @@ def test_a_question_that_nobody_can_answer_any_more_is_a_no() -> None:
         (answer,) = talk.receive_rest()
         assert answer["id"] == name
         assert answer["result"]["structuredContent"]["code"] == "confirmation_cancelled"
-        assert talk.process.wait(timeout=5) == 0
+        assert talk.process.wait(timeout=TIMEOUT) == 0
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
@@ -241,7 +243,7 @@ def test_a_signal_ends_it_at_once_and_cleanly(era: Era, signum: signal.Signals) 
         (answer,) = talk.receive_rest()
         assert answer["id"] == name
         assert "error" in answer
-        assert talk.process.wait(timeout=5) == -signum
+        assert talk.process.wait(timeout=TIMEOUT) == -signum
         assert talk.stderr == ""
 
 
@@ -251,7 +253,7 @@ def test_a_signal_ends_it_though_nobody_reads() -> None:
         for _ in range(60):
             talk.ask("tools/list")
         talk.process.send_signal(signal.SIGTERM)
-        assert talk.process.wait(timeout=10) == -signal.SIGTERM
+        assert talk.process.wait(timeout=TIMEOUT) == -signal.SIGTERM
 
 
 def test_it_ends_quietly_when_nobody_reads_any_more() -> None:
@@ -259,7 +261,7 @@ def test_it_ends_quietly_when_nobody_reads_any_more() -> None:
         talk.greet("legacy")
         talk.stop_reading()
         talk.ask("tools/list")
-        assert talk.process.wait(timeout=5) == 0
+        assert talk.process.wait(timeout=TIMEOUT) == 0
         assert talk.stderr == ""
 
 
@@ -280,7 +282,7 @@ def test_files_serve_as_well_as_pipes(tmp_path: Path) -> None:
         + b"".join(line for line, _ in calls).rstrip()
     )
     with (tmp_path / "in").open("rb") as source, (tmp_path / "out").open("wb") as target:
-        subprocess.run([*COMMAND, "--sandbox"], stdin=source, stdout=target, check=True, timeout=60)
+        subprocess.run([*COMMAND, "--sandbox"], stdin=source, stdout=target, check=True, timeout=TIMEOUT)
     answers = [json.loads(line) for line in (tmp_path / "out").read_text().splitlines()]
     assert {answer["id"] for answer in answers} == {0, *(name for _, name in calls)}
     assert all("result" in answer for answer in answers)
@@ -296,7 +298,7 @@ def test_ctrl_c_ends_it_on_a_terminal() -> None:
             assert process.stdout
             assert json.loads(process.stdout.readline())["error"]["code"] == PARSE_ERROR
             process.send_signal(signal.SIGINT)
-            assert process.wait(timeout=5) == -signal.SIGINT
+            assert process.wait(timeout=TIMEOUT) == -signal.SIGINT
         os.close(ours)
         said.seek(0)
         assert said.read() == b""
@@ -317,7 +319,7 @@ anyio.run(main)
 os.write(1, b"after that, standard output is as before\\n")
 """
     ended = subprocess.run(
-        [sys.executable, "-c", program], input=MESSAGE + b"\n", capture_output=True, check=True, timeout=60
+        [sys.executable, "-c", program], input=MESSAGE + b"\n", capture_output=True, check=True, timeout=TIMEOUT
     )
     first, last = ended.stdout.splitlines()
     assert json.loads(first) == json.loads(MESSAGE)

@@ -17,11 +17,10 @@ from gitbook_integrations_api.endpoint import Endpoint
 from gitbook_integrations_api.options import Options
 from gitbook_integrations_api.schema import describe_model
 from gitbook_integrations_api.summary import Outline, outline
+from openapi import belongs_to_family
 from tests.support.samples import spell_out
 
 Schema = dict[str, Any]
-
-FAMILY_TAGS = {"integrations", "space-integrations"}
 
 INTERNAL_TOKENS = {"user-internal", "user-staff"}
 """Kinds of token that only GitBook itself has."""
@@ -165,7 +164,7 @@ class Operation(NamedTuple):
 
     @property
     def belongs_to_family(self) -> bool:
-        return not FAMILY_TAGS.isdisjoint(self.spec.get("tags", ())) or "ntegration" in self.path + self.name
+        return belongs_to_family(self.path, self.spec)
 
     @property
     def name(self) -> str:

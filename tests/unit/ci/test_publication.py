@@ -1,6 +1,5 @@
 """What registries and desktop clients read about the program is true, valid, and starts it."""
 
-import importlib.util
 import json
 import os
 import re
@@ -9,7 +8,6 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -17,42 +15,22 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
 from gitbook_integrations_api.catalog import TOOLS
+from publication import build_bundle, describe_registry_entry
 from tests.support.npm import install_package
-from tests.support.readme import README
-
-ROOT = README.parent
-pytestmark = pytest.mark.skipif(
-    not (ROOT / ".ci").exists(), reason="the scripts that publish are in the repository only"
-)
+from tests.support.repository import README
 
 
 @pytest.fixture(scope="module")
-def publication() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("publication", ROOT / ".ci" / "publication.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where dataclasses look for it
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def unpacked(publication: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bundle")
-    publication.build_bundle(folder / "it.mcpb")
+    build_bundle(folder / "it.mcpb")
     with zipfile.ZipFile(folder / "it.mcpb") as bundle:
         bundle.extractall(folder / "unpacked")
     return folder / "unpacked"
 
 
-def test_the_registry_entry_is_up_to_date(publication: ModuleType) -> None:
-    written = (ROOT / "server.json").read_text(encoding="utf-8")
-    assert written == publication.describe_registry_entry(), "run python .ci/publication.py registry"
-
-
-def test_the_registry_entry_keeps_the_registrys_rules(publication: ModuleType) -> None:
-    entry = json.loads(publication.describe_registry_entry())
+def test_the_registry_entry_keeps_the_registrys_rules() -> None:
+    entry = json.loads(describe_registry_entry())
     assert re.fullmatch(r"[a-zA-Z0-9.-]+/[a-zA-Z0-9._-]+", entry["name"])
     assert len(entry["name"]) <= 200
     assert 1 <= len(entry["description"]) <= 100
@@ -60,12 +38,14 @@ def test_the_registry_entry_keeps_the_registrys_rules(publication: ModuleType) -
     assert f"mcp-name: {entry['name']} " in README.read_text(encoding="utf-8"), "how the registry knows the owner"
 
 
+@pytest.mark.e2e
 def test_the_official_tool_finds_the_bundles_manifest_valid(unpacked: Path) -> None:
     mcpb = install_package("@anthropic-ai/mcpb@2.1.2") / "node_modules" / ".bin" / "mcpb"
     ended = subprocess.run([mcpb, "validate", unpacked / "manifest.json"], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
+@pytest.mark.e2e
 async def test_the_bundle_starts_as_its_manifest_says_and_has_the_tools_it_names(unpacked: Path) -> None:
     uv = shutil.which("uv", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
     if uv is None:

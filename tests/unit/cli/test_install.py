@@ -52,6 +52,7 @@ def write(assistant: Assistant, text: str) -> None:
     assistant.path.write_text(text, encoding="utf-8")
 
 
+@pytest.mark.slow
 @each_assistant
 async def test_an_assistant_starts_the_server_that_was_installed(
     name: str, home: Path, capsys: pytest.CaptureFixture[str]

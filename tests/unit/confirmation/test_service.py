@@ -457,6 +457,7 @@ async def test_a_form_is_sent_as_part_of_its_call(monkeypatch: pytest.MonkeyPatc
     assert [metadata.related_request_id is not None for metadata in sent] == [True]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", [{}, {"action": "maybe"}, {"action": "accept", "content": {"confirm": {"it": 1}}}])
 def test_a_response_that_violates_the_protocol_is_no_approval(answer: dict[str, Any]) -> None:
     target = find_target(GitBookSpy(), "uninstall_integration")

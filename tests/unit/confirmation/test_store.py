@@ -20,6 +20,7 @@ from gitbook_integrations_mcp.confirmation.store import (
 )
 from gitbook_integrations_mcp.errors import SettingsError, StoreError
 from tests.support.elicitation_client import Clock
+from tests.support.process import SOON
 from tests.support.redis_server import RedisServer
 
 TTL = 600
@@ -165,7 +166,7 @@ async def test_of_too_many_confirmations_the_oldest_are_removed(store: Store) ->
 
 async def test_wait_returns_after_a_decision_and_after_removal(store: Store) -> None:
     decided, consumed = [await store.one.open("browser", binding, describe()) for binding in ("decided", "consumed")]
-    with anyio.fail_after(30):
+    with anyio.fail_after(SOON):
         async with anyio.create_task_group() as group:
             for one in (decided, consumed):
                 group.start_soon(store.one.wait, one.id)
@@ -205,7 +206,7 @@ async def test_redis_deletes_expired_confirmations_by_itself(redis: RedisServer)
     assert await store.decide(put.id, "approved")
     await store.close()
     with redis.connect() as client:
-        with anyio.fail_after(30):
+        with anyio.fail_after(SOON):
             while client.dbsize():  # noqa: ASYNC110  # Redis sends no event
                 await anyio.sleep(0.05)
 
@@ -237,9 +238,10 @@ async def test_a_store_that_cannot_be_reached_is_reported_and_used_again_later(t
     server.stop()
 
 
+@pytest.mark.slow
 async def test_a_store_that_does_not_respond_times_out(redis_store: RedisConfirmationStore, redis: RedisServer) -> None:
     put = await redis_store.open("form", "binding", describe())
-    with redis.freeze(), anyio.fail_after(30), pytest.raises(StoreError, match="does not respond in time"):
+    with redis.freeze(), anyio.fail_after(SOON), pytest.raises(StoreError, match="does not respond in time"):
         await redis_store.consume(put.id)
 
 

@@ -5,13 +5,9 @@ import re
 from gitbook_integrations_api.catalog import TOOLS
 from gitbook_integrations_api.prompts import PROMPTS
 from gitbook_integrations_mcp.config.settings import CLI_VARIABLES, Settings, iterate_settings, name_variable
-from tests.support.readme import README, fill
+from tests.support.repository import README
 
 TEXT = README.read_text(encoding="utf-8")
-
-
-def test_the_generated_parts_are_up_to_date() -> None:
-    assert fill(TEXT) == TEXT, "run python -m tests.support.readme"
 
 
 def test_every_tool_setting_and_variable_it_names_exists() -> None:

@@ -22,7 +22,7 @@ from tests.integration.http.test_web import CALLERS, Kind, bear, each_way, serve
 from tests.integration.http.test_web import connect as reach
 from tests.support.elicitation_client import GitBookSpy, Human, create_gated_server, read_status
 from tests.support.fake_gitbook import ERAS, Era, Upstream, connect, read_capabilities
-from tests.support.process import COMMAND
+from tests.support.process import COMMAND, SOON
 from tests.unit.features.test_resources import NOT_FOUND
 
 each_era = pytest.mark.parametrize("era", ERAS)
@@ -46,7 +46,7 @@ class Ear:
 
     async def take(self, *uris: str) -> None:
         """Wait until these, and only these, have been heard of."""
-        with anyio.fail_after(10):
+        with anyio.fail_after(SOON):
             while len(self.heard) < len(uris):
                 await self.more.wait()
         assert sorted(self.heard) == sorted(uris)
@@ -279,6 +279,7 @@ async def test_where_the_next_process_may_make_the_change_nobody_is_promised_to_
 # Over real transports
 
 
+@pytest.mark.slow
 @each_era
 async def test_it_works_over_stdio(era: Era) -> None:
     server = StdioServerParameters(command=COMMAND[0], args=[*COMMAND[1:], "--sandbox"])
@@ -313,6 +314,7 @@ async def test_of_two_callers_each_hears_of_their_own_changes_only(kind: Kind, e
         assert [ear.heard for ear in ears] == [[], []]
 
 
+@pytest.mark.slow
 async def test_a_server_that_is_told_to_stop_ends_its_streams_first() -> None:
     words = ["serve", "--sandbox", "--transport", "streamable-http", "--port", "0"]
     async with await anyio.open_process([*COMMAND, *words], stdout=None) as process:
@@ -323,6 +325,6 @@ async def test_a_server_that_is_told_to_stop_ends_its_streams_first() -> None:
             client.listen(resource_subscriptions=[SLACK]) as subscription,
         ):
             process.terminate()
-            with anyio.fail_after(10):
+            with anyio.fail_after(SOON):
                 assert [event async for event in subscription] == []
     assert process.returncode in {0, -15}

@@ -157,7 +157,7 @@ async def test_a_refusal_makes_the_others_wait_too() -> None:
 
 async def test_who_queues_too_long_is_told_and_sends_nothing() -> None:
     upstream = Counter()
-    async with talk(upstream, concurrency=1, pool_seconds=0.02) as gitbook:
+    async with talk(upstream, concurrency=1, pool_seconds=0.02, wait_seconds=0.02) as gitbook:
         ahead = asyncio.create_task(gitbook.send(read(1), OURS))
         await upstream.wait_for(1)
         with pytest.raises(LimitError, match="behind 1 calls with this token"):

@@ -15,6 +15,7 @@ from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.config.settings import load_settings
 from tests.integration.http.test_web import WAYS, connect, serve
 from tests.support.fake_gitbook import TOKENS, approve
+from tests.support.process import SOON
 from tests.support.samples import make_arguments
 from tests.unit.gitbook.test_rate_limit import Counter
 
@@ -39,7 +40,7 @@ async def talk(upstream: Counter, kind: str, era: str) -> AsyncIterator[Client]:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait until something is so."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(SOON):
         while not condition():  # noqa: ASYNC110 - what is waited for happens in a server, which sets no event
             await anyio.sleep(0.005)
 

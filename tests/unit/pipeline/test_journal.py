@@ -24,6 +24,7 @@ from gitbook_integrations_mcp.pipeline.journal import read_journal
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
 from tests.support.elicitation_client import GitBookSpy, Human, meet, read_status
 from tests.support.fake_gitbook import ERAS, Era, read_text
+from tests.support.process import TIMEOUT
 from tests.unit.confirmation.test_service import find_target
 
 each_era = pytest.mark.parametrize("era", ERAS)
@@ -139,6 +140,7 @@ class Breaking(GitBookSpy):
         await super().__call__(scope, receive, send)
 
 
+@pytest.mark.slow
 async def test_the_line_is_there_before_the_call_and_its_outcome_unknown_if_that_gets_lost(path: Path) -> None:
     spy = Breaking(path)
     target = find_target(spy, "uninstall_integration_from_space")
@@ -287,6 +289,7 @@ def test_no_value_of_an_integrations_secrets_survives(key: str, secrets: dict[st
     assert set(json.dumps(masked["secrets"][key])) <= set(json.dumps([MASK, MASK]))
 
 
+@pytest.mark.slow
 def test_several_processes_append_to_one_journal_without_losing_or_mixing_anything(path: Path) -> None:
     program = """
 import sys, anyio
@@ -329,7 +332,7 @@ anyio.run(main, *sys.argv[1:])
             process.stdin.write("go\n")
             process.stdin.flush()
         for process in processes:
-            process.communicate(timeout=120)
+            process.communicate(timeout=TIMEOUT)
             assert process.returncode == 0
     records = list(read_journal(path))
     tunnels = [record["arguments"]["tunnelUrl"].split("/")[3:5] for record in records]

@@ -386,6 +386,7 @@ async def test_an_object_that_is_too_long_is_cut_aloud(era: Era) -> None:
     assert content["note"].startswith("Cut to fit into 3,000 tokens")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "monster",
     [
@@ -406,6 +407,7 @@ async def test_no_object_is_too_long_whatever_it_is_made_of(monster: dict[str, A
     assert read(result)["note"].startswith("Cut to fit")
 
 
+@pytest.mark.slow
 async def test_the_answers_of_a_big_organization_stay_below_the_cap() -> None:
     sandbox = create_grown_sandbox(Size(200, 400, 100, 500))
     spy = GitBookSpy(sandbox)

@@ -55,7 +55,7 @@ class Contract:
             operation["operationId"]: (f"/paths/{path.replace('/', '~1')}/{method}/responses", operation["responses"])
             for path, methods in document["paths"].items()
             for method, operation in methods.items()
-            if isinstance(operation, dict) and "operationId" in operation
+            if "responses" in operation
         }
 
     def check(self, endpoint: Endpoint, response: httpx.Response) -> None:

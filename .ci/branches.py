@@ -1,4 +1,4 @@
-"""How much of the program the tests run: `coverage run -m pytest -n auto`, then `python -m tests.support.branches`.
+"""How much of the program the tests run: `coverage run -m pytest -n auto`, then `python .ci/branches.py`.
 
 `coverage report` fails by statements and branches together, where branches that nobody takes hide behind statements.
 """

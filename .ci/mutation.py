@@ -1,4 +1,4 @@
-"""Mutation testing of what safety rests on: `python -m tests.support.mutation [SUBJECT …]`, with mutmut 3 installed.
+"""Mutation testing of what safety rests on: `python .ci/mutation.py [SUBJECT …]`, with mutmut 3 installed.
 
 Every mutant is tried in a fork of a process that has imported it, so that one takes a second. Hence what runs while
 modules are imported cannot be mutated, and tests that start the real command do not count.
@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parent.parent
 SERVER = "gitbook_integrations_mcp"
 KILLED = {"killed", "timeout", "segfault"}
 
@@ -33,23 +33,26 @@ class Subject:
     left: str = ""
 
 
-_CONFIRMATION = ("test_gate", "test_page", "test_pending")
+_CONFIRMATION = tuple(f"unit/confirmation/test_{name}" for name in ("service", "page", "store"))
 _PATHS = ("encode_segment", "Endpointǁbuild_request", "_query_pairs", "_tidy_number")
 SUBJECTS = {
-    "gate": Subject([f"{SERVER}/confirmation/gate"], ("test_gate", "test_page")),
-    "questions": Subject(
-        [f"{SERVER}/confirmation/{name}" for name in ("pending", "question", "verdict")], _CONFIRMATION
+    "confirmation": Subject(
+        [f"{SERVER}/confirmation/{name}" for name in ("service", "store", "preview", "results")], _CONFIRMATION
     ),
-    "page": Subject([f"{SERVER}/confirmation/page"], ("test_page",), left="application"),  # uvicorn tries to call it
+    "page": Subject(
+        [f"{SERVER}/confirmation/page"],
+        ("unit/confirmation/test_page",),
+        left="application",  # uvicorn tries to call it
+    ),
     "paths": Subject(
         ["gitbook_integrations_api/endpoint"],
-        ("test_endpoint", "test_arguments"),
+        ("unit/api/test_endpoint", "unit/calls/test_arguments"),
         [f"gitbook_integrations_api.endpoint.x*{name}__mutmut_*" for name in _PATHS],
     ),
-    "redaction": Subject([f"{SERVER}/redaction"], ("test_masks", "test_journal")),
-    "masks": Subject([f"{SERVER}/pipeline/masks"], ("test_masks",)),
-    "retry": Subject([f"{SERVER}/gitbook/retry"], ("test_retry",)),
-    "limiter": Subject([f"{SERVER}/gitbook/limiter"], ("test_limiter",)),
+    "masking": Subject([f"{SERVER}/calls/masking"], ("unit/calls/test_masking", "unit/pipeline/test_journal")),
+    "masked values": Subject([f"{SERVER}/pipeline/masked_values"], ("unit/calls/test_masking",)),
+    "retry": Subject([f"{SERVER}/gitbook/retry"], ("unit/gitbook/test_retry",)),
+    "rate limit": Subject([f"{SERVER}/gitbook/rate_limit"], ("unit/gitbook/test_rate_limit",)),
 }
 
 
@@ -100,9 +103,7 @@ def run(subject: Subject, children: int) -> Iterator[tuple[str, str]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.support.mutation", description="How many mutants the tests kill."
-    )
+    parser = argparse.ArgumentParser(prog="python .ci/mutation.py", description="How many mutants the tests kill.")
     parser.add_argument("subjects", nargs="*", choices=[*SUBJECTS, "all"], default="all")
     parser.add_argument("--children", type=int, default=1, help="mutants at a time (default: 1)")
     options = parser.parse_args()

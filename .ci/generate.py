@@ -1,0 +1,233 @@
+"""Everything in this repository that is generated: `python .ci/generate.py` renews it.
+
+With `--check` it changes nothing, names the files that are out of date and exits with 1.
+"""
+
+import argparse
+import contextlib
+import io
+import json
+import os
+import re
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import anyio
+from mcp import Client
+from pydantic_core import to_jsonable_python
+
+from gitbook_integrations_api.catalog import NOT_EXPOSED, TOOLS, TOOLSETS
+from gitbook_integrations_api.endpoint import CredentialKind, Endpoint, Risk, Tool
+from gitbook_integrations_api.prompts import PROMPTS
+from gitbook_integrations_api.report import Report
+from gitbook_integrations_api.resources import RESOURCES
+from gitbook_integrations_api.rules import RULES
+from gitbook_integrations_mcp.app import create_server
+from gitbook_integrations_mcp.cli.main import main as run_command
+from gitbook_integrations_mcp.config.settings import CLI_VARIABLES, iterate_settings, load_settings, name_variable
+from gitbook_integrations_mcp.errors import ErrorCode
+from publication import describe_registry_entry
+
+ROOT = Path(__file__).parent.parent
+
+# README: tables, and a session as the terminal shows it
+
+_TOKENS = {
+    CredentialKind.USER: "user",
+    CredentialKind.INTEGRATION: "integration",
+    CredentialKind.INSTALLATION: "installation",
+}
+
+
+def build_tool_table() -> str:
+    """Return the table of tools, by toolset."""
+    lines = ["| Tool | Endpoint | Risk | Token | What it does |", "| --- | --- | --- | --- | --- |"]
+    for toolset, tools in TOOLSETS.items():
+        lines.append(f"| **{toolset}** | | | | |")
+        lines += [_build_tool_row(tool) for tool in tools]
+    lines += ["", f"{len(TOOLS)} tools. Deliberately none:"]
+    lines += [f"`{operation}`, which {reason}" for operation, reason in NOT_EXPOSED.items()]
+    return "\n".join(lines)
+
+
+def _build_tool_row(tool: Tool) -> str:
+    place = f"{tool.method} `{tool.path}`" if isinstance(tool, Endpoint) else "several"
+    tokens = ", ".join(word for kind, word in _TOKENS.items() if kind in tool.credentials)
+    risk = f"{tool.risk} 🔒" if tool.needs_confirmation({}) else str(tool.risk)
+    if tool.confirm_if:
+        risk += " (🔒 with " + ", ".join(f"`{name}: {json.dumps(value)}`" for name, value in tool.confirm_if) + ")"
+    return f"| `{tool.name}` | {place} | {risk} | {tokens} | {tool.description} |"
+
+
+def build_prompt_table() -> str:
+    """Return the table of prompts."""
+    lines = ["| Prompt | Arguments | What it does | Read-only |", "| --- | --- | --- | --- |"]
+    for prompt in PROMPTS.values():
+        arguments = ", ".join(f"`{one.name}`" + ("" if one.required else " (optional)") for one in prompt.arguments)
+        reads = all(TOOLS[name].risk is Risk.READ for name in prompt.needs)
+        lines.append(f"| `{prompt.name}` | {arguments} | {prompt.description} | {'yes' if reads else 'no'} |")
+    return "\n".join(lines)
+
+
+def build_resource_table() -> str:
+    """Return the table of resources."""
+    lines = ["| Resource | Address | What it holds | Reads with |", "| --- | --- | --- | --- |"]
+    lines += [
+        f"| {one.name} | `{one.uri_template}` | {one.description} | `{one.tool.name}` |" for one in RESOURCES.values()
+    ]
+    return "\n".join(lines)
+
+
+def build_settings_table() -> str:
+    """Return the table of settings."""
+    short = {place: variable for variable, place in CLI_VARIABLES.items()}
+    lines = ["| Setting | Variable | Default | Meaning |", "| --- | --- | --- | --- |"]
+    for section, key, field in iterate_settings():
+        variable = short.get((section, key)) or name_variable(section, key)
+        default = json.dumps(field.get_default()) if field.get_default() is not None else "–"
+        lines.append(f"| `{section}.{key}` | `{variable}` | `{default}` | {field.description} |")
+    return "\n".join(lines)
+
+
+def build_rule_table() -> str:
+    """Return the table of the audit's rules."""
+    lines = ["| Rule | Severity | What it finds | Why it matters |", "| --- | --- | --- | --- |"]
+    lines += [f"| `{rule.id}` | {rule.severity} | {rule.meaning} | {rule.why} |" for rule in RULES.values()]
+    return "\n".join(lines)
+
+
+SESSION = ("audit --sandbox",)
+"""Commands that a newcomer runs first."""
+
+
+def record_session() -> str:
+    """Return the first session as a terminal shows it, by running it."""
+    lines = ["```console"]
+    for command in SESSION:
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output):
+            assert run_command(shlex.split(command)) == 0
+        lines += [f"$ gitbook-integrations-mcp {command}", *(line.rstrip() for line in output.getvalue().splitlines())]
+    return "\n".join([*lines, "```"])
+
+
+README_PARTS: Mapping[str, Callable[[], str]] = {
+    "tools": build_tool_table,
+    "prompts": build_prompt_table,
+    "resources": build_resource_table,
+    "settings": build_settings_table,
+    "session": record_session,
+    "rules": build_rule_table,
+}
+
+
+def fill(path: str, parts: Mapping[str, Callable[[], str]]) -> str:
+    """Return the text of a file with every generated part renewed."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    for name, build in parts.items():
+        place = re.search(rf"(<!-- {name} -->\n).*?(\n?<!-- /{name} -->)", text, re.DOTALL)
+        assert place is not None, f"{path} has no place for {name}"
+        text = text[: place.end(1)] + build() + "\n" + text[place.start(2) :].lstrip("\n")
+    return text
+
+
+# Error codes
+
+_GROUPS = {
+    ErrorCode.UNKNOWN_TOOL: "Calls that the server refuses",
+    ErrorCode.CONFIRMATION_REQUIRED: "Confirmation",
+    ErrorCode.GITBOOK_REJECTED: "GitBook and the way to it",
+    ErrorCode.DUPLICATE_HEADER: "HTTP",
+    ErrorCode.INVALID_SETTINGS: "Command line",
+}
+"""Headings, each by the first code below it in the order of `ErrorCode`."""
+
+
+def build_code_tables() -> str:
+    """Return a table of error codes for each group, with an anchor for each code."""
+    lines: list[str] = []
+    for code in ErrorCode:
+        if code in _GROUPS:
+            lines += ["", f"## {_GROUPS[code]}", "", "| Code | What happened | What to do |", "| --- | --- | --- |"]
+        lines.append(f'| <a id="{code}"></a>`{code}` | {code.meaning} | {code.remedy} |')
+    return "\n".join(lines[1:])
+
+
+# Whole files
+
+
+def render_settings() -> str:
+    """Return every setting with its default, as a settings file."""
+    sections: dict[str, dict[str, object]] = {}
+    for section, key, field in iterate_settings():
+        sections.setdefault(section, {})[key] = to_jsonable_python(field.get_default(call_default_factory=True))
+    return json.dumps(sections, indent=2, ensure_ascii=False) + "\n"
+
+
+def render_tools() -> str:
+    """Return all tools as a client gets them."""
+
+    async def list_tools() -> list[dict[str, object]]:
+        async with Client(create_server(load_settings()), mode="legacy") as client:
+            tools = (await client.list_tools()).tools
+        return [tool.model_dump(by_alias=True, exclude_none=True, mode="json") for tool in tools]
+
+    return json.dumps(anyio.run(list_tools), indent=2, ensure_ascii=False) + "\n"
+
+
+def render_report_schema() -> str:
+    """Return the JSON Schema of an audit's report."""
+    schema = Report.model_json_schema(mode="serialization")
+    return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}, indent=2) + "\n"
+
+
+FILES: Mapping[str, Callable[[], str]] = {
+    "README.md": lambda: fill("README.md", README_PARTS),
+    "config.example.json": render_settings,
+    "docs/troubleshooting.md": lambda: fill("docs/troubleshooting.md", {"codes": build_code_tables}),
+    "server.json": describe_registry_entry,
+    "tests/snapshots/tools.json": render_tools,
+    "tools/gitbook_integrations_api/report.schema.json": render_report_schema,
+}
+"""How each file is generated, by its path."""
+
+
+@contextlib.contextmanager
+def ignore_settings() -> Iterator[None]:
+    """Remove the settings of this machine from the environment meanwhile: files show the defaults."""
+    removed = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("GITBOOK")}
+    try:
+        yield
+    finally:
+        os.environ.update(removed)
+
+
+def find_outdated() -> dict[str, str]:
+    """Return the new text of every generated file that is out of date, by its path."""
+    with ignore_settings():
+        texts = {path: build() for path, build in FILES.items()}
+    return {
+        path: text
+        for path, text in texts.items()
+        if not (ROOT / path).exists() or (ROOT / path).read_text(encoding="utf-8") != text
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python .ci/generate.py", description="Renew all generated files.")
+    parser.add_argument("--check", action="store_true", help="change nothing; exit with 1 where a file is out of date")
+    check = parser.parse_args().check
+    outdated = find_outdated()
+    for path, text in outdated.items():
+        if check:
+            print(f"out of date: {path} (run python .ci/generate.py)", file=sys.stderr)
+        else:
+            (ROOT / path).write_text(text, encoding="utf-8")
+            print(f"written: {path}")
+    return 1 if check and outdated else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
