@@ -1,7 +1,5 @@
 """The tools as clients see them, reviewed like code: every change is a deliberate change of the snapshot."""
 
-import json
-import os
 from pathlib import Path
 from statistics import median
 from typing import Any
