@@ -13,7 +13,7 @@ import anyio
 from starlette.types import Receive, Scope, Send
 
 from gitbook_integrations_mcp.sandbox.application import RATE_LIMIT, Sandbox
-from gitbook_integrations_mcp.sandbox.seed import install, plant_organization, plant_rest
+from gitbook_integrations_mcp.sandbox.seed import add_other_data, create_main_organization, install
 from gitbook_integrations_mcp.sandbox.state import (
     LEVELS,
     Installation,
@@ -90,7 +90,7 @@ def plant(size: Size) -> State:
     Raises:
         ValueError: there are fewer places than installations.
     """
-    state = plant_organization(
+    state = create_main_organization(
         itertools.islice(itertools.chain(INTEGRATIONS, _invent_integrations()), size.integrations),
         itertools.islice(itertools.chain(SPACES, _invent_spaces()), size.spaces),
         itertools.islice(itertools.chain(SITES, _invent_sites(size.spaces)), size.sites),
@@ -105,7 +105,7 @@ def plant(size: Size) -> State:
             whole = len(state.get_places(level, ORGANIZATION_ID))
             if installation.status == "active" and len(installation.enabled[level]) < whole:
                 installation.selection[level] = "selected"  # all were planned, but the size did not reach
-    plant_rest(state)
+    add_other_data(state)
     return state
 
 

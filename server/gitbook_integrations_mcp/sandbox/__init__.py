@@ -1,8 +1,8 @@
-"""An embedded GitBook: stateful, in memory, without network, with an organization of believable size.
+"""The GitBook sandbox: a simulation of GitBook's API with sample data, stateful, in memory and without network.
 
-It serves the same table of endpoints as the tools, validates requests by the same models and shares nothing else with
-the server: to a client it is GitBook. `application` turns HTTP into calls, `operations` says what each call does to the
-`state`, `objects` shows the state as GitBook does, `seed` is what there is at the start.
+It serves the endpoints of the same table as the tools, and validates requests with the same models. It shares nothing
+else with the server, which uses it like GitBook. `application` turns HTTP requests into calls, `operations` lists the
+functions that run them on the `state`, `objects` turns the state into GitBook's JSON, and `seed` creates the state.
 """
 
 from gitbook_integrations_mcp.sandbox.application import RATE_LIMIT, Sandbox, create_sandbox

@@ -1,7 +1,7 @@
-"""The sandbox as an ASGI application: from an HTTP request to the operation it means, and back.
+"""The GitBook sandbox as an ASGI application: runs the operation that an HTTP request names.
 
-Each request passes the same checks in the same order: quota, route, token, kind of token, arguments. Whatever fails
-answers in GitBook's error shape, and every answer carries the rate-limit headers.
+Each request passes the same checks in the same order: quota, route, token, kind of token, arguments. Errors have the
+form of GitBook's errors, and every response has rate-limit headers.
 """
 
 import itertools
@@ -14,21 +14,21 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from gitbook_integrations_api.catalog import ENDPOINTS
-from gitbook_integrations_mcp.sandbox.call import Answer, Call, FailureError
-from gitbook_integrations_mcp.sandbox.credentials import Caller, recognize
+from gitbook_integrations_mcp.sandbox.call import ApiResponse, Call, FailureError
+from gitbook_integrations_mcp.sandbox.credentials import Caller, authenticate
 from gitbook_integrations_mcp.sandbox.quota import Allowance, Quota
 from gitbook_integrations_mcp.sandbox.route import Route
-from gitbook_integrations_mcp.sandbox.seed import plant
+from gitbook_integrations_mcp.sandbox.seed import create_state
 from gitbook_integrations_mcp.sandbox.state import State
 
 RATE_LIMIT = 1000
-"""Requests that a token may make in a minute, unless the sandbox is created with another number."""
+"""Default number of requests that a token may make in a minute."""
 
 KINDS = {"user": "a user", "integration": "an integration", "integration-installation": "an installation"}
 
 
 class Sandbox:
-    """GitBook in memory. `state` is what it knows; whatever a test changes there, the next request sees."""
+    """GitBook in memory. Tests may change its `state`; the next request sees the change."""
 
     def __init__(self, state: State, clock: Callable[[], float], rate_limit: int) -> None:
         self.state = state
@@ -39,31 +39,33 @@ class Sandbox:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            raise NotImplementedError("the sandbox speaks HTTP only")  # how an application tells a server so
+            raise NotImplementedError("the GitBook sandbox supports HTTP only")  # servers expect an exception for that
         request = Request(scope, receive)
         body = await request.body()
-        response = self._respond(request, body)
+        response = self._create_response(request, body)
         await response(scope, receive, send)
 
-    def _respond(self, request: Request, body: bytes) -> Response:
+    def _create_response(self, request: Request, body: bytes) -> Response:
         now = self.clock()
         token = _read_token(request)
-        caller = recognize(self.state, token, now)
-        allowance = self._quota.spend(token if caller else "", now)
+        caller = authenticate(self.state, token, now)
+        allowance = self._quota.use(token if caller else "", now)
         try:
-            answer = self._answer(request, body, caller, now, allowance)
+            result = self._run(request, body, caller, now, allowance)
         except FailureError as failure:
-            answer = Answer(failure.status, {"error": {"code": failure.status, "message": failure.message}})
-        has_body = answer.status not in {204, 205}
-        response = JSONResponse(answer.body, answer.status) if has_body else Response(status_code=answer.status)
+            result = ApiResponse(failure.status, {"error": {"code": failure.status, "message": failure.message}})
+        has_body = result.status not in {204, 205}
+        response = JSONResponse(result.body, result.status) if has_body else Response(status_code=result.status)
         response.headers.update(allowance.as_headers())
         response.headers["X-Request-Id"] = f"sandbox-{next(self._request_numbers):06}"
         response.headers["Date"] = formatdate(now, usegmt=True)
-        if answer.location:
-            response.headers["Location"] = answer.location
+        if result.location:
+            response.headers["Location"] = result.location
         return response
 
-    def _answer(self, request: Request, body: bytes, caller: Caller | None, now: float, allowance: Allowance) -> Answer:
+    def _run(
+        self, request: Request, body: bytes, caller: Caller | None, now: float, allowance: Allowance
+    ) -> ApiResponse:
         if allowance.exceeded:
             raise FailureError(429, "Too many requests")
         route, segments = self._find_route(request)
@@ -84,11 +86,11 @@ class Sandbox:
 
 
 def create_sandbox(*, clock: Callable[[], float] = time.time, rate_limit: int = RATE_LIMIT) -> Sandbox:
-    """Return a fresh GitBook in memory, as an ASGI application.
+    """Return a new GitBook sandbox, as an ASGI application.
 
     `clock` returns the time in seconds since 1970; `rate_limit` is how many requests a token may make in a minute.
     """
-    return Sandbox(plant(), clock, rate_limit)
+    return Sandbox(create_state(), clock, rate_limit)
 
 
 def _read_token(request: Request) -> str:

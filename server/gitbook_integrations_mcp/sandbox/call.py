@@ -1,7 +1,7 @@
-"""One call of an operation: who asks for what, what comes back, and what of the state the caller may touch.
+"""One call of an operation: its caller, its arguments, its response, and the part of the state that it may access.
 
-Unknown things are 404, known ones that are none of the caller's business 403. A private integration of somebody else is
-unknown to a user: its name is not given away.
+Unknown objects are a 404, objects without access a 403. A user gets a 404 for another organization's private
+integration, so that its name stays secret.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ from gitbook_integrations_mcp.sandbox.state import (
 
 
 class FailureError(Exception):
-    """A call that GitBook refuses, with the HTTP status and the message of its answer."""
+    """A call that GitBook rejects, with the HTTP status and the message of the response."""
 
     def __init__(self, status: int, message: str) -> None:
         self.status = status
@@ -32,8 +32,8 @@ class FailureError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What an operation answers: the HTTP status, the JSON body where there is one, and where to find what was made."""
+class ApiResponse:
+    """The response of an operation: HTTP status, JSON body if any, and the URL of the object that was created."""
 
     status: int
     body: Any = None
@@ -42,7 +42,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request whose token fits the endpoint and whose arguments are valid."""
+    """A request with valid arguments and a token that the endpoint accepts."""
 
     state: State
     endpoint: Endpoint
@@ -54,22 +54,22 @@ class Call:
         return self.arguments[name]
 
     def get(self, name: str) -> Any:
-        """Return an argument, or None where it was left out and has no default."""
+        """Return an argument, or None if it is missing and has no default."""
         return self.arguments.get(name)
 
-    def answer(self, body: Any = None, location: str = "") -> Answer:
-        """Return the endpoint's usual success."""
-        return Answer(self.endpoint.success[0], body, location)
+    def respond(self, body: Any = None, location: str = "") -> ApiResponse:
+        """Return the endpoint's usual response of success."""
+        return ApiResponse(self.endpoint.success[0], body, location)
 
     def find_integration(self) -> Integration:
-        """Return the integration of the path, if the caller may know of it."""
+        """Return the integration in the path, if it is visible to the caller."""
         integration = self.state.integrations.get(self["integrationName"])
-        if integration is None or not self._knows(integration):
+        if integration is None or not self._can_see(integration):
             raise FailureError(404, "Integration not found")
         return integration
 
     def find_own_integration(self) -> Integration:
-        """Return the integration of the path, which a token other than the user's must belong to."""
+        """Return the integration in the path; unless it is a user's, the token must belong to it."""
         if self.caller.kind is not CredentialKind.USER:
             if self["integrationName"] not in self.state.integrations:
                 raise FailureError(404, "Integration not found")
@@ -78,14 +78,14 @@ class Call:
         return self.find_integration()
 
     def find_managed_integration(self) -> Integration:
-        """Return the integration of the path, which the caller must be or, as a user, have published."""
+        """Return the integration in the path; the caller must be the integration, or a user of its organization."""
         integration = self.find_own_integration()
         if self.caller.kind is CredentialKind.USER and not self.state.organizations[integration.owner].member:
             raise FailureError(403, "Only the organization that published the integration may do this")
         return integration
 
     def find_installation(self) -> Installation:
-        """Return the installation of the path, if it is the caller's, its integration's or its user's."""
+        """Return the installation in the path, if the caller has access to it."""
         integration = self.find_own_integration()
         installation = self.state.installations.get(self["installationId"])
         if installation is None or installation.integration != integration.name:
@@ -95,11 +95,11 @@ class Call:
         return installation
 
     def find_organization(self) -> Organization:
-        """Return the organization of the path, if the caller belongs to it or is installed there."""
+        """Return the organization in the path, if the caller belongs to it or is installed there."""
         return self._admit(self["organizationId"])
 
     def find_space(self) -> Space:
-        """Return the space of the path, if the caller has access to its organization."""
+        """Return the space in the path, if the caller has access to its organization."""
         space = self.state.spaces.get(self["spaceId"])
         if space is None:
             raise FailureError(404, "Space not found")
@@ -107,21 +107,21 @@ class Call:
         return space
 
     def find_site(self) -> Site:
-        """Return the site of the path, in the organization of the path."""
+        """Return the site in the path, which must belong to the organization in the path."""
         site = self.state.sites.get(self["siteId"])
         if site is None or site.organization != self.find_organization().id:
             raise FailureError(404, "Site not found")
         return site
 
     def find_place(self, level: Level, place_id: str, installation: Installation) -> Place:
-        """Return the space or site on which an installation is to be, or is, enabled."""
+        """Return a space or site of the organization that the installation is on."""
         place = self.state.get_place(level, place_id)
         if place is None or place.organization != installation.organization:
             raise FailureError(404, f"{level.capitalize()} not found")
         return place
 
     def sees(self, installation: Installation) -> bool:
-        """Whether the installation is the caller's, its integration's, or on an organization of its user."""
+        """Whether the caller is the installation, its integration, or a user of its organization."""
         match self.caller.kind:
             case CredentialKind.INSTALLATION:
                 return installation.id == self.caller.installation
@@ -130,7 +130,7 @@ class Call:
             case _:
                 return self.state.organizations[installation.organization].member
 
-    def _knows(self, integration: Integration) -> bool:
+    def _can_see(self, integration: Integration) -> bool:
         if integration.visibility != "private" or integration.name == self.caller.integration:
             return True
         owned = self.state.organizations[integration.owner].member

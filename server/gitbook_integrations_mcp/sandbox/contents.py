@@ -1,60 +1,60 @@
-"""What is enabled on spaces and on sites. The two levels work alike: every operation takes the level it is for."""
+"""Operations on the installations of spaces and sites. Both levels work alike, so `level` is a parameter."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from gitbook_integrations_mcp.sandbox.call import Answer, Call, FailureError
+from gitbook_integrations_mcp.sandbox.call import ApiResponse, Call, FailureError
 from gitbook_integrations_mcp.sandbox.installations import change, find_if_any
 from gitbook_integrations_mcp.sandbox.marketplace import list_enabled
 from gitbook_integrations_mcp.sandbox.objects import API, locate, show_script, show_setup
 from gitbook_integrations_mcp.sandbox.paging import paginate
 from gitbook_integrations_mcp.sandbox.state import Installation, Level, Setup
 
-# Of a space, of a site
+# On a space, on a site
 
 
-def list_space_integrations(call: Call) -> Answer:
+def list_space_integrations(call: Call) -> ApiResponse:
     space = call.find_space()
     return list_enabled(call, [integration for integration, _ in call.state.get_enabled("space", space.id)])
 
 
-def list_site_integrations(call: Call) -> Answer:
+def list_site_integrations(call: Call) -> ApiResponse:
     site = call.find_site()
     return list_enabled(call, [integration for integration, _ in call.state.get_enabled("site", site.id)])
 
 
-def list_space_integrations_blocks(call: Call) -> Answer:
+def list_space_integrations_blocks(call: Call) -> ApiResponse:
     space = call.find_space()
     enabled = [integration for integration, _ in call.state.get_enabled("space", space.id)]
-    return call.answer(
+    return call.respond(
         [{"name": each.name, "blocks": each.manifest["blocks"]} for each in enabled if each.manifest.get("blocks")]
     )
 
 
-def list_site_integration_scripts(call: Call) -> Answer:
+def list_site_integration_scripts(call: Call) -> ApiResponse:
     site = call.find_site()
     scripts = [
         show_script(integration, installation, site.id)
         for integration, installation in call.state.get_enabled("site", site.id)
         if "site:script:inject" in integration.manifest["scopes"]
     ]
-    return call.answer(scripts + site.stray_scripts)
+    return call.respond(scripts + site.orphaned_scripts)
 
 
-# Of an integration, of an installation
+# Of an integration or an installation
 
 
-def list_everywhere(level: Level, call: Call) -> Answer:
-    """List what an integration is enabled on, in all organizations."""
+def list_everywhere(level: Level, call: Call) -> ApiResponse:
+    """List the spaces or sites that an integration is enabled on, in all organizations."""
     integration = call.find_own_integration()
     return _list(level, call, call.state.get_installations(integration=integration.name))
 
 
-def list_of_installation(level: Level, call: Call) -> Answer:
+def list_of_installation(level: Level, call: Call) -> ApiResponse:
     return _list(level, call, [call.find_installation()])
 
 
-def _list(level: Level, call: Call, installations: list[Installation]) -> Answer:
+def _list(level: Level, call: Call, installations: list[Installation]) -> ApiResponse:
     found = [
         (installation, place_id)
         for installation in installations
@@ -65,12 +65,12 @@ def _list(level: Level, call: Call, installations: list[Installation]) -> Answer
     return paginate(call, found, lambda item: _show(level, call, *item))
 
 
-def get(level: Level, call: Call) -> Answer:
+def get(level: Level, call: Call) -> ApiResponse:
     installation, place_id, _ = _find(level, call)
-    return call.answer(_show(level, call, installation, place_id))
+    return call.respond(_show(level, call, installation, place_id))
 
 
-def install(level: Level, call: Call) -> Answer:
+def install(level: Level, call: Call) -> ApiResponse:
     installation = call.find_installation()
     integration = call.state.integrations[installation.integration]
     place = call.find_place(level, call["space" if level == "space" else "siteId"], installation)
@@ -78,34 +78,34 @@ def install(level: Level, call: Call) -> Answer:
         raise FailureError(400, f"The integration cannot be installed on a {level}; its target is {integration.target}")
     if place.id in installation.enabled[level]:
         raise FailureError(409, f"The integration is already installed on the {level}")
-    setup = Setup(status=integration.judge(level, {}))
+    setup = Setup(status=integration.compute_status(level, {}))
     installation.enabled[level][place.id] = setup
     _record(level, call, installation, place.id, "setup", {"status": setup.status})
     location = API + locate(installation, level, place.id)
-    return call.answer(_show(level, call, installation, place.id), location)
+    return call.respond(_show(level, call, installation, place.id), location)
 
 
-def update(level: Level, call: Call) -> Answer:
+def update(level: Level, call: Call) -> ApiResponse:
     installation, place_id, setup = _find(level, call)
     before = {"status": setup.status, "configuration": setup.configuration}
     change(setup, call.arguments)
     if setup.status == "pending":
-        setup.status = call.state.integrations[installation.integration].judge(level, setup.configuration)
+        setup.status = call.state.integrations[installation.integration].compute_status(level, setup.configuration)
     _record(level, call, installation, place_id, "setup", {"status": setup.status, "previous": before})
-    return call.answer(_show(level, call, installation, place_id))
+    return call.respond(_show(level, call, installation, place_id))
 
 
-def uninstall(level: Level, call: Call) -> Answer:
-    """Take an installation off one place; where all were selected, all others are now a selection."""
+def uninstall(level: Level, call: Call) -> ApiResponse:
+    """Disable an installation on one space or site; if it was enabled on all, the others become a selection."""
     installation = find_if_any(call)
     place_id = call[f"{level}Id"]
     if installation is None or place_id not in installation.enabled[level]:
-        return Answer(204)
+        return ApiResponse(204)
     setup = installation.enabled[level].pop(place_id)
     installation.selection[level] = "selected"
     news = {"previous": {"configuration": setup.configuration}}
     _record(level, call, installation, place_id, "deleted", news)
-    return call.answer()
+    return call.respond()
 
 
 def _find(level: Level, call: Call) -> tuple[Installation, str, Setup]:

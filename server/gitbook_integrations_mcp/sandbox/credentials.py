@@ -1,4 +1,4 @@
-"""The three kinds of token the sandbox knows, and whom each stands for."""
+"""The three kinds of token that the GitBook sandbox accepts, and the caller that each identifies."""
 
 import secrets
 from dataclasses import dataclass
@@ -11,23 +11,23 @@ USER_TOKEN = "gb_sandbox_user"  # noqa: S105
 """The personal access token of the sandbox's user."""
 
 INTEGRATION_TOKEN = "gb_sandbox_integration"  # noqa: S105
-"""The token of the organization's own integration; with `_` and a name behind it, that of any other integration."""
+"""The token of the organization's own integration. With `_` and a name appended, that of any other integration."""
 
 LIFETIME = 3600.0
-"""Seconds for which the temporary token of an installation works."""
+"""Seconds for which the temporary token of an installation is valid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is asking: the user, an integration, or one installation of it."""
+    """The owner of the token: the user, an integration, or an installation."""
 
     kind: CredentialKind
     integration: str = ""
     installation: str = ""
 
 
-def recognize(state: State, token: str, now: float) -> Caller | None:
-    """Return who presents `token`, or None where nobody has it (any more)."""
+def authenticate(state: State, token: str, now: float) -> Caller | None:
+    """Return the caller that `token` identifies, or None if it is unknown or expired."""
     if token == USER_TOKEN:
         return Caller(CredentialKind.USER)
     if token == INTEGRATION_TOKEN:
@@ -42,8 +42,8 @@ def recognize(state: State, token: str, now: float) -> Caller | None:
     return Caller(CredentialKind.INSTALLATION, installation.integration, installation.id)
 
 
-def issue(state: State, installation_id: str, now: float) -> str:
-    """Return a new temporary token for an installation. It is the only thing here that nobody can foresee."""
+def issue_token(state: State, installation_id: str, now: float) -> str:
+    """Return a new temporary token for an installation: the only random value in the sandbox."""
     token = f"gb_sandbox_installation_{secrets.token_urlsafe(24)}"
     state.tokens[token] = (installation_id, now + LIFETIME)
     return token

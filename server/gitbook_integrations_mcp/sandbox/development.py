@@ -1,40 +1,40 @@
-"""What a developer needs: development mode, events with traces, tasks, and components rendered."""
+"""Operations for developers: development mode, events and traces, tasks, and rendering of components."""
 
 from typing import Any
 
 from gitbook_integrations_api.endpoint import CredentialKind
-from gitbook_integrations_mcp.sandbox.call import Answer, Call, FailureError
+from gitbook_integrations_mcp.sandbox.call import ApiResponse, Call, FailureError
 from gitbook_integrations_mcp.sandbox.objects import show_event, show_trace
 from gitbook_integrations_mcp.sandbox.paging import paginate
 from gitbook_integrations_mcp.sandbox.state import Development, Event
 
 
-def set_integration_development_mode(call: Call) -> Answer:
+def set_integration_development_mode(call: Call) -> ApiResponse:
     call.find_managed_integration().development = Development(call["tunnelUrl"], call["all"])
-    return call.answer()
+    return call.respond()
 
 
-def disable_integration_development_mode(call: Call) -> Answer:
+def disable_integration_development_mode(call: Call) -> ApiResponse:
     integration = call.find_managed_integration()
     if integration.development is None:
-        return Answer(204)
+        return ApiResponse(204)
     integration.development = None
-    return call.answer()
+    return call.respond()
 
 
-def list_integration_events(call: Call) -> Answer:
+def list_integration_events(call: Call) -> ApiResponse:
     return paginate(call, sorted(_find_events(call), key=lambda event: -event.created_at), show_event)
 
 
-def get_integration_event(call: Call) -> Answer:
+def get_integration_event(call: Call) -> ApiResponse:
     for event in _find_events(call):
         if event.id == call["eventId"]:
-            return call.answer({"event": show_event(event), "trace": show_trace(event)})
+            return call.respond({"event": show_event(event), "trace": show_trace(event)})
     raise FailureError(404, "Event not found")
 
 
 def _find_events(call: Call) -> list[Event]:
-    """Return what has happened by now to the integration or, with its token, to the installation."""
+    """Return the past events of the integration or, with an installation's token, of the installation."""
     integration = call.find_managed_integration()
     return [
         event
@@ -45,15 +45,15 @@ def _find_events(call: Call) -> list[Event]:
     ]
 
 
-def queue_integration_task(call: Call) -> Answer:
-    """Queue a task. Its event appears when the time has come for it to run."""
+def queue_integration_task(call: Call) -> ApiResponse:
+    """Queue a task. Its event appears at the scheduled time."""
     integration = call.find_own_integration()
     call.state.record(integration.name, None, "task", call.now + (call.get("schedule") or 0), {"task": call["task"]})
-    return call.answer()
+    return call.respond()
 
 
-def render_integration_ui_with_post(call: Call) -> Answer:
-    """Render a component as a line of text that names it; closing a modal completes with the value it returns."""
+def render_integration_ui_with_post(call: Call) -> ApiResponse:
+    """Render a component as a line of text with its name; closing a modal completes with its return value."""
     integration = call.find_own_integration()
     manifest = integration.manifest
     blocks = {block["id"]: block["title"] for block in manifest.get("blocks", [])}
@@ -70,11 +70,11 @@ def render_integration_ui_with_post(call: Call) -> Answer:
         raise FailureError(404, "Component not found")
     action: dict[str, Any] = call.get("action") or {}
     if action.get("action") == "@ui.modal.close":
-        return call.answer({"type": "complete", "returnValue": action.get("returnValue", {})})
+        return call.respond({"type": "complete", "returnValue": action.get("returnValue", {})})
     text = blocks.get(component, f"Settings of {manifest['title']}")
     children = [{"type": "markdown", "content": f"**{text}**"}]
     state = call.get("state") or {}
-    return call.answer(
+    return call.respond(
         {
             "type": "element",
             "element": {"type": "block" if component in blocks else "configuration", "children": children},

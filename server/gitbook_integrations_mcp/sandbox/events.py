@@ -1,4 +1,4 @@
-"""What GitBook told the organization's own integration before the sandbox began, with the traces of how it coped."""
+"""Sample events of the organization's own integration, with their traces."""
 
 from typing import Any, Literal
 
@@ -11,12 +11,12 @@ VISITOR = {
     "ip": "203.0.113.7",
 }
 
-Story = tuple[int, str, Literal["success", "failed"], dict[str, Any], list[tuple[str, str]]]
-"""Minutes since the beginning, type of the event, how it ended, what it said, and what was logged."""
+SampleEvent = tuple[int, str, Literal["success", "failed"], dict[str, Any], list[tuple[str, str]]]
+"""Minutes since the first event, type, status, content, and log messages."""
 
 
-def tell_story(space_id: str, site_id: str, user: dict[str, Any]) -> list[Story]:
-    """Return the events of a bad day: a webhook that moved away, a rate limit, and a reader who tries it on."""
+def build_sample_events(space_id: str, site_id: str, user: dict[str, Any]) -> list[SampleEvent]:
+    """Return events with typical problems: an outdated webhook, a rate limit, and a prompt injection by a reader."""
     space = {"spaceId": space_id}
     change = {**space, "revisionId": identify("revision", space_id), "updatedBy": [user]}
     feedback = {"siteId": site_id, "visitor": VISITOR, "referrer": "", "url": "https://docs.aurora-robotics.example/"}
@@ -58,8 +58,8 @@ def tell_story(space_id: str, site_id: str, user: dict[str, Any]) -> list[Story]
     ]
 
 
-def record_story(state: State, installation: Installation, beginning: float) -> None:
-    """Add the story's events for an installation, as far as there is a space and a site to tell it of."""
+def record_sample_events(state: State, installation: Installation, beginning: float) -> None:
+    """Record the sample events for an installation, if it has a space and its organization has a site."""
     spaces = list(installation.enabled["space"])
     sites = state.get_places("site", installation.organization)
     if not spaces or not sites:
@@ -70,7 +70,7 @@ def record_story(state: State, installation: Installation, beginning: float) -> 
         "displayName": state.user.name,
         "urls": {"location": f"https://api.gitbook.com/v1/users/{state.user.id}"},
     }
-    for number, (minutes, kind, status, content, logs) in enumerate(tell_story(spaces[0], sites[0].id, user)):
+    for number, (minutes, kind, status, content, logs) in enumerate(build_sample_events(spaces[0], sites[0].id, user)):
         event = state.record(
             installation.integration,
             None if kind == "task" else installation.id,

@@ -1,18 +1,18 @@
-"""What is installed on organizations: listed, installed, changed and removed."""
+"""Operations on the installations of organizations."""
 
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from gitbook_integrations_mcp.sandbox.call import Answer, Call, FailureError
-from gitbook_integrations_mcp.sandbox.credentials import issue
+from gitbook_integrations_mcp.sandbox.call import ApiResponse, Call, FailureError
+from gitbook_integrations_mcp.sandbox.credentials import issue_token
 from gitbook_integrations_mcp.sandbox.marketplace import matches
 from gitbook_integrations_mcp.sandbox.objects import API, locate, show_installation, show_integration
 from gitbook_integrations_mcp.sandbox.paging import paginate
 from gitbook_integrations_mcp.sandbox.state import LEVELS, Installation, Integration, Setup
 
 
-def list_organization_installations(call: Call) -> Answer:
+def list_organization_installations(call: Call) -> ApiResponse:
     def show(installation: Installation) -> dict[str, Any]:
         integration = state.integrations[installation.integration]
         return {"installation": show_installation(installation), "integration": show_integration(state, integration)}
@@ -21,8 +21,8 @@ def list_organization_installations(call: Call) -> Answer:
     return paginate(call, _find_in_organization(call), show)
 
 
-def list_organization_integrations_status(call: Call) -> Answer:
-    """List one level's installations; `site` and `space` each narrow their own level and fit no other."""
+def list_organization_integrations_status(call: Call) -> ApiResponse:
+    """List the installations of one level; `site` and `space` are filters that are valid for their own level only."""
     level = call["target"]
     for other in LEVELS:
         if call.get(other) is not None and other != level:
@@ -48,15 +48,15 @@ def list_organization_integrations_status(call: Call) -> Answer:
     return paginate(call, found, show)
 
 
-def get_organization_integration_status(call: Call) -> Answer:
+def get_organization_integration_status(call: Call) -> ApiResponse:
     organization = call.find_organization()
     integration = call.find_integration()
     for installation in call.state.get_installations(integration=integration.name, organization=organization.id):
-        return call.answer({"status": installation.status})
+        return call.respond({"status": installation.status})
     raise FailureError(404, "The integration is not installed in the organization")
 
 
-def list_integration_installations(call: Call) -> Answer:
+def list_integration_installations(call: Call) -> ApiResponse:
     integration = call.find_own_integration()
     found = [
         installation
@@ -66,11 +66,11 @@ def list_integration_installations(call: Call) -> Answer:
     return paginate(call, found, show_installation)
 
 
-def get_integration_installation_by_id(call: Call) -> Answer:
-    return call.answer(show_installation(call.find_installation()))
+def get_integration_installation_by_id(call: Call) -> ApiResponse:
+    return call.respond(show_installation(call.find_installation()))
 
 
-def install_integration(call: Call) -> Answer:
+def install_integration(call: Call) -> ApiResponse:
     state = call.state
     integration = call.find_integration()
     organization = state.organizations.get(call["organization"])
@@ -84,16 +84,16 @@ def install_integration(call: Call) -> Answer:
         id=state.create_id("installation"),
         integration=integration.name,
         organization=organization.id,
-        status=integration.judge("account", {}),
+        status=integration.compute_status("account", {}),
         created_at=call.now,
         updated_at=call.now,
     )
     state.installations[installation.id] = installation
     state.record(integration.name, installation.id, "installation_setup", call.now, {"status": installation.status})
-    return call.answer(show_installation(installation), location=API + locate(installation))
+    return call.respond(show_installation(installation), location=API + locate(installation))
 
 
-def update_integration_installation(call: Call) -> Answer:
+def update_integration_installation(call: Call) -> ApiResponse:
     installation = call.find_installation()
     integration = call.state.integrations[installation.integration]
     before = {"status": installation.status, "configuration": installation.configuration}
@@ -101,34 +101,34 @@ def update_integration_installation(call: Call) -> Answer:
     for level in LEVELS:
         installation.selection[level] = call.get(f"{level}_selection") or installation.selection[level]
     if installation.status == "pending":
-        installation.status = integration.judge("account", installation.configuration)
+        installation.status = integration.compute_status("account", installation.configuration)
     installation.updated_at = call.now
-    call.state.cover(installation)
+    call.state.enable_everywhere(installation)
     news = {"status": installation.status, "previous": before}
     call.state.record(integration.name, installation.id, "installation_setup", call.now, news)
-    return call.answer(show_installation(installation))
+    return call.respond(show_installation(installation))
 
 
-def uninstall_integration(call: Call) -> Answer:
-    """Remove an installation with all it holds; its temporary tokens stop working with it."""
+def uninstall_integration(call: Call) -> ApiResponse:
+    """Remove an installation and its data; its temporary tokens become invalid."""
     installation = find_if_any(call)
     if installation is None:
-        return Answer(204)
+        return ApiResponse(204)
     del call.state.installations[installation.id]
     news = {"previous": {"configuration": installation.configuration}}
     call.state.record(installation.integration, installation.id, "installation_deleted", call.now, news)
-    return call.answer()
+    return call.respond()
 
 
-def create_integration_installation_token(call: Call) -> Answer:
-    return call.answer({"token": issue(call.state, call.find_installation().id, call.now)})
+def create_integration_installation_token(call: Call) -> ApiResponse:
+    return call.respond({"token": issue_token(call.state, call.find_installation().id, call.now)})
 
 
 # Shared with installations on spaces and sites
 
 
 def find_if_any(call: Call) -> Installation | None:
-    """Return the installation of the path, or None where there is nothing that could be deleted."""
+    """Return the installation in the path, or None if it does not exist."""
     try:
         return call.find_installation()
     except FailureError as failure:
@@ -138,7 +138,7 @@ def find_if_any(call: Call) -> Installation | None:
 
 
 def change(setup: Setup, arguments: Mapping[str, Any]) -> None:
-    """Replace what the arguments name; what they leave out stays."""
+    """Replace the values that the arguments contain, and keep the others."""
     setup.configuration = arguments.get("configuration", setup.configuration)
     setup.external_ids = arguments.get("externalIds", setup.external_ids)
 

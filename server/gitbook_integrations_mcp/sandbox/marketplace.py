@@ -1,10 +1,10 @@
-"""Which integrations there are, and which of them an organization can install."""
+"""Operations on integrations: the marketplace, and what an organization can install."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from gitbook_integrations_mcp.sandbox.call import Answer, Call
+from gitbook_integrations_mcp.sandbox.call import ApiResponse, Call
 from gitbook_integrations_mcp.sandbox.objects import show_integration
 from gitbook_integrations_mcp.sandbox.paging import list_whole, paginate
 from gitbook_integrations_mcp.sandbox.state import Integration
@@ -37,7 +37,7 @@ def _get_domain(pattern: str) -> str:
     return pattern.rpartition("://")[2].partition("/")[0].removeprefix("*.").lower()
 
 
-def _list(call: Call, offered: Callable[[Integration], bool]) -> Answer:
+def _list(call: Call, offered: Callable[[Integration], bool]) -> ApiResponse:
     found = [each for each in call.state.integrations.values() if offered(each) and _passes(call, each)]
     return paginate(call, found, partial(show_integration, call.state))
 
@@ -46,12 +46,12 @@ def _is_listed(integration: Integration) -> bool:
     return integration.visibility == "public" and not integration.delisted
 
 
-def list_integrations(call: Call) -> Answer:
+def list_integrations(call: Call) -> ApiResponse:
     return _list(call, _is_listed)
 
 
-def list_organization_integrations(call: Call) -> Answer:
-    """Public integrations, the organization's own, and those it trusts: what it has installed."""
+def list_organization_integrations(call: Call) -> ApiResponse:
+    """List public integrations, the organization's own, and those that it has installed."""
     organization = call.find_organization()
     trusted = {each.integration for each in call.state.get_installations(organization=organization.id)}
     return _list(
@@ -62,11 +62,11 @@ def list_organization_integrations(call: Call) -> Answer:
     )
 
 
-def get_integration_by_name(call: Call) -> Answer:
-    return call.answer(show_integration(call.state, call.find_integration()))
+def get_integration_by_name(call: Call) -> ApiResponse:
+    return call.respond(show_integration(call.state, call.find_integration()))
 
 
-def list_enabled(call: Call, integrations: Iterable[Integration]) -> Answer:
-    """Answer the integrations enabled on a space or a site, those the call searches for."""
+def list_enabled(call: Call, integrations: Iterable[Integration]) -> ApiResponse:
+    """Return the integrations enabled on a space or a site that match the search."""
     found = [each for each in integrations if matches(call.get("search"), each)]
     return list_whole(call, found, partial(show_integration, call.state))

@@ -1,4 +1,4 @@
-"""The state as GitBook's API shows it: every function turns one thing into the JSON object of GitBook's OpenAPI."""
+"""Turns objects of the state into the JSON objects of GitBook's OpenAPI."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -166,7 +166,7 @@ def show_installation(installation: Installation) -> dict[str, Any]:
 def show_setup(
     state: State, level: Level, installation: Installation, place_id: str, *, extended: bool = False
 ) -> dict[str, Any]:
-    """Show an installation on a space or a site, named by its ID or, where `extended`, whole."""
+    """Show an installation on a space or site: with the ID of the space or site or, if `extended`, with all of it."""
     setup: Setup = installation.enabled[level][place_id]
     path = locate(installation, level, place_id)
     place = state.get_place(level, place_id)
@@ -186,7 +186,7 @@ def show_setup(
 
 
 def show_script(integration: Integration, installation: Installation, site_id: str) -> dict[str, Any]:
-    """Show the script that an installation puts on the published pages of a site."""
+    """Show the script that an installation adds to the published pages of a site."""
     policy = integration.manifest.get("contentSecurityPolicy")
     if isinstance(policy, dict):
         policy = "; ".join(f"{directive} {sources}" for directive, sources in policy.items())

@@ -1,4 +1,4 @@
-"""The operations by the names under which the table of endpoints has them."""
+"""The functions that run the operations, by the names in the table of endpoints."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -11,9 +11,9 @@ from gitbook_integrations_mcp.sandbox import (
     organizations,
     publishing,
 )
-from gitbook_integrations_mcp.sandbox.call import Answer, Call
+from gitbook_integrations_mcp.sandbox.call import ApiResponse, Call
 
-Operation = Callable[[Call], Answer]
+Operation = Callable[[Call], ApiResponse]
 
 _PLAIN: tuple[Operation, ...] = (
     organizations.get_authenticated_user,

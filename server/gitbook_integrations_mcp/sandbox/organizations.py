@@ -1,26 +1,26 @@
-"""Who is asking, and what an organization holds."""
+"""Operations on the user, organizations, spaces and sites."""
 
-from gitbook_integrations_mcp.sandbox.call import Answer, Call
+from gitbook_integrations_mcp.sandbox.call import ApiResponse, Call
 from gitbook_integrations_mcp.sandbox.objects import show_organization, show_site, show_space, show_user
 from gitbook_integrations_mcp.sandbox.paging import paginate
 
 
-def get_authenticated_user(call: Call) -> Answer:
-    return call.answer(show_user(call.state.user))
+def get_authenticated_user(call: Call) -> ApiResponse:
+    return call.respond(show_user(call.state.user))
 
 
-def list_organizations_for_authenticated_user(call: Call) -> Answer:
+def list_organizations_for_authenticated_user(call: Call) -> ApiResponse:
     own = [organization for organization in call.state.organizations.values() if organization.member]
     return paginate(call, own, show_organization)
 
 
-def list_spaces_in_organization_by_id(call: Call) -> Answer:
+def list_spaces_in_organization_by_id(call: Call) -> ApiResponse:
     organization = call.find_organization()
     spaces = [space for space in call.state.spaces.values() if space.organization == organization.id]
     return paginate(call, spaces, show_space)
 
 
-def list_sites(call: Call) -> Answer:
+def list_sites(call: Call) -> ApiResponse:
     organization = call.find_organization()
     sites = [
         site

@@ -1,6 +1,6 @@
-"""The hand-made installations: 9 on the organization, 25 on spaces and 6 on sites, in every state there is.
+"""The sample installations: 9 on the organization, 25 on spaces and 6 on sites, with every status.
 
-All credentials are invented, and say so.
+All credentials are invented and say so.
 """
 
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from gitbook_integrations_mcp.sandbox.templates import OWN_INTEGRATION
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """An installation to be made. Spaces and sites are named by their place in the lists of `templates`."""
+    """A sample installation. Spaces and sites are given by their index in the lists of `templates`."""
 
     integration: str
     day: int

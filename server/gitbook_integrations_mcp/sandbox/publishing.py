@@ -1,14 +1,14 @@
-"""Publishing an integration and taking it back."""
+"""Operations that publish and unpublish integrations."""
 
-from gitbook_integrations_mcp.sandbox.call import Answer, Call, FailureError
+from gitbook_integrations_mcp.sandbox.call import ApiResponse, Call, FailureError
 from gitbook_integrations_mcp.sandbox.objects import show_integration
 from gitbook_integrations_mcp.sandbox.state import Integration, Organization, State
 
 HIDDEN = {"integrationName", "organization", "script", "secrets", "icon", "previewImages", "runtime"}
-"""Fields of a publication that never come back, or in another form."""
+"""Fields of a publication that GitBook does not return, or returns in another form."""
 
 
-def publish_integration(call: Call) -> Answer:
+def publish_integration(call: Call) -> ApiResponse:
     state = call.state
     owner = _find_publisher(state, call["organization"])
     previous = state.integrations.get(call["integrationName"])
@@ -28,24 +28,24 @@ def publish_integration(call: Call) -> Answer:
         development=previous.development if previous else None,
     )
     state.integrations[integration.name] = integration
-    return call.answer(show_integration(state, integration))
+    return call.respond(show_integration(state, integration))
 
 
-def unpublish_integration(call: Call) -> Answer:
-    """Remove the integration, and with it whatever it was installed on: it has no script any more that could run."""
+def unpublish_integration(call: Call) -> ApiResponse:
+    """Remove the integration with its installations and events."""
     state = call.state
     if call["integrationName"] not in state.integrations:
-        return Answer(204)
+        return ApiResponse(204)
     integration = call.find_managed_integration()
     for installation in state.get_installations(integration=integration.name):
         del state.installations[installation.id]
     state.events = [event for event in state.events if event.integration != integration.name]
     del state.integrations[integration.name]
-    return call.answer()
+    return call.respond()
 
 
 def _find_publisher(state: State, name: str) -> Organization:
-    """Return the organization with this ID or subdomain, to which the user must belong."""
+    """Return the organization with this ID or subdomain; the user must belong to it."""
     for organization in state.organizations.values():
         if name in {organization.id, organization.hostname}:
             if not organization.member:

@@ -1,15 +1,15 @@
-"""How many requests each token may make: a fixed number in each minute, as the `X-RateLimit-*` headers tell."""
+"""The rate limit: a fixed number of requests per token and minute, reported in the `X-RateLimit-*` headers."""
 
 import math
 from dataclasses import dataclass
 
 WINDOW = 60.0
-"""Seconds after which a token's requests are counted anew."""
+"""Seconds after which the count of a token's requests is reset."""
 
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What a token has left after a request. `reset` is the UTC time, in whole seconds, of the next fresh start."""
+    """The requests that a token has left. `reset` is the time of the next reset, in whole seconds since 1970 (UTC)."""
 
     limit: int
     remaining: int
@@ -31,7 +31,7 @@ class Quota:
         self.limit = limit
         self._used: dict[str, tuple[float, int]] = {}
 
-    def spend(self, token: str, now: float) -> Allowance:
+    def use(self, token: str, now: float) -> Allowance:
         """Count one request of `token`."""
         start, used = self._used.get(token, (now, 0))
         if not 0 <= now - start < WINDOW:

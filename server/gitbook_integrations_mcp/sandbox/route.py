@@ -1,4 +1,4 @@
-"""One row of the table of endpoints as the sandbox serves it: which requests are meant, and with which arguments."""
+"""Matches HTTP requests to the table of endpoints, and reads their arguments."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from gitbook_integrations_mcp.sandbox.operations import OPERATIONS
 
 
 class Route:
-    """An endpoint of the table with the operation that the sandbox runs for it."""
+    """An endpoint of the table, and the operation that runs it in the sandbox."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
@@ -25,9 +25,9 @@ class Route:
         self._pattern = re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", f"/v1{endpoint.path}"))
 
     def match(self, method: str, path: str) -> dict[str, str] | None:
-        """Return the arguments in `path`, still percent-encoded as it was sent, or None where another route is meant.
+        """Return the arguments in `path`, which is percent-encoded, or None if it does not match.
 
-        Decoding comes after splitting, so that an encoded slash is part of a name and never a new segment.
+        Segments are decoded after splitting, so an encoded slash is part of a name and never begins a segment.
         """
         found = self._pattern.fullmatch(path) if method == self.endpoint.method else None
         try:
@@ -36,12 +36,12 @@ class Route:
             return None
 
     def read_arguments(self, segments: Mapping[str, str], query: QueryParams, body: bytes) -> dict[str, Any]:
-        """Return the arguments of a request, checked by the table's own model and completed with its defaults.
+        """Return the arguments of a request, validated by the table's model and completed with its defaults.
 
-        What is not in the table is ignored, as GitBook does.
+        Unknown arguments are ignored, as GitBook does.
 
         Raises:
-            FailureError: 404 for a name in the path that nothing can have, 400 for anything else that does not fit.
+            FailureError: 404 for an invalid name in the path, 400 for any other invalid argument.
         """
         endpoint = self.endpoint
         arguments: dict[str, Any] = dict(segments)
@@ -69,7 +69,7 @@ class Route:
 
 
 def _parse(texts: list[str], schema: Mapping[str, Any]) -> Any:
-    """Return what a query string says, as far as its texts are of the schema's type; the model judges the rest."""
+    """Return the value of a query parameter in the schema's type, or as text if that is not possible."""
     if schema.get("type") == "array":
         return [_parse([text], schema["items"]) for text in texts]
     text = texts[-1]
@@ -88,7 +88,7 @@ def _parse(texts: list[str], schema: Mapping[str, Any]) -> Any:
 def _read_body(body: bytes) -> dict[str, Any]:
     try:
         content = json.loads(body)
-        json.dumps(content, allow_nan=False, ensure_ascii=False).encode()  # or no answer could ever show it again
+        json.dumps(content, allow_nan=False, ensure_ascii=False).encode()  # otherwise no response could contain it
     except (ValueError, RecursionError):
         raise FailureError(400, "The body is not valid JSON") from None
     if not isinstance(content, dict):

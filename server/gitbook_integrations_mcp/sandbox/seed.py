@@ -1,13 +1,13 @@
-"""The sandbox's beginning: the same, however often and wherever it is planted.
+"""Creates the initial state of the GitBook sandbox, always the same, from the data in `templates` and `plan`.
 
-Its organization is the hand-made one of `templates` and `plan`. Tests plant bigger and smaller ones of the same parts.
+Tests create bigger and smaller organizations with the same functions.
 """
 
 import copy
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from gitbook_integrations_mcp.sandbox.events import record_story
+from gitbook_integrations_mcp.sandbox.events import record_sample_events
 from gitbook_integrations_mcp.sandbox.plan import PLAN
 from gitbook_integrations_mcp.sandbox.state import (
     LEVELS,
@@ -27,10 +27,10 @@ from gitbook_integrations_mcp.sandbox.templates import (
     INTEGRATIONS,
     ORGANIZATION_ID,
     ORGANIZATIONS,
+    ORPHANED_SCRIPT,
     OWN_INTEGRATION,
     SITES,
     SPACES,
-    STRAY_SCRIPT,
     TUNNELS,
     Published,
     SiteRow,
@@ -38,22 +38,22 @@ from gitbook_integrations_mcp.sandbox.templates import (
 )
 
 EPOCH = datetime(2024, 9, 2, 8, 0, tzinfo=UTC).timestamp()
-"""When the organization was founded; all other times count from here."""
+"""When the organization was created; all other times are relative to it."""
 
 DAY = 86400.0
 
 
-def plant() -> State:
-    """Return a fresh state."""
-    state = plant_organization(INTEGRATIONS, SPACES, SITES)
-    plant_rest(state)
+def create_state() -> State:
+    """Return a new state."""
+    state = create_main_organization(INTEGRATIONS, SPACES, SITES)
+    add_other_data(state)
     return state
 
 
-def plant_organization(
+def create_main_organization(
     integrations: Iterable[Published], spaces: Iterable[SpaceRow], sites: Iterable[SiteRow]
 ) -> State:
-    """Return a state whose organization has these integrations, spaces and sites, and what the plan installs there."""
+    """Return a state with one organization that has these integrations, spaces, sites and the planned installations."""
     state = State(User(identify("user"), "Robin Okafor", "robin@aurora-robotics.example"))
     for number, (organization_id, title, hostname, plan, kind, member) in enumerate(ORGANIZATIONS):
         state.organizations[organization_id] = Organization(
@@ -65,20 +65,20 @@ def plant_organization(
             member=member,
             created_at=EPOCH - 30 * DAY * number,
         )
-    _plant_integrations(state, integrations)
-    _plant_content(state, spaces, sites)
+    _add_integrations(state, integrations)
+    _add_content(state, spaces, sites)
     _install_planned(state)
     return state
 
 
-def plant_rest(state: State) -> None:
+def add_other_data(state: State) -> None:
     """Add the user's second organization, and the events of the first one's own integration."""
-    _plant_neighbour(state)
+    _add_second_organization(state)
     for installation in state.get_installations(integration=OWN_INTEGRATION, organization=ORGANIZATION_ID):
-        record_story(state, installation, EPOCH + DAY * 330)
+        record_sample_events(state, installation, EPOCH + DAY * 330)
 
 
-def _plant_integrations(state: State, integrations: Iterable[Published]) -> None:
+def _add_integrations(state: State, integrations: Iterable[Published]) -> None:
     owners = {organization.hostname: organization.id for organization in state.organizations.values()}
     for name, owner, version, verified, manifest in (*integrations, FOREIGN):
         state.integrations[name] = Integration(
@@ -93,9 +93,9 @@ def _plant_integrations(state: State, integrations: Iterable[Published]) -> None
         )
 
 
-def _plant_content(state: State, spaces: Iterable[SpaceRow], sites: Iterable[SiteRow]) -> None:
+def _add_content(state: State, spaces: Iterable[SpaceRow], sites: Iterable[SiteRow]) -> None:
     for number, (title, emoji, visibility) in enumerate(spaces):
-        _plant_space(state, ORGANIZATION_ID, title, emoji, visibility, number)
+        _add_space(state, ORGANIZATION_ID, title, emoji, visibility, number)
     space_ids = list(state.spaces)
     for number, (title, kind, visibility, published, hostname, content) in enumerate(sites):
         site = Site(
@@ -107,13 +107,13 @@ def _plant_content(state: State, spaces: Iterable[SpaceRow], sites: Iterable[Sit
             published=published,
             hostname=hostname,
             spaces=[space_ids[place] for place in content if place < len(space_ids)],
-            stray_scripts=[dict(STRAY_SCRIPT)] if title == "Help Center" else [],
+            orphaned_scripts=[dict(ORPHANED_SCRIPT)] if title == "Help Center" else [],
             created_at=EPOCH + DAY * (10 + number),
         )
         state.sites[site.id] = site
 
 
-def _plant_space(state: State, organization_id: str, title: str, emoji: str, visibility: str, number: int) -> Space:
+def _add_space(state: State, organization_id: str, title: str, emoji: str, visibility: str, number: int) -> Space:
     space = Space(
         id=identify("space", organization_id, title),
         title=title,
@@ -143,7 +143,7 @@ def install(state: State, organization_id: str, integration: str, setup: Setup, 
 
 
 def _install_planned(state: State) -> None:
-    """Make what the plan says, as far as the integrations and places it names exist."""
+    """Create the planned installations, as far as their integrations, spaces and sites exist."""
     for planned in copy.deepcopy(PLAN):
         if planned.integration not in state.integrations:
             continue
@@ -158,11 +158,11 @@ def _install_planned(state: State) -> None:
                     installation.enabled[level][place.id] = chosen.get(number) or Setup()
 
 
-def _plant_neighbour(state: State) -> None:
-    """Give the user's second organization some content, with the first one's integration installed on it."""
+def _add_second_organization(state: State) -> None:
+    """Add content to the user's second organization, and install the first one's integration there."""
     organization_id = next(each.id for each in state.organizations.values() if each.hostname == "kestrel-collective")
-    space = _plant_space(state, organization_id, "Community Handbook", "🪶", "public", 5)
-    _plant_space(state, organization_id, "Meeting Notes", "🗒️", "private", 6)
+    space = _add_space(state, organization_id, "Community Handbook", "🪶", "public", 5)
+    _add_space(state, organization_id, "Meeting Notes", "🗒️", "private", 6)
     site = Site(
         id=f"site_{identify('site', 'Kestrel', length=6)}",
         title="Kestrel Handbook",

@@ -1,4 +1,4 @@
-"""The sandbox on a port, for any HTTP client."""
+"""Serves the GitBook sandbox over HTTP."""
 
 import sys
 
@@ -10,10 +10,9 @@ from gitbook_integrations_mcp.sandbox.templates import ORGANIZATION_ID
 
 
 def serve_sandbox(sandbox: Sandbox, host: str = "127.0.0.1", port: int = 0) -> None:
-    """Serve `sandbox` until it is interrupted; port 0 takes a free one.
+    """Serve `sandbox` until the process is interrupted; port 0 selects a free one.
 
-    What a client needs is printed to stderr as the environment variables that GitBook's command line and this
-    project's server read.
+    Prints the environment variables for clients to standard error. GitBook's command line and this server read them.
     """
     import uvicorn
 
@@ -27,6 +26,6 @@ def serve_sandbox(sandbox: Sandbox, host: str = "127.0.0.1", port: int = 0) -> N
             file=sys.stderr,
             flush=True,
         )
-        # The sandbox sends a Date of its own clock.
+        # The sandbox sends the Date of its own clock.
         config = uvicorn.Config(sandbox, **build_options(lifespan="off", date_header=False))
         uvicorn.Server(config).run(sockets=[listener])

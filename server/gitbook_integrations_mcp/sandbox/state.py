@@ -1,6 +1,6 @@
-"""What the sandbox knows: organizations and their content, integrations, and what is installed where.
+"""The state of the GitBook sandbox: organizations, their content, integrations and installations.
 
-Times are seconds since 1970 in UTC. Nothing here knows HTTP or who is asking.
+Times are in seconds since 1970 (UTC). This module is independent of HTTP and of callers.
 """
 
 import itertools
@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Any, Literal
 
 Level = Literal["space", "site"]
-"""Where an installation of an organization can be enabled."""
+"""The places where an organization's installation can be enabled."""
 
 LEVELS: tuple[Level, ...] = ("space", "site")
 
@@ -43,12 +43,12 @@ class Organization:
     plan: str = "pro_2024"
     type: Literal["business", "community"] = "business"
     member: bool = False
-    """Whether the sandbox's user belongs to it; the others only own integrations."""
+    """Whether the sandbox's user belongs to it. Other organizations only own integrations."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Place:
-    """A space or a site: what an integration can be enabled on."""
+    """A space or a site, on which an integration can be enabled."""
 
     id: str
     title: str
@@ -69,13 +69,13 @@ class Site(Place):
     published: bool
     spaces: list[str]
     hostname: str | None = None
-    stray_scripts: list[dict[str, Any]] = field(default_factory=list)
-    """Scripts that the site loads although nothing installed on it brings them."""
+    orphaned_scripts: list[dict[str, Any]] = field(default_factory=list)
+    """Scripts that the site loads although they belong to no installation."""
 
 
 @dataclass(slots=True)
 class Development:
-    """Development mode: where an integration's events go instead of to its published script."""
+    """Development mode: the URL that gets an integration's events instead of its published script."""
 
     tunnel: str
     all: bool
@@ -86,13 +86,13 @@ class Integration:
     name: str
     owner: str
     manifest: dict[str, Any]
-    """What `publishIntegration` took and answers may show; secrets, script and images are kept apart."""
+    """The arguments of `publishIntegration` that responses may show: all but secrets, script and images."""
     version: int = 1
     verified: bool = False
     has_icon: bool = False
     previews: int = 0
     delisted: bool = False
-    """Whether GitBook has taken it out of the marketplace; where it is installed, it stays."""
+    """Whether GitBook removed it from the marketplace; existing installations stay."""
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
     development: Development | None = None
 
@@ -105,18 +105,18 @@ class Integration:
         return str(self.manifest.get("visibility", "private"))
 
     def fits(self, level: Level) -> bool:
-        """Whether its developer lets it be enabled on that level."""
+        """Whether it can be enabled on that level."""
         return self.target in {"all", level}
 
-    def judge(self, level: Level | Literal["account"], configuration: dict[str, Any]) -> Status:
-        """Return the status of an installation with this configuration: pending until what is required is there."""
+    def compute_status(self, level: Level | Literal["account"], configuration: dict[str, Any]) -> Status:
+        """Return the status of an installation with this configuration: pending while required settings are missing."""
         required = self.manifest.get("configurations", {}).get(level, {}).get("required", [])
         return "active" if all(configuration.get(name) not in (None, "") for name in required) else "pending"
 
 
 @dataclass(slots=True, kw_only=True)
 class Setup:
-    """How an integration is set up on an organization, a space or a site."""
+    """The settings of an integration on an organization, a space or a site."""
 
     status: Status = "active"
     configuration: dict[str, Any] = field(default_factory=dict)
@@ -125,7 +125,7 @@ class Setup:
 
 @dataclass(slots=True, kw_only=True)
 class Installation(Setup):
-    """An integration installed on an organization, with the spaces and sites it is enabled on."""
+    """An integration installed on an organization, with the spaces and sites where it is enabled."""
 
     id: str
     integration: str
@@ -138,7 +138,7 @@ class Installation(Setup):
 
 @dataclass(slots=True, kw_only=True)
 class Event:
-    """Something GitBook told an integration, and what the integration logged while it coped, or did not."""
+    """An event that GitBook sent to an integration, and the log messages of the integration."""
 
     id: str
     integration: str
@@ -150,7 +150,7 @@ class Event:
 
 
 class State:
-    """All of it. Tests may read and change it; what they change is what the next request sees."""
+    """The whole state. Tests may change it; the next request sees the change."""
 
     def __init__(self, user: User) -> None:
         self.user = user
@@ -161,11 +161,11 @@ class State:
         self.installations: dict[str, Installation] = {}
         self.events: list[Event] = []
         self.tokens: dict[str, tuple[str, float]] = {}
-        """Temporary tokens that were issued: the installation each acts for and when it expires."""
+        """Temporary tokens, with the installation that each belongs to and the time when it expires."""
         self._numbers = itertools.count(1)
 
     def create_id(self, kind: str) -> str:
-        """Return an ID for something new; the same sequence of requests gets the same IDs."""
+        """Return the ID for a new object; the same sequence of requests gets the same IDs."""
         return identify("created", kind, next(self._numbers))
 
     def get_place(self, level: Level, place_id: str) -> Place | None:
@@ -186,24 +186,26 @@ class State:
         ]
 
     def get_enabled(self, level: Level, place_id: str) -> Iterator[tuple[Integration, Installation]]:
-        """Yield what works on a space or site: active there and in its organization."""
+        """Yield the integrations that are active on a space or site and on its organization."""
         for installation in self.installations.values():
             setup = installation.enabled[level].get(place_id)
             if setup and setup.status == installation.status == "active":
                 yield self.integrations[installation.integration], installation
 
-    def cover(self, installation: Installation) -> None:
+    def enable_everywhere(self, installation: Installation) -> None:
         """Enable an active installation on every space and site where `all` are selected."""
         integration = self.integrations[installation.integration]
         for level in LEVELS:
             if installation.selection[level] == "all" and installation.status == "active" and integration.fits(level):
                 for place in self.get_places(level, installation.organization):
-                    installation.enabled[level].setdefault(place.id, Setup(status=integration.judge(level, {})))
+                    installation.enabled[level].setdefault(
+                        place.id, Setup(status=integration.compute_status(level, {}))
+                    )
 
     def record(
         self, integration: str, installation: str | None, kind: str, at: float, content: dict[str, Any]
     ) -> Event:
-        """Tell the integration that something happened; its event is what the developer sees of it."""
+        """Record an event of an integration, which developers can list."""
         event_id = self.create_id("event")
         payload = {"eventId": event_id, "type": kind} | ({"installationId": installation} if installation else {})
         event = Event(

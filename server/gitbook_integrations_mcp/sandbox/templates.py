@@ -1,16 +1,16 @@
-"""What the sandbox starts with, as data: organizations, integrations as their developers published them, content.
+"""The sample data of the GitBook sandbox: organizations, published integrations, spaces and sites.
 
-The companies are invented, except GitBook; so are all credentials. What is questionable about some integrations (no
-content security policy, cookies, write scopes without verification) is meant: it is what an audit has to find.
+All companies except GitBook are invented, and so are all credentials. Some integrations have risks on purpose, for an
+audit to find: no content security policy, cookies, write scopes without verification.
 """
 
 from typing import Any, NamedTuple
 
 ORGANIZATION_ID = "WxR7pNq2bTzK4mVs9LhC"
-"""The organization in which the sandbox's user works."""
+"""The organization of the sandbox's user."""
 
 OWN_INTEGRATION = "release-notes-bot"
-"""The integration that this organization has developed itself."""
+"""The integration that this organization developed."""
 
 ORGANIZATIONS = (
     # id, title, hostname, plan, type, whether the user belongs to it
@@ -25,7 +25,7 @@ ORGANIZATIONS = (
 
 
 class Published(NamedTuple):
-    """An integration in the state in which it is found; `manifest` is as `publishIntegration` takes it."""
+    """A published integration; `manifest` holds the arguments of `publishIntegration`."""
 
     name: str
     owner: str
@@ -297,7 +297,7 @@ INTEGRATIONS = (
 )
 
 TUNNELS = {"style-linter": "https://robin-laptop.tunnel.example"}
-"""Integrations in development mode, and where their events go."""
+"""Integrations in development mode, with the URLs that get their events."""
 
 FOREIGN = Published(
     "pricing-sync",
@@ -313,7 +313,7 @@ FOREIGN = Published(
         "categories": ["other"],
     },
 )
-"""Somebody else's private integration, of which the sandbox's user must never hear."""
+"""Another organization's private integration, which must stay invisible to the sandbox's user."""
 
 SpaceRow = tuple[str, str, str]
 """Title, emoji and visibility of a space."""
@@ -342,7 +342,7 @@ SPACES: tuple[SpaceRow, ...] = (
 )
 
 SiteRow = tuple[str, str, str, bool, str | None, tuple[int, ...]]
-"""Title, type and visibility of a site, whether it is published, its host name, and its spaces by their place above."""
+"""Title, type and visibility of a site, whether it is published, its host name, and the indexes of its spaces."""
 
 SITES: tuple[SiteRow, ...] = (
     ("Aurora Docs", "ultimate", "public", True, "docs.aurora-robotics.example", (0, 1, 3, 6, 7, 9)),
@@ -352,8 +352,8 @@ SITES: tuple[SiteRow, ...] = (
     ("Changelog Preview", "basic", "unlisted", False, None, (3,)),
 )
 
-STRAY_SCRIPT = {
+ORPHANED_SCRIPT = {
     "script": "https://integrations.gitbook.com/v1/integrations/crisp/installations/Vd0rGoneSince2024xYz/script.js",
     "cookies": True,
 }
-"""Left behind on the help centre by an integration that was uninstalled long ago."""
+"""A script on the help center of an integration that was uninstalled long ago."""

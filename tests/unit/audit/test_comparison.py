@@ -74,7 +74,7 @@ async def test_new_places_scripts_and_findings_are_added() -> None:
     def change(sandbox: Sandbox) -> None:
         sandbox.state.installations[SLACK].enabled["space"][next(iter(sandbox.state.spaces))] = Setup()
         site = sandbox.state.sites[HELP]
-        site.stray_scripts.append({"script": "https://x.example/integrations/new/a.js", "cookies": False})
+        site.orphaned_scripts.append({"script": "https://x.example/integrations/new/a.js", "cookies": False})
         sandbox.state.installations[SLACK].configuration = {"team": "aurora"}
 
     comparison = await watch(change)

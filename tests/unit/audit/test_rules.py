@@ -49,7 +49,7 @@ class Organization:
         self.site, *_ = self.state.get_places("site", ORGANIZATION_ID)  # type: ignore[assignment]
         self.space, *_ = self.state.get_places("space", ORGANIZATION_ID)
         for place in self.state.sites.values():
-            place.stray_scripts = []
+            place.orphaned_scripts = []
         self.integration, self.installation = self.install("plain")
         self.installation.enabled["site"][self.site.id] = Setup()
 
@@ -131,7 +131,7 @@ def move(target: str, *, to: str | None = None) -> Spoil:
 def orphan(url: str) -> Spoil:
     def spoil(organization: Organization) -> None:
         script = {"script": url, "cookies": False, "contentSecurityPolicy": "default-src 'self'"}
-        organization.site.stray_scripts = [script]
+        organization.site.orphaned_scripts = [script]
 
     return spoil
 
