@@ -89,7 +89,7 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("case", list(BAD))
 @pytest.mark.parametrize("era", ERAS)
-async def test_bad_arguments_are_told_in_words_before_anything_is_sent(case: str, era: Era) -> None:
+async def test_invalid_arguments_are_described_before_anything_is_sent(case: str, era: Era) -> None:
     name, arguments, expected = BAD[case]
     upstream = Upstream()
     async with connect(upstream, era) as client:
@@ -101,7 +101,7 @@ async def test_bad_arguments_are_told_in_words_before_anything_is_sent(case: str
     assert upstream.requests == []
 
 
-async def test_all_that_is_wrong_is_told_at_once() -> None:
+async def test_all_problems_are_reported_at_once() -> None:
     async with connect(Upstream()) as client:
         text = read_text(await client.call_tool("list_integrations", {"limit": "5", "serch": "x", "blocks": 1}))
     assert text.count("\n- ") == 3
@@ -116,7 +116,7 @@ async def test_a_rejected_value_is_not_repeated() -> None:
     assert secret not in text
 
 
-async def test_an_unknown_tool_is_answered_with_the_nearest_names() -> None:
+async def test_an_unknown_tool_is_rejected_with_the_nearest_names() -> None:
     async with connect(Upstream()) as client:
         result = await client.call_tool("uninstall_integration_from_sit", {})
     assert result.is_error

@@ -81,14 +81,14 @@ async def test_credentials_are_masked_and_the_rest_is_shown(era: Era) -> None:
     assert shown["accounts"] == [{"id": "one", "token": MASK}, {"id": "two", "token": MASK}]
 
 
-async def test_an_operator_can_have_them_shown() -> None:
+async def test_an_operator_can_reveal_credentials() -> None:
     spy = GitBookSpy()
     _, arguments = set_up(spy, SECRETS)
     async with meet(create(spy, tools={"reveal_secrets": True}), None, "2026-07-28") as client:
         assert await read(client, arguments) == SECRETS
 
 
-def test_a_credential_in_settings_is_named_by_the_way_to_it() -> None:
+def test_a_credential_in_settings_is_named_by_its_path() -> None:
     settings = {
         "api_key": "abc",
         "channel": "#general",
@@ -103,7 +103,7 @@ def test_a_credential_in_settings_is_named_by_the_way_to_it() -> None:
     assert list(find_secrets("Bearer abcdef", "account")) == ["account"]
 
 
-async def test_what_describes_settings_is_not_masked() -> None:
+async def test_schemas_of_settings_are_not_masked() -> None:
     described = {"account": {"properties": {"api_key": {"type": "string"}, "secrets": {"type": "string"}}}}
     upstream = Upstream()
     upstream.answer({"name": "x", "configurations": described, "urls": {"token": "https://x.example"}})
@@ -113,7 +113,7 @@ async def test_what_describes_settings_is_not_masked() -> None:
     assert result.structured_content["urls"] == {"token": "https://x.example"}
 
 
-async def test_credentials_in_what_an_integration_was_told_are_masked() -> None:
+async def test_credentials_in_event_payloads_are_masked() -> None:
     payload = {
         "type": "fetch",
         "request": {"headers": {"Authorization": "a-0123456789", "x-api-key": "k-0123456789", "accept": "*/*"}},
@@ -128,7 +128,7 @@ async def test_credentials_in_what_an_integration_was_told_are_masked() -> None:
     assert result.structured_content["event"]["payload"]["request"]["headers"]["accept"] == "*/*"
 
 
-async def test_a_token_that_was_asked_for_is_shown_whole() -> None:
+async def test_a_requested_token_is_not_masked() -> None:
     token = "A" * 400
     upstream = Upstream()
     upstream.answer({"token": token})
@@ -172,7 +172,7 @@ async def test_long_text_in_a_summary_is_cut_with_the_tool_that_reads_the_rest()
     assert whole["title"] == "long text " * 100
 
 
-def test_a_cut_names_a_tool_that_reads_such_a_thing() -> None:
+def test_a_marker_names_the_tool_that_reads_the_item() -> None:
     ways = {name: choose_view(tool, Options(), reveal=False).rest for name, tool in ENDPOINTS.items() if tool.is_list}
     assert ways["list_integration_events"] == "get_integration_event"
     assert ways["list_integration_installation_sites"] == "get_integration_site_installation"
@@ -184,7 +184,7 @@ def test_a_cut_names_a_tool_that_reads_such_a_thing() -> None:
 
 
 @each_era
-async def test_what_is_written_back_as_it_was_read_stays(era: Era) -> None:
+async def test_an_object_written_back_as_it_was_read_stays_the_same(era: Era) -> None:
     spy = GitBookSpy()
     installation, arguments = set_up(spy, SECRETS | PLAIN)
     async with meet(create(spy), None, era) as client:
@@ -196,7 +196,7 @@ async def test_what_is_written_back_as_it_was_read_stays(era: Era) -> None:
 
 
 @each_era
-async def test_a_change_beside_masks_keeps_what_they_stand_for(era: Era) -> None:
+async def test_a_change_beside_masks_keeps_the_masked_values(era: Era) -> None:
     spy = GitBookSpy()
     installation, arguments = set_up(spy, SECRETS | PLAIN)
     async with meet(create(spy), None, era) as client:
@@ -228,7 +228,7 @@ REFUSED: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("case", list(REFUSED))
-async def test_a_mask_that_stands_for_nothing_certain_is_refused(case: str) -> None:
+async def test_an_ambiguous_placeholder_is_rejected(case: str) -> None:
     spy = GitBookSpy()
     installation, arguments = set_up(spy, SECRETS | PLAIN)
     async with meet(create(spy), None, "2026-07-28") as client:
@@ -250,7 +250,7 @@ LEFT_OUT: dict[str, list[str]] = {
 
 
 @pytest.mark.parametrize("path", list(LEFT_OUT))
-async def test_a_credential_that_is_left_out_is_not_lost_without_a_word(path: str) -> None:
+async def test_an_omitted_credential_is_rejected_unless_it_is_null(path: str) -> None:
     spy = GitBookSpy()
     installation, arguments = set_up(spy, SECRETS | PLAIN)
     *way, last = LEFT_OUT[path]
@@ -273,7 +273,7 @@ async def test_a_credential_that_is_left_out_is_not_lost_without_a_word(path: st
     assert expected is None
 
 
-async def test_what_is_no_credential_may_be_left_out() -> None:
+async def test_other_values_may_be_omitted() -> None:
     spy = GitBookSpy()
     installation, arguments = set_up(spy, SECRETS | PLAIN)
     async with meet(create(spy), None, "2026-07-28") as client:
@@ -283,7 +283,7 @@ async def test_what_is_no_credential_may_be_left_out() -> None:
     assert "channel" not in installation.configuration
 
 
-async def test_a_cut_end_keeps_the_rest() -> None:
+async def test_a_text_sent_back_with_a_marker_keeps_its_end() -> None:
     spy = GitBookSpy()
     text = "word " * 4000
     installation, arguments = set_up(spy, {"text": text, "api_key": "k"})
@@ -295,7 +295,7 @@ async def test_a_cut_end_keeps_the_rest() -> None:
 
 
 @pytest.mark.parametrize("name", ["queue_integration_task", "publish_integration", "render_integration_ui_with_post"])
-async def test_a_mask_where_nothing_can_be_read_is_refused(name: str) -> None:
+async def test_a_mask_for_a_value_that_cannot_be_read_is_rejected(name: str) -> None:
     upstream = Upstream(body=b'{"name": "x"}')
     part = {
         "queue_integration_task": "task",
@@ -337,7 +337,7 @@ WRITTEN: dict[str, tuple[Any, Any, Any]] = {
 
 
 @pytest.mark.parametrize("case", list(WRITTEN))
-async def test_what_is_sent_is_written_with_what_its_marks_stand_for(case: str, tmp_path: Path) -> None:
+async def test_placeholders_are_replaced_by_the_current_values(case: str, tmp_path: Path) -> None:
     current, sent, written = WRITTEN[case]
     upstream = Upstream()
     upstream.answer({"configuration": current, "externalIds": []})
@@ -360,7 +360,7 @@ UNCERTAIN: dict[str, tuple[Any, Any, str]] = {
 
 
 @pytest.mark.parametrize("case", list(UNCERTAIN))
-async def test_why_a_mask_stands_for_nothing_certain_is_told(case: str) -> None:
+async def test_the_reason_why_a_placeholder_cannot_be_restored_is_reported(case: str) -> None:
     current, sent, told = UNCERTAIN[case]
     upstream = Upstream()
     upstream.answer({"configuration": current})
@@ -386,7 +386,7 @@ async def test_a_credential_below_a_name_with_hidden_characters_is_not_lost(key:
     assert [request.method for request in upstream.requests] == ["GET"]
 
 
-async def test_where_nothing_is_masked_a_mask_is_text_like_any_other() -> None:
+async def test_in_fields_that_are_never_masked_a_mask_is_plain_text() -> None:
     upstream = Upstream()
     there = [f"about {MASK}\u202e", f"about {MASK}"]
     upstream.answer({"externalIds": there, "configuration": {}})
@@ -397,7 +397,7 @@ async def test_where_nothing_is_masked_a_mask_is_text_like_any_other() -> None:
         assert upstream.requests[-1].body == {"externalIds": sent}
 
 
-async def test_a_target_that_the_token_may_not_read_is_written_only_without_masks() -> None:
+async def test_a_target_without_read_access_is_written_only_without_masks() -> None:
     upstream = Upstream(403, b'{"error":{"code":403,"message":"no"}}')
     async with connect(upstream) as client:
         refused = await write(client, PLACE, {"token": MASK})
@@ -407,7 +407,7 @@ async def test_a_target_that_the_token_may_not_read_is_written_only_without_mask
     assert upstream.requests[-1].body == {"configuration": {"token": "new"}}
 
 
-async def test_a_target_that_cannot_be_read_for_now_is_not_written() -> None:
+async def test_a_target_that_cannot_be_read_at_the_moment_is_not_written() -> None:
     upstream = Upstream(503)
     async with connect(upstream) as client:
         result = await write(client, PLACE, {"a": "b"})
@@ -415,7 +415,7 @@ async def test_a_target_that_cannot_be_read_for_now_is_not_written() -> None:
     assert {request.method for request in upstream.requests} == {"GET"}
 
 
-async def test_what_is_as_deep_as_json_may_be_is_read_and_written() -> None:
+async def test_json_of_the_greatest_depth_is_read_and_written() -> None:
     deep: dict[str, Any] = {"token": "t"}
     for _ in range(180):
         deep = {"a": deep}
@@ -426,7 +426,7 @@ async def test_what_is_as_deep_as_json_may_be_is_read_and_written() -> None:
     assert installation.configuration == deep
 
 
-async def test_question_and_journal_of_a_restored_secret_do_not_know_it(tmp_path: Path) -> None:
+async def test_confirmation_and_journal_do_not_contain_a_restored_secret(tmp_path: Path) -> None:
     spy = GitBookSpy()
     installation, arguments = set_up(spy, SECRETS)
     path = tmp_path / "journal.jsonl"
@@ -444,7 +444,7 @@ async def test_question_and_journal_of_a_restored_secret_do_not_know_it(tmp_path
     assert "0123456789" not in path.read_text()
 
 
-async def test_a_secret_that_is_replaced_while_a_human_reads_is_asked_about_again_and_kept() -> None:
+async def test_a_secret_that_changes_during_confirmation_needs_a_new_one_and_is_kept() -> None:
     spy = GitBookSpy()
     installation, arguments = set_up(spy, {"api_key": "old", "channel": "#a"})
 
@@ -461,7 +461,7 @@ async def test_a_secret_that_is_replaced_while_a_human_reads_is_asked_about_agai
         assert installation.configuration == {"api_key": "new", "channel": "#b"}
 
 
-def test_what_is_read_and_written_at_one_address_is_written_back() -> None:
+def test_endpoints_that_write_what_another_reads_are_known() -> None:
     assert {name for name, endpoint in ENDPOINTS.items() if is_written_back(endpoint)} == {
         "update_integration_installation",
         "update_integration_space_installation",
@@ -489,7 +489,7 @@ values: st.SearchStrategy[Any] = st.recursive(
 
 
 @given(st.dictionaries(keys, values, max_size=5), st.booleans())
-def test_any_configuration_stays_when_it_is_written_back_as_it_was_read(
+def test_any_configuration_written_back_as_it_was_read_stays_the_same(
     configuration: dict[str, Any], reveal: bool
 ) -> None:
     spy = GitBookSpy()
@@ -510,7 +510,7 @@ def test_any_configuration_stays_when_it_is_written_back_as_it_was_read(
 @pytest.mark.parametrize(
     "piece", ["eyJaaaaaaaa-", "eyJ", "://a:", "sk-", "[cut: 1 more characters; ", "[cut: 1", "[masked]"]
 )
-async def test_no_text_however_contrived_holds_the_server_up(piece: str) -> None:
+async def test_masking_takes_linear_time_for_any_text(piece: str) -> None:
     upstream, text = Upstream(), piece * (1_000_000 // len(piece))
     upstream.answer({"id": "i", "configuration": {"note": text}})
     async with connect(upstream) as client:
@@ -521,16 +521,14 @@ async def test_no_text_however_contrived_holds_the_server_up(piece: str) -> None
 
 
 @given(st.text(), st.integers(1, 400), st.booleans())
-def test_what_a_view_shows_stands_for_the_text(text: str, characters: int, encoded: bool) -> None:
+def test_a_shown_text_is_recognized(text: str, characters: int, encoded: bool) -> None:
     text = text * 20 if not encoded else "QUJD" * len(text)
     assert is_shown_form(View(characters, "somewhere").show(text), text)
     assert not is_shown_form(View(characters, "somewhere").show(text + "x"), text)
 
 
 @given(values, st.booleans())
-def test_the_quick_look_at_an_answer_never_lets_through_what_going_through_it_would_not(
-    value: Any, reveal: bool
-) -> None:
+def test_the_fast_check_never_shows_more_than_the_full_walk(value: Any, reveal: bool) -> None:
     view = View(reveal=reveal)
     beside = "\u200b"  # with which nobody would be content with a quick look
     assert view.show(value) == view.show([value, beside])[0]

@@ -120,7 +120,7 @@ async def drip(stream: Stream) -> None:
 
 
 async def flood(stream: Stream) -> None:
-    """Answer 50 MB in chunks, as far as somebody reads them."""
+    """Send 50 MB in chunks, as long as the client reads them."""
     stream.write(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
     for _ in range(800):
         stream.write(b"10000\r\n" + b" " * 65536 + b"\r\n")
@@ -152,7 +152,7 @@ class Fault:
 
 
 def at(seconds: int) -> str:
-    """Return the header that tells when the limit is renewed."""
+    """Return the header with the time at which the limit resets."""
     return f"X-RateLimit-Reset: {int(START) + seconds}"
 
 
@@ -214,7 +214,7 @@ READABLE_FAULTS = {
     "cut off in the middle": Fault(answer(200, b'{"a": [1,', JSON), "invalid or truncated JSON"),
     "another shape": Fault(answer(200, b"[1]", JSON), "JSON that is not an object"),
 }
-"""What matters only where there is something to read; a deletion has no answer but its status."""
+"""Failures of responses with a body; the response to a deletion has none."""
 
 
 class Caller:
@@ -255,7 +255,7 @@ async def face(limits: Mapping[str, float], journal: Journal | None = None) -> A
 
 @pytest.mark.parametrize("method", CALLS)
 @pytest.mark.parametrize("name", [*FAULTS, *READABLE_FAULTS])
-async def test_a_fault_is_told_repeated_only_where_that_is_safe_and_over_with_the_next_call(
+async def test_a_failure_is_reported_and_retried_only_if_safe_and_the_next_call_succeeds(
     name: str, method: str
 ) -> None:
     if name in READABLE_FAULTS and method == "DELETE":
@@ -284,7 +284,7 @@ async def test_a_fault_is_told_repeated_only_where_that_is_safe_and_over_with_th
 
 
 @pytest.mark.parametrize("method", CALLS)
-async def test_where_nobody_listens_each_is_tried_again_as_nothing_was_sent(method: str) -> None:
+async def test_a_refused_connection_is_retried_with_every_method(method: str) -> None:
     time = VirtualTime()
     server = await asyncio.start_server(Socket().converse, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
@@ -314,7 +314,7 @@ async def test_where_nobody_listens_each_is_tried_again_as_nothing_was_sent(meth
         (answer(429, REFUSAL), 404, "Nothing was changed."),
     ],
 )
-async def test_a_deletion_that_was_repeated_tells_what_an_earlier_attempt_may_have_done(
+async def test_a_retried_deletion_reports_the_unknown_outcome_of_earlier_attempts(
     lost: Act, status: int, words: str
 ) -> None:
     async with face({}) as caller:
@@ -323,7 +323,7 @@ async def test_a_deletion_that_was_repeated_tells_what_an_earlier_attempt_may_ha
         assert len(caller.socket.heads) == 2
 
 
-async def test_the_journal_tells_the_attempts_and_what_stays_open(tmp_path: Path) -> None:
+async def test_the_journal_records_attempts_and_unknown_outcomes(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     async with face({}, Journal(path)) as caller:
         for acts in (
@@ -338,7 +338,7 @@ async def test_the_journal_tells_the_attempts_and_what_stays_open(tmp_path: Path
     assert records == [("done", 2, 205), ("unknown", 2, 403), ("unknown", 4, None), ("failed", 1, 403)]
 
 
-async def test_a_large_answer_costs_no_more_memory_than_its_limit() -> None:
+async def test_a_large_response_needs_no_more_memory_than_its_limit() -> None:
     async with face({"body_bytes": 1_000_000}) as caller:
         await caller.call("GET")  # everything is imported
         for act in (flood, answer(200, BOMB, "Content-Encoding: gzip")):
@@ -350,7 +350,7 @@ async def test_a_large_answer_costs_no_more_memory_than_its_limit() -> None:
             assert peak < 4_000_000
 
 
-async def test_an_upstream_that_takes_nothing_of_a_large_request_is_told() -> None:
+async def test_an_upstream_that_does_not_read_a_large_request_is_reported() -> None:
     async def stall(_reader: asyncio.StreamReader, stream: Stream) -> None:
         stalled.append(stream)
 
@@ -387,7 +387,7 @@ async def test_a_large_request_arrives_whole() -> None:
     server.close()
 
 
-async def test_a_compressed_answer_is_read() -> None:
+async def test_a_compressed_response_is_read() -> None:
     async with face({}) as caller:
         caller.socket.acts = [answer(200, gzip.compress(b'{"name": "a"}'), "Content-Encoding: gzip")]
         assert (await caller.call("GET")).structured_content == {"name": "a"}

@@ -74,7 +74,7 @@ async def fail(endpoint: str, request: Request = READ, limits: Mapping[str, floa
     return caught.value
 
 
-async def test_an_answer_comes_back_with_status_headers_and_body() -> None:
+async def test_a_response_has_status_headers_and_body() -> None:
     heads: list[bytes] = []
 
     async def answer(stream: asyncio.StreamWriter, head: bytes) -> None:
@@ -82,8 +82,8 @@ async def test_an_answer_comes_back_with_status_headers_and_body() -> None:
         stream.write(OK + b"X-RateLimit-Reset: 5\r\n\r\n{}")
 
     async with serve(answer) as endpoint:
-        reply = await send(endpoint, Request("GET", "/integrations/a%20b%252F", (("search", "a&b=c+d ü"),)))
-    assert (reply.status, reply.headers["x-ratelimit-reset"], reply.body) == (200, "5", b"{}")
+        response = await send(endpoint, Request("GET", "/integrations/a%20b%252F", (("search", "a&b=c+d ü"),)))
+    assert (response.status, response.headers["x-ratelimit-reset"], response.body) == (200, "5", b"{}")
     (head,) = heads
     assert head.startswith(b"GET /v1/integrations/a%20b%252F?search=a%26b%3Dc%2Bd+%C3%BC HTTP/1.1\r\n")
     assert f"authorization: Bearer {TOKEN}".encode() in head
@@ -114,7 +114,7 @@ async def test_a_redirect_is_not_followed() -> None:
         assert (await send(endpoint)).status == 302
 
 
-async def test_a_port_where_nobody_listens_is_told_and_nothing_was_sent() -> None:
+async def test_a_refused_connection_is_reported_as_not_sent() -> None:
     async with serve(ignore) as endpoint:
         pass
     error = await fail(endpoint)
@@ -122,13 +122,13 @@ async def test_a_port_where_nobody_listens_is_told_and_nothing_was_sent() -> Non
     assert "the connection failed" in str(error)
 
 
-async def test_a_name_that_does_not_resolve_is_told_and_nothing_was_sent() -> None:
+async def test_an_unresolvable_host_is_reported_as_not_sent() -> None:
     error = await fail("http://does-not-exist.invalid")
     assert not error.sent
     assert "could not be resolved" in str(error)
 
 
-async def test_silence_is_a_time_out_and_the_request_was_sent() -> None:
+async def test_a_read_time_out_is_reported_as_sent() -> None:
     async def stay_silent(_stream: asyncio.StreamWriter, _head: bytes) -> None:
         await asyncio.Event().wait()
 
@@ -139,7 +139,7 @@ async def test_silence_is_a_time_out_and_the_request_was_sent() -> None:
 
 
 @pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"])
-async def test_a_connection_that_breaks_leaves_the_fate_of_the_request_open(said: bytes) -> None:
+async def test_a_lost_connection_is_reported_as_sent(said: bytes) -> None:
     async def hang_up(stream: asyncio.StreamWriter, _head: bytes) -> None:
         if said:
             stream.write(said)
@@ -152,7 +152,7 @@ async def test_a_connection_that_breaks_leaves_the_fate_of_the_request_open(said
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE", "PUT", "POST", "PATCH"])
-async def test_nothing_below_the_policy_sends_a_request_twice(method: Method) -> None:
+async def test_only_the_retry_policy_repeats_a_request(method: Method) -> None:
     heads: list[bytes] = []
 
     async def hang_up(stream: asyncio.StreamWriter, head: bytes) -> None:
@@ -165,7 +165,7 @@ async def test_nothing_below_the_policy_sends_a_request_twice(method: Method) ->
     assert error.sent
 
 
-async def test_broken_compression_is_told() -> None:
+async def test_invalid_compression_is_reported() -> None:
     async def answer(stream: asyncio.StreamWriter, _head: bytes) -> None:
         stream.write(OK + b"Content-Encoding: gzip\r\n\r\n{}")
 
@@ -174,7 +174,7 @@ async def test_broken_compression_is_told() -> None:
 
 
 def create_certificate(path: Path) -> ssl.SSLContext:
-    """Return the context of a server whose certificate, made on the spot, nobody trusts."""
+    """Return the context of a server with a new, untrusted certificate."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(UTC)
@@ -199,7 +199,7 @@ def create_certificate(path: Path) -> ssl.SSLContext:
     return context
 
 
-async def test_a_certificate_that_is_not_trusted_is_told_in_words_and_nothing_was_sent(tmp_path: Path) -> None:
+async def test_an_untrusted_certificate_is_reported_as_not_sent(tmp_path: Path) -> None:
     heads: list[bytes] = []
 
     async def answer(stream: asyncio.StreamWriter, head: bytes) -> None:
@@ -213,7 +213,7 @@ async def test_a_certificate_that_is_not_trusted_is_told_in_words_and_nothing_wa
     assert heads == []
 
 
-async def test_the_trust_store_of_the_operating_system_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_trust_store_of_the_operating_system_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def answer(stream: asyncio.StreamWriter, _head: bytes) -> None:
         stream.write(OK + b"\r\n{}")
 
@@ -238,7 +238,7 @@ async def test_the_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPa
     assert [head.partition(b"\r\n")[0] for head in heads] == [b"GET http://gitbook.invalid/v1/user HTTP/1.1"]
 
 
-async def test_a_proxy_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unreachable_proxy_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     async with serve(ignore) as proxy:
         pass
     monkeypatch.setenv("HTTPS_PROXY", proxy)
@@ -247,6 +247,6 @@ async def test_a_proxy_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch
     assert "the connection through the proxy failed" in str(error)
 
 
-def test_nothing_shows_a_token() -> None:
-    reply = GitBookResponse(200, {"x": TOKEN}, TOKEN.encode())
-    assert TOKEN not in repr(reply) + repr(SecretStr(TOKEN)) + repr(GitBook("https://x.example", LimitsSection()))
+def test_no_repr_shows_a_token() -> None:
+    response = GitBookResponse(200, {"x": TOKEN}, TOKEN.encode())
+    assert TOKEN not in repr(response) + repr(SecretStr(TOKEN)) + repr(GitBook("https://x.example", LimitsSection()))

@@ -26,7 +26,7 @@ OURS, THEIRS = SecretStr("our-token-0123456789"), SecretStr("their-token-0123456
 
 
 class Counter:
-    """An upstream that counts, and holds what it is sent until `open` is set. It answers as `inner` does."""
+    """An upstream that counts requests and holds them until `open` is set. It responds as `inner` does."""
 
     def __init__(self, inner: Any = None) -> None:
         self.inner = inner
@@ -38,7 +38,7 @@ class Counter:
         self.in_flight = self.most = self.cancelled = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Count a request and answer it."""
+        """Count a request and respond to it."""
         self.paths.append(scope["path"].removeprefix("/v1"))
         self.in_flight += 1
         self.most = max(self.most, self.in_flight)
@@ -91,7 +91,7 @@ def read(number: int = 0) -> Request:
     return Request("GET", f"/spaces/{number}")
 
 
-async def test_a_burst_of_parallel_calls_earns_no_refusal_that_could_be_foreseen() -> None:
+async def test_a_burst_of_parallel_calls_stays_within_the_known_limit() -> None:
     time = VirtualTime()
     upstream = Counter(create_sandbox(clock=time.clock, rate_limit=10))
     upstream.open.set()
@@ -99,14 +99,14 @@ async def test_a_burst_of_parallel_calls_earns_no_refusal_that_could_be_foreseen
     async with talk(upstream, time, wait_seconds=1000, call_seconds=2000) as gitbook:
         await gitbook.send(Request("GET", "/user"), token)  # from here on the limit is known
         requests = [Request("GET", "/integrations", (("limit", str(number)),)) for number in range(1, 46)]
-        replies = await asyncio.gather(*(gitbook.send(request, token) for request in requests))
-    assert {reply.status for reply in replies} == {200}
+        responses = await asyncio.gather(*(gitbook.send(request, token) for request in requests))
+    assert {response.status for response in responses} == {200}
     assert upstream.statuses == [200] * 46
     # 46 requests, 10 in a window of 60 s: four windows are waited for, no longer.
     assert 240 <= time.now - START < 245
 
 
-async def test_no_more_are_in_flight_than_the_operator_allows_and_they_go_in_the_order_they_came() -> None:
+async def test_concurrency_is_limited_and_requests_are_sent_in_order_of_arrival() -> None:
     upstream = Counter()
     async with talk(upstream, concurrency=3) as gitbook, asyncio.TaskGroup() as group:
         for number in range(12):
@@ -118,7 +118,7 @@ async def test_no_more_are_in_flight_than_the_operator_allows_and_they_go_in_the
     assert upstream.paths == [f"/spaces/{number}" for number in range(12)]
 
 
-async def test_a_limit_that_is_used_up_refuses_at_once_and_only_those_of_that_token() -> None:
+async def test_an_exhausted_limit_rejects_calls_with_that_token_at_once() -> None:
     upstream = Counter()
     upstream.open.set()
     upstream.headers = [(b"x-ratelimit-remaining", b"0"), (b"x-ratelimit-reset", str(int(START) + 90).encode())]
@@ -130,7 +130,7 @@ async def test_a_limit_that_is_used_up_refuses_at_once_and_only_those_of_that_to
     assert len(upstream.paths) == 2
 
 
-async def test_nobody_waits_longer_than_their_budget_however_many_are_ahead() -> None:
+async def test_no_call_waits_longer_than_its_maximum() -> None:
     time = VirtualTime()
     upstream = Counter(create_sandbox(clock=time.clock, rate_limit=1))
     upstream.open.set()
@@ -144,7 +144,7 @@ async def test_nobody_waits_longer_than_their_budget_however_many_are_ahead() ->
     assert time.now - START < 130
 
 
-async def test_a_refusal_makes_the_others_wait_too() -> None:
+async def test_after_a_429_other_calls_wait_too() -> None:
     time, upstream = VirtualTime(), Counter()
     upstream.open.set()
     upstream.status, upstream.headers = 429, [(b"retry-after", b"15")]
@@ -155,7 +155,7 @@ async def test_a_refusal_makes_the_others_wait_too() -> None:
     assert time.slept == [15]
 
 
-async def test_who_queues_too_long_is_told_and_sends_nothing() -> None:
+async def test_a_time_out_in_the_queue_is_reported_and_nothing_is_sent() -> None:
     upstream = Counter()
     async with talk(upstream, concurrency=1, pool_seconds=0.02, wait_seconds=0.02) as gitbook:
         ahead = asyncio.create_task(gitbook.send(read(1), OURS))
@@ -168,7 +168,7 @@ async def test_who_queues_too_long_is_told_and_sends_nothing() -> None:
     assert upstream.paths == ["/spaces/1", "/spaces/3"]
 
 
-async def test_who_is_cancelled_in_the_queue_leaves_it_to_the_others() -> None:
+async def test_cancelled_calls_leave_the_queue() -> None:
     upstream = Counter()
     async with talk(upstream, concurrency=2) as gitbook:
         tasks = [asyncio.create_task(gitbook.send(read(number), OURS)) for number in range(8)]
@@ -206,7 +206,7 @@ async def test_the_wait_for_a_limit_ends_when_the_call_is_cancelled() -> None:
     assert limit.users == limit.in_flight == 0
 
 
-async def test_what_is_known_of_idle_credentials_is_forgotten_and_holds_no_token() -> None:
+async def test_idle_credentials_are_forgotten_and_no_token_is_kept() -> None:
     upstream = Counter()
     upstream.open.set()
     async with talk(upstream) as gitbook:
@@ -235,7 +235,7 @@ def tell(remaining: int, seconds: int, **more: str) -> dict[str, str]:
         ((50, 60), (0, 59), True),  # an older one
     ],
 )
-def test_answers_of_one_window_are_told_from_those_of_others(
+def test_responses_of_different_windows_are_distinguished(
     first: tuple[int, int], then: tuple[int, int], has_room: bool
 ) -> None:
     limit = CredentialLimit(16)
@@ -244,7 +244,7 @@ def test_answers_of_one_window_are_told_from_those_of_others(
     assert limit.has_room(START) is has_room
 
 
-def test_a_refusal_outweighs_whatever_was_told_before() -> None:
+def test_a_429_overrides_earlier_rate_limit_headers() -> None:
     limit = CredentialLimit(16)
     limit.record_response(200, tell(50, 120), START)
     assert limit.seconds_until_available(START) == 0
@@ -254,14 +254,14 @@ def test_a_refusal_outweighs_whatever_was_told_before() -> None:
     assert limit.seconds_until_available(START) == 90
 
 
-def test_what_does_not_tell_of_the_limit_changes_nothing() -> None:
+def test_incomplete_rate_limit_headers_change_nothing() -> None:
     limit = CredentialLimit(16)
     for headers in ({}, {"x-ratelimit-reset": str(int(START) + 90)}, {"x-ratelimit-remaining": "0"}):
         limit.record_response(200, headers, START)
         assert limit.has_room(START)
 
 
-def test_a_request_that_got_lost_counts() -> None:
+def test_a_request_without_a_response_counts() -> None:
     limit = CredentialLimit(16)
     limit.record_response(200, tell(2, 60), START)
     limit.record_lost_request()
@@ -270,7 +270,7 @@ def test_a_request_that_got_lost_counts() -> None:
     assert not limit.has_room(START)
 
 
-def test_after_the_renewal_as_many_go_as_the_limit_was_and_one_alone_always_does() -> None:
+def test_after_a_reset_the_old_limit_applies_and_one_request_is_always_allowed() -> None:
     limit = CredentialLimit(16)
     limit.record_response(200, tell(0, 10, limit="2"), START)
     assert not limit.has_room(START + 9)
@@ -285,7 +285,7 @@ def test_after_the_renewal_as_many_go_as_the_limit_was_and_one_alone_always_does
     assert limit.has_room(START + 10)
 
 
-async def test_a_wait_that_just_fits_is_waited_for() -> None:
+async def test_a_wait_of_exactly_the_maximum_is_allowed() -> None:
     time = VirtualTime()
     limiter = RateLimiter(16, 1, time.clock, time.sleep)
     async with limiter.acquire(b"ours", 0) as limit:
@@ -298,14 +298,14 @@ async def test_a_wait_that_just_fits_is_waited_for() -> None:
         assert time.slept == [5]
 
 
-async def test_credentials_in_use_are_not_forgotten_however_many(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_credentials_in_use_are_never_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rate_limit_module, "_MAX_IDLE", 1)
     limiter = RateLimiter(16, 1, VirtualTime().clock, VirtualTime().sleep)
     async with limiter.acquire(b"ours", 0) as ours, limiter.acquire(b"theirs", 0), limiter.acquire(b"ours", 0) as again:
         assert ours is again
 
 
-async def test_an_integration_and_its_user_have_a_pace_of_their_own() -> None:
+async def test_each_token_has_its_own_limit() -> None:
     time = VirtualTime()
     sandbox = create_sandbox(clock=time.clock, rate_limit=1)
     async with talk(sandbox, time) as gitbook:

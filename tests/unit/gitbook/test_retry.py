@@ -29,12 +29,12 @@ def choose(outcome: int | UnreachableError, method: Method = "GET", headers: Any
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("outcome", [429, 502, 503, 504, BROKEN], ids=str)
-def test_what_may_pass_is_repeated_where_twice_is_like_once(method: Method, outcome: int | UnreachableError) -> None:
+def test_temporary_failures_are_retried_for_idempotent_methods(method: Method, outcome: int | UnreachableError) -> None:
     assert choose(outcome, method).repeat is (method in REPEATABLE)
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_what_provably_never_left_is_repeated_whatever_it_is(method: Method) -> None:
+def test_an_unsent_request_is_retried_with_any_method(method: Method) -> None:
     assert choose(UNSENT, method).repeat
 
 
@@ -42,7 +42,7 @@ def test_what_provably_never_left_is_repeated_whatever_it_is(method: Method) -> 
     "outcome", [200, 204, 205, 302, 400, 401, 403, 404, 409, 412, 422, 500, 501, *LASTING], ids=repr
 )
 @pytest.mark.parametrize("method", METHODS)
-def test_nothing_else_is_repeated(method: Method, outcome: int | UnreachableError) -> None:
+def test_nothing_else_is_retried(method: Method, outcome: int | UnreachableError) -> None:
     assert choose(outcome, method) == RetryDecision(repeat=False)
 
 
@@ -69,22 +69,22 @@ def test_nothing_else_is_repeated(method: Method, outcome: int | UnreachableErro
         (429, {"retry-after": "Mon, 99 Nov 2026 00:00:00 GMT"}, None),
     ],
 )
-def test_the_wait_that_gitbook_tells_is_read(status: int, headers: dict[str, str], wait: float | None) -> None:
+def test_the_wait_that_gitbook_requests_is_read(status: int, headers: dict[str, str], wait: float | None) -> None:
     assert read_wait(status, headers, NOW) == wait
 
 
-def test_a_clock_that_is_wrong_here_does_not_matter_where_gitbook_tells_its_own() -> None:
+def test_a_wrong_local_clock_does_not_matter_if_gitbook_sends_a_date() -> None:
     date = format_datetime(datetime.fromtimestamp(NOW, UTC), usegmt=True)
     assert read_wait(429, {"x-ratelimit-reset": str(int(NOW) + 7), "date": date}, NOW + 3600) == 7
 
 
-def test_a_wait_beyond_the_budget_is_told_instead_of_waited() -> None:
+def test_a_wait_beyond_the_maximum_is_returned_instead_of_waited() -> None:
     assert choose(429, headers={"retry-after": "11"}) == RetryDecision(repeat=False, wait=11)
     assert choose(429, headers={"retry-after": "10"}) == RetryDecision(repeat=True, wait=10)
     assert choose(429, headers={"x-ratelimit-reset": str(int(NOW) + 10)}) == RetryDecision(repeat=True, wait=10)
 
 
-def test_without_a_told_time_the_wait_doubles_up_to_a_cap() -> None:
+def test_without_a_requested_wait_the_wait_doubles_up_to_a_cap() -> None:
     waits = [choose(503, attempt=attempt, attempts=99, max_wait=math.inf).wait for attempt in range(1, 8)]
     assert waits == [0.5, 1, 2, 4, 8, 8, 8]
     assert choose(503, jitter=0.0).wait == 0
@@ -105,7 +105,7 @@ OUTCOMES = st.integers(100, 599) | st.sampled_from([UNSENT, BROKEN, *LASTING])
     max_wait=st.floats(-10, 100),
     jitter=st.floats(0, 1),
 )
-def test_whatever_comes_the_policy_keeps_its_bounds(
+def test_the_policy_keeps_its_bounds_for_any_input(
     method: Method,
     outcome: int | UnreachableError,
     headers: dict[str, str],

@@ -1,4 +1,4 @@
-"""Traces: a span for the call and one for each attempt, where somebody has set up OpenTelemetry, and none elsewhere.
+"""Traces: a span for the call and one for each attempt if OpenTelemetry is set up, and otherwise none.
 
 None of them tells an argument, an answer or a secret.
 """
@@ -36,13 +36,13 @@ PROVIDER.add_span_processor(SimpleSpanProcessor(EXPORTER))
 
 @pytest.fixture
 def exporter(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where spans go during a test. A process can be told only once where, hence the patch and the one provider."""
+    """The spans of a test. A process can set its tracer provider only once, hence the patch and the one provider."""
     monkeypatch.setattr(opentelemetry.trace, "_TRACER_PROVIDER", PROVIDER)
     EXPORTER.clear()
 
 
 async def record(kind: str, era: str, acts: list[Act]) -> tuple[Socket, list[ReadableSpan]]:
-    """Call a tool over the way named, in front of a GitBook that does as told, and return the spans."""
+    """Call a tool over a transport, in front of a fake GitBook, and return the spans."""
     socket = Socket()
     socket.acts = acts
     listener = await asyncio.start_server(socket.converse, "127.0.0.1", 0)
@@ -97,7 +97,7 @@ async def test_every_attempt_has_a_span_inside_that_of_the_call(kind: str, era: 
     "act",
     [answer(200, PAGE, "Content-Type: application/json"), answer(404, b'{"error":{"message":"no planted-id"}}'), fine],
 )
-async def test_no_span_holds_an_argument_an_answer_or_a_secret(kind: str, era: str, act: Act) -> None:
+async def test_no_span_holds_an_argument_a_response_or_a_secret(kind: str, era: str, act: Act) -> None:
     socket, spans = await record(kind, era, [act])
     assert spans
     told = "".join(span.to_json() for span in spans)
@@ -109,7 +109,7 @@ async def test_no_span_holds_an_argument_an_answer_or_a_secret(kind: str, era: s
 
 
 @pytest.mark.usefixtures("exporter")
-async def test_an_attempt_without_an_answer_tells_only_its_kind() -> None:
+async def test_an_attempt_without_a_response_records_only_the_type_of_its_error() -> None:
     _, spans = await record("memory", "2026-07-28", [say(b"", then=reset), fine])
     _, (first, _) = split(spans)
     assert first.attributes is not None
@@ -117,7 +117,7 @@ async def test_an_attempt_without_an_answer_tells_only_its_kind() -> None:
     assert (first.status.status_code, first.status.description, first.events) == (StatusCode.ERROR, None, ())
 
 
-async def test_where_nobody_wants_traces_none_are_made() -> None:
+async def test_without_a_tracer_provider_no_spans_are_created() -> None:
     assert not is_traced()
     EXPORTER.clear()
     _, spans = await record("memory", "2026-07-28", [fine])

@@ -74,7 +74,7 @@ async def test_a_cancelled_call_cancels_its_request(kind: str, era: str, name: s
 
 
 @each_path
-async def test_a_call_that_is_cancelled_while_it_waits_is_not_sent_again(kind: str, era: str) -> None:
+async def test_a_call_that_is_cancelled_while_it_waits_is_not_retried(kind: str, era: str) -> None:
     upstream = Counter()
     upstream.open.set()
     upstream.status, upstream.headers = 503, [(b"retry-after", b"40")]

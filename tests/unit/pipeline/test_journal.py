@@ -46,7 +46,7 @@ def create(spy: Any, path: Path, **confirmation: Any) -> Any:
 
 
 @each_era
-async def test_a_confirmed_deletion_is_recorded_with_the_target_and_the_way_back(era: Era, path: Path) -> None:
+async def test_a_confirmed_deletion_is_recorded_with_its_target_and_undo(era: Era, path: Path) -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     installation = spy.sandbox.state.installations[target.arguments["installationId"]]
@@ -69,7 +69,7 @@ async def test_a_confirmed_deletion_is_recorded_with_the_target_and_the_way_back
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-async def test_reads_and_refusals_leave_no_line(path: Path) -> None:
+async def test_reads_and_declined_calls_are_not_recorded(path: Path) -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     async with meet(create(spy, path), Human(action="decline"), "2026-07-28") as client:
@@ -102,7 +102,7 @@ async def test_an_update_is_recorded_with_the_values_it_replaced_but_no_secret(p
     assert record["undo"]["complete"] is False
 
 
-async def test_what_was_installed_can_be_uninstalled_by_its_line(path: Path) -> None:
+async def test_an_installation_can_be_undone_from_its_record(path: Path) -> None:
     spy = GitBookSpy()
     installed = {one.integration for one in spy.sandbox.state.installations.values()}
     name = next(
@@ -141,7 +141,7 @@ class Breaking(GitBookSpy):
 
 
 @pytest.mark.slow
-async def test_the_line_is_there_before_the_call_and_its_outcome_unknown_if_that_gets_lost(path: Path) -> None:
+async def test_a_record_is_written_before_the_call_and_its_outcome_is_unknown_without_a_response(path: Path) -> None:
     spy = Breaking(path)
     target = find_target(spy, "uninstall_integration_from_space")
     async with meet(create(spy, path), Human(), "2026-07-28") as client:
@@ -156,7 +156,7 @@ async def test_the_line_is_there_before_the_call_and_its_outcome_unknown_if_that
 
 
 @pytest.mark.parametrize("place", ["/dev/full", "missing directory"])
-async def test_a_journal_that_cannot_be_written_stops_the_write(place: str, tmp_path: Path) -> None:
+async def test_a_journal_that_cannot_be_written_stops_the_call(place: str, tmp_path: Path) -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     path = Path(place) if place == "/dev/full" else tmp_path / "missing" / "journal.jsonl"
@@ -210,7 +210,7 @@ def test_the_command_shows_the_journal(path: Path, capsys: pytest.CaptureFixture
         (["/"], 1, "/: Is a directory"),
     ],
 )
-def test_a_journal_that_cannot_be_shown_is_told(
+def test_an_unreadable_journal_is_reported(
     words: list[str], code: int, told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["journal", *words]) == code
@@ -219,7 +219,7 @@ def test_a_journal_that_cannot_be_shown_is_told(
     assert told in err
 
 
-async def test_a_line_that_a_crash_tore_does_not_swallow_the_next(path: Path) -> None:
+async def test_an_incomplete_line_does_not_affect_the_next_one(path: Path) -> None:
     path.write_text('{"torn', encoding="utf-8")
     async with meet(create(GitBookSpy(), path), None, "2026-07-28") as client:
         await client.call_tool("queue_integration_task", {"integrationName": OWN_INTEGRATION, "task": {}})
@@ -228,7 +228,7 @@ async def test_a_line_that_a_crash_tore_does_not_swallow_the_next(path: Path) ->
 
 
 class Rotating(GitBookSpy):
-    """A GitBook during whose answers the journal is rotated away and begun anew by somebody else."""
+    """A GitBook that rotates the journal and replaces the file before it responds."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -266,17 +266,17 @@ async def test_an_outcome_is_never_written_over_another_file(path: Path, caplog:
         ("note", "Bearer abc"),
     ],
 )
-def test_what_may_be_a_secret_is_masked(key: str, value: str) -> None:
+def test_possible_secrets_are_masked(key: str, value: str) -> None:
     assert mask_secrets({"a": [{key: value}]}) == {"a": [{key: MASK}]}
     assert mask_secrets({key: [value]}) == {key: [MASK]}
 
 
-def test_what_decides_is_not_masked() -> None:
+def test_values_needed_for_decisions_are_not_masked() -> None:
     plain = {"channel": "#docs", "enabled": True, "count": 3, "externalIds": ["team:1"], "url": "https://x.example/a"}
     assert mask_secrets(plain) == plain
 
 
-def test_lengthy_text_is_represented_by_its_digest() -> None:
+def test_long_text_is_replaced_by_its_digest() -> None:
     digest = hashlib.sha256(b"x" * 2001).hexdigest()
     assert mask_secrets({"script": "x" * 2001}) == {"script": f"[2001 characters, sha256 {digest}]"}
     assert mask_secrets({"script": "x" * 2000}) == {"script": "x" * 2000}

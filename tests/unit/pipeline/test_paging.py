@@ -38,7 +38,7 @@ class ReportCache:
     items: list[dict[str, Any]]
     size: int = 50
     count: bool = True
-    """Whether it tells how many items there are."""
+    """Whether responses contain the number of items."""
     fault: Callable[[int], tuple[int, dict[str, Any]] | None] = lambda start: None
     """Returns the answer, with its status, that takes the place of the page from `start`."""
     asked: list[Mapping[str, str]] = field(default_factory=list)
@@ -79,7 +79,7 @@ def test_no_parameter_of_gitbooks_has_the_name_of_an_option(tool: Any) -> None:
     assert not set(Options.model_fields) & set(tool.input.model_fields)
 
 
-def test_an_option_that_a_tool_does_not_take_is_no_argument_of_it() -> None:
+def test_an_option_that_a_tool_does_not_accept_is_an_unknown_argument() -> None:
     for tool in TOOLS.values():
         assert set(name_options(tool)) <= set(Options.model_fields)
     assert name_options(TOOLS["uninstall_integration"]) == ()
@@ -99,7 +99,7 @@ def test_an_option_that_a_tool_does_not_take_is_no_argument_of_it() -> None:
         ("get_integration_by_name", {"integrationName": "x", "detail": "full"}, "unknown argument"),
     ],
 )
-async def test_wrong_options_are_told_like_wrong_arguments(name: str, arguments: dict[str, Any], expected: str) -> None:
+async def test_invalid_options_are_invalid_arguments(name: str, arguments: dict[str, Any], expected: str) -> None:
     upstream = Upstream()
     async with connect(upstream) as client:
         result = await client.call_tool(name, arguments)
@@ -124,7 +124,7 @@ async def test_options_are_not_sent(endpoint: Endpoint) -> None:
 
 
 @each_list
-async def test_a_list_gives_summaries_and_everything_when_asked(endpoint: Endpoint) -> None:
+async def test_a_list_returns_summaries_or_full_items_on_request(endpoint: Endpoint) -> None:
     spy = GitBookSpy()
     arguments = make_real_arguments(endpoint, spy)
     async with meet(create_gated_server(spy), None, "2026-07-28") as client:
@@ -194,7 +194,7 @@ async def test_a_page_of_integrations_costs_a_fraction_of_gitbooks_json() -> Non
 
 @each_era
 @each_paged
-async def test_what_next_says_is_the_argument_that_leads_on(endpoint: Endpoint, era: Era) -> None:
+async def test_next_contains_the_argument_for_the_next_page(endpoint: Endpoint, era: Era) -> None:
     shelf = ReportCache(make_items(7), size=3)
     arguments = make_arguments(endpoint, optional=False)
     names: list[str] = []
@@ -212,7 +212,7 @@ async def test_what_next_says_is_the_argument_that_leads_on(endpoint: Endpoint, 
 
 @each_era
 @pytest.mark.parametrize("count", [True, False])
-async def test_fetch_all_follows_the_pages_and_tells_how_far_it_is(era: Era, count: bool) -> None:
+async def test_fetch_all_reads_all_pages_and_reports_progress(era: Era, count: bool) -> None:
     shelf = ReportCache(make_items(620), count=count)
     heard: list[tuple[float, float | None]] = []
 
@@ -230,7 +230,7 @@ async def test_fetch_all_follows_the_pages_and_tells_how_far_it_is(era: Era, cou
     assert heard == [(done, 620 if count else None) for done in (250, 500, 620)]
 
 
-async def test_fetch_all_stops_at_the_number_of_items_asked_for_and_tells_where_to_go_on() -> None:
+async def test_fetch_all_stops_at_max_items_with_a_cursor() -> None:
     shelf = ReportCache(make_items(620))
     async with connect(shelf) as client:
         first = read(await client.call_tool("list_integrations", {"fetchAll": True}))
@@ -242,7 +242,7 @@ async def test_fetch_all_stops_at_the_number_of_items_asked_for_and_tells_where_
     assert rest["complete"] is True
 
 
-async def test_a_page_that_fails_midway_leaves_what_was_read_and_the_way_on() -> None:
+async def test_a_page_that_fails_midway_keeps_earlier_items_and_the_cursor() -> None:
     broken = {"error": {"code": 500, "message": "Out of order"}}
     shelf = ReportCache(make_items(30), fault=lambda start: (500, broken) if start == 20 else None)
     async with connect(shelf) as client:
@@ -261,7 +261,7 @@ async def test_a_first_page_that_fails_is_an_error() -> None:
         assert (await client.call_tool("list_integrations", {"fetchAll": True})).is_error
 
 
-async def test_cursors_that_lead_in_a_circle_end() -> None:
+async def test_a_repeated_cursor_ends_the_list() -> None:
     shelf = ReportCache(make_items(30))
     shelf.fault = lambda start: (200, {"items": make_items(1), "next": {"page": "9" if start == 5 else "5"}})
     async with connect(shelf) as client:
@@ -272,7 +272,7 @@ async def test_cursors_that_lead_in_a_circle_end() -> None:
     assert "next" not in content
 
 
-async def test_pages_without_items_and_without_end_end() -> None:
+async def test_ten_empty_pages_end_the_list() -> None:
     shelf = ReportCache([], fault=lambda start: (200, {"items": [], "next": {"page": str(start + 1)}}))
     async with connect(shelf) as client:
         content = read(await client.call_tool("list_integrations", {"fetchAll": True}))
@@ -281,7 +281,7 @@ async def test_pages_without_items_and_without_end_end() -> None:
     assert content["next"] == {"page": "10"}
 
 
-async def test_an_endpoint_without_cursors_says_when_there_is_more() -> None:
+async def test_an_endpoint_without_cursors_reports_missing_items() -> None:
     shelf = ReportCache(make_items(9), size=5)
     async with connect(shelf) as client:
         content = read(await client.call_tool("list_space_integrations", {"spaceId": "s"}))
@@ -294,7 +294,7 @@ async def test_an_endpoint_without_cursors_says_when_there_is_more() -> None:
 
 @pytest.mark.parametrize("fetch_all", [False, True])
 @pytest.mark.parametrize("limit", [None, 40, 1000])
-async def test_a_list_that_is_too_long_loses_and_repeats_nothing_when_the_way_is_followed(
+async def test_following_the_cursors_of_a_long_list_loses_and_repeats_nothing(
     limit: int | None, fetch_all: bool
 ) -> None:
     shelf = ReportCache(make_items(200, "with a long and winding title " * 3), size=150)
@@ -313,7 +313,7 @@ async def test_a_list_that_is_too_long_loses_and_repeats_nothing_when_the_way_is
     assert items == shelf.items
 
 
-async def test_an_item_that_is_too_long_alone_is_cut_with_a_marker_and_the_next_one_follows() -> None:
+async def test_a_single_item_that_is_too_long_is_cut_with_a_marker() -> None:
     shelf = ReportCache(make_items(3))
     shelf.items[1]["title"] = "x y " * 5000
     shelf.items[1]["scopes"] = ["space:content:read"] * 3000
@@ -331,7 +331,7 @@ async def test_an_item_that_is_too_long_alone_is_cut_with_a_marker_and_the_next_
     assert "is cut to fit" in contents[1]["note"]
 
 
-async def test_a_list_without_cursors_that_is_too_long_says_what_is_missing() -> None:
+async def test_a_long_list_without_cursors_reports_missing_items() -> None:
     upstream = Upstream()
     upstream.answer([{"script": f"https://scripts.example/{number}.js"} for number in range(500)])
     async with connect(upstream, limits={"result_tokens": 1000}) as client:
@@ -354,7 +354,7 @@ async def test_a_limit_that_gitbook_ignores_is_noticed() -> None:
     assert "no cursor leads to the others" in content["note"]
 
 
-async def test_a_page_that_cannot_be_had_shorter_is_shown_as_far_as_it_fits() -> None:
+async def test_a_page_that_cannot_be_shortened_is_shown_as_far_as_it_fits() -> None:
     shelf = ReportCache(make_items(200, "with a long title"))
     shelf.fault = lambda start: (403, {}) if len(shelf.asked) > 1 else None
     async with connect(shelf, limits={"result_tokens": 1000}) as client:
@@ -374,7 +374,7 @@ async def test_a_list_that_grew_shorter_meanwhile_is_complete_without_a_note() -
 
 
 @each_era
-async def test_an_object_that_is_too_long_is_cut_aloud(era: Era) -> None:
+async def test_an_object_that_is_too_long_is_cut_with_a_note(era: Era) -> None:
     upstream = Upstream()
     upstream.answer({"name": "x", "summary": "Long story. " * 2000, "icon": "QUJD" * 20_000, "version": 3})
     async with connect(upstream, era, limits={"result_tokens": 3000}) as client:
@@ -398,7 +398,7 @@ async def test_an_object_that_is_too_long_is_cut_aloud(era: Era) -> None:
     ],
     ids=["fields", "nested", "lists", "texts", "a key"],
 )
-async def test_no_object_is_too_long_whatever_it_is_made_of(monster: dict[str, Any]) -> None:
+async def test_any_object_fits_after_cutting(monster: dict[str, Any]) -> None:
     upstream = Upstream()
     upstream.answer(monster)
     async with connect(upstream, limits={"result_tokens": 1000}) as client:
@@ -408,7 +408,7 @@ async def test_no_object_is_too_long_whatever_it_is_made_of(monster: dict[str, A
 
 
 @pytest.mark.slow
-async def test_the_answers_of_a_big_organization_stay_below_the_cap() -> None:
+async def test_results_for_a_big_organization_stay_within_the_budget() -> None:
     sandbox = create_grown_sandbox(Size(200, 400, 100, 500))
     spy = GitBookSpy(sandbox)
     async with meet(create_gated_server(spy), None, "2026-07-28") as client:

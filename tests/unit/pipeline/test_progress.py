@@ -31,7 +31,7 @@ def create_worker() -> Server[Any]:
 
 
 @each_era
-async def test_a_client_that_asks_hears_each_advance_once(era: Era) -> None:
+async def test_a_client_with_a_progress_token_gets_each_advance_once(era: Era) -> None:
     heard: list[tuple[float, float | None, str | None]] = []
 
     async def hear(progress: float, total: float | None, message: str | None) -> None:
@@ -43,7 +43,7 @@ async def test_a_client_that_asks_hears_each_advance_once(era: Era) -> None:
 
 
 @each_era
-async def test_a_client_that_did_not_ask_hears_nothing(era: Era) -> None:
+async def test_a_client_without_a_progress_token_gets_no_progress(era: Era) -> None:
     heard: list[Any] = []
 
     async def hear(message: Any) -> None:

@@ -1,4 +1,4 @@
-"""The sandbox behaves as GitBook does, over HTTP; what it answers is checked against the OpenAPI elsewhere."""
+"""The sandbox behaves like GitBook, over HTTP; another module compares its responses with the OpenAPI."""
 
 import json
 import re
@@ -52,7 +52,7 @@ class Clock:
 
 
 class Api:
-    """An HTTP client of one sandbox that sends the user's token unless told otherwise."""
+    """An HTTP client of one sandbox that sends the user's token by default."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.state = sandbox.state
@@ -148,7 +148,7 @@ def test_every_endpoint_of_the_table_has_an_operation() -> None:
     assert set(OPERATIONS) == set(ENDPOINTS)
 
 
-def test_two_fresh_sandboxes_know_exactly_the_same() -> None:
+def test_two_new_sandboxes_have_the_same_state() -> None:
     def freeze(state: State) -> list[str]:
         kinds = (state.organizations, state.integrations, state.spaces, state.sites, state.installations, state.events)
         return [repr(kind) for kind in kinds]
@@ -156,7 +156,7 @@ def test_two_fresh_sandboxes_know_exactly_the_same() -> None:
     assert freeze(create_sandbox().state) == freeze(create_sandbox().state)
 
 
-def test_the_default_organization_is_of_believable_size() -> None:
+def test_the_default_organization_has_a_realistic_size() -> None:
     state = create_sandbox().state
     spaces, sites = state.get_places("space", ORGANIZATION_ID), state.get_places("site", ORGANIZATION_ID)
     assert (len(spaces), len(sites), count_installations(state)) == (20, 5, 40)
@@ -170,7 +170,7 @@ async def test_the_default_marketplace_shows_twelve_integrations_of_all_visibili
     assert {item["target"] for item in items} == {"all", "space", "site", "organization"}
 
 
-def test_the_default_installations_are_in_all_states() -> None:
+def test_the_default_installations_have_every_status() -> None:
     installations = create_sandbox().state.get_installations(organization=ORGANIZATION_ID)
     setups = [setup for each in installations for level in each.enabled.values() for setup in level.values()]
     assert (
@@ -181,7 +181,7 @@ def test_the_default_installations_are_in_all_states() -> None:
     assert any("FAKE" in json.dumps(each.configuration) for each in installations)
 
 
-def test_every_planted_integration_could_have_been_published() -> None:
+def test_every_sample_integration_could_have_been_published() -> None:
     for planted in create_grown_sandbox(Size(integrations=250)).state.integrations.values():
         named = {"integrationName": planted.name, "organization": planted.owner}
         Publication.model_validate({**PUBLICATION, **planted.manifest, **named})
@@ -196,7 +196,7 @@ def test_an_organization_can_have_another_size(size: Size) -> None:
     assert count_installations(state) == size.installations
 
 
-def test_what_all_places_are_selected_for_is_enabled_on_all_of_them_in_every_size() -> None:
+def test_an_installation_for_all_places_is_enabled_on_all_in_every_size() -> None:
     for size in (Size(), Size(installations=15), Size(60, 500, 50, 2000)):
         state = create_grown_sandbox(size).state
         for installation in state.get_installations(organization=ORGANIZATION_ID):
@@ -205,7 +205,7 @@ def test_what_all_places_are_selected_for_is_enabled_on_all_of_them_in_every_siz
                     assert len(installation.enabled[level]) == len(state.get_places(level, ORGANIZATION_ID))
 
 
-def test_more_installations_than_places_are_refused() -> None:
+def test_more_installations_than_places_are_rejected() -> None:
     with pytest.raises(ValueError, match="room for 1 installations"):
         create_grown_sandbox(Size(1, 0, 0, 2))
     with pytest.raises(ValueError, match="at least one integration"):
@@ -230,7 +230,7 @@ def test_more_installations_than_places_are_refused() -> None:
         ("GET", f"/integrations/{'x' * 101}"),
     ],
 )
-async def test_what_is_no_path_of_the_api_is_not_found(api: Api, method: str, path: str) -> None:
+async def test_unknown_paths_are_not_found(api: Api, method: str, path: str) -> None:
     response = await api.send(method, path)
     assert response.status_code == 404
     if method != "HEAD":
@@ -238,11 +238,11 @@ async def test_what_is_no_path_of_the_api_is_not_found(api: Api, method: str, pa
 
 
 @pytest.mark.parametrize("token", [None, "wrong", "gb_sandbox_integration_nobody", "gb_sandbox_installation_guess"])
-async def test_without_a_known_token_nothing_is_answered(api: Api, token: str | None) -> None:
+async def test_without_a_valid_token_every_request_is_a_401(api: Api, token: str | None) -> None:
     assert_error(await api.send("GET", "/user", token=token), 401)
 
 
-async def test_another_scheme_than_bearer_is_no_token(clock: Clock) -> None:
+async def test_only_the_bearer_scheme_is_accepted(clock: Clock) -> None:
     transport = httpx.ASGITransport(app=create_sandbox(clock=clock))
     async with httpx.AsyncClient(transport=transport, auth=(USER_TOKEN, "")) as client:
         assert_error(await client.get("http://gitbook.test/v1/user"), 401)
@@ -266,7 +266,7 @@ async def test_another_scheme_than_bearer_is_no_token(clock: Clock) -> None:
         (f"{ORG}/integrations/installations-status", {"target": "site", "space": "x"}),
     ],
 )
-async def test_a_query_that_does_not_fit_is_refused(api: Api, path: str, query: dict[str, Any]) -> None:
+async def test_an_invalid_query_is_rejected(api: Api, path: str, query: dict[str, Any]) -> None:
     message = assert_error(await api.send("GET", path, **query), 400)
     assert next(reversed(query)) in message
 
@@ -284,7 +284,7 @@ async def test_a_query_that_does_not_fit_is_refused(api: Api, path: str, query: 
         b"[" * 9999,
     ],
 )
-async def test_a_body_that_does_not_fit_is_refused(clock: Clock, content: bytes) -> None:
+async def test_an_invalid_body_is_rejected(clock: Clock, content: bytes) -> None:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=create_sandbox(clock=clock))) as client:
         response = await client.post(
             "http://gitbook.test/v1/integrations/figma/installations",
@@ -309,7 +309,7 @@ async def test_unknown_parameters_and_fields_are_ignored(api: Api) -> None:
 
 
 @pytest.mark.parametrize("name", ENDPOINTS)
-async def test_an_endpoint_refuses_the_kinds_of_token_that_it_does_not_accept(api: Api, name: str) -> None:
+async def test_an_endpoint_rejects_other_kinds_of_token(api: Api, name: str) -> None:
     endpoint = ENDPOINTS[name]
     path = endpoint.path.format_map(dict.fromkeys(endpoint.path_names, "x"))
     tokens = {
@@ -391,7 +391,7 @@ async def test_the_user_belongs_to_two_organizations(api: Api) -> None:
     assert [item["title"] for item in items] == ["Aurora Robotics", "Kestrel Collective"]
 
 
-async def test_other_organizations_are_out_of_reach(api: Api) -> None:
+async def test_other_organizations_are_inaccessible(api: Api) -> None:
     stranger = next(each.id for each in api.state.organizations.values() if not each.member)
     assert_error(await api.send("GET", f"/orgs/{stranger}/spaces"), 403)
     assert_error(await api.send("GET", "/orgs/nobody/spaces"), 404)
@@ -438,7 +438,7 @@ async def test_a_limit_of_zero_or_none_is_the_default(connect: Callable[[Sandbox
         assert len((await api.get(f"{ORG}/spaces", **query))["items"]) == 50
 
 
-async def test_the_cursor_of_one_list_is_none_of_another(api: Api) -> None:
+async def test_a_cursor_is_valid_for_its_own_list_only(api: Api) -> None:
     cursor = (await api.get("/integrations", limit=1))["next"]["page"]
     assert_error(await api.send("GET", f"{ORG}/integrations", page=cursor), 400)
 
@@ -477,7 +477,7 @@ async def test_an_organization_is_offered_its_own_and_its_installed_integrations
     assert "heatlens" not in await api.get_names(f"/orgs/{get_neighbour(api.state)}/integrations")
 
 
-async def test_somebody_elses_private_integration_does_not_exist_for_the_user(api: Api) -> None:
+async def test_another_organizations_private_integration_is_not_found(api: Api) -> None:
     assert api.state.integrations["pricing-sync"].visibility == "private"
     assert_error(await api.send("GET", "/integrations/pricing-sync"), 404)
     body = {"organization": ORGANIZATION_ID}
@@ -502,7 +502,7 @@ async def test_an_integration_can_be_published_under_a_subdomain(api: Api) -> No
     assert "glossary" in await api.get_names("/integrations")
 
 
-async def test_script_and_secrets_of_a_publication_never_come_back(api: Api) -> None:
+async def test_script_and_secrets_of_a_publication_are_never_returned(api: Api) -> None:
     body = {**PUBLICATION, "script": "const x = 'sc-1';", "secrets": {"KEY": "sc-2"}, "icon": "c2MtMw=="}
     response = await api.send("POST", "/integrations/glossary", body)
     for text in (response.text, json.dumps(await api.get("/integrations/glossary"))):
@@ -510,7 +510,7 @@ async def test_script_and_secrets_of_a_publication_never_come_back(api: Api) -> 
     assert response.json()["urls"]["icon"]
 
 
-async def test_nothing_can_be_published_for_strangers_or_over_their_integrations(api: Api) -> None:
+async def test_publishing_for_or_over_another_organization_is_rejected(api: Api) -> None:
     assert_error(await api.send("POST", "/integrations/glossary", {**PUBLICATION, "organization": "gitbook"}), 403)
     assert_error(await api.send("POST", "/integrations/glossary", {**PUBLICATION, "organization": "nobody"}), 404)
     assert_error(await api.send("POST", "/integrations/slack", PUBLICATION), 403)
@@ -539,7 +539,7 @@ async def test_an_integration_is_installed_once(api: Api) -> None:
     assert_error(await api.send("POST", path, body), 409)
 
 
-async def test_an_installation_is_pending_until_what_it_needs_is_configured(api: Api) -> None:
+async def test_an_installation_is_pending_until_required_settings_are_set(api: Api) -> None:
     body = {"organization": get_neighbour(api.state)}
     created = (await api.send("POST", "/integrations/lumen-analytics/installations", body)).json()
     assert created["status"] == "pending"
@@ -551,7 +551,7 @@ async def test_an_installation_is_pending_until_what_it_needs_is_configured(api:
     assert (whole.json()["status"], whole.json()["externalIds"]) == ("active", ["a"])
 
 
-async def test_a_change_leaves_what_it_does_not_name(api: Api, clock: Clock) -> None:
+async def test_an_update_keeps_fields_that_it_does_not_contain(api: Api, clock: Clock) -> None:
     path = locate(find(api.state, "slack"))
     before = await api.get(path)
     clock.now += 60
@@ -578,7 +578,7 @@ async def test_a_pending_installation_reaches_all_its_sites_once_it_is_configure
     assert (await api.get(f"{path}/sites"))["count"] == 5
 
 
-async def test_uninstalling_says_whether_there_was_anything_to_delete(api: Api) -> None:
+async def test_uninstalling_reports_whether_there_was_anything_to_delete(api: Api) -> None:
     slack = find(api.state, "slack")
     path = locate(slack)
     assert (await api.send("DELETE", path)).status_code == 205
@@ -600,7 +600,7 @@ async def test_installations_are_found_by_external_id(api: Api) -> None:
     assert await find_ids(f"{OWN}/installations", "nothing") == await find_ids(f"{OWN}/sites", "nothing") == []
 
 
-async def test_statuses_are_listed_for_the_level_asked_for(api: Api) -> None:
+async def test_statuses_are_listed_for_the_requested_level(api: Api) -> None:
     path = f"{ORG}/integrations/installations-status"
     for level, count in (("organization", 9), ("space", 25), ("site", 6)):
         content = await api.get(path, target=level)
@@ -609,7 +609,7 @@ async def test_statuses_are_listed_for_the_level_asked_for(api: Api) -> None:
     assert (await api.get(path)) == (await api.get(path, target="organization"))
 
 
-async def test_statuses_are_narrowed_to_one_place_and_by_name(api: Api) -> None:
+async def test_statuses_are_filtered_by_place_and_name(api: Api) -> None:
     path = f"{ORG}/integrations/installations-status"
     help_center = find_title(api.state, "Help Center")
     names = await api.get_names(path, target="site", site=help_center)
@@ -651,7 +651,7 @@ async def test_a_place_can_be_added_read_changed_and_removed(
     assert_error(await api.send("PATCH", f"{path}/{place}", {}), 404)
 
 
-async def test_extended_answers_hold_the_whole_place(api: Api) -> None:
+async def test_extended_responses_contain_the_whole_place(api: Api) -> None:
     path = f"{locate(find(api.state, 'github'))}/spaces"
     for item in (await api.get(path, extended="true"))["items"]:
         assert item["space"]["object"] == "space"
@@ -679,7 +679,7 @@ async def test_removing_one_of_all_spaces_leaves_a_selection_of_the_others(api: 
     assert (after["space_selection"], after["spaces"]) == ("selected", 19)
 
 
-async def test_only_what_is_active_is_enabled(api: Api) -> None:
+async def test_only_active_installations_are_enabled(api: Api) -> None:
     space, site = find_title(api.state, "Vision SDK"), find_title(api.state, "Help Center")
     assert await api.get_names(f"/spaces/{space}/integrations") == ["mermaid"]
     assert await api.get_names(f"{ORG}/sites/{site}/integrations") == ["googleanalytics", "heatlens"]
@@ -687,7 +687,7 @@ async def test_only_what_is_active_is_enabled(api: Api) -> None:
     assert_error(await api.send("GET", "/spaces/nowhere/integrations"), 404)
 
 
-async def test_a_space_tells_the_blocks_its_integrations_bring(api: Api) -> None:
+async def test_a_space_lists_the_blocks_of_its_integrations(api: Api) -> None:
     space = find_title(api.state, "Release Notes")
     found = await api.get(f"/spaces/{space}/integration-blocks")
     assert {item["name"]: [block["id"] for block in item["blocks"]] for item in found} == {
@@ -696,7 +696,7 @@ async def test_a_space_tells_the_blocks_its_integrations_bring(api: Api) -> None
     }
 
 
-async def test_a_site_tells_the_scripts_it_loads_with_policy_and_cookies(api: Api) -> None:
+async def test_a_site_lists_its_scripts_with_policy_and_cookies(api: Api) -> None:
     async def tell(title: str) -> list[tuple[str, bool, bool]]:
         scripts = await api.get(f"{ORG}/sites/{find_title(api.state, title)}/integration-scripts")
         return [(each["script"].split("/")[5], "contentSecurityPolicy" in each, each["cookies"]) for each in scripts]
@@ -706,7 +706,7 @@ async def test_a_site_tells_the_scripts_it_loads_with_policy_and_cookies(api: Ap
     assert await tell("Partner Portal") == []
 
 
-async def test_the_policy_of_a_script_is_one_line_also_where_it_was_published_as_an_object(api: Api) -> None:
+async def test_a_policy_published_as_an_object_is_shown_as_one_line(api: Api) -> None:
     installation = find(api.state, "chatterbox")
     site = next(iter(installation.enabled["site"]))
     installation.status = installation.enabled["site"][site].status = "active"
@@ -722,7 +722,7 @@ async def test_an_integration_under_development_starts_in_development_mode(api: 
     assert (await api.send("DELETE", "/integrations/style-linter/dev")).status_code == 205
 
 
-async def test_development_mode_is_switched_on_and_off(api: Api) -> None:
+async def test_development_mode_is_enabled_and_disabled(api: Api) -> None:
     path = f"{OWN}/dev"
     assert (await api.send("DELETE", path)).status_code == 204
     assert (await api.send("PUT", path, {"tunnelUrl": "https://tunnel.example"})).status_code == 204
@@ -736,7 +736,7 @@ async def test_development_mode_is_switched_on_and_off(api: Api) -> None:
     assert_error(await api.send("DELETE", "/integrations/nobody/dev"), 404)
 
 
-async def test_a_failed_event_has_a_trace_that_tells_why(api: Api) -> None:
+async def test_a_failed_event_has_a_trace_with_the_reason(api: Api) -> None:
     events = (await api.get(f"{OWN}/events"))["items"]
     assert [event["createdAt"] for event in events] == sorted((event["createdAt"] for event in events), reverse=True)
     assert {event["status"] for event in events} == {"success", "failed"}
@@ -749,7 +749,7 @@ async def test_a_failed_event_has_a_trace_that_tells_why(api: Api) -> None:
     assert_error(await api.send("GET", "/integrations/slack/events"), 403)
 
 
-async def test_a_queued_task_becomes_an_event_when_its_time_has_come(api: Api, clock: Clock) -> None:
+async def test_a_queued_task_becomes_an_event_at_its_time(api: Api, clock: Clock) -> None:
     async def list_tasks() -> list[Any]:
         items = (await api.get(f"{OWN}/events", token=INTEGRATION_TOKEN))["items"]
         return [item["payload"]["task"] for item in items if item["payload"]["type"] == "task"]
@@ -763,7 +763,7 @@ async def test_a_queued_task_becomes_an_event_when_its_time_has_come(api: Api, c
     assert await list_tasks() == [{"n": 1}, {"n": 0}, *before]
 
 
-async def test_what_happens_to_an_installation_is_told_to_its_integration(api: Api) -> None:
+async def test_changes_of_an_installation_are_events_of_its_integration(api: Api) -> None:
     installation = find(api.state, OWN_INTEGRATION)
     space = find_title(api.state, "Simulator")
     await api.send("POST", f"{locate(installation)}/spaces", {"space": space})
@@ -805,7 +805,7 @@ async def test_a_component_is_rendered_and_a_modal_completes(api: Api) -> None:
         ("GET", "/integrations/nobody", USER_TOKEN, 404),
     ],
 )
-async def test_every_answer_carries_limit_request_id_and_date(
+async def test_every_response_has_limit_request_id_and_date(
     api: Api, method: str, path: str, token: str | None, status: int
 ) -> None:
     first, second = await api.send(method, path, token=token), await api.send(method, path, token=token)
@@ -817,7 +817,7 @@ async def test_every_answer_carries_limit_request_id_and_date(
     assert parsedate_to_datetime(first.headers["date"]).timestamp() == NOW
 
 
-async def test_a_token_that_asked_too_often_waits_for_the_next_window(
+async def test_a_token_over_its_limit_waits_for_the_next_window(
     connect: Callable[[Sandbox], Api], clock: Clock
 ) -> None:
     api = connect(create_sandbox(clock=clock, rate_limit=2))
@@ -834,7 +834,7 @@ async def test_a_token_that_asked_too_often_waits_for_the_next_window(
     await api.get("/user")
 
 
-async def test_latency_is_waited_for_before_anything_changes(
+async def test_latency_passes_before_anything_changes(
     connect: Callable[[Sandbox], Api], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api = connect(create_grown_sandbox(latency=0.05))

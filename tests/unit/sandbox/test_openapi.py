@@ -1,4 +1,4 @@
-"""Everything the sandbox answers satisfies the response schemas of GitBook's official OpenAPI."""
+"""Every response of the sandbox satisfies the response schemas of GitBook's official OpenAPI."""
 
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.anyio
 ROOT = "urn:gitbook"
 
 UNDOCUMENTED_SUCCESS = {("disable_integration_development_mode", 204)}
-"""Statuses by tool that the sandbox answers although the OpenAPI does not name them: nothing was there to disable."""
+"""Statuses by tool that the OpenAPI does not name: there was nothing to disable."""
 
 FORMATS = FormatChecker(formats=())
 
@@ -280,7 +280,7 @@ async def test_a_second_installation_conflicts_as_errors_do(client: Client) -> N
         assert (await client.call(name, sample)).status_code == 409
 
 
-async def test_nothing_to_disable_answers_as_nothing_to_delete(client: Client) -> None:
+async def test_disabling_nothing_responds_like_deleting_nothing(client: Client) -> None:
     for status in (205, 204):
         response = await client.call("disable_integration_development_mode", {"integrationName": "style-linter"})
         assert response.status_code == status
