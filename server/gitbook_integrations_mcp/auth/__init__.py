@@ -1,4 +1,4 @@
-"""Who is calling and what they may do.
+"""Authentication of callers, and the tools that they can use.
 
 `callers` identifies the caller of a request, and `policy` selects the tools they can use. Over HTTP, `hosts` rejects
 requests with a foreign Host or Origin, and `authentication` protects an application with the guard in `bearer`. The

@@ -167,7 +167,7 @@ class ConfirmationSection(Section):
     )
     fallback: Literal["browser", "two-step", "refuse"] = Field(
         "browser",
-        description="What to do if the client cannot show a form: `browser` returns the URL of a confirmation page, "
+        description="Action if the client cannot show a form: `browser` returns the URL of a confirmation page, "
         "`two-step` lets the model confirm with a second call, `refuse` rejects the call.",
     )
     ttl: float = Field(
