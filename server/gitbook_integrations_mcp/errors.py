@@ -91,7 +91,7 @@ class ErrorCode(StrEnum):
     )
     JOURNAL_UNAVAILABLE = (
         "journal_unavailable",
-        "The journal cannot be written, and changes that cannot be recorded are not sent.",
+        "The journal cannot be read or written. Changes that cannot be recorded are not sent.",
         "Fix `journal.path`, or free disk space.",
     )
     CONFIRMATION_STORE_UNAVAILABLE = (

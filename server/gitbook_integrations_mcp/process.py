@@ -1,4 +1,4 @@
-"""Settings of the process: exit codes, logging, garbage collection."""
+"""Exit codes, the log and garbage collection of the program's processes."""
 
 import gc
 import logging

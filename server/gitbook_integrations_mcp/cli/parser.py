@@ -27,20 +27,20 @@ examples:
   {NAME} doctor                   check settings, tokens and the connection
 
 exit codes:
-  0  success
-  1  the command failed
-  2  wrong usage or settings
-  3, 4  of audit: see `audit --help`
+  0  success;
+  1  the command failed;
+  2  wrong usage or settings;
+  3, 4  see `audit --help`;
   130  interrupted
 """
 
 _AUDIT_EPILOG = """\
 exit codes:
-  0  success; with --fail-on: the audit is complete and has no new finding of this severity or higher
-  1  the audit failed
-  2  wrong usage or settings
-  3  --fail-on: new findings of this severity or higher
-  4  --fail-on: the audit is incomplete, and has no such findings
+  0  success;
+  1  the audit failed;
+  2  wrong usage or settings;
+  3  with --fail-on: new findings of this severity or higher;
+  4  with --fail-on: none of these, but the audit is incomplete
 """
 
 

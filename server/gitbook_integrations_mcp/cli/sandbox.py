@@ -18,6 +18,6 @@ def run(_settings: Settings, arguments: Namespace) -> int:
     try:
         serve_sandbox(create_sandbox(), host, arguments.port or 0)
     except OSError as error:
-        reason = (error.strerror or "no such address").partition(" (while ")[0]
+        reason = (error.strerror or "unknown host").partition(" (while ")[0]
         raise SettingsError(f"Cannot listen on {host}: {reason}.") from None
     return SUCCESS
