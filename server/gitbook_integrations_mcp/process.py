@@ -1,4 +1,4 @@
-"""Exit codes, the log and garbage collection of the program's processes."""
+"""Settings of the process: exit codes, logging, garbage collection."""
 
 import gc
 import logging
