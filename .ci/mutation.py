@@ -33,12 +33,11 @@ class Subject:
     left: str = ""
 
 
+_CONFIRMATION_MODULES = ("service", "elicitation", "memory_store", "preview", "results")
 _CONFIRMATION = tuple(f"unit/confirmation/test_{name}" for name in ("service", "page", "store"))
 _PATHS = ("encode_segment", "Endpointǁbuild_request", "_query_pairs", "_tidy_number")
 SUBJECTS = {
-    "confirmation": Subject(
-        [f"{SERVER}/confirmation/{name}" for name in ("service", "store", "preview", "results")], _CONFIRMATION
-    ),
+    "confirmation": Subject([f"{SERVER}/confirmation/{name}" for name in _CONFIRMATION_MODULES], _CONFIRMATION),
     "page": Subject(
         [f"{SERVER}/confirmation/page"],
         ("unit/confirmation/test_page",),

@@ -1,4 +1,4 @@
-"""What registries and desktop clients read about this program, made from package, settings and tools.
+"""The entry for registries and the bundle for desktop clients, made from package, settings and tools.
 
 `python .ci/publication.py bundle OUTPUT.mcpb` builds the bundle that desktop clients install with a double click: the
 project's own files and a manifest; the client's `uv` makes the environment. `.ci/generate.py` writes `server.json`, the
@@ -58,7 +58,7 @@ CHOICES = (
     Choice("gitbook", "integration_token", "Token of your own integration", secret=True),
     Choice("gitbook", "organization", "Organization ID"),
     Choice("tools", "read_only", "Read-only", "boolean", default=True),
-    Choice("server", "sandbox", "Try it on the embedded GitBook", "boolean", default=False),
+    Choice("server", "sandbox", "Try it with the built-in GitBook sandbox", "boolean", default=False),
 )
 
 

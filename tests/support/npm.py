@@ -15,7 +15,7 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gitb
 def install_package(*packages: str) -> Path:
     """Return the folder in whose `node_modules` these packages are.
 
-    Where npm is missing or cannot download them, the test is skipped, aloud; in CI, where it must run, it fails.
+    Where npm is missing or cannot download them, the test is skipped with a message; in CI it fails.
     """
     folder = CACHE / "-".join(package.replace("/", "_").replace("@", "_") for package in packages)
     if folder.exists():

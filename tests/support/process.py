@@ -13,7 +13,7 @@ import pytest
 def find_program(name: str) -> str:
     """Return where a real program is, from the Debian package of its name.
 
-    Without it, the test is skipped, aloud; in CI, where it must run, it fails.
+    Without it, the test is skipped with a message; in CI it fails.
     """
     found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
     if found is not None:
