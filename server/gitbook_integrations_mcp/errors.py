@@ -36,9 +36,9 @@ class ErrorCode(StrEnum):
     """
 
     meaning: str
-    """What happened and why, as a sentence."""
+    """A sentence that says what happened and why."""
     remedy: str
-    """What to do next, as a sentence."""
+    """A sentence that says what to do next."""
 
     def __new__(cls, value: str, meaning: str, remedy: str) -> Self:
         code = str.__new__(cls, value)
@@ -178,7 +178,7 @@ class ErrorCode(StrEnum):
     FORBIDDEN = (
         "forbidden",
         "The token has no right to do this (403).",
-        "Use the token of somebody with the needed role, or of the integration concerned.",
+        "Use the token of a user with the needed role, or of the integration concerned.",
     )
     NOT_FOUND = (
         "not_found",

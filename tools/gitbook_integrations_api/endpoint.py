@@ -18,7 +18,7 @@ Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 class Risk(StrEnum):
-    """What a call can do to the organization. All safety checks of the server are derived from it."""
+    """The damage that a call can do to the organization. All safety checks of the server are derived from it."""
 
     READ = "read"
     """Changes nothing."""

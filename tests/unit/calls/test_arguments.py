@@ -120,7 +120,7 @@ async def test_an_unknown_tool_is_rejected_with_the_nearest_names() -> None:
     async with connect(Upstream()) as client:
         result = await client.call_tool("uninstall_integration_from_sit", {})
     assert result.is_error
-    assert "Nearest: uninstall_integration_from_site" in read_text(result)
+    assert "Similar names: uninstall_integration_from_site" in read_text(result)
 
 
 async def test_a_default_organization_makes_the_argument_optional_and_is_sent() -> None:
