@@ -1,4 +1,4 @@
-"""The features of MCP that clients can use: tools, resources, prompts, completion, subscriptions, and pages of MCP Apps.
+"""The features of MCP for clients: tools, resources, prompts, completion, subscriptions, and pages of MCP Apps.
 
 `tools` and `prompts` publish what the tables declare. `resources` reads resources at their `addresses`, `resource_list`
 lists them, and `subscriptions` notifies clients of changes. `completion` suggests values for arguments, `apps` serves
