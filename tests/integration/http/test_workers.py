@@ -39,7 +39,7 @@ REDIS = {"store": "redis://localhost", "keys": KEYS}
         ({"confirmation": REDIS, "server": {"transport": ["streamable-http", "sse"]}}, "streamable-http alone"),
         (
             {"confirmation": REDIS, "server": {"transport": ["streamable-http"], "sandbox": True}},
-            "sandbox of its own",
+            "its own sandbox",
         ),
         ({"confirmation": REDIS, "server": {"transport": ["streamable-http"]}}, None),
     ],
