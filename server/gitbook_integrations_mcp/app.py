@@ -1,4 +1,17 @@
-"""Creates the server: composition only, with the settings as input."""
+"""Creates the server: composition only, with the settings as input.
+
+Modules import at their top whatever they need. Only these imports are inside functions, because they would slow down
+the start of a server on stdio that does not need them (by this share of its CPU time):
+
+- httpx, aiohttp, httpx-aiohttp and truststore (19 %): `gitbook.http`, on the first request to GitBook
+- starlette's applications, PyJWT and httpx for HTTP (7 %): `transports.serving`, for servers over HTTP
+- redis (7 %), an optional dependency: `confirmation.opening`, for stores in Redis
+- the audit (4 %): `audit.create_handler`, on the first audit
+- Jinja2 and the pages made with it (2 %): `features.apps` and `confirmation.page`, for the first page
+- the GitBook sandbox (3 %): `gitbook.opening`, for servers that use it
+- rich (2 %): `cli.console`, for tables
+- the modules of subcommands and with them the MCP SDK (most of the start): `cli.main`, for the subcommand that runs
+"""
 
 import time
 from collections.abc import Callable

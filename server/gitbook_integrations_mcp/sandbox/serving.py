@@ -2,6 +2,8 @@
 
 import sys
 
+import uvicorn
+
 from gitbook_integrations_mcp.net.http_server import build_options
 from gitbook_integrations_mcp.net.listener import open_listener
 from gitbook_integrations_mcp.sandbox.application import Sandbox
@@ -14,8 +16,6 @@ def serve_sandbox(sandbox: Sandbox, host: str = "127.0.0.1", port: int = 0) -> N
 
     Prints the environment variables for clients to standard error. GitBook's command line and this server read them.
     """
-    import uvicorn
-
     listener, address = open_listener(host, port)
     with listener:
         print(
