@@ -10,7 +10,8 @@ the start of a server on stdio that does not need them (by this share of its CPU
 - Jinja2 and the pages made with it (2 %): `features.apps` and `confirmation.page`, for the first page
 - the GitBook sandbox (3 %): `gitbook.opening`, for servers that use it
 - rich (2 %): `cli.console`, for tables
-- the modules of subcommands and with them the MCP SDK (most of the start): `cli.main`, for the subcommand that runs
+- the settings, the modules of subcommands and, with them, the MCP SDK (most of the start): `cli`, for the command that
+  runs
 """
 
 import time

@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import Literal
 
 import anyio
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.progress import Progress as Bar
 
 from gitbook_integrations_api.report import Narrowing, Report
 from gitbook_integrations_api.rules import SEVERITIES, Severity
 from gitbook_integrations_mcp.audit.auditor import Auditor
 from gitbook_integrations_mcp.audit.collector import Progress
 from gitbook_integrations_mcp.audit.comparison import compare, read_baseline
+from gitbook_integrations_mcp.audit.render.html import render_page
 from gitbook_integrations_mcp.audit.render.markdown import (
     format_changes,
     format_coverage,
@@ -113,10 +117,6 @@ async def _audit(settings: Settings, options: AuditOptions) -> Report:
 @asynccontextmanager
 async def _show_progress() -> AsyncIterator[Progress]:
     """Show a progress bar on standard error if it is a terminal. Standard output is only for the report."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
-    from rich.progress import Progress as Bar
-
     columns = (
         TextColumn("Audit"),
         BarColumn(),
@@ -152,8 +152,6 @@ def _print(report: Report, options: AuditOptions) -> None:
         case "markdown":
             print(render_report(report), end="")
         case "html":
-            from gitbook_integrations_mcp.audit.render.html import render_page
-
             print(render_page(report), end="")
         case "csv":
             print(render_csv(report, options.table or "findings"), end="")

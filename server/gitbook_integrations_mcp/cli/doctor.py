@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from gitbook_integrations_api.catalog import ENDPOINTS, TOOLS
 from gitbook_integrations_api.endpoint import Request
 from gitbook_integrations_mcp.app import create_server
+from gitbook_integrations_mcp.auth.issuer import Issuer, IssuerError
 from gitbook_integrations_mcp.auth.policy import Policy
 from gitbook_integrations_mcp.calls.response import read_response
 from gitbook_integrations_mcp.cli.console import print_json
@@ -25,6 +26,7 @@ from gitbook_integrations_mcp.cli.install import format_entries
 from gitbook_integrations_mcp.config.models import OAuthSection
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.config.urls import is_loopback
+from gitbook_integrations_mcp.config.validation import check_exposure
 from gitbook_integrations_mcp.confirmation.memory_store import MemoryConfirmationStore
 from gitbook_integrations_mcp.confirmation.opening import open_confirmation_store
 from gitbook_integrations_mcp.confirmation.store import ConfirmationStore
@@ -154,8 +156,6 @@ def _check_settings(settings: Settings) -> Finding:
     try:
         Policy(settings.tools, settings.confirmation)
         if "stdio" not in settings.server.transport:
-            from gitbook_integrations_mcp.config.validation import check_exposure
-
             check_exposure(settings)
     except SettingsError as error:
         return _fail("settings", str(error), "", error.code)
@@ -198,8 +198,6 @@ async def _check_store(store: ConfirmationStore) -> Finding:
 
 async def _check_issuer(settings: OAuthSection) -> Finding:
     """Return whether access tokens can be verified."""
-    from gitbook_integrations_mcp.auth.issuer import Issuer, IssuerError
-
     try:
         keys = {key.key_id for key in await Issuer(settings).fetch_keys()}
     except IssuerError as error:

@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import tomlkit
+
 from gitbook_integrations_mcp import NAME as PROGRAM
 from gitbook_integrations_mcp.auth.policy import Policy
 from gitbook_integrations_mcp.cli.assistants import ASSISTANTS, Assistant
@@ -149,8 +151,6 @@ def _parse(assistant: Assistant, text: str) -> MutableMapping[str, Any]:
         ValueError: it cannot be read, or cannot be written again without loss, for example of its comments.
     """
     if assistant.format == "toml":
-        import tomlkit
-
         return tomlkit.parse(text)
     content = json.loads(text.removeprefix("\ufeff")) if text.strip() else {}
     if not isinstance(content, dict):
@@ -160,8 +160,6 @@ def _parse(assistant: Assistant, text: str) -> MutableMapping[str, Any]:
 
 def _dump(assistant: Assistant, content: Mapping[str, Any], indent: int | str) -> str:
     if assistant.format == "toml":
-        import tomlkit
-
         return tomlkit.dumps(content)
     return json.dumps(content, indent=indent, ensure_ascii=False) + "\n"
 

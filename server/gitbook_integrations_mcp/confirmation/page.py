@@ -15,6 +15,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import parse_qs
 
+import uvicorn
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
@@ -26,7 +27,6 @@ from gitbook_integrations_mcp.net.http_server import build_options
 from gitbook_integrations_mcp.net.listener import open_listener
 
 if TYPE_CHECKING:
-    import uvicorn
     from jinja2 import Template
 
 PATH = "/confirm/"
@@ -42,6 +42,14 @@ _NEXT_STEP: dict[Decision, str] = {
 }
 
 
+class _Server(uvicorn.Server):
+    """Leaves signals to the process that serves MCP."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
 class ConfirmationPage:
     """Serves a page for each confirmation in `browser` mode."""
 
@@ -50,7 +58,7 @@ class ConfirmationPage:
         self._store = store
         self._public_url = public_url
         self._origins = [public_url] if public_url else []
-        self._server: uvicorn.Server | None = None
+        self._server: _Server | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def open(self, pending: PendingConfirmation) -> str:
@@ -69,13 +77,6 @@ class ConfirmationPage:
             await asyncio.wait([task])
 
     def _start(self) -> None:
-        import uvicorn
-
-        class Server(uvicorn.Server):
-            @contextlib.contextmanager
-            def capture_signals(self) -> Iterator[None]:
-                yield  # the process that serves MCP handles signals
-
         listener, address = open_listener("127.0.0.1", 0)
         self._origins = [
             address,
@@ -91,7 +92,7 @@ class ConfirmationPage:
                 timeout_graceful_shutdown=1,
             ),
         )
-        self._server = Server(config)
+        self._server = _Server(config)
         # The listener accepts connections from now on; they wait in its backlog until the server runs. The context is
         # empty, because the page must not run as the caller of the first confirmation.
         self._task = asyncio.create_task(_serve(self._server, listener), context=contextvars.Context())
@@ -233,7 +234,7 @@ def _render(
 
 @cache
 def _load_template() -> "Template":
-    from jinja2 import Environment, StrictUndefined  # only a server that shows a page needs it
+    from jinja2 import Environment, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return environment.from_string((files(__package__) / "page.html.jinja").read_text(encoding="utf-8"))

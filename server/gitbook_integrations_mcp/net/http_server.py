@@ -3,6 +3,7 @@
 from typing import Any
 
 from gitbook_integrations_mcp.config.models import HttpSection
+from gitbook_integrations_mcp.net.timeouts import build_protocol
 
 
 def build_options(settings: HttpSection | None = None, **special: Any) -> dict[str, Any]:
@@ -10,9 +11,6 @@ def build_options(settings: HttpSection | None = None, **special: Any) -> dict[s
 
     `special` are arguments that differ for one application. They cannot replace the bounds on clients.
     """
-    # Only HTTP needs uvicorn. Its import would make a start on stdio a tenth slower.
-    from gitbook_integrations_mcp.net.timeouts import build_protocol
-
     settings = settings or HttpSection()
     options = {
         "interface": "asgi3",

@@ -4,6 +4,7 @@ import signal
 import sys
 
 import anyio
+import uvicorn
 
 from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.config.settings import Settings
@@ -64,8 +65,6 @@ async def _serve_stdio(server: IntegrationsServer) -> int | None:
 
 
 def _serve_http(settings: Settings, server: IntegrationsServer) -> None:
-    import uvicorn
-
     from gitbook_integrations_mcp.transports.web import create_application
 
     http = settings.http
