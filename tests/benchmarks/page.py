@@ -11,8 +11,8 @@ from statistics import median
 from typing import Any
 
 from gitbook_integrations_mcp.audit.render.html import render_page
-from tests.e2e.browser.test_report_page import audit
 from tests.support.browser import CHROMIUM, DRIVER, open_browser
+from tests.support.sandbox_audit import audit
 
 MOST = 200
 """Milliseconds that each may take."""

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 
 import httpx
 from mcp import Client
-from mcp_types import CallToolResult, TextContent
+from mcp_types import INVALID_PARAMS, CallToolResult, TextContent
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from starlette.types import Receive, Scope, Send
 
@@ -28,6 +28,8 @@ from gitbook_integrations_mcp.pipeline.pipeline import Pipeline
 
 Era = Literal["legacy", "2026-07-28"]
 ERAS: tuple[Era, ...] = ("legacy", "2026-07-28")
+NOT_FOUND = {"legacy": -32002, "2026-07-28": INVALID_PARAMS}
+"""Codes of the JSON-RPC error about a resource that does not exist, by protocol version."""
 ONCE = {"attempts": 1}
 """An upstream that answers every request alike is not worth asking again."""
 TOKENS = {"token": "user-token-0123456789", "integration_token": "integration-token-0123456789"}

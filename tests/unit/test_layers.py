@@ -90,3 +90,10 @@ def test_no_two_files_import_each_other(package: str, source_root: str) -> None:
         TopologicalSorter(imports).prepare()
     except CycleError as error:
         pytest.fail(f"these import each other: {' → '.join(error.args[1])}")
+
+
+def test_no_test_module_imports_another() -> None:
+    for path in (ROOT / "tests").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                assert ".test_" not in (node.module or ""), f"{path} imports {node.module}; move it to tests/support"

@@ -1,44 +1,21 @@
 """The report page in a real browser: no requests, accessible, with the figures of the report."""
 
-import functools
 import json
 from pathlib import Path
 from typing import Any
 
-import anyio
-import httpx
 import pytest
 
-from gitbook_integrations_api.report import Comparison, Narrowing, Report, ScriptFacts
-from gitbook_integrations_mcp.audit.auditor import Auditor
+from gitbook_integrations_api.report import Comparison, Report, ScriptFacts
 from gitbook_integrations_mcp.audit.comparison import compare
 from gitbook_integrations_mcp.audit.render.html import render_page
 from gitbook_integrations_mcp.cli.main import main
-from gitbook_integrations_mcp.config.settings import load_settings
-from gitbook_integrations_mcp.gitbook.opening import open_gitbook
 from tests.support.browser import find_violations, needs_browser, read_logs, show_in, take_screenshot
-from tests.support.grown_sandbox import Size, create_grown_sandbox
+from tests.support.sandbox_audit import audit
 
 pytestmark = needs_browser
 
 EVIL = "</script><script>document.title = 'stolen'</script><img src=x onerror=\"document.title='stolen'\">"
-
-
-@functools.cache
-def audit(*size: int) -> Report:
-    """Return the audit of a sandbox. `size`: integrations, spaces, sites, installations."""
-    settings = load_settings({"server": {"sandbox": True}})
-    transport = httpx.ASGITransport(app=create_grown_sandbox(Size(*size)))
-    gitbook, credentials, organization = open_gitbook(settings, transport)
-    assert organization
-
-    async def ignore(*_: Any) -> None:
-        pass
-
-    async def run() -> Report:
-        return await Auditor(gitbook, settings).audit(organization, Narrowing(), credentials, ignore)
-
-    return anyio.run(run)
 
 
 def open_page(driver: Any, report: Report, folder: Path) -> None:

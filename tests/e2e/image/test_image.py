@@ -22,7 +22,7 @@ from compose_spec import PyCompose
 from gitbook_integrations_mcp.config.models import HttpSection
 from gitbook_integrations_mcp.config.settings import CLI_VARIABLES, iterate_settings, name_variable
 from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
-from tests.integration.http.test_web import CALLERS, bear, connect
+from tests.support.http_server import CALLERS, bear, connect
 from tests.support.process import TIMEOUT, find_program
 from tests.support.repository import README
 

@@ -19,9 +19,9 @@ from gitbook_integrations_mcp.auth.access_tokens import AccessTokens
 from gitbook_integrations_mcp.auth.bearer import BearerError, BearerGuard
 from gitbook_integrations_mcp.auth.issuer import PAUSE_SECONDS
 from gitbook_integrations_mcp.errors import ErrorCode
-from tests.integration.http.test_web import CALLERS, serve
 from tests.support.elicitation_client import GitBookSpy
 from tests.support.fake_gitbook import Upstream
+from tests.support.http_server import CALLERS, serve
 
 RFC_6750 = {ErrorCode.INVALID_TOKEN, ErrorCode.INSUFFICIENT_SCOPE}
 PACKAGE = Path(gitbook_integrations_mcp.__file__).parent

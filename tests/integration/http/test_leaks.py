@@ -15,8 +15,8 @@ from starlette.types import Receive, Scope, Send
 
 from tests.benchmarks import subject
 from tests.benchmarks.crowd import ERAS, Crowd, Era
-from tests.integration.http.test_web import Kind, connect, each_way, serve
 from tests.support.fake_gitbook import Era as ClientEra
+from tests.support.http_server import Kind, connect, each_way, serve
 from tests.support.process import SOON
 
 pytestmark = [

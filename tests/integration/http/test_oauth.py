@@ -26,11 +26,11 @@ from gitbook_integrations_mcp.config.models import HttpSection, OAuthSection
 from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.config.validation import check_exposure
 from gitbook_integrations_mcp.errors import ErrorCode, SettingsError
-from tests.integration.http.test_web import CALLERS, Kind, answer_token, bear, connect, each_way, serve
 from tests.support.elicitation_client import GitBookSpy, read_status
 from tests.support.fake_gitbook import ERAS, Era, Upstream, read_text
+from tests.support.gated_calls import find_target
+from tests.support.http_server import CALLERS, Kind, answer_token, bear, connect, each_way, serve
 from tests.support.oauth_server import CLIENT_ID, CLIENT_SECRET, REDIRECT_URI, SCOPE, Authority, make_key, run_authority
-from tests.unit.confirmation.test_service import find_target
 
 ACCEPT = {"Accept": "application/json, text/event-stream"}
 INITIALIZE = {

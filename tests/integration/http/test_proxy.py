@@ -18,14 +18,14 @@ from gitbook_integrations_api.resources import RESOURCES
 from gitbook_integrations_mcp.config.models import HttpSection
 from gitbook_integrations_mcp.features.addresses import write_uri
 from gitbook_integrations_mcp.sandbox import create_sandbox
-from tests.integration.http.test_web import Kind, connect, each_way, serve
 from tests.support.elicitation_client import GitBookSpy, Human, read_status
 from tests.support.fake_gitbook import ERAS, Era
+from tests.support.gated_calls import find_target
+from tests.support.http_server import Kind, connect, each_way, serve
 from tests.support.process import TIMEOUT
 from tests.support.proxy import NAME, PROXIES, make_certificate, read_example, run_proxy
 from tests.support.redis_server import RedisServer
-from tests.unit.confirmation.test_service import find_target
-from tests.unit.features.test_subscriptions import Ear, find_installation, hear, update, watch
+from tests.support.subscriber import Subscriber, find_installation, handle_updates, update, watch
 
 pytestmark = pytest.mark.slow
 
@@ -105,12 +105,12 @@ async def test_what_is_streamed_arrives_while_the_stream_is_open(front: Front, k
     uri = write_uri(RESOURCES["installation"], installation)
     with anyio.fail_after(TIMEOUT):
         async with front.connect(kind, era) as client:
-            ear = Ear(client)
-            client.session._message_handler = hear(ear)
-            async with watch(ear, uri):
+            subscriber = Subscriber(client)
+            client.session._message_handler = handle_updates(subscriber)
+            async with watch(subscriber, uri):
                 for _ in range(3):
                     await update(client, installation)
-                    await ear.take(uri)
+                    await subscriber.take(uri)
 
 
 @pytest.mark.parametrize("era", ERAS)

@@ -15,12 +15,12 @@ from mcp_types import CallToolResult, ElicitRequestParams, ElicitResult
 from gitbook_integrations_mcp.confirmation.redis_store import RedisConfirmationStore
 from gitbook_integrations_mcp.confirmation.store import PendingConfirmation
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, USER_TOKEN
-from tests.integration.http.test_web import CALLERS, bear, connect, serve
 from tests.support.elicitation_client import GitBookSpy, Human, find_outcome, read_status
 from tests.support.fake_gitbook import ERAS, Era, read_text
+from tests.support.gated_calls import APPROVAL, Target, call_once, find_target, start_call
+from tests.support.http_server import CALLERS, bear, connect, serve
+from tests.support.page_client import APPROVE, Browser
 from tests.support.redis_server import KEYS, RedisServer
-from tests.unit.confirmation.test_page import APPROVE, Browser
-from tests.unit.confirmation.test_service import YES, Target, call_once, find_target, start
 
 pytestmark = pytest.mark.slow
 
@@ -75,7 +75,7 @@ async def repeat(client: Any, target: Target) -> dict[str, Any]:
     return content
 
 
-async def answer(address: str, target: Target, state: str, response: Any = YES) -> str:
+async def answer(address: str, target: Target, state: str, response: Any = APPROVAL) -> str:
     """Send a human's response to the replica at `address`, and return the outcome."""
     async with meet(address, Human()) as client:
         result = await call_once(client, target, state, response)
@@ -86,7 +86,7 @@ async def answer(address: str, target: Target, state: str, response: Any = YES) 
 async def test_a_confirmation_of_one_replica_is_used_once_at_the_other(redis: RedisServer) -> None:
     async with replicate(redis) as both:
         async with meet(both.one, Human()) as client:
-            state = await start(client, both.target)
+            state = await start_call(client, both.target)
         assert await answer(both.other, both.target, state) == "done"
         for address in (both.one, both.other):
             assert await answer(address, both.target, state) == "confirmation_expired"
@@ -115,10 +115,10 @@ async def test_of_twenty_simultaneous_approvals_at_both_replicas_one_runs(
         meet(both.one, Human()) as ones,
         meet(both.other, Human()) as others,
     ):
-        state = await start(ones, both.target)
+        state = await start_call(ones, both.target)
 
         async def replay(client: Any) -> None:
-            result = await call_once(client, both.target, state, YES)
+            result = await call_once(client, both.target, state, APPROVAL)
             assert isinstance(result, CallToolResult)
             results.append(read_status(result))
 
@@ -133,7 +133,7 @@ async def test_of_twenty_simultaneous_approvals_at_both_replicas_one_runs(
 async def test_a_refusal_at_one_replica_revokes_an_approval_at_the_other(redis: RedisServer) -> None:
     async with replicate(redis) as both, meet(both.other) as unasked:
         async with meet(both.one, Human()) as asked:
-            state = await start(asked, both.target)
+            state = await start_call(asked, both.target)
         url = (await repeat(unasked, both.target))["url"]
         assert await decide(both.other, url, APPROVE) == 200
         assert await answer(both.one, both.target, state, ElicitResult(action="decline")) == "confirmation_declined"
@@ -218,7 +218,7 @@ async def test_keys_can_be_rotated_without_interruption(redis: RedisServer) -> N
             serve(spy, confirmation={**redis.confirmation, "keys": answering}) as other,
         ):
             async with meet(one, Human()) as client:
-                state = await start(client, target)
+                state = await start_call(client, target)
             return await answer(other, target, state, ElicitResult(action="decline"))
 
     for asking, answering in (
@@ -237,7 +237,7 @@ async def test_confirmations_survive_a_restart(redis: RedisServer) -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     async with serve(spy, confirmation=redis.confirmation) as address, meet(address, Human()) as client:
-        state = await start(client, target)
+        state = await start_call(client, target)
     async with serve(spy, confirmation=redis.confirmation) as address:
         assert await answer(address, target, state) == "done"
     assert len(spy.mutations) == 1
@@ -309,7 +309,7 @@ async def test_no_secret_is_kept_in_redis(redis: RedisServer) -> None:
         installation = both.spy.sandbox.state.installations[both.target.arguments["installationId"]]
         installation.configuration["password"] = "third-party-secret"
         await repeat(client, both.target)
-        await start(asked, both.target)
+        await start_call(asked, both.target)
         kept = redis.dump()
         assert "Uninstall" in kept
         for secret in (USER_TOKEN, *KEYS, *(str(value) for value in installation.configuration.values())):
@@ -331,7 +331,7 @@ async def frail(tmp_path: Path) -> AsyncIterator[RedisServer]:
 async def test_without_redis_only_calls_that_need_confirmation_fail(frail: RedisServer) -> None:
     async with replicate(frail) as both, meet(both.one) as unasked:
         async with meet(both.one, Human()) as asked:
-            state = await start(asked, both.target)
+            state = await start_call(asked, both.target)
         url = (await repeat(unasked, both.target))["url"]
         assert await decide(both.one, url, APPROVE) == 200
         frail.stop()

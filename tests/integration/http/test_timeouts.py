@@ -15,8 +15,8 @@ from starlette.types import Receive, Scope, Send
 
 from gitbook_integrations_mcp.config.models import HttpSection
 from gitbook_integrations_mcp.net import timeouts
-from tests.integration.http.test_web import CALLERS, serve
 from tests.support.elicitation_client import GitBookSpy
+from tests.support.http_server import CALLERS, serve
 from tests.support.loopback import listen, open_listener
 from tests.support.process import SOON
 

@@ -1,25 +1,19 @@
 """Streamable HTTP and SSE over real sockets: both protocol versions, authentication, and isolation of callers."""
 
 import contextlib
-import functools
 import hashlib
 import json
 import logging
 import re
 import socket
-import ssl
 import time
-from collections.abc import AsyncIterator, Mapping
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
 import httpx
-import httpx2
 import pytest
 from mcp import Client
-from mcp.client.sse import sse_client
-from mcp.client.streamable_http import streamable_http_client
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp_types import CallToolResult
 from starlette.datastructures import Headers
@@ -39,57 +33,10 @@ from gitbook_integrations_mcp.sandbox import INTEGRATION_TOKEN, USER_TOKEN
 from gitbook_integrations_mcp.transports.web import create_application
 from tests.support.elicitation_client import GitBookSpy, Human, read_status
 from tests.support.fake_gitbook import ERAS, Era, Upstream, read_code, read_text
+from tests.support.gated_calls import find_target
+from tests.support.http_server import CALLERS, TOKENS, Kind, answer_token, bear, connect, each_way, serve
 from tests.support.loopback import listen, open_listener
 from tests.support.process import TIMEOUT, start
-from tests.unit.confirmation.test_service import find_target
-
-Kind = Literal["streamable-http", "sse"]
-WAYS: list[tuple[Kind, Era]] = [("streamable-http", "legacy"), ("streamable-http", "2026-07-28"), ("sse", "legacy")]
-each_way = pytest.mark.parametrize(("kind", "era"), WAYS, ids=[f"{kind}-{era}" for kind, era in WAYS])
-
-TOKENS = {"ann": "ann-secret-0123456789", "bob": "bob-secret-0123456789"}
-CALLERS = [{"name": name, "sha256": hashlib.sha256(token.encode()).hexdigest()} for name, token in TOKENS.items()]
-
-
-@contextlib.asynccontextmanager
-async def serve(upstream: Any, *, public: bool = False, **sections: Mapping[str, Any]) -> AsyncIterator[str]:
-    """Yield the address, by choice the public one, of a server whose GitBook is `upstream`, if not that of settings."""
-    ours = {"sandbox": isinstance(upstream, GitBookSpy), "transport": ["sse", "streamable-http"]}
-    with open_listener() as (listener, address):
-        http = {"shutdown_seconds": 1, **({"public_url": address} if public else {}), **sections.get("http", {})}
-        settings = load_settings({"server": ours, **sections, "http": http})
-        server = create_server(settings, http_transport=httpx.ASGITransport(app=upstream) if upstream else None)
-        async with listen(create_application(settings, server), settings.http, listener):
-            yield address
-
-
-@contextlib.asynccontextmanager
-async def connect(
-    address: str,
-    kind: Kind,
-    era: Era,
-    human: Human | None = None,
-    headers: Mapping[str, str] | None = None,
-    auth: httpx2.Auth | None = None,
-    verify: ssl.SSLContext | bool = True,
-) -> AsyncIterator[Client]:
-    """Yield a client of the server at `address` that sends `headers`, and what `auth` adds, with every request."""
-    open_http = functools.partial(httpx2.AsyncClient, verify=verify, trust_env=False)
-    async with contextlib.AsyncExitStack() as stack:
-        transport: Any
-        if kind == "sse":
-            given = dict(headers or {})
-            transport = sse_client(f"{address}/sse", headers=given, auth=auth, httpx_client_factory=open_http)
-        else:
-            http = await stack.enter_async_context(open_http(headers=headers, auth=auth, timeout=TIMEOUT))
-            transport = streamable_http_client(f"{address}/mcp", http_client=http)
-        callback = human.answer if human else None
-        yield await stack.enter_async_context(Client(transport, mode=era, elicitation_callback=callback))
-
-
-def bear(name: str, **more: str) -> dict[str, str]:
-    """Return the headers with which a caller shows who they are."""
-    return {"Authorization": f"Bearer {TOKENS[name]}", **more}
 
 
 @each_way
@@ -327,11 +274,6 @@ async def test_bodies_are_limited_and_a_publication_with_large_pictures_fits() -
 
 
 # Credentials of the request
-
-
-def answer_token(upstream: Upstream) -> list[str]:
-    """Return the credentials with which GitBook was asked."""
-    return [request.headers["authorization"].removeprefix("Bearer ") for request in upstream.requests]
 
 
 @each_way

@@ -20,12 +20,12 @@ from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.config.validation import check_workers
 from gitbook_integrations_mcp.errors import SettingsError
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, USER_TOKEN
-from tests.integration.http.test_web import connect
 from tests.support.elicitation_client import GitBookSpy, Human, read_status
+from tests.support.gated_calls import APPROVAL, call_once, find_target, start_call
+from tests.support.http_server import connect
 from tests.support.loopback import listen, open_listener
 from tests.support.process import TIMEOUT, run
 from tests.support.redis_server import KEYS, RedisServer
-from tests.unit.confirmation.test_service import YES, call_once, find_target, start
 
 pytestmark = pytest.mark.slow
 
@@ -115,11 +115,11 @@ async def test_workers_share_what_a_human_said(team: Team) -> None:
     target = find_target(team.spy, "uninstall_integration")
     statuses: list[str] = []
     async with connect(team.address, "streamable-http", "2026-07-28", Human()) as client:
-        state = await start(client, target)
+        state = await start_call(client, target)
 
     async def answer() -> None:
         async with connect(team.address, "streamable-http", "2026-07-28", Human()) as client:
-            result = await call_once(client, target, state, YES)
+            result = await call_once(client, target, state, APPROVAL)
             assert isinstance(result, CallToolResult)
             statuses.append(read_status(result))
 

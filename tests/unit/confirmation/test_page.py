@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from secrets import token_hex
 from typing import Any
@@ -33,30 +33,10 @@ from gitbook_integrations_mcp.errors import StoreError
 from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
 from tests.support.elicitation_client import Clock, GitBookSpy, Human, create_gated_server, meet, read_status
 from tests.support.fake_gitbook import ERAS, Era
-from tests.unit.confirmation.test_service import Target, call_once, find_target, request_confirmation_id, start
+from tests.support.gated_calls import Target, call_once, find_target, request_confirmation_id, start_call
+from tests.support.page_client import APPROVE, Browser
 
 each_era = pytest.mark.parametrize("era", ERAS)
-
-
-class Browser:
-    """Sends the requests of a browser: it keeps the fields of the form and sets the Origin."""
-
-    def __init__(self, client: httpx.AsyncClient) -> None:
-        self.client = client
-
-    async def read(self, url: str) -> httpx.Response:
-        """Open a page."""
-        return await self.client.get(url)
-
-    async def decide(
-        self, url: str, fields: Mapping[str, str], headers: Mapping[str, str] | None = None
-    ) -> httpx.Response:
-        """Open a page and send its form, with `fields` as the human fills them."""
-        page = await self.read(url)
-        found = re.search(r'name="csrf" value="([^"]+)"', page.text)
-        csrf = found[1] if found else ""
-        origin = str(httpx.URL(url).join("/")).rstrip("/")
-        return await self.client.post(url, data={"csrf": csrf, **fields}, headers={"Origin": origin, **(headers or {})})
 
 
 @pytest.fixture
@@ -90,9 +70,6 @@ async def read_decision(store: ConfirmationStore, pending: PendingConfirmation) 
     seen = await store.get(pending.id)
     assert seen is not None
     return seen.decision
-
-
-APPROVE = {"decision": "approve", "confirm": "yes"}
 
 
 NOT_FROM_HERE = "<h1>Not from this page</h1>"
@@ -502,7 +479,7 @@ async def test_a_declined_form_revokes_an_approval_on_the_page() -> None:
         meet(server, Human(), "2026-07-28") as asked,
         meet(server, None, "2026-07-28") as unasked,
     ):
-        state = await start(asked, target)
+        state = await start_call(asked, target)
         await Browser(http).decide(await begin(unasked, target), APPROVE)
         declined = await call_once(asked, target, state, ElicitResult(action="decline"))
         assert isinstance(declined, CallToolResult)

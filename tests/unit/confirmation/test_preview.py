@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gitbook_integrations_mcp.confirmation.preview import Fact, Preview
 from tests.support.elicitation_client import GitBookSpy, Human, create_gated_server, meet
-from tests.unit.confirmation.test_service import find_target
+from tests.support.gated_calls import find_target
 
 HOSTILE = (
     "Slack\nStatus: paused",

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -39,40 +39,11 @@ from gitbook_integrations_mcp.confirmation.store import ConfirmationMode, Pendin
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION, USER_TOKEN
 from tests.support.elicitation_client import Clock, GitBookSpy, Human, create_gated_server, meet, read_status
 from tests.support.fake_gitbook import ERAS, Era, read_text
+from tests.support.gated_calls import APPROVAL, Target, call_once, find_target, request_confirmation_id, start_call
 from tests.support.samples import make_arguments
 from tests.support.stdio_client import Conversation
 
 each_era = pytest.mark.parametrize("era", ERAS)
-
-
-@dataclass(frozen=True)
-class Target:
-    """A call that needs confirmation, with a target that exists in the sandbox."""
-
-    name: str
-    arguments: dict[str, Any]
-
-
-def find_target(spy: GitBookSpy, name: str) -> Target:
-    """Return an effective call of the tool `name`."""
-    own = {"integrationName": OWN_INTEGRATION}
-    state = spy.sandbox.state
-    installation = next(one for one in state.installations.values() if one.integration == OWN_INTEGRATION)
-    arguments: dict[str, Any] = {**own, "installationId": installation.id}
-    match name:
-        case "unpublish_integration" | "disable_integration_development_mode":
-            arguments = own
-        case "set_integration_development_mode":
-            arguments = {**own, "tunnelUrl": "https://tunnel.example", "all": True}
-        case "uninstall_integration_from_space" | "uninstall_integration_from_site":
-            level: Any = name.rpartition("_")[2]
-            installation = next(one for one in state.installations.values() if len(one.enabled[level]) > 1)
-            arguments = {
-                "integrationName": installation.integration,
-                "installationId": installation.id,
-                f"{level}Id": next(iter(installation.enabled[level])),
-            }
-    return Target(name, arguments)
 
 
 GATED = [
@@ -494,15 +465,6 @@ async def test_the_form_for_a_site_names_the_organization(era: Era) -> None:
 # Two calls
 
 
-async def request_confirmation_id(client: Any, target: Target) -> str:
-    """Make the first of two calls and return the confirmation's ID for the second."""
-    result = await client.call_tool(target.name, target.arguments)
-    assert read_status(result) == "confirmation_required"
-    confirmation_id = result.structured_content["confirmationId"]
-    assert isinstance(confirmation_id, str)
-    return confirmation_id
-
-
 @each_era
 async def test_of_many_simultaneous_second_calls_one_runs(era: Era) -> None:
     spy = GitBookSpy()
@@ -585,40 +547,15 @@ async def test_without_two_steps_a_confirmation_id_is_an_unknown_argument(era: E
 # The multi-round-trip form, driven by hand
 
 
-async def call_once(
-    client: Any, target: Target, state: str | None = None, answer: Any = None
-) -> CallToolResult | InputRequiredResult:
-    """Make one round of a call, without the loop of the client."""
-    result: CallToolResult | InputRequiredResult = await client.session.call_tool(
-        target.name,
-        target.arguments,
-        request_state=state,
-        input_responses={"confirmation": answer} if answer else None,
-        allow_input_required=True,
-    )
-    return result
-
-
-YES = ElicitResult(action="accept", content={"confirm": True})
-
-
-async def start(client: Any, target: Target) -> str:
-    """Make the first round and return the sealed state."""
-    request = await call_once(client, target)
-    assert isinstance(request, InputRequiredResult)
-    assert request.request_state is not None
-    return request.request_state
-
-
 async def test_an_approval_that_is_replayed_twenty_times_runs_once() -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     results: list[str] = []
     async with meet(create_gated_server(spy), Human(), "2026-07-28") as client:
-        state = await start(client, target)
+        state = await start_call(client, target)
 
         async def replay() -> None:
-            result = await call_once(client, target, state, YES)
+            result = await call_once(client, target, state, APPROVAL)
             assert isinstance(result, CallToolResult)
             results.append(read_status(result))
 
@@ -634,11 +571,11 @@ async def test_a_refusal_uses_up_the_confirmation(first: ElicitResult | None) ->
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     async with meet(create_gated_server(spy), Human(), "2026-07-28") as client:
-        state = await start(client, target)
+        state = await start_call(client, target)
         refused = await call_once(client, target, state, first)
         assert isinstance(refused, CallToolResult)
         assert read_status(refused) in {"confirmation_declined", "confirmation_invalid"}
-        late = await call_once(client, target, state, YES)
+        late = await call_once(client, target, state, APPROVAL)
         assert isinstance(late, CallToolResult)
         assert read_status(late) == "confirmation_expired"
     assert spy.mutations == []
@@ -648,7 +585,7 @@ async def test_an_approval_without_a_confirmation_is_ignored() -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     async with meet(create_gated_server(spy), Human(), "2026-07-28") as client:
-        assert isinstance(await call_once(client, target, None, YES), InputRequiredResult)
+        assert isinstance(await call_once(client, target, None, APPROVAL), InputRequiredResult)
     assert spy.mutations == []
 
 
@@ -658,7 +595,7 @@ async def test_the_state_of_another_call_is_rejected_by_the_protocol(change: str
     target = find_target(spy, "uninstall_integration_from_space")
     server = create_gated_server(spy)
     async with meet(server, Human(), "2026-07-28") as client:
-        state = await start(client, target)
+        state = await start_call(client, target)
     match change:
         case "arguments":
             target = Target(target.name, {**target.arguments, "installationId": "other"})
@@ -670,7 +607,7 @@ async def test_the_state_of_another_call_is_rejected_by_the_protocol(change: str
             state = state[:-4] + "AAAA"
     async with meet(server, Human(), "2026-07-28") as client:
         with pytest.raises(Exception, match="Invalid or expired requestState"):
-            await call_once(client, target, state, YES)
+            await call_once(client, target, state, APPROVAL)
     assert spy.mutations == []
 
 
@@ -713,5 +650,5 @@ def test_a_form_has_only_primitive_fields() -> None:
 
 def test_an_approval_has_its_mode() -> None:
     pending = PendingConfirmation("form", "binding", Preview("Uninstall?", "All is lost.", "state"), 600)
-    assert read_form(pending, YES) == Approval("form", pending.preview)
+    assert read_form(pending, APPROVAL) == Approval("form", pending.preview)
     assert read_decision(replace(pending, decision="approved")) == Approval("browser", pending.preview)

@@ -15,8 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from mcp_types import CallToolResult, ElicitResult, InputRequiredResult
 
 from tests.support.elicitation_client import Clock, GitBookSpy, Human, create_gated_server, meet
+from tests.support.gated_calls import Target, call_once
 from tests.support.redis_server import RedisServer
-from tests.unit.confirmation.test_service import Target, call_once
 
 SPACES = 3
 SERVERS = st.integers(0, 1)

@@ -13,10 +13,10 @@ from gitbook_integrations_api.resources import RESOURCES
 from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
-from tests.integration.http.test_web import CALLERS, bear, serve
-from tests.integration.http.test_web import connect as reach
 from tests.support.elicitation_client import GitBookSpy, create_gated_server
 from tests.support.fake_gitbook import ERAS, Era, Upstream, connect, read_capabilities
+from tests.support.http_server import CALLERS, bear, serve
+from tests.support.http_server import connect as reach
 
 each_era = pytest.mark.parametrize("era", ERAS)
 REVIEW = PromptReference(name="review_site_scripts")

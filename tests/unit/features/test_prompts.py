@@ -13,10 +13,10 @@ from gitbook_integrations_api.objects import EventTrace
 from gitbook_integrations_api.options import Options, name_options
 from gitbook_integrations_api.prompts import PROMPTS, RULES, Prompt, Step
 from gitbook_integrations_api.sources import INSTALLED, OWN, SOURCES
-from tests.integration.http.test_web import connect as reach
-from tests.integration.http.test_web import serve
 from tests.support.elicitation_client import GitBookSpy
 from tests.support.fake_gitbook import ERAS, Era, Upstream, connect, read_capabilities
+from tests.support.http_server import connect as reach
+from tests.support.http_server import serve
 from tests.support.tokens import count_tokens
 
 each_prompt = pytest.mark.parametrize("prompt", PROMPTS.values(), ids=list(PROMPTS))

@@ -12,15 +12,14 @@ from gitbook_integrations_api.endpoint import Endpoint, Risk
 from gitbook_integrations_api.resources import RESOURCES, SCHEME
 from gitbook_integrations_mcp.features.addresses import read_address, write_uri
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID
-from tests.integration.http.test_web import CALLERS, bear, serve
-from tests.integration.http.test_web import connect as reach
 from tests.support.elicitation_client import GitBookSpy, create_gated_server
-from tests.support.fake_gitbook import ERAS, TOKENS, Era, Upstream, connect, read_capabilities, read_text
+from tests.support.fake_gitbook import ERAS, NOT_FOUND, TOKENS, Era, Upstream, connect, read_capabilities, read_text
+from tests.support.http_server import CALLERS, bear, serve
+from tests.support.http_server import connect as reach
 
 each_era = pytest.mark.parametrize("era", ERAS)
 INVENTORY = f"{SCHEME}://orgs/{ORGANIZATION_ID}/installations"
 SLACK = f"{SCHEME}://integrations/slack"
-NOT_FOUND = {"legacy": -32002, "2026-07-28": INVALID_PARAMS}
 
 
 async def read(client: Client, uri: str) -> Any:

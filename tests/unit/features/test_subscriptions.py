@@ -1,9 +1,7 @@
 """Who watches a resource hears of the changes that this server made for them, in both eras, and of nobody else's."""
 
 import contextlib
-import warnings
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
@@ -12,89 +10,27 @@ import pytest
 from mcp import Client, MCPError
 from mcp.client.stdio import StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
-from mcp_types import ResourceUpdatedNotification
 
 from gitbook_integrations_api.resources import RESOURCES, SCHEME
 from gitbook_integrations_mcp.features.addresses import read_address, write_uri
 from gitbook_integrations_mcp.features.subscriptions import MAX_WATCHED, Subscriptions, Watcher
-from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
-from tests.integration.http.test_web import CALLERS, Kind, bear, each_way, serve
-from tests.integration.http.test_web import connect as reach
+from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID
 from tests.support.elicitation_client import GitBookSpy, Human, create_gated_server, read_status
-from tests.support.fake_gitbook import ERAS, Era, Upstream, connect, read_capabilities
+from tests.support.fake_gitbook import ERAS, NOT_FOUND, Era, Upstream, connect, read_capabilities
+from tests.support.http_server import CALLERS, Kind, bear, each_way, serve
+from tests.support.http_server import connect as reach
 from tests.support.process import COMMAND, SOON
-from tests.unit.features.test_resources import NOT_FOUND
+from tests.support.subscriber import Subscriber, find_installation, handle_updates, update, watch
 
 each_era = pytest.mark.parametrize("era", ERAS)
 INVENTORY = f"{SCHEME}://orgs/{ORGANIZATION_ID}/installations"
 SLACK = f"{SCHEME}://integrations/slack"
 
 
-@dataclass
-class Ear:
-    """What one client hears."""
-
-    client: Client
-    heard: list[str] = field(default_factory=list)
-    more: anyio.Event = field(default_factory=anyio.Event)
-
-    def note(self, uri: str) -> None:
-        """Hear of a resource."""
-        self.heard.append(uri)
-        self.more.set()
-        self.more = anyio.Event()
-
-    async def take(self, *uris: str) -> None:
-        """Wait until these, and only these, have been heard of."""
-        with anyio.fail_after(SOON):
-            while len(self.heard) < len(uris):
-                await self.more.wait()
-        assert sorted(self.heard) == sorted(uris)
-        self.heard.clear()
-
-
-def hear(ear: Ear) -> Any:
-    """Return what a client does with the messages of a session."""
-
-    async def handle(message: Any) -> None:
-        if isinstance(message, ResourceUpdatedNotification):
-            ear.note(message.params.uri)
-
-    return handle
-
-
 @contextlib.asynccontextmanager
-async def watch(ear: Ear, *uris: str) -> AsyncIterator[list[str]]:
-    """Watch resources as the client's era has it; yield those that the server agreed to."""
-    client = ear.client
-    if client.protocol_version < "2026":
-        with warnings.catch_warnings(action="ignore"):
-            for uri in uris:
-                await client.subscribe_resource(uri)
-            yield list(uris)
-            for uri in uris:
-                await client.unsubscribe_resource(uri)
-        return
-    async with client.listen(resource_subscriptions=uris) as subscription:
-        yield list(subscription.honored.resource_subscriptions or ())
-
-
-def find_installation(spy: GitBookSpy) -> dict[str, str]:
-    """Return the arguments that name an installation."""
-    installation = next(one for one in spy.sandbox.state.installations.values() if one.integration == OWN_INTEGRATION)
-    return {"integrationName": OWN_INTEGRATION, "installationId": installation.id}
-
-
-async def update(client: Client, installation: dict[str, str]) -> None:
-    """Change an installation."""
-    result = await client.call_tool("update_integration_installation", {**installation, "externalIds": ["x"]})
-    assert not result.is_error
-
-
-@contextlib.asynccontextmanager
-async def listen_to(server: Any, era: Era) -> AsyncIterator[Ear]:
-    """Yield the ear of a client of `server`, in memory or as a process."""
-    ear: Ear
+async def listen_to(server: Any, era: Era) -> AsyncIterator[Subscriber]:
+    """Yield the subscriber of a client of `server`, in memory or as a process."""
+    subscriber: Subscriber
     handlers: list[Any] = []
 
     async def handle(message: Any) -> None:
@@ -102,9 +38,9 @@ async def listen_to(server: Any, era: Era) -> AsyncIterator[Ear]:
             await handler(message)
 
     async with Client(server, mode=era, message_handler=handle) as client:
-        ear = Ear(client)
-        handlers.append(hear(ear))
-        yield ear
+        subscriber = Subscriber(client)
+        handlers.append(handle_updates(subscriber))
+        yield subscriber
 
 
 @each_era
@@ -112,11 +48,11 @@ async def test_a_write_tells_of_what_it_touched_and_of_nothing_else(era: Era) ->
     spy = GitBookSpy()
     installation = find_installation(spy)
     mine, other = write_uri(RESOURCES["installation"], installation), SLACK
-    async with listen_to(create_gated_server(spy), era) as ear, watch(ear, mine, INVENTORY, other):
-        await ear.client.read_resource(mine)
-        await ear.client.call_tool("list_sites", {})
-        await update(ear.client, installation)
-        await ear.take(mine, INVENTORY)
+    async with listen_to(create_gated_server(spy), era) as subscriber, watch(subscriber, mine, INVENTORY, other):
+        await subscriber.client.read_resource(mine)
+        await subscriber.client.call_tool("list_sites", {})
+        await update(subscriber.client, installation)
+        await subscriber.take(mine, INVENTORY)
 
 
 @each_era
@@ -124,13 +60,13 @@ async def test_who_no_longer_watches_hears_nothing(era: Era) -> None:
     spy = GitBookSpy()
     installation = find_installation(spy)
     mine = write_uri(RESOURCES["installation"], installation)
-    async with listen_to(create_gated_server(spy), era) as ear:
-        async with watch(ear, mine):
-            await update(ear.client, installation)
-            await ear.take(mine)
-        async with watch(ear, INVENTORY):
-            await update(ear.client, installation)
-            await ear.take(INVENTORY)
+    async with listen_to(create_gated_server(spy), era) as subscriber:
+        async with watch(subscriber, mine):
+            await update(subscriber.client, installation)
+            await subscriber.take(mine)
+        async with watch(subscriber, INVENTORY):
+            await update(subscriber.client, installation)
+            await subscriber.take(INVENTORY)
 
 
 @each_era
@@ -142,14 +78,14 @@ async def test_a_write_that_changed_nothing_tells_nobody_and_one_of_unknown_fate
     installation = {"integrationName": "slack", "installationId": "i"}
     mine = write_uri(RESOURCES["installation"], installation)
     async with connect(upstream, era) as client:
-        ear = Ear(client)
-        client.session._message_handler = hear(ear)
-        async with watch(ear, mine, INVENTORY):
+        subscriber = Subscriber(client)
+        client.session._message_handler = handle_updates(subscriber)
+        async with watch(subscriber, mine, INVENTORY):
             await client.call_tool("update_integration_installation", installation)  # nothing in it to be read before
             # What is told is told in order: the next write is the first heard of, if this one was not.
             upstream.status = 200
             await client.call_tool("install_integration", {"integrationName": "new", "organization": ORGANIZATION_ID})
-            await ear.take(*[mine, INVENTORY] * told, INVENTORY)
+            await subscriber.take(*[mine, INVENTORY] * told, INVENTORY)
 
 
 @each_era
@@ -158,13 +94,13 @@ async def test_a_no_of_the_human_tells_nobody_and_a_yes_does(era: Era) -> None:
     installation = find_installation(spy)
     mine = write_uri(RESOURCES["installation"], installation)
     async with Client(create_gated_server(spy), mode=era, elicitation_callback=human.answer) as client:
-        ear = Ear(client)
-        client.session._message_handler = hear(ear)
-        async with watch(ear, mine, INVENTORY):
+        subscriber = Subscriber(client)
+        client.session._message_handler = handle_updates(subscriber)
+        async with watch(subscriber, mine, INVENTORY):
             assert read_status(await client.call_tool("uninstall_integration", installation)) == "confirmation_declined"
             human.action = "accept"
             assert read_status(await client.call_tool("uninstall_integration", installation)) == "done"
-            await ear.take(mine, INVENTORY)
+            await subscriber.take(mine, INVENTORY)
 
 
 async def test_a_session_that_goes_on_with_another_token_watches_nothing_of_before() -> None:
@@ -177,31 +113,31 @@ async def test_a_session_that_goes_on_with_another_token_watches_nothing_of_befo
         http = await stack.enter_async_context(httpx2.AsyncClient(headers={"X-GitBook-Token": "one"}, trust_env=False))
         transport: Any = streamable_http_client(f"{address}/mcp", http_client=http)
         client = await stack.enter_async_context(Client(transport, mode="legacy"))
-        ear = Ear(client)
-        client.session._message_handler = hear(ear)
-        await stack.enter_async_context(watch(ear, mine))
+        subscriber = Subscriber(client)
+        client.session._message_handler = handle_updates(subscriber)
+        await stack.enter_async_context(watch(subscriber, mine))
         await update(client, installation)
-        await ear.take(mine)
+        await subscriber.take(mine)
         http.headers["X-GitBook-Token"] = "two"
         await update(client, installation)
-        await stack.enter_async_context(watch(ear, INVENTORY))
+        await stack.enter_async_context(watch(subscriber, INVENTORY))
         await update(client, installation)
-        await ear.take(INVENTORY)
+        await subscriber.take(INVENTORY)
 
 
 @each_era
 async def test_what_is_no_resource_for_a_caller_cannot_be_watched(era: Era) -> None:
     nothing = f"{SCHEME}://nothing"
     async with connect(Upstream(), era, tools={"exclude": ["get_integration_by_name"]}) as client:
-        ear = Ear(client)
+        subscriber = Subscriber(client)
         if era == "legacy":
             for uri in (nothing, SLACK):
                 with pytest.raises(MCPError) as caught:
-                    async with watch(ear, uri):
+                    async with watch(subscriber, uri):
                         pass
                 assert caught.value.code == NOT_FOUND[era]
         else:
-            async with watch(ear, nothing, INVENTORY, SLACK) as honoured:
+            async with watch(subscriber, nothing, INVENTORY, SLACK) as honoured:
                 assert honoured == [INVENTORY]
 
 
@@ -209,14 +145,14 @@ async def test_what_is_no_resource_for_a_caller_cannot_be_watched(era: Era) -> N
 async def test_one_client_cannot_watch_without_end(era: Era) -> None:
     uris = [f"{SCHEME}://integrations/i{number}" for number in range(MAX_WATCHED + 1)]
     async with connect(Upstream(), era) as client:
-        ear = Ear(client)
+        subscriber = Subscriber(client)
         if era == "legacy":
             with pytest.raises(MCPError, match=str(MAX_WATCHED)) as caught:
-                async with watch(ear, *uris):
+                async with watch(subscriber, *uris):
                     pass
             assert caught.value.data == {"code": "too_many_subscriptions"}
         else:
-            async with watch(ear, *uris) as honoured:
+            async with watch(subscriber, *uris) as honoured:
                 assert honoured == uris[:MAX_WATCHED]
 
 
@@ -244,9 +180,9 @@ async def test_a_client_that_goes_leaves_nothing_behind(era: Era, monkeypatch: p
     server = create_gated_server(GitBookSpy())
     for _ in range(3):
         async with contextlib.AsyncExitStack() as stack:
-            ear = await stack.enter_async_context(listen_to(server, era))
+            subscriber = await stack.enter_async_context(listen_to(server, era))
             for _ in range(2):
-                async with watch(ear, SLACK):
+                async with watch(subscriber, SLACK):
                     (subscriptions,) = made
                     assert len(subscriptions._watchers) == 1
         assert (subscriptions._watchers, subscriptions._sessions, subscriptions._streams) == (set(), {}, set())
@@ -259,10 +195,10 @@ async def test_a_client_that_takes_nothing_does_not_hold_up_a_call(monkeypatch: 
     server = create_gated_server(spy)
     stuck = Watcher("", lambda _uri: anyio.sleep_forever(), {INVENTORY: read_address(INVENTORY)})
     server.subscriptions._watchers.add(stuck)
-    async with listen_to(server, "2026-07-28") as ear, watch(ear, INVENTORY):
+    async with listen_to(server, "2026-07-28") as subscriber, watch(subscriber, INVENTORY):
         with anyio.fail_after(5):
-            await update(ear.client, installation)
-        await ear.take(INVENTORY)
+            await update(subscriber.client, installation)
+        await subscriber.take(INVENTORY)
     assert len(spy.mutations) == 1
 
 
@@ -272,7 +208,7 @@ async def test_where_the_next_process_may_make_the_change_nobody_is_promised_to_
     async with connect(Upstream(), era, **sections) as client:
         assert (await read_capabilities(client))["resources"] == {"listChanged": False, "subscribe": False}
         with pytest.raises(MCPError, match="Method not found"):
-            async with watch(Ear(client), SLACK):
+            async with watch(Subscriber(client), SLACK):
                 pass
 
 
@@ -285,10 +221,10 @@ async def test_it_works_over_stdio(era: Era) -> None:
     server = StdioServerParameters(command=COMMAND[0], args=[*COMMAND[1:], "--sandbox"])
     installation = find_installation(GitBookSpy())
     mine = write_uri(RESOURCES["installation"], installation)
-    async with listen_to(server, era) as ear, watch(ear, mine, SLACK) as honoured:
+    async with listen_to(server, era) as subscriber, watch(subscriber, mine, SLACK) as honoured:
         assert honoured == [mine, SLACK]
-        await update(ear.client, installation)
-        await ear.take(mine)
+        await update(subscriber.client, installation)
+        await subscriber.take(mine)
 
 
 @each_way
@@ -300,18 +236,18 @@ async def test_of_two_callers_each_hears_of_their_own_changes_only(kind: Kind, e
     uris = [write_uri(RESOURCES["installation"], installation) for installation in installations]
     async with contextlib.AsyncExitStack() as stack:
         address = await stack.enter_async_context(serve(upstream, **sections))
-        ears = []
+        subscribers = []
         for name in ("ann", "bob"):
             headers = bear(name, **{"X-GitBook-Token": f"{name}s-token"})
             client = await stack.enter_async_context(reach(address, kind, era, Human(), headers))
-            ears.append(Ear(client))
-            client.session._message_handler = hear(ears[-1])
-            await stack.enter_async_context(watch(ears[-1], *uris))
+            subscribers.append(Subscriber(client))
+            client.session._message_handler = handle_updates(subscribers[-1])
+            await stack.enter_async_context(watch(subscribers[-1], *uris))
         for writer in (0, 1, 1, 0):
-            await update(ears[writer].client, installations[writer])
+            await update(subscribers[writer].client, installations[writer])
             # What each hears comes in order: of another's change, they would have heard before.
-            await ears[writer].take(uris[writer])
-        assert [ear.heard for ear in ears] == [[], []]
+            await subscribers[writer].take(uris[writer])
+        assert [subscriber.updated for subscriber in subscribers] == [[], []]
 
 
 @pytest.mark.slow

@@ -17,9 +17,9 @@ from opentelemetry.trace import SpanKind, StatusCode
 from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.gitbook.tracing import is_traced
-from tests.integration.http.test_web import WAYS, connect, serve
 from tests.support.fake_gitbook import TOKENS
-from tests.unit.calls.test_response import Act, Socket, answer, fine, reset, say
+from tests.support.gitbook_socket import Act, Socket, answer, fine, reset, say
+from tests.support.http_server import WAYS, connect, serve
 
 INSTALLATION = "planted-installation-1"
 ARGUMENTS = {"integrationName": "planted-name", "installationId": INSTALLATION, "limit": 37, "page": "planted-page"}

@@ -13,11 +13,11 @@ from mcp import Client
 from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.config.settings import load_settings
-from tests.integration.http.test_web import WAYS, connect, serve
+from tests.support.counting_gitbook import Counter
 from tests.support.fake_gitbook import TOKENS, approve
+from tests.support.http_server import WAYS, connect, serve
 from tests.support.process import SOON
 from tests.support.samples import make_arguments
-from tests.unit.gitbook.test_rate_limit import Counter
 
 PATHS = [("memory", "legacy"), ("memory", "2026-07-28"), *WAYS]
 each_path = pytest.mark.parametrize(("kind", "era"), PATHS, ids=[f"{kind}-{era}" for kind, era in PATHS])

@@ -24,8 +24,8 @@ from gitbook_integrations_mcp.pipeline.journal import read_journal
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
 from tests.support.elicitation_client import GitBookSpy, Human, meet, read_status
 from tests.support.fake_gitbook import ERAS, Era, read_text
+from tests.support.gated_calls import find_target
 from tests.support.process import TIMEOUT
-from tests.unit.confirmation.test_service import find_target
 
 each_era = pytest.mark.parametrize("era", ERAS)
 

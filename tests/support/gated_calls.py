@@ -1,0 +1,73 @@
+"""Calls that need confirmation, and the steps of confirming them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from mcp_types import CallToolResult, ElicitResult, InputRequiredResult
+
+from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
+from tests.support.elicitation_client import GitBookSpy, read_status
+
+
+@dataclass(frozen=True)
+class Target:
+    """A call that needs confirmation, with a target that exists in the sandbox."""
+
+    name: str
+    arguments: dict[str, Any]
+
+
+def find_target(spy: GitBookSpy, name: str) -> Target:
+    """Return an effective call of the tool `name`."""
+    own = {"integrationName": OWN_INTEGRATION}
+    state = spy.sandbox.state
+    installation = next(one for one in state.installations.values() if one.integration == OWN_INTEGRATION)
+    arguments: dict[str, Any] = {**own, "installationId": installation.id}
+    match name:
+        case "unpublish_integration" | "disable_integration_development_mode":
+            arguments = own
+        case "set_integration_development_mode":
+            arguments = {**own, "tunnelUrl": "https://tunnel.example", "all": True}
+        case "uninstall_integration_from_space" | "uninstall_integration_from_site":
+            level: Any = name.rpartition("_")[2]
+            installation = next(one for one in state.installations.values() if len(one.enabled[level]) > 1)
+            arguments = {
+                "integrationName": installation.integration,
+                "installationId": installation.id,
+                f"{level}Id": next(iter(installation.enabled[level])),
+            }
+    return Target(name, arguments)
+
+
+async def request_confirmation_id(client: Any, target: Target) -> str:
+    """Make the first of two calls and return the confirmation's ID for the second."""
+    result = await client.call_tool(target.name, target.arguments)
+    assert read_status(result) == "confirmation_required"
+    confirmation_id = result.structured_content["confirmationId"]
+    assert isinstance(confirmation_id, str)
+    return confirmation_id
+
+
+async def call_once(
+    client: Any, target: Target, state: str | None = None, answer: Any = None
+) -> CallToolResult | InputRequiredResult:
+    """Make one round of a call, without the loop of the client."""
+    result: CallToolResult | InputRequiredResult = await client.session.call_tool(
+        target.name,
+        target.arguments,
+        request_state=state,
+        input_responses={"confirmation": answer} if answer else None,
+        allow_input_required=True,
+    )
+    return result
+
+
+APPROVAL = ElicitResult(action="accept", content={"confirm": True})
+
+
+async def start_call(client: Any, target: Target) -> str:
+    """Make the first round and return the sealed state."""
+    request = await call_once(client, target)
+    assert isinstance(request, InputRequiredResult)
+    assert request.request_state is not None
+    return request.request_state
