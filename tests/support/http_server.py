@@ -19,7 +19,7 @@ from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.transports.web import create_application
 from tests.support.elicitation_client import GitBookSpy, Human
 from tests.support.fake_gitbook import Era, Upstream
-from tests.support.loopback import listen, open_listener
+from tests.support.loopback import NO_TLS, listen, open_listener
 from tests.support.process import TIMEOUT
 
 Kind = Literal["streamable-http", "sse"]
@@ -57,7 +57,7 @@ async def connect(
     human: Human | None = None,
     headers: Mapping[str, str] | None = None,
     auth: httpx2.Auth | None = None,
-    verify: ssl.SSLContext | bool = True,
+    verify: ssl.SSLContext = NO_TLS,
 ) -> AsyncIterator[Client]:
     """Yield a client of the server at `address` that sends `headers`, and what `auth` adds, with every request."""
     open_http = functools.partial(httpx2.AsyncClient, verify=verify, trust_env=False)

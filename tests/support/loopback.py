@@ -3,13 +3,24 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
+import httpx
 import uvicorn
 from starlette.types import ASGIApp
 
 from gitbook_integrations_mcp.config.models import HttpSection
 from gitbook_integrations_mcp.net.http_server import build_options
+
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For clients of plain HTTP. It trusts no certificate, so it does not read a hundred of them for each client."""
+
+
+def open_client(**options: Any) -> httpx.AsyncClient:
+    """Return a client of plain HTTP that ignores the proxies of this machine."""
+    return httpx.AsyncClient(trust_env=False, verify=NO_TLS, **options)
 
 
 class Quiet(uvicorn.Server):

@@ -131,13 +131,19 @@ def describe_arguments(model: type[BaseModel]) -> dict[str, Any]:
     """Return the JSON Schema of a tool's arguments as clients get it.
 
     It keeps what a language model uses: names, types, enums, maxima, defaults and descriptions. The server still checks
-    every limit.
+    every limit. Each result is a new object, which the caller may change.
     """
+    schema: dict[str, Any] = json.loads(_render_arguments(model))
+    return schema
+
+
+@functools.cache  # as for `_render_schema`
+def _render_arguments(model: type[BaseModel]) -> str:
     schema = _drop_limits(describe_model(model))
     for name, field in model.model_fields.items():
         if InWords in field.metadata:
             schema["properties"][name] = {"description": field.description, "type": "object"}
-    return schema
+    return json.dumps(schema)
 
 
 def _drop_limits(node: dict[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from gitbook_integrations_mcp.errors import ErrorCode
 from tests.support.elicitation_client import GitBookSpy
 from tests.support.fake_gitbook import Upstream
 from tests.support.http_server import CALLERS, serve
+from tests.support.loopback import open_client
 
 RFC_6750 = {ErrorCode.INVALID_TOKEN, ErrorCode.INSUFFICIENT_SCOPE}
 PACKAGE = Path(gitbook_integrations_mcp.__file__).parent
@@ -47,7 +48,10 @@ def post(*, path: str = "/mcp", http: Any = None, headers: Any = ()) -> Callable
     """Return a function that posts a request to a server with these settings."""
 
     async def send() -> Answer:
-        async with serve(GitBookSpy(), http=http or {}) as address, httpx.AsyncClient(trust_env=False) as client:
+        async with (
+            serve(GitBookSpy(), http=http or {}) as address,
+            open_client() as client,
+        ):
             return Answer.of(await client.post(address + path, headers=headers, json={}))
 
     return send
@@ -68,12 +72,12 @@ async def crowd() -> Answer:
         parts = urlsplit(address)
         _, writer = await asyncio.open_connection(parts.hostname, parts.port)
         stack.callback(writer.close)
-        client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
+        client = await stack.enter_async_context(open_client())
         return Answer.of(await client.post(f"{address}/mcp", json={}))
 
 
 async def check_readiness() -> Answer:
-    async with serve(Upstream(500, b"{}")) as address, httpx.AsyncClient(trust_env=False) as client:
+    async with serve(Upstream(500, b"{}")) as address, open_client() as client:
         return Answer.of(await client.get(f"{address}/ready"))
 
 

@@ -30,6 +30,7 @@ from tests.support.elicitation_client import GitBookSpy, read_status
 from tests.support.fake_gitbook import ERAS, Era, Upstream, read_text
 from tests.support.gated_calls import find_target
 from tests.support.http_server import CALLERS, Kind, answer_token, bear, connect, each_way, serve
+from tests.support.loopback import open_client
 from tests.support.oauth_server import CLIENT_ID, CLIENT_SECRET, REDIRECT_URI, SCOPE, Authority, make_key, run_authority
 
 ACCEPT = {"Accept": "application/json, text/event-stream"}
@@ -58,7 +59,7 @@ async def trust(authority: Authority, upstream: Any = None, **sections: Any) -> 
 async def send_initialize(address: str, token: str | None, **headers: str) -> httpx.Response:
     """Return the response to an initialize request with a token."""
     shown = {} if token is None else {"Authorization": f"Bearer {token}"}
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with open_client() as http:
         return await http.post(f"{address}/mcp", json=INITIALIZE, headers={**ACCEPT, **shown, **headers})
 
 
@@ -245,7 +246,7 @@ async def test_who_shows_none_is_told_where_to_get_one_and_accused_of_nothing(
 ) -> None:
     async with (
         trust(authority, oauth={"scopes": [SCOPE]}) as address,
-        httpx.AsyncClient(trust_env=False) as http,
+        open_client() as http,
     ):
         response = await http.request("GET" if path == "/sse" else "POST", address + path)
         challenge = read_challenge(response)
@@ -261,7 +262,7 @@ async def test_who_shows_none_is_told_where_to_get_one_and_accused_of_nothing(
 
 
 async def test_a_token_in_the_address_is_none(authority: Authority) -> None:
-    async with trust(authority) as address, httpx.AsyncClient(trust_env=False) as http:
+    async with trust(authority) as address, open_client() as http:
         token = authority.sign(aud=f"{address}/mcp")
         response = await http.post(f"{address}/mcp?access_token={token}", json=INITIALIZE, headers=ACCEPT)
     assert response.status_code == 401
@@ -325,7 +326,7 @@ async def test_static_tokens_are_let_in_beside_and_no_session_changes_hands(auth
             authority.sign(aud=f"{address}/mcp", scope=SCOPE, client_id="other"),
             *(bear(name)["Authorization"].removeprefix("Bearer ") for name in ("ann", "bob")),
         ]
-        async with httpx.AsyncClient(trust_env=False) as http:
+        async with open_client() as http:
             for owner in tokens:
                 session = (await send_initialize(address, owner)).headers["mcp-session-id"]
                 for caller in tokens:
@@ -459,7 +460,7 @@ async def test_without_the_issuers_keys_nobody_comes_in_and_nobody_is_accused(
             assert response.headers["retry-after"] == "30"
             assert response.json()["error"] == "temporarily_unavailable"
             assert "www-authenticate" not in response.headers
-        async with httpx.AsyncClient(trust_env=False) as http:
+        async with open_client() as http:
             assert (await http.get(f"{address}/health")).status_code == 200
     assert "Cannot verify access tokens: " in caplog.text
 

@@ -19,6 +19,7 @@ from tests.support.elicitation_client import GitBookSpy, Human, find_outcome, re
 from tests.support.fake_gitbook import ERAS, Era, read_text
 from tests.support.gated_calls import APPROVAL, Target, call_once, find_target, start_call
 from tests.support.http_server import CALLERS, bear, connect, serve
+from tests.support.loopback import open_client
 from tests.support.page_client import APPROVE, Browser
 from tests.support.redis_server import KEYS, RedisServer
 
@@ -63,7 +64,7 @@ def meet(
 async def decide(address: str, url: str, fields: dict[str, str]) -> int:
     """Decide on a page that the replica at `address` serves, and return the HTTP status."""
     headers = {"Host": httpx.URL(PUBLIC).host, "Origin": PUBLIC}
-    async with httpx.AsyncClient(trust_env=False, headers=headers) as client:
+    async with open_client(headers=headers) as client:
         return (await Browser(client).decide(address + httpx.URL(url).path, fields, {"Origin": PUBLIC})).status_code
 
 

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
 import anyio
-import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
@@ -17,7 +16,7 @@ from gitbook_integrations_mcp.config.models import HttpSection
 from gitbook_integrations_mcp.net import timeouts
 from tests.support.elicitation_client import GitBookSpy
 from tests.support.http_server import CALLERS, serve
-from tests.support.loopback import listen, open_listener
+from tests.support.loopback import listen, open_client, open_listener
 from tests.support.process import SOON
 
 QUICK = {"request_seconds": 0.2, "shutdown_seconds": 1}
@@ -76,7 +75,7 @@ async def test_a_request_that_drips_in_is_given_up(
 ) -> None:
     async with serve(GitBookSpy(), http=QUICK) as address, open_connection(address) as connection:
         dripping = asyncio.create_task(drip(connection, at_once, slowly))
-        async with httpx.AsyncClient(trust_env=False) as other:
+        async with open_client() as other:
             while not dripping.done():
                 assert (await other.get(f"{address}/health")).status_code == 200
     answer = await dripping
@@ -178,7 +177,7 @@ async def test_whoever_reads_slowly_gets_everything() -> None:
 
 async def await_place(address: str) -> None:
     """Return once a newcomer is no longer turned away, because somebody has gone."""
-    async with httpx.AsyncClient(trust_env=False) as newcomer:
+    async with open_client() as newcomer:
         with anyio.fail_after(SOON):
             while (await newcomer.post(f"{address}/mcp", json={})).status_code == 503:
                 pass
@@ -188,7 +187,7 @@ async def test_clients_above_the_limit_are_rejected_except_for_health(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with serve(GitBookSpy(), http={"connections": 2}) as address, contextlib.AsyncExitStack() as crowd:
-        http = await crowd.enter_async_context(httpx.AsyncClient(trust_env=False))
+        http = await crowd.enter_async_context(open_client())
         for _ in range(2):
             await crowd.enter_async_context(open_connection(address))
         refused = [await http.post(f"{address}/mcp", json={}) for _ in range(2)]

@@ -35,7 +35,7 @@ from tests.support.elicitation_client import GitBookSpy, Human, read_status
 from tests.support.fake_gitbook import ERAS, Era, Upstream, read_code, read_text
 from tests.support.gated_calls import find_target
 from tests.support.http_server import CALLERS, TOKENS, Kind, answer_token, bear, connect, each_way, serve
-from tests.support.loopback import listen, open_listener
+from tests.support.loopback import listen, open_client, open_listener
 from tests.support.process import TIMEOUT, start
 
 
@@ -96,7 +96,10 @@ async def test_a_call_is_all_the_work_that_a_call_makes() -> None:
 @pytest.mark.parametrize("path", ["/mcp", "/sse", "/messages/"])
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic eDp5"}])
 async def test_without_a_callers_token_nobody_is_let_in(path: str, headers: dict[str, str]) -> None:
-    async with serve(GitBookSpy(), http={"tokens": CALLERS}) as address, httpx.AsyncClient(trust_env=False) as http:
+    async with (
+        serve(GitBookSpy(), http={"tokens": CALLERS}) as address,
+        open_client() as http,
+    ):
         method = "GET" if path == "/sse" else "POST"
         response = await http.request(method, address + path, headers=headers, json={} if method == "POST" else None)
     assert response.status_code == 401
@@ -119,7 +122,10 @@ async def test_a_session_of_one_caller_is_none_of_another() -> None:
         "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}},
     }
     accept = {"Accept": "application/json, text/event-stream"}
-    async with serve(GitBookSpy(), http={"tokens": CALLERS}) as address, httpx.AsyncClient(trust_env=False) as http:
+    async with (
+        serve(GitBookSpy(), http={"tokens": CALLERS}) as address,
+        open_client() as http,
+    ):
         response = await http.post(f"{address}/mcp", json=initialize, headers=bear("ann", **accept))
         session = {"Mcp-Session-Id": response.headers["mcp-session-id"]}
         listing = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
@@ -131,7 +137,7 @@ async def test_a_stream_of_one_caller_is_none_of_another() -> None:
     listing = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
     async with (
         serve(GitBookSpy(), http={"tokens": CALLERS}) as address,
-        httpx.AsyncClient(trust_env=False) as http,
+        open_client() as http,
         http.stream("GET", f"{address}/sse", headers=bear("ann")) as stream,
     ):
         lines = stream.aiter_lines()
@@ -180,7 +186,7 @@ def test_a_server_that_others_can_reach_starts_only_with_authentication(
 async def test_a_rejected_request_gets_the_reason(headers: dict[str, str], status: int, expected: str) -> None:
     settings = {"tokens": CALLERS, "body_bytes": 100_000}
     accept = {"Accept": "application/json, text/event-stream"}
-    async with serve(GitBookSpy(), http=settings) as address, httpx.AsyncClient(trust_env=False) as http:
+    async with serve(GitBookSpy(), http=settings) as address, open_client() as http:
         content = b"x" * 100_001 if status == 413 else b'{"jsonrpc": "2.0", "id": 2, "method": "tools/list"}'
         sent = bear("ann", **accept, **{"Content-Type": "application/json"}) | headers
         response = await http.post(f"{address}/mcp", headers=sent, content=content)
@@ -209,7 +215,7 @@ ROUTES = ["/mcp", "/sse", "/messages/", "/health", "/ready", "/confirm/x"]
     ],
 )
 async def test_other_peoples_pages_are_kept_out_of_every_route(path: str, headers: dict[str, str], status: int) -> None:
-    async with serve(GitBookSpy()) as address, httpx.AsyncClient(trust_env=False) as http:
+    async with serve(GitBookSpy()) as address, open_client() as http:
         assert (await http.get(address + path, headers=headers)).status_code == status
         assert (await http.post(address + path, headers=headers, json={})).status_code == status
 
@@ -222,7 +228,10 @@ async def test_what_says_twice_who_somebody_is_or_what_they_may_is_refused(name:
     sent = [("Authorization", f"Bearer {TOKENS['ann']}"), ("Accept", "application/json, text/event-stream")]
     listing = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
     spy = GitBookSpy()
-    async with serve(spy, http={"tokens": CALLERS}) as address, httpx.AsyncClient(trust_env=False) as http:
+    async with (
+        serve(spy, http={"tokens": CALLERS}) as address,
+        open_client() as http,
+    ):
         sent += [(name, f"Bearer {TOKENS['bob']}" if name == "Authorization" else address)]
         sent += [] if name == "Authorization" else [(name.lower(), address)]
         response = await http.post(f"{address}/mcp", headers=sent, json=listing)
@@ -233,7 +242,7 @@ async def test_what_says_twice_who_somebody_is_or_what_they_may_is_refused(name:
 @pytest.mark.parametrize("toolsets", ["nope", "sites,nope", "sites,", "", "Sites"])
 async def test_a_toolset_that_there_is_not_is_refused_instead_of_leaving_no_tools(toolsets: str) -> None:
     listing = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
-    async with serve(GitBookSpy()) as address, httpx.AsyncClient(trust_env=False) as http:
+    async with serve(GitBookSpy()) as address, open_client() as http:
         response = await http.post(f"{address}/mcp", headers={"X-MCP-Toolsets": toolsets}, json=listing)
     assert response.status_code == 400
     assert response.json()["error"] == "unknown_toolset"
@@ -243,7 +252,7 @@ async def test_a_toolset_that_there_is_not_is_refused_instead_of_leaving_no_tool
 
 async def test_an_own_origin_and_a_listed_host_are_let_in() -> None:
     settings = {"allowed_hosts": ["mcp.internal"], "public_url": "https://mcp.example"}
-    async with serve(GitBookSpy(), http=settings) as address, httpx.AsyncClient(trust_env=False) as http:
+    async with serve(GitBookSpy(), http=settings) as address, open_client() as http:
         for headers in (
             {"Origin": "http://localhost:3000"},
             {"Host": "mcp.internal"},
@@ -254,7 +263,10 @@ async def test_an_own_origin_and_a_listed_host_are_let_in() -> None:
 
 
 async def test_bodies_are_limited_and_a_publication_with_large_pictures_fits() -> None:
-    async with serve(GitBookSpy(), http={"body_bytes": 1000}) as address, httpx.AsyncClient(trust_env=False) as http:
+    async with (
+        serve(GitBookSpy(), http={"body_bytes": 1000}) as address,
+        open_client() as http,
+    ):
         for path in ("/mcp", "/messages/?session_id=0"):
             assert (await http.post(address + path, json={"x": "y" * 1000})).status_code == 413
     picture = "QUFB" * 350_000
@@ -472,7 +484,7 @@ async def test_a_request_can_never_have_more_than_the_operator_offers(kind: Kind
 
 async def test_health_and_readiness_are_reported() -> None:
     upstream = Upstream(401, b"{}")
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with open_client() as http:
         async with serve(upstream) as address:
             assert (await http.get(f"{address}/health")).json()["status"] == "ok"
             assert (await http.get(f"{address}/ready")).status_code == 200
@@ -496,7 +508,7 @@ async def test_health_and_readiness_are_reported() -> None:
 
 async def test_readiness_waits_for_gitbook_a_moment_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_module, "PROBE_SECONDS", 0.1)
-    async with serve(Mirror(at_once=2)) as address, httpx.AsyncClient(trust_env=False) as http:
+    async with serve(Mirror(at_once=2)) as address, open_client() as http:
         response = await http.get(f"{address}/ready", timeout=TIMEOUT)
     assert response.status_code == 503
     assert "api.gitbook.com" in response.json()["error_description"]
@@ -509,7 +521,7 @@ async def test_behind_a_proxy_the_page_is_served_under_the_public_address() -> N
     async with (
         serve(spy, http={"public_url": "https://mcp.example"}) as address,
         connect(address, "streamable-http", "2026-07-28") as client,
-        httpx.AsyncClient(trust_env=False) as http,
+        open_client() as http,
     ):
         result = await client.call_tool(target.name, target.arguments)
         assert isinstance(result, CallToolResult)

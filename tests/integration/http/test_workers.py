@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import httpx
 import pytest
 from mcp_types import CallToolResult
 
@@ -23,7 +22,7 @@ from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, USER_TOKEN
 from tests.support.elicitation_client import GitBookSpy, Human, read_status
 from tests.support.gated_calls import APPROVAL, call_once, find_target, start_call
 from tests.support.http_server import connect
-from tests.support.loopback import listen, open_listener
+from tests.support.loopback import listen, open_client, open_listener
 from tests.support.process import TIMEOUT, run
 from tests.support.redis_server import KEYS, RedisServer
 
@@ -79,7 +78,7 @@ class Team:
 
     async def get_health(self) -> int:
         """Ask for the server's health over a new connection."""
-        async with httpx.AsyncClient(trust_env=False, timeout=TIMEOUT) as http:
+        async with open_client(timeout=TIMEOUT) as http:
             return (await http.get(f"{self.address}/health")).status_code
 
 

@@ -34,6 +34,7 @@ from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
 from tests.support.elicitation_client import Clock, GitBookSpy, Human, create_gated_server, meet, read_status
 from tests.support.fake_gitbook import ERAS, Era
 from tests.support.gated_calls import Target, call_once, find_target, request_confirmation_id, start_call
+from tests.support.loopback import open_client
 from tests.support.page_client import APPROVE, Browser
 
 each_era = pytest.mark.parametrize("era", ERAS)
@@ -41,7 +42,7 @@ each_era = pytest.mark.parametrize("era", ERAS)
 
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with open_client() as client:
         yield Browser(client)
 
 
@@ -475,7 +476,7 @@ async def test_a_declined_form_revokes_an_approval_on_the_page() -> None:
     target = find_target(spy, "uninstall_integration")
     server = create_gated_server(spy)
     async with (
-        httpx.AsyncClient(trust_env=False) as http,
+        open_client() as http,
         meet(server, Human(), "2026-07-28") as asked,
         meet(server, None, "2026-07-28") as unasked,
     ):
