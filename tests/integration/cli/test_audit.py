@@ -237,6 +237,7 @@ def test_errors_keep_their_codes(content: str | None, code: ErrorCode, tmp_path:
     assert caught.value.code is code
 
 
+@pytest.mark.slow
 async def test_an_incomplete_audit_without_new_findings_exits_with_4(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     code, _, _ = await run_against(Watched(), "--format", "json", "--output", str(path))
@@ -249,6 +250,7 @@ async def test_an_incomplete_audit_without_new_findings_exits_with_4(tmp_path: P
     assert "0 fixed" in out
 
 
+@pytest.mark.slow
 async def test_an_unreadable_organization_exits_with_1_and_the_reason() -> None:
     code, out, err = await run_against(Watched(fault=fail("/orgs", 403)))
     assert (code, out) == (1, "")
