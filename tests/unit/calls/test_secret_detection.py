@@ -1,0 +1,146 @@
+"""The table of examples of what is a credential and what is none."""
+
+import pytest
+
+from gitbook_integrations_mcp.calls.secret_detection import (
+    allows_numbers,
+    has_secret_shape,
+    is_harmless_key,
+    is_secret_key,
+)
+
+SECRET_KEYS = """\
+    token access_token accessToken ACCESS_TOKEN refresh-token bot_token apiToken api_key apiKey API-Key x-api-key apikey
+    X-Auth-Token client_secret clientSecret secret secrets signing_secret webhookSecret password db_password passwd pwd
+    passphrase pass smtp_pass user.password private_key privateKey signing_key encryptionKey accessKey
+    aws_secret_access_key
+    accountKey sharedAccessKey license_key authorization Authorization auth Cookie set-cookie cookies credential
+    oauth_credentials dsn SENTRY_DSN jwt bearer hmac sas otp pin passcode connection_string connectionString signature
+    api_keys apiTokens deploy_key serverKey auth_token password2 recovery_codes
+"""
+
+OTHER_KEYS = """
+    authorization_endpoint access_token_endpoint token_url tokenUrl token_uri expires_at expiresAt token_type tokenType
+    key keys keyboard_shortcut project_key projectKey primary_key primaryKey sortKey foreign_key idempotency_key
+    webhookId webhook_url webhookUrl webhook public_key publicKey publishable_key public_token max_tokens maxTokens
+    total_tokens token_count token_expiry secret_name secretName password_policy authorized author authors cookie_domain
+    cookies_enabled signature_algorithm client_id channel tracking_id site_id name title requested_scopes account_id
+    monkey turkey hockey compass bypass surpass design signing pinned options tokenizer authentication_method key_id
+"""
+
+SECRET_TEXTS = [
+    "sk_live_4eC39HqLyjWDarjtT1zdp7dc",
+    "rk_test_4eC39HqLyjWDarjtT1",
+    "sk-proj-abcDEF123456ghiJKL",
+    "sk-ant-api03-abcdefGHIJKL",
+    "sk-4f9aQx81LmZ02bVn7Kd3Tw6s",
+    "gb_api_0123456789abcdef",
+    "ghp_0123456789abcdefghij",
+    "ghr_0123456789abcdefghij",
+    "github_pat_11ABCDEFG0abcdefghijkl",
+    "glpat-x0Y1z2A3b4C5d6E7f8G9",
+    "xoxb-123456789012-abcdefghijkl",
+    "xoxe.xoxp-1-abcdefghijkl",
+    "xapp-1-A0123456-abcdef",
+    "AKIAIOSFODNN7EXAMPLE",
+    "ASIAIOSFODNN7EXAMPLE",
+    "AIzaSyA1234567890abcdefgh",
+    "ya29.a0AfH6SMBexample",
+    "shpat_0123456789abcdef",
+    "npm_0123456789abcdefghij",
+    "SG.abcdefghijklmnop.qrstuvwxyz012345",
+    "hf_abcdefghijklmnopqrst",
+    "ATATT3xFfGF0abcdefghij",
+    "ntn_1234567890abcdefghij",
+    "lin_api_abcdefghijkl1234",
+    "dop_v1_0123456789abcdef",
+    "whsec_abcdefghijklmnop",
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln",
+    "-----BEGIN RSA PRIVATE KEY-----",
+    "https://hooks.slack.com/services/T000/B000/XXXX",
+    "https://hooks.slack.com/workflows/T0/A0/1/x",
+    "https://discord.com/api/webhooks/123/abc",
+    "https://discordapp.com/api/webhooks/123/abc",
+    "https://acme.webhook.office.com/webhookb2/1@2",
+    "https://hooks.zapier.com/hooks/catch/1/x",
+    "https://api.telegram.org/bot123:abc/sendMessage",
+    "https://hook.eu1.make.com/abcdef",
+    "https://prod-1.westeurope.logic.azure.com/workflows/x?api-version=1&sig=abc",
+    "postgres://user:pass@db.example/x",
+    "redis://:pass@host",
+    "https://0123456789abcdef0123456789abcdef@sentry.io/1",
+    "https://api.example/x?access_token=abcdef123",
+    "https://api.example/x?a=1&api_key=abcdef123",
+    "https://x.blob.core.windows.net/c?sv=1&sig=abcdefgh",
+    "Bearer abc123def456",
+    "bearer abc123def456",
+    "Authorization: Basic dXNlcjpwYXNz",
+    "Server=db;Database=x;Password=hunter;",
+    "AccountName=x;AccountKey=abcdefgh==",
+    "Endpoint=sb://x/;SharedAccessKey=abcdefgh",
+    "password: hunter22",
+]
+
+OTHER_TEXTS = [
+    "sk-Slovak-language-x",
+    "pk-Pakistan-region-x",
+    "gb-English-language-pack",
+    "pk_live_publishable1234567890",  # meant for pages
+    "glossary-of-terms-and-names",
+    "https://api.example/oauth/token",
+    "https://idp.example/authorize?response_type=code",
+    "https://docs.example/page?key=1",
+    "https://user@host.example/path",
+    "mailto:robin@example.com",
+    "robin@example.com",
+    "The bearer of this letter",
+    "basic settings",
+    "token economics",
+    "password: required",
+    "Passwords are stored elsewhere.",
+    "G-ABCDEF1234",
+    "UA-123456-1",
+    "main",
+    "acme/docs",
+    "0123456789abcdef0123456789abcdef",
+    "2026-11-25T18:00:00Z",
+    "",
+]
+
+
+@pytest.mark.parametrize("key", SECRET_KEYS.split())
+def test_the_words_of_a_key_say_that_its_value_is_a_credential(key: str) -> None:
+    assert is_secret_key(key)
+
+
+@pytest.mark.parametrize("key", OTHER_KEYS.split())
+def test_other_keys_hide_nothing(key: str) -> None:
+    assert not is_secret_key(key)
+
+
+@pytest.mark.parametrize("text", SECRET_TEXTS)
+def test_a_text_has_the_shape_of_a_credential_alone_and_in_a_sentence(text: str) -> None:
+    assert has_secret_shape(text)
+    assert has_secret_shape(f"It is {text} since May.")
+
+
+@pytest.mark.parametrize("text", OTHER_TEXTS)
+def test_other_texts_have_not(text: str) -> None:
+    assert not has_secret_shape(text)
+
+
+@pytest.mark.parametrize(
+    "key", ["expires_at", "requested_scopes", "token_url", "tokenType", "client_id", "installationId"]
+)
+def test_some_keys_are_harmless_even_among_credentials(key: str) -> None:
+    assert is_harmless_key(key)
+
+
+@pytest.mark.parametrize("key", ["access_token", "secret", "value", "x", ""])
+def test_other_keys_among_credentials_are_not(key: str) -> None:
+    assert not is_harmless_key(key)
+
+
+def test_numbers_are_credentials_under_few_keys() -> None:
+    assert not allows_numbers("pin")
+    assert allows_numbers("token")
