@@ -1,0 +1,60 @@
+"""JSON as GitBook and its publishers really send it.
+
+Titles and payloads are other people's text. JavaScript cuts text inside an emoji and writes half of it, which the
+grammar of JSON allows (RFC 8259, section 8.2) and strict parsers refuse. One title like that must not hide a whole list.
+"""
+
+import json
+from typing import Any
+
+from pydantic_core import from_json
+
+DEPTH = 100
+"""Levels of nesting that are kept; deeper values are replaced by a note."""
+
+_TOO_DEEP = "[cut: nested too deeply]"
+_DIGITS = 4000
+"""Digits of an integer that Python converts; longer ones stay text."""
+
+
+def read_json(body: bytes) -> Any:
+    """Return the value of a JSON body, each half character in it replaced by U+FFFD.
+
+    Raises:
+        ValueError: it is not JSON.
+    """
+    try:
+        return from_json(body, allow_inf_nan=False)
+    except ValueError:
+        pass
+    try:
+        value = json.loads(
+            body.decode("utf-8-sig", errors="replace"), parse_constant=_refuse_constant, parse_int=_read_integer
+        )
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return _repair(value, DEPTH)
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(name)
+
+
+def _read_integer(digits: str) -> int | str:
+    return int(digits) if len(digits) <= _DIGITS else digits
+
+
+def _repair(value: Any, depth: int) -> Any:
+    if isinstance(value, str):
+        return _repair_text(value)
+    if isinstance(value, dict):
+        if depth == 0:
+            return _TOO_DEEP
+        return {_repair_text(key): _repair(child, depth - 1) for key, child in value.items()}
+    if isinstance(value, list):
+        return [_repair(child, depth - 1) for child in value] if depth else _TOO_DEEP
+    return value
+
+
+def _repair_text(text: str) -> str:
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
