@@ -268,6 +268,11 @@ class ErrorCode(StrEnum):
         "The server has too many connections, or the authorization server or GitBook does not answer.",
         "Try again later; `Retry-After` says when, where it is known.",
     )
+    TOO_MANY_REQUESTS = (
+        "too_many_requests",
+        "The session has many requests whose responses the client did not read.",
+        "Read the responses, then send further requests.",
+    )
     REQUEST_TIMEOUT = (
         "request_timeout",
         "The request did not arrive completely within `http.request_seconds`.",

@@ -4,20 +4,20 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
-from mcp.server.sse import SseServerTransport
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
-from starlette.types import Receive, Scope, Send
 
 from gitbook_integrations_mcp.auth.authentication import Authentication
 from gitbook_integrations_mcp.auth.hosts import HostGuard, list_hosts
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.config.validation import check_exposure, check_workers
+from gitbook_integrations_mcp.confirmation.page import PATH
 from gitbook_integrations_mcp.features.server import IntegrationsServer
 from gitbook_integrations_mcp.net.timeouts import END_STREAMS, HEALTH_PATH, READY_PATH
 from gitbook_integrations_mcp.transports.health import Readiness, report_health
+from gitbook_integrations_mcp.transports.sse import Sse
 
 
 def create_application(settings: Settings, server: IntegrationsServer) -> Starlette:
@@ -47,14 +47,12 @@ def create_application(settings: Settings, server: IntegrationsServer) -> Starle
         )
         lifespan = manager.run
     if "sse" in settings.server.transport:
-        sse = SseServerTransport(http.message_path, max_request_body_size=http.body_bytes)
-        routes.append(
-            Route(http.sse_path, authentication.guard(SseEndpoint(sse, server), http.sse_path), methods=["GET"])
-        )
-        routes.append(Mount(http.message_path, authentication.guard(sse.handle_post_message, http.sse_path)))
+        sse = Sse(server, http.message_path, http.body_bytes)
+        routes.append(Route(http.sse_path, authentication.guard(sse, http.sse_path), methods=["GET"]))
+        routes.append(Mount(http.message_path, authentication.guard(sse.post, http.sse_path)))
     routes += authentication.list_routes()
     if http.public_url is not None:
-        routes.append(Mount("/", server.page.application))
+        routes.append(Mount(PATH.rstrip("/"), server.page.application))
     middleware = [Middleware(HostGuard, hosts=list_hosts(http))]
 
     @contextlib.asynccontextmanager
@@ -63,16 +61,3 @@ def create_application(settings: Settings, server: IntegrationsServer) -> Starle
             yield {END_STREAMS: server.subscriptions.close}
 
     return Starlette(routes=routes, middleware=middleware, lifespan=run_lifespan)
-
-
-class SseEndpoint:
-    """The endpoint at which an SSE client opens its stream (the transport of protocol 2024-11-05)."""
-
-    def __init__(self, transport: SseServerTransport, server: IntegrationsServer) -> None:
-        self._transport = transport
-        self._server = server
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one client until it disconnects."""
-        async with self._transport.connect_sse(scope, receive, send) as (read_stream, write_stream):
-            await self._server.run(read_stream, write_stream, self._server.create_initialization_options())
