@@ -1,7 +1,7 @@
 """JSON as GitBook and its publishers really send it.
 
 Titles and payloads are other people's text. JavaScript cuts text inside an emoji and writes half of it, which the
-grammar of JSON allows (RFC 8259, section 8.2) and strict parsers refuse. One title like that must not hide a whole list.
+grammar of JSON allows (RFC 8259, section 8.2) and strict parsers refuse. One bad title must not hide a whole list.
 """
 
 import json

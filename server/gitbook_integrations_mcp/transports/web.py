@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
-from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
+from mcp.server.streamable_http_manager import StreamableHTTPASGIApp
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
@@ -17,6 +17,7 @@ from gitbook_integrations_mcp.confirmation.page import PATH
 from gitbook_integrations_mcp.features.server import IntegrationsServer
 from gitbook_integrations_mcp.net.timeouts import END_STREAMS, HEALTH_PATH, READY_PATH
 from gitbook_integrations_mcp.transports.health import Readiness, report_health
+from gitbook_integrations_mcp.transports.sessions import SessionManager
 from gitbook_integrations_mcp.transports.sse import Sse
 
 
@@ -35,7 +36,7 @@ def create_application(settings: Settings, server: IntegrationsServer) -> Starle
     ]
     lifespan = None
     if "streamable-http" in settings.server.transport:
-        manager = StreamableHTTPSessionManager(
+        manager = SessionManager(
             server,
             stateless=not http.has_sessions,
             max_request_body_size=http.body_bytes,

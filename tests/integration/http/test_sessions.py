@@ -1,0 +1,33 @@
+"""Sessions are shared fairly: one caller who opens all of them does not shut out the others."""
+
+import httpx
+
+from tests.integration.http.test_sse import INITIALIZE
+from tests.integration.http.test_web import CALLERS, bear, serve
+from tests.support.fake_gitbook import Upstream
+
+ACCEPT = {"Accept": "application/json, text/event-stream"}
+
+
+async def test_a_caller_with_few_sessions_gets_one_of_those_with_many() -> None:
+    async with (
+        serve(Upstream(), http={"tokens": CALLERS, "sessions": 4}) as address,
+        httpx.AsyncClient(trust_env=False, base_url=address) as http,
+    ):
+
+        async def open_session(name: str) -> httpx.Response:
+            return await http.post("/mcp", json=INITIALIZE, headers=bear(name, **ACCEPT))
+
+        async def use(name: str, session: str) -> int:
+            headers = bear(name, **ACCEPT, **{"Mcp-Session-Id": session})
+            return (
+                await http.post("/mcp", json={"jsonrpc": "2.0", "id": 2, "method": "ping"}, headers=headers)
+            ).status_code
+
+        many = [(await open_session("bob")).headers["mcp-session-id"] for _ in range(4)]
+        assert (await open_session("bob")).status_code == 503  # one's own are not taken away unasked
+        first, second = [(await open_session("ann")).headers["mcp-session-id"] for _ in range(2)]
+        assert [await use("bob", session) for session in many] == [404, 404, 200, 200]
+        assert [await use("ann", session) for session in (first, second)] == [200, 200]
+        assert (await open_session("ann")).status_code == 503  # now both have as many
+        assert (await open_session("bob")).status_code == 503
