@@ -15,7 +15,7 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
 _SECRET_WORDS = _read_words(
     "apikey apikeys auth authorization bearer cookie cookies credential credentials dsn hmac jwt otp pass passcode "
-    "passphrase passwd password passwords pin pwd sas secret secrets sig signature token tokens"
+    "passphrase passwd password passwords pin pwd sas secret secrets sig signature token tokens webhook webhooks"
 )
 """Last words of keys whose values are credentials."""
 
@@ -26,7 +26,15 @@ _KEY_OWNERS = _read_words(
 """Words before "key": an `api_key` is a credential, a `project_key`, `primary_key` or `sortKey` is not."""
 
 _SECRET_PAIRS = frozenset(
-    {("connection", "string"), ("security", "code"), ("recovery", "code"), ("recovery", "codes"), ("backup", "codes")}
+    {
+        ("connection", "string"),
+        ("security", "code"),
+        ("recovery", "code"),
+        ("recovery", "codes"),
+        ("backup", "codes"),
+        ("webhook", "url"),  # whoever knows it can post
+        ("webhook", "urls"),
+    }
 )
 
 _COUNT_WORDS = _read_words("max min maximum minimum num number count total limit used remaining input output per")
@@ -39,10 +47,8 @@ _NUMERIC_WORDS = _read_words("code codes otp passcode pin")
 """Last words of keys whose values are credentials even as numbers."""
 
 _HARMLESS_WORDS = _read_words(
-    "at account accounts algorithm audience by channel count date domain email enabled endpoint environment expires "
-    "expiration expiry expire host hostname id ids issuer kind label language length locale method mode name names org "
-    "organization path period port project provider realm region repository scheme scope scopes seconds site space "
-    "status team tenant time timestamp title ttl type types uri uris url urls user username version workspace"
+    "algorithm at audience by count date enabled endpoint endpoints expiration expire expires expiry id ids issuer kind "
+    "length method region scope scopes seconds status time timestamp ttl type types uri uris url urls version"
 )
 """Last words of keys whose values are no credentials, even below a key that holds credentials."""
 

@@ -16,13 +16,13 @@ SECRET_KEYS = """\
     aws_secret_access_key
     accountKey sharedAccessKey license_key authorization Authorization auth Cookie set-cookie cookies credential
     oauth_credentials dsn SENTRY_DSN jwt bearer hmac sas otp pin passcode connection_string connectionString signature
-    api_keys apiTokens deploy_key serverKey auth_token password2 recovery_codes
+    webhook webhook_url webhookUrl incoming_webhook_url api_keys apiTokens deploy_key serverKey auth_token password2 recovery_codes
 """
 
 OTHER_KEYS = """
     authorization_endpoint access_token_endpoint token_url tokenUrl token_uri expires_at expiresAt token_type tokenType
     key keys keyboard_shortcut project_key projectKey primary_key primaryKey sortKey foreign_key idempotency_key
-    webhookId webhook_url webhookUrl webhook public_key publicKey publishable_key public_token max_tokens maxTokens
+    webhookId webhook_id webhooks_enabled public_key publicKey publishable_key public_token max_tokens maxTokens
     total_tokens token_count token_expiry secret_name secretName password_policy authorized author authors cookie_domain
     cookies_enabled signature_algorithm client_id channel tracking_id site_id name title requested_scopes account_id
     monkey turkey hockey compass bypass surpass design signing pinned options tokenizer authentication_method key_id
