@@ -47,8 +47,8 @@ _NUMERIC_WORDS = _read_words("code codes otp passcode pin")
 """Last words of keys whose values are credentials even as numbers."""
 
 _HARMLESS_WORDS = _read_words(
-    "algorithm at audience by count date enabled endpoint endpoints expiration expire expires expiry id ids issuer kind "
-    "length method region scope scopes seconds status time timestamp ttl type types uri uris url urls version"
+    "algorithm at audience by count date enabled endpoint endpoints expiration expire expires expiry id ids issuer "
+    "kind length method region scope scopes seconds status time timestamp ttl type types uri uris url urls version"
 )
 """Last words of keys whose values are no credentials, even below a key that holds credentials."""
 

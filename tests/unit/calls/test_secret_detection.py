@@ -16,7 +16,8 @@ SECRET_KEYS = """\
     aws_secret_access_key
     accountKey sharedAccessKey license_key authorization Authorization auth Cookie set-cookie cookies credential
     oauth_credentials dsn SENTRY_DSN jwt bearer hmac sas otp pin passcode connection_string connectionString signature
-    webhook webhook_url webhookUrl incoming_webhook_url api_keys apiTokens deploy_key serverKey auth_token password2 recovery_codes
+    webhook webhook_url webhookUrl incoming_webhook_url api_keys apiTokens deploy_key serverKey
+    auth_token password2 recovery_codes
 """
 
 OTHER_KEYS = """
