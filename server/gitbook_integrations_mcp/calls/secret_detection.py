@@ -32,7 +32,7 @@ _SECRET_PAIRS = frozenset(
         ("recovery", "code"),
         ("recovery", "codes"),
         ("backup", "codes"),
-        ("webhook", "url"),  # whoever knows it can post
+        ("webhook", "url"),  # anyone who knows it can post
         ("webhook", "urls"),
     }
 )
@@ -70,7 +70,7 @@ _SHAPES = (
         r")"
     ),
     r"-----BEGIN [A-Z ]*PRIVATE KEY",
-    # addresses at which whoever knows them can post
+    # addresses at which anyone who knows them can post
     (
         r"(?i:hooks\.slack\.com/(?:services|workflows|triggers)/\S|discord(?:app)?\.com/api/webhooks/\S"
         r"|webhook\.office\.com/\S|hooks\.zapier\.com/hooks/\S|api\.telegram\.org/bot\S|maker\.ifttt\.com/\S{1,200}/key/\S"
