@@ -37,6 +37,15 @@ TOKENS = {"ann": "ann-secret-0123456789", "bob": "bob-secret-0123456789"}
 CALLERS = [{"name": name, "sha256": hashlib.sha256(token.encode()).hexdigest()} for name, token in TOKENS.items()]
 
 
+INITIALIZE = {
+    "jsonrpc": "2.0",
+    "id": 0,
+    "method": "initialize",
+    "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}},
+}
+"""The request with which a client of protocol 2025-11-25 opens a session."""
+
+
 @contextlib.asynccontextmanager
 async def serve(upstream: Any, *, public: bool = False, **sections: Mapping[str, Any]) -> AsyncIterator[str]:
     """Yield the address, by choice the public one, of a server whose GitBook is `upstream`, if not that of settings."""

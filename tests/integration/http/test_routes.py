@@ -3,8 +3,8 @@
 import httpx
 import pytest
 
-from tests.integration.http.test_web import serve
 from tests.support.fake_gitbook import Upstream
+from tests.support.http_server import serve
 
 
 @pytest.mark.parametrize("public", [False, True])

@@ -2,9 +2,8 @@
 
 import httpx
 
-from tests.integration.http.test_sse import INITIALIZE
-from tests.integration.http.test_web import CALLERS, bear, serve
 from tests.support.fake_gitbook import Upstream
+from tests.support.http_server import CALLERS, INITIALIZE, bear, serve
 
 ACCEPT = {"Accept": "application/json, text/event-stream"}
 

@@ -10,15 +10,8 @@ import httpx
 
 from gitbook_integrations_mcp.errors import ErrorCode
 from gitbook_integrations_mcp.transports.sse import MAX_OPEN_REQUESTS
-from tests.integration.http.test_web import serve
 from tests.support.fake_gitbook import Upstream
-
-INITIALIZE = {
-    "jsonrpc": "2.0",
-    "id": 0,
-    "method": "initialize",
-    "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}},
-}
+from tests.support.http_server import INITIALIZE, serve
 
 
 @asynccontextmanager
