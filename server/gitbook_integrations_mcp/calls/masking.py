@@ -1,4 +1,4 @@
-"""Decides which values are masked, as possible credentials.
+"""Decides which values are masked, as possible credentials; `calls.secret_detection` is the notion of a credential.
 
 `mask_secrets` is for journals, and masks all doubtful values. `MaskingScope` is for results, and masks a value only if
 its key or its form indicates a credential. Which values of a result are masked must be known in both directions:
@@ -7,43 +7,44 @@ restores GitBook's values from what the model sends back. Both use `MaskingScope
 """
 
 import hashlib
-import re
 from collections.abc import Iterator, Mapping
 from enum import Enum, auto
 from typing import Any
+
+from gitbook_integrations_mcp.calls.secret_detection import (
+    allows_numbers,
+    has_secret_shape,
+    is_harmless_key,
+    is_secret_key,
+)
+from gitbook_integrations_mcp.text import strip_unseen
 
 MASK = "[masked]"
 
 _MAX_CHARACTERS = 2000
 """Longer text, for example a script, is replaced by its digest."""
 
-_SECRET_KEY = re.compile(
-    r"token|secret|passw|pwd|credential|authorization|cookie|signature|api.?key|access.?key|private.?key|client.?key"
-    r"|signing|webhook|dsn|^auth$|^key$|[a-z]Key$|_key$",
-    re.IGNORECASE,
-)
-_SECRET_FORM = re.compile(
-    # prefixes of well-known issuers
-    r"\b(?:sk|pk|rk|gb|gh[opsu]|glpat|xox[abprs]|AKIA|AIza|ya29|shp[a-z]{2})[-_.]?[A-Za-z0-9_\-.]{12,}"
-    r"|(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+"  # JSON Web Tokens, searched in linear time
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY"
-    r"|://[^/\s:@]+:[^/\s@]+@"  # a password in a URL
-    r"|\bBearer\s+\S+"
-)
 _ALL_SECRET = frozenset({"secrets", "headers", "configuration", "task", "props", "state", "action", "payload"})
 """Objects with arbitrary keys, in which no list of names finds every secret: all their values are masked."""
+
+_NAMING_KEYS = frozenset({"name", "key", "label", "field", "Name"})
+"""Keys that name what is under "value" beside them."""
 
 
 def mask_secrets(value: Any, *, key: str = "", inherited: bool = False) -> Any:
     """Return a copy of JSON `value`, with secrets masked by the name of their key or the form of their value."""
-    masked = inherited or key in _ALL_SECRET
+    key = strip_unseen(key)
+    masked = inherited or key in _ALL_SECRET or is_secret_key(key)
     if isinstance(value, Mapping):
-        return {name: mask_secrets(child, key=str(name), inherited=masked) for name, child in value.items()}
+        return {
+            name: mask_secrets(child, key=name, inherited=masked or any(map(is_secret_key, _list_names(name, value))))
+            for name, child in value.items()
+        }
     if isinstance(value, list):
         return [mask_secrets(child, key=key, inherited=masked) for child in value]
     if value is None or isinstance(value, bool):
         return value
-    if masked or _SECRET_KEY.search(key) or (isinstance(value, str) and _SECRET_FORM.search(value)):
+    if masked or (isinstance(value, str) and has_secret_shape(value)):
         return MASK
     if isinstance(value, str) and len(value) > _MAX_CHARACTERS:
         digest = hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
@@ -60,33 +61,59 @@ class MaskingScope(Enum):
     """No value is masked here or below: schemas describe settings and contain none."""
     GUARDED = auto()
     """Third parties' settings: values are masked if their key or form indicates a credential."""
+    CREDENTIAL = auto()
+    """The value of a key that indicates a credential, and what is below it: text is masked, numbers are not."""
     SECRET = auto()
-    """All values are masked."""
+    """Text and numbers are masked."""
 
     def enter(self, key: str, parent: Mapping[str, Any]) -> "MaskingScope":
         """Return the scope of the value of `key` in the object `parent`, which is in this scope."""
         if self is MaskingScope.SECRET or self is MaskingScope.SCHEMA:
             return self
-        plain = key[:1].lower() + key[1:]
+        name = strip_unseen(key)
+        plain = name[:1].lower() + name[1:]
         if plain == "secrets":
             return MaskingScope.SECRET
         if self is MaskingScope.OPEN:
             return _BELOW.get(plain, self)
-        if key == "value":  # `parent` is a pair of name and value
-            key = str(parent.get("name") or parent.get("key") or "")
-        return MaskingScope.SECRET if _SECRET_KEY.search(key) else self
+        names = list(_list_names(key, parent))
+        secret = any(map(is_secret_key, names))
+        if self is MaskingScope.GUARDED and not secret:
+            return self
+        if not all(map(allows_numbers, names)):
+            return MaskingScope.SECRET
+        if is_harmless_key(name) and not secret and not _has_objects(parent.get(key)):
+            return MaskingScope.GUARDED
+        return MaskingScope.CREDENTIAL
 
     def masks(self, value: Any) -> bool:
         """Whether this value, neither object nor list, is masked. Auditors need empty values, so they are not."""
-        if (
-            self is MaskingScope.OPEN
-            or self is MaskingScope.SCHEMA
-            or value is None
-            or value == ""
-            or isinstance(value, bool)
-        ):
+        if value is None or value == "" or isinstance(value, bool | dict | list):
             return False
-        return self is MaskingScope.SECRET or (isinstance(value, str) and _SECRET_FORM.search(value) is not None)
+        match self:
+            case MaskingScope.OPEN | MaskingScope.SCHEMA:
+                return False
+            case MaskingScope.GUARDED:
+                return isinstance(value, str) and has_secret_shape(value)
+            case MaskingScope.CREDENTIAL:
+                return isinstance(value, str)
+            case MaskingScope.SECRET:
+                return True
+
+
+def _list_names(key: str, parent: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what names the value of `key`: the key itself, and the key in a pair like `{"name": …, "value": …}`."""
+    yield strip_unseen(key)
+    if strip_unseen(key) in {"value", "Value"}:
+        for naming, name in parent.items():
+            if isinstance(name, str) and strip_unseen(naming) in _NAMING_KEYS:
+                yield strip_unseen(name)
+
+
+def _has_objects(value: Any) -> bool:
+    return isinstance(value, Mapping) or (
+        isinstance(value, list) and any(isinstance(one, dict | list) for one in value)
+    )
 
 
 _BELOW = {"configuration": MaskingScope.GUARDED, "headers": MaskingScope.GUARDED, "configurations": MaskingScope.SCHEMA}

@@ -194,9 +194,10 @@ FIRES: list[tuple[str, Spoil]] = [
     ("same-kind", both(change(categories=["analytics"]), add("other", categories=["analytics", "marketing"]))),
     ("same-kind", both(add("live-chat"), add("chat-two"))),
     ("secrets-in-configuration", configure("account", {"api_key": "abc"})),
-    ("secrets-in-configuration", configure("account", {"deep": [{"note": "Bearer abcdef"}]})),
+    ("secrets-in-configuration", configure("account", {"deep": [{"note": "Bearer abc123"}]})),
     ("secrets-in-configuration", configure("space", {"oauth_credentials": {"x": "abc"}})),
     ("secrets-in-configuration", configure("site", {"password": "abc"})),
+    ("secrets-in-configuration", configure("site", {"hook": "https://hooks.slack.com/services/T0/B0/XXXX"})),
 ]
 
 RESTS: list[tuple[str, Spoil]] = [
@@ -221,6 +222,11 @@ RESTS: list[tuple[str, Spoil]] = [
     ("same-kind", both(add("live-chat"), add("chat-bot", scopes=[]))),
     ("secrets-in-configuration", configure("account", {"api_key": "", "enabled": True, "channel": "#general"})),
     ("secrets-in-configuration", configure("space", {"tracking_id": "G-1", "token": None})),
+    (
+        "secrets-in-configuration",
+        configure("account", {"access_token_endpoint": "https://idp.example/token", "project_key": "default"}),
+    ),
+    ("secrets-in-configuration", configure("space", {"oauth_credentials": {"expires_at": "2026", "n": 5}, "key": "a"})),
 ]
 
 
@@ -280,7 +286,7 @@ async def test_the_ids_of_findings_never_change() -> None:
 
 async def test_reports_contain_no_secrets() -> None:
     organization = Organization()
-    secret = "sk-live-0123456789abcdef"
+    secret = "sk_live_0123456789abcdef"
     for level in ("account", "space", "site"):
         configure(level, {"api_key": secret, "note": secret})(organization)
     organization.installation.external_ids = [secret]

@@ -92,15 +92,62 @@ def test_a_credential_in_settings_is_named_by_its_path() -> None:
     settings = {
         "api_key": "abc",
         "channel": "#general",
-        "accounts": [{"note": "plain"}, {"note": "Bearer abcdef", "deep": {"password": 5}}],
+        "accounts": [{"note": "plain"}, {"note": "Bearer abc123", "deep": {"pin": 5, "password": 5}}],
         "headers": [{"name": "Authorization", "value": "abc"}, {"name": "Accept", "value": "text/html"}],
         "secrets": {"anything": {"at": "all"}},
         "token": None,
         "webhooks": True,
     }
-    found = ["api_key", "accounts.1.note", "accounts.1.deep.password", "headers.0.value", "secrets.anything.at"]
+    found = ["api_key", "accounts.1.note", "accounts.1.deep.pin", "headers.0.value", "secrets.anything.at"]
     assert list(find_secrets(settings)) == found
-    assert list(find_secrets("Bearer abcdef", "account")) == ["account"]
+    assert list(find_secrets("Bearer abc123", "account")) == ["account"]
+
+
+SHOWN = {
+    "authorization_endpoint": "https://idp.example/authorize",
+    "access_token_endpoint": "https://idp.example/token",
+    "oauth_credentials": {"expires_at": "2026-11-25T18:00:00Z", "requested_scopes": ["chat:write"], "count": 5},
+    "project_key": "default",
+    "key": "acme/docs:main",
+    "webhookId": "w-0123456789",
+    "token": 5,
+    "max_tokens": "4000",
+    "pairs": [{"label": "Sort", "value": "asc"}],
+}
+"""What a diagnosis needs, and no credential."""
+
+MASKED: dict[str, Any] = {
+    "credentials": {"user": "u", "ids": [{"x": "y"}], "by_id": {"a": "b"}, "pin": 1234},
+    "pin": 1234,
+    "to\u200bken": "x",
+    "pairs": [
+        *({naming: "api key", "value": "x"} for naming in ("name", "key", "label", "field", "Name")),
+        {"Name": "Authorization", "Value": "x"},
+        {"key": "pin", "value": 1234},
+        {"name": "mine", "key": "Authorization", "value": "x"},
+    ],
+    "tokens": [{"name": "last id", "value": "x"}],
+    "secrets": {"expires_at": "x", "number": 5},
+    "hook": "https://hooks.slack.com/services/T000/B000/XXXX",
+}
+
+
+def mask_names(value: Any) -> Any:
+    """Return `value` with every value masked but those that name others."""
+    if isinstance(value, dict):
+        return {key.replace("\u200b", ""): mask_names(child) for key, child in value.items()}
+    return [mask_names(one) for one in value] if isinstance(value, list) else MASK
+
+
+def test_what_a_diagnosis_needs_is_shown() -> None:
+    assert View().show({"configuration": SHOWN}) == {"configuration": SHOWN}
+
+
+def test_credentials_are_masked_by_the_words_of_the_key_and_by_shape() -> None:
+    shown = View().show({"configuration": MASKED})["configuration"]
+    for pair in shown["pairs"]:
+        assert pair.get("value", pair.get("Value")) == MASK
+    assert {**shown, "pairs": MASK} == {**mask_names(MASKED), "pairs": MASK}
 
 
 async def test_schemas_of_settings_are_not_masked() -> None:
@@ -475,11 +522,26 @@ def test_endpoints_that_write_what_another_reads_are_known() -> None:
 texts = st.one_of(
     st.text(max_size=20),
     st.sampled_from(
-        ["\u200d", "⚙️", "a\u202eb", MASK, "[cut: 3 more characters; x]", "Bearer abc", "x" * 500, "A" * 300]
+        ["\u200d", "⚙️", "a\u202eb", MASK, "[cut: 3 more characters; x]", "Bearer abc123", "x" * 500, "A" * 300]
     ),
 )
 keys = st.one_of(
-    texts, st.sampled_from(["token", "secrets", "headers", "configuration", "value", "name", "key", "plain"])
+    texts,
+    st.sampled_from(
+        [
+            "token",
+            "secrets",
+            "headers",
+            "configuration",
+            "value",
+            "name",
+            "key",
+            "plain",
+            "pin",
+            "expires_at",
+            "to\u200bken",
+        ]
+    ),
 )
 values: st.SearchStrategy[Any] = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(-(2**53), 2**53), texts),

@@ -259,11 +259,11 @@ async def test_an_outcome_is_never_written_over_another_file(path: Path, caplog:
         ("client_secret", "x"),
         ("PASSWORD", "x"),
         ("webhook_url", "https://hooks.example/T0/B0"),
-        ("note", "sk-live-0123456789abcdef"),
+        ("note", "sk_live_0123456789abcdef"),
         ("note", "xoxb-0123456789-abcdef"),
         ("note", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.sig"),
         ("note", "postgres://user:pw@db.example/x"),
-        ("note", "Bearer abc"),
+        ("note", "Bearer abc123"),
     ],
 )
 def test_possible_secrets_are_masked(key: str, value: str) -> None:
@@ -271,8 +271,16 @@ def test_possible_secrets_are_masked(key: str, value: str) -> None:
     assert mask_secrets({key: [value]}) == {key: [MASK]}
 
 
+def test_values_below_a_secret_key_and_beside_a_secret_name_are_masked() -> None:
+    assert mask_secrets({"credentials": {"user": "x", "deep": [{"pin": 5}]}}) == {
+        "credentials": {"user": MASK, "deep": [{"pin": MASK}]}
+    }
+    assert mask_secrets([{"label": "api key", "value": "x"}]) == [{"label": "api key", "value": MASK}]
+
+
 def test_values_needed_for_decisions_are_not_masked() -> None:
     plain = {"channel": "#docs", "enabled": True, "count": 3, "externalIds": ["team:1"], "url": "https://x.example/a"}
+    plain |= {"key": "acme/docs", "webhookId": "w", "authorization_endpoint": "https://x.example/a"}
     assert mask_secrets(plain) == plain
 
 
