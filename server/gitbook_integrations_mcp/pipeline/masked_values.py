@@ -7,7 +7,7 @@ Only the request contains restored values. Confirmation, journal and approval us
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gitbook_integrations_api.endpoint import Endpoint
@@ -23,8 +23,10 @@ from gitbook_integrations_mcp.text import clean_text
 _ABSENT = object()
 
 
-async def restore_masked_values(call: EndpointCall, previewer: Previewer) -> EndpointCall:
+async def restore_masked_values(call: EndpointCall, previewer: Previewer, *, reveal: bool) -> EndpointCall:
     """Return `call` with the current state of its target, and with a request that keeps values that were not shown.
+
+    `reveal` says whether the view shows credentials.
 
     Raises:
         MaskError: a placeholder matches no current value, or a credential is left out.
@@ -33,14 +35,14 @@ async def restore_masked_values(call: EndpointCall, previewer: Previewer) -> End
     if not call.tool.body_names.intersection(call.arguments):
         return call
     if not is_written_back(call.tool):
-        return restore_from(call, {})
+        return restore_from(call, {}, reveal=reveal)
     try:
         target = await previewer.read_target(call)
     except CallError as error:
         raise TargetError(
             f"{call.tool.name} could not read the current state, so nothing was changed. {error}"
         ) from None
-    return restore_from(replace(call, before=target), target)
+    return restore_from(replace(call, before=target), target, reveal=reveal)
 
 
 def is_written_back(endpoint: Endpoint) -> bool:
@@ -49,16 +51,18 @@ def is_written_back(endpoint: Endpoint) -> bool:
     return bool(endpoint.body_names) and reader is not None and reader.path == endpoint.path
 
 
-def restore_from(call: EndpointCall, target: Mapping[str, Any] | None) -> EndpointCall:
+def restore_from(call: EndpointCall, target: Mapping[str, Any] | None, *, reveal: bool) -> EndpointCall:
     """Return `call` with a request that keeps the values of `target` that were not shown.
 
     Raises:
         MaskError: a placeholder matches no value of `target`, or several; or a credential of `target` is left out.
     """
     current = (target or {}) if is_written_back(call.tool) else {}
+    restorer = _Restorer(reveal=reveal)
+    scrub = call.caller.credentials.scrub
     try:
         restored = {
-            name: _restore(value, current.get(name, _ABSENT), MaskingScope.OPEN.enter(name, current), name)
+            name: restorer.restore(value, current.get(name, _ABSENT), MaskingScope.OPEN.enter(name, current), name)
             if name in call.tool.body_names
             else value
             for name, value in call.arguments.items()
@@ -66,34 +70,21 @@ def restore_from(call: EndpointCall, target: Mapping[str, Any] | None) -> Endpoi
     except _PlaceholderError as error:
         unreadable = " The token cannot read the current values." if target is None else ""
         raise MaskError(
-            f"{clean_text(error.path, 200)} contains a placeholder that matches {error.matches}.{unreadable} Nothing "
-            "was sent. Send the real value, or return the field exactly as you received it."
+            f"{clean_text(scrub(error.path), 200)} contains a placeholder that matches {error.matches}.{unreadable} "
+            "Nothing was sent. Send the real value, or return the field exactly as you received it."
         ) from None
     for name in call.tool.body_names.intersection(call.arguments):
         scope = MaskingScope.OPEN.enter(name, current)
-        if omitted := next(_find_omitted_credentials(call.arguments[name], current.get(name), scope, name), None):
+        omissions = restorer.find_omitted(call.arguments[name], current.get(name), scope, name)
+        if omitted := next(omissions, None):
             raise MaskError(
-                f"{clean_text(omitted, 200)} is missing. It contains a credential that would be lost for good. Nothing "
-                f"was sent. Include {MASK} to keep it, or null to delete it.",
+                f"{clean_text(scrub(omitted), 200)} is missing. It contains a credential that would be lost for good. "
+                f"Nothing was sent. Include {MASK} to keep it, or null to delete it.",
                 ErrorCode.CREDENTIAL_OMITTED,
             )
     if restored == call.arguments:
         return call
     return replace(call, request=call.tool.build_request(restored))
-
-
-def _find_omitted_credentials(sent: Any, current: Any, scope: MaskingScope, path: str) -> Iterator[str]:
-    """Yield the paths of fields of `current` that contain a credential and are missing in `sent`."""
-    if not (isinstance(sent, dict) and isinstance(current, dict)):
-        return
-    for shown, name in name_fields(current).items():
-        below = scope.enter(name, current)
-        if shown in sent or name in sent:
-            yield from _find_omitted_credentials(
-                sent.get(shown, sent.get(name)), current[name], below, f"{path}.{shown}"
-            )
-        elif next(find_secrets(current[name], scope=below), None) is not None:
-            yield f"{path}.{shown}"
 
 
 class _PlaceholderError(Exception):
@@ -105,63 +96,158 @@ class _PlaceholderError(Exception):
         super().__init__(path)
 
 
-def _restore(sent: Any, current: Any, scope: MaskingScope, path: str) -> Any:
-    """Return `sent` with the shown forms of values in `current` replaced by these values."""
-    if isinstance(sent, dict):
-        return dict(_restore_fields(sent, current if isinstance(current, dict) else {}, scope, path))
-    if isinstance(sent, list):
-        return _restore_items(sent, current if isinstance(current, list) else [], scope, path)
-    if _matches_shown(sent, current, scope):
-        return current
-    if isinstance(sent, str) and _is_placeholder(sent, scope):
-        raise _PlaceholderError(path, "no current value")
-    return sent
+@dataclass(frozen=True, slots=True)
+class _Restorer:
+    """Restores values that a view did not show; `reveal` says whether the view shows credentials.
 
+    What is sent is never compared with a value that is hidden: only the mask stands for it. Otherwise an error, or its
+    absence, would tell whether a guess is right.
+    """
 
-def _restore_fields(
-    sent: Mapping[str, Any], current: Mapping[str, Any], scope: MaskingScope, path: str
-) -> Iterator[tuple[str, Any]]:
-    names = name_fields(current)
-    for key, value in sent.items():
-        if key not in names and REDACTED in key:
-            raise _PlaceholderError(f"{path}.{key}", "no current value")
-        name = names.get(key, key)
-        below = scope.enter(name, current if name in current else sent)
-        yield name, _restore(value, current.get(name, _ABSENT), below, f"{path}.{key}")
+    reveal: bool
 
+    def restore(self, sent: Any, current: Any, scope: MaskingScope, path: str) -> Any:
+        """Return `sent` with the shown forms of values in `current` replaced by these values.
 
-def _restore_items(sent: list[Any], current: list[Any], scope: MaskingScope, path: str) -> list[Any]:
-    """Return the items of a list, which may have moved: each becomes the current item that it is the shown form of."""
-    if _matches_shown(sent, current, scope):
-        return current
-    restored = []
-    for number, item in enumerate(sent):
-        candidates = [candidate for candidate in current if _matches_shown(item, candidate, scope)]
-        if candidates and all(candidate == candidates[0] for candidate in candidates):
-            restored.append(candidates[0])
-        elif candidates and _contains_placeholder(item, scope):
-            raise _PlaceholderError(f"{path}.{number}", "several current values")
-        else:
-            restored.append(_restore(item, _ABSENT, scope, f"{path}.{number}"))
-    return restored
+        Raises:
+            _PlaceholderError: a placeholder matches no current value, or several.
+        """
+        if isinstance(sent, dict):
+            return dict(self._restore_fields(sent, current if isinstance(current, dict) else {}, scope, path))
+        if isinstance(sent, list):
+            return self._restore_items(sent, current if isinstance(current, list) else [], scope, path)
+        if self._matches_shown(sent, current, scope):
+            return current
+        if isinstance(sent, str) and _is_placeholder(sent, scope):
+            raise _PlaceholderError(path, "no current value")
+        return sent
 
+    def find_omitted(self, sent: Any, current: Any, scope: MaskingScope, path: str) -> Iterator[str]:
+        """Yield the paths of what contains a credential in `current` and is missing in `sent`.
 
-def _matches_shown(sent: Any, current: Any, scope: MaskingScope) -> bool:
-    """Whether `sent` is the form in which a model is shown `current`."""
-    if isinstance(sent, dict) and isinstance(current, dict):
+        A credential is kept by a mask, and deleted by null. Another text in its place replaces it.
+        """
+        if sent is None:
+            return
+        if isinstance(current, dict) and isinstance(sent, dict):
+            for shown, name in name_fields(current).items():
+                below = scope.enter(name, current)
+                if shown in sent or name in sent:
+                    value = sent[shown] if shown in sent else sent[name]
+                    yield from self.find_omitted(value, current[name], below, f"{path}.{shown}")
+                elif _contains_credential(current[name], below):
+                    yield f"{path}.{shown}"
+        elif isinstance(current, list) and isinstance(sent, list):
+            yield from self._find_omitted_items(sent, current, scope, scope, path)
+        elif (isinstance(current, dict | list) or isinstance(sent, dict | list)) and _contains_credential(
+            current, scope
+        ):
+            yield path
+
+    def _find_omitted_items(
+        self, sent: list[Any], current: list[Any], scope: MaskingScope, sent_scope: MaskingScope, path: str
+    ) -> Iterator[str]:
+        """Yield the paths of items with credentials for which no item of `sent` stands; each stands for one."""
+        rest = list(sent)
+        unmatched: list[tuple[int, Any]] = []
+        for number, item in enumerate(current):
+            if not _contains_credential(item, scope):
+                continue
+            match = next((one for one, value in enumerate(rest) if self._matches_shown(value, item, scope)), None)
+            if match is None:
+                unmatched.append((number, item))
+            else:
+                del rest[match]
+        rest = [value for value in rest if not _contains_placeholder(value, scope)]  # these stand for other items
+        for number, item in unmatched:
+            match = next(
+                (one for one, value in enumerate(rest) if self._replaces(value, item, scope, sent_scope)), None
+            )
+            if match is None:
+                yield f"{path}.{number}"
+            else:
+                del rest[match]
+
+    def _replaces(self, sent: Any, current: Any, scope: MaskingScope, sent_scope: MaskingScope) -> bool:
+        """Whether an item has null or another credential wherever the item `current` has a credential.
+
+        The scopes differ if the item is a pair that names something else.
+        """
+        if sent is None:
+            return True
+        if isinstance(current, dict) and isinstance(sent, dict):
+            sent_names = name_fields(sent)
+            return all(
+                shown in sent_names
+                and self._replaces(
+                    sent[sent_names[shown]],
+                    current[name],
+                    scope.enter(name, current),
+                    sent_scope.enter(sent_names[shown], sent),
+                )
+                for shown, name in name_fields(current).items()
+                if _contains_credential(current[name], scope.enter(name, current))
+            )
+        if isinstance(current, list) and isinstance(sent, list):
+            return next(self._find_omitted_items(sent, current, scope, sent_scope, ""), None) is None
+        return not isinstance(current, dict | list) and sent_scope.masks(sent)
+
+    def _restore_fields(
+        self, sent: Mapping[str, Any], current: Mapping[str, Any], scope: MaskingScope, path: str
+    ) -> Iterator[tuple[str, Any]]:
         names = name_fields(current)
-        return sent.keys() == names.keys() and all(
-            _matches_shown(sent[shown], current[name], scope.enter(name, current)) for shown, name in names.items()
-        )
-    if isinstance(sent, list) and isinstance(current, list):
-        return len(sent) == len(current) and all(
-            _matches_shown(one, other, scope) for one, other in zip(sent, current, strict=True)
-        )
-    if sent == MASK and not isinstance(current, dict | list) and current is not _ABSENT and scope.masks(current):
-        return True
-    if isinstance(sent, str) and isinstance(current, str):
-        return is_shown_form(sent, current)
-    return type(sent) is type(current) and bool(sent == current)
+        for key, value in sent.items():
+            if key not in names and REDACTED in key:
+                raise _PlaceholderError(f"{path}.{key}", "no current value")
+            name = names.get(key, key)
+            below = scope.enter(name, current if name in current else sent)
+            yield name, self.restore(value, current.get(name, _ABSENT), below, f"{path}.{key}")
+
+    def _restore_items(self, sent: list[Any], current: list[Any], scope: MaskingScope, path: str) -> list[Any]:
+        """Return the items of a list, which may have moved: each becomes the current item that it is the shown form of.
+
+        Items that look alike because of what is hidden in them are several, even if they are equal.
+        """
+        if self._matches_shown(sent, current, scope):
+            return current
+        restored = []
+        for number, item in enumerate(sent):
+            candidates = [candidate for candidate in current if self._matches_shown(item, candidate, scope)]
+            hidden = bool(candidates) and not self.reveal and _contains_credential(candidates[0], scope)
+            if candidates and (
+                len(candidates) == 1 if hidden else all(candidate == candidates[0] for candidate in candidates)
+            ):
+                restored.append(candidates[0])
+            elif candidates and _contains_placeholder(item, scope):
+                raise _PlaceholderError(f"{path}.{number}", "several current values")
+            else:
+                restored.append(self.restore(item, _ABSENT, scope, f"{path}.{number}"))
+        return restored
+
+    def _matches_shown(self, sent: Any, current: Any, scope: MaskingScope) -> bool:
+        """Whether `sent` is the form in which a model is shown `current`."""
+        if isinstance(sent, dict) and isinstance(current, dict):
+            names = name_fields(current)
+            return sent.keys() == names.keys() and all(
+                self._matches_shown(sent[shown], current[name], scope.enter(name, current))
+                for shown, name in names.items()
+            )
+        if isinstance(sent, list) and isinstance(current, list):
+            return len(sent) == len(current) and all(
+                self._matches_shown(one, other, scope) for one, other in zip(sent, current, strict=True)
+            )
+        if current is not _ABSENT and scope.masks(current):
+            if sent == MASK:
+                return True
+            if not self.reveal:
+                return False
+        if isinstance(sent, str) and isinstance(current, str):
+            return is_shown_form(sent, current)
+        return type(sent) is type(current) and bool(sent == current)
+
+
+def _contains_credential(current: Any, scope: MaskingScope) -> bool:
+    return next(find_secrets(current, scope=scope), None) is not None
 
 
 def _contains_placeholder(sent: Any, scope: MaskingScope) -> bool:

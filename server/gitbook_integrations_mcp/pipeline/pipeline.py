@@ -113,7 +113,7 @@ class Pipeline:
     ) -> Output | InputRequiredResult:
         call = self._prepare(params, context, caller)
         if isinstance(call, EndpointCall):
-            call = await restore_masked_values(call, self._previewer)
+            call = await restore_masked_values(call, self._previewer, reveal=self._reveal)
         approval: Approval | None = None
         if caller.policy.needs_confirmation(call.tool, call.arguments):
             confirmed = await self._confirm(call)
@@ -124,7 +124,8 @@ class Pipeline:
             approval = confirmed
         if isinstance(call, EndpointCall):
             if approval:
-                call = restore_from(call, approval.before)  # the approval is for the state that was shown
+                # The approval is for the state that was shown.
+                call = restore_from(call, approval.before, reveal=self._reveal)
             view = choose_view(call.tool, call.options, reveal=self._reveal)
             if call.tool.is_list:
                 return Output(await self._page_reader.read(call, approval, view, budget))
