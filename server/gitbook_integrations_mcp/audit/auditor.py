@@ -91,7 +91,7 @@ class Auditor:
                 await self._sleep(result.wait)
             if isinstance(result, LimitError):
                 raise result
-            return result
+            return credentials.scrub_response(result)
 
         return send
 

@@ -120,13 +120,14 @@ class Previewer:
         async with anyio.create_task_group() as group:
             for reader in readers:
                 group.start_soon(read, reader)
+        scrub = call.caller.credentials.scrub_json  # before anything is cut
+        shown, organization = scrub(target), scrub(await self._read_organization(call, target))
         described = [
-            *_describe_target(find_target(tool), target, await self._read_organization(call, target)),
-            *(one for reader in readers for one in _describe_context(reader, responses[reader.name])),
-            *_describe_loss(tool, target),
-            *_describe_arguments(tool, arguments),
+            *_describe_target(find_target(tool), shown, organization),
+            *(one for reader in readers for one in _describe_context(reader, scrub(responses[reader.name]))),
+            *_describe_loss(tool, shown),
+            *_describe_arguments(tool, scrub(arguments)),
         ]
-        scrub = call.caller.credentials.scrub
         preview = Preview(
             title=f"{tool.title}?",
             consequence=scrub(tool.consequence or f"This call would {tool.title[0].lower()}{tool.title[1:]}."),
@@ -158,6 +159,8 @@ class Previewer:
         if "limit" in reader.query_names:
             taken["limit"] = 1000
         response = await self._gitbook.send(reader.build_request(taken), call.caller.credentials.select(reader))
+        if response.status >= 400:
+            response = call.caller.credentials.scrub_response(response)  # its message is cut
         return read_response(reader, response)
 
 

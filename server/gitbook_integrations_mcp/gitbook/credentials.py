@@ -1,10 +1,12 @@
 """Selects the token of a request: GitBook's endpoints accept different kinds of token."""
 
+import base64
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal, TypeVar
+from urllib.parse import quote
 
 from pydantic import SecretStr
 from pydantic_core import PydanticCustomError
@@ -13,6 +15,7 @@ from gitbook_integrations_api.endpoint import CredentialKind, Tool
 from gitbook_integrations_mcp.config.models import GitBookSection
 from gitbook_integrations_mcp.config.types import check_token
 from gitbook_integrations_mcp.errors import CredentialError
+from gitbook_integrations_mcp.gitbook.http import GitBookResponse
 
 REDACTED = "[redacted]"
 """Replaces this server's own tokens if a response echoes one."""
@@ -23,6 +26,12 @@ _KIND_NAMES = {
     CredentialKind.INSTALLATION: "a temporary token of the installation",
     CredentialKind.OAUTH: "an OAuth token",
 }
+_MIN_ENCODED = 12
+"""Shorter tokens are not searched for in Base64, because they could be part of other text."""
+_URL_SAFE = str.maketrans("+/", "-_")
+
+JSONData = TypeVar("JSONData")
+
 USER_HEADER = "X-GitBook-Token"
 INTEGRATION_HEADER = "X-GitBook-Integration-Token"
 
@@ -85,13 +94,46 @@ class Credentials:
         return hashlib.sha256("\n".join(tokens).encode()).hexdigest()
 
     def scrub(self, text: str) -> str:
-        """Return `text`, plain or JSON, with these tokens replaced, in case GitBook echoed one."""
+        """Return `text`, plain or JSON, with these tokens replaced, in case GitBook echoed one.
+
+        A text must be scrubbed before it is cut: the rest of a token would not be recognized.
+        """
+        for form in self._list_forms():
+            text = text.replace(form, REDACTED)
+        return text
+
+    def scrub_json(self, data: JSONData) -> JSONData:
+        """Return JSON data with these tokens replaced."""
+        text = json.dumps(data)
+        scrubbed = self.scrub(text)
+        result: JSONData = data if scrubbed == text else json.loads(scrubbed)
+        return result
+
+    def scrub_response(self, response: GitBookResponse) -> GitBookResponse:
+        """Return a response with these tokens replaced in its body."""
+        body = response.body
+        for form in self._list_forms():
+            body = body.replace(form.encode(), REDACTED.encode())
+        return response if body == response.body else replace(response, body=body)
+
+    def _list_forms(self) -> list[str]:
+        """Return the texts in which these tokens can appear: plain, in JSON, in URLs and in Base64, longest first."""
+        forms: set[str] = set()
         for token in (self.general, self.integration):
             if token:
                 secret = token.get_secret_value()
-                for form in {secret, json.dumps(secret)[1:-1]}:
-                    text = text.replace(form, REDACTED)
-        return text
+                forms |= {secret, json.dumps(secret)[1:-1], quote(secret, safe=""), *_encode_base64(secret)}
+        forms |= {form.replace("/", "\\/") for form in forms}
+        return sorted(forms, key=len, reverse=True)
+
+
+def _encode_base64(secret: str) -> Iterator[str]:
+    """Yield what is the same in every Base64 text that contains `secret`, for each place where it can begin."""
+    for offset in range(3 if len(secret) >= _MIN_ENCODED else 0):
+        octets = bytes(offset) + secret.encode()
+        whole = base64.b64encode(octets[: len(octets) // 3 * 3]).decode()[4 if offset else 0 :]
+        yield whole
+        yield whole.translate(_URL_SAFE)
 
 
 def _read_header(headers: Mapping[str, str], name: str) -> SecretStr | None:

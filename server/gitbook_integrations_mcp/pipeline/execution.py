@@ -36,7 +36,7 @@ class Executor:
         self._on_change = on_change
 
     async def execute(self, call: EndpointCall, approval: Approval | None) -> GitBookResponse:
-        """Return GitBook's response.
+        """Return GitBook's response without the caller's tokens, in case it echoes one.
 
         Raises:
             UnreachableError: no response arrived; the message says whether the call may have taken effect.
@@ -50,7 +50,7 @@ class Executor:
             raise
         if response.uncertain or not 400 <= response.status < 500:
             await self._notify(call)
-        return response
+        return call.caller.credentials.scrub_response(response)
 
     async def _send_recorded(self, call: EndpointCall, approval: Approval | None) -> GitBookResponse:
         if self._journal is None or call.tool.risk is Risk.READ:

@@ -90,7 +90,10 @@ class Journal:
                 # An earlier attempt may have taken effect although the last one failed.
                 "outcome": "done" if done else "unknown" if outcome.uncertain else "failed",
                 "status": outcome.status,
-                "requestId": (outcome.headers.get("x-request-id") or outcome.headers.get("cf-ray") or "")[:100] or None,
+                "requestId": call.caller.credentials.scrub(
+                    outcome.headers.get("x-request-id") or outcome.headers.get("cf-ray") or ""
+                )[:100]
+                or None,
             }
             if done:
                 fields["undo"] = _describe_undo(call, before, outcome)

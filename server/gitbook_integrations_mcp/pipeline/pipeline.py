@@ -95,13 +95,13 @@ class Pipeline:
         try:
             return await self._run_stages(params, context, caller, budget)
         except CallError as error:
-            logger.info("%s failed: %s", clean_text(params.name, 64), type(error).__name__)
+            logger.info("%s failed: %s", _name_tool(params, caller), type(error).__name__)
             raise
         except Exception as error:  # noqa: BLE001
             # The text of the exception can contain secrets, so neither the model nor the log gets it.
             frames = "".join(traceback.format_tb(error.__traceback__))
             logger.error(  # noqa: TRY400
-                "%s raised %s\n%s", clean_text(params.name, 64), type(error).__name__, frames
+                "%s raised %s\n%s", _name_tool(params, caller), type(error).__name__, frames
             )
             raise DefectError(
                 f"{params.name} failed because of a defect in this server ({type(error).__name__}). If the call "
@@ -160,6 +160,11 @@ class Pipeline:
             context=context,
             options=options,
         )
+
+
+def _name_tool(params: CallToolRequestParams, caller: Caller) -> str:
+    """Return the name of a tool, as the client sent it, for the log."""
+    return clean_text(caller.credentials.scrub(params.name), 64)
 
 
 def _build_result(caller: Caller, output: Output) -> CallToolResult:

@@ -454,6 +454,17 @@ async def test_the_tokens_of_the_server_are_removed_from_forms(era: Era) -> None
 
 
 @each_era
+async def test_tokens_are_removed_from_forms_before_texts_are_cut(era: Era) -> None:
+    spy, human = GitBookSpy(), Human(action="decline")
+    target = find_target(spy, "uninstall_integration")
+    external = "x" * (60 - len(USER_TOKEN) + 1) + USER_TOKEN
+    spy.sandbox.state.installations[target.arguments["installationId"]].external_ids = [external]
+    async with meet(create_gated_server(spy), human, era) as client:
+        await client.call_tool(target.name, target.arguments)
+    assert USER_TOKEN[:6] not in human.texts[0]
+
+
+@each_era
 async def test_the_form_for_a_site_names_the_organization(era: Era) -> None:
     spy, human = GitBookSpy(), Human(action="decline")
     target = find_target(spy, "uninstall_integration_from_site")
