@@ -12,7 +12,7 @@ from gitbook_integrations_mcp.confirmation.results import Approval
 from gitbook_integrations_mcp.errors import CallError, UnreachableError
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.gitbook.http import GitBookResponse
-from gitbook_integrations_mcp.pipeline.journal import Entry, Journal
+from gitbook_integrations_mcp.pipeline.journal import Entry, Journal, is_certain_failure
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class Executor:
             if error.sent:
                 await self._notify(call)
             raise
-        if response.uncertain or not 400 <= response.status < 500:
+        if not is_certain_failure(response):
             await self._notify(call)
         return call.caller.credentials.scrub_response(response)
 

@@ -85,10 +85,9 @@ class Journal:
         """
         fields: dict[str, Any] = {"attempts": outcome.attempts}
         if isinstance(outcome, GitBookResponse):
-            done = 200 <= outcome.status < 300
+            done, failed = 200 <= outcome.status < 300, is_certain_failure(outcome)
             fields |= {
-                # An earlier attempt may have taken effect although the last one failed.
-                "outcome": "done" if done else "unknown" if outcome.uncertain else "failed",
+                "outcome": "done" if done else "failed" if failed else "unknown",
                 "status": outcome.status,
                 "requestId": call.caller.credentials.scrub(
                     outcome.headers.get("x-request-id") or outcome.headers.get("cf-ray") or ""
@@ -97,7 +96,7 @@ class Journal:
             }
             if done:
                 fields["undo"] = _describe_undo(call, before, outcome)
-            elif not outcome.uncertain:
+            elif failed:
                 fields["undo"] = None
         elif not outcome.sent:
             fields |= {"outcome": "not sent", "undo": None}
@@ -136,6 +135,14 @@ class Journal:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def is_certain_failure(response: GitBookResponse) -> bool:
+    """Whether a call had no effect for certain.
+
+    A gateway that gave up (408, 5xx) or redirects does not know, and an earlier attempt may have taken effect.
+    """
+    return 400 <= response.status < 500 and response.status != 408 and not response.uncertain
 
 
 def _ends_line(descriptor: int) -> bool:

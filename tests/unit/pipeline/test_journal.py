@@ -125,6 +125,42 @@ async def test_an_error_of_the_api_is_recorded_as_failed(path: Path) -> None:
     assert (record["outcome"], record["status"], record["undo"]) == ("failed", 404, None)
 
 
+class Gateway(GitBookSpy):
+    """A gateway that passes writes on, and answers them with a status of its own."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__()
+        self.status = status
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["method"] == "GET":
+            await super().__call__(scope, receive, send)
+            return
+
+        async def drop(message: Any) -> None:
+            """Lose the answer."""
+
+        await super().__call__(scope, receive, drop)
+        await send({"type": "http.response.start", "status": self.status, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+
+@pytest.mark.parametrize("status", [302, 408, 500, 502, 503, 504])
+async def test_after_an_error_of_a_gateway_the_outcome_is_unknown_and_the_undo_stays(status: int, path: Path) -> None:
+    spy = Gateway(status)
+    target = find_target(spy, "uninstall_integration")
+    installation = spy.sandbox.state.installations[target.arguments["installationId"]]
+    arguments = {**target.arguments, "externalIds": ["new"]}
+    before = list(installation.external_ids)
+    async with meet(create(spy, path), None, "2026-07-28") as client:
+        result = await client.call_tool("update_integration_installation", arguments)
+    assert "It is unknown whether the call took effect" in read_text(result)
+    (record,) = read_journal(path)
+    assert (record["outcome"], record["status"]) == ("unknown", status)
+    assert record["undo"]["arguments"]["externalIds"] == before
+    assert installation.external_ids == ["new"]
+
+
 class Breaking(GitBookSpy):
     """A GitBook that dies while it handles a write, after looking at what the journal holds by then."""
 
