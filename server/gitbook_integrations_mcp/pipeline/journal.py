@@ -1,11 +1,13 @@
 """The journal: one line of JSON for every call that changes something, written before the call is sent.
 
 A line is appended with room for the outcome, and the outcome is filled in after the call. So a change that cannot be
-recorded is never sent, and a crash during a call leaves a record with an unknown outcome.
+recorded is never sent, and a crash during a call leaves a record with an unknown outcome. If the file was rotated
+during the call, the outcome is appended to the new file.
 """
 
 import errno
 import json
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,8 +24,13 @@ from gitbook_integrations_mcp.confirmation.results import Approval
 from gitbook_integrations_mcp.errors import JournalError, UnreachableError
 from gitbook_integrations_mcp.gitbook.http import GitBookResponse
 
+logger = logging.getLogger(__name__)
+
 _ROOM = 1024
 """Bytes of a line reserved for the outcome."""
+
+_BINARY = getattr(os, "O_BINARY", 0)
+"""On Windows, other files get carriage returns, and positions in them are wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +113,7 @@ class Journal:
         line = _encode(record)
         length = len(line) + _ROOM
         # One write to a file opened for appending is atomic between processes. Only the owner may read the file.
-        descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | _BINARY, 0o600)
         try:
             # A crash may have left an incomplete line, which stays a line of its own.
             is_incomplete = os.lseek(descriptor, 0, os.SEEK_END) > 0 and not _ends_line(descriptor)
@@ -122,19 +129,34 @@ class Journal:
         return Entry(record, (status.st_dev, status.st_ino), end - length - 1, length)
 
     def _fill_in(self, entry: Entry, fields: dict[str, Any]) -> None:
-        line = _encode(entry.record | fields)
+        record = entry.record | fields
+        line = _encode(record)
         if len(line) > entry.length:
-            line = _encode(entry.record | fields | {"undo": None})
-        descriptor = os.open(self._path, os.O_WRONLY)
+            line = _encode(record | {"undo": None})
+        if not self._replace_line(entry, line):
+            self._append(record)
+            logger.warning(
+                "the journal was rotated during %s, so its outcome is a line of its own", entry.record["tool"]
+            )
+
+    def _replace_line(self, entry: Entry, line: bytes) -> bool:
+        """Write `line` over the line of `entry`, and return whether that line was still there."""
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | _BINARY)
+        except FileNotFoundError:
+            return False
         try:
             status = os.fstat(descriptor)
-            if (status.st_dev, status.st_ino) != entry.file:
-                raise OSError(errno.ESTALE, "the file was replaced")
+            os.lseek(descriptor, entry.position, os.SEEK_SET)
+            begun = _encode(entry.record).ljust(entry.length)
+            if (status.st_dev, status.st_ino) != entry.file or os.read(descriptor, entry.length) != begun:
+                return False
             os.lseek(descriptor, entry.position, os.SEEK_SET)
             os.write(descriptor, line.ljust(entry.length))
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+        return True
 
 
 def is_certain_failure(response: GitBookResponse) -> bool:

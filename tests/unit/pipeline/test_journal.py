@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.calls.masking import MASK, mask_secrets
 from gitbook_integrations_mcp.cli.main import main
 from gitbook_integrations_mcp.config.settings import load_settings
+from gitbook_integrations_mcp.pipeline import journal
 from gitbook_integrations_mcp.pipeline.journal import read_journal
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
 from tests.support.elicitation_client import GitBookSpy, Human, meet, read_status
@@ -224,8 +226,8 @@ def test_the_command_shows_the_journal(path: Path, capsys: pytest.CaptureFixture
     os.environ["GITBOOK_MCP_JOURNAL__PATH"] = str(path)
     try:
         assert main(["call", "--sandbox", *words]) == 0
-        with path.open("a", encoding="utf-8") as journal:
-            journal.write('{"torn')
+        with path.open("a", encoding="utf-8") as lines:
+            lines.write('{"torn')
         capsys.readouterr()
         assert main(["journal"]) == 0
         shown = capsys.readouterr().out
@@ -263,27 +265,89 @@ async def test_an_incomplete_line_does_not_affect_the_next_one(path: Path) -> No
     assert [record["outcome"] for record in records] == ["line 1 cannot be read", "done"]
 
 
-class Rotating(GitBookSpy):
-    """A GitBook that rotates the journal and replaces the file before it responds."""
+OTHERS = '{"somebody": "else"}\n' * 200
 
-    def __init__(self, path: Path) -> None:
+
+class Rotating(GitBookSpy):
+    """A GitBook that rotates the journal before it responds."""
+
+    def __init__(self, rotate: Callable[[], Any]) -> None:
         super().__init__()
-        self.path = path
+        self.rotate = rotate
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["method"] != "GET":
-            self.path.rename(self.path.with_suffix(".old"))
-            self.path.write_text('{"somebody": "else"}\n' * 200, encoding="utf-8")
+            self.rotate()
         await super().__call__(scope, receive, send)
 
 
-async def test_an_outcome_is_never_written_over_another_file(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    async with meet(create(Rotating(path), path), None, "2026-07-28") as client:
+@pytest.mark.parametrize("rotation", ["rename", "rename only", "truncate", "truncate and write", "truncate and fill"])
+async def test_an_outcome_is_never_written_over_other_lines(
+    rotation: str, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def rotate() -> None:
+        if rotation.startswith("rename"):
+            path.rename(path.with_suffix(".old"))
+        else:
+            path.with_suffix(".old").write_bytes(path.read_bytes())
+        if not rotation.endswith("only"):
+            others = {"truncate": "", "truncate and write": OTHERS[:21]}.get(rotation, OTHERS)
+            path.write_text(others, encoding="utf-8")  # this truncates, and keeps device and inode
+
+    async with meet(create(Rotating(rotate), path), None, "2026-07-28") as client:
         await client.call_tool("queue_integration_task", {"integrationName": OWN_INTEGRATION, "task": {}})
-    assert path.read_text(encoding="utf-8") == '{"somebody": "else"}\n' * 200
-    (record,) = read_journal(path.with_suffix(".old"))
-    assert record["outcome"] == "unknown"
-    assert "the outcome of queue_integration_task was not recorded" in caplog.text
+    *others, record = read_journal(path)
+    assert all(other == {"somebody": "else"} for other in others)
+    assert len(others) == {"rename only": 0, "truncate": 0, "truncate and write": 1}.get(rotation, 200)
+    assert (record["tool"], record["outcome"]) == ("queue_integration_task", "done")
+    (begun,) = read_journal(path.with_suffix(".old"))
+    assert begun["outcome"] == "unknown"
+    assert begun["digest"] == record["digest"]
+    assert b"\0" not in path.read_bytes()
+    assert "the journal was rotated during queue_integration_task" in caplog.text
+
+
+async def test_lines_stay_whole_where_files_are_text_unless_opened_as_binary(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    binary, text, real_open, real_write = 1 << 30, set[int](), os.open, os.write
+
+    def open_file(name: Any, flags: int, mode: int = 0o777) -> int:
+        descriptor = real_open(name, flags & ~binary, mode)
+        text.discard(descriptor)
+        if not flags & binary:
+            text.add(descriptor)
+        return descriptor
+
+    def write(descriptor: int, data: bytes) -> int:
+        real_write(descriptor, data.replace(b"\n", b"\r\n") if descriptor in text else data)
+        return len(data)
+
+    monkeypatch.setattr(journal, "_BINARY", binary)
+    monkeypatch.setattr(os, "open", open_file)
+    monkeypatch.setattr(os, "write", write)
+    async with meet(create(GitBookSpy(), path), None, "2026-07-28") as client:
+        for _ in range(2):
+            await client.call_tool("queue_integration_task", {"integrationName": OWN_INTEGRATION, "task": {}})
+    assert [record["outcome"] for record in read_journal(path)] == ["done", "done"]
+    assert b"\r" not in path.read_bytes()
+
+
+async def test_credentials_in_external_ids_and_addresses_are_masked_by_shape(path: Path) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    hook = "https://hooks.slack.com/services/T000/B000/XXXX"
+    tunnel = "https://tunnel.example/x?token=abcdef0123"
+    async with meet(create(spy, path), Human(), "2026-07-28") as client:
+        arguments = {**target.arguments, "externalIds": [hook, "team:1"]}
+        await client.call_tool("update_integration_installation", arguments)
+        arguments = {"integrationName": OWN_INTEGRATION, "tunnelUrl": tunnel, "all": False}
+        await client.call_tool("set_integration_development_mode", arguments)
+    updated, tunnelled = read_journal(path)
+    assert updated["arguments"]["externalIds"] == [MASK, "team:1"]
+    assert tunnelled["arguments"]["tunnelUrl"] == MASK
+    assert "XXXX" not in path.read_text(encoding="utf-8")
+    assert "abcdef0123" not in path.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
