@@ -9,13 +9,36 @@ from gitbook_integrations_api.endpoints.audit import SECTIONS, Section
 from gitbook_integrations_api.report import Report
 from gitbook_integrations_mcp.audit.sections import list_items, summarize
 
-_MARKUP = re.compile(r"([\\`*\[\]<>|])")
-"""Characters that can start a link, an image, an element or a cell. Underscores stay, so that IDs can be copied."""
+_MARKUP = re.compile(r"([\\`*~\[\]<>|]|(?<![^\W_])_|_(?![^\W_]))")
+"""Characters that can start emphasis, a link, an image, an element or a cell.
+
+Underscores inside words start nothing, and stay, so that IDs can be copied.
+"""
+
+_ADDRESS = re.compile(
+    r"(?:[a-z][a-z0-9+.-]{0,30}://|www\.|mailto:|xmpp:)[^\s`|<>]+|[^\s@`|<>]{1,64}@[^\s@`|<>]+", re.IGNORECASE
+)
+"""Addresses that chats turn into links without any markup."""
+
+_OWN_ADDRESS = "https://app.gitbook.com/"
 
 
 def escape(value: Any) -> str:
-    """Return text with all Markdown characters escaped, including those of tables."""
-    return _MARKUP.sub(r"\\\1", str(value))
+    """Return text with all Markdown characters escaped, including those of tables.
+
+    Addresses become inline code, in which nothing is a link, but for those of GitBook's application.
+    """
+    text = str(value)
+    parts, end = [], 0
+    for match in _ADDRESS.finditer(text):
+        parts.append(_escape_markup(text[end : match.start()]))
+        parts.append(_escape_markup(match[0]) if match[0].startswith(_OWN_ADDRESS) else f"`{match[0]}`")
+        end = match.end()
+    return "".join([*parts, _escape_markup(text[end:])])
+
+
+def _escape_markup(text: str) -> str:
+    return _MARKUP.sub(r"\\\1", text)
 
 
 def render_summary(summary: Mapping[str, Any], age: str = "") -> str:
