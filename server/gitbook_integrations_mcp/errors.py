@@ -76,7 +76,7 @@ class ErrorCode(StrEnum):
     )
     CREDENTIAL_OMITTED = (
         "credential_omitted",
-        "An update leaves out a field that holds a credential, which would be lost for good.",
+        "An update leaves out a field or an item that holds a credential, which would be lost for good.",
         "Include `[masked]` to keep the credential, or `null` to delete it.",
     )
     TARGET_UNREADABLE = (

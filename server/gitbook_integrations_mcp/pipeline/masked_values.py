@@ -100,8 +100,8 @@ class _PlaceholderError(Exception):
 class _Restorer:
     """Restores values that a view did not show; `reveal` says whether the view shows credentials.
 
-    What is sent is never compared with a value that is hidden: only the mask stands for it. Otherwise an error, or its
-    absence, would tell whether a guess is right.
+    Only the mask stands for a hidden value, and nothing is compared with it. Otherwise an error, or its absence, would
+    show whether a guess is right.
     """
 
     reveal: bool
