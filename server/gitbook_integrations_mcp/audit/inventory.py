@@ -20,7 +20,9 @@ from gitbook_integrations_api.report import (
     SpaceFacts,
 )
 from gitbook_integrations_mcp.calls.masking import find_secrets, mask_secrets
-from gitbook_integrations_mcp.text import clean_text
+from gitbook_integrations_mcp.calls.response import get_path
+from gitbook_integrations_mcp.calls.secret_detection import split_key
+from gitbook_integrations_mcp.text import clean_text, strip_unseen
 
 Level = Literal["space", "site"]
 LEVELS: tuple[Level, ...] = ("space", "site")
@@ -28,6 +30,8 @@ LEVELS: tuple[Level, ...] = ("space", "site")
 _TEXT_LIMIT = 200
 _POLICY_LIMIT = 2000
 _URL_LIMIT = 2000
+_INJECTS = "site:script:inject"
+_NEVER_PUBLIC = frozenset({"secret", "secrets", "password", "passphrase", "passwd", "pwd", "private", "signing"})
 _ORIGIN = re.compile(r"/integrations/([A-Za-z0-9._-]+)(?:/installations/([A-Za-z0-9_-]+))?(?=/|$)")
 
 
@@ -43,6 +47,8 @@ class Installed:
     places: dict[Level, dict[str, Placement]] = field(default_factory=lambda: {"space": {}, "site": {}})
     secrets: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Keys of credentials, by the ID of the space or site, or by "" for the installation itself."""
+    public: frozenset[str] = frozenset()
+    """Settings of sites that every reader can see, because they are part of a script in the pages."""
 
     @property
     def id(self) -> str:
@@ -65,7 +71,7 @@ class Installed:
         self.places[level][identifier] = Placement(
             id=identifier, status=read_text(item.get("status")), externalIds=_read_external_ids(item)
         )
-        if keys := _read_secrets(item):
+        if keys := _read_secrets(item, self.public if level == "site" else frozenset()):
             self.secrets[identifier] = keys
         return True
 
@@ -168,8 +174,22 @@ def _read_external_ids(item: Mapping[str, Any]) -> tuple[str, ...]:
     return _read_texts(mask_secrets(item.get("externalIds")))
 
 
-def _read_secrets(item: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(clean_text(path, _TEXT_LIMIT) for path in find_secrets(item.get("configuration")))
+def _read_secrets(item: Mapping[str, Any], public: frozenset[str] = frozenset()) -> tuple[str, ...]:
+    configuration = item.get("configuration")
+    if isinstance(configuration, Mapping):
+        configuration = {key: value for key, value in configuration.items() if key not in public}
+    return tuple(clean_text(path, _TEXT_LIMIT) for path in find_secrets(configuration))
+
+
+def _read_public_settings(integration: Mapping[str, Any], scopes: tuple[str, ...]) -> frozenset[str]:
+    """Return the settings of sites that an integration which injects a script declares, but for secrets and passwords.
+
+    GitBook serves the script with them: for example, the project key of an analytics service.
+    """
+    declared = get_path(integration, "configurations.site.properties")
+    if _INJECTS not in scopes or not isinstance(declared, Mapping):
+        return frozenset()
+    return frozenset(key for key in declared if _NEVER_PUBLIC.isdisjoint(split_key(strip_unseen(key))))
 
 
 def _count(value: Any) -> int:
@@ -200,6 +220,7 @@ def _read_installation(item: Mapping[str, Any], organization: str) -> Installed 
         ),
         int(count) if isinstance(count, int | float) and count >= 0 else None,
     )
+    installed.public = _read_public_settings(integration if isinstance(integration, Mapping) else {}, facts.scopes)
     if keys := _read_secrets(installation):
         installed.secrets[""] = keys
     return installed

@@ -152,6 +152,13 @@ def both(*spoils: Spoil) -> Spoil:
     return spoil
 
 
+def declare(level: str, key: str) -> Spoil:
+    def spoil(organization: Organization) -> None:
+        organization.integration.manifest["configurations"] = {level: {"properties": {key: {"type": "string"}}}}
+
+    return spoil
+
+
 def configure(level: str, configuration: Any) -> Spoil:
     def spoil(organization: Organization) -> None:
         if level == "account":
@@ -197,6 +204,14 @@ FIRES: list[tuple[str, Spoil]] = [
     ("secrets-in-configuration", configure("account", {"deep": [{"note": "Bearer abc123"}]})),
     ("secrets-in-configuration", configure("space", {"oauth_credentials": {"x": "abc"}})),
     ("secrets-in-configuration", configure("site", {"password": "abc"})),
+    ("secrets-in-configuration", both(declare("site", "x"), configure("site", {"api_key": "abc"}))),
+    ("secrets-in-configuration", both(declare("account", "api_key"), configure("site", {"api_key": "abc"}))),
+    ("secrets-in-configuration", both(declare("site", "api_key"), configure("account", {"api_key": "abc"}))),
+    ("secrets-in-configuration", both(declare("site", "api_secret"), configure("site", {"api_secret": "abc"}))),
+    (
+        "secrets-in-configuration",
+        both(declare("site", "api_key"), configure("site", {"api_key": "abc"}), change(scopes=["site:views:read"])),
+    ),
     ("secrets-in-configuration", configure("site", {"hook": "https://hooks.slack.com/services/T0/B0/XXXX"})),
 ]
 
@@ -222,6 +237,10 @@ RESTS: list[tuple[str, Spoil]] = [
     ("same-kind", both(add("live-chat"), add("chat-bot", scopes=[]))),
     ("secrets-in-configuration", configure("account", {"api_key": "", "enabled": True, "channel": "#general"})),
     ("secrets-in-configuration", configure("space", {"tracking_id": "G-1", "token": None})),
+    (
+        "secrets-in-configuration",
+        both(declare("site", "api_key"), configure("site", {"api_key": "abc"})),
+    ),
     (
         "secrets-in-configuration",
         configure("account", {"access_token_endpoint": "https://idp.example/token", "project_key": "default"}),
