@@ -5,6 +5,7 @@ grammar of JSON allows (RFC 8259, section 8.2) and strict parsers refuse. One ba
 """
 
 import json
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic_core import from_json
@@ -17,8 +18,16 @@ _DIGITS = 4000
 """Digits of an integer that Python converts; longer ones stay text."""
 
 
+class RepairedText(str):
+    """Text in place of a value that could not be read exactly. It must not be written back over the original."""
+
+    __slots__ = ()
+
+
 def read_json(body: bytes) -> Any:
     """Return the value of a JSON body, each half character in it replaced by U+FFFD.
+
+    Text that was changed is a `RepairedText`.
 
     Raises:
         ValueError: it is not JSON.
@@ -29,11 +38,31 @@ def read_json(body: bytes) -> Any:
         pass
     try:
         value = json.loads(
-            body.decode("utf-8-sig", errors="replace"), parse_constant=_refuse_constant, parse_int=_read_integer
+            body.decode("utf-8-sig", errors="surrogateescape"), parse_constant=_refuse_constant, parse_int=_read_integer
         )
     except RecursionError:
         raise ValueError("nested too deeply") from None
     return _repair(value, DEPTH)
+
+
+def find_repaired(sent: Any, current: Any) -> str | None:
+    """Return the path of a value or key in `sent` that is a repaired one of `current`, or None."""
+    repaired = {text for text, _ in _list_texts(current) if isinstance(text, RepairedText)}
+    return next((path for text, path in _list_texts(sent) if text in repaired), None) if repaired else None
+
+
+def _list_texts(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield all texts in `value`, keys included, each with its path."""
+    if isinstance(value, str):
+        yield value, path
+    elif isinstance(value, Mapping):
+        for key, child in value.items():
+            below = f"{path}.{key}".removeprefix(".")
+            yield key, below
+            yield from _list_texts(child, below)
+    elif isinstance(value, list):
+        for number, child in enumerate(value):
+            yield from _list_texts(child, f"{path}.{number}")
 
 
 def _refuse_constant(name: str) -> Any:
@@ -41,7 +70,7 @@ def _refuse_constant(name: str) -> Any:
 
 
 def _read_integer(digits: str) -> int | str:
-    return int(digits) if len(digits) <= _DIGITS else digits
+    return int(digits) if len(digits) <= _DIGITS else RepairedText(digits)
 
 
 def _repair(value: Any, depth: int) -> Any:
@@ -49,12 +78,15 @@ def _repair(value: Any, depth: int) -> Any:
         return _repair_text(value)
     if isinstance(value, dict):
         if depth == 0:
-            return _TOO_DEEP
+            return RepairedText(_TOO_DEEP)
         return {_repair_text(key): _repair(child, depth - 1) for key, child in value.items()}
     if isinstance(value, list):
-        return [_repair(child, depth - 1) for child in value] if depth else _TOO_DEEP
+        return [_repair(child, depth - 1) for child in value] if depth else RepairedText(_TOO_DEEP)
     return value
 
 
 def _repair_text(text: str) -> str:
-    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(text, RepairedText) or text.isascii():
+        return text
+    repaired = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text if repaired == text else RepairedText(repaired)

@@ -5,9 +5,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
 from gitbook_integrations_api.endpoint import Endpoint, Risk, Tool
+from gitbook_integrations_mcp.calls.json_body import read_json
 from gitbook_integrations_mcp.calls.related import find_state_reader
 from gitbook_integrations_mcp.errors import AnswerError, StatusError
 from gitbook_integrations_mcp.gitbook.credentials import describe_accepted
@@ -93,7 +94,7 @@ def _report_done(endpoint: Endpoint, response: GitBookResponse) -> dict[str, Any
 
 def _parse(endpoint: Endpoint, response: GitBookResponse) -> Any:
     try:
-        return from_json(response.body, allow_inf_nan=False)
+        return read_json(response.body)
     except ValueError:
         pass
     if not response.body.strip():
@@ -132,7 +133,7 @@ def _create_status_error(endpoint: Endpoint, response: GitBookResponse) -> Statu
 def _read_message(response: GitBookResponse) -> str:
     """Return the message of GitBook's error, which is untrusted text, as one line of limited length."""
     try:
-        message = from_json(response.body, allow_inf_nan=False)["error"]["message"]
+        message = read_json(response.body)["error"]["message"]
     except (ValueError, TypeError, LookupError):
         return "(a web page)" if _is_html(response) else ""
     return clean_text(str(message), _MESSAGE_LIMIT)

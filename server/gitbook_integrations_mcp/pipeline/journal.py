@@ -18,6 +18,7 @@ from typing import Any
 import anyio
 
 from gitbook_integrations_mcp.calls.call import EndpointCall
+from gitbook_integrations_mcp.calls.json_body import read_json
 from gitbook_integrations_mcp.calls.masking import MASK, mask_secrets
 from gitbook_integrations_mcp.calls.response import get_path
 from gitbook_integrations_mcp.confirmation.results import Approval
@@ -220,6 +221,6 @@ def _describe_undo(
 
 def _parse_body(response: GitBookResponse | None) -> Any:
     try:
-        return json.loads(response.body) if response else None
+        return read_json(response.body) if response else None
     except ValueError:
         return None

@@ -18,12 +18,13 @@ from gitbook_integrations_api.options import CONFIRMATION_ARGUMENT, name_options
 from gitbook_integrations_mcp.auth.callers import Caller
 from gitbook_integrations_mcp.calls.arguments import build_request, check_arguments, complete_arguments, split_options
 from gitbook_integrations_mcp.calls.call import Call, EndpointCall
+from gitbook_integrations_mcp.calls.json_body import find_repaired
 from gitbook_integrations_mcp.calls.output import Handler, Output
 from gitbook_integrations_mcp.calls.response import read_response, render_text
 from gitbook_integrations_mcp.calls.view import choose_view
 from gitbook_integrations_mcp.confirmation.preview import Previewer
 from gitbook_integrations_mcp.confirmation.results import Approval, Confirm, NotConfirmed
-from gitbook_integrations_mcp.errors import CallError, DefectError
+from gitbook_integrations_mcp.errors import CallError, DefectError, MaskError
 from gitbook_integrations_mcp.pipeline.budget import Budget
 from gitbook_integrations_mcp.pipeline.execution import Executor
 from gitbook_integrations_mcp.pipeline.masked_values import restore_from, restore_masked_values
@@ -114,6 +115,7 @@ class Pipeline:
         call = self._prepare(params, context, caller)
         if isinstance(call, EndpointCall):
             call = await restore_masked_values(call, self._previewer, reveal=self._reveal)
+            _refuse_repaired_values(call)
         approval: Approval | None = None
         if caller.policy.needs_confirmation(call.tool, call.arguments):
             confirmed = await self._confirm(call)
@@ -165,6 +167,20 @@ class Pipeline:
 def _name_tool(params: CallToolRequestParams, caller: Caller) -> str:
     """Return the name of a tool, as the client sent it, for the log."""
     return clean_text(caller.credentials.scrub(params.name), 64)
+
+
+def _refuse_repaired_values(call: EndpointCall) -> None:
+    """Refuse to write back a value that was shown repaired, because it would replace GitBook's original.
+
+    Raises:
+        MaskError: the request contains such a value.
+    """
+    if path := find_repaired(call.request.body, call.before):
+        raise MaskError(
+            f"{clean_text(path, 200)} contains text that this server could not show exactly, because GitBook's own "
+            "holds a half character, too many levels or too many digits. Sending it back would damage the original. "
+            "Nothing was sent. Send the text as it should be."
+        )
 
 
 def _build_result(caller: Caller, output: Output) -> CallToolResult:
