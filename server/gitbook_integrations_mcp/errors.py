@@ -13,6 +13,7 @@
         │   ├── TargetError
         │   ├── CredentialError
         │   ├── JournalError
+        │   ├── ResultError
         │   └── StoreError
         ├── UpstreamError        GitBook, or the way to it, failed
         │   ├── StatusError      GitBook answered with an error status
@@ -123,6 +124,12 @@ class ErrorCode(StrEnum):
         "invalid_baseline",
         "There is no earlier report to compare with, it cannot be read, or it covers something else.",
         "Audit without a baseline first, or pass a complete report of the same organization.",
+    )
+
+    RESULT_TOO_LONG = (
+        "result_too_long",
+        "The result does not fit into `limits.result_tokens`, and half of it would mislead.",
+        "Request it in parts, or in one of the other ways that the error names.",
     )
 
     # Approvals
@@ -370,6 +377,12 @@ class JournalError(RefusedError):
     """The call cannot be recorded, and the operator wants it recorded."""
 
     code = ErrorCode.JOURNAL_UNAVAILABLE
+
+
+class ResultError(RefusedError):
+    """The result is too long, and cannot be cut."""
+
+    code = ErrorCode.RESULT_TOO_LONG
 
 
 class StoreError(RefusedError):

@@ -1,7 +1,10 @@
-"""Suggestions for misspelt names."""
+"""Suggestions for misspelt names, and for titles that stand where an ID is due."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+
+_QUOTES = str.maketrans("“”", "''")
+"""No title can close the quotes that it stands in."""
 
 
 def find_nearest(name: str, valid: Iterable[str], most: int = 1, likeness: float = 0.6) -> list[str]:
@@ -13,3 +16,26 @@ def suggest(name: str, valid: Iterable[str], likeness: float = 0.6) -> str:
     """Return a sentence that suggests the valid name nearest to `name`, or "" if none is similar."""
     nearest = find_nearest(name, valid, likeness=likeness)
     return f" Did you mean {nearest[0]}?" if nearest else ""
+
+
+def find_meant(given: str, titles: Mapping[str, Iterable[str]]) -> list[str]:
+    """Return the IDs that `given` is another name of: a title, or the ID in another case. `titles` are by ID."""
+    folded = " ".join(given.casefold().split())
+    return [
+        identifier
+        for identifier, named in titles.items()
+        if folded in {identifier.casefold(), *(" ".join(title.casefold().split()) for title in named)}
+    ]
+
+
+def suggest_id(given: str, titles: Mapping[str, str]) -> str:
+    """Return a sentence with the IDs that `given` probably stands for, or ""."""
+    meant = find_meant(given, {identifier: [title] for identifier, title in titles.items()})
+    if not meant:
+        near = find_nearest(given, [*titles, *titles.values()], most=3)
+        meant = [identifier for identifier, title in titles.items() if identifier in near or title in near]
+    described = [
+        identifier if titles[identifier] == identifier else f"{identifier} (“{titles[identifier].translate(_QUOTES)}”)"
+        for identifier in meant[:3]
+    ]
+    return f" Did you mean {' or '.join(described)}?" if described else ""

@@ -15,7 +15,7 @@ The lists of the first line are read first, because the others depend on them. W
 parallel.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -35,8 +35,9 @@ from gitbook_integrations_mcp.audit.coverage import (
 )
 from gitbook_integrations_mcp.audit.inventory import LEVELS, Installed, Inventory, Level, read_text
 from gitbook_integrations_mcp.audit.list_reader import AddItem, ListReader, Send
-from gitbook_integrations_mcp.errors import AnswerError
-from gitbook_integrations_mcp.spelling import suggest
+from gitbook_integrations_mcp.errors import AnswerError, ArgumentsError
+from gitbook_integrations_mcp.spelling import suggest_id
+from gitbook_integrations_mcp.text import clean_text
 
 _CORE = (INSTALLATIONS, SITES, SPACES)
 """If none of these can be read, the audit fails."""
@@ -60,12 +61,15 @@ class Collector:
         self._total: int | None = None
         self._enabled: dict[Level, set[str]] = {"space": set(), "site": set()}
         """Names of the integrations in the status lists."""
+        self._installed: set[str] = set()
+        """Names of the installed integrations, wherever they are enabled."""
 
     async def collect(self) -> None:
         """Read everything into `inventory` and `coverage`.
 
         Raises:
             CallError: installations, sites and spaces can all not be read.
+            ArgumentsError: a requested integration, space or site is unknown.
         """
         await run_bounded([*self._list_organization(), *self._list_statuses()], self._max_concurrency)
         core = [status for source in _CORE if (status := self.coverage.lists.get(source))]
@@ -73,11 +77,13 @@ class Collector:
             assert core[0].error
             raise core[0].error
         self.coverage.ignore_gap(STATUS)  # without it, the lists of every installation are requested
-        self._record_unknown_names()
+        self._refuse_unknown_places()
+        self._installed = {each.name for each in self.inventory.installations.values()}
         self._drop_unrelated_installations()
         jobs = [*self._list_places(), *self._list_scripts()]
         self._total = self._done + len(jobs)
         await run_bounded(jobs, self._max_concurrency)
+        self._check_integrations()
 
     def _list_organization(self) -> Iterator[Job]:
         organization = {"organizationId": self.inventory.organization}
@@ -152,21 +158,50 @@ class Collector:
             related = {key: each for key, each in self.inventory.installations.items() if each.name in names}
             self.inventory.installations = related
 
-    def _record_unknown_names(self) -> None:
-        """Record a gap for each requested integration, space or site that the organization does not have."""
-        narrowing = self.inventory.narrowing
-        installed = {each.name for each in self.inventory.installations.values()}
-        requests = (
-            (INSTALLATIONS, "list_organization_installations", narrowing.integrations, installed),
-            (SPACES, "list_spaces_in_organization_by_id", narrowing.spaces, self.inventory.spaces),
-            (SITES, "list_sites", narrowing.sites, self.inventory.sites),
-        )
-        for source, tool, names, known in requests:
-            for name in set(names or ()).difference(known) if not self.coverage.is_incomplete(source) else ():
-                status = self.coverage.open(f"{source}: {name}", tool, {"organizationId": self.inventory.organization})
-                status.error = AnswerError(f"GitBook lists no {name} in this organization.{suggest(name, known)}")
+    def _refuse_unknown_places(self) -> None:
+        """Refuse requested spaces and sites that the organization does not have: nothing is not the same as no finding.
+
+        Raises:
+            ArgumentsError: a name is unknown.
+        """
+        for level in LEVELS:
+            if not self.coverage.is_incomplete(SPACES if level == "space" else SITES):
+                _refuse_unknown(f"{level}s", self._get_requested(level) or (), self.inventory.titles[level])
+
+    def _check_integrations(self) -> None:
+        """Refuse requested integrations that nothing is known of, and record a gap for those that are not installed.
+
+        Raises:
+            ArgumentsError: a name is unknown.
+        """
+        requested = self.inventory.narrowing.integrations or ()
+        injecting = {script.integration for scripts in self.inventory.scripts.values() for script in scripts}
+        if self.coverage.is_incomplete(INSTALLATIONS):
+            return
+        missing = [name for name in requested if name not in self._installed | injecting]
+        if not self.coverage.is_incomplete(MARKETPLACE, *map(name_scripts, self.inventory.sites)):
+            _refuse_unknown("integrations", missing, self.inventory.titles["integration"])
+        for name in dict.fromkeys(missing):
+            organization = {"organizationId": self.inventory.organization}
+            status = self.coverage.open(f"{INSTALLATIONS}: {name}", "list_organization_installations", organization)
+            status.error = AnswerError(f"{name} is not installed in this organization.")
 
     async def _read(self, source: str, tool: str, arguments: Mapping[str, Any], add_item: AddItem) -> None:
         await self._reader.read(source, tool, arguments, add_item)
         self._done += 1
         await self._progress(self._done, self._total, source)
+
+
+def _refuse_unknown(argument: str, names: Iterable[str], titles: Mapping[str, str]) -> None:
+    """Refuse names that GitBook does not list; `titles` are those of everything that it lists, by ID.
+
+    Raises:
+        ArgumentsError: a name is unknown. The message suggests an ID for each.
+    """
+    lines = [
+        f"- {argument}: GitBook lists no {clean_text(name, 100)} in this organization.{suggest_id(name, titles)}"
+        for name in dict.fromkeys(names)
+        if name not in titles
+    ]
+    if lines:
+        raise ArgumentsError("\n".join(["The audit names something unknown, so there is no report.", *lines]))

@@ -91,6 +91,8 @@ class Inventory:
     sites: dict[str, SiteFacts] = field(default_factory=dict)
     scripts: dict[str, list[ScriptFacts]] = field(default_factory=dict)
     marketplace: set[str] = field(default_factory=set)
+    titles: dict[str, dict[str, str]] = field(default_factory=lambda: {"integration": {}, "space": {}, "site": {}})
+    """Titles of everything that GitBook listed, requested or not, by kind and ID."""
 
     def find_installations(self, name: str) -> Iterator[Installed]:
         """Yield the installations of an integration. At present, GitBook allows only one in an organization."""
@@ -106,6 +108,7 @@ class Inventory:
         installed = _read_installation(item, self.organization)
         if installed is None:
             return False
+        self.titles["integration"][installed.name] = installed.facts.integration.title
         if self.narrowing.integrations is None or installed.name in self.narrowing.integrations:
             self.installations[installed.id] = installed
         return True
@@ -113,10 +116,11 @@ class Inventory:
     def add_space(self, item: Mapping[str, Any]) -> bool:
         if (identifier := read_text(item.get("id"))) is None:
             return False
+        title = self.titles["space"][identifier] = read_text(item.get("title")) or identifier
         if self.narrowing.spaces is None or identifier in self.narrowing.spaces:
             self.spaces[identifier] = SpaceFacts(
                 id=identifier,
-                title=read_text(item.get("title")) or identifier,
+                title=title,
                 visibility=read_text(item.get("visibility")),
                 app=_read_url(item, "app"),
             )
@@ -125,10 +129,11 @@ class Inventory:
     def add_site(self, item: Mapping[str, Any]) -> bool:
         if (identifier := read_text(item.get("id"))) is None:
             return False
+        title = self.titles["site"][identifier] = read_text(item.get("title")) or identifier
         if self.narrowing.sites is None or identifier in self.narrowing.sites:
             self.sites[identifier] = SiteFacts(
                 id=identifier,
-                title=read_text(item.get("title")) or identifier,
+                title=title,
                 type=read_text(item.get("type")),
                 visibility=read_text(item.get("visibility")),
                 published=_read_flag(item.get("published")),
@@ -141,6 +146,7 @@ class Inventory:
         name = read_text(item.get("name"))
         if name is not None:
             self.marketplace.add(name)
+            self.titles["integration"].setdefault(name, read_text(item.get("title")) or name)
         return name is not None
 
     def add_script(self, site: str, item: Mapping[str, Any]) -> bool:

@@ -6,6 +6,7 @@ from weakref import WeakValueDictionary
 
 import anyio
 
+from gitbook_integrations_api.endpoints.audit import SECTIONS
 from gitbook_integrations_api.report import Narrowing, Report
 from gitbook_integrations_mcp.audit.auditor import Auditor
 from gitbook_integrations_mcp.audit.comparison import BaselineError, compare, read_baseline
@@ -16,12 +17,17 @@ from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.output import Output
 from gitbook_integrations_mcp.errors import ArgumentsError
 from gitbook_integrations_mcp.pipeline.progress import Progress
+from gitbook_integrations_mcp.spelling import suggest_id
+from gitbook_integrations_mcp.text import clean_text
 
 MORE = (
     "For details, call again with section: findings, installations, scripts, coverage or changes, and optionally "
     "integration. Details come from this audit. Use refresh: true for a new audit, and baseline: last to compare a new "
     "audit with this one."
 )
+
+INTEGRATION_SECTIONS = tuple(section for section in SECTIONS if section != "coverage")
+"""Sections that can be limited to one integration."""
 
 
 class AuditHandler:
@@ -40,6 +46,7 @@ class AuditHandler:
             CallError: nothing can be read, or the arguments do not fit the report.
         """
         arguments = call.arguments
+        _check_section(arguments)
         narrowing = Narrowing(
             **{name: tuple(arguments[name]) for name in Narrowing.model_fields if arguments.get(name) is not None}
         )
@@ -81,6 +88,45 @@ class AuditHandler:
         return cached.report
 
 
+def _check_section(arguments: Mapping[str, Any]) -> None:
+    """Refuse arguments that would have no effect, because a result that ignores them looks like an answer to them.
+
+    Raises:
+        ArgumentsError: an argument does not apply to the section.
+    """
+    section = arguments.get("section")
+    if arguments.get("integration") is not None and section not in INTEGRATION_SECTIONS:
+        raise ArgumentsError(
+            f"integration: add section: {', '.join(INTEGRATION_SECTIONS[:-1])} or {INTEGRATION_SECTIONS[-1]}. To audit "
+            "only one integration, use integrations."
+        )
+    if arguments.get("page") is not None and section not in SECTIONS:
+        raise ArgumentsError(f"page: add the section that the page belongs to: {', '.join(SECTIONS)}.")
+
+
+def _check_integration(report: Report, integration: str | None) -> None:
+    """Refuse an integration that the report has nothing of. To list nothing would look as if all were well.
+
+    Raises:
+        ArgumentsError: the report does not have it.
+    """
+    if integration is None:
+        return
+    titles = {each.integration.name: each.integration.title for each in report.installations}
+    others = [script.integration for site in report.sites for script in site.scripts or ()]
+    others += [finding.subject.integration for finding in report.findings]
+    if changes := report.comparison:
+        others += [change.subject.integration for change in (*changes.added, *changes.removed, *changes.changed)]
+        others += [finding.subject.integration for finding in changes.fixed]
+    titles = {name: name for name in others if name} | titles
+    if integration not in titles:
+        incomplete = "" if report.coverage.complete else " The audit is incomplete; see section coverage."
+        raise ArgumentsError(
+            f"integration: this audit has no installation, script or finding of {clean_text(integration, 100)}."
+            f"{suggest_id(integration, titles)}{incomplete}"
+        )
+
+
 def _build_output(cached: CachedReport, arguments: Mapping[str, Any]) -> Output:
     report, section, integration = cached.report, arguments.get("section"), arguments.get("integration")
     content: dict[str, Any] = {
@@ -90,7 +136,12 @@ def _build_output(cached: CachedReport, arguments: Mapping[str, Any]) -> Output:
     }
     age = f", {_format_age(cached.age)}"
     if section == "report":
-        return Output(content | {"report": report.model_dump(mode="json")})
+        whole = (
+            "Use the sections findings, installations, scripts and coverage, which have pages. The whole report is the "
+            f"resource gitbook-integrations://orgs/{report.organization.id}/report, or the output of "
+            "`gitbook-integrations-mcp audit --format json`."
+        )
+        return Output(content | {"report": report.model_dump(mode="json")}, whole=whole)
     if section in {None, "summary"}:
         summary = summarize(report)
         return Output(content | summary | {"more": MORE}, f"{render_summary(summary, age)}\n\n{MORE}")
@@ -98,6 +149,7 @@ def _build_output(cached: CachedReport, arguments: Mapping[str, Any]) -> Output:
         raise BaselineError(
             "The latest audit has no comparison. Call again with baseline: last, or pass an earlier report as baseline."
         )
+    _check_integration(report, integration)
     items = list_items(report, section, integration)
     page = cut_page(items, _read_page(arguments.get("page"), len(items)))
     heading = f"## {section.capitalize()}{f' of {integration}' if integration else ''}{age}"

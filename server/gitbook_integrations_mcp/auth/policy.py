@@ -79,7 +79,8 @@ class Policy:
         if tool := self.tools.get(name):
             return tool
         if name not in TOOLS:
-            nearest = find_nearest(name, self.tools, most=3)
+            containing = [tool for tool in self.tools if len(name) > 3 and name.lower() in tool]
+            nearest = list(dict.fromkeys([*find_nearest(name, self.tools, most=3), *containing]))[:3]
             raise UnknownToolError(
                 "Unknown tool. Nothing was sent. "
                 + (f"Similar names: {', '.join(nearest)}." if nearest else "tools/list returns all names.")

@@ -9,10 +9,14 @@ from gitbook_integrations_mcp.calls.call import Call
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Structured content, and a text to show instead of its JSON, if there is a better one."""
+    """Structured content, and a text to show instead of its JSON, if there is a better one.
+
+    `whole` says how to get the content if it is too long for a result.
+    """
 
     content: dict[str, Any]
     text: str | None = None
+    whole: str = ""
 
 
 Handler = Callable[[Call], Awaitable[Output]]

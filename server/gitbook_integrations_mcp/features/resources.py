@@ -25,6 +25,7 @@ from mcp_types import (
 )
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
+from gitbook_integrations_api.endpoint import Composite
 from gitbook_integrations_api.resources import RESOURCES
 from gitbook_integrations_mcp.auth.callers import Caller, Callers
 from gitbook_integrations_mcp.auth.policy import Policy
@@ -41,6 +42,7 @@ from gitbook_integrations_mcp.features.addresses import MIME_TYPE, Address, read
 from gitbook_integrations_mcp.features.apps import read_view
 from gitbook_integrations_mcp.features.resource_list import INVENTORY, ResourceList
 from gitbook_integrations_mcp.features.subscriptions import MAX_WATCHED, Subscriptions
+from gitbook_integrations_mcp.pipeline.budget import UNLIMITED
 from gitbook_integrations_mcp.pipeline.pipeline import Pipeline
 
 logger = logging.getLogger(__name__)
@@ -110,7 +112,9 @@ class Resources:
             return view
         try:
             address = read_address(params.uri)
-            result = await self._pipeline.read(address.resource.tool.name, address.arguments, context, caller)
+            # The report is read whole, because it is a document that clients keep; lists have pages.
+            budget = UNLIMITED if isinstance(address.resource.tool, Composite) else None
+            result = await self._pipeline.read(address.resource.tool.name, address.arguments, context, caller, budget)
         except CallError as error:
             raise create_protocol_error(error, params.uri, context, caller) from None
         text = render_text(result.structured_content or {})

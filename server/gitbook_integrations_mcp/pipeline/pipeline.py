@@ -24,7 +24,7 @@ from gitbook_integrations_mcp.calls.response import read_response, render_text
 from gitbook_integrations_mcp.calls.view import choose_view
 from gitbook_integrations_mcp.confirmation.preview import Previewer
 from gitbook_integrations_mcp.confirmation.results import Approval, Confirm, NotConfirmed
-from gitbook_integrations_mcp.errors import CallError, DefectError, MaskError
+from gitbook_integrations_mcp.errors import CallError, DefectError, MaskError, ResultError
 from gitbook_integrations_mcp.pipeline.budget import Budget
 from gitbook_integrations_mcp.pipeline.execution import Executor
 from gitbook_integrations_mcp.pipeline.masked_values import restore_from, restore_masked_values
@@ -132,7 +132,10 @@ class Pipeline:
             if call.tool.is_list:
                 return Output(await self._page_reader.read(call, approval, view, budget))
             return Output(budget.fit(read_response(call.tool, await self._executor.execute(call, approval)), view))
-        return await self._handlers[call.tool.name](call)
+        output = await self._handlers[call.tool.name](call)
+        if output.whole and not budget.holds(output.content):
+            raise ResultError(f"The result is longer than {budget.tokens:,} tokens. {output.whole}")
+        return output
 
     def _prepare(self, params: CallToolRequestParams, context: ServerRequestContext[Any, Any], caller: Caller) -> Call:
         tool = caller.policy.admit(params.name)

@@ -134,6 +134,26 @@ def test_unusable_files_exit_with_2(words: tuple[str, ...], expected: str, capsy
     assert expected in err
 
 
+@pytest.mark.parametrize(
+    ("words", "fact"),
+    [
+        (("--integrations", "slak"), "slack"),
+        (("--integrations", "Heatlens"), "heatlens"),
+        (("--spaces", "Internal Handbook"), "“Internal Handbook”"),
+        (("--sites", "Help Center"), "site_qLN1io"),
+    ],
+)
+def test_unknown_names_exit_with_2_and_write_nothing(
+    words: tuple[str, ...], fact: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "report"
+    path.write_text("earlier")
+    code, out, err = run(capsys, *words, "--output", str(path), "--fail-on", "high")
+    assert (code, out) == (2, "")
+    assert fact in err
+    assert path.read_text() == "earlier"
+
+
 @pytest.mark.parametrize("form", ["json", "html", "markdown"])
 def test_a_table_cannot_be_chosen_for_formats_with_all_tables(form: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, "--format", form, "--table", "scripts")

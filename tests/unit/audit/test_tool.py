@@ -7,20 +7,21 @@ import anyio
 import httpx
 import pytest
 from mcp import Client
-from mcp_types import CallToolResult
+from mcp_types import CallToolResult, TextResourceContents
 
 from gitbook_integrations_api.report import Report
 from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.audit import sections
 from gitbook_integrations_mcp.audit.report_cache import CAPACITY, CacheKey, ReportCache
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID
-from tests.support.audit_fixtures import Watched, audit, connect, count_requests, make_settings
+from tests.support.audit_fixtures import Watched, audit, connect, count_requests, fail, make_settings
 from tests.support.fake_gitbook import Upstream, read_text
 from tests.support.grown_sandbox import Size, create_grown_sandbox
 from tests.support.tokens import count_tokens
 
 TOOL = "audit_installations"
 HELP = "site_qLN1io"
+HANDBOOK = "4Bx5L9BNoCBwuh9BLKDm"
 BIG = Size(integrations=60, spaces=500, sites=50, installations=2000)
 
 
@@ -155,9 +156,65 @@ async def test_an_audit_of_a_part_reads_only_that_part_and_says_so() -> None:
         report = (await call(client, integrations=["slack"], section="report"))["report"]
         assert [each["integration"]["name"] for each in report["installations"]] == ["slack"]
         assert len(report["installations"][0]["spaces"]) == 2
-        missing = await client.call_tool(TOOL, {"integrations": ["slak"]})
-    assert "GitBook lists no slak in this organization." in read_text(missing)
-    assert "INCOMPLETE" in read_text(missing)
+        absent = await client.call_tool(TOOL, {"integrations": ["slack", "figma"]})
+    assert "figma is not installed in this organization." in read_text(absent)
+    assert "INCOMPLETE" in read_text(absent)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "facts"),
+    [
+        ({"integrations": ["slak"]}, ["integrations", "slak", "slack"]),
+        ({"integrations": ["heatlens", "Slack"]}, ["Slack", "Did you mean slack"]),
+        ({"integrations": ["nope-nothing"]}, ["nope-nothing"]),
+        ({"spaces": ["Internal Handbook"]}, ["spaces", HANDBOOK]),
+        ({"spaces": ["internal handbok"]}, ["spaces", HANDBOOK]),
+        ({"sites": ["Help Center"], "section": "findings"}, ["sites", HELP]),
+        ({"sites": [HELP.upper()]}, ["sites", HELP]),
+        ({"section": "findings", "integration": "nope-nothing"}, ["integration", "nope-nothing"]),
+        ({"section": "findings", "integration": "Heatlens"}, ["Did you mean heatlens"]),
+        ({"section": "scripts", "integration": "heatlns"}, ["heatlens"]),
+        ({"integration": "heatlens"}, ["add section"]),
+        ({"integration": "heatlens", "section": "summary"}, ["add section"]),
+        ({"integration": "heatlens", "section": "report"}, ["add section"]),
+        ({"integration": "heatlens", "section": "coverage"}, ["add section"]),
+        ({"page": "1"}, ["page", "section"]),
+    ],
+)
+async def test_what_names_nothing_or_has_no_effect_is_refused(arguments: dict[str, Any], facts: list[str]) -> None:
+    async with connect(Watched()) as client:
+        result = await client.call_tool(TOOL, arguments)
+    assert read_code(result) == "invalid_arguments"
+    for fact in facts:
+        assert fact in read_text(result)
+
+
+async def test_an_integration_that_only_has_a_script_is_known() -> None:
+    async with connect(Watched()) as client:
+        scripts = await call(client, section="scripts", integration="crisp")
+        audited = await call(client, integrations=["crisp"], section="findings")
+    assert scripts["items"]
+    assert audited["complete"]
+    assert {item["rule"] for item in audited["items"]} >= {"script-without-csp"}
+
+
+@pytest.mark.parametrize("fault", ["/installations?", "/integrations?"])
+async def test_a_name_is_only_called_unknown_if_the_lists_are_complete(fault: str) -> None:
+    async with connect(Watched(fault=fail(fault)), limits={"attempts": 1}) as client:
+        content = await call(client, integrations=["nope-nothing"])
+    assert not content["complete"]
+
+
+async def test_a_report_that_is_too_long_is_refused_and_whole_as_a_resource() -> None:
+    async with connect(Watched(create_grown_sandbox(BIG))) as client:
+        result = await client.call_tool(TOOL, {"section": "report"})
+        assert read_code(result) == "result_too_long"
+        address = f"gitbook-integrations://orgs/{ORGANIZATION_ID}/report"
+        assert address in read_text(result)
+        (content,) = (await client.read_resource(address)).contents
+    assert isinstance(content, TextResourceContents)
+    report = Report.model_validate(json.loads(content.text)["report"])
+    assert len(report.spaces) == BIG.spaces
 
 
 @pytest.mark.parametrize("what", ["integrations", "spaces", "sites"])

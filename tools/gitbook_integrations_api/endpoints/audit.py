@@ -31,7 +31,7 @@ class Audit(OfOrganization):
         Literal["summary", Section, "report"],
         Field(description="Part to return, from the latest audit if it is recent. report: everything (long)"),
     ] = ABSENT
-    integration: Annotated[IntegrationName, Field(description="Limit the section to this integration (name)")] = ABSENT
+    integration: Annotated[IntegrationName, Field(description="With a section: only this integration (name)")] = ABSENT
     page: PageCursor = ABSENT
     refresh: Annotated[bool, Field(description="Run a new audit")] = False
     baseline: Annotated[
