@@ -106,7 +106,8 @@ class _Reading:
             visited.add(self.cursor)
             count = len(self.items)
             try:
-                await self.read_page(min(int(self.call.arguments.get("limit", 0)) or _PAGE, most - count))
+                room = most - count
+                await self.read_page(min(int(self.call.arguments.get("limit", 0)) or _PAGE, room), room)
             except CallError as error:
                 if len(visited) == 1:
                     raise
@@ -132,14 +133,16 @@ class _Reading:
         elif empty_pages == _EMPTY:
             self.note = f"GitBook returned {_EMPTY} empty pages in a row."
 
-    async def read_page(self, limit: int | None) -> None:
-        """Read the page at the cursor, or as much of it as fits.
+    async def read_page(self, limit: int | None, room: int | None = None) -> None:
+        """Read the page at the cursor, or as much of it as fits, but at most `room` items.
 
         Raises:
             CallError: it could not be read.
         """
         page = await self._request_page(limit)
-        if page.fits:
+        if room is not None and room < len(page.items) and room <= page.fitting:
+            self._add_first(page, room)
+        elif page.fits:
             self._add(page.response, page.items)
         else:
             await self._read_part(page, limit)
@@ -192,6 +195,23 @@ class _Reading:
         self.cursor = cursor if isinstance(cursor, str) and cursor else None
         if self.cursor is not None and not self.call.tool.is_paged:
             self._end_list("There are more items, but this endpoint accepts no cursor.")
+
+    def _add_first(self, page: _Page, room: int) -> None:
+        """Add the first `room` items of a page that is longer than requested. The cursor stays at its beginning."""
+        cursor = self.cursor
+        self._add(page.response, page.items[:room])
+        if cursor is None:
+            left = len(page.items) - room
+            self._end_list(
+                f"The limit maxItems is reached. GitBook ignored the page size, so no cursor leads to {left} more "
+                "items of this page. Raise maxItems."
+            )
+        else:
+            self.cursor, self.unreachable = cursor, False
+            self.note = (
+                "The limit maxItems is reached, and there are more items. GitBook ignored the page size, so the next "
+                f"page repeats {room} of these items."
+            )
 
     def _add_beginning(self, page: _Page) -> None:
         """Add the items of a page that fit, where no cursor can lead to the others."""

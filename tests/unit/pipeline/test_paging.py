@@ -423,3 +423,26 @@ async def test_results_for_a_big_organization_stay_within_the_budget() -> None:
                 if len(read_text(result)) > 2000:
                     estimated = estimate_result(read_text(result).encode())
                     assert 0.95 <= estimated / count_tokens(read_text(result)) <= 1.2, (endpoint.name, detail)
+
+
+@pytest.mark.parametrize(
+    ("most", "names", "cursor"), [(3, ["0", "1", "2"], "2"), (2, ["0", "1"], "2"), (1, ["0"], None)]
+)
+async def test_max_items_is_exact_where_gitbook_ignores_the_page_size(
+    most: int, names: list[str], cursor: str | None
+) -> None:
+    items = make_items(6)
+    pages = {
+        start: {"items": items[start : start + 2], "next": {"page": str(start + 2)} if start < 4 else None}
+        for start in (0, 2, 4)
+    }
+    async with connect(ReportCache(items, fault=lambda start: (200, pages[start]))) as client:
+        content = read(await client.call_tool("list_integrations", {"fetchAll": True, "maxItems": most}))
+        assert [item["name"] for item in content["items"]] == [f"integration-{name}" for name in names]
+        assert not content["complete"]
+        assert "maxItems" in content["note"]
+        assert (content.get("next") or {}).get("page") == cursor
+        if cursor is not None:
+            rest = read(await client.call_tool("list_integrations", {"fetchAll": True, "page": cursor}))
+            shown = {item["name"] for item in [*content["items"], *rest["items"]]}
+            assert shown == {item["name"] for item in items}
