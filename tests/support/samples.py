@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gitbook_integrations_api.endpoint import Tool
+from gitbook_integrations_api.endpoint import Endpoint, Tool
 from gitbook_integrations_api.schema import describe_model
 
 # What a schema cannot say is checked by validators: an absolute URL.
@@ -10,8 +10,11 @@ _BY_NAME = {"tunnelUrl": "https://tunnel.example/hook"}
 
 
 def make_arguments(tool: Tool, *, optional: bool = True) -> dict[str, Any]:
-    """Return arguments that fit `tool`: all of them, or only the required ones."""
-    return _make_object(spell_out(describe_model(tool.input)), optional=optional)
+    """Return arguments that fit `tool`: all of them, or only the required ones, and one change for an update."""
+    arguments = _make_object(spell_out(describe_model(tool.input)), optional=optional)
+    if isinstance(tool, Endpoint) and tool.method == "PATCH" and not tool.body_names.intersection(arguments):
+        arguments["externalIds"] = ["x"]
+    return arguments
 
 
 def spell_out(schema: Any) -> Any:

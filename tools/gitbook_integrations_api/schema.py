@@ -9,7 +9,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 ABSENT: Any = None
-"""Default of an optional argument: never validated and never sent. An explicit null is rejected."""
+"""Default of an optional argument: never validated and never sent. A call with null leaves it out."""
 
 
 class DocumentedModel(BaseModel):

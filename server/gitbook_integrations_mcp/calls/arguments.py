@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Container, Iterable, Mapping
+from functools import cache
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -11,19 +12,80 @@ from pydantic_core import ErrorDetails
 
 from gitbook_integrations_api.endpoint import Endpoint, Request, SegmentError, Tool
 from gitbook_integrations_api.options import Options, name_options
+from gitbook_integrations_api.schema import describe_model
 from gitbook_integrations_mcp.errors import ArgumentsError, ErrorCode
 from gitbook_integrations_mcp.spelling import find_nearest, suggest
 
 ORGANIZATION = "organizationId"
+ORGANIZATION_NAMES = (ORGANIZATION, "organization")
+"""Arguments that the default organization fills where they are required."""
+
 NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+_OTHER_NAMES: Mapping[str, str] = {
+    "organizationId": "organization",
+    "organization": "organizationId",
+    "spaceId": "space",
+    "space": "spaceId",
+    "siteId": "site",
+    "site": "siteId",
+}
+"""GitBook names IDs in paths and in bodies differently; a model that mixes them up means the same."""
+
+_STRUCTURED: Mapping[str, tuple[type, ...]] = {
+    "number": (int, float),
+    "integer": (int,),
+    "boolean": (bool,),
+    "array": (list,),
+    "object": (dict,),
+}
+"""Types of JSON Schema that are no text, and their Python types."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def complete_arguments(tool: Tool, arguments: Mapping[str, Any], organization: str | None) -> dict[str, Any]:
-    """Return `arguments`, completed with the default `organization` if the tool takes one and none is given."""
-    default = {ORGANIZATION: organization} if organization and ORGANIZATION in tool.input.model_fields else {}
-    return {**default, **arguments}
+def normalize_arguments(
+    tool: Tool, arguments: Mapping[str, Any], option_names: Container[str], organization: str | None
+) -> dict[str, Any]:
+    """Return `arguments` as they are meant where there is only one reading, with the default `organization`.
+
+    Clients send null for what the model left out, and JSON in a string for what is no text. Both are read here, once,
+    so that everything after it sees the same arguments: checks, confirmation, request and journal. Names of the other
+    form (`organizationId` for `organization`) are taken, too. Everything else stays as it is, and is checked strictly.
+    """
+    fields, structured = tool.input.model_fields, _find_structured(tool.input)
+    read: dict[str, Any] = {}
+    for given, value in arguments.items():
+        name = given
+        if given not in fields and (other := _OTHER_NAMES.get(given)) in fields and arguments.get(other) is None:
+            name = other
+        is_option = name in option_names
+        if value is None and (name in fields or is_option):
+            continue
+        if isinstance(value, str):
+            kind = (_find_structured(Options) if is_option else structured).get(name)
+            value = value if kind is None else _read_structured(kind, value)
+        read[name] = value
+    for name in ORGANIZATION_NAMES:
+        if organization and name in fields and fields[name].is_required():
+            read.setdefault(name, organization)
+    return read
+
+
+@cache
+def _find_structured(model: type[BaseModel]) -> Mapping[str, str]:
+    """Return the arguments that cannot be text, each with its type in JSON Schema."""
+    properties = describe_model(model)["properties"]
+    return {name: kind for name, schema in properties.items() if (kind := schema.get("type")) in _STRUCTURED}
+
+
+def _read_structured(kind: str, text: str) -> Any:
+    """Return the value of which `text` is the JSON, if it is one of that kind; otherwise `text`."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return value if type(value) in _STRUCTURED[kind] else text
 
 
 def split_options(arguments: Mapping[str, Any], names: Container[str]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -48,6 +110,8 @@ def check_arguments(tool: Tool, arguments: Mapping[str, Any], option_values: Map
         ) from None
     options, problems = _validate(Options, option_values)
     problems = [*_validate(tool.input, arguments)[1], *problems]
+    if not problems and (missing := _name_missing_changes(tool, arguments)):
+        raise _create_error(tool, [f"The update changes nothing. Give at least one of: {', '.join(missing)}."])
     if options is None or problems:
         unknown = any(problem["type"] == "extra_forbidden" for problem in problems)
         code = ErrorCode.UNKNOWN_ARGUMENT if unknown else ErrorCode.INVALID_ARGUMENTS
@@ -65,6 +129,13 @@ def build_request(endpoint: Endpoint, arguments: Mapping[str, Any]) -> Request:
         return endpoint.build_request(arguments)
     except SegmentError as error:
         raise _create_error(endpoint, [str(error)]) from None
+
+
+def _name_missing_changes(tool: Tool, arguments: Mapping[str, Any]) -> list[str]:
+    """Return what an update could change, if it changes nothing: GitBook would accept it and move its date."""
+    if not isinstance(tool, Endpoint) or tool.method != "PATCH" or tool.body_names.intersection(arguments):
+        return []
+    return [name for name in tool.input.model_fields if name in tool.body_names]
 
 
 def _validate(model: type[Model], given: Mapping[str, Any]) -> tuple[Model | None, list[ErrorDetails]]:

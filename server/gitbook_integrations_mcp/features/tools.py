@@ -11,7 +11,7 @@ from gitbook_integrations_api.options import CONFIRMATION_ARGUMENT, Options, nam
 from gitbook_integrations_api.schema import describe_arguments
 from gitbook_integrations_mcp.auth.callers import Callers
 from gitbook_integrations_mcp.auth.policy import Policy
-from gitbook_integrations_mcp.calls.arguments import ORGANIZATION
+from gitbook_integrations_mcp.calls.arguments import ORGANIZATION_NAMES
 from gitbook_integrations_mcp.calls.response import describe_output
 from gitbook_integrations_mcp.pipeline.pipeline import Pipeline
 
@@ -55,11 +55,11 @@ class Tools:
 
 
 def describe_tool(tool: Tool, organization: str | None = None) -> mcp_types.Tool:
-    """Return a tool as clients see it. A default `organization` makes `organizationId` optional."""
+    """Return a tool as clients see it. A default `organization` makes its argument optional."""
     schema = describe_arguments(tool.input)
     schema["properties"] |= {name: _OPTIONS[name] for name in name_options(tool)}
-    if organization and ORGANIZATION in schema["properties"]:
-        schema["required"] = [name for name in schema["required"] if name != ORGANIZATION]
+    if organization and "required" in schema:
+        schema["required"] = [name for name in schema["required"] if name not in ORGANIZATION_NAMES]
     return mcp_types.Tool(
         name=tool.name,
         title=tool.title,

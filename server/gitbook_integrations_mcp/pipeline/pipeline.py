@@ -16,7 +16,7 @@ from pydantic_core import from_json
 from gitbook_integrations_api.endpoint import Endpoint
 from gitbook_integrations_api.options import CONFIRMATION_ARGUMENT, name_options
 from gitbook_integrations_mcp.auth.callers import Caller
-from gitbook_integrations_mcp.calls.arguments import build_request, check_arguments, complete_arguments, split_options
+from gitbook_integrations_mcp.calls.arguments import build_request, check_arguments, normalize_arguments, split_options
 from gitbook_integrations_mcp.calls.call import Call, EndpointCall
 from gitbook_integrations_mcp.calls.json_body import find_repaired
 from gitbook_integrations_mcp.calls.output import Handler, Output
@@ -142,7 +142,7 @@ class Pipeline:
         names = name_options(tool)
         if self._two_step and caller.policy.may_need_confirmation(tool):
             names = (*names, CONFIRMATION_ARGUMENT)
-        completed = complete_arguments(tool, params.arguments or {}, self._organization)
+        completed = normalize_arguments(tool, params.arguments or {}, names, self._organization)
         arguments, option_values = split_options(completed, names)
         options = check_arguments(tool, arguments, option_values)
         if isinstance(tool, Endpoint):

@@ -19,9 +19,26 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
         {},
         "integrationName is required. Name from list_organization_integrations.",
     ),
-    "null": ("list_integrations", {"page": None}, "page must be a valid string"),
-    "text for a number": ("list_integrations", {"limit": "5"}, "limit must be a valid number"),
-    "text for a boolean": ("list_integrations", {"blocks": "true"}, "blocks must be a valid boolean"),
+    "null for what is required": ("get_integration_by_name", {"integrationName": None}, "integrationName is required"),
+    "null for what is unknown": ("list_integrations", {"serch": None}, "serch: unknown argument"),
+    "text for a number": ("list_integrations", {"limit": "five"}, "limit must be a valid number"),
+    "text for a boolean": ("list_integrations", {"blocks": "yes"}, "blocks must be a valid boolean"),
+    "text for an object": ("queue_integration_task", {**INTEGRATION, "task": "{"}, "task must be a valid object"),
+    "half a character in JSON": (
+        "queue_integration_task",
+        {**INTEGRATION, "task": '{"a": "\\ud83d"}'},
+        "invalid Unicode",
+    ),
+    "an update of nothing": (
+        "update_integration_installation",
+        {**INTEGRATION, "installationId": "i"},
+        "Give at least one of: configuration, externalIds, space_selection, site_selection.",
+    ),
+    "an update of nulls": (
+        "update_integration_installation",
+        {**INTEGRATION, "installationId": "i", "configuration": None},
+        "changes nothing",
+    ),
     "number for text": ("list_integrations", {"search": 5}, "search must be a valid string"),
     "boolean for a number": ("list_integrations", {"limit": True}, "limit must be a valid number"),
     "too large": ("list_integrations", {"limit": 1001}, "limit must be less than or equal to 1000"),
@@ -103,7 +120,7 @@ async def test_invalid_arguments_are_described_before_anything_is_sent(case: str
 
 async def test_all_problems_are_reported_at_once() -> None:
     async with connect(Upstream()) as client:
-        text = read_text(await client.call_tool("list_integrations", {"limit": "5", "serch": "x", "blocks": 1}))
+        text = read_text(await client.call_tool("list_integrations", {"limit": "x", "serch": "x", "blocks": 1}))
     assert text.count("\n- ") == 3
 
 
@@ -127,7 +144,7 @@ async def test_a_default_organization_makes_the_argument_optional_and_is_sent() 
     upstream = Upstream(body=b'{"items": []}')
     async with connect(upstream, gitbook={"organization": "acme-org"}) as client:
         for tool in (await client.list_tools()).tools:
-            assert "organizationId" not in tool.input_schema.get("required", [])
+            assert not {"organizationId", "organization"} & set(tool.input_schema.get("required", []))
         await client.call_tool("list_sites", {})
         await client.call_tool("list_sites", {"organizationId": "other"})
     assert [request.raw_path for request in upstream.requests] == [b"/v1/orgs/acme-org/sites", b"/v1/orgs/other/sites"]

@@ -81,7 +81,7 @@ async def test_a_write_that_changed_nothing_tells_nobody_and_one_of_unknown_fate
         subscriber = Subscriber(client)
         client.session._message_handler = handle_updates(subscriber)
         async with watch(subscriber, mine, INVENTORY):
-            await client.call_tool("update_integration_installation", installation)  # nothing in it to be read before
+            await client.call_tool("install_integration_on_space", {**installation, "space": "s"})  # reads nothing
             # What is told is told in order: the next write is the first heard of, if this one was not.
             upstream.status = 200
             await client.call_tool("install_integration", {"integrationName": "new", "organization": ORGANIZATION_ID})
