@@ -10,6 +10,8 @@ It replaces the SDK's `stdio_server`, which lacks three things:
 When the SDK does these three things, this module and `stdio_streams` can be deleted.
 """
 
+import codecs
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -20,6 +22,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from mcp.shared.message import ServerMessageMetadata, SessionMessage
 from mcp_types import (
     CONNECTION_CLOSED,
+    INVALID_PARAMS,
     INVALID_REQUEST,
     PARSE_ERROR,
     ErrorData,
@@ -35,6 +38,7 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from gitbook_integrations_mcp.errors import ErrorCode
+from gitbook_integrations_mcp.transports.envelope import Envelope, read_envelope
 from gitbook_integrations_mcp.transports.stdio_streams import (
     LINE_BYTES,
     LineBuffer,
@@ -151,12 +155,20 @@ class Connection(ObjectReceiveStream[SessionMessage]):
         if line is not None:
             if not line or line.isspace():
                 return None
+            line = line.removeprefix(codecs.BOM_UTF8)  # PowerShell writes one before its first line
             with suppress(ValidationError):
                 message = jsonrpc_message_adapter.validate_json(line, by_name=False)
                 # A request with an invalid ID parses as a notification, and its sender would get no response.
-                if not isinstance(message, JSONRPCNotification) or "id" not in from_json(line):
+                if not isinstance(message, JSONRPCNotification) or "id" not in (data := from_json(line)):
                     return message
-        await self._outgoing.send(SessionMessage(_create_error(line)))
+                if isinstance(data["id"], float) and (envelope := read_envelope(line)):
+                    return jsonrpc_message_adapter.validate_python(data | {"id": envelope.id}, by_name=False)
+        envelope = read_envelope(line) if line else None
+        if envelope and envelope.is_response and envelope.id in self._unanswered:
+            # The server's request must not wait for another response.
+            error = ErrorData(code=INVALID_REQUEST, message="The client's response is not valid.")
+            return JSONRPCError(jsonrpc="2.0", id=envelope.id, error=error)
+        await self._outgoing.send(SessionMessage(_create_error(line, envelope)))
         return None
 
     def _track(self, message: JSONRPCMessage) -> SessionMessage:
@@ -176,23 +188,35 @@ class Connection(ObjectReceiveStream[SessionMessage]):
             self._changed.set()
 
 
-def _create_error(line: bytes | None) -> JSONRPCError:
+def _create_error(line: bytes | None, envelope: Envelope | None) -> JSONRPCError:
     """Return the error response to an invalid line. It repeats nothing of the line but a request's ID."""
-    request, code, message = _describe_error(line)
+    code, message = _describe_error(line)
+    request = envelope.id if envelope and not envelope.is_response else None
     data = {"code": ErrorCode.INVALID_MESSAGE}
     return JSONRPCError(jsonrpc="2.0", id=request, error=ErrorData(code=code, message=message, data=data))
 
 
-def _describe_error(line: bytes | None) -> tuple[RequestId | None, int, str]:
-    """Return request ID, JSON-RPC code and message of the error in an invalid line."""
+def _describe_error(line: bytes | None) -> tuple[int, str]:
+    """Return JSON-RPC code and message of the error in an invalid line."""
     if line is None:
-        return None, INVALID_REQUEST, f"The line is longer than {LINE_BYTES} bytes. It was skipped."
+        return INVALID_REQUEST, f"The line is longer than {LINE_BYTES} bytes. It was skipped."
     try:
         data = from_json(line)
     except ValueError:
-        return None, PARSE_ERROR, "The line is not JSON in UTF-8. Send each message as JSON on one line."
+        if _is_json(line):
+            return INVALID_PARAMS, "The message contains invalid Unicode, a number that is too long, or deep nesting."
+        return PARSE_ERROR, "The line is not JSON in UTF-8. Send each message as JSON on one line."
     if isinstance(data, list):
-        return None, INVALID_REQUEST, "MCP has no batches. Send each message on a line of its own."
-    given = data.get("id") if isinstance(data, dict) and not {"result", "error"} & data.keys() else None
-    known = given if isinstance(given, int | str) and not isinstance(given, bool) else None
-    return known, INVALID_REQUEST, "The line is not a JSON-RPC 2.0 message."
+        return INVALID_REQUEST, "MCP has no batches. Send each message on a line of its own."
+    return INVALID_REQUEST, "The line is not a JSON-RPC 2.0 message."
+
+
+def _is_json(line: bytes) -> bool:
+    """Whether a line follows the grammar of JSON, although a strict parser does not accept it."""
+    try:
+        json.loads(line.decode(), parse_int=len)
+    except RecursionError:
+        return True  # as far as it was read
+    except ValueError:
+        return False
+    return True

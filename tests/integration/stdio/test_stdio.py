@@ -29,7 +29,7 @@ pytestmark = pytest.mark.slow
 
 SECRET = "planted-secret-0123456789"
 
-PARSE_ERROR, INVALID_REQUEST = -32700, -32600
+PARSE_ERROR, INVALID_REQUEST, INVALID_PARAMS = -32700, -32600, -32602
 
 BAD_LINES: dict[str, tuple[bytes, tuple[int, Any] | None]] = {
     "nothing": (b"", None),
@@ -38,16 +38,33 @@ BAD_LINES: dict[str, tuple[bytes, tuple[int, Any] | None]] = {
     "no JSON": (b"hello " + SECRET.encode(), (PARSE_ERROR, None)),
     "JSON that breaks off": (b'{"jsonrpc":"2.0","id":1,"method":"' + SECRET.encode(), (PARSE_ERROR, None)),
     "two messages": (b'{"jsonrpc":"2.0","method":"a"}{"jsonrpc":"2.0","method":"b"}', (PARSE_ERROR, None)),
-    "invalid UTF-8": (b'{"jsonrpc":"2.0","id":1,"method":"\xff\xfe"}', (PARSE_ERROR, None)),
-    "half a character": (rb'{"jsonrpc":"2.0","id":1,"method":"\ud800"}', (PARSE_ERROR, None)),
+    "invalid UTF-8": (b'{"jsonrpc":"2.0","id":1,"method":"\xff\xfe"}', (PARSE_ERROR, 1)),
+    "half a character": (rb'{"jsonrpc":"2.0","id":1,"method":"\ud800"}', (INVALID_PARAMS, 1)),
     "UTF-16": ('{"jsonrpc":"2.0","id":1,"method":"ping"}'.encode("utf-16-le"), (PARSE_ERROR, None)),
     "zero bytes": (b"\0\0\0", (PARSE_ERROR, None)),
-    "a zero byte within": (b'{"jsonrpc":"2.0","id":1,\0"method":"ping"}', (PARSE_ERROR, None)),
-    "a thousand levels": (b"[" * 1000 + b"]" * 1000, (PARSE_ERROR, None)),
+    "a zero byte within": (b'{"jsonrpc":"2.0","id":1,\0"method":"ping"}', (PARSE_ERROR, 1)),
+    "a thousand levels": (b"[" * 1000 + b"]" * 1000, (INVALID_PARAMS, None)),
     "a deep argument": (
         b'{"jsonrpc":"2.0","id":1,"method":"a","params":' + b'{"a":' * 1000 + b"1" + b"}" * 1001,
-        (PARSE_ERROR, None),
+        (INVALID_PARAMS, 1),
     ),
+    "an argument of 200 levels": (
+        b'{"jsonrpc":"2.0","method":"a","params":' + b'{"a":' * 200 + b"1" + b"}" * 200 + b',"id":"one"}',
+        (INVALID_PARAMS, "one"),
+    ),
+    "half a character in an argument": (
+        rb'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{"search":"\ud83d"}}}',
+        (INVALID_PARAMS, 1),
+    ),
+    "a huge number": (
+        b'{"jsonrpc":"2.0","id":1.0,"method":"a","params":{"a":' + b"9" * 5000 + b"}}",
+        (INVALID_PARAMS, 1),
+    ),
+    "a comma too many": (b'{"jsonrpc":"2.0","id":1,"method":"ping",}', (PARSE_ERROR, 1)),
+    "a raw tab": (b'{"jsonrpc":"2.0","id":1,"method":"pi\tng"}', (PARSE_ERROR, 1)),
+    "half a character in the ID": (rb'{"jsonrpc":"2.0","id":"\ud83d","method":"ping"}', (INVALID_PARAMS, None)),
+    "an ID that is not its own": (rb'{"jsonrpc":"2.0","method":"\ud83d","params":{"id":1}}', (INVALID_PARAMS, None)),
+    "two IDs": (rb'{"jsonrpc":"2.0","id":1,"id":2,"method":"\ud83d"}', (INVALID_PARAMS, None)),
     "a number": (b"1", (INVALID_REQUEST, None)),
     "a text": (b'"ping"', (INVALID_REQUEST, None)),
     "null": (b"null", (INVALID_REQUEST, None)),
@@ -97,6 +114,22 @@ def test_a_bad_line_is_answered_as_json_rpc_says_and_the_next_request_works(talk
         assert len(json.dumps(answer)) < 300
     (answer,) = [answer for answer in answers if answer["id"] == works]
     assert answer["result"]["structuredContent"]["name"] == "slack"
+
+
+@pytest.mark.parametrize("before", [b"\xef\xbb\xbf", b""])
+@pytest.mark.parametrize("written", [b"4711", b"4711.0"])
+def test_a_byte_order_mark_and_a_whole_number_with_a_point_do_no_harm(
+    talk: Conversation, before: bytes, written: bytes
+) -> None:
+    line, name = talk.encode("tools/call", {"name": "list_sites", "arguments": {}})
+    talk.send(
+        before
+        + line.replace(b'"id":' + json.dumps(name).encode(), b'"id":' + written, 1).replace(
+            b'"id": ' + json.dumps(name).encode(), b'"id": ' + written, 1
+        )
+    )
+    answer = talk.receive()
+    assert (answer["id"], "result" in answer) == (4711, True)
 
 
 def test_two_requests_of_one_id_are_both_answered(talk: Conversation) -> None:
@@ -230,6 +263,20 @@ def test_a_question_that_nobody_can_answer_any_more_is_a_no() -> None:
         assert answer["id"] == name
         assert answer["result"]["structuredContent"]["code"] == "confirmation_cancelled"
         assert talk.process.wait(timeout=TIMEOUT) == 0
+
+
+@pytest.mark.parametrize(
+    "result", [rb'{"action":"accept","content":{"confirm":"\ud83d"}}', b"null", b'{"action":"a",}']
+)
+def test_a_broken_answer_to_a_question_is_a_no_at_once(result: bytes) -> None:
+    with Conversation("--sandbox") as talk:
+        talk.greet("legacy", {"elicitation": {}})
+        name = talk.call("unpublish_integration", integrationName=OWN_INTEGRATION)
+        question = talk.receive()
+        assert question["method"] == "elicitation/create"
+        talk.send(b'{"jsonrpc":"2.0","id":' + json.dumps(question["id"]).encode() + b',"result":' + result + b"}\n")
+        answer = talk.await_answer(name)
+        assert answer["result"]["structuredContent"]["code"] == "confirmation_cancelled"
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
