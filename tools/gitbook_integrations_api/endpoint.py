@@ -217,17 +217,19 @@ class Endpoint(Tool):
 
     `operation` is GitBook's operationId; `path` is a template whose `{names}` are fields of `input`. The other fields
     of `input` are sent in the query if the method has no body or if they are marked `Query`, and otherwise in the body.
-    `success` are the documented status codes, the usual one first. The journal records `undo`.
+    `success` are the documented status codes, the usual one first. The journal records `undo`. If GitBook returns
+    nothing, `effect` says in the result what happens now; `{names}` in it are required arguments.
     """
 
     method: Method
     path: str
     success: tuple[int, ...] = (200,)
     undo: Undo | None = None
+    effect: str = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check_names(self.path_names)
+        self._check_names(self.path_names | set(re.findall(r"{(\w+)}", self.effect)))
 
     @property
     def is_destructive(self) -> bool:

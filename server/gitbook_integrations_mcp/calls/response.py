@@ -3,7 +3,9 @@
 import math
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic_core import to_json
 
@@ -38,8 +40,10 @@ def describe_output(tool: Tool) -> dict[str, Any]:
             return {"type": "object", "properties": {"status": {"type": "string"}, "message": {"type": "string"}}}
 
 
-def read_response(endpoint: Endpoint, response: GitBookResponse) -> dict[str, Any]:
-    """Return the structured content of a call's result.
+def read_response(
+    endpoint: Endpoint, response: GitBookResponse, arguments: Mapping[str, Any] = MappingProxyType({})
+) -> dict[str, Any]:
+    """Return the structured content of a call's result. If GitBook returns nothing, `arguments` say what was done.
 
     Raises:
         StatusError: the response has an error status.
@@ -54,7 +58,7 @@ def read_response(endpoint: Endpoint, response: GitBookResponse) -> dict[str, An
             "Check GITBOOK_ENDPOINT: it must be the host of GitBook's API."
         )
     if endpoint.result.shape == "nothing" and not _is_html(response):
-        return _report_done(endpoint, response)
+        return _report_done(endpoint, response, arguments)
     data = _parse(endpoint, response)
     if endpoint.result.shape == "array" and isinstance(data, list):
         data = {"items": data}
@@ -82,14 +86,27 @@ def _is_list_of_objects(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, dict) for item in value)
 
 
-def _report_done(endpoint: Endpoint, response: GitBookResponse) -> dict[str, Any]:
-    if endpoint.method != "DELETE":
-        return {"status": "done", "message": "Done."}
-    if response.status != 204:
-        return {"status": "done", "message": "Removed."}
-    if response.uncertain:
-        return {"status": "done", "message": f"It is removed. {_UNKNOWN} that attempt may have removed it."}
-    return {"status": "already_absent", "message": "There was nothing to remove. Nothing was changed."}
+def _report_done(endpoint: Endpoint, response: GitBookResponse, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    shown = {name: _format_argument(value) for name, value in arguments.items()}
+    target = ", ".join(f"{name}: {shown[name]}" for name in re.findall(r"{(\w+)}", endpoint.path) if name in shown)
+    described = f" {target}." if target else ""
+    if endpoint.method == "DELETE" and response.status == 204:
+        if response.uncertain:
+            message = f"It is removed. {_UNKNOWN} that attempt may have removed it.{described}"
+            return {"status": "done", "message": message}
+        return {"status": "already_absent", "message": f"There was nothing to remove. Nothing was changed.{described}"}
+    done = "Removed." if endpoint.method == "DELETE" else "Done."
+    effect = f" {endpoint.effect.format_map(shown)}" if endpoint.effect and shown else ""
+    return {"status": "done", "message": f"{done}{effect}{described}"}
+
+
+def _format_argument(value: Any) -> str:
+    """Return an argument on one line; of a URL only the origin, as the rest may be a credential."""
+    text = clean_text(str(value), 120)
+    if "://" not in text:
+        return text
+    parts = urlsplit(text)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def _parse(endpoint: Endpoint, response: GitBookResponse) -> Any:

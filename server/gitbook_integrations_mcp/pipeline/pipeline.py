@@ -131,7 +131,8 @@ class Pipeline:
             view = choose_view(call.tool, call.options, reveal=self._reveal)
             if call.tool.is_list:
                 return Output(await self._page_reader.read(call, approval, view, budget))
-            return Output(budget.fit(read_response(call.tool, await self._executor.execute(call, approval)), view))
+            response = await self._executor.execute(call, approval)
+            return Output(budget.fit(read_response(call.tool, response, call.arguments), view))
         output = await self._handlers[call.tool.name](call)
         if output.whole and not budget.holds(output.content):
             raise ResultError(f"The result is longer than {budget.tokens:,} tokens. {output.whole}")

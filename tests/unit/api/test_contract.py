@@ -200,6 +200,29 @@ async def test_a_result_keeps_every_field_as_structured_content_and_as_the_same_
     assert read_text(result) == json.dumps(expected, ensure_ascii=False, separators=(",", ":"))
 
 
+@pytest.mark.parametrize("status", [204, 205])
+async def test_a_deletion_names_what_it_removed(status: int) -> None:
+    arguments = {"integrationName": "acme", "installationId": "i-1", "siteId": "s-1"}
+    async with connect(Upstream(status)) as client:
+        text = read_text(await client.call_tool("uninstall_integration_from_site", arguments))
+    for name, value in arguments.items():
+        assert f"{name}: {value}" in text
+
+
+async def test_switching_development_mode_says_what_happens_now() -> None:
+    acme = {"integrationName": "acme"}
+    async with connect(Upstream(204)) as client:
+        tunnel = {"tunnelUrl": "https://me:planted@tunnel.example:8443/hook?key=planted"}
+        on = read_text(await client.call_tool("set_integration_development_mode", acme | tunnel))
+        already = await client.call_tool("disable_integration_development_mode", acme)
+    async with connect(Upstream(205)) as client:
+        off = read_text(await client.call_tool("disable_integration_development_mode", acme))
+    assert "acme is on: its events now go to https://tunnel.example:8443, until" in on
+    assert "planted" not in on
+    assert "acme is off" in off
+    assert (already.structured_content or {})["status"] == "already_absent"
+
+
 @pytest.mark.parametrize(("status", "outcome"), [(205, "done"), (204, "already_absent")])
 @pytest.mark.parametrize("name", sorted(DESTRUCTIVE))
 async def test_a_deletion_distinguishes_deleted_from_already_absent(name: str, status: int, outcome: str) -> None:

@@ -93,6 +93,8 @@ TOOLS = (
         confirm_if=(("all", True),),
         consequence="Events of every organization that installed the integration, including their content, are sent to "
         "the tunnel instead of the published script until development mode is disabled.",
+        effect="Development mode of {integrationName} is on: its events now go to {tunnelUrl}, until "
+        "disable_integration_development_mode is called.",
         undo=Undo(
             "disable_integration_development_mode", (("integrationName", "arguments.integrationName"),), whole=False
         ),
@@ -110,6 +112,7 @@ TOOLS = (
         success=(205,),
         consequence="The published script handles the integration's events again. The developer's tunnel receives no "
         "more events. Development mode can be enabled again with the tunnel's URL.",
+        effect="Development mode of {integrationName} is off: the published script handles its events again.",
     ),
     Endpoint(
         operation="listIntegrationEvents",
