@@ -18,8 +18,10 @@ import time
 from collections.abc import Callable
 
 from gitbook_integrations_mcp.audit import create_handler
+from gitbook_integrations_mcp.audit.own_changes import OwnChanges
 from gitbook_integrations_mcp.auth.callers import Callers
 from gitbook_integrations_mcp.auth.policy import Policy
+from gitbook_integrations_mcp.calls.call import EndpointCall
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.confirmation.opening import open_confirmation_store
 from gitbook_integrations_mcp.confirmation.page import ConfirmationPage
@@ -64,12 +66,18 @@ def create_server(
     previewer = Previewer(gitbook)
     subscriptions = Subscriptions()
     two_step = settings.confirmation.fallback == "two-step"
+    changes = OwnChanges()
+
+    async def note_change(call: EndpointCall) -> None:
+        changes.record(call)
+        await subscriptions.announce(call)
+
     journal = Journal(settings.journal.path) if settings.journal.path else None
     pipeline = Pipeline(
         confirm or ConfirmationService(settings.confirmation, previewer, store, page).confirm,
-        Executor(gitbook, previewer, journal, subscriptions.announce),
+        Executor(gitbook, previewer, journal, note_change),
         previewer,
-        {"audit_installations": create_handler(gitbook, settings, clock)},
+        {"audit_installations": create_handler(gitbook, settings, clock, changes)},
         budget=Budget(settings.limits.result_tokens),
         organization=organization,
         two_step=two_step,

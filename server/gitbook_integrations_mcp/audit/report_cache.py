@@ -21,10 +21,11 @@ class CacheKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CachedReport:
-    """A report and its age in seconds."""
+    """A report, its age in seconds, and the number of the caller's latest change before it."""
 
     report: Report
     age: float
+    change: int = 0
 
 
 class ReportCache:
@@ -32,11 +33,11 @@ class ReportCache:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._reports: OrderedDict[CacheKey, tuple[float, Report]] = OrderedDict()
+        self._reports: OrderedDict[CacheKey, tuple[float, Report, int]] = OrderedDict()
 
-    def put(self, key: CacheKey, report: Report) -> None:
+    def put(self, key: CacheKey, report: Report, change: int = 0) -> None:
         """Store a report in place of the previous one. When the cache is full, the oldest report is dropped."""
-        self._reports[key] = self._clock(), report
+        self._reports[key] = self._clock(), report, change
         self._reports.move_to_end(key)
         if len(self._reports) > CAPACITY:
             self._reports.popitem(last=False)
@@ -45,5 +46,5 @@ class ReportCache:
         """Return the latest report, whatever its age."""
         if (cached := self._reports.get(key)) is None:
             return None
-        created, report = cached
-        return CachedReport(report, self._clock() - created)
+        created, report, change = cached
+        return CachedReport(report, self._clock() - created, change)

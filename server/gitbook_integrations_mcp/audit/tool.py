@@ -10,6 +10,7 @@ from gitbook_integrations_api.endpoints.audit import SECTIONS
 from gitbook_integrations_api.report import Narrowing, Report
 from gitbook_integrations_mcp.audit.auditor import Auditor
 from gitbook_integrations_mcp.audit.comparison import BaselineError, compare, read_baseline
+from gitbook_integrations_mcp.audit.own_changes import OwnChanges
 from gitbook_integrations_mcp.audit.render.markdown import render_items, render_summary
 from gitbook_integrations_mcp.audit.report_cache import CachedReport, CacheKey, ReportCache
 from gitbook_integrations_mcp.audit.sections import cut_page, list_items, summarize
@@ -33,10 +34,11 @@ INTEGRATION_SECTIONS = tuple(section for section in SECTIONS if section != "cove
 class AuditHandler:
     """Runs calls of the tool. Callers never see each other's reports and never wait for each other."""
 
-    def __init__(self, auditor: Auditor, cache: ReportCache, cache_seconds: float) -> None:
+    def __init__(self, auditor: Auditor, cache: ReportCache, cache_seconds: float, changes: OwnChanges) -> None:
         self._auditor = auditor
         self._cache = cache
         self._cache_seconds = cache_seconds
+        self._changes = changes
         self._locks: WeakValueDictionary[CacheKey, anyio.Lock] = WeakValueDictionary()
 
     async def run(self, call: Call) -> Output:
@@ -58,20 +60,27 @@ class AuditHandler:
         return _build_output(cached, arguments)
 
     def _find_cached(self, key: CacheKey, arguments: Mapping[str, Any]) -> CachedReport | None:
-        """Return the latest report if it can serve this call: a request for details while the report is fresh."""
+        """Return the latest report if it can serve this call: a request for details while the report is fresh.
+
+        A change by the caller, during the audit or later, makes it stale.
+        """
         if arguments.get("section") is None or arguments.get("refresh") or arguments.get("baseline") is not None:
             return None
         cached = self._cache.find(key)
         # Later pages must come from the same report as the first, whatever its age.
-        return cached if cached and (cached.age <= self._cache_seconds or arguments.get("page") is not None) else None
+        if cached is None or arguments.get("page") is not None:
+            return cached
+        holds = cached.change == self._changes.find_latest(key.caller)
+        return cached if holds and cached.age <= self._cache_seconds else None
 
     async def _audit(self, key: CacheKey, call: Call) -> CachedReport:
+        change = self._changes.find_latest(key.caller)
         baseline = self._find_baseline(key, call.arguments.get("baseline"))
         progress = Progress(call.context)
         report = await self._auditor.audit(key.organization, key.narrowing, call.caller.credentials, progress.report)
         if baseline is not None:
             report = report.model_copy(update={"comparison": compare(baseline, report)})
-        self._cache.put(key, report)
+        self._cache.put(key, report, change)
         return CachedReport(report, 0.0)
 
     def _find_baseline(self, key: CacheKey, baseline: Any) -> Report | None:

@@ -14,7 +14,7 @@ from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.audit import sections
 from gitbook_integrations_mcp.audit.report_cache import CAPACITY, CacheKey, ReportCache
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID
-from tests.support.audit_fixtures import Watched, audit, connect, count_requests, fail, make_settings
+from tests.support.audit_fixtures import Watched, audit, connect, count_requests, fail, list_installed, make_settings
 from tests.support.fake_gitbook import Upstream, read_text
 from tests.support.grown_sandbox import Size, create_grown_sandbox
 from tests.support.tokens import count_tokens
@@ -203,6 +203,23 @@ async def test_a_name_is_only_called_unknown_if_the_lists_are_complete(fault: st
     async with connect(Watched(fault=fail(fault)), limits={"attempts": 1}) as client:
         content = await call(client, integrations=["nope-nothing"])
     assert not content["complete"]
+
+
+async def test_a_change_of_the_caller_makes_the_latest_report_stale() -> None:
+    watched = Watched()
+    async with connect(watched) as client:
+        await call(client)
+        installed = next(one for one in list_installed(watched.sandbox.state) if one.integration == "slack")
+        arguments = {"integrationName": "slack", "installationId": installed.id}
+        sent = len(watched.requests)
+        await client.call_tool("get_integration_installation_by_id", arguments)
+        await call(client, section="findings")
+        assert len(watched.requests) == sent + 1
+        changed = await client.call_tool("update_integration_installation", {**arguments, "externalIds": ["new-id"]})
+        assert not changed.is_error, read_text(changed)
+        items = (await call(client, section="installations", integration="slack"))["items"]
+        assert items[0]["externalIds"] == ["new-id"]
+        assert (await call(client, baseline="last"))["changes"]["changed"] == 0
 
 
 async def test_a_report_that_is_too_long_is_refused_and_whole_as_a_resource() -> None:
