@@ -75,14 +75,22 @@ async def connect(watched: Any, **sections: Any) -> AsyncIterator[Client]:
 
 
 async def audit(
-    watched: Any, *, clock: Callable[[], float] = time.time, sleep: Sleep = anyio.sleep, **options: Any
+    watched: Any,
+    *,
+    clock: Callable[[], float] = time.time,
+    wall_clock: Callable[[], float] | None = None,
+    sleep: Sleep = anyio.sleep,
+    **options: Any,
 ) -> Report:
     """Return a report, without MCP. Options named like a narrowing are one; others are sections of settings."""
+    wall_clock = wall_clock or clock
     narrowing = Narrowing(**{name: options.pop(name) for name in Narrowing.model_fields if name in options})
     settings = make_settings(**options)
     transport = httpx.ASGITransport(app=watched)
-    gitbook = GitBook(settings.gitbook.endpoint, settings.limits, transport, clock=clock, sleep=sleep)
-    auditor = Auditor(gitbook, settings, clock, sleep)
+    gitbook = GitBook(
+        settings.gitbook.endpoint, settings.limits, transport, clock=clock, wall_clock=wall_clock, sleep=sleep
+    )
+    auditor = Auditor(gitbook, settings, clock, sleep, wall_clock)
     try:
         return await auditor.audit(ORGANIZATION_ID, narrowing, Credentials.from_settings(settings.gitbook), _ignore)
     finally:

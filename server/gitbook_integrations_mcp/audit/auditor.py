@@ -33,19 +33,21 @@ from gitbook_integrations_mcp.gitbook.http import GitBookResponse
 
 
 class Auditor:
-    """Runs audits. Tests replace `clock` (seconds since 1970) and `sleep`."""
+    """Runs audits. Tests replace `clock` (monotonic, in seconds), `wall_clock` (seconds since 1970) and `sleep`."""
 
     def __init__(
         self,
         gitbook: GitBook,
         settings: Settings,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._gitbook = gitbook
         self._settings = settings.audit
         self._concurrency = settings.limits.concurrency
         self._clock = clock
+        self._wall_clock = wall_clock
         self._sleep = sleep
 
     async def audit(
@@ -57,12 +59,12 @@ class Auditor:
             AcceptanceError: the file of accepted findings cannot be used.
             CallError: nothing in the organization can be read.
         """
-        now = datetime.fromtimestamp(self._clock(), UTC)
+        now = datetime.fromtimestamp(self._wall_clock(), UTC)
         acceptances = read_acceptances(self._settings.accepted, now.date())
         collector = Collector(organization, narrowing, self._create_send(credentials), progress, self._concurrency)
-        started = time.monotonic()
+        started = self._clock()
         await collector.collect()
-        seconds = time.monotonic() - started
+        seconds = self._clock() - started
         facts = Facts(collector.inventory, collector.coverage, now, self._settings.stalled_days)
         report = build_report(facts, evaluate_rules(facts, self._settings, acceptances), seconds)
         text = report.model_dump_json()

@@ -17,7 +17,7 @@ from gitbook_integrations_api.endpoint import Request
 from gitbook_integrations_mcp.config.models import LimitsSection
 from gitbook_integrations_mcp.errors import LimitError, UnreachableError
 from gitbook_integrations_mcp.gitbook.http import GitBookResponse, HTTPClient, HTTPTransport
-from gitbook_integrations_mcp.gitbook.rate_limit import CredentialLimit, RateLimiter
+from gitbook_integrations_mcp.gitbook.rate_limit import Permit, RateLimiter
 from gitbook_integrations_mcp.gitbook.retry import RetryDecision, decide
 from gitbook_integrations_mcp.gitbook.tracing import trace_attempt
 
@@ -33,8 +33,8 @@ _MIN_RESPONSE_SECONDS = 1.0
 class GitBook:
     """GitBook's API at one endpoint, or the GitBook sandbox if `transport` leads there.
 
-    One client serves all callers; the limits of one token do not affect another. `clock` (seconds since 1970), `sleep`
-    and `jitter` (returns 0 to 1) are for tests.
+    One client serves all callers; the limits of one token, or of one endpoint, do not affect another. `clock`
+    (monotonic, in seconds), `wall_clock` (seconds since 1970), `sleep` and `jitter` (returns 0 to 1) are for tests.
     """
 
     def __init__(
@@ -43,7 +43,8 @@ class GitBook:
         settings: LimitsSection,
         transport: HTTPTransport | None = None,
         *,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
         jitter: Callable[[], float] = random.random,
     ) -> None:
@@ -52,6 +53,7 @@ class GitBook:
         self._http = HTTPClient(endpoint, settings, transport)
         self._rate_limiter = RateLimiter(settings.concurrency, settings.pool_seconds, clock, sleep)
         self._clock = clock
+        self._wall_clock = wall_clock
         self._sleep = sleep
         self._jitter = jitter
 
@@ -63,6 +65,7 @@ class GitBook:
             LimitError: the request was not sent: GitBook would reject it, or too many requests are ahead in the queue.
         """
         credential = hashlib.sha256(token.get_secret_value().encode()).digest()
+        endpoint = f"{request.method} {request.template or request.path}"
         settings = self._settings
         end = self._clock() + settings.call_seconds
         max_wait = settings.wait_seconds  # what is left of it, over all attempts
@@ -72,11 +75,11 @@ class GitBook:
             outcome: GitBookResponse | UnreachableError
             try:
                 async with self._rate_limiter.acquire(
-                    credential, min(max_wait, end - queued - _MIN_RESPONSE_SECONDS)
-                ) as limit:
+                    credential, endpoint, min(max_wait, end - queued - _MIN_RESPONSE_SECONDS)
+                ) as permit:
                     started = self._clock()
                     max_wait -= started - queued
-                    outcome = await self._send_once(request, token, limit, end - started, attempt)
+                    outcome = await self._send_once(request, token, permit, end - started, attempt)
             except UnreachableError as error:
                 outcome = error
             time_left = end - self._clock() - _MIN_RESPONSE_SECONDS
@@ -109,15 +112,15 @@ class GitBook:
         await self._http.close()
 
     async def _send_once(
-        self, request: Request, token: SecretStr, limit: CredentialLimit, seconds: float, attempt: int
+        self, request: Request, token: SecretStr, permit: Permit, seconds: float, attempt: int
     ) -> GitBookResponse:
         try:
             response = await trace_attempt(self._http.send(request, token, seconds), request, self.endpoint, attempt)
         except BaseException as error:
             if not isinstance(error, UnreachableError) or error.sent:
-                limit.record_lost_request()
+                permit.record_lost_request()
             raise
-        limit.record_response(response.status, response.headers, self._clock())
+        permit.record_response(response.status, response.headers, self._clock(), self._wall_clock())
         return response
 
     def _decide(
@@ -129,7 +132,7 @@ class GitBook:
             outcome.headers if isinstance(outcome, GitBookResponse) else {},
             attempt=attempt,
             attempts=self._settings.attempts,
-            now=self._clock(),
+            now=self._wall_clock(),
             max_wait=max_wait,
             jitter=self._jitter(),
         )

@@ -1,65 +1,76 @@
-"""Rate limits: each credential has its own limit on parallel requests, and its own pace.
+"""Rate limits: each credential has its own bound on parallel requests, and each endpoint its own pace.
 
-The pace follows the rate-limit headers of GitBook's responses: how many requests remain until the limit resets.
-Requests in flight may not be counted there yet, so they are subtracted. A parallel burst thus stays within the limit.
+The pace follows the rate-limit headers of GitBook's responses: how many requests remain until the limit resets. GitBook
+has several limits, and its documentation does not name the endpoints of each. So every endpoint has a counter of its
+own, until its responses and those of another endpoint show the same limit and the same reset. From then on, these
+endpoints share a counter. An endpoint without any response may share a known limit: it sends one request at once, and
+more in parallel only if every known limit has room for them. Requests in flight may not be counted in the headers yet,
+so they are subtracted. A parallel burst thus stays within the limit.
+
+All times are monotonic, so a step of the wall clock changes no wait.
 """
 
 import asyncio
 import math
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 
 import anyio
 
 from gitbook_integrations_mcp.errors import LimitError
-from gitbook_integrations_mcp.gitbook.retry import read_reset, read_wait
+from gitbook_integrations_mcp.gitbook.retry import read_limit, read_remaining, read_reset, read_reset_time, read_wait
 
 _MAX_IDLE = 1000
 """Credentials remembered beyond those in use."""
 
 
-class CredentialLimit:
-    """The rate limit of one credential, as far as it is known. Requests are sent in the order of their arrival."""
+class RequestCounter:
+    """The requests that remain of one limit, as far as they are known."""
 
-    def __init__(self, concurrency: int) -> None:
-        self.users = 0
-        self.slots = anyio.Semaphore(concurrency, fast_acquire=True)
-        self.order = anyio.Lock(fast_acquire=True)
-        self.in_flight = 0
-        self.responded: anyio.Event | None = None
+    def __init__(self) -> None:
+        self.in_flight: Counter[str] = Counter()
+        """Requests in flight, by endpoint."""
+        self.seen = False
+        """Whether there was a response."""
         self._limit: int | None = None
         self._remaining: int | None = None
         self._reset = -math.inf
+        self._reset_time: int | None = None
+        """The reset as GitBook wrote it. Only compared with other resets, never with a clock."""
 
-    def has_room(self, now: float) -> bool:
-        """Whether one more request is within the limit, as far as it is known."""
+    def has_room(self, now: float, more: int = 0) -> bool:
+        """Whether one request beyond those in flight, and `more`, is within the limit, as far as it is known."""
         if self._remaining is None or now >= self._reset > -math.inf:
             # The limit was reset, and no response has reported the next reset yet.
             self._remaining, self._reset = self._limit, -math.inf
-        must_probe = not self.in_flight and self._reset == -math.inf  # only a response can report the new limit
-        return must_probe or self._remaining is None or self._remaining > self.in_flight
+        in_flight = self.in_flight.total() + more
+        must_probe = not in_flight and self._reset == -math.inf  # only a response can report the new limit
+        return must_probe or self._remaining is None or self._remaining > in_flight
 
     def seconds_until_available(self, now: float) -> float:
         """Return the seconds until there is room; 0 if a response in flight will report it."""
         return 0 if self.has_room(now) else max(self._reset - now, 0)
 
-    def record_response(self, status: int, headers: Mapping[str, str], now: float) -> None:
-        """Update the limit from the status and headers of a response."""
-        if (limit := headers.get("x-ratelimit-limit", "")).isdecimal():
-            self._limit = max(int(limit), 1)
+    def record_response(self, status: int, headers: Mapping[str, str], now: float, wall_time: float) -> None:
+        """Update the counter from a response that arrived `now`, when the wall clock showed `wall_time`."""
+        self.seen = True
+        if limit := read_limit(headers):
+            self._limit = limit
+        self._reset_time = read_reset_time(headers)
+        remaining: int | None
         if status == 429:
-            wait, remaining = read_wait(status, headers, now), "0"
+            wait, remaining = read_wait(status, headers, wall_time), 0
         else:
-            remaining = headers.get("x-ratelimit-remaining", "")
-            wait = read_reset(headers, now) if remaining.isdecimal() else None
-        if wait is None:
+            remaining = read_remaining(headers)
+            wait = read_reset(headers, wall_time)
+        if wait is None or remaining is None:
             return
         reset = now + wait
         if status == 429 or self._remaining is None or reset > self._reset + 1:
-            self._remaining, self._reset = int(remaining), reset
+            self._remaining, self._reset = remaining, reset
         elif reset > self._reset - 1:  # the same reset, as the times are in whole seconds
-            self._remaining, self._reset = min(self._remaining, int(remaining)), max(reset, self._reset)
+            self._remaining, self._reset = min(self._remaining, remaining), max(reset, self._reset)
         # Otherwise the response is from before the last reset.
 
     def record_lost_request(self) -> None:
@@ -67,11 +78,122 @@ class CredentialLimit:
         if self._remaining:
             self._remaining -= 1
 
+    def contradicts(self, headers: Mapping[str, str]) -> bool:
+        """Whether a response with these headers belongs to another limit."""
+        limit = read_limit(headers)
+        return None not in (limit, self._limit) and limit != self._limit
+
+    def is_same_as(self, other: "RequestCounter") -> bool:
+        """Whether the latest responses of both show the same limit and the same reset."""
+        return (
+            self._limit is not None
+            and self._limit == other._limit
+            and self._reset_time is not None
+            and other._reset_time is not None
+            and abs(self._reset_time - other._reset_time) <= 1
+        )
+
+    def merge(self, other: "RequestCounter") -> None:
+        """Take over the requests of another counter of the same limit."""
+        self.in_flight += other.in_flight
+        known = [each._remaining for each in (self, other) if each._remaining is not None]
+        self._remaining = min(known, default=None)
+        self._reset = max(self._reset, other._reset)
+
+
+class CredentialLimit:
+    """The limits of one credential. Requests are sent in the order of their arrival, as far as their limits allow."""
+
+    def __init__(self, concurrency: int) -> None:
+        self.users = 0
+        self.free = concurrency
+        self.queue: OrderedDict[Permit, None] = OrderedDict()
+        self._counters: dict[str, RequestCounter] = {}
+
+    def get_counter(self, endpoint: str) -> RequestCounter:
+        """Return the counter of an endpoint, which other endpoints may share."""
+        return self._counters.setdefault(endpoint, RequestCounter())
+
+    def has_room(self, counter: RequestCounter, now: float) -> bool:
+        """Whether one more request that counts there may be sent."""
+        if counter.seen or not counter.in_flight.total():
+            return counter.has_room(now)
+        unseen = sum(each.in_flight.total() for each in self._counters.values() if not each.seen)
+        return all(each.has_room(now, unseen) for each in self._counters.values() if each.seen)
+
+    def record_response(
+        self, endpoint: str, status: int, headers: Mapping[str, str], now: float, wall_time: float
+    ) -> None:
+        """Update the counter of an endpoint, and find out which endpoints share it."""
+        counter = self.get_counter(endpoint)
+        if counter.contradicts(headers) and sum(each is counter for each in self._counters.values()) > 1:
+            shared, counter = counter, RequestCounter()  # the endpoint only seemed to share a limit
+            counter.in_flight[endpoint] = shared.in_flight.pop(endpoint, 0)
+            self._counters[endpoint] = counter
+        counter.record_response(status, headers, now, wall_time)
+        for other in {id(each): each for each in self._counters.values()}.values():
+            if other is not counter and counter.is_same_as(other):
+                counter.merge(other)
+                self._counters |= {name: counter for name, each in self._counters.items() if each is other}
+
+    def grant(self, now: float) -> None:
+        """Let as many waiting requests be sent as there are free places, in the order of their arrival.
+
+        A request without room in its limit keeps back only later requests of that limit.
+        """
+        exhausted: set[int] = set()
+        for permit in list(self.queue):
+            if not self.free:
+                return
+            counter = self.get_counter(permit.endpoint)
+            if id(counter) in exhausted:
+                continue
+            if permit.sleeping or not self.has_room(counter, now):
+                exhausted.add(id(counter))
+                permit.wake_up.set()  # the first in the queue of this limit waits for its reset
+                continue
+            del self.queue[permit]
+            self.free -= 1
+            permit.take(counter)
+
+
+class Permit:
+    """The right of one request to be sent, once it is granted. Reports what became of the request."""
+
+    def __init__(self, limit: CredentialLimit, endpoint: str) -> None:
+        self.limit = limit
+        self.endpoint = endpoint
+        self.wake_up = anyio.Event()
+        self.sleeping = False
+        self.granted = False
+
+    def take(self, counter: RequestCounter) -> None:
+        """Count the request as one in flight."""
+        counter.in_flight[self.endpoint] += 1
+        self.granted = True
+        self.wake_up.set()
+
+    def release(self) -> None:
+        """Leave the queue, or make room for the next request."""
+        if self.granted:
+            self.limit.get_counter(self.endpoint).in_flight[self.endpoint] -= 1
+            self.limit.free += 1
+        else:
+            self.limit.queue.pop(self, None)
+
+    def record_response(self, status: int, headers: Mapping[str, str], now: float, wall_time: float) -> None:
+        """Update the limit from the status and headers of the response."""
+        self.limit.record_response(self.endpoint, status, headers, now, wall_time)
+
+    def record_lost_request(self) -> None:
+        """Count a request that was sent but got no response."""
+        self.limit.get_counter(self.endpoint).record_lost_request()
+
 
 class RateLimiter:
     """The limits of all credentials. Its keys are digests, so its memory holds no tokens.
 
-    `queue_timeout` is in seconds and does not include waits for GitBook's limit.
+    `queue_timeout` is in seconds and does not include waits for GitBook's limit. `clock` is monotonic.
     """
 
     def __init__(
@@ -88,8 +210,8 @@ class RateLimiter:
         self._limits: OrderedDict[bytes, CredentialLimit] = OrderedDict()
 
     @asynccontextmanager
-    async def acquire(self, credential: bytes, max_wait: float) -> AsyncIterator[CredentialLimit]:
-        """Wait until a request of `credential` may be sent, at most `max_wait` seconds for GitBook's limit.
+    async def acquire(self, credential: bytes, endpoint: str, max_wait: float) -> AsyncIterator[Permit]:
+        """Wait until a request of `credential` to `endpoint` may be sent, at most `max_wait` seconds for its limit.
 
         Raises:
             LimitError: the wait would be longer, or too many requests are ahead in the queue.
@@ -97,53 +219,56 @@ class RateLimiter:
         max_wait = max(max_wait, 0)
         deadline = self._clock() + max_wait
         limit = self._get_limit(credential)
+        permit = Permit(limit, endpoint)
         limit.users += 1
         try:
-            self._check_wait(limit, deadline)
+            self._check_wait(permit, deadline)
             try:
                 async with asyncio.timeout(self._queue_timeout + max_wait):
-                    await self._enter(limit, deadline)
+                    await self._await_grant(permit, deadline)
             except TimeoutError:
                 raise LimitError(
                     f"Timed out in the queue behind {limit.users - 1} calls with this token. "
                     "Send fewer calls in parallel."
                 ) from None
-            try:
-                yield limit
-            finally:
-                limit.in_flight -= 1
-                limit.slots.release()
-                if limit.responded:
-                    limit.responded.set()
+            yield permit
         finally:
             limit.users -= 1
+            permit.release()
+            limit.grant(self._clock())
 
-    async def _enter(self, limit: CredentialLimit, deadline: float) -> None:
-        await limit.slots.acquire()
+    async def _await_grant(self, permit: Permit, deadline: float) -> None:
+        limit = permit.limit
+        limit.queue[permit] = None
+        limit.grant(self._clock())
+        while not permit.granted:
+            await permit.wake_up.wait()
+            permit.wake_up = anyio.Event()
+            await self._await_reset(permit, deadline)
+
+    async def _await_reset(self, permit: Permit, deadline: float) -> None:
+        """Sleep until the limit of the first waiting request resets, unless a response in flight will report it."""
+        if permit.granted or not (wait := self._check_wait(permit, deadline)):
+            return
+        permit.sleeping = True
         try:
-            async with limit.order:
-                while not limit.has_room(self._clock()):
-                    if wait := self._check_wait(limit, deadline):
-                        await self._sleep(wait)
-                    else:
-                        limit.responded = anyio.Event()
-                        await limit.responded.wait()
-                limit.in_flight += 1
-        except BaseException:
-            limit.slots.release()
-            raise
+            await self._sleep(wait)
+        finally:
+            permit.sleeping = False
+        permit.limit.grant(self._clock())
 
-    def _check_wait(self, limit: CredentialLimit, deadline: float) -> float:
+    def _check_wait(self, permit: Permit, deadline: float) -> float:
         """Return the seconds until there is room.
 
         Raises:
             LimitError: there is none before `deadline`.
         """
         now = self._clock()
-        wait = limit.seconds_until_available(now)
+        wait = permit.limit.get_counter(permit.endpoint).seconds_until_available(now)
         if wait and now + wait > deadline:
             raise LimitError(
-                f"GitBook's rate limit for this token is exhausted. Wait {math.ceil(wait)} s before the next call.",
+                f"GitBook's rate limit for this token and {permit.endpoint} is exhausted. "
+                f"Wait {math.ceil(wait)} s before the next call.",
                 wait,
             )
         return wait

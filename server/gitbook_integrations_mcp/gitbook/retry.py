@@ -1,5 +1,7 @@
 """The retry policy: whether to send a request again, and when. Pure functions, without clock or randomness.
 
+Every `now` is the wall clock, in seconds since 1970. It only replaces GitBook's own time where a response has no Date.
+
 GET, PUT and DELETE are idempotent, so they are repeated after a temporary failure. POST and PATCH are repeated only if
 the request certainly was not sent.
 """
@@ -43,7 +45,7 @@ def decide(
 ) -> RetryDecision:
     """Return whether to repeat an attempt that ended with a status or without a response.
 
-    `attempt` counts from 1 to `attempts`, `now` is in seconds since 1970, `max_wait` is how many seconds this call may
+    `attempt` counts from 1 to `attempts`, `max_wait` is how many seconds this call may
     still wait, and `jitter` is a random number from 0 to 1.
     """
     requested = None if isinstance(outcome, UnreachableError) else read_wait(outcome, headers, now)
@@ -69,8 +71,24 @@ def read_wait(status: int, headers: Mapping[str, str], now: float) -> float | No
 
 def read_reset(headers: Mapping[str, str], now: float) -> float | None:
     """Return in how many seconds the rate limit resets, or None."""
-    reset = headers.get("x-ratelimit-reset", "")
-    return _check_wait(int(reset) - _read_date(headers, now)) if _is_number(reset) else None
+    reset = read_reset_time(headers)
+    return None if reset is None else _check_wait(reset - _read_date(headers, now))
+
+
+def read_reset_time(headers: Mapping[str, str]) -> int | None:
+    """Return when the rate limit resets, in seconds since 1970 by GitBook's clock, or None."""
+    return _read_number(headers.get("x-ratelimit-reset", ""))
+
+
+def read_limit(headers: Mapping[str, str]) -> int | None:
+    """Return how many requests the rate limit allows, at least 1, or None."""
+    limit = _read_number(headers.get("x-ratelimit-limit", ""))
+    return None if limit is None else max(limit, 1)
+
+
+def read_remaining(headers: Mapping[str, str]) -> int | None:
+    """Return how many requests remain until the rate limit resets, or None."""
+    return _read_number(headers.get("x-ratelimit-remaining", ""))
 
 
 def _read_retry_after(headers: Mapping[str, str], now: float) -> float | None:
@@ -92,6 +110,10 @@ def _parse_date(text: str) -> float | None:
         return parsedate_to_datetime(text).timestamp()
     except (ValueError, OverflowError):
         return None
+
+
+def _read_number(text: str) -> int | None:
+    return int(text) if _is_number(text) else None
 
 
 def _is_number(text: str) -> bool:

@@ -16,6 +16,7 @@ from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, create_sandbox
 from tests.support.audit_fixtures import Fault, Watched, audit, connect, fail
 from tests.support.fake_gitbook import read_text
 from tests.support.grown_sandbox import create_grown_sandbox
+from tests.support.virtual_time import START, VirtualTime
 
 ONCE = {"attempts": 1}
 GOOGLE, MERMAID = "x7hKgG6Ccgi3d0ZBr6wR", "rbHSJkV1qs9dDMKkWwTH"
@@ -196,12 +197,13 @@ async def test_an_audit_waits_for_the_rate_limit_up_to_the_setting(max_wait: flo
         now = max(now, until)  # tasks that sleep at the same time wake at the same time
 
     watched = Watched(create_sandbox(rate_limit=8, clock=lambda: now))
-    options = {"audit": {"max_wait_seconds": max_wait}, "limits": {"concurrency": 4}}
+    options: dict[str, Any] = {"audit": {"max_wait_seconds": max_wait}, "limits": {"concurrency": 4}}
     report = await audit(watched, clock=lambda: now, sleep=sleep, **options)
     assert report.coverage.complete is complete
-    assert len(watched.requests) == len(set(watched.requests))
-    assert (report.coverage.requests == len(watched.requests)) is complete
-    assert all("limit for this token" in gap.reason for gap in report.coverage.gaps)
+    # The first request of each kind shows whether it has a limit of its own, so GitBook may refuse it.
+    assert len(watched.requests) - len(set(watched.requests)) <= 3
+    assert (report.coverage.requests == len(set(watched.requests))) is complete
+    assert all("limit" in gap.reason or "429" in gap.reason for gap in report.coverage.gaps)
 
 
 async def test_cancellation_stops_running_requests_and_starts_no_more() -> None:
@@ -218,3 +220,19 @@ async def test_cancellation_stops_running_requests_and_starts_no_more() -> None:
         await client.call_tool("get_authenticated_user", {})
     assert len(watched.requests) == sent + 2
     assert sent < 19
+
+
+@pytest.mark.parametrize("step", [-3600.0, 3600.0])
+async def test_a_step_of_the_wall_clock_does_not_change_how_long_an_audit_waits(step: float) -> None:
+    time = VirtualTime()
+
+    async def sleep(seconds: float) -> None:
+        time.step = step
+        await time.sleep(seconds)
+
+    sandbox = create_sandbox(rate_limit=8, clock=time.clock)
+    options: dict[str, Any] = {"audit": {"max_wait_seconds": 300}, "limits": {"concurrency": 4}}
+    report = await audit(Watched(sandbox), clock=time.monotonic, wall_clock=time.wall, sleep=sleep, **options)
+    assert time.step == step
+    assert report.coverage.complete
+    assert time.now - START < 180

@@ -166,7 +166,8 @@ async def face(limits: Mapping[str, float], journal: Journal | None = None) -> A
     gitbook = GitBook(
         f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}",
         LimitsSection.model_validate(limits),
-        clock=time.clock,
+        clock=time.monotonic,
+        wall_clock=time.wall,
         sleep=time.sleep,
         jitter=lambda: 1.0,
     )
@@ -214,7 +215,14 @@ async def test_a_refused_connection_is_retried_with_every_method(method: str) ->
     server = await asyncio.start_server(Socket().converse, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     server.close()
-    gitbook = GitBook(f"http://127.0.0.1:{port}", LimitsSection(), clock=time.clock, sleep=time.sleep, jitter=lambda: 1)
+    gitbook = GitBook(
+        f"http://127.0.0.1:{port}",
+        LimitsSection(),
+        clock=time.monotonic,
+        wall_clock=time.wall,
+        sleep=time.sleep,
+        jitter=lambda: 1,
+    )
     caller = Caller(socket := Socket(), gitbook, time)
     text = read_text(await caller.call(method))
     assert "the connection failed" in text

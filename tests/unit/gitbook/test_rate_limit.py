@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any
 
 import httpx
@@ -16,12 +18,15 @@ from gitbook_integrations_mcp.errors import LimitError
 from gitbook_integrations_mcp.gitbook import rate_limit as rate_limit_module
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.gitbook.http import GitBookResponse
-from gitbook_integrations_mcp.gitbook.rate_limit import CredentialLimit, RateLimiter
+from gitbook_integrations_mcp.gitbook.rate_limit import RateLimiter, RequestCounter
 from gitbook_integrations_mcp.sandbox import INTEGRATION_TOKEN, USER_TOKEN, create_sandbox
 from tests.support.counting_gitbook import Counter
-from tests.support.virtual_time import START, VirtualTime
+from tests.support.virtual_time import BOOT, START, VirtualTime
 
 OURS, THEIRS = SecretStr("our-token-0123456789"), SecretStr("their-token-0123456789")
+ENDPOINT = "GET /spaces/{spaceId}"
+NOW = START - BOOT
+"""The monotonic clock at the start of a test."""
 
 
 @asynccontextmanager
@@ -32,7 +37,8 @@ async def talk(upstream: Any, time: VirtualTime | None = None, **limits: float) 
         "https://gitbook.invalid",
         LimitsSection.model_validate(limits),
         httpx.ASGITransport(app=upstream),
-        clock=time.clock,
+        clock=time.monotonic,
+        wall_clock=time.wall,
         sleep=time.sleep,
         jitter=lambda: 1.0,
     )
@@ -41,8 +47,8 @@ async def talk(upstream: Any, time: VirtualTime | None = None, **limits: float) 
 
 
 def read(number: int = 0) -> Request:
-    """Return a reading that differs from others by its number."""
-    return Request("GET", f"/spaces/{number}")
+    """Return a request of one endpoint that differs from others by its number."""
+    return Request("GET", f"/spaces/{number}", template="/spaces/{spaceId}")
 
 
 async def test_a_burst_of_parallel_calls_stays_within_the_known_limit() -> None:
@@ -90,7 +96,7 @@ async def test_no_call_waits_longer_than_its_maximum() -> None:
     upstream.open.set()
     token = SecretStr(USER_TOKEN)
     async with talk(upstream, time, wait_seconds=130, call_seconds=200) as gitbook:
-        await gitbook.send(Request("GET", "/user"), token)
+        await gitbook.send(Request("GET", "/integrations"), token)
         requests = [Request("GET", "/integrations", (("limit", str(number)),)) for number in range(1, 11)]
         outcomes = await asyncio.gather(*(gitbook.send(request, token) for request in requests), return_exceptions=True)
     assert [isinstance(outcome, LimitError) for outcome in outcomes] == [False] * 2 + [True] * 8
@@ -144,12 +150,12 @@ async def test_the_wait_for_a_limit_ends_when_the_call_is_cancelled() -> None:
         await asyncio.Event().wait()
 
     sleeping = asyncio.Event()
-    limiter = RateLimiter(16, 1, VirtualTime().clock, sleep)
-    async with limiter.acquire(b"ours", 0) as limit:
-        limit.record_response(429, {"retry-after": "5"}, START)
+    limiter = RateLimiter(16, 1, VirtualTime().monotonic, sleep)
+    async with limiter.acquire(b"ours", ENDPOINT, 0) as permit:
+        permit.record_response(429, {"retry-after": "5"}, NOW, START)
 
     async def wait() -> None:
-        async with limiter.acquire(b"ours", 10):
+        async with limiter.acquire(b"ours", ENDPOINT, 10):
             raise AssertionError("the limit is not renewed")
 
     waiting = asyncio.create_task(wait())
@@ -157,7 +163,8 @@ async def test_the_wait_for_a_limit_ends_when_the_call_is_cancelled() -> None:
     waiting.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await waiting
-    assert limit.users == limit.in_flight == 0
+    limit = permit.limit
+    assert limit.users == limit.get_counter(ENDPOINT).in_flight.total() == 0
 
 
 async def test_idle_credentials_are_forgotten_and_no_token_is_kept() -> None:
@@ -192,71 +199,75 @@ def tell(remaining: int, seconds: int, **more: str) -> dict[str, str]:
 def test_responses_of_different_windows_are_distinguished(
     first: tuple[int, int], then: tuple[int, int], has_room: bool
 ) -> None:
-    limit = CredentialLimit(16)
-    limit.record_response(200, tell(*first), START)
-    limit.record_response(200, tell(*then), START)
-    assert limit.has_room(START) is has_room
+    limit = RequestCounter()
+    limit.record_response(200, tell(*first), NOW, START)
+    limit.record_response(200, tell(*then), NOW, START)
+    assert limit.has_room(NOW) is has_room
 
 
 def test_a_429_overrides_earlier_rate_limit_headers() -> None:
-    limit = CredentialLimit(16)
-    limit.record_response(200, tell(50, 120), START)
-    assert limit.seconds_until_available(START) == 0
-    limit.record_response(429, {"retry-after": "5"}, START)
-    assert limit.seconds_until_available(START) == 5
-    limit.record_response(429, {"x-ratelimit-reset": str(int(START) + 90)}, START)
-    assert limit.seconds_until_available(START) == 90
+    limit = RequestCounter()
+    limit.record_response(200, tell(50, 120), NOW, START)
+    assert limit.seconds_until_available(NOW) == 0
+    limit.record_response(429, {"retry-after": "5"}, NOW, START)
+    assert limit.seconds_until_available(NOW) == 5
+    limit.record_response(429, {"x-ratelimit-reset": str(int(START) + 90)}, NOW, START)
+    assert limit.seconds_until_available(NOW) == 90
 
 
 def test_incomplete_rate_limit_headers_change_nothing() -> None:
-    limit = CredentialLimit(16)
+    limit = RequestCounter()
     for headers in ({}, {"x-ratelimit-reset": str(int(START) + 90)}, {"x-ratelimit-remaining": "0"}):
-        limit.record_response(200, headers, START)
-        assert limit.has_room(START)
+        limit.record_response(200, headers, NOW, START)
+        assert limit.has_room(NOW)
 
 
 def test_a_request_without_a_response_counts() -> None:
-    limit = CredentialLimit(16)
-    limit.record_response(200, tell(2, 60), START)
+    limit = RequestCounter()
+    limit.record_response(200, tell(2, 60), NOW, START)
     limit.record_lost_request()
-    assert limit.has_room(START)
+    assert limit.has_room(NOW)
     limit.record_lost_request()
-    assert not limit.has_room(START)
+    assert not limit.has_room(NOW)
 
 
 def test_after_a_reset_the_old_limit_applies_and_one_request_is_always_allowed() -> None:
-    limit = CredentialLimit(16)
-    limit.record_response(200, tell(0, 10, limit="2"), START)
-    assert not limit.has_room(START + 9)
-    assert limit.has_room(START + 10)
-    limit.in_flight = 1
-    assert limit.has_room(START + 10)
+    limit = RequestCounter()
+    limit.record_response(200, tell(0, 10, limit="2"), NOW, START)
+    assert not limit.has_room(NOW + 9)
+    assert limit.has_room(NOW + 10)
+    limit.in_flight["GET /user"] = 1
+    assert limit.has_room(NOW + 10)
     limit.record_lost_request()
-    assert not limit.has_room(START + 10)
-    assert limit.seconds_until_available(START + 10) == 0  # the one in flight will tell
+    assert not limit.has_room(NOW + 10)
+    assert limit.seconds_until_available(NOW + 10) == 0  # the one in flight will tell
     limit.record_lost_request()
-    limit.in_flight = 0
-    assert limit.has_room(START + 10)
+    limit.in_flight["GET /user"] = 0
+    assert limit.has_room(NOW + 10)
 
 
 async def test_a_wait_of_exactly_the_maximum_is_allowed() -> None:
     time = VirtualTime()
-    limiter = RateLimiter(16, 1, time.clock, time.sleep)
-    async with limiter.acquire(b"ours", 0) as limit:
-        limit.record_response(429, {"retry-after": "5"}, START)
+    limiter = RateLimiter(16, 1, time.monotonic, time.sleep)
+    async with limiter.acquire(b"ours", ENDPOINT, 0) as permit:
+        permit.record_response(429, {"retry-after": "5"}, NOW, START)
     with pytest.raises(LimitError) as caught:
-        async with limiter.acquire(b"ours", 4.9):
+        async with limiter.acquire(b"ours", ENDPOINT, 4.9):
             raise AssertionError("the limit is not renewed")
     assert caught.value.wait == 5
-    async with limiter.acquire(b"ours", 5):
+    async with limiter.acquire(b"ours", ENDPOINT, 5):
         assert time.slept == [5]
 
 
 async def test_credentials_in_use_are_never_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rate_limit_module, "_MAX_IDLE", 1)
-    limiter = RateLimiter(16, 1, VirtualTime().clock, VirtualTime().sleep)
-    async with limiter.acquire(b"ours", 0) as ours, limiter.acquire(b"theirs", 0), limiter.acquire(b"ours", 0) as again:
-        assert ours is again
+    limiter = RateLimiter(16, 1, VirtualTime().monotonic, VirtualTime().sleep)
+    async with (
+        limiter.acquire(b"ours", ENDPOINT, 0) as ours,
+        limiter.acquire(b"theirs", ENDPOINT, 0),
+        limiter.acquire(b"ours", ENDPOINT, 0) as again,
+    ):
+        assert ours.limit is again.limit
 
 
 async def test_each_token_has_its_own_limit() -> None:
@@ -267,3 +278,148 @@ async def test_each_token_has_its_own_limit() -> None:
         with pytest.raises(LimitError):
             await gitbook.send(Request("GET", "/user"), SecretStr(USER_TOKEN))
         assert (await gitbook.send(Request("GET", "/integrations"), SecretStr(INTEGRATION_TOKEN))).status == 200
+
+
+class Limits:
+    """An upstream with limits for endpoints: `(limit, remaining, seconds until the reset)` by path."""
+
+    def __init__(self, time: VirtualTime, **limits: tuple[int, int, int]) -> None:
+        self.time = time
+        self.limits = limits
+        self.paths: list[str] = []
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        """Respond with the headers of the limit."""
+        path = scope["path"].removeprefix("/v1/")
+        self.paths.append(path)
+        limit, remaining, seconds = self.limits[path]
+        values = {"limit": limit, "remaining": remaining, "reset": int(self.time.now) + seconds}
+        headers = [(f"x-ratelimit-{name}".encode(), str(value).encode()) for name, value in values.items()]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+
+async def test_an_exhausted_limit_of_one_endpoint_does_not_stop_the_others() -> None:
+    time = VirtualTime()
+    upstream = Limits(time, events=(5, 0, 50), integrations=(1000, 900, 50), spaces=(1000, 899, 51))
+    async with talk(upstream, time) as gitbook:
+        for path in ("events", "integrations", "spaces", "integrations"):
+            assert (await gitbook.send(Request("GET", f"/{path}"), OURS)).status == 200
+        with pytest.raises(LimitError, match="GET /events") as caught:
+            await gitbook.send(Request("GET", "/events"), OURS)
+        assert caught.value.wait == 50
+    assert upstream.paths == ["events", "integrations", "spaces", "integrations"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "shared"),
+    [
+        ((9, 5, 50), (9, 0, 50), True),
+        ((9, 5, 50), (9, 0, 51), True),
+        ((9, 5, 50), (9, 0, 52), False),
+        ((8, 5, 50), (9, 0, 50), False),
+    ],
+)
+async def test_endpoints_with_the_same_limit_and_reset_share_a_counter(
+    first: tuple[int, int, int], second: tuple[int, int, int], shared: bool
+) -> None:
+    time = VirtualTime()
+    async with talk(upstream := Limits(time, first=first, second=second), time) as gitbook:
+        await gitbook.send(Request("GET", "/first"), OURS)
+        await gitbook.send(Request("GET", "/second"), OURS)
+        outcome = (await asyncio.gather(gitbook.send(Request("GET", "/first"), OURS), return_exceptions=True))[0]
+    assert isinstance(outcome, LimitError) is shared
+    assert len(upstream.paths) == (2 if shared else 3)
+
+
+async def test_endpoints_that_only_seemed_to_share_a_limit_are_separated() -> None:
+    time = VirtualTime()
+    async with talk(upstream := Limits(time, first=(9, 5, 50), second=(9, 4, 50)), time) as gitbook:
+        await gitbook.send(Request("GET", "/first"), OURS)
+        await gitbook.send(Request("GET", "/second"), OURS)
+        upstream.limits["second"] = (7, 0, 50)
+        await gitbook.send(Request("GET", "/second"), OURS)
+        await gitbook.send(Request("GET", "/first"), OURS)
+        with pytest.raises(LimitError):
+            await gitbook.send(Request("GET", "/second"), OURS)
+        limit = next(iter(gitbook._rate_limiter._limits.values()))
+        assert [limit.get_counter(f"GET /{name}").in_flight.total() for name in ("first", "second")] == [0, 0]
+
+
+async def test_calls_that_wait_for_one_limit_take_no_place_from_the_others() -> None:
+    time, sleeping, awake = VirtualTime(), asyncio.Event(), asyncio.Event()
+
+    async def sleep(_seconds: float) -> None:
+        sleeping.set()
+        await awake.wait()
+        time.now += 50
+
+    limiter = RateLimiter(2, 30, time.monotonic, sleep)
+    async with limiter.acquire(b"ours", "GET /events", 0) as permit:
+        permit.record_response(200, tell(0, 50), NOW, START)
+    order = []
+
+    async def call(endpoint: str) -> None:
+        async with limiter.acquire(b"ours", endpoint, 100):
+            order.append(endpoint)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(3):
+            group.create_task(call("GET /events"))
+        await sleeping.wait()
+        await call("GET /integrations")
+        assert order == ["GET /integrations"]
+        awake.set()
+    assert order == ["GET /integrations", *["GET /events"] * 3]
+    assert permit.limit.free == 2
+    assert not permit.limit.queue
+
+
+@pytest.mark.parametrize("step", [-3600.0, 3600.0])
+async def test_a_step_of_the_wall_clock_changes_no_wait(step: float) -> None:
+    time = VirtualTime()
+    upstream = Limits(time, user=(5, 0, 15))
+    async with talk(upstream, time, wait_seconds=20) as gitbook:
+        await gitbook.send(Request("GET", "/user"), OURS)
+        time.step = step
+        await gitbook.send(Request("GET", "/user"), OURS)
+        assert time.slept == [15]
+
+
+@pytest.mark.parametrize("step", [-3600.0, 3600.0])
+async def test_a_step_of_the_wall_clock_during_a_wait_changes_nothing(step: float) -> None:
+    time = VirtualTime()
+    upstream = Counter()
+    upstream.open.set()
+    upstream.status, upstream.headers = 503, []
+
+    async def sleep(seconds: float) -> None:
+        time.step = step
+        await time.sleep(seconds)
+
+    gitbook = GitBook(
+        "https://gitbook.invalid",
+        LimitsSection(call_seconds=8, attempts=10),
+        httpx.ASGITransport(app=upstream),
+        clock=time.monotonic,
+        wall_clock=time.wall,
+        sleep=sleep,
+        jitter=lambda: 1.0,
+    )
+    assert (await gitbook.send(Request("DELETE", "/user"), OURS)).attempts == 4
+    assert time.slept == [0.5, 1, 2]  # four more seconds would leave no time for the response
+    await gitbook.close()
+
+
+@pytest.mark.parametrize("off", [-3600.0, 3600.0])
+async def test_a_reset_is_relative_to_the_clock_of_gitbook(off: float) -> None:
+    time = VirtualTime()
+    time.step = off
+    upstream = Counter()
+    upstream.open.set()
+    date = format_datetime(datetime.fromtimestamp(START, UTC), usegmt=True)
+    upstream.headers = [(name.encode(), value.encode()) for name, value in {**tell(0, 15), "date": date}.items()]
+    async with talk(upstream, time) as gitbook:
+        await gitbook.send(read(), OURS)
+        await gitbook.send(read(), OURS)
+    assert time.slept == [15]
