@@ -61,7 +61,7 @@ FLAGS = (
         "--transport",
         ("server", "transport"),
         {"serve", "doctor"},
-        {"metavar": "A,B", "help": "stdio, or one or both of sse and streamable-http (default: stdio)"},
+        {"metavar": "A,B", "help": "stdio, or one or both of sse and streamable-http, short: http (default: stdio)"},
     ),
     Flag(
         "--host",

@@ -11,18 +11,25 @@ from gitbook_integrations_api.rules import Severity
 from gitbook_integrations_mcp.config.types import (
     CREATE_KEY,
     Algorithm,
+    AllowedHosts,
     ApiToken,
     CommaSeparated,
     Endpoint,
     HeaderSafeTexts,
+    HttpPath,
     Issuer,
     Keys,
+    ListenHost,
     Names,
     PrivateUrl,
     PublicUrl,
     RuleId,
     Store,
+    Transports,
 )
+
+RESERVED_PATHS = ("/health", "/ready", "/confirm", "/.well-known")
+"""Paths of health checks, of the confirmation page and of OAuth metadata."""
 
 
 class Section(BaseModel):
@@ -57,12 +64,11 @@ class ToolsSection(Section):
     )
 
 
-Transport = Literal["stdio", "sse", "streamable-http"]
-
-
 class ServerSection(Section):
-    transport: Annotated[tuple[Transport, ...], NoDecode, CommaSeparated] = Field(
-        ("stdio",), min_length=1, description="Transports: `stdio`, or one or both of `streamable-http` and `sse`."
+    transport: Transports = Field(
+        ("stdio",),
+        min_length=1,
+        description="Transports: `stdio`, or one or both of `streamable-http` (short: `http`) and `sse`.",
     )
     sandbox: bool = Field(
         False, description="Use the built-in GitBook sandbox instead of the real API. It needs no token and no network."
@@ -80,14 +86,14 @@ class CallerToken(Section):
 
 
 class HttpSection(Section):
-    host: str = Field(
+    host: ListenHost = Field(
         "127.0.0.1",
         description="Address to listen on. Any address except loopback requires `http.tokens` or `oauth.issuer`.",
     )
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on. 0 selects a free port and prints it.")
-    streamable_path: str = Field("/mcp", pattern="^/", description="Path of the streamable HTTP transport.")
-    sse_path: str = Field("/sse", pattern="^/", description="Path of the SSE transport.")
-    message_path: str = Field("/messages/", pattern="^/", description="Path to which SSE clients send messages.")
+    streamable_path: HttpPath = Field("/mcp", description="Path of the streamable HTTP transport.")
+    sse_path: HttpPath = Field("/sse", description="Path of the SSE transport.")
+    message_path: HttpPath = Field("/messages/", description="Path to which SSE clients send messages.")
     tokens: tuple[CallerToken, ...] = Field(
         (),
         description='Accepted callers: `[{"name": …, "sha256": …}]`, each with the digest of its bearer token. '
@@ -102,8 +108,10 @@ class HttpSection(Section):
         None,
         description="URL under which people reach this server behind a proxy. Links to confirmation pages use it.",
     )
-    allowed_hosts: Names = Field(
-        (), description="Allowed Host headers, in addition to loopback and the host of `http.public_url`."
+    allowed_hosts: AllowedHosts = Field(
+        (),
+        description="Hosts, such as `mcp.example.com`, that clients may send as Host header, in addition to loopback, "
+        "`http.host` and the host of `http.public_url`. A host without a port allows any port.",
     )
     body_bytes: int = Field(16 * 1024 * 1024, gt=0, description="Maximum size of a request body in bytes.")
     request_seconds: float = Field(60, gt=0, description="Time-out for receiving a whole request, head and body.")
@@ -125,6 +133,23 @@ class HttpSection(Section):
         description="Serve protocol 2025-11-25 and older without sessions, so that any replica can serve any request. "
         "These clients cannot show a form; `confirmation.fallback` applies instead.",
     )
+
+    @model_validator(mode="after")
+    def _check_paths(self) -> Self:
+        names = ("streamable_path", "sse_path", "message_path")
+        used = dict.fromkeys(RESERVED_PATHS, "this server's own pages")
+        for name in names:
+            path = getattr(self, name).rstrip("/")
+            # Below these paths, everything belongs to one application.
+            if path in used or path.startswith(("/confirm/", "/.well-known/")) or (name == "message_path" and not path):
+                owner = used.get(path, "this server's own pages")
+                raise PydanticCustomError(
+                    "paths",
+                    "{name}: {path} is used for {owner}; choose another path",
+                    {"name": name, "path": path or "/", "owner": owner},
+                )
+            used[path] = name
+        return self
 
     @property
     def has_sessions(self) -> bool:

@@ -1,7 +1,9 @@
 """Types of settings, which check their values. No error message repeats a secret."""
 
 import json
-from typing import Annotated, Any, Literal
+import re
+from ipaddress import ip_address
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
@@ -11,6 +13,10 @@ from pydantic_settings import NoDecode
 from gitbook_integrations_api.rules import RULES
 from gitbook_integrations_mcp.config.urls import is_private
 from gitbook_integrations_mcp.spelling import suggest
+
+_HOST_NAME = r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_.])?"
+
+Transport = Literal["stdio", "sse", "streamable-http"]
 
 KEY_BYTES = 32
 CREATE_KEY = "`openssl rand -hex 32` creates one"
@@ -59,6 +65,69 @@ def _split_names(value: Any) -> Any:
     if value.lstrip().startswith("["):
         return json.loads(value)
     return [name.strip() for name in value.split(",") if name.strip()]
+
+
+def _check_listen_host(host: str) -> str:
+    """Return an address to listen on: without brackets and spaces, and in its usual spelling."""
+    host = host.strip().lower()
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    try:
+        return str(ip_address(bare))
+    except ValueError:
+        if not re.fullmatch(_HOST_NAME, host):
+            raise PydanticCustomError(
+                "listen_host",
+                "must be an IP address or a host name, without scheme and port, for example 127.0.0.1 or ::1",
+            ) from None
+    return host
+
+
+def _check_allowed_hosts(hosts: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the hosts as a Host header contains them."""
+    hosts = tuple(host.strip().lower() for host in hosts)
+    for host in hosts:
+        if not _is_host_header(host):
+            raise PydanticCustomError(
+                "allowed_hosts",
+                "{host}: no Host header can match this. Write a host name, or an IP address (IPv6 in brackets), each "
+                "with a port or without, and without scheme, path or wildcard; for example mcp.example.com",
+                {"host": host[:64]},
+            )
+    return hosts
+
+
+def _is_host_header(text: str) -> bool:
+    found = re.fullmatch(rf"(?:\[(?P<ipv6>[0-9a-f:.]+)\]|{_HOST_NAME})(?::[0-9]{{1,5}})?", text)
+    try:
+        return bool(found) and (found["ipv6"] is None or ip_address(found["ipv6"]).version == 6)
+    except ValueError:
+        return False
+
+
+def _check_path(path: str) -> str:
+    if not re.fullmatch(r"/[A-Za-z0-9._~!$&'()*+,;=:@/-]*", path) or "//" in path or {".", ".."} & set(path.split("/")):
+        raise PydanticCustomError(
+            "path",
+            "must be a path, without query and without special characters, for example {example}",
+            {"example": "/mcp"},
+        )
+    return path
+
+
+def _read_transports(value: Any) -> Any:
+    """Return the transports under their full names; `http` is what most clients call `streamable-http`."""
+    names = _split_names(value)
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        return names
+    names = tuple(dict.fromkeys("streamable-http" if name == "http" else name for name in names))
+    for name in names:
+        if name not in get_args(Transport):
+            raise PydanticCustomError(
+                "transport",
+                "{name}: unknown transport.{hint} Valid: stdio, streamable-http (short: http), sse",
+                {"name": name[:64], "hint": suggest(name, get_args(Transport))},
+            )
+    return names
 
 
 def _check_public_url(url: str) -> str:
@@ -134,6 +203,10 @@ CommaSeparated = BeforeValidator(_split_names)
 """Accepts a list also as "a,b", the form in flags and variables."""
 ApiToken = Annotated[SecretStr, AfterValidator(check_token)]
 Names = Annotated[tuple[str, ...], NoDecode, CommaSeparated]
+Transports = Annotated[tuple[Transport, ...], NoDecode, BeforeValidator(_read_transports)]
+ListenHost = Annotated[str, AfterValidator(_check_listen_host)]
+AllowedHosts = Annotated[Names, AfterValidator(_check_allowed_hosts)]
+HttpPath = Annotated[str, AfterValidator(_check_path)]
 Keys = Annotated[tuple[SecretStr, ...], NoDecode, CommaSeparated, AfterValidator(_check_keys)]
 Store = Annotated[Literal["memory"] | SecretStr, BeforeValidator(_check_store)]
 RuleId = Annotated[str, AfterValidator(check_rule)]

@@ -12,6 +12,14 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def is_wildcard(host: str) -> bool:
+    """Whether a host stands for all addresses of this machine."""
+    try:
+        return ip_address(host).is_unspecified
+    except ValueError:
+        return host == ""
+
+
 def is_private(url: str) -> bool:
     """Whether nobody can read data on its way to an absolute URL: https, or http on loopback."""
     try:

@@ -26,6 +26,7 @@ from gitbook_integrations_mcp.errors import ErrorCode
 from gitbook_integrations_mcp.net.responses import create_error_response
 
 HEALTH_PATH, READY_PATH = "/health", "/ready"
+HEALTH_PATHS = frozenset({HEALTH_PATH, READY_PATH})
 
 END_STREAMS = "end_streams"
 """Key in the application's state of the function that ends its streams when the server stops."""
@@ -127,7 +128,7 @@ class TimeoutProtocol(H11Protocol):
             self.transport.abort()
 
     async def _limit_connections(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if len(self.connections) <= self.limit or scope["path"] in {HEALTH_PATH, READY_PATH}:
+        if len(self.connections) <= self.limit or scope["path"] in HEALTH_PATHS:
             await self._application(scope, receive, send)
             return
         if time.monotonic() - type(self)._reported > _REPORT_SECONDS:

@@ -8,13 +8,16 @@ from typing import Any
 import pytest
 
 from gitbook_integrations_mcp.auth.policy import Policy
+from gitbook_integrations_mcp.config.models import RESERVED_PATHS
 from gitbook_integrations_mcp.config.settings import (
     Settings,
     iterate_settings,
     load_settings,
     name_variable,
 )
+from gitbook_integrations_mcp.confirmation.page import PATH
 from gitbook_integrations_mcp.errors import SettingsError
+from gitbook_integrations_mcp.net.timeouts import HEALTH_PATHS
 
 EXAMPLE = Path(__file__).parents[3] / "config.example.json"
 
@@ -75,8 +78,8 @@ def test_every_setting_can_be_set_by_its_variable(monkeypatch: pytest.MonkeyPatc
         "transport": "sse,streamable-http",
         "host": "::1",
         "streamable_path": "/a",
-        "sse_path": "/a",
-        "message_path": "/a",
+        "sse_path": "/b",
+        "message_path": "/c",
         "tokens": json.dumps([{"name": "ann", "sha256": "0" * 64}]),
         "credentials": "per-request",
         "public_url": "https://mcp.example",
@@ -137,9 +140,10 @@ def test_a_wrong_variable_is_refused_in_words_without_its_value(
 
 def test_an_invalid_item_of_a_list_is_one_problem() -> None:
     with pytest.raises(SettingsError) as caught:
-        load_settings({"server": {"transport": ["http"]}})
+        load_settings({"server": {"transport": ["htp"]}})
     (line,) = str(caught.value).splitlines()
-    assert line.startswith("server.transport.0: must be 'stdio'")
+    assert line.startswith("server.transport: htp: unknown transport.")
+    assert "Valid: stdio, streamable-http (short: http), sse" in line
     with pytest.raises(SettingsError, match=r"server\.transport: must have at least 1 item"):
         load_settings({"server": {"transport": []}})
     with pytest.raises(SettingsError, match=r"http\.tokens\.0\.sha256: is required"):
@@ -195,3 +199,98 @@ def test_a_toolset_or_tool_that_does_not_exist_is_refused(tools: dict[str, Any],
     with pytest.raises(SettingsError) as caught:
         Policy(settings.tools, settings.confirmation)
     assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("http", ("streamable-http",)),
+        ("http,streamable-http", ("streamable-http",)),
+        (["sse", "http"], ("sse", "streamable-http")),
+        ("stdio", ("stdio",)),
+    ],
+)
+def test_http_is_short_for_streamable_http(value: Any, expected: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings({"server": {"transport": value}}).server.transport == expected
+    if isinstance(value, str):
+        monkeypatch.setenv("GITBOOK_MCP_SERVER__TRANSPORT", value)
+        assert load_settings().server.transport == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("[::1]", "::1"),
+        ("LOCALHOST", "localhost"),
+        (" 127.0.0.1 ", "127.0.0.1"),
+        ("0:0:0:0:0:0:0:1", "::1"),
+        ("::", "::"),
+        ("mcp_1.example", "mcp_1.example"),
+    ],
+)
+def test_an_address_to_listen_on_is_understood(value: str, expected: str) -> None:
+    assert load_settings({"http": {"host": value}}).http.host == expected
+
+
+@pytest.mark.parametrize("value", ["http://127.0.0.1", "127.0.0.1:8000", "[::1]:8000", "[::1", "a b", "", "*"])
+def test_what_is_no_address_to_listen_on_is_refused(value: str) -> None:
+    with pytest.raises(SettingsError, match=r"http\.host: must be an IP address or a host name"):
+        load_settings({"http": {"host": value}})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "*",
+        "https://mcp.example.com",
+        "mcp.example.com/",
+        "*.example.com",
+        "mcp.example.com:*",
+        "::1",
+        "[::1",
+        "[1.2.3.4]",
+        "a b",
+        "user@mcp.example.com",
+        "mcp.example.com:80:80",
+        "b\u00fccher.example",
+    ],
+)
+def test_an_allowed_host_that_can_never_match_is_refused(value: str) -> None:
+    with pytest.raises(SettingsError, match=r"http\.allowed_hosts: .*for example mcp\.example\.com") as caught:
+        load_settings({"http": {"allowed_hosts": ["fine.example", value]}})
+    assert value in str(caught.value)
+
+
+def test_allowed_hosts_are_kept_as_a_host_header_has_them() -> None:
+    hosts = " MCP.Example.com, mcp.example.com:8443, [2001:db8::1], [::1]:80, 192.0.2.2"
+    expected = ("mcp.example.com", "mcp.example.com:8443", "[2001:db8::1]", "[::1]:80", "192.0.2.2")
+    assert load_settings({"http": {"allowed_hosts": hosts}}).http.allowed_hosts == expected
+
+
+@pytest.mark.parametrize(
+    "http",
+    [
+        {"streamable_path": "/mcp?x=1"},
+        {"streamable_path": "/mcp#x"},
+        {"streamable_path": "mcp"},
+        {"streamable_path": "/{mcp}"},
+        {"streamable_path": "//mcp"},
+        {"streamable_path": "/a/../mcp"},
+        {"sse_path": "/mcp"},
+        {"sse_path": "/mcp/"},
+        {"message_path": "/mcp"},
+        {"message_path": "/"},
+        {"streamable_path": "/health"},
+        {"sse_path": "/ready"},
+        {"streamable_path": "/confirm"},
+        {"message_path": "/confirm/x/"},
+    ],
+)
+def test_a_path_that_cannot_be_served_is_refused(http: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match=rf"http.*{next(iter(http))}") as caught:
+        load_settings({"http": http})
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_reserved_paths_are_those_that_are_served() -> None:
+    assert {PATH.rstrip("/"), *HEALTH_PATHS} < set(RESERVED_PATHS)
