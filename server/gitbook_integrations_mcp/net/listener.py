@@ -2,6 +2,8 @@
 
 import socket
 
+from gitbook_integrations_mcp.config.urls import is_wildcard
+
 
 def open_listener(host: str, port: int) -> tuple[socket.socket, str]:
     """Return a socket that listens on `host` and `port` (0 takes a free port), and its address as a URL.
@@ -10,7 +12,9 @@ def open_listener(host: str, port: int) -> tuple[socket.socket, str]:
         OSError: the address cannot be used.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family)
+    # The address :: stands for all addresses, so it accepts IPv4 too, where the operating system can do that.
+    dualstack = is_wildcard(host) and family == socket.AF_INET6 and socket.has_dualstack_ipv6()
+    listener = socket.create_server((host, port), family=family, dualstack_ipv6=dualstack)
     # Connections inherit this. Without it, a response in two parts waits 40 ms for a delayed acknowledgement.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     name = f"[{host}]" if family == socket.AF_INET6 else host

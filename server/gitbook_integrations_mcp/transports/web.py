@@ -8,6 +8,7 @@ from mcp.server.streamable_http_manager import StreamableHTTPASGIApp
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gitbook_integrations_mcp.auth.authentication import Authentication
 from gitbook_integrations_mcp.auth.hosts import HostGuard, list_hosts
@@ -44,7 +45,10 @@ def create_application(settings: Settings, server: IntegrationsServer) -> Starle
             session_idle_timeout=http.session_idle_seconds,
         )
         routes.append(
-            Route(http.streamable_path, authentication.guard(StreamableHTTPASGIApp(manager), http.streamable_path))
+            Route(
+                http.streamable_path,
+                authentication.guard(_EventIdFilter(StreamableHTTPASGIApp(manager)), http.streamable_path),
+            )
         )
         lifespan = manager.run
     if "sse" in settings.server.transport:
@@ -62,3 +66,17 @@ def create_application(settings: Settings, server: IntegrationsServer) -> Starle
             yield {END_STREAMS: server.subscriptions.close}
 
     return Starlette(routes=routes, middleware=middleware, lifespan=run_lifespan)
+
+
+class _EventIdFilter:
+    """Removes Last-Event-ID. This server keeps no events to repeat, so a client that resumes gets a new stream.
+
+    Without a store of events, the SDK (mcp 2.3) would not respond to this header at all.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(name, value) for name, value in scope["headers"] if name != b"last-event-id"]
+        await self._app({**scope, "headers": headers}, receive, send)

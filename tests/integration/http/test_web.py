@@ -22,12 +22,14 @@ from starlette.types import Receive, Scope, Send
 
 from gitbook_integrations_api.catalog import TOOLS
 from gitbook_integrations_mcp.app import create_server
+from gitbook_integrations_mcp.auth.hosts import LOOPBACK, list_hosts
 from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.config.validation import check_exposure
 from gitbook_integrations_mcp.errors import SettingsError
 from gitbook_integrations_mcp.gitbook import client as client_module
 from gitbook_integrations_mcp.gitbook.credentials import INTEGRATION_HEADER, USER_HEADER
 from gitbook_integrations_mcp.net.listener import open_listener as open_port
+from gitbook_integrations_mcp.net.timeouts import HEALTH_PATHS
 from gitbook_integrations_mcp.process import configure_logging
 from gitbook_integrations_mcp.sandbox import INTEGRATION_TOKEN, USER_TOKEN
 from gitbook_integrations_mcp.transports.web import create_application
@@ -212,12 +214,86 @@ ROUTES = ["/mcp", "/sse", "/messages/", "/health", "/ready", "/confirm/x"]
         ({"Origin": "https://evil.example"}, 403),
         ({"Origin": "null"}, 403),
         ({"Origin": "http://localhost.evil.example"}, 403),
+        ({"Origin": "http://[::1"}, 403),
+        ({"Origin": "http://[x]"}, 403),
+        ({"Host": "[::1"}, 421),
     ],
 )
 async def test_other_peoples_pages_are_kept_out_of_every_route(path: str, headers: dict[str, str], status: int) -> None:
     async with serve(GitBookSpy()) as address, open_client() as http:
-        assert (await http.get(address + path, headers=headers)).status_code == status
-        assert (await http.post(address + path, headers=headers, json={})).status_code == status
+        if path in HEALTH_PATHS and "Host" in headers:
+            # Monitors send the address of a container.
+            assert (await http.get(address + path, headers=headers)).status_code == 200
+        else:
+            assert (await http.get(address + path, headers=headers)).status_code == status
+            assert (await http.post(address + path, headers=headers, json={})).status_code == status
+
+
+BROKEN_VALUES = [b"http://[::1", b"[", b"\xff\xfe", b"%zz", b"\xc3", b"-1", b"9" * 5000, b"a=b; ;=", b";q=x,,", b"null"]
+HEADERS = [
+    "Origin",
+    "Host",
+    "Accept",
+    "Authorization",
+    "Content-Type",
+    "Cookie",
+    "Last-Event-ID",
+    "Mcp-Session-Id",
+    "Mcp-Protocol-Version",
+    "X-GitBook-Token",
+    "X-MCP-Readonly",
+    "X-Forwarded-For",
+    "traceparent",
+    "Range",
+]
+
+
+@pytest.mark.parametrize("path", ROUTES)
+async def test_no_header_that_cannot_be_parsed_is_an_internal_error(
+    path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    listing = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+    async with serve(GitBookSpy()) as address, open_client() as http:
+        for name in HEADERS:
+            for value in BROKEN_VALUES:
+                headers = {"Accept": "application/json, text/event-stream"} | {name: value}
+                for method in ("GET", "POST"):
+                    if (path, method) == ("/sse", "GET") and name not in {"Origin", "Host"}:
+                        continue  # opens a stream
+                    content = listing if method == "POST" else None
+                    async with http.stream(method, address + path, headers=headers, json=content) as response:
+                        assert response.status_code < 500, (name, value)
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+async def test_a_client_that_resumes_a_stream_gets_a_new_one() -> None:
+    async with serve(GitBookSpy()) as address, open_client() as http:
+        accept = {"Accept": "application/json, text/event-stream"}
+        info = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}
+        opening = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": info}
+        opened = await http.post(f"{address}/mcp", headers=accept, json=opening)
+        session = {"Mcp-Session-Id": opened.headers["mcp-session-id"], "Last-Event-ID": "7"}
+        async with http.stream("GET", f"{address}/mcp", headers=accept | session) as response:
+            assert response.status_code == 200
+            assert response.headers["content-type"].startswith("text/event-stream")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.2", "192.0.2.2", "2001:db8::1", "mcp.internal"])
+def test_the_address_that_is_printed_is_allowed(host: str) -> None:
+    name = f"[{host}]" if ":" in host else host
+    assert name in list_hosts(load_settings({"http": {"host": host}}).http)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_a_wildcard_address_is_no_allowed_host(host: str) -> None:
+    assert list_hosts(load_settings({"http": {"host": host}}).http) == list(LOOPBACK)
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no dual-stack sockets")
+def test_the_wildcard_of_ipv6_serves_ipv4_too() -> None:
+    listener, address = open_port("::", 0)
+    with listener, socket.create_connection(("127.0.0.1", urlsplit(address).port or 0)):
+        pass
 
 
 @pytest.mark.parametrize(
