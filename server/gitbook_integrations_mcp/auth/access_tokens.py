@@ -54,6 +54,8 @@ class AccessTokens:
         if claimed.get("iss") != self._issuer.name:
             raise _reject(f"its issuer (iss) is not {self._issuer.name}")
         claims = await self._verify(token, header)
+        if not claims["sub"].strip():
+            raise _reject("its claim sub is empty")  # all these callers would be one
         self._check_scopes(claims)
         client = claims.get("client_id") or claims.get("azp") or ""
         return AccessToken(

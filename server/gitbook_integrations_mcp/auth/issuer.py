@@ -32,7 +32,10 @@ PAUSE_SECONDS = 30
 """Minimum time between two fetches."""
 
 _FETCH_SECONDS = 10
-"""Time-out of a fetch."""
+"""Time-out of a fetch, of all its requests together."""
+
+_MAX_BYTES = 1_000_000
+"""Maximum size of metadata and of a key set."""
 
 _logger = logging.getLogger(__name__)
 
@@ -138,18 +141,38 @@ async def _fetch_json(url: str) -> dict[str, Any] | None:
     """Return the JSON object at `url`, or None if there is none.
 
     Raises:
-        IssuerError: the URL cannot be reached.
+        IssuerError: the URL cannot be reached, or its content is too long.
     """
-    headers = {"User-Agent": USER_AGENT, "Accept": "application/json"}
+    # Compressed content could be small on its way and fill the memory here.
+    headers = {"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "identity"}
     try:
-        async with httpx.AsyncClient(transport=open_transport(url), headers=headers) as client:
-            response = await client.get(url)
-        document = json.loads(response.content) if response.status_code == 200 else None
+        # Without a time-out of its own: `_FETCH_SECONDS` applies to the whole.
+        async with (
+            httpx.AsyncClient(transport=open_transport(url), headers=headers, timeout=None) as client,  # noqa: S113
+            client.stream("GET", url) as response,
+        ):
+            document = json.loads(await _read_content(response, url)) if response.status_code == 200 else None
     except httpx.HTTPError as error:
         raise IssuerError(f"{url} cannot be reached ({type(error).__name__}).") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) else None
+
+
+async def _read_content(response: httpx.Response, url: str) -> bytes:
+    """Return the content of a response.
+
+    Raises:
+        IssuerError: it is compressed, or longer than `_MAX_BYTES`.
+    """
+    if response.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise IssuerError(f"{url} sent compressed content, which this server does not accept.")
+    content = bytearray()
+    async for chunk in response.aiter_raw():
+        content += chunk
+        if len(content) > _MAX_BYTES:
+            raise IssuerError(f"{url} sent more than {_MAX_BYTES // 1_000_000} MB.")
+    return bytes(content)
 
 
 def _read_key(jwk: Any, algorithm: str) -> PyJWK | None:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import httpx2
 import pytest
@@ -196,6 +197,8 @@ REFUSED: dict[str, tuple[Callable[[Authority, str], str], str]] = {
     "for ever": (lambda by, us: by.sign(aud=us, exp=None), "claim exp is missing"),
     "not yet valid": (lambda by, us: by.sign(aud=us, nbf=NOW + 3600), "it is not valid yet"),
     "of nobody": (lambda by, us: by.sign(aud=us, sub=None), "claim sub is missing"),
+    "of an empty name": (lambda by, us: by.sign(aud=us, sub=""), "claim sub is empty"),
+    "of a blank name": (lambda by, us: by.sign(aud=us, sub=" "), "claim sub is empty"),
     "issued at no time": (lambda by, us: by.sign(aud=us, iat="soon"), "it is malformed"),
     "signature": (tamper, "its signature is wrong"),
     "somebody else's key": (
@@ -503,6 +506,54 @@ async def test_metadata_that_leads_astray_is_not_followed(metadata: dict[str, An
         with pytest.raises(IssuerError, match=expected):
             await issuer.find_key(None, "RS256")
         assert "/jwks" not in authority.requests
+
+
+async def _stream(size: int) -> AsyncIterator[bytes]:
+    for _ in range(size // 1000):
+        yield b" " * 1000
+    yield b'{"keys": []}'
+
+
+@pytest.mark.parametrize("url", [None, "https://login.example/jwks"])
+@pytest.mark.parametrize(
+    ("size", "headers", "expected"),
+    [
+        (999_000, {}, None),
+        (1_000_000, {}, "more than 1 MB"),
+        (10**9, {}, "more than 1 MB"),
+        (0, {"Content-Encoding": "gzip"}, "compressed"),
+        (0, {"Content-Encoding": "Identity"}, None),
+    ],
+)
+async def test_what_the_issuer_sends_is_bounded(
+    url: str | None, size: int, headers: dict[str, str], expected: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests = []
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        return httpx.Response(200, headers=headers, content=_stream(size))
+
+    monkeypatch.setattr(issuer_module, "open_transport", lambda _url: httpx.MockTransport(respond))
+    issuer = Issuer(OAuthSection(issuer="https://login.example", jwks_url=url))
+    if expected is None and url:
+        assert await issuer.fetch_keys() == []
+    else:
+        with pytest.raises(IssuerError, match=expected or "oauth.issuer"):
+            await issuer.fetch_keys()
+    assert requests[0].headers["accept-encoding"] == "identity"
+    assert not any(requests[0].extensions["timeout"].values())
+
+
+async def test_an_issuer_that_is_slow_ends_the_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def wait(_request: httpx.Request) -> httpx.Response:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    monkeypatch.setattr(issuer_module, "open_transport", lambda _url: httpx.MockTransport(wait))
+    monkeypatch.setattr(issuer_module, "_FETCH_SECONDS", 0.01)
+    with pytest.raises(IssuerError, match=r"did not respond within 0\.01 s"):
+        await Issuer(OAuthSection(issuer="https://login.example")).fetch_keys()
 
 
 # Settings
