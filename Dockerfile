@@ -25,8 +25,8 @@ ENV PATH=/opt/venv/bin:$PATH \
     GITBOOK_MCP_HTTP__HOST=0.0.0.0
 USER 10001:10001
 EXPOSE 8000
-# http.client, because urllib would use HTTP_PROXY.
+# It reads the settings, so it follows host, port and transport.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s \
-    CMD ["python", "-c", "from http.client import HTTPConnection as C; c = C('127.0.0.1', 8000, timeout=4); c.request('GET', '/health'); exit(c.getresponse().status != 200)"]
+    CMD ["python", "-m", "gitbook_integrations_mcp.cli.healthcheck"]
 ENTRYPOINT ["gitbook-integrations-mcp"]
 CMD ["serve"]

@@ -105,10 +105,9 @@ class Image:
         assert process.returncode not in {0, None}
         return said
 
-    def is_healthy(self, port: int) -> bool:
-        """Run the container's own check of its health; its port is the one thing that is different here."""
-        check = [word.replace("8000", str(port)) for word in self.stage.check]
-        with self._run(check, self.environment({})) as process:
+    def is_healthy(self, given: Mapping[str, str]) -> bool:
+        """Run the container's own check of its health, in a container that was started with `given`."""
+        with self._run(self.stage.check, self.environment(given)) as process:
             process.communicate(timeout=TIMEOUT)
         return process.returncode == 0
 
@@ -226,9 +225,10 @@ def test_the_container_is_well_and_stops_when_told(image: Image) -> None:
         "GITBOOK_MCP_HTTP__TOKENS": json.dumps(CALLERS),
         "GITBOOK_MCP_HTTP__PUBLIC_URL": "https://mcp.example.com",
     }
-    assert not image.is_healthy(port)
+    assert not image.is_healthy(given)
+    assert image.is_healthy({"GITBOOK_MCP_SERVER__TRANSPORT": "stdio"})
     with image.start(given) as process:
-        wait_until(lambda: image.is_healthy(port), process)
+        wait_until(lambda: image.is_healthy(given), process)
         if os.getuid() == 0:
             assert Path(f"/proc/{process.pid}").stat().st_uid == int(image.stage.read("USER").partition(":")[0])
 
@@ -314,7 +314,7 @@ async def test_the_composed_services_work_together(image: Image, composed_redis:
     given["GITBOOK_MCP_CONFIRMATION__STORE"] = given["GITBOOK_MCP_CONFIRMATION__STORE"].replace(place, here)
     given |= {"GITBOOK_MCP_HTTP__PORT": str(port), "GITBOOK_MCP_SERVER__SANDBOX": "true"}
     with image.start(given) as process:
-        wait_until(lambda: image.is_healthy(port), process)
+        wait_until(lambda: image.is_healthy(given), process)
         address = f"http://127.0.0.1:{port}"
         async with connect(address, "streamable-http", "2026-07-28", headers=bear("ann")) as client:
             result = await client.call_tool("unpublish_integration", {"integrationName": OWN_INTEGRATION})
