@@ -17,9 +17,14 @@ Plumbing = Literal["pipe", "socket"]
 
 
 class Conversation:
-    """Starts the command on entering, kills what is left of it on leaving."""
+    """Starts the command on entering, kills what is left of it on leaving.
 
-    def __init__(self, *words: str, plumbing: Plumbing = "pipe", env: Mapping[str, str] | None = None) -> None:
+    `stderr` is a file descriptor for its standard error, in place of a file.
+    """
+
+    def __init__(
+        self, *words: str, plumbing: Plumbing = "pipe", env: Mapping[str, str] | None = None, stderr: int | None = None
+    ) -> None:
         theirs_in, self._in = _open_pair() if plumbing == "socket" else os.pipe()
         self._out, theirs_out = _open_pair() if plumbing == "socket" else os.pipe()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
@@ -30,7 +35,7 @@ class Conversation:
             [*COMMAND, *words],
             stdin=theirs_in,
             stdout=theirs_out,
-            stderr=self._stderr,
+            stderr=self._stderr if stderr is None else stderr,
             env={**os.environ, **(env or {})},
         )
         os.close(theirs_in)

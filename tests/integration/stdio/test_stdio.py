@@ -1,5 +1,6 @@
 """Standard input and output, over the real process: what is broken, what is large, and how it ends."""
 
+import contextlib
 import json
 import os
 import pty
@@ -372,3 +373,20 @@ os.write(1, b"after that, standard output is as before\\n")
     assert json.loads(first) == json.loads(MESSAGE)
     assert last == b"after that, standard output is as before"
     assert set(ended.stderr.splitlines()) == {b"a stray print", b"a stray write", b"a child", b"a last print"}
+
+
+def test_a_client_that_never_reads_standard_error_is_answered() -> None:
+    unread, theirs = os.pipe()
+    os.set_blocking(theirs, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(theirs, b"x" * 4096)  # until it is full
+    os.set_blocking(theirs, True)
+    try:
+        with Conversation("--sandbox", "--log-level", "debug", stderr=theirs) as talk:
+            talk.greet("legacy")
+            for _ in range(20):
+                assert not talk.await_answer(talk.call("list_sites"))["result"].get("isError")
+    finally:
+        os.close(unread)
+        os.close(theirs)
