@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from pydantic import SecretStr
+from starlette.types import Receive, Scope, Send
 
 from gitbook_integrations_api.endpoint import Request
 from gitbook_integrations_mcp.config.models import LimitsSection
