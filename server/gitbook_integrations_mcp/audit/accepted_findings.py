@@ -1,7 +1,6 @@
 """The file of accepted findings. Each entry has a reason, a date, and optionally an expiry date."""
 
 import datetime
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from gitbook_integrations_api.report import Acceptance
+from gitbook_integrations_mcp.config.json_text import JsonError, parse_json
 from gitbook_integrations_mcp.config.types import check_rule
 from gitbook_integrations_mcp.errors import ErrorCode, RefusedError
 
@@ -64,7 +64,7 @@ def read_acceptances(path: Path | None, today: datetime.date) -> Acceptances:
     if path is None:
         return Acceptances((), today)
     try:
-        entries = _FILE.validate_python(json.loads(path.read_text(encoding="utf-8-sig")))
+        entries = _FILE.validate_python(parse_json(path.read_text(encoding="utf-8-sig")))
     except OSError as error:
         raise AcceptanceError(
             f"Cannot read the file of accepted findings (audit.accepted): {error.strerror}."
@@ -75,6 +75,8 @@ def read_acceptances(path: Path | None, today: datetime.date) -> Acceptances:
             "The file of accepted findings (audit.accepted) is invalid. It must be a JSON list of entries with "
             "finding, reason, date and, optionally, expires:\n" + "\n".join(lines)
         ) from None
+    except JsonError as error:
+        raise AcceptanceError(f"The file of accepted findings (audit.accepted) {error}.") from None
     except ValueError:
-        raise AcceptanceError("The file of accepted findings (audit.accepted) is not valid JSON.") from None
+        raise AcceptanceError("The file of accepted findings (audit.accepted) is not valid UTF-8.") from None
     return Acceptances(entries, today)

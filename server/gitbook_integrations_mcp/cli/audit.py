@@ -1,7 +1,6 @@
 """The command `audit`: audits an organization, for people and for scheduled jobs."""
 
 import contextlib
-import json
 import sys
 from argparse import Namespace
 from collections.abc import AsyncIterator, Sequence
@@ -30,6 +29,7 @@ from gitbook_integrations_mcp.audit.render.markdown import (
 from gitbook_integrations_mcp.audit.render.tables import TABLES, TableName, render_csv
 from gitbook_integrations_mcp.audit.sections import summarize
 from gitbook_integrations_mcp.cli.console import print_table
+from gitbook_integrations_mcp.config.json_text import JsonError, parse_json
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.errors import CallError, ErrorCode, RefusedError, SettingsError
 from gitbook_integrations_mcp.gitbook.opening import open_gitbook
@@ -90,11 +90,13 @@ def _read_options(arguments: Namespace) -> AuditOptions:
 
 def _read_baseline(path: Path) -> Report:
     try:
-        return read_baseline(json.loads(path.read_text(encoding="utf-8-sig")))
+        return read_baseline(parse_json(path.read_text(encoding="utf-8-sig")))
     except OSError as error:
         raise SettingsError(f"Cannot read {path}: {error.strerror}.", ErrorCode.INVALID_BASELINE) from None
+    except JsonError as error:
+        raise SettingsError(f"{path} {error}.", ErrorCode.INVALID_BASELINE) from None
     except ValueError:
-        raise SettingsError(f"{path} is not valid JSON.", ErrorCode.INVALID_BASELINE) from None
+        raise SettingsError(f"{path} is not valid UTF-8.", ErrorCode.INVALID_BASELINE) from None
     except CallError as error:
         raise SettingsError(f"{path}: {error}", error.code) from None
 

@@ -3,7 +3,6 @@
 Every setting has a variable `GITBOOK_MCP_<SECTION>__<KEY>`. Four also have a short one, as in GitBook's own CLI.
 """
 
-import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -15,12 +14,14 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
 from pydantic_settings import SettingsError as PydanticSettingsError
 
+from gitbook_integrations_mcp.config.json_text import JsonError, parse_json
 from gitbook_integrations_mcp.config.models import (
     AuditSection,
     ConfirmationSection,
@@ -46,6 +47,19 @@ CLI_VARIABLES: Mapping[str, tuple[str, str]] = {
     "GITBOOK_ORGANIZATION": ("gitbook", "organization"),
 }
 """Variables without the prefix: the names in GitBook's own CLI, and one more in their style."""
+
+
+class _Environment(EnvSettingsSource):
+    """The prefixed variables, whose JSON is as strict as the settings file."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        try:
+            decoded = super().decode_complex_value(field_name, field, value)
+        except RecursionError:
+            raise JsonError("is nested too deeply") from None
+        if decoded is not value:  # text of a list stays text here
+            parse_json(value)
+        return decoded
 
 
 class Settings(BaseSettings):
@@ -89,7 +103,7 @@ class Settings(BaseSettings):
                 unprefixed.setdefault(section, {})[key] = value
         return (
             InitSettingsSource(settings_cls, flags),
-            env_settings,
+            _Environment(settings_cls),
             InitSettingsSource(settings_cls, unprefixed),
             InitSettingsSource(settings_cls, file),
         )
@@ -124,21 +138,24 @@ def load_settings(flags: Mapping[str, Mapping[str, Any]] | None = None, config: 
         return build(_file=file, **(flags or {}))
     except ValidationError as error:
         raise SettingsError("\n".join(map(_describe, _select_problems(error)))) from None
-    except PydanticSettingsError:
+    except PydanticSettingsError as error:
+        cause = error.__cause__
+        problem = str(cause) if isinstance(cause, JsonError) else "contains invalid JSON"
         raise SettingsError(
-            f"A {PREFIX}<SECTION> variable contains invalid JSON. Set single keys instead, for example "
+            f"A {PREFIX}<SECTION> variable {problem}. Set single keys instead, for example "
             f"{name_variable('tools', 'read_only')}=true"
         ) from None
 
 
 def _read_file(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = parse_json(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise SettingsError(f"The settings file {path} cannot be read: {error.strerror}.") from None
-    except ValueError as error:
-        where = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
-        raise SettingsError(f"The settings file {path} is not valid JSON{where}.") from None
+    except JsonError as error:
+        raise SettingsError(f"The settings file {path} {error}.") from None
+    except ValueError:
+        raise SettingsError(f"The settings file {path} is not valid UTF-8.") from None
     if not isinstance(content, dict):
         raise SettingsError(
             f"The settings file {path} must contain a JSON object of sections, like config.example.json."
@@ -149,9 +166,16 @@ def _read_file(path: Path) -> dict[str, Any]:
 def _check_variables() -> None:
     known = {name_variable(section, key) for section, key, _ in iterate_settings()}
     known |= {f"{PREFIX}{section}".upper() for section in Settings.model_fields} | {f"{PREFIX}CONFIG"}
-    for variable in os.environ:
-        if variable.upper().startswith(PREFIX) and variable.upper() not in known:
-            raise SettingsError(f"{variable}: unknown variable.{suggest(variable.upper(), known)}")
+    seen: set[str] = set()
+    for variable, value in os.environ.items():
+        if not (name := variable.upper()).startswith(PREFIX):
+            continue
+        if name not in known:
+            raise SettingsError(f"{variable}: unknown variable.{suggest(name, known)}")
+        if value and name in seen:
+            raise SettingsError(f"{name} is set twice, in different upper and lower case.")
+        if value:
+            seen.add(name)
 
 
 def _select_problems(error: ValidationError) -> list[ErrorDetails]:

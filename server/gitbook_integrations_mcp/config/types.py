@@ -1,6 +1,5 @@
 """Types of settings, which check their values. No error message repeats a secret."""
 
-import json
 import re
 from ipaddress import ip_address
 from typing import Annotated, Any, Literal, get_args
@@ -11,6 +10,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
 from gitbook_integrations_api.rules import RULES
+from gitbook_integrations_mcp.config.json_text import JsonError, parse_json
 from gitbook_integrations_mcp.config.urls import is_private
 from gitbook_integrations_mcp.spelling import suggest
 
@@ -63,7 +63,10 @@ def _split_names(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     if value.lstrip().startswith("["):
-        return json.loads(value)
+        try:
+            return parse_json(value)
+        except JsonError as error:
+            raise PydanticCustomError("json", "{problem}", {"problem": str(error)}) from None
     return [name.strip() for name in value.split(",") if name.strip()]
 
 

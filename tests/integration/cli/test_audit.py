@@ -211,6 +211,8 @@ def test_accepted_findings_do_not_fail_until_they_expire(tmp_path: Path, capsys:
     ("content", "expected"),
     [
         ("{", "is not valid JSON"),
+        ("[" * 5000 + "]" * 5000, "is nested too deeply"),
+        ('[{"finding": "same-kind", "reason": "x", "date": "2026-01-01", "reason": "y"}]', 'key "reason" twice'),
         ('[{"finding": "same-kin", "reason": "x", "date": "2026-01-01"}]', "Did you mean same-kind?"),
         ('[{"finding": "same-kind", "reason": "", "date": "2026-01-01"}]', "reason"),
         ('[{"finding": "same-kind", "reason": "x", "date": "yesterday"}]', "date"),
@@ -233,6 +235,8 @@ def test_an_invalid_file_of_accepted_findings_exits_with_2(
     [
         (None, ErrorCode.INVALID_BASELINE),
         ("{", ErrorCode.INVALID_BASELINE),
+        ("[" * 5000 + "]" * 5000, ErrorCode.INVALID_BASELINE),
+        ('{"version": 1, "version": 2}', ErrorCode.INVALID_BASELINE),
         ('{"version": 2}', ErrorCode.INVALID_BASELINE),
         ("[]", ErrorCode.INVALID_ACCEPTED_FINDINGS),
     ],

@@ -170,6 +170,52 @@ def test_a_file_that_is_not_json_is_refused_with_the_place(tmp_path: Path) -> No
         load_settings(config=path)
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"tools": {"read_only": true},\n"tools": {"exclude": []}}', 'key "tools" twice (line 2)'),
+        ('{"tools": {"read_only": true, "read_only": false}}', 'key "read_only" twice'),
+        ('{"http": {"tokens": [{"name": "a", "name": "b"}]}}', 'key "name" twice'),
+        ('{"confirmation": {"ask": "form", "ask": "fallback"}}', 'key "ask" twice'),
+        ('{"tools":' * 5000 + "1" + "}" * 5000, "nested too deeply"),
+    ],
+)
+def test_a_file_with_a_key_twice_or_nested_too_deeply_is_refused(text: str, expected: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(text)
+    with pytest.raises(SettingsError) as caught:
+        load_settings(config=path)
+    assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "expected"),
+    [
+        ("TOOLS", '{"read_only": true, "read_only": false}', 'key "read_only" twice'),
+        ("HTTP__TOKENS", '[{"name": "a", "name": "b"}]', 'key "name" twice'),
+        ("AUDIT__SEVERITY", '{"same-kind": "high", "same-kind": "low"}', 'key "same-kind" twice'),
+        ("TOOLS", '{"a":' * 5000 + "1" + "}" * 5000, "nested too deeply"),
+        ("HTTP__TOKENS", "[" * 5000 + "]" * 5000, "nested too deeply"),
+        ("TOOLS__EXCLUDE", "[" * 5000 + "]" * 5000, "nested too deeply"),
+    ],
+)
+def test_json_in_a_variable_is_as_strict_as_a_file(
+    variable: str, value: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"GITBOOK_MCP_{variable}", value)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert expected in str(caught.value)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="variables have no upper and lower case there")
+def test_a_variable_in_two_spellings_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITBOOK_MCP_TOOLS__READ_ONLY", "true")
+    monkeypatch.setenv("gitbook_mcp_tools__read_only", "false")
+    with pytest.raises(SettingsError, match="GITBOOK_MCP_TOOLS__READ_ONLY is set twice"):
+        load_settings()
+
+
 def test_settings_cannot_be_changed_and_do_not_show_a_token() -> None:
     confirmation = {"store": "redis://:very-secret@host", "keys": ["very-secret" * 3]}
     settings = load_settings({"gitbook": {"token": "very-secret"}, "confirmation": confirmation})

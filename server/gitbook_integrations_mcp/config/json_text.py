@@ -1,0 +1,64 @@
+"""JSON that people write. Python's parser keeps only the last of two equal keys, which could disable a safeguard."""
+
+import json
+import math
+import re
+from typing import Any
+
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]', re.DOTALL)
+_KEY_LENGTH = 64
+
+
+class JsonError(ValueError):
+    """Text that is not strict JSON. The message is a predicate with the line, and quotes no value."""
+
+
+def parse_json(text: str) -> Any:
+    """Return the value of JSON text.
+
+    Raises:
+        JsonError: it is not valid JSON, has a key twice, has a number out of range, or is nested too deeply.
+    """
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_read_float)
+    except json.JSONDecodeError as error:
+        raise JsonError(f"is not valid JSON (line {error.lineno}, column {error.colno})") from None
+    except RecursionError:
+        raise JsonError("is nested too deeply") from None
+    except JsonError:
+        raise
+    except ValueError:
+        raise JsonError("has a number with too many digits") from None
+    _check_keys(text)
+    return value
+
+
+def _refuse_constant(name: str) -> Any:
+    raise JsonError(f"has {name}, which is not a number in JSON")
+
+
+def _read_float(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise JsonError("has a number that is out of range")
+    return number
+
+
+def _check_keys(text: str) -> None:
+    """Refuse valid JSON that has a key twice in one object."""
+    keys: list[set[str]] = []
+    last = ""
+    for token in _TOKEN.finditer(text):
+        match token.group():
+            case "{" | "[":
+                keys.append(set())
+            case "}" | "]":
+                keys.pop()
+            case ":":
+                key: str = json.loads(last)
+                if key in keys[-1]:
+                    line = text.count("\n", 0, token.start()) + 1
+                    raise JsonError(f"has the key {json.dumps(key[:_KEY_LENGTH])} twice (line {line})")
+                keys[-1].add(key)
+            case string:
+                last = string
