@@ -30,6 +30,11 @@ def print_error(error: ProgramError, *, as_json: bool) -> None:
     print("\n".join([f"{NAME}: {first}", *others]), file=sys.stderr)
 
 
+def print_warning(text: str) -> None:
+    """Print a warning to standard error."""
+    print(f"{NAME}: warning: {clean_text(text, 2000)}", file=sys.stderr)
+
+
 def count(number: int, noun: str) -> str:
     """Return a number of things, in words."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

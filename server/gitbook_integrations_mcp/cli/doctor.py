@@ -124,6 +124,10 @@ async def _check(settings: Settings) -> AsyncIterator[Finding]:
             ("token", "GITBOOK_TOKEN", credentials.general),
             ("integration token", "GITBOOK_INTEGRATION_TOKEN", credentials.integration),
         ):
+            if token is None and name.replace(" ", "_") in settings.gitbook.unset_references:
+                message = "not set: its value is a reference that was not replaced"
+                yield Finding(name, "warning", message, f"Set {variable} where the assistant or this shell starts.")
+                continue
             if token is None:
                 yield Finding(
                     name,

@@ -6,11 +6,14 @@ import itertools
 import sys
 from collections.abc import Sequence
 
-from gitbook_integrations_mcp.cli.console import print_error
+from gitbook_integrations_mcp.cli.console import print_error, print_warning
 from gitbook_integrations_mcp.cli.flags import read_flags
 from gitbook_integrations_mcp.cli.parser import parse
 from gitbook_integrations_mcp.errors import CallError, ProgramError, SettingsError
 from gitbook_integrations_mcp.process import FAILURE, INTERRUPTED, USAGE, configure_logging
+
+_READS_TOKENS = frozenset({"serve", "call", "audit"})
+"""Commands that send tokens to GitBook; `doctor` reports their problems in its own way."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,6 +45,9 @@ def _run(words: Sequence[str]) -> int:
     try:
         settings = load_settings(read_flags(arguments), getattr(arguments, "config", None))
         configure_logging(settings.server.log_level)
+        if arguments.command in _READS_TOKENS:
+            for key in settings.gitbook.unset_references:
+                print_warning(f"gitbook.{key} counts as not set: it is a reference that was not replaced by its value.")
         if arguments.command != "serve":  # which starts garbage collection itself
             gc.enable()
         code: int = arguments.run(settings, arguments)

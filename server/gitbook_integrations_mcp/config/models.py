@@ -1,9 +1,17 @@
 """Declarations of all settings by section: type, default and description."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    SecretStr,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
@@ -26,6 +34,7 @@ from gitbook_integrations_mcp.config.types import (
     RuleId,
     Store,
     Transports,
+    is_reference,
 )
 
 RESERVED_PATHS = ("/health", "/ready", "/confirm", "/.well-known")
@@ -36,6 +45,11 @@ class Section(BaseModel):
     """A group of settings. Unknown keys are errors, because a misspelt key must not disable a safeguard."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
+
+
+def _holds_reference(value: Any) -> bool:
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    return isinstance(text, str) and is_reference(text)
 
 
 class GitBookSection(Section):
@@ -52,6 +66,23 @@ class GitBookSection(Section):
         pattern=r"^[a-zA-Z0-9_-]+$",
         description="ID of the default organization. With it, `organizationId` is optional in every tool.",
     )
+    _unset: tuple[str, ...] = PrivateAttr(())
+
+    @property
+    def unset_references(self) -> tuple[str, ...]:
+        """The keys of tokens that count as not set, because their value is a reference without its value."""
+        return self._unset
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _unset_references(cls, data: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:
+        """Leave out such tokens: assistants pass on a reference to a variable that is not set."""
+        if not isinstance(data, dict):
+            return validate(data)
+        found = [key for key in ("token", "integration_token") if _holds_reference(data.get(key))]
+        section = validate({key: value for key, value in data.items() if key not in found})
+        section._unset = tuple(found)
+        return section
 
 
 class ToolsSection(Section):

@@ -22,6 +22,30 @@ KEY_BYTES = 32
 CREATE_KEY = "`openssl rand -hex 32` creates one"
 
 
+_REFERENCE = re.compile(r"\$?\{+[^{}]*\}+|\$\w[\w:]*|\$\([^()]*\)|%\w+%|<[^<>]*>")
+"""A reference to a variable or a prompt, or the text of an example, in place of a token."""
+
+_BEARER_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
+"""What the header of a bearer token can contain (RFC 6750, section 2.1)."""
+
+_MISTAKES = (
+    (_REFERENCE, "is a reference that was not replaced by its value, or the text of an example"),
+    (re.compile(r"""(["'`]).*\1|["'`].*|.*["'`]""", re.DOTALL), "is in quotes; set the token without them"),
+    (re.compile(r"bearer\s.*", re.DOTALL | re.IGNORECASE), "starts with the word Bearer; set the token without it"),
+    (
+        re.compile(r"(.*\s|\$env:)?GITBOOK_\w+\s*=.*", re.DOTALL),
+        "includes a variable's name; set only the value",
+    ),
+    (re.compile(r".*\s.*", re.DOTALL), "contains a space or a line break; set the token alone"),
+)
+"""What people set instead of a token, and what is wrong with it."""
+
+
+def is_reference(text: str) -> bool:
+    """Whether a text in place of a token is only a reference that some program should have replaced by a token."""
+    return _REFERENCE.fullmatch(text.strip()) is not None
+
+
 def check_token(token: SecretStr) -> SecretStr:
     """Return a token without the white space around it.
 
@@ -31,11 +55,10 @@ def check_token(token: SecretStr) -> SecretStr:
     value = token.get_secret_value().strip()
     if not value:
         raise PydanticCustomError("token", "is empty")
-    if any(character.isspace() for character in value):
-        raise PydanticCustomError(
-            "token", "contains a space or a line break; set the token alone, without a word like Bearer"
-        )
-    if not value.isascii() or not value.isprintable():
+    for mistake, problem in _MISTAKES:
+        if mistake.fullmatch(value):
+            raise PydanticCustomError("token", "{problem}", {"problem": problem})
+    if not _BEARER_TOKEN.fullmatch(value):
         raise PydanticCustomError("token", "contains characters that are not allowed in a token")
     return SecretStr(value)
 

@@ -176,6 +176,16 @@ def test_without_a_token_a_refusal_shows_that_gitbook_is_there(examine: Examine)
     assert (checks["token"]["status"], checks["network"]["status"]) == ("warning", "ok")
 
 
+def test_a_token_that_is_a_reference_without_its_value_is_not_sent(examine: Examine) -> None:
+    variables = {"GITBOOK_TOKEN": "${env:GITBOOK_TOKEN}", "GITBOOK_INTEGRATION_TOKEN": "$X"}
+    _, checks = examine(Answer(401, {"error": {"code": 401, "message": "no"}}), **variables)
+    for name in ("token", "integration token"):
+        assert checks[name]["status"] == "warning"
+        assert "reference" in checks[name]["message"]
+        assert "GITBOOK_" in checks[name]["fix"]
+    assert checks["network"]["status"] == "ok"
+
+
 def test_without_a_token_something_else_than_gitbook_is_told(examine: Examine) -> None:
     code, checks = examine(Answer(200, b"<html></html>", Content_Type="text/html"), GITBOOK_TOKEN="")
     assert code == 1

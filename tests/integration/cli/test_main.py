@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from mcp import Client
-from mcp.client.stdio import StdioServerParameters
+from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from gitbook_integrations_api.catalog import TOOLS
 from gitbook_integrations_api.endpoint import Endpoint
@@ -181,6 +181,31 @@ def test_flags_count_before_and_after_the_command(capsys: pytest.CaptureFixture[
     for words in (("--read-only", "tools", "--json"), ("tools", "--json", "--read-only")):
         tools = json.loads(run(capsys, *words)[1])["tools"]
         assert {tool["risk"] for tool in tools} == {"read"}
+
+
+@pytest.mark.parametrize(
+    ("words", "warns"), [(("call", "--json", "list_sites", "organizationId=a"), True), (("tools",), False)]
+)
+def test_a_token_that_is_a_reference_without_its_value_is_a_warning(
+    words: tuple[str, ...], warns: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITBOOK_TOKEN", "${GITBOOK_TOKEN}")
+    _, out, err = run(capsys, *words)
+    assert ("gitbook.token counts as not set" in err) is warns
+    assert (ErrorCode.MISSING_TOKEN in out) is warns
+    assert not warns or "${" not in out + err
+
+
+@pytest.mark.slow
+async def test_a_server_whose_token_is_a_reference_warns_and_lists_its_tools(tmp_path: Path) -> None:
+    server = StdioServerParameters(
+        command=COMMAND[0], args=COMMAND[1:], env={**os.environ, "GITBOOK_TOKEN": "${env:GITBOOK_TOKEN}"}
+    )
+    with (tmp_path / "log").open("w+") as log:
+        async with Client(stdio_client(server, errlog=log)) as client:
+            assert len((await client.list_tools()).tools) == len(TOOLS)
+        log.seek(0)
+        assert "gitbook.token counts as not set" in log.read()
 
 
 def test_the_table_of_tools_shows_what_each_is_and_costs(capsys: pytest.CaptureFixture[str]) -> None:

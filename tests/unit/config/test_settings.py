@@ -17,6 +17,7 @@ from gitbook_integrations_mcp.config.settings import (
 )
 from gitbook_integrations_mcp.confirmation.page import PATH
 from gitbook_integrations_mcp.errors import SettingsError
+from gitbook_integrations_mcp.gitbook.credentials import Credentials
 from gitbook_integrations_mcp.net.timeouts import HEALTH_PATHS
 
 EXAMPLE = Path(__file__).parents[3] / "config.example.json"
@@ -116,7 +117,17 @@ def test_an_empty_variable_is_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
         ("GITBOOK_ENDPOINT", "ftp://x.example", "absolute http or https URL"),
         ("GITBOOK_ENDPOINT", "https://user:pw@x.example", "must not contain a user"),
         ("GITBOOK_TOKEN", "one two", "contains a space or a line break"),
-        ("GITBOOK_TOKEN", "Bearer one", "without a word like Bearer"),
+        ("GITBOOK_TOKEN", "Bearer one", "starts with the word Bearer"),
+        ("GITBOOK_TOKEN", "bearer ${GITBOOK_TOKEN}", "starts with the word Bearer"),
+        ("GITBOOK_TOKEN", '"gb_geheim"', "is in quotes"),
+        ("GITBOOK_TOKEN", "'gb_geheim'", "is in quotes"),
+        ("GITBOOK_TOKEN", '"gb_geheim', "is in quotes"),
+        ("GITBOOK_TOKEN", "GITBOOK_TOKEN=gb_geheim", "a variable's name"),
+        ("GITBOOK_INTEGRATION_TOKEN", "export GITBOOK_INTEGRATION_TOKEN=geheim", "a variable's name"),
+        ("GITBOOK_TOKEN", "gb$geheim", "not allowed in a token"),
+        ("GITBOOK_TOKEN", "gb{geheim}", "not allowed in a token"),
+        ("GITBOOK_TOKEN", "gb=geheim", "not allowed in a token"),
+        ("GITBOOK_MCP_GITBOOK__TOKEN", "gb,geheim", "not allowed in a token"),
         ("GITBOOK_TOKEN", "se\ncret", "contains a space or a line break"),
         ("GITBOOK_TOKEN", "geheim·nis", "not allowed in a token"),
         ("GITBOOK_TOKEN", "   ", "is empty"),
@@ -148,6 +159,47 @@ def test_an_invalid_item_of_a_list_is_one_problem() -> None:
         load_settings({"server": {"transport": []}})
     with pytest.raises(SettingsError, match=r"http\.tokens\.0\.sha256: is required"):
         load_settings({"http": {"tokens": [{"name": "ann"}]}})
+
+
+REFERENCES = (
+    "$GITBOOK_TOKEN",
+    "${GITBOOK_TOKEN}",
+    "${GITBOOK_TOKEN:-}",
+    "${env:GITBOOK_TOKEN}",
+    "${input:GITBOOK_TOKEN}",
+    "${{ secrets.GITBOOK_TOKEN }}",
+    "{{GITBOOK_TOKEN}}",
+    "{env:GITBOOK_TOKEN}",
+    "$env:GITBOOK_TOKEN",
+    "$(cat token)",
+    "%GITBOOK_TOKEN%",
+    "<your-token>",
+    " <your personal access token>\n",
+)
+
+
+@pytest.mark.parametrize("reference", REFERENCES)
+def test_a_reference_without_its_value_counts_as_not_set(
+    reference: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load_settings().gitbook.unset_references == ()
+    from_flags = load_settings({"gitbook": {"token": reference}}).gitbook
+    assert (from_flags.token, from_flags.unset_references) == (None, ("token",))
+    config = write(tmp_path / "config.json", {"gitbook": {"token": "gb_x", "integration_token": reference}})
+    from_file = load_settings(config=config).gitbook
+    assert (from_file.integration_token, from_file.unset_references) == (None, ("integration_token",))
+    monkeypatch.setenv("GITBOOK_TOKEN", reference)
+    settings = load_settings(config=config)
+    assert (settings.gitbook.token, settings.gitbook.integration_token) == (None, None)
+    assert settings.gitbook.unset_references == ("token", "integration_token")
+
+
+@pytest.mark.parametrize("text", [*REFERENCES, '"gb_x"', "Bearer gb_x", "GITBOOK_TOKEN=gb_x", "gb x", "gb{x}", "é"])
+def test_a_header_that_cannot_be_a_token_counts_as_missing(text: str) -> None:
+    headers = {"x-gitbook-token": text, "x-gitbook-integration-token": "gb_x"}
+    credentials = Credentials.from_headers(headers)
+    assert credentials.general is None
+    assert credentials.integration is not None
 
 
 @pytest.mark.parametrize(
