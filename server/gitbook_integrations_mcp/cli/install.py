@@ -3,37 +3,50 @@
 An entry refers to the variables that hold tokens and contains no token. The rest of the file stays unchanged.
 """
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import sys
 import sysconfig
-import tempfile
 from argparse import Namespace
-from collections.abc import Mapping, MutableMapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import tomlkit
-
 from gitbook_integrations_mcp import NAME as PROGRAM
 from gitbook_integrations_mcp.auth.policy import Policy
+from gitbook_integrations_mcp.cli.assistant_file import MASK, Document, compare, read_document, read_file, replace_file
 from gitbook_integrations_mcp.cli.assistants import ASSISTANTS, Assistant
 from gitbook_integrations_mcp.cli.flags import format_flags
+from gitbook_integrations_mcp.config.json_text import parse_json
 from gitbook_integrations_mcp.config.models import GitBookSection
-from gitbook_integrations_mcp.config.settings import Settings, iterate_settings, name_variable
+from gitbook_integrations_mcp.config.settings import PREFIX, Settings, iterate_settings, name_variable
+from gitbook_integrations_mcp.config.types import is_reference
 from gitbook_integrations_mcp.process import FAILURE, SUCCESS
 
-NAME = "gitbook-integrations"
-"""The name of this server's entry."""
+NAME = "gitbook"
+"""The name of this server's entry. Assistants put it before the name of each tool, and limit the length of both."""
+
+OLD_NAME = "gitbook-integrations"
+"""The name of the entry in earlier releases. `install` renames it."""
 
 _SECRETS: Mapping[str, str] = {
     "GITBOOK_TOKEN": "your personal access token",
     "GITBOOK_INTEGRATION_TOKEN": "your integration's token",
 }
 """Variables that hold a token, each with the value it needs."""
+
+_PLAIN = frozenset(
+    {"GITBOOK_ENDPOINT", "GITBOOK_ORGANIZATION"}
+    | {
+        name_variable(section, key)
+        for section, key, field in iterate_settings()
+        if section != "gitbook" and "Secret" not in repr(field.annotation)
+    }
+)
+"""Variables that hold no secret."""
 
 _CARRIED = frozenset({"confirmation", "journal", "audit", "limits"})
 """Sections whose variables go into the entry: the assistant has no access to this shell's, and some are safeguards."""
@@ -45,151 +58,225 @@ def format_entries(settings: Settings, config: Path | None = None) -> dict[str, 
     It contains the flags and variables of this shell that limit the server, because an assistant has neither.
     """
     return {
-        f"{assistant.title} ({_format_path(assistant.path)})": format_entry(assistant, settings, config)
+        f"{assistant.title} ({format_path(assistant)})": format_entry(assistant, settings, config)
         for assistant in ASSISTANTS.values()
     }
 
 
 def format_entry(assistant: Assistant, settings: Settings, config: Path | None = None) -> str:
     """Return this server's part of the assistant's configuration as text."""
-    return _dump(assistant, _add_entry({}, assistant, settings, config), indent=2).rstrip()
+    document = read_document(assistant, "")
+    _add_entry(document, assistant, settings, config)
+    return document.text.strip()
 
 
 def run(settings: Settings, arguments: Namespace) -> int:
     """Add this server to the configuration of the assistant, print what was done, and return the exit code.
 
-    The file is merged: other servers and settings stay, and so do a human's own additions to this server's entry, above
-    all a token. A backup is kept beside it.
+    The file is edited: other servers and settings stay. This server's own entry is replaced, except for the variables
+    that a human put there, above all a token. A backup is kept beside the file.
 
     Raises:
         SettingsError: a toolset or tool does not exist, so the assistant could not start the server.
     """
     Policy(settings.tools, settings.confirmation)
     assistant, config = ASSISTANTS[arguments.assistant], arguments.config
-    fragment = format_entry(assistant, settings, config)
     if arguments.print:
-        print(fragment)
+        print(format_entry(assistant, settings, config))
         return SUCCESS
-    path = (arguments.file or assistant.path).resolve()  # a file that is a link stays one
+
+    def add(document: Document) -> None:
+        if assistant.prompts and arguments.file and arguments.file.name != "mcp.json":
+            raise ValueError(f"is not named mcp.json, the only file in which {assistant.title} looks for servers")
+        _add_entry(document, assistant, settings, config)
+
     try:
-        before = path.read_text(encoding="utf-8") if path.exists() else ""
-        content = _parse(assistant, before)
-        unchanged = _dump(assistant, content, _find_indent(before))
-        merged = _dump(assistant, _add_entry(content, assistant, settings, config), _find_indent(before))
-        if merged == unchanged and before:
-            print(f"No change: {_format_path(path)} already has this entry.")
+        edit = Edit(assistant, arguments.file, add)
+        if not edit.changes:
+            print(f"No change: {edit.name} already has this entry.")
             return SUCCESS
         if arguments.dry_run:
-            print(f"Dry run: nothing was written. The entry for {_format_path(path)}:\n{fragment}")
+            print(f"Dry run: nothing was written. The changes to {edit.name}:\n{edit.describe()}")
             return SUCCESS
-        backup = _replace(path, merged)
-    except (OSError, ValueError) as error:
-        print(
-            f"Could not edit {_format_path(path)}: {_describe_problem(error)}. Add this yourself:\n{fragment}",
-            file=sys.stderr,
-        )
+        backup = edit.write()
+    except EditError as error:
+        print(f"{error} Add this yourself:\n{format_entry(assistant, settings, config)}", file=sys.stderr)
         return FAILURE
-    print(f"Added to {assistant.title}: {_format_path(path)}")
-    if backup:
-        print(f"Backup: {_format_path(backup)}")
-    print(_format_next_step(assistant, settings))
+    print(f"Added to {assistant.title}: {edit.name}")
+    report_backup(backup)
+    print(_format_next_step(assistant, settings, edit.after.content[assistant.servers][NAME].get("env", {})))
     return SUCCESS
 
 
-def _describe_problem(error: OSError | ValueError) -> str:
-    if isinstance(error, OSError):
-        return str(error.strerror)
-    if isinstance(error, json.JSONDecodeError):
-        return f"line {error.lineno} is not valid JSON (comments are not supported)"
-    line = getattr(error, "line", None)  # of tomlkit, whose texts quote the file
-    return f"line {line} is not valid TOML" if line else str(error)
+class EditError(Exception):
+    """A file that cannot be edited without loss. The file and its folder are unchanged."""
 
 
-def _add_entry(
-    content: MutableMapping[str, Any], assistant: Assistant, settings: Settings, config: Path | None
-) -> MutableMapping[str, Any]:
-    """Add the entry to the content of a file, in place.
+class Edit:
+    """A change of an assistant's file, before it is written.
+
+    Raises:
+        EditError: the file cannot be read, or cannot be edited without loss.
+    """
+
+    def __init__(self, assistant: Assistant, file: Path | None, change: Callable[[Document], None]) -> None:
+        self.name = str(file) if file else format_path(assistant)
+        self._assistant = assistant
+        with self._explain():
+            self._path = (file or assistant.path).resolve()  # a file that is a link stays one
+            self._before = read_file(self._path)
+            self.before = read_document(assistant, self._before or "")
+            self.after = read_document(assistant, self._before or "")
+            change(self.after)
+            read_document(assistant, self.after.text)
+
+    @property
+    def changes(self) -> bool:
+        """Whether the edit changes the file."""
+        return self.after.text != self._before
+
+    def describe(self) -> str:
+        """Return a unified diff without secrets."""
+        is_hidden = _hide_secrets(self._assistant, self.after.content)
+        before = self.before.mask(is_hidden, MASK) if self._before else ""
+        return compare(self._path, before, self.after.mask(is_hidden, MASK))
+
+    def write(self) -> Path | None:
+        """Replace the file, and return the backup of the old one, if there was one."""
+        with self._explain():
+            return replace_file(self._path, self._before, self.after.text)
+
+    @contextlib.contextmanager
+    def _explain(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise EditError(f"Could not edit {self.name}: {error.strerror}.") from None
+        except (ValueError, RuntimeError) as error:  # RuntimeError: no home directory, or a link to itself
+            raise EditError(f"Could not edit {self.name}: it {error}.") from None
+
+
+def report_backup(backup: Path | None) -> None:
+    """Print where the backup is, if there is one."""
+    if backup:
+        print(f"Backup: {_shorten(backup)}")
+
+
+def remove_entry(document: Document, assistant: Assistant) -> None:
+    """Remove this server's entry, also one with the old name.
+
+    Raises:
+        ValueError: the entry is of another server.
+    """
+    for name in (NAME, OLD_NAME):
+        if _find_entry(document, assistant, name) is not None:
+            document.remove((assistant.servers, name))
+
+
+def find_entry(document: Document, assistant: Assistant) -> Mapping[str, Any] | None:
+    """Return this server's entry, also one with the old name, if there is one.
 
     Raises:
         ValueError: the file has something else there.
     """
-    servers = content.setdefault(assistant.servers, {})
-    if not isinstance(servers, MutableMapping):
-        raise ValueError(f"{assistant.servers} is not an object")  # noqa: TRY004
-    entry = servers.setdefault(NAME, {})
-    if not isinstance(entry, MutableMapping):
-        raise ValueError(f"{NAME} is not an object")  # noqa: TRY004
-    command, arguments = _find_command()
-    plain, secret = _list_variables(settings)
-    if assistant.typed:
-        entry["type"] = "stdio"
-    entry["command"], entry["args"] = command, [*arguments, *_format_flags(settings, config)]
-    if assistant.format == "toml":
-        if secret:  # the assistant passes variables on by name
-            entry["env_vars"] = [*plain, *secret]
-        return content
-    given = entry.get("env")
-    reference = assistant.reference or "<{value}>"
-    references = {variable: reference.format(name=variable, value=value) for variable, value in secret.items()}
-    if env := {**references, **(given if isinstance(given, dict) else {}), **plain}:
-        entry["env"] = env
-    if assistant.prompts and secret:
-        inputs = content.setdefault("inputs", [])
-        known = {one.get("id") for one in inputs if isinstance(one, dict)}
-        inputs += [
-            {"type": "promptString", "id": variable, "description": value, "password": True}
-            for variable, value in secret.items()
-            if variable not in known
-        ]
-    return content
+    found = _find_entry(document, assistant, NAME)
+    return _find_entry(document, assistant, OLD_NAME) if found is None else found
 
 
-def _parse(assistant: Assistant, text: str) -> MutableMapping[str, Any]:
-    """Return the content of a file.
+def _find_entry(document: Document, assistant: Assistant, name: str) -> Mapping[str, Any] | None:
+    servers = document.content.get(assistant.servers, {})
+    if not isinstance(servers, Mapping):
+        raise ValueError(f"has something else as {assistant.servers}")  # noqa: TRY004
+    entry = servers.get(name)
+    if entry is None and name not in servers:
+        return None
+    if not isinstance(entry, Mapping):
+        raise ValueError(f"has something else as {name}")  # noqa: TRY004
+    words = json.dumps([entry.get("command"), entry.get("args")])
+    if "command" in entry and PROGRAM not in words.replace("_", "-"):
+        raise ValueError(f"has another server with the name {name}. Rename it first")
+    return entry
+
+
+def _add_entry(document: Document, assistant: Assistant, settings: Settings, config: Path | None) -> None:
+    """Add the entry to a document.
 
     Raises:
-        ValueError: it cannot be read, or cannot be written again without loss, for example of its comments.
+        ValueError: the file has something else there.
     """
-    if assistant.format == "toml":
-        return tomlkit.parse(text)
-    content = json.loads(text.removeprefix("\ufeff")) if text.strip() else {}
-    if not isinstance(content, dict):
-        raise ValueError("it is not an object")  # noqa: TRY004
-    return content
+    place = (assistant.servers, NAME)
+    current, old = (_find_entry(document, assistant, name) for name in (NAME, OLD_NAME))
+    given: dict[str, Any] = {}
+    for entry in (old, current):
+        if entry and isinstance(entry.get("env"), Mapping):
+            given |= entry["env"]
+    entry = _make_entry(assistant, settings, config, given)
+    if old is not None and current is None:
+        document.rename((assistant.servers, OLD_NAME), NAME)
+    elif old is not None:
+        document.remove((assistant.servers, OLD_NAME))
+    if current != entry:
+        document.set(place, entry)
+    _, secret = _list_variables(settings)
+    if not (assistant.prompts and secret):
+        return
+    inputs = document.content.get("inputs")
+    if inputs is None:
+        document.set(("inputs",), [])
+    elif not isinstance(inputs, list):
+        raise ValueError("has something else as inputs")
+    known = {one.get("id") for one in inputs or [] if isinstance(one, dict)}
+    for variable, value in secret.items():
+        if variable not in known:
+            document.append(
+                ("inputs",), {"type": "promptString", "id": variable, "description": value, "password": True}
+            )
 
 
-def _dump(assistant: Assistant, content: Mapping[str, Any], indent: int | str) -> str:
-    if assistant.format == "toml":
-        return tomlkit.dumps(content)
-    return json.dumps(content, indent=indent, ensure_ascii=False) + "\n"
+def _make_entry(
+    assistant: Assistant, settings: Settings, config: Path | None, given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return this server's entry, with the variables that a human put into it."""
+    command, arguments = _find_command()
+    plain, secret = _list_variables(settings)
+    entry: dict[str, Any] = {"type": "stdio"} if assistant.typed else {}
+    entry |= {"command": command, "args": [*arguments, *_format_flags(settings, config)]}
+    kept = {name: value for name, value in given.items() if name not in _SECRETS or not is_reference(str(value))}
+    if assistant.format == "toml":  # this assistant passes variables on by name
+        if secret:
+            entry["env_vars"] = [*secret]
+        env = {**kept, **plain}
+    else:
+        reference = assistant.reference or "<{value}>"
+        references = {variable: reference.format(name=variable, value=value) for variable, value in secret.items()}
+        env = {**references, **kept, **plain}
+    return {**entry, "env": env} if env else entry
 
 
-def _find_indent(text: str) -> int | str:
-    found = re.search(r"^([ \t]+)\S", text, re.MULTILINE)
-    return found.group(1) if found else 2
+def _hide_secrets(assistant: Assistant, after: Any) -> Callable[[tuple[str, ...], str], bool]:
+    """Return whether to hide a text of the file: everything outside this server's entry, and tokens in it."""
+    entry = after.get(assistant.servers, {}).get(NAME, {})
+    ours = {entry.get("type"), entry.get("command"), *entry.get("args", ())}
+
+    def is_hidden(path: tuple[str, ...], value: str) -> bool:
+        if path[0] == "inputs":
+            return "id" not in path and value not in {"promptString", *_SECRETS, *_SECRETS.values()}
+        if len(path) < 3 or path[0] != assistant.servers or path[1] not in {NAME, OLD_NAME}:
+            return True
+        if path[2] == "env":
+            return not (is_reference(value) or path[-1] in _PLAIN)
+        return not (value in ours or value in _SECRETS or re.fullmatch("--[a-z-]+", value))
+
+    return is_hidden
 
 
-def _replace(path: Path, text: str) -> Path | None:
-    """Write a whole file, and return the backup of the file that it replaces, if there was one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    backup = None
-    if path.exists():
-        backup = path.with_name(f"{path.name}.{datetime.now(UTC):%Y%m%d-%H%M%S-%f}.bak")
-        shutil.copy2(path, backup)
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as new:
-        new.write(text)
-    if backup:
-        shutil.copymode(backup, new.name)
-    Path(new.name).replace(path)
-    return backup
-
-
-def _format_next_step(assistant: Assistant, settings: Settings) -> str:
+def _format_next_step(assistant: Assistant, settings: Settings, env: Mapping[str, Any]) -> str:
     _, secret = _list_variables(settings)
     restart = f"Restart {assistant.title} if it is running."
-    if not secret:
+    missing = [name for name in secret if name not in env or is_reference(str(env[name]))]
+    if not missing:
         return restart
-    names = " and ".join(secret)
+    names = " and ".join(missing)
     if assistant.prompts:
         return f"{restart} It prompts you for {names} when it starts the server."
     if assistant.reference or assistant.format == "toml":
@@ -204,12 +291,7 @@ def _format_flags(settings: Settings, config: Path | None) -> list[str]:
 
 def _list_variables(settings: Settings) -> tuple[dict[str, str], dict[str, str]]:
     """Return the variables without secrets that differ from their default, and those that hold a token."""
-    carried = {
-        name: value
-        for section, key, field in iterate_settings()
-        if section in _CARRIED and "Secret" not in repr(field.annotation)
-        if (value := os.environ.get(name := name_variable(section, key)))
-    }
+    carried = dict(_list_carried())
     if settings.server.sandbox:
         return carried, {}
     gitbook, default = settings.gitbook, GitBookSection()
@@ -221,6 +303,21 @@ def _list_variables(settings: Settings) -> tuple[dict[str, str], dict[str, str]]
     return {name: value for name, value in plain.items() if value} | carried, secret
 
 
+def _list_carried() -> Iterator[tuple[str, str]]:
+    """Yield the variables of this shell that the entry needs, with absolute paths: assistants use another folder."""
+    variables = {name.upper(): value for name, value in os.environ.items()}
+    for section, key, field in iterate_settings():
+        annotation = repr(field.annotation)
+        if section not in _CARRIED or "Secret" in annotation:
+            continue
+        whole = variables.get(f"{PREFIX}{section}".upper())
+        value = variables.get(name := name_variable(section, key)) or (parse_json(whole).get(key) if whole else None)
+        if value is None or value == "":
+            continue
+        text = value if isinstance(value, str) else json.dumps(value)
+        yield name, str(Path(text).absolute()) if "Path" in annotation else text
+
+
 def _find_command() -> tuple[str, list[str]]:
     """Return an absolute command, because the PATH of assistants differs from the shell's."""
     if command := shutil.which(PROGRAM, path=sysconfig.get_path("scripts")):
@@ -228,6 +325,17 @@ def _find_command() -> tuple[str, list[str]]:
     return sys.executable, ["-m", "gitbook_integrations_mcp"]
 
 
-def _format_path(path: Path) -> str:
+def format_path(assistant: Assistant) -> str:
+    """Return the path of an assistant's file for people, also where there is no home directory."""
+    try:
+        return _shorten(assistant.path)
+    except RuntimeError:
+        return f"~/{assistant.file}"
+
+
+def _shorten(path: Path) -> str:
     """Return a path, with `~` for the home directory."""
-    return f"~/{path.relative_to(Path.home()).as_posix()}" if path.is_relative_to(Path.home()) else str(path)
+    try:
+        return f"~/{path.relative_to(Path.home()).as_posix()}"
+    except (ValueError, RuntimeError):
+        return str(path)

@@ -124,6 +124,7 @@ def _build_parser() -> tuple[Parser, dict[str, Parser]]:
 
     add_command("serve", "Start the MCP server (default command).")
     _add_install(add_command("install", "Add this server, with the given options, to an assistant's configuration."))
+    _add_file(add_command("uninstall", "Remove this server from an assistant's configuration."))
     doctor = add_command("doctor", "Check settings, tokens and the connection; print configurations for assistants.")
     _add_json(doctor)
     _add_audit(
@@ -153,12 +154,14 @@ def _add_json(parser: Parser) -> None:
 
 
 def _add_install(parser: Parser) -> None:
-    parser.add_argument("assistant", choices=list(ASSISTANTS), help=", ".join(ASSISTANTS), metavar="ASSISTANT")
-    parser.add_argument(
-        "--file", type=Path, help="write to this file instead of the user's own, for example a project's"
-    )
-    parser.add_argument("--dry-run", action="store_true", help="show what would be written, and write nothing")
+    _add_file(parser)
     parser.add_argument("--print", action="store_true", help="print the entry, to paste it")
+
+
+def _add_file(parser: Parser) -> None:
+    parser.add_argument("assistant", choices=list(ASSISTANTS), help=", ".join(ASSISTANTS), metavar="ASSISTANT")
+    parser.add_argument("--file", type=Path, help="edit this file instead of the user's own, for example a project's")
+    parser.add_argument("--dry-run", action="store_true", help="show what would change, and write nothing")
 
 
 def _add_audit(parser: Parser) -> None:

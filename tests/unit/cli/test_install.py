@@ -1,6 +1,8 @@
 """Assistants are given a configuration that starts this very server, and lose nothing of what they had."""
 
+import errno
 import json
+import os
 import stat
 import tomllib
 from collections.abc import Mapping
@@ -11,8 +13,9 @@ import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
+from gitbook_integrations_api.catalog import TOOLS
 from gitbook_integrations_mcp.cli.assistants import ASSISTANTS, Assistant
-from gitbook_integrations_mcp.cli.install import NAME, format_entries
+from gitbook_integrations_mcp.cli.install import NAME, OLD_NAME, format_entries
 from gitbook_integrations_mcp.cli.main import main
 from gitbook_integrations_mcp.config.settings import load_settings
 
@@ -133,7 +136,7 @@ def test_no_token_is_written_but_where_it_comes_from(
         assert secret not in text + told
     entry = read(assistant)[assistant.servers][NAME]
     expected = {"GITBOOK_ORGANIZATION", "GITBOOK_TOKEN", "GITBOOK_INTEGRATION_TOKEN"}
-    assert set(entry["env"] if "env" in entry else entry["env_vars"]) == expected
+    assert {*entry["env"], *entry.get("env_vars", ())} == expected
     assert "GITBOOK_TOKEN and GITBOOK_INTEGRATION_TOKEN" in told
     if assistant.prompts:
         asked = {one["id"] for one in read(assistant)["inputs"] if one["password"]}
@@ -160,9 +163,16 @@ def test_a_server_that_could_not_start_is_not_installed(capsys: pytest.CaptureFi
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("vscode", '{\n  // mine\n  "servers": {}\n}'),
+        ("vscode", '{\n  /* mine \n  "servers": {}\n}'),
+        ("cursor", '{"mcpServers": {"gitbook": {"command": "npx", "args": ["another-server"]}}}'),
+        ("cursor", '{"mcpServers": {}, "mcpServers": {"other": {}}}'),
+        ("cursor", '{"number": 1e400}'),
+        ("cursor", '{"number": NaN}'),
+        ("cursor", '{"a":' * 1200 + "1" + "}" * 1200),
+        ("codex", "a = " + "[" * 5000 + "]" * 5000),
+        ("codex", "a = 1\na = 2"),
         ("cursor", '{"mcpServers": []}'),
-        ("cursor", '{"mcpServers": {"gitbook-integrations": "x"}}'),
+        ("cursor", '{"mcpServers": {"gitbook": "x"}}'),
         ("cursor", "[]"),
         ("codex", "model = "),
         ("codex", "mcp_servers = 5"),
@@ -179,6 +189,207 @@ def test_what_cannot_be_merged_without_loss_is_left_alone(
     assert "Could not edit" in told
     assert "yourself" in told
     assert NAME in told
+
+
+def test_the_reason_for_not_editing_a_file_names_the_line(capsys: pytest.CaptureFixture[str]) -> None:
+    for text, expected in (
+        ('{"mcpServers": {},\n "mcpServers": {}}', 'it has the key "mcpServers" twice (line 2)'),
+        ('{\n"a": oops}', "it is not valid JSON (line 2, column 6)"),
+        ("[]", "it is not an object"),
+        ('{"mcpServers": []}', "it has something else as mcpServers"),
+    ):
+        write(ASSISTANTS["cursor"], text)
+        assert main(["install", "cursor"]) == 1
+        assert expected in capsys.readouterr().err
+    ASSISTANTS["cursor"].path.write_bytes("{}".encode("utf-16"))
+    assert main(["install", "cursor"]) == 1
+    assert "it is not UTF-8" in capsys.readouterr().err
+    write(ASSISTANTS["codex"], "a = 1\n\nb = ")
+    assert main(["install", "codex"]) == 1
+    assert "it is not valid TOML (line 3)" in capsys.readouterr().err
+
+
+def test_comments_trailing_commas_numbers_and_escapes_stay(home: Path) -> None:
+    path = home / "mcp.json"
+    before = (
+        '\ufeff{\r\n    // "mcpServers": {}\r\n    "n": [1.10, 1E5, 12345678901234567890.5],\r\n'
+        '    "half": "\\ud83d",\r\n'
+        '    "mcpServers": {\r\n        "other": {"command": "x"}, // mine\r\n    },\r\n}\r\n'
+    )
+    path.write_bytes(before.encode())
+    assert main(["install", "cursor", "--sandbox", "--file", str(path)]) == 0
+    after = path.read_bytes().decode()
+    assert after.count("\r\n") == after.count("\n")
+    added = [line for line in after.splitlines() if line not in before.splitlines()]
+    assert [line for line in after.splitlines() if line not in added] == before.splitlines()
+    assert added[0] == f'        "{NAME}": {{'
+    assert main(["uninstall", "cursor", "--file", str(path)]) == 0
+    assert path.read_bytes().decode().replace(",", "") == before.replace(",", "")
+
+
+def test_a_codex_file_keeps_its_line_ends_and_its_mark(home: Path) -> None:
+    path = home / "config.toml"
+    path.write_bytes('\ufeff# mine\r\nmodel = "o5"\r\n'.encode())
+    assert main(["install", "codex", "--sandbox", "--file", str(path)]) == 0
+    after = path.read_bytes().decode()
+    assert after.startswith('\ufeff# mine\r\nmodel = "o5"\r\n')
+    assert after.count("\r\n") == after.count("\n")
+    assert NAME in tomllib.loads(after.removeprefix("\ufeff"))["mcp_servers"]
+
+
+def test_an_entry_with_the_old_name_is_renamed_and_a_remote_entry_replaced() -> None:
+    assistant = ASSISTANTS["cursor"]
+    old = {"command": "/old/gitbook-integrations-mcp", "env": {"GITBOOK_TOKEN": TOKEN}, "disabled": True}
+    remote = {"url": "https://x.example/mcp", "headers": {"Authorization": "x"}, "type": "http", "serverUrl": "x"}
+    for entries in (
+        {"a": {}, OLD_NAME: old, "b": {}},
+        {OLD_NAME: old, NAME: remote},
+        {NAME: {**remote, "env": old["env"]}},
+    ):
+        write(assistant, json.dumps({"mcpServers": entries}))
+        assert main(["install", "cursor"]) == 0
+        servers = read(assistant)["mcpServers"]
+        assert list(servers) == [
+            NAME if name == OLD_NAME else name for name in entries if name != OLD_NAME or NAME not in entries
+        ]
+        assert set(servers[NAME]) == {"command", "args", "env"}
+        assert servers[NAME]["env"] == {"GITBOOK_TOKEN": TOKEN}
+
+
+@each_assistant
+def test_an_entry_is_renamed_and_removed_in_every_assistant(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assistant = ASSISTANTS[name]
+    before = OTHERS[assistant.format].replace("SERVERS", assistant.servers)
+    write(assistant, before)
+    assert main(["install", name]) == 0
+    text = assistant.path.read_text(encoding="utf-8")
+    write(assistant, text.replace(f'"{NAME}"', f'"{OLD_NAME}"').replace(f".{NAME}", f".{OLD_NAME}"))
+    assert main(["install", name]) == 0
+    assert set(read(assistant)[assistant.servers]) == {"other", NAME}
+    assert main(["uninstall", name, "--dry-run"]) == 0
+    assert set(read(assistant)[assistant.servers]) == {"other", NAME}
+    capsys.readouterr()
+    assert main(["uninstall", name]) == 0
+    assert set(read(assistant)[assistant.servers]) == {"other"}
+    assert "Backup" in capsys.readouterr().out
+    assert main(["uninstall", name]) == 0
+    assert "No change" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("prefix", [f"mcp__{NAME}__", f"mcp_{NAME}_", NAME])
+def test_no_full_name_of_a_tool_is_too_long_for_an_assistant(prefix: str) -> None:
+    """Some models' APIs take 64 characters, and one assistant drops tools above 60."""
+    assert max(len(prefix + tool) for tool in TOOLS) <= 60
+
+
+def test_relative_paths_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GITBOOK_MCP_JOURNAL__PATH", "j.jsonl")
+    monkeypatch.setenv("GITBOOK_MCP_AUDIT", '{"accepted": "accepted.json", "disabled_rules": ["same-kind"]}')
+    (tmp_path / "accepted.json").write_text("[]")
+    assert main(["install", "cursor", "--sandbox"]) == 0
+    assert read(ASSISTANTS["cursor"])["mcpServers"][NAME]["env"] == {
+        "GITBOOK_MCP_JOURNAL__PATH": str(tmp_path / "j.jsonl"),
+        "GITBOOK_MCP_AUDIT__ACCEPTED": str(tmp_path / "accepted.json"),
+        "GITBOOK_MCP_AUDIT__DISABLED_RULES": '["same-kind"]',
+    }
+
+
+@pytest.mark.parametrize("failing", ["replace", "fsync"])
+def test_a_failure_leaves_the_file_and_nothing_beside_it(
+    failing: str, home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = home / "folder" / "mcp.json"
+    path.parent.mkdir()
+    path.write_text("{}")
+
+    def fail(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    if failing == "fsync":
+        monkeypatch.setattr(os, "fsync", fail)
+    else:
+        replace = Path.replace
+        monkeypatch.setattr(Path, "replace", lambda new, old: fail() if old == path else replace(new, old))
+    assert main(["install", "cursor", "--file", str(path)]) == 1
+    assert "No space left" in capsys.readouterr().err
+    assert [(one.name, one.read_text()) for one in path.parent.iterdir()] == [("mcp.json", "{}")]
+
+
+def test_a_file_that_changes_meanwhile_is_not_overwritten(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = home / "mcp.json"
+    path.write_text("{}")
+    fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: (path.write_text('{"new": 1}'), fsync(file)))
+    assert main(["install", "cursor", "--file", str(path)]) == 1
+    assert "changed meanwhile" in capsys.readouterr().err
+    assert path.read_text() == '{"new": 1}'
+
+
+def test_a_backup_and_a_new_file_are_private(home: Path) -> None:
+    path = home / "mcp.json"
+    assert main(["install", "cursor", "--file", str(path)]) == 0
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path.chmod(0o644)
+    assert main(["install", "cursor", "--read-only", "--file", str(path)]) == 0
+    (backup,) = home.glob("*.bak")
+    assert stat.S_IMODE(backup.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_pipe_is_not_a_file(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(home / "mcp.json")
+    assert main(["install", "cursor", "--file", str(home / "mcp.json")]) == 1
+    assert "not a regular file" in capsys.readouterr().err
+
+
+def test_a_link_to_itself_is_an_error(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "mcp.json").symlink_to(home / "mcp.json")
+    assert main(["install", "cursor", "--file", str(home / "mcp.json")]) == 1
+    assert "Could not edit" in capsys.readouterr().err
+
+
+@each_assistant
+def test_a_dry_run_shows_the_changes_without_secrets(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assistant = ASSISTANTS[name]
+    before = OTHERS[assistant.format].replace("SERVERS", assistant.servers)
+    write(assistant, before)
+    assert main(["install", name]) == 0
+    text = assistant.path.read_text(encoding="utf-8")
+    reference = (assistant.reference or "<your personal access token>").format(name="GITBOOK_TOKEN")
+    if assistant.format == "json":
+        write(assistant, text.replace(reference, TOKEN).replace("{", "{ // their-secret\n", 1))
+    else:
+        write(assistant, f'{text}\n[{assistant.servers}.{NAME}.env]\nGITBOOK_TOKEN="{TOKEN}"\n')
+    before = assistant.path.read_text(encoding="utf-8")
+    capsys.readouterr()
+    assert main(["install", name, "--read-only", "--dry-run"]) == 0
+    shown = capsys.readouterr().out
+    assert "--read-only" in "".join(line for line in shown.splitlines() if line.startswith("+"))
+    assert TOKEN not in shown
+    assert "their-secret" not in shown
+    assert assistant.path.read_text(encoding="utf-8") == before
+    assert main(["uninstall", name, "--dry-run"]) == 0
+    shown = capsys.readouterr().out
+    assert [line for line in shown.splitlines() if line.startswith("-") and NAME in line]
+    assert TOKEN not in shown
+    assert "their-secret" not in shown
+
+
+def test_a_token_that_is_there_is_not_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    entry = {"command": "gitbook-integrations-mcp", "env": {"GITBOOK_TOKEN": TOKEN}}
+    write(ASSISTANTS["claude-desktop"], json.dumps({"mcpServers": {NAME: entry}}))
+    assert main(["install", "claude-desktop"]) == 0
+    assert "Put GITBOOK_TOKEN" not in capsys.readouterr().out
+
+
+def test_vs_code_reads_servers_only_in_mcp_json(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["install", "vscode", "--file", str(home / "x.code-workspace")]) == 1
+    assert "mcp.json" in capsys.readouterr().err
+    assert list(home.iterdir()) == []
 
 
 def test_a_projects_file_may_be_a_link_and_stays_one(home: Path) -> None:
