@@ -1,6 +1,7 @@
 """The command `audit`: audits an organization, for people and for scheduled jobs."""
 
 import contextlib
+import io
 import sys
 from argparse import Namespace
 from collections.abc import AsyncIterator, Sequence
@@ -28,7 +29,8 @@ from gitbook_integrations_mcp.audit.render.markdown import (
 )
 from gitbook_integrations_mcp.audit.render.tables import TABLES, TableName, render_csv
 from gitbook_integrations_mcp.audit.sections import summarize
-from gitbook_integrations_mcp.cli.console import print_table
+from gitbook_integrations_mcp.cli.assistant_file import write_beside
+from gitbook_integrations_mcp.cli.console import print_table, use_utf8
 from gitbook_integrations_mcp.config.json_text import JsonError, parse_json
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.errors import CallError, ErrorCode, RefusedError, SettingsError
@@ -137,17 +139,35 @@ async def _show_progress() -> AsyncIterator[Progress]:
 def _write(report: Report, options: AuditOptions) -> None:
     try:
         with contextlib.ExitStack() as stack:
+            text = io.StringIO()
             if options.output:
-                file = stack.enter_context(options.output.open("w", encoding="utf-8", newline=""))
-                stack.enter_context(contextlib.redirect_stdout(file))
+                stack.enter_context(contextlib.redirect_stdout(text))
             _print(report, options)
+        if options.output:
+            _replace(options.output, text.getvalue().encode(errors="replace"))
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             raise
         raise SettingsError(f"Cannot write {options.output}: {error.strerror}.") from None
 
 
+def _replace(path: Path, content: bytes) -> None:
+    """Write a report, which is private, and keep the last one until the new one is complete."""
+    target = path.resolve()  # a link stays one
+    if target.exists() and not target.is_file():
+        path.write_bytes(content)  # a pipe or a device
+        return
+    new = write_beside(target, content)
+    try:
+        new.replace(target)
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise
+
+
 def _print(report: Report, options: AuditOptions) -> None:
+    if options.format != "table" and not options.output:
+        use_utf8()
     match options.format:
         case "json":
             print(report.model_dump_json(indent=2))

@@ -16,7 +16,7 @@ from gitbook_integrations_api.catalog import TOOLS
 from gitbook_integrations_api.summary import outline
 from gitbook_integrations_mcp import NAME
 from gitbook_integrations_mcp.app import create_server
-from gitbook_integrations_mcp.cli.console import print_json, print_result
+from gitbook_integrations_mcp.cli.console import print_json, print_result, read_word
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.confirmation.results import NOT_SENT
 from gitbook_integrations_mcp.errors import CallError, ErrorCode, UsageError
@@ -82,7 +82,7 @@ async def _call(settings: Settings, name: str, words: Sequence[str]) -> CallTool
             text = f"{name}: unknown tool.{suggest(name, tools)} `{NAME} tools` lists the tools."
             return UsageError(text, ErrorCode.UNKNOWN_TOOL)
         try:
-            arguments = read_arguments(tools[name], words)
+            arguments = read_arguments(tools[name], [read_word(word) for word in words])
         except UsageError as error:
             return error  # raised, it would leave the client in a group of exceptions
         return await client.call_tool(name, arguments)

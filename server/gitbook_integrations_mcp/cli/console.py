@@ -1,6 +1,8 @@
 """Output for people: tables, results, errors. Third-party text cannot control the terminal or the layout."""
 
+import io
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -16,8 +18,21 @@ _LONG = frozenset({"object", "description", "summary"})
 _NOISE = frozenset({"object", "permissions"})
 
 
+def use_utf8() -> None:
+    """Write UTF-8 with line feeds from now on, for other programs. Terminals keep their own encoding."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
+        sys.stdout.reconfigure(encoding="utf-8", newline="\n")
+
+
+def read_word(word: str) -> str:
+    """Return a word of the command line as text, also if the locale knows only ASCII."""
+    is_escaped = any("\udc80" <= character <= "\udcff" for character in word)
+    return os.fsencode(word).decode(errors="replace") if is_escaped else word
+
+
 def print_json(data: Any) -> None:
     """Print `data` as indented JSON, in ASCII: escapes carry any character safely through a terminal."""
+    use_utf8()
     print(json.dumps(data, indent=2))
 
 

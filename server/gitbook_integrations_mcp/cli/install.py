@@ -108,6 +108,13 @@ def run(settings: Settings, arguments: Namespace) -> int:
     return SUCCESS
 
 
+def _locate(assistant: Assistant) -> Path:
+    try:
+        return assistant.path
+    except RuntimeError:
+        raise ValueError("is in the home directory, and this user has none. Pass --file") from None
+
+
 class EditError(Exception):
     """A file that cannot be edited without loss. The file and its folder are unchanged."""
 
@@ -123,7 +130,7 @@ class Edit:
         self.name = str(file) if file else format_path(assistant)
         self._assistant = assistant
         with self._explain():
-            self._path = (file or assistant.path).resolve()  # a file that is a link stays one
+            self._path = (file or _locate(assistant)).resolve()  # a file that is a link stays one
             self._before = read_file(self._path)
             self.before = read_document(assistant, self._before or "")
             self.after = read_document(assistant, self._before or "")
@@ -152,8 +159,10 @@ class Edit:
             yield
         except OSError as error:
             raise EditError(f"Could not edit {self.name}: {error.strerror}.") from None
-        except (ValueError, RuntimeError) as error:  # RuntimeError: no home directory, or a link to itself
+        except ValueError as error:
             raise EditError(f"Could not edit {self.name}: it {error}.") from None
+        except RuntimeError:
+            raise EditError(f"Could not edit {self.name}: it is a link to itself.") from None
 
 
 def report_backup(backup: Path | None) -> None:

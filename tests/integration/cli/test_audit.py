@@ -2,11 +2,13 @@
 
 import asyncio
 import csv
+import errno
 import io
 import json
 import os
 import pty
 import re
+import stat
 import sys
 from pathlib import Path
 from typing import Any, get_args
@@ -186,6 +188,27 @@ def test_with_a_baseline_only_new_findings_exit_with_3(tmp_path: Path, capsys: p
     assert code == 3
     assert "0 added, 0 removed, 0 changed; 1 new findings, 0 fixed" in out
     assert run(capsys, *words, "medium")[0] == 0
+
+
+def test_a_report_replaces_the_last_one_only_when_it_is_complete(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, link = tmp_path / "report.json", tmp_path / "link.json"
+    link.symlink_to(path)
+    assert run(capsys, "--format", "json", "--output", str(link))[0] == 0
+    assert link.is_symlink()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    last = path.read_bytes()
+
+    def fail(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    code, out, err = run(capsys, "--format", "html", "--output", str(path))
+    assert (code, out) == (2, "")
+    assert "No space left" in err
+    assert path.read_bytes() == last
+    assert sorted(tmp_path.iterdir()) == [link, path]
 
 
 def test_accepted_findings_do_not_fail_until_they_expire(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -246,6 +246,18 @@ def test_a_store_of_questions_that_does_not_answer_is_told(
         assert "hidden" not in output.out + output.err
 
 
+def test_a_user_without_a_home_directory_can_run_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: Any) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", fail)
+    assert main(["doctor", "--sandbox"]) == 0
+    assert main(["install", "cursor"]) == 1
+    assert "Pass --file" in capsys.readouterr().err
+
+
 def test_an_endpoint_without_encryption_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITBOOK_ENDPOINT", "http://gitbook.example")
     finding = doctor._check_scheme(load_settings())

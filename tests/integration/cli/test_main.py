@@ -371,6 +371,72 @@ def test_a_typing_error_gets_two_lines_with_the_nearest_name(
     assert help_hint == f"Try `gitbook-integrations-mcp{command} --help`."
 
 
+ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": ""}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["call", "--help"],
+        ["audit", "--sandbox"],
+        ["call", "--sandbox", "list_integrations", "search=é"],
+        ["install", "cursor", "--file", "é.json", "--dry-run"],
+        ["token", "é"],
+    ],
+)
+def test_an_ascii_locale_ends_no_command(words: list[str], tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [*COMMAND, *words], env={**os.environ, **ASCII}, cwd=tmp_path, capture_output=True, check=False, timeout=TIMEOUT
+    )
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format_", ["json", "csv", "html", "markdown"])
+def test_formats_for_machines_are_utf8_whatever_the_locale(format_: str) -> None:
+    words = [*COMMAND, "audit", "--sandbox", "--format", format_]
+    environment = {**os.environ, **ASCII}
+    ended = subprocess.run(words, env=environment, capture_output=True, check=True, timeout=TIMEOUT)
+    assert not ended.stdout.decode().isascii()
+    assert b"\r" not in ended.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="the shell is another")
+@pytest.mark.parametrize("streams", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [("call --sandbox list_sites", 0), ("audit --sandbox", 0), ("doctor --sandbox", 0), ("tools", 0), ("adit", 2)],
+)
+def test_closed_standard_streams_end_no_command(streams: str, command: str, code: int) -> None:
+    words = ["sh", "-c", f'exec "$@" {command} {streams}', "sh", *COMMAND]
+    ended = subprocess.run(words, capture_output=True, check=False, timeout=TIMEOUT)
+    assert ended.returncode == code
+    assert b"Traceback" not in ended.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the shell is another")
+@pytest.mark.parametrize("stream", ["<&-", ">&-"])
+def test_a_server_without_standard_input_or_output_says_so(stream: str) -> None:
+    words = ["sh", "-c", f'exec "$@" --sandbox {stream}', "sh", *COMMAND]
+    ended = subprocess.run(words, capture_output=True, check=False, timeout=TIMEOUT)
+    (line,) = ended.stderr.decode().splitlines()
+    assert ended.returncode == 2
+    assert "is closed" in line
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
+def test_a_full_disk_below_standard_output_is_an_error_in_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [*COMMAND, "tools", "--json"], stdout=full, stderr=subprocess.PIPE, check=False, timeout=TIMEOUT
+        )
+    (line,) = ended.stderr.decode().splitlines()
+    assert ended.returncode == 1
+    assert "No space left" in line
+
+
 def test_help_is_printed_where_only_ascii_can_be() -> None:
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     for command in ("call", "audit"):

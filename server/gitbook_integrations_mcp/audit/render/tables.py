@@ -88,7 +88,7 @@ def render_csv(report: Report, table: TableName) -> str:
     rows = list(TABLES[table](report))
     text = io.StringIO()
     if rows:
-        writer = csv.DictWriter(text, list(rows[0]))
+        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows({name: _escape_formula(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
