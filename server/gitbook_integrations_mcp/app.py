@@ -41,6 +41,7 @@ from gitbook_integrations_mcp.pipeline.budget import Budget
 from gitbook_integrations_mcp.pipeline.execution import Executor
 from gitbook_integrations_mcp.pipeline.journal import Journal
 from gitbook_integrations_mcp.pipeline.pipeline import Pipeline
+from gitbook_integrations_mcp.pipeline.suggestion import Suggester
 
 
 def create_server(
@@ -82,6 +83,7 @@ def create_server(
         organization=organization,
         two_step=two_step,
         reveal=settings.tools.reveal_secrets,
+        suggester=Suggester(gitbook, organization),
     )
     callers = Callers(
         policy,

@@ -29,6 +29,7 @@ from gitbook_integrations_mcp.pipeline.budget import Budget
 from gitbook_integrations_mcp.pipeline.execution import Executor
 from gitbook_integrations_mcp.pipeline.masked_values import restore_from, restore_masked_values
 from gitbook_integrations_mcp.pipeline.paging import PageReader
+from gitbook_integrations_mcp.pipeline.suggestion import Suggester
 from gitbook_integrations_mcp.text import clean_text
 
 logger = logging.getLogger(__name__)
@@ -48,7 +49,9 @@ class Pipeline:
         organization: str | None = None,
         two_step: bool = False,
         reveal: bool = False,
+        suggester: Suggester | None = None,
     ) -> None:
+        self._suggester = suggester
         self._confirm = confirm
         self._executor = executor
         self._previewer = previewer
@@ -66,8 +69,15 @@ class Pipeline:
         try:
             outcome = await self._run_logged(params, context, caller, self._budget)
         except CallError as error:
-            return _build_error_result(caller, error)
+            return _build_error_result(caller, error, await self._suggest(error, params, caller))
         return outcome if isinstance(outcome, InputRequiredResult) else _build_result(caller, outcome)
+
+    async def _suggest(self, error: CallError, params: CallToolRequestParams, caller: Caller) -> str:
+        tool = caller.policy.tools.get(params.name)
+        if self._suggester is None or tool is None:
+            return ""
+        given = normalize_arguments(tool, params.arguments or {}, name_options(tool), self._organization)
+        return await self._suggester.suggest(error, tool, given, caller)
 
     async def read(
         self,
@@ -196,7 +206,7 @@ def _build_result(caller: Caller, output: Output) -> CallToolResult:
     return CallToolResult(content=[TextContent(type="text", text=shown)], structured_content=content)
 
 
-def _build_error_result(caller: Caller, error: CallError) -> CallToolResult:
-    message = caller.credentials.scrub(str(error))
+def _build_error_result(caller: Caller, error: CallError, hint: str = "") -> CallToolResult:
+    message = caller.credentials.scrub(f"{error}{hint}")
     content: dict[str, Any] = {"code": str(error.code), "message": message}
     return CallToolResult(content=[TextContent(type="text", text=message)], structured_content=content, is_error=True)

@@ -1,0 +1,71 @@
+"""Finds the ID that was probably meant where a call has a title, a hostname or another case. It never acts on it."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from gitbook_integrations_api.catalog import ENDPOINTS
+from gitbook_integrations_api.endpoint import Tool
+from gitbook_integrations_api.sources import SOURCES, Source
+from gitbook_integrations_mcp.auth.callers import Caller
+from gitbook_integrations_mcp.calls.response import get_path, read_response
+from gitbook_integrations_mcp.errors import ArgumentsError, CallError, StatusError
+from gitbook_integrations_mcp.gitbook.client import GitBook
+from gitbook_integrations_mcp.spelling import find_meant, suggest_id
+from gitbook_integrations_mcp.text import clean_text
+
+_LISTED_AS = {"organization": "organizationId", "space": "spaceId", "site": "siteId"} | {name: name for name in SOURCES}
+_MARKETPLACE = Source(tool="list_integrations", value="name", labels=("title",))
+_IDENTIFIER = re.compile(r"[a-zA-Z0-9_.-]+")
+
+
+class Suggester:
+    """Reads the list that an ID should be from, after a call that failed."""
+
+    def __init__(self, gitbook: GitBook, organization: str | None) -> None:
+        self._gitbook = gitbook
+        self._organization = organization
+
+    async def suggest(self, error: CallError, tool: Tool, arguments: Mapping[str, Any], caller: Caller) -> str:
+        """Return a sentence with the ID that was probably meant, or "" if none or several match."""
+        invalid = isinstance(error, ArgumentsError)
+        if not invalid and not (isinstance(error, StatusError) and error.status == 404):
+            return ""
+        for name, listed_as in _LISTED_AS.items():
+            given = arguments.get(name)
+            if name not in tool.input.model_fields or not isinstance(given, str):
+                continue
+            if invalid and _IDENTIFIER.fullmatch(given):
+                continue
+            titles = await self._read_titles(listed_as, arguments, caller)
+            meant = find_meant(given, titles) if given not in titles else []
+            if len(meant) == 1:
+                shown = {meant[0]: next(iter(titles[meant[0]]), meant[0])}
+                return f" {name}:{suggest_id(meant[0], shown)} Nothing was done with it."
+        return ""
+
+    async def _read_titles(self, name: str, arguments: Mapping[str, Any], caller: Caller) -> dict[str, list[str]]:
+        """Return the titles of the listed objects, by ID, from one request."""
+        source = SOURCES[name]
+        organization = arguments.get("organizationId") or arguments.get("organization") or self._organization
+        if name == "integrationName" and not organization:
+            source = _MARKETPLACE
+        endpoint = ENDPOINTS[source.tool]
+        taken: dict[str, Any] = {"limit": 1000} if "limit" in endpoint.input.model_fields else {}
+        if "organizationId" in endpoint.path_names:
+            taken["organizationId"] = organization
+        if not caller.policy.may_read(endpoint.name) or None in taken.values():
+            return {}
+        try:
+            request = endpoint.build_request(taken)
+            items = read_response(endpoint, await self._gitbook.send(request, caller.credentials.select(endpoint)))[
+                "items"
+            ]
+        except (CallError, ValueError):
+            return {}
+        titles: dict[str, list[str]] = {}
+        for item in items:
+            if isinstance(identifier := get_path(item, source.value), str):
+                labels = (get_path(item, path) for path in source.labels)
+                titles[identifier] = [clean_text(label, 100) for label in labels if isinstance(label, str)]
+        return titles

@@ -1,0 +1,56 @@
+"""A title, a hostname or another case in place of an ID: the error names the ID, and nothing else happens."""
+
+from typing import Any
+
+import pytest
+
+from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID
+from tests.support.audit_fixtures import Watched, connect
+from tests.support.fake_gitbook import read_text
+
+SPACE = "4Bx5L9BNoCBwuh9BLKDm"
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "expected"),
+    [
+        ("get_integration_by_name", {"integrationName": "Slack"}, "Did you mean slack"),
+        ("list_sites", {"organizationId": "Aurora Robotics"}, ORGANIZATION_ID),
+        ("list_space_integrations", {"spaceId": "Internal Handbook"}, SPACE),
+        ("list_space_integrations", {"spaceId": SPACE.upper()}, SPACE),
+        ("list_site_integrations", {"siteId": "Help Center"}, "site_qLN1io"),
+        ("get_integration_installation_by_id", {"integrationName": "slack", "installationId": "Slack"}, None),
+    ],
+)
+async def test_the_id_that_was_meant_is_named(name: str, arguments: dict[str, Any], expected: str | None) -> None:
+    watched = Watched()
+    async with connect(watched) as client:
+        result = await client.call_tool(name, arguments)
+    assert result.is_error
+    if expected is None:
+        (expected,) = (
+            each.id
+            for each in watched.sandbox.state.get_installations(organization=ORGANIZATION_ID)
+            if each.integration == "slack"
+        )
+    assert expected in read_text(result)
+
+
+async def test_without_a_match_or_with_several_no_id_is_named() -> None:
+    watched = Watched()
+    twins = list(watched.sandbox.state.spaces.values())[:2]
+    for space in twins:
+        space.title = "Twin"
+    async with connect(watched) as client:
+        for given in ("Twin", "nothing like it"):
+            result = await client.call_tool("list_space_integrations", {"spaceId": given})
+            assert result.is_error
+            assert "Did you mean" not in read_text(result)
+
+
+async def test_a_list_that_the_settings_leave_out_is_not_read() -> None:
+    watched = Watched()
+    async with connect(watched, tools={"exclude": ["list_spaces_in_organization_by_id"]}) as client:
+        result = await client.call_tool("list_space_integrations", {"spaceId": "Internal Handbook"})
+    assert result.is_error
+    assert watched.requests == []
