@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -13,10 +14,12 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gitb
 
 
 def install_package(*packages: str) -> Path:
-    """Return the folder in whose `node_modules` these packages are.
+    """Return the folder in whose `node_modules` these packages are, each given with its exact version.
 
     Where npm is missing or cannot download them, the test is skipped with a message; in CI it fails.
     """
+    ranges = [package for package in packages if not re.fullmatch(r"\S+@\d+\.\d+\.\d+(-[\w.]+)?", package)]
+    assert not ranges, f"not an exact version: {', '.join(ranges)}"
     folder = CACHE / "-".join(package.replace("/", "_").replace("@", "_") for package in packages)
     if folder.exists():
         return folder

@@ -124,8 +124,10 @@ def _check_allowed_hosts(hosts: tuple[str, ...]) -> tuple[str, ...]:
 
 def _is_host_header(text: str) -> bool:
     found = re.fullmatch(rf"(?:\[(?P<ipv6>[0-9a-f:.]+)\]|{_HOST_NAME})(?::[0-9]{{1,5}})?", text)
+    if found is None:
+        return False
     try:
-        return bool(found) and (found["ipv6"] is None or ip_address(found["ipv6"]).version == 6)
+        return found["ipv6"] is None or ip_address(found["ipv6"]).version == 6
     except ValueError:
         return False
 

@@ -26,10 +26,10 @@ TOOL = "audit_installations"
 HOST = Path(__file__).with_name("app_host.js")
 PACKAGES = (
     "@modelcontextprotocol/ext-apps@2.0.4",
-    "@modelcontextprotocol/client@2",
-    "@modelcontextprotocol/core@2",
-    "zod@4",
-    "esbuild@0.28",
+    "@modelcontextprotocol/client@2.4.0",
+    "@modelcontextprotocol/core@2.4.0",
+    "zod@4.6.7",
+    "esbuild@0.28.2",
 )
 
 

@@ -71,7 +71,8 @@ NOT_APPLICABLE_CHECKS = {
 @pytest.mark.parametrize("revision", ["2025-11-25", "2026-07-28"])
 def test_every_scenario_that_applies_passes(revision: str, tmp_path: Path) -> None:
     # The suite needs a newer Node than some systems have; the npm package `node` brings one.
-    binaries = install_package("@modelcontextprotocol/conformance@0.2.0-alpha.12", "node@22") / "node_modules" / ".bin"
+    packages = install_package("@modelcontextprotocol/conformance@0.2.0-alpha.12", "node@22.23.3")
+    binaries = packages / "node_modules" / ".bin"
     with start("serve", "--sandbox", "--transport", "streamable-http", "--port", "0") as (told,):
         subprocess.run(
             [binaries / "conformance", "server", "--url", told.split()[-1], "--requirements", revision, "-o", tmp_path],

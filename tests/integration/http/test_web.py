@@ -256,7 +256,7 @@ async def test_no_header_that_cannot_be_parsed_is_an_internal_error(
     async with serve(GitBookSpy()) as address, open_client() as http:
         for name in HEADERS:
             for value in BROKEN_VALUES:
-                headers = {"Accept": "application/json, text/event-stream"} | {name: value}
+                headers = {b"Accept": b"application/json, text/event-stream", name.encode(): value}
                 for method in ("GET", "POST"):
                     if (path, method) == ("/sse", "GET") and name not in {"Origin", "Host"}:
                         continue  # opens a stream

@@ -21,7 +21,7 @@ COMMANDS = {
 }
 """Commands, each with the positionals that it needs."""
 
-VALUES = {"--transport": "sse", "--port": "1234", "--workers": "2", "--log-level": "debug"}
+VALUES = {"--transport": "sse", "--host": "::1", "--port": "1234", "--workers": "2", "--log-level": "debug"}
 
 each_flag = pytest.mark.parametrize("flag", FLAGS, ids=lambda flag: flag.name)
 
