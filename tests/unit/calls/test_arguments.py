@@ -70,12 +70,12 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
     "tunnel with a space": (
         "set_integration_development_mode",
         {**INTEGRATION, "tunnelUrl": " https://x.example"},
-        "absolute http or https URL",
+        "visible ASCII characters",
     ),
     "tunnel with a line break": (
         "set_integration_development_mode",
         {**INTEGRATION, "tunnelUrl": "https://x.exa\nmple"},
-        "absolute http or https URL",
+        "visible ASCII characters",
     ),
     "union": (
         "publish_integration",
@@ -116,6 +116,57 @@ async def test_invalid_arguments_are_described_before_anything_is_sent(case: str
     assert "Nothing was sent" in read_text(result)
     assert "pydantic" not in read_text(result)
     assert upstream.requests == []
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://gitbook.com@evil.example", "must not contain a user name or password"),
+        ("https://user:pass-word@evil.example", "must not contain a user name or password"),
+        ("https://@evil.example", "must not contain a user name or password"),
+        ("https://evil.example\\@gitbook.com", "backslashes"),
+        ("https://evil.example/\\x", "backslashes"),
+        ("https://evil.example/ x", "visible ASCII characters"),
+        ("https://evil.example/\u202emoc.koobtig", "visible ASCII characters"),
+        ("https://gitbook.com\u200b.evil.example", "visible ASCII characters"),
+        ("https://gitb\u043e\u043ek.com", "visible ASCII characters"),
+        ("https://gitbook\uff0ecom", "visible ASCII characters"),
+        ("https://gitbook.com\u3164.evil.example", "visible ASCII characters"),
+        ("https://evil.example/\x7f", "visible ASCII characters"),
+        ("https://gitbook.com%2f.evil.example", "must have a host of letters"),
+        ("https://evil.example;gitbook.com", "must have a host of letters"),
+        ("https://[::1%25evil]/", "must"),
+        ("https://evil.example:port", "absolute http or https URL"),
+    ],
+)
+async def test_a_tunnel_that_could_be_read_as_another_is_rejected(url: str, expected: str, shared: bool) -> None:
+    upstream = Upstream()
+    async with connect(upstream) as client:
+        arguments = {**INTEGRATION, "tunnelUrl": url, "all": shared}
+        result = await client.call_tool("set_integration_development_mode", arguments)
+    assert (result.structured_content or {})["code"] == "invalid_arguments"
+    assert expected in read_text(result)
+    assert "pass-word" not in read_text(result)
+    assert upstream.requests == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://tunnel.example",
+        "HTTP://Tunnel.example:8443/hook?a=b&c=@d#e",
+        "https://xn--bcher-kva.example/%C3%A9",
+        "http://127.0.0.1:8000/",
+        "http://[::1]:8000/",
+        "https://my_tunnel.example./",
+    ],
+)
+async def test_a_usual_tunnel_is_sent(url: str) -> None:
+    upstream = Upstream(status=204, body=b"")
+    async with connect(upstream) as client:
+        result = await client.call_tool("set_integration_development_mode", {**INTEGRATION, "tunnelUrl": url})
+    assert not result.is_error, result.content
 
 
 async def test_all_problems_are_reported_at_once() -> None:

@@ -24,17 +24,29 @@ from gitbook_integrations_api.objects import Event, RenderOutput, TracedEvent
 from gitbook_integrations_api.parameters import EventId
 from gitbook_integrations_api.schema import ABSENT
 
+_HOST_AND_PORT = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]*)?")
+
 
 def _check_tunnel(url: str) -> str:
+    """Return a URL that clients, GitBook and a human who approves it read alike."""
+    if not re.fullmatch(r"[!-~]*", url) or "\\" in url:
+        raise PydanticCustomError(
+            "tunnel_url",
+            "must be a URL of visible ASCII characters without backslashes; write the host as xn--…, and "
+            "percent-encode other characters",
+        )
     try:
         parts = urlsplit(url)
-        # urlsplit ignores line breaks and leading spaces, but they would be sent.
-        absolute = parts.scheme in {"http", "https"} and bool(parts.hostname) and not re.search(r"[\s\x00-\x1f]", url)
+        absolute = parts.scheme in {"http", "https"} and bool(parts.hostname)
         _ = parts.port
     except ValueError:
         absolute = False
     if not absolute:
         raise PydanticCustomError("tunnel_url", "must be an absolute http or https URL")
+    if "@" in parts.netloc:
+        raise PydanticCustomError("tunnel_url", "must not contain a user name or password")
+    if not _HOST_AND_PORT.fullmatch(parts.netloc):
+        raise PydanticCustomError("tunnel_url", "must have a host of letters, digits, dots and hyphens")
     return url
 
 
