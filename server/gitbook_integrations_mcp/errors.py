@@ -82,7 +82,7 @@ class ErrorCode(StrEnum):
     )
     TARGET_UNREADABLE = (
         "target_unreadable",
-        "The server reads the current state before an update, and could not.",
+        "The server reads the current state before an update or a confirmation, and could not.",
         "Solve the problem that the error names, then call again.",
     )
     MISSING_TOKEN = (

@@ -31,6 +31,23 @@ _ESCAPES = ("\\u00", "\\b", "\\f", "\\r", "\x7f")
 """The forms of the ASCII ones in compact JSON."""
 
 
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+"""Letters and marks that Unicode counts as printable although nothing is to be seen of them."""
+
+
+def escape_unseen(text: str) -> str:
+    """Return `text` with every character that hides or reorders it as an escape like `\\u202e`. None is left out."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        _escape(char) if not char.isprintable() or char in _BLANK or _UNSEEN.match(char) else char for char in text
+    )
+
+
+def _escape(char: str) -> str:
+    return f"\\u{ord(char):04x}" if ord(char) < 0x10000 else f"\\U{ord(char):08x}"
+
+
 def clean_text(text: str, limit: int) -> str:
     """Return `text` on one line, without characters that hide or reorder it, cut to `limit` characters."""
     visible = " ".join(_UNSEEN.sub(" ", text).split())

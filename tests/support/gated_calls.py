@@ -3,10 +3,25 @@
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from mcp_types import CallToolResult, ElicitResult, InputRequiredResult
 
 from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
 from tests.support.elicitation_client import GitBookSpy, read_status
+from tests.support.fake_gitbook import ERAS
+
+each_era = pytest.mark.parametrize("era", ERAS)
+
+GATED = [
+    "unpublish_integration",
+    "uninstall_integration",
+    "uninstall_integration_from_space",
+    "uninstall_integration_from_site",
+    "disable_integration_development_mode",
+    "set_integration_development_mode",
+    "create_integration_installation_token",
+]
+"""The tools whose calls always need confirmation, and the one that can."""
 
 
 @dataclass(frozen=True)

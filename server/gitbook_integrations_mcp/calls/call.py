@@ -9,7 +9,7 @@ from mcp_types import CallToolRequestParams
 from pydantic import SecretStr
 
 from gitbook_integrations_api.endpoint import Endpoint, Request, Tool
-from gitbook_integrations_api.options import Options
+from gitbook_integrations_api.options import CONFIRMATION_ARGUMENT, Options
 from gitbook_integrations_mcp.auth.callers import Caller
 from gitbook_integrations_mcp.digest import digest_json
 
@@ -31,14 +31,23 @@ class Call:
         return self.options.confirmationId
 
     @property
+    def chosen_options(self) -> dict[str, Any]:
+        """The options that the call sets, without the ID of a confirmation, which is no part of what is approved."""
+        return {
+            name: getattr(self.options, name)
+            for name in Options.model_fields
+            if name in self.options.model_fields_set and name != CONFIRMATION_ARGUMENT
+        }
+
+    @property
     def digest(self) -> str:
         """Digest of tool and arguments."""
         return digest_json([self.tool.name, self.arguments])
 
     @property
     def binding(self) -> str:
-        """Digest of what an approval is valid for: tool, arguments and caller."""
-        return digest_json([self.tool.name, self.arguments, self.caller.id])
+        """Digest of what an approval is valid for: tool, arguments, options and caller."""
+        return digest_json([self.tool.name, self.arguments, self.chosen_options, self.caller.id])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

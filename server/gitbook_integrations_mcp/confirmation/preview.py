@@ -4,8 +4,8 @@ The table of endpoints determines what is read: the target is the nearest readab
 also affects the lists below that path, and an integration is read for its title. A new endpoint needs no code here.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -16,25 +16,27 @@ from gitbook_integrations_api.endpoint import Endpoint, Tool
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.related import find_get, find_target
 from gitbook_integrations_mcp.calls.response import get_path, read_response
+from gitbook_integrations_mcp.confirmation.facts import (
+    Fact,
+    describe_call,
+    describe_context,
+    describe_loss,
+    describe_settings,
+    describe_target,
+)
 from gitbook_integrations_mcp.digest import digest_json
-from gitbook_integrations_mcp.errors import CallError, CredentialError, StatusError
+from gitbook_integrations_mcp.errors import AnswerError, CallError, CredentialError, StatusError, TargetError
 from gitbook_integrations_mcp.gitbook.client import GitBook
-from gitbook_integrations_mcp.text import clean_text
-
-MAX_NAMED = 10
-"""Number of affected spaces, sites or installations that are named; the others are counted."""
 
 _VOLATILE = frozenset({"urls", "previewImages", "permissions"})
-_QUOTES = str.maketrans(dict.fromkeys('“”„‟″❝❞〝〞＂"', "'"))
+_NAMED_BY_THEMSELVES = frozenset({"integration", "installation", "event"})
+"""Objects whose own name or ID ends the path that reads them."""
+
 _LEVELS = ("installations", "spaces", "sites")
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """A labelled value. Neither contains a line break, so that no value can look like a fact of its own."""
-
-    label: str
-    value: str
+class MismatchError(AnswerError):
+    """GitBook answered with another object than the one that was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +83,29 @@ class Previewer:
             StatusError: the object does not exist (404), or GitBook failed.
             CallError: GitBook could not be reached.
         """
-        tool = call.tool
-        reader = find_target(tool)
+        reader = find_target(call.tool)
         if reader is None:
             return None
+        target = await self._try_to_read_target(call, reader)
+        return None if isinstance(target, CallError) else target
+
+    async def _try_to_read_target(
+        self, call: Call, reader: Endpoint
+    ) -> Mapping[str, Any] | CredentialError | StatusError:
+        """Return the target, or the error if no token may read it.
+
+        Raises:
+            StatusError: the object does not exist (404), or GitBook failed.
+            CallError: GitBook could not be reached, or answered with another object.
+        """
         try:
             return await self._read(call, reader)
-        except CredentialError:
-            return None
+        except CredentialError as error:
+            return error
         except StatusError as error:
             if error.status in {401, 403}:
-                return None
-            if error.status == 404 and _creates(tool, reader):
+                return error
+            if error.status == 404 and _creates(call.tool, reader):
                 return {}  # this call creates it
             raise
 
@@ -104,39 +117,63 @@ class Previewer:
 
         Raises:
             StatusError: the target does not exist, or GitBook failed.
+            TargetError: nothing of the target could be read, so nobody could judge the call.
+            AnswerError: GitBook answered with another object than the one that the call names.
             CallError: GitBook could not be reached.
         """
         tool, arguments = call.tool, call.arguments
-        target = await self.read_target(call)
-        readers = [reader for reader in find_context(tool) if reader is not find_target(tool)]
-        responses: dict[str, Mapping[str, Any] | None] = {}
+        target_reader = find_target(tool)
+        target: Mapping[str, Any] | CallError = {}
+        if target_reader is not None:
+            target = await self._try_to_read_target(call, target_reader)
+        known = None if isinstance(target, CallError) or target_reader is None else target
+        readers = [reader for reader in find_context(tool) if reader is not target_reader]
+        responses: dict[str, Mapping[str, Any] | CallError] = {}
 
         async def read(reader: Endpoint) -> None:
             try:
                 responses[reader.name] = await self._read(call, reader)
-            except CallError:
-                responses[reader.name] = None  # the preview says so
+            except CallError as error:
+                responses[reader.name] = error  # the preview says so
 
         async with anyio.create_task_group() as group:
             for reader in readers:
                 group.start_soon(read, reader)
-        scrub = call.caller.credentials.scrub_json  # before anything is cut
-        shown, organization = scrub(target), scrub(await self._read_organization(call, target))
+        for response in responses.values():
+            if isinstance(response, MismatchError):
+                raise response
+        if isinstance(target, StatusError) and all(isinstance(one, CallError) for one in responses.values()):
+            raise TargetError(
+                f"{tool.name} needs human confirmation, but nothing of its target could be read, so nobody was asked "
+                f"and nothing was sent. {target}"
+            )
+        scrub = call.caller.credentials.scrub
+        scrub_json = call.caller.credentials.scrub_json  # before anything is cut
+        shown = target if isinstance(target, CallError) else scrub_json(target)
+        shown_call = replace(call, arguments=scrub_json(arguments))
+        organization = scrub_json(await self._read_organization(call, known))
+        contexts = {name: one if isinstance(one, CallError) else scrub_json(one) for name, one in responses.items()}
         described = [
-            *_describe_target(find_target(tool), shown, organization),
-            *(one for reader in readers for one in _describe_context(reader, scrub(responses[reader.name]))),
-            *_describe_loss(tool, shown),
-            *_describe_arguments(tool, scrub(arguments)),
+            *describe_call(shown_call),
+            *describe_target(target_reader, shown, organization),
+            *(one for reader in readers for one in describe_context(reader, contexts[reader.name])),
+            *describe_loss(tool, shown),
+            *describe_settings(shown_call),
         ]
         preview = Preview(
             title=f"{tool.title}?",
             consequence=scrub(tool.consequence or f"This call would {tool.title[0].lower()}{tool.title[1:]}."),
-            state=_digest([target, [responses[reader.name] for reader in readers]]),
+            state=_digest(
+                [
+                    known,
+                    *(None if isinstance(one := responses[reader.name], CallError) else one for reader in readers),
+                ]
+            ),
             facts=tuple(Fact(scrub(one.label), scrub(one.value)) for one in described if isinstance(one, Fact)),
             notes=tuple(scrub(one) for one in described if isinstance(one, str)),
             typed=arguments.get("integrationName") if tool.irreversible else None,
         )
-        return preview, target
+        return preview, known
 
     async def _read_organization(self, call: Call, target: Mapping[str, Any] | None) -> Mapping[str, Any] | str | None:
         """Return the organization of an installation, or only its ID if the organization cannot be read."""
@@ -148,6 +185,8 @@ class Previewer:
             if identifier is None:
                 return None
             page = await self._read(call, ENDPOINTS["list_organizations_for_authenticated_user"])
+        except MismatchError:
+            raise
         except CallError:
             return None if identifier is None else str(identifier)
         return next((one for one in page["items"] if one.get("id") == identifier), str(identifier))
@@ -161,7 +200,9 @@ class Previewer:
         response = await self._gitbook.send(reader.build_request(taken), call.caller.credentials.select(reader))
         if response.status >= 400:
             response = call.caller.credentials.scrub_response(response)  # its message is cut
-        return read_response(reader, response)
+        content = read_response(reader, response)
+        _check_identity(reader, content, call.arguments)
+        return content
 
 
 @cache
@@ -177,101 +218,30 @@ def find_context(tool: Tool) -> tuple[Endpoint, ...]:
     return tuple(context)
 
 
+def _check_identity(reader: Endpoint, content: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
+    """Check that a response is about the objects that were asked for, as far as it says what it is about.
+
+    Raises:
+        MismatchError: it is about another object.
+    """
+    things = content["items"] if reader.is_list else [content]
+    for name in sorted(reader.path_names):
+        kind = name.removesuffix("Id").removesuffix("Name")  # space of spaceId, integration of integrationName
+        key = "name" if kind == "integration" else "id"
+        for thing in things:
+            about = [get_path(thing, f"{kind}.{key}"), thing.get(kind)]
+            if kind in _NAMED_BY_THEMSELVES and reader.path.endswith(f"/{{{name}}}"):
+                about.append(thing.get(key))
+            if any(isinstance(one, str) and one != arguments[name] for one in about):
+                raise MismatchError(
+                    f"GitBook answered {reader.name} with another {kind} than the {name} that was asked for. Nothing "
+                    "was sent. Check the spelling of the argument, GITBOOK_ENDPOINT and the proxy."
+                )
+
+
 def _creates(tool: Tool, reader: Endpoint) -> bool:
     """Whether a call of `tool` creates the object that `reader` reads."""
     return isinstance(tool, Endpoint) and tool.method == "POST" and reader.path == tool.path
-
-
-def _describe_target(
-    reader: Endpoint | None, target: Mapping[str, Any] | None, organization: Mapping[str, Any] | str | None
-) -> Iterator[Fact | str]:
-    if reader is None:
-        return
-    if target is None:
-        yield "The target could not be read with the configured tokens. Its state is unknown."
-        return
-    if "name" in target and "version" in target:
-        yield from _describe_integration(target)
-        return
-    for level in ("space", "site"):
-        if level in target:
-            yield Fact(level.capitalize(), _format_name(target[level]))
-    if organization:
-        yield Fact("Organization", _format_name(organization))
-    if "status" in target:
-        yield Fact("Status", _format_name(target["status"]))
-    for level in ("space", "site"):
-        if f"{level}_selection" in target:
-            yield Fact(f"{level.capitalize()}s", _format_name(target[f"{level}_selection"]))
-
-
-def _describe_integration(integration: Mapping[str, Any]) -> Iterator[Fact]:
-    """Yield facts about an integration. No text of its publisher stands beside what GitBook says about it."""
-    yield Fact("Integration", _format_name(integration))
-    version, visibility = (clean_text(str(integration.get(key)), 40) for key in ("version", "visibility"))
-    verified = "verified by GitBook" if integration.get("verified") else "not verified by GitBook"
-    yield Fact("Version", f"{version} ({visibility}, {verified})")
-    if owner := integration.get("owner"):
-        yield Fact("Owner", _format_name(owner))
-
-
-def _describe_context(reader: Endpoint, response: Mapping[str, Any] | None) -> Iterator[Fact | str]:
-    if reader.result.shape == "object":
-        if response is None:
-            yield "The integration could not be read."
-        else:
-            yield from _describe_integration(response)
-        return
-    level = reader.path.rpartition("/")[2]
-    label = f"Affected {level}"
-    if response is None:
-        yield Fact(label, "could not be read with this token")
-        return
-    items = response["items"]
-    more = "+" if response.get("next") else ""
-    named = ", ".join(_format_name(item.get(level[:-1], item)) for item in items[:MAX_NAMED])
-    rest = f", and {len(items) - MAX_NAMED}{more} more" if len(items) > MAX_NAMED else ""
-    yield Fact(label, f"{len(items)}{more}" + (f" ({named}{rest})" if items else ""))
-
-
-def _describe_loss(tool: Tool, target: Mapping[str, Any] | None) -> Iterator[Fact]:
-    """Yield what a deletion removes: the keys of the configuration without values, and the external IDs."""
-    if target is None or not isinstance(tool, Endpoint) or tool.method != "DELETE":
-        return
-    if configuration := target.get("configuration"):
-        yield Fact("Configuration that is lost", ", ".join(clean_text(key, 40) for key in configuration))
-    if external := target.get("externalIds"):
-        yield Fact("External IDs that are lost", ", ".join(clean_text(str(one), 60) for one in external))
-
-
-def _describe_arguments(tool: Tool, arguments: Mapping[str, Any]) -> Iterator[Fact]:
-    """Yield what the call sets. Free-form objects show only their keys, because values may be secrets."""
-    shown = tool.body_names if isinstance(tool, Endpoint) else arguments
-    for name in arguments:
-        if name in shown:
-            yield Fact(name, _format_argument(arguments[name]))
-
-
-def _format_argument(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, Mapping):
-        return ", ".join(clean_text(str(key), 40) for key in value) + " (values not shown)"
-    if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return clean_text(", ".join(value), 600)
-    return clean_text(str(value), 256) if isinstance(value, str | int | float) else f"{len(value)} items"
-
-
-def _format_name(thing: Any) -> str:
-    """Return title and ID of an object, or only one of them. No title can close the quotes that it stands in."""
-    if not isinstance(thing, Mapping):
-        return clean_text(str(thing), 80)
-    identifier = thing.get("name") or thing.get("id") or ""
-    if organization := get_path(thing, "target.organization"):
-        return clean_text(f"{identifier} in organization {organization}", 100)
-    if (title := thing.get("title")) and identifier:
-        return f"“{clean_text(str(title), 80).translate(_QUOTES)}” ({clean_text(str(identifier), 100)})"
-    return clean_text(str(title or identifier), 100)
 
 
 def _digest(state: Any) -> str:

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
+from gitbook_integrations_mcp.confirmation.facts import Fact
 from gitbook_integrations_mcp.confirmation.memory_store import MemoryConfirmationStore
 from gitbook_integrations_mcp.confirmation.page import ConfirmationPage
-from gitbook_integrations_mcp.confirmation.preview import Fact, Preview
+from gitbook_integrations_mcp.confirmation.preview import Preview
 from gitbook_integrations_mcp.confirmation.store import Decision, PendingConfirmation
 from tests.support.browser import find_violations, needs_browser, read_logs, show_in, take_screenshot
 from tests.support.elicitation_client import Clock
@@ -20,17 +21,17 @@ PREVIEW = Preview(
     "The integration and every installation of it, in every organization, are deleted. This cannot be undone.",
     "state",
     (
-        Fact("Integration", "“Release Notes Bot” (release-notes-bot)"),
+        Fact("Integration", "release-notes-bot (“Release Notes Bot”)"),
         Fact("Version", "7 (private, not verified by GitBook)"),
-        Fact("Owner", "“Aurora” (WxR7)"),
+        Fact("Owner", "WxR7 (“Aurora”)"),
         Fact(
             "Affected installations",
             "2 (kIQ8duoOqNAy2alPIWFI in organization WxR7, x7hKgG6Ccgi3d0 in organization q)",
         ),
-        Fact("Affected spaces", "12 (“Handbook” (a1b2), “API reference” (c3d4), “Onboarding” (e5f6), and 9 more)"),
-        Fact("Affected sites", "could not be read with this token"),
+        Fact("Affected spaces", "12 (a1b2 (“Handbook”), c3d4 (“API reference”), e5f6 (“Onboarding”), and 9 more)"),
+        Fact("Affected sites", "could not be read (GitBook answered 403)"),
     ),
-    ("The target could not be read with the configured tokens. Its state is unknown.",),
+    ("The target could not be read (GitBook answered 403). Its state is unknown.",),
     "release-notes-bot",
 )
 

@@ -343,7 +343,7 @@ async def test_a_text_sent_back_with_a_marker_keeps_its_end() -> None:
 
 @pytest.mark.parametrize("name", ["queue_integration_task", "publish_integration", "render_integration_ui_with_post"])
 async def test_a_mask_for_a_value_that_cannot_be_read_is_rejected(name: str) -> None:
-    upstream = Upstream(body=b'{"name": "x"}')
+    upstream = Upstream(body=b'{"title": "x"}')
     part = {
         "queue_integration_task": "task",
         "publish_integration": "secrets",

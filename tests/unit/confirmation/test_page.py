@@ -25,9 +25,10 @@ from mcp_types import (
 from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.confirmation.elicitation import accepts_forms, accepts_urls
+from gitbook_integrations_mcp.confirmation.facts import Fact
 from gitbook_integrations_mcp.confirmation.memory_store import MemoryConfirmationStore
 from gitbook_integrations_mcp.confirmation.page import ConfirmationPage
-from gitbook_integrations_mcp.confirmation.preview import Fact, Preview
+from gitbook_integrations_mcp.confirmation.preview import Preview
 from gitbook_integrations_mcp.confirmation.store import ConfirmationStore, Decision, PendingConfirmation
 from gitbook_integrations_mcp.errors import StoreError
 from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION

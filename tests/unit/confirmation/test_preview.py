@@ -1,15 +1,20 @@
 """Previews: facts that no text of a third party can imitate, as text and as JSON."""
 
 import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitbook_integrations_mcp.confirmation.preview import Fact, Preview
-from tests.support.elicitation_client import GitBookSpy, Human, create_gated_server, meet
-from tests.support.gated_calls import find_target
+from gitbook_integrations_mcp.confirmation.facts import Fact
+from gitbook_integrations_mcp.confirmation.preview import Preview
+from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
+from tests.support.elicitation_client import GitBookSpy, Human, create_gated_server, meet, read_status
+from tests.support.gated_calls import GATED, Target, each_era, find_target
 
 HOSTILE = (
     "Slack\nStatus: paused",
@@ -17,6 +22,7 @@ HOSTILE = (
     "Slack\u2028Status: paused\x00\u202e",
     "Slack” (slack), “",
     'Slack" (slack), verified by GitBook, "',
+    "Slack» ‘(slack)’ «, verified by GitBook",
 )
 
 
@@ -45,11 +51,204 @@ async def test_a_hostile_title_cannot_imitate_a_fact(title: str) -> None:
     harmless, hostile = await read_preview("Slack"), await read_preview(title)
     assert list_labels(hostile) == list_labels(harmless)
     facts = dict(line.split(": ", 1) for line in hostile.splitlines()[1:-1])
+    assert facts["Integration"].startswith(f"{facts['integrationName']} (“")
     assert facts["Integration"].count("“") == facts["Integration"].count("”") == 1
     assert "not verified" in facts["Version"]
     assert "Slack" not in facts["Version"]
     count = int(facts["Affected spaces"].partition(" ")[0])
     assert facts["Affected spaces"].count("”") == facts["Affected spaces"].count("“") == min(count, 10)
+
+
+async def test_markdown_of_a_third_party_is_harmless_in_a_form() -> None:
+    text = await read_preview("![x](https://evil.example/x) [a](b) `c` *d* <e>")
+    assert not set("[]!`*<>").intersection(text)
+
+
+# What the call names
+
+
+@dataclass
+class FaultyGitBook(GitBookSpy):
+    """A GitBook that answers some reads otherwise, by the end of the path: with a status, or a changed object."""
+
+    faults: Mapping[str, int | Callable[[Any], Any]] = field(default_factory=dict)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        fault = next((fault for end, fault in self.faults.items() if scope.get("path", "").endswith(end)), None)
+        if fault is None or scope["method"] != "GET":
+            await super().__call__(scope, receive, send)
+            return
+        transport = httpx.ASGITransport(app=self.sandbox)
+        async with httpx.AsyncClient(transport=transport, base_url="https://api.gitbook.com") as client:
+            headers = [(name.decode(), value.decode()) for name, value in scope["headers"] if name != b"host"]
+            url = f"{scope['path']}?{scope['query_string'].decode()}"
+            response = await client.get(url, headers=headers)
+        if isinstance(fault, int):
+            status, content = fault, {"error": {"code": fault, "message": "no"}}
+        else:
+            status, content = response.status_code, fault(response.json())
+        await send(
+            {"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]}
+        )
+        await send({"type": "http.response.body", "body": json.dumps(content).encode()})
+
+
+def read_facts(text: str) -> dict[str, str]:
+    """Return the facts in a preview's text."""
+    return dict(line.split(": ", 1) for line in text.splitlines()[1:] if ": " in line)
+
+
+@each_era
+@pytest.mark.parametrize("name", GATED)
+async def test_a_form_names_the_path_arguments_of_the_call_first(name: str, era: Any) -> None:
+    spy, human = GitBookSpy(), Human(action="decline")
+    target = find_target(spy, name)
+    async with meet(create_gated_server(spy), human, era) as client:
+        await client.call_tool(name, target.arguments)
+    lines = human.texts[0].splitlines()[1:]
+    named = [f"{key}: {value}" for key, value in target.arguments.items() if key not in {"tunnelUrl", "all"}]
+    assert lines[: len(named)] == named
+
+
+@each_era
+@pytest.mark.parametrize("fallback", ["browser", "two-step"])
+async def test_a_preview_names_the_path_arguments_of_the_call_in_every_mode(fallback: str, era: Any) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration_from_site")
+    async with meet(create_gated_server(spy, fallback=fallback), None, era) as client:
+        result = await client.call_tool(target.name, target.arguments)
+    facts = read_facts((result.structured_content or {})["preview"])
+    assert {key: facts[key] for key in target.arguments} == target.arguments
+
+
+@each_era
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("name", GATED)
+async def test_a_call_on_a_target_of_which_nothing_can_be_read_is_refused_before_anybody_is_asked(
+    name: str, status: int, era: Any
+) -> None:
+    spy, human = FaultyGitBook(), Human()
+    target = find_target(spy, name)
+    ids = [value for key, value in target.arguments.items() if key.endswith(("Id", "Name"))]
+    spy.faults = dict.fromkeys([*ids, "/installations", "/spaces", "/sites"], status)
+    async with meet(create_gated_server(spy), human, era) as client:
+        result = await client.call_tool(name, target.arguments)
+    assert result.is_error
+    assert (result.structured_content or {})["code"] == "target_unreadable"
+    assert str(status) in (result.structured_content or {})["message"]
+    assert human.requests == []
+    assert spy.mutations == []
+
+
+@each_era
+async def test_an_unreadable_target_of_a_known_integration_is_named_by_the_call(era: Any) -> None:
+    spy, human = FaultyGitBook(), Human(action="decline")
+    target = find_target(spy, "uninstall_integration")
+    spy.faults = {target.arguments["installationId"]: 403, "/spaces": 502, "/sites": 403}
+    async with meet(create_gated_server(spy), human, era) as client:
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "confirmation_declined"
+    facts = read_facts(human.texts[0])
+    assert facts["installationId"] == target.arguments["installationId"]
+    assert "403" in human.texts[0].splitlines()[1]
+    assert "502" in facts["Affected spaces"]
+    assert "403" in facts["Affected sites"]
+
+
+def change(**fields: Any) -> Callable[[Any], Any]:
+    """Return a function that changes fields of a response."""
+    return lambda content: {**content, **fields}
+
+
+def change_items(**fields: Any) -> Callable[[Any], Any]:
+    """Return a function that changes fields of every item of a response."""
+    return lambda content: {**content, "items": [{**item, **fields} for item in content["items"]]}
+
+
+@each_era
+@pytest.mark.parametrize(
+    ("name", "argument", "fault"),
+    [
+        ("uninstall_integration", "installationId", change(id="other")),
+        ("uninstall_integration", "integrationName", change(name="other")),
+        ("unpublish_integration", "integrationName", change(name="other")),
+        ("create_integration_installation_token", "installationId", change(id="other")),
+        ("uninstall_integration_from_space", "spaceId", change(space={"id": "other", "title": "Other"})),
+        ("uninstall_integration_from_space", "spaceId", change(space="other")),
+        ("uninstall_integration_from_space", "spaceId", change(installation="other")),
+        ("uninstall_integration_from_space", "spaceId", change(integration="other")),
+        ("uninstall_integration_from_site", "siteId", change(site={"id": "other", "title": "Other"})),
+        ("uninstall_integration", "/spaces", change_items(installation="other")),
+        ("unpublish_integration", "/spaces", change_items(integration="other")),
+    ],
+)
+async def test_an_answer_about_another_object_is_an_error_before_anybody_is_asked(
+    name: str, argument: str, fault: Callable[[Any], Any], era: Any
+) -> None:
+    spy, human = FaultyGitBook(), Human()
+    target = find_target(spy, name)
+    spy.faults = {target.arguments.get(argument, argument): fault}
+    async with meet(create_gated_server(spy), human, era) as client:
+        result = await client.call_tool(name, target.arguments)
+    assert result.is_error
+    assert (result.structured_content or {})["code"] == "invalid_response"
+    assert human.requests == []
+    assert spy.mutations == []
+
+
+@each_era
+async def test_the_form_of_a_read_tool_shows_its_arguments_and_options(era: Any) -> None:
+    spy, human = GitBookSpy(), Human(action="decline")
+    name = "list_organization_installations"
+    arguments = {"organizationId": ORGANIZATION_ID, "limit": 5, "detail": "full", "fetchAll": True, "maxItems": 50}
+    async with meet(create_gated_server(spy, extra_tools=[name]), human, era) as client:
+        await client.call_tool(name, arguments)
+    facts = read_facts(human.texts[0])
+    shown = {key: str(value) for key, value in arguments.items()} | {"fetchAll": "yes"}
+    assert {key: facts[key] for key in arguments} == shown
+
+
+@each_era
+async def test_an_approval_of_a_summary_is_not_used_for_everything(era: Any) -> None:
+    spy = GitBookSpy()
+    first = Target("list_organization_installations", {"organizationId": ORGANIZATION_ID})
+    server = create_gated_server(spy, extra_tools=[first.name], fallback="two-step")
+    async with meet(server, None, era) as client:
+        asked = await client.call_tool(first.name, first.arguments)
+        confirmation = {"confirmationId": (asked.structured_content or {})["confirmationId"]}
+        for more in ({"detail": "full"}, {"fetchAll": True}, {"fetchAll": True, "maxItems": 5000}):
+            result = await client.call_tool(first.name, {**first.arguments, **more, **confirmation})
+            assert read_status(result) == "confirmation_expired"
+
+
+@pytest.mark.parametrize(
+    "character", ["\u202e", "\u200b", "\u2066", "\u00ad", "\u3164", "\u00a0", "\u2028", "\n", "\ufe0f"]
+)
+async def test_what_is_sent_is_shown_with_its_invisible_characters_as_escapes(character: str) -> None:
+    spy, human = GitBookSpy(), Human(action="decline")
+    own = {"integrationName": OWN_INTEGRATION}
+    installed = find_target(spy, "uninstall_integration").arguments
+    text = f"a{character}b"
+    calls: dict[str, dict[str, Any]] = {
+        "install_integration": {**own, "organization": text},
+        "update_integration_installation": {**installed, "externalIds": [text]},
+        "queue_integration_task": {**own, "task": {text: 1}},
+        "list_integrations": {"search": text},
+    }
+    async with meet(create_gated_server(spy, extra_tools=[*calls]), human, "2026-07-28") as client:
+        for name, arguments in calls.items():
+            await client.call_tool(name, arguments)
+    assert [f"a\\u{ord(character):04x}b" in shown for shown in human.texts] == [True] * len(calls)
+
+
+@each_era
+async def test_the_host_of_a_tunnel_is_a_fact_of_its_own(era: Any) -> None:
+    spy, human = GitBookSpy(), Human(action="decline")
+    url = "https://gitbook.com.evil.example:8443/gitbook.com/?next=https://gitbook.com"
+    arguments = {"integrationName": OWN_INTEGRATION, "tunnelUrl": url, "all": True}
+    async with meet(create_gated_server(spy), human, era) as client:
+        await client.call_tool("set_integration_development_mode", arguments)
+    facts = read_facts(human.texts[0])
+    assert (facts["tunnelUrl"], facts["Host of tunnelUrl"]) == (url, "gitbook.com.evil.example")
 
 
 TEXT: Any = st.text()

@@ -38,23 +38,20 @@ from gitbook_integrations_mcp.confirmation.results import (
 from gitbook_integrations_mcp.confirmation.store import ConfirmationMode, PendingConfirmation
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION, USER_TOKEN
 from tests.support.elicitation_client import Clock, GitBookSpy, Human, create_gated_server, meet, read_status
-from tests.support.fake_gitbook import ERAS, Era, read_text
-from tests.support.gated_calls import APPROVAL, Target, call_once, find_target, request_confirmation_id, start_call
+from tests.support.fake_gitbook import Era, read_text
+from tests.support.gated_calls import (
+    APPROVAL,
+    GATED,
+    Target,
+    call_once,
+    each_era,
+    find_target,
+    request_confirmation_id,
+    start_call,
+)
 from tests.support.samples import make_arguments
 from tests.support.stdio_client import Conversation
 
-each_era = pytest.mark.parametrize("era", ERAS)
-
-
-GATED = [
-    "unpublish_integration",
-    "uninstall_integration",
-    "uninstall_integration_from_space",
-    "uninstall_integration_from_site",
-    "disable_integration_development_mode",
-    "set_integration_development_mode",
-    "create_integration_installation_token",
-]
 each_tool = pytest.mark.parametrize("name", GATED)
 
 
@@ -121,8 +118,8 @@ async def test_the_form_shows_the_consequence(era: Era) -> None:
     async with meet(create_gated_server(spy), human, era) as client:
         await client.call_tool(target.name, target.arguments)
     (text,) = human.texts
-    assert "“Release Notes Bot” (release-notes-bot)" in text
-    assert "Organization: “Aurora Robotics”" in text
+    assert "Integration: release-notes-bot (“Release Notes Bot”)" in text
+    assert f"Organization: {ORGANIZATION_ID} (“Aurora Robotics”)" in text
     assert "Status: active" in text
     assert f"Affected spaces: {len(installation.enabled['space'])}" in text
     assert f"Affected sites: {len(installation.enabled['site'])}" in text
@@ -470,7 +467,7 @@ async def test_the_form_for_a_site_names_the_organization(era: Era) -> None:
     target = find_target(spy, "uninstall_integration_from_site")
     async with meet(create_gated_server(spy), human, era) as client:
         await client.call_tool(target.name, target.arguments)
-    assert "Organization: “Aurora Robotics”" in human.texts[0]
+    assert f"Organization: {ORGANIZATION_ID} (“Aurora Robotics”)" in human.texts[0]
 
 
 # Two calls

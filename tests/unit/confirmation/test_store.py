@@ -8,8 +8,9 @@ import anyio
 import pytest
 from pydantic import SecretStr
 
+from gitbook_integrations_mcp.confirmation.facts import Fact
 from gitbook_integrations_mcp.confirmation.memory_store import MemoryConfirmationStore
-from gitbook_integrations_mcp.confirmation.preview import Fact, Preview
+from gitbook_integrations_mcp.confirmation.preview import Preview
 from gitbook_integrations_mcp.confirmation.redis_store import RedisConfirmationStore
 from gitbook_integrations_mcp.confirmation.store import (
     MAX_PENDING,

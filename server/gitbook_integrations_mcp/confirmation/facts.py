@@ -1,0 +1,181 @@
+"""The facts of a preview: what the call itself names, and what GitBook says about its target. Pure functions.
+
+The values of the call are shown exactly, with every invisible character escaped. GitBook's response contains text of
+third parties. It cannot end a line, a fact or its quotation marks, and a client that renders Markdown finds none in it.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from gitbook_integrations_api.endpoint import Endpoint, Tool
+from gitbook_integrations_mcp.calls.call import Call
+from gitbook_integrations_mcp.calls.response import get_path
+from gitbook_integrations_mcp.errors import CallError, CredentialError, LimitError, StatusError, UnreachableError
+from gitbook_integrations_mcp.text import clean_text, escape_unseen
+
+MAX_NAMED = 10
+"""Number of affected spaces, sites or installations that are named; the others are counted."""
+
+_HARMLESS = str.maketrans(
+    {**dict.fromkeys('“”„‟″❝❞〝〞＂"«»‹›‘’‚‛「」『』`', "'"), **dict(zip("[]!*<>", "［］！∗＜＞", strict=True))}
+)
+"""Replaces quotation marks, and the characters that begin links, images, code, emphasis and HTML in Markdown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A labelled value. Neither contains a line break, so that no value can look like a fact of its own."""
+
+    label: str
+    value: str
+
+
+def describe_call(call: Call) -> Iterator[Fact]:
+    """Yield what the call itself names: the arguments in its path and query, and its options."""
+    tool, arguments = call.tool, call.arguments
+    named = tool.input.model_fields.keys() - (tool.body_names if isinstance(tool, Endpoint) else ())
+    values = {**arguments, **call.chosen_options}
+    for name in values:
+        if name in named or name in call.chosen_options:
+            yield from _describe_argument(name, values[name])
+
+
+def describe_settings(call: Call) -> Iterator[Fact]:
+    """Yield what the call sets. Free-form objects show only their keys, because values may be secrets."""
+    if isinstance(call.tool, Endpoint):
+        for name, value in call.arguments.items():
+            if name in call.tool.body_names:
+                yield from _describe_argument(name, value)
+
+
+def describe_target(
+    reader: Endpoint | None,
+    target: Mapping[str, Any] | CallError,
+    organization: Mapping[str, Any] | str | None,
+) -> Iterator[Fact | str]:
+    """Yield the state of the target, or why it is unknown."""
+    if reader is None:
+        return
+    if isinstance(target, CallError):
+        yield f"The target could not be read ({describe_failure(target)}). Its state is unknown."
+        return
+    if "name" in target and "version" in target:
+        yield from _describe_integration(target)
+        return
+    for level in ("space", "site"):
+        if level in target:
+            yield Fact(level.capitalize(), _format_name(target[level]))
+    if organization:
+        yield Fact("Organization", _format_name(organization))
+    if "status" in target:
+        yield Fact("Status", _format_name(target["status"]))
+    for level in ("space", "site"):
+        if f"{level}_selection" in target:
+            yield Fact(f"{level.capitalize()}s", _format_name(target[f"{level}_selection"]))
+
+
+def _describe_integration(integration: Mapping[str, Any]) -> Iterator[Fact]:
+    """Yield facts about an integration. No text of its publisher stands beside what GitBook says about it."""
+    yield Fact("Integration", _format_name(integration))
+    version, visibility = (_clean_foreign(integration.get(key), 40) for key in ("version", "visibility"))
+    verified = "verified by GitBook" if integration.get("verified") else "not verified by GitBook"
+    yield Fact("Version", f"{version} ({visibility}, {verified})")
+    if owner := integration.get("owner"):
+        yield Fact("Owner", _format_name(owner))
+
+
+def describe_context(reader: Endpoint, response: Mapping[str, Any] | CallError) -> Iterator[Fact | str]:
+    """Yield the integration, or a list of what a deletion affects, or why it is unknown."""
+    if reader.result.shape == "object":
+        if isinstance(response, CallError):
+            yield f"The integration could not be read ({describe_failure(response)})."
+        else:
+            yield from _describe_integration(response)
+        return
+    level = reader.path.rpartition("/")[2]
+    label = f"Affected {level}"
+    if isinstance(response, CallError):
+        yield Fact(label, f"could not be read ({describe_failure(response)})")
+        return
+    items = response["items"]
+    more = "+" if response.get("next") else ""
+    named = ", ".join(_format_name(item.get(level[:-1], item)) for item in items[:MAX_NAMED])
+    rest = f", and {len(items) - MAX_NAMED}{more} more" if len(items) > MAX_NAMED else ""
+    yield Fact(label, f"{len(items)}{more}" + (f" ({named}{rest})" if items else ""))
+
+
+def describe_loss(tool: Tool, target: Mapping[str, Any] | CallError) -> Iterator[Fact]:
+    """Yield what a deletion removes: the keys of the configuration without values, and the external IDs."""
+    if isinstance(target, CallError) or not isinstance(tool, Endpoint) or tool.method != "DELETE":
+        return
+    if configuration := target.get("configuration"):
+        yield Fact("Configuration that is lost", ", ".join(_clean_foreign(key, 40) for key in configuration))
+    if external := target.get("externalIds"):
+        yield Fact("External IDs that are lost", ", ".join(_clean_foreign(one, 60) for one in external))
+
+
+def describe_failure(error: CallError) -> str:
+    """Return why something could not be read, without GitBook's text."""
+    match error:
+        case StatusError():
+            return f"GitBook answered {error.status}"
+        case CredentialError():
+            return "GitBook accepts none of the configured tokens for it"
+        case LimitError():
+            return "GitBook's rate limit is used up"
+        case UnreachableError():
+            return "GitBook did not answer" if error.sent else "GitBook could not be reached"
+        case _:
+            return "GitBook's response is invalid"
+
+
+def _describe_argument(name: str, value: Any) -> Iterator[Fact]:
+    """Yield the value of an argument, and the host of a URL as a fact of its own."""
+    yield Fact(name, _format_argument(value))
+    if isinstance(value, str) and (host := _find_host(value)):
+        yield Fact(f"Host of {name}", _cut(escape_unseen(host)))
+
+
+def _find_host(text: str) -> str | None:
+    if not text.lower().startswith(("http://", "https://")):
+        return None
+    try:
+        return urlsplit(text).hostname
+    except ValueError:
+        return None
+
+
+def _format_argument(value: Any) -> str:
+    """Return a value as it is sent. An invisible character appears as its escape, and a cut value says so."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(_cut(escape_unseen(str(key)), 40) for key in value) + " (values not shown)"
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return _cut(", ".join(escape_unseen(item) for item in value), 600)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return _cut(escape_unseen(str(value))) if isinstance(value, str | int | float) else f"{len(value)} items"
+
+
+def _cut(text: str, limit: int = 256) -> str:
+    return text if len(text) <= limit else f"{text[:limit]}… ({len(text):,} characters)"
+
+
+def _format_name(thing: Any) -> str:
+    """Return ID and title of an object, or only one of them. No title can close the quotes that it stands in."""
+    if not isinstance(thing, Mapping):
+        return _clean_foreign(thing, 80)
+    identifier = thing.get("name") or thing.get("id") or ""
+    if organization := get_path(thing, "target.organization"):
+        return _clean_foreign(f"{identifier} in organization {organization}", 100)
+    title = f"“{_clean_foreign(title, 80)}”" if (title := thing.get("title")) else ""
+    name = _clean_foreign(identifier, 100)
+    return f"{name} ({title})" if name and title else name or title
+
+
+def _clean_foreign(text: Any, limit: int) -> str:
+    """Return text of GitBook or a third party as one line, without characters that quote or format."""
+    return clean_text(str(text), limit).translate(_HARMLESS)
