@@ -156,7 +156,7 @@ class ErrorCode(StrEnum):
     )
     CONFIRMATION_EXPIRED = (
         "confirmation_expired",
-        "The confirmation was already used or has expired. Nothing was sent.",
+        "The confirmation was already used, has expired, or is for another call or client. Nothing was sent.",
         "Call the tool again to request a new one.",
     )
     TARGET_CHANGED = (

@@ -72,7 +72,8 @@ MALFORMED = NotConfirmed(
 )
 EXPIRED = NotConfirmed(
     ErrorCode.CONFIRMATION_EXPIRED,
-    "Nothing was sent: this confirmation was already used or has expired. Call the tool again to request a new one.",
+    "Nothing was sent: this confirmation was already used, has expired, or is for another call or client. Call the "
+    "tool again to request a new one.",
 )
 TARGET_CHANGED = NotConfirmed(
     ErrorCode.TARGET_CHANGED,

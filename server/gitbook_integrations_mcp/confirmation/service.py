@@ -38,6 +38,7 @@ from gitbook_integrations_mcp.confirmation.results import (
     read_decision,
 )
 from gitbook_integrations_mcp.confirmation.store import ConfirmationStore, PendingConfirmation
+from gitbook_integrations_mcp.digest import digest_json
 
 KEY = "confirmation"
 """Name of the confirmation among the input requests of a call."""
@@ -78,19 +79,18 @@ class ConfirmationService:
         """Use up the earlier confirmation that the call refers to and return its result, or None without one.
 
         A confirmation that is not yet decided on the page stays open and is returned. Reading a confirmation decides
-        nothing; only using it does, so that one confirmation serves one call.
+        nothing; only using it does, so that one confirmation serves one call. A call cannot use up the confirmation of
+        another call, caller or mode, which stays open.
         """
-        second_call = call.confirmation_id is not None
-        if call.params.request_state is None and not second_call:
+        if call.params.request_state is None:
+            if call.confirmation_id is not None:
+                # A second call is not the consent of a human, so a client that can show a form shows one.
+                return None if self._can_show_form(call) else await self._read_second_call(call, call.confirmation_id)
             decided = await self._store.consume_decided(call.binding)
             return read_decision(decided) if decided else None
-        confirmation_id = call.params.request_state or call.confirmation_id or ""
-        pending = await self._store.get(confirmation_id)
-        if pending is None or pending.binding != call.binding or (pending.mode == "two-step") is not second_call:
-            await self._store.consume(confirmation_id)
+        pending = await self._store.get(call.params.request_state)
+        if pending is None or pending.binding != call.binding or pending.mode == "two-step":
             return EXPIRED
-        if pending.mode == "two-step":
-            return await self._consume(pending, Approval("two-step", pending.preview))
         response = (call.params.input_responses or {}).get(KEY)
         if not isinstance(response, ElicitResult):
             return await self._consume(pending, MALFORMED)
@@ -100,6 +100,13 @@ class ConfirmationService:
             return await self._consume(pending, refusal)
         return await self._consume(pending, read_decision(pending)) if pending.decision else pending
 
+    async def _read_second_call(self, call: Call, confirmation_id: str) -> Approval | NotConfirmed:
+        """Use up the confirmation that the second call of the same client refers to."""
+        pending = await self._store.get(confirmation_id)
+        if pending is None or pending.mode != "two-step" or pending.binding != _bind_to_client(call):
+            return EXPIRED
+        return await self._consume(pending, Approval("two-step", pending.preview))
+
     async def _consume(self, pending: PendingConfirmation, result: Approval | NotConfirmed) -> Approval | NotConfirmed:
         """Use up a confirmation. Return `result`, or that the confirmation was already used."""
         if isinstance(result, NotConfirmed):  # also revokes earlier approvals of the same call
@@ -108,15 +115,21 @@ class ConfirmationService:
             was_open = await self._store.consume(pending.id) is not None
         return result if was_open else EXPIRED
 
+    def _can_show_form(self, call: Call) -> bool:
+        """Whether the client says that it can show a form, and the settings and the transport allow it."""
+        session = call.context.session
+        modern = call.context.protocol_version in MODERN_PROTOCOL_VERSIONS
+        can_ask = modern or session.can_send_request
+        return self._settings.ask == "form" and accepts_forms(session.client_capabilities) and can_ask
+
     async def _ask(self, call: Call, preview: Preview, *, changed: bool) -> ConfirmationResult:
-        if self._settings.ask == "form" and accepts_forms(call.context.session.client_capabilities):
-            if call.context.protocol_version in MODERN_PROTOCOL_VERSIONS:
-                pending = await self._store.open("form", call.binding, preview)
-                request = build_form_request(preview, changed=changed)
-                return InputRequiredResult(input_requests={KEY: request}, request_state=pending.id)
-            if call.context.session.can_send_request:
-                return await self._ask_within_call(call, preview, changed=changed)
-        return await self._fall_back(call, preview, changed=changed)
+        if not self._can_show_form(call):
+            return await self._fall_back(call, preview, changed=changed)
+        if call.context.protocol_version not in MODERN_PROTOCOL_VERSIONS:
+            return await self._ask_within_call(call, preview, changed=changed)
+        pending = await self._store.open("form", call.binding, preview)
+        request = build_form_request(preview, changed=changed)
+        return InputRequiredResult(input_requests={KEY: request}, request_state=pending.id)
 
     async def _ask_within_call(self, call: Call, preview: Preview, *, changed: bool) -> ConfirmationResult:
         """Ask by a request to the client, as in protocol 2025-11-25 and older. Ask again if the target changes."""
@@ -154,8 +167,7 @@ class ConfirmationService:
         if self._settings.fallback == "refuse":
             return UNAVAILABLE
         if self._settings.fallback == "two-step":
-            pending = await self._store.open("two-step", call.binding, preview)
-            return build_confirmation_required(pending, changed=changed)
+            return await self._fall_back_to_second_call(call, preview, changed=changed)
         pending = await self._store.open("browser", call.binding, preview)
         url = await self._page.open(pending)
         session = call.context.session
@@ -166,6 +178,19 @@ class ConfirmationService:
             if session.can_send_request and (result := await self._ask_on_page(call, pending, url)):
                 return result
         return build_confirmation_required(pending, changed=changed, url=url)
+
+    async def _fall_back_to_second_call(self, call: Call, preview: Preview, *, changed: bool) -> ConfirmationResult:
+        if call.confirmation_id is not None and self._can_show_form(call):
+            # The client could not show the form that it says it can, so this is its second call.
+            earlier = await self._read_second_call(call, call.confirmation_id)
+            if isinstance(earlier, NotConfirmed):
+                return earlier
+            preview, target = await self._previewer.preview(call)
+            if preview.state == earlier.preview.state:
+                return replace(earlier, before=target)
+            changed = True
+        pending = await self._store.open("two-step", _bind_to_client(call), preview)
+        return build_confirmation_required(pending, changed=changed)
 
     async def _ask_on_page(self, call: Call, pending: PendingConfirmation, url: str) -> ConfirmationResult | None:
         """Ask the client to open the page and wait for the decision. Returns None if the client cannot be asked."""
@@ -191,3 +216,12 @@ class ConfirmationService:
             await self._store.wait(pending.id)
         decided = await self._store.consume(pending.id)
         return read_decision(decided) if decided else EXPIRED
+
+
+def _bind_to_client(call: Call) -> str:
+    """Return the binding of a call together with what its client can show a human.
+
+    Several clients can be one caller. A client that can ask a human cannot use the confirmation of one that cannot.
+    """
+    capabilities = call.context.session.client_capabilities
+    return digest_json([call.binding, accepts_forms(capabilities), accepts_urls(capabilities)])

@@ -392,8 +392,9 @@ async def test_a_confirmation_is_bound_to_its_call_in_every_mode(
         async with meet(create_gated_server(spy, fallback=fallback), human, era) as client:
             await client.call_tool(target.name, target.arguments)
     assert [pending.mode for _, pending in opened] == ["form", "browser", "two-step"]
-    (binding,) = {pending.binding for _, pending in opened}
-    assert binding
+    form, page, second_call = [pending.binding for _, pending in opened]
+    assert form == page
+    assert second_call not in {"", form}  # it is bound to the client as well
 
 
 async def test_a_form_that_could_not_be_shown_does_not_stay_open(
@@ -516,10 +517,57 @@ async def test_a_confirmation_id_is_valid_only_for_its_own_call(misuse: str, era
     async with meet(server, None, era) as client:
         result = await client.call_tool(target.name, {**target.arguments, "confirmationId": confirmation_id})
         assert read_status(result) == "confirmation_expired"
-        if misuse in {"other arguments", "other tool"}:  # the attempt has used it up
+        assert spy.mutations == []
+        if misuse in {"other arguments", "other tool"}:  # the confirmation stays open for its own call
             result = await client.call_tool(first.name, {**first.arguments, "confirmationId": confirmation_id})
-            assert read_status(result) == "confirmation_expired"
-    assert spy.mutations == []
+            assert read_status(result) == "done"
+            assert len(spy.mutations) == 1
+
+
+@each_era
+@pytest.mark.parametrize("ask", ["form", "fallback"])
+async def test_a_client_that_can_show_forms_cannot_use_the_confirmation_id_of_one_that_cannot(
+    ask: str, era: Era
+) -> None:
+    spy, human = GitBookSpy(), Human(action="decline")
+    target = find_target(spy, "uninstall_integration")
+    server = create_gated_server(spy, ask=ask, fallback="two-step")
+    async with meet(server, None, era) as client:
+        arguments = {**target.arguments, "confirmationId": await request_confirmation_id(client, target)}
+        async with meet(server, human, era) as other:
+            result = await other.call_tool(target.name, arguments)
+        assert read_status(result) == {"form": "confirmation_declined", "fallback": "confirmation_expired"}[ask]
+        assert len(human.requests) == (ask == "form")
+        assert spy.mutations == []
+        assert read_status(await client.call_tool(target.name, arguments)) == "done"
+    assert len(spy.mutations) == 1
+
+
+@each_era
+async def test_a_client_that_can_show_forms_is_asked_in_spite_of_a_confirmation_id(era: Era) -> None:
+    spy, human = GitBookSpy(), Human()
+    target = find_target(spy, "uninstall_integration")
+    async with meet(create_gated_server(spy, fallback="two-step"), human, era) as client:
+        result = await client.call_tool(target.name, {**target.arguments, "confirmationId": "x" * 22})
+    assert read_status(result) == "done"
+    assert len(human.requests) == 1
+
+
+async def test_a_call_without_a_form_does_not_use_up_the_form_of_another_call(
+    opened: list[tuple[MemoryConfirmationStore, PendingConfirmation]],
+) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    server = create_gated_server(spy, fallback="two-step")
+    async with meet(server, Human(), "2026-07-28") as client:
+        state = await start(client, target)
+        ((_, pending),) = opened
+        async with meet(server, None, "2026-07-28") as other:
+            result = await other.call_tool(target.name, {**target.arguments, "confirmationId": pending.id})
+        assert read_status(result) == "confirmation_expired"
+        done = await call_once(client, target, state, YES)
+        assert isinstance(done, CallToolResult)
+        assert read_status(done) == "done"
 
 
 @each_era
