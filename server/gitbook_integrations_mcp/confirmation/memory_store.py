@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import anyio
 
+from gitbook_integrations_mcp.auth.shares import choose_eviction
 from gitbook_integrations_mcp.confirmation.preview import Preview
 from gitbook_integrations_mcp.confirmation.store import (
     MAX_PENDING,
@@ -19,6 +20,7 @@ from gitbook_integrations_mcp.confirmation.store import (
 class _Record:
     confirmation: PendingConfirmation
     expires_at: float
+    owner: str
     settled: anyio.Event = field(default_factory=anyio.Event)
 
 
@@ -30,7 +32,9 @@ class MemoryConfirmationStore:
         self._clock = clock
         self._records: dict[str, _Record] = {}
 
-    async def open(self, mode: ConfirmationMode, binding: str, preview: Preview) -> PendingConfirmation:
+    async def open(
+        self, mode: ConfirmationMode, binding: str, preview: Preview, owner: str = ""
+    ) -> PendingConfirmation:
         """See `ConfirmationStore`."""
         existing = self._list(mode, binding)
         if mode == "browser":
@@ -41,9 +45,9 @@ class MemoryConfirmationStore:
         for one in outdated:
             self._remove(one.id)
         while len(self._records) >= MAX_PENDING:
-            self._remove(next(iter(self._records)))
+            self._remove(self._choose_eviction(owner))
         confirmation = PendingConfirmation(mode, binding, preview, self._ttl)
-        self._records[confirmation.id] = _Record(confirmation, self._clock() + self._ttl)
+        self._records[confirmation.id] = _Record(confirmation, self._clock() + self._ttl, owner)
         return confirmation
 
     async def get(self, confirmation_id: str) -> PendingConfirmation | None:
@@ -87,6 +91,12 @@ class MemoryConfirmationStore:
 
     async def close(self) -> None:
         """See `ConfirmationStore`. The confirmations stay."""
+
+    def _choose_eviction(self, owner: str) -> str:
+        """Return which confirmation gives way to a new one of `owner`: one of the largest share, or the owner's own."""
+        owners = {one: record.owner for one, record in self._records.items()}
+        own = (one for one, other in owners.items() if other == owner)
+        return choose_eviction(owners, owner) or next(own, None) or next(iter(owners))
 
     def _list(self, mode: ConfirmationMode, binding: str) -> list[PendingConfirmation]:
         """Return the confirmations of a call in a mode, oldest first."""

@@ -16,10 +16,12 @@ from gitbook_integrations_mcp.confirmation.preview import Preview
 from gitbook_integrations_mcp.confirmation.store import (
     MAX_PENDING,
     MAX_PENDING_PER_CALL,
+    MAX_PENDING_PER_OWNER,
     ConfirmationMode,
     Decision,
     PendingConfirmation,
 )
+from gitbook_integrations_mcp.digest import digest_json
 from gitbook_integrations_mcp.errors import SettingsError, StoreError
 
 try:
@@ -56,8 +58,8 @@ local function get(part, id)
 end
 
 local function show(id)
-    local expires = redis.call('ZSCORE', expiries, id)
-    return expires and {id, get('record', id), get('decision', id), expires - now}
+    local expires, record = redis.call('ZSCORE', expiries, id), get('record', id)
+    return expires and record and {id, record, get('decision', id), expires - now}
 end
 
 local function drop(id)
@@ -65,13 +67,13 @@ local function drop(id)
     redis.call('ZREM', expiries, id)
 end
 
-local function list()
+local function list(key)
     local ids = {}
-    for _, id in ipairs(redis.call('ZRANGE', alike, 0, -1)) do
+    for _, id in ipairs(redis.call('ZRANGE', key, 0, -1)) do
         if redis.call('ZSCORE', expiries, id) then
             table.insert(ids, id)
         else
-            redis.call('ZREM', alike, id)
+            redis.call('ZREM', key, id)
         end
     end
     return ids
@@ -82,11 +84,13 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', expiries, '-inf', now)) do
 end
 """
 """Beginning of every script. The key `confirmations` has the parts of each confirmation by its ID. `expiries` has all
-IDs, and `alike` the IDs of one call in one mode. Both are ordered by expiry."""
+IDs, `alike` the IDs of one call in one mode, and `owned` those of one caller. All are ordered by expiry. Redis can
+evict a key at any time. A confirmation without its parts counts as expired."""
 
 _OPEN = """
-local id, kept, ttl, keep, maximum, state = unpack(ARGV)
-local ids = list()
+local id, kept, ttl, keep, maximum, state, share = unpack(ARGV)
+local owned = KEYS[4]
+local ids = list(alike)
 if state ~= '' then
     for _, other in ipairs(ids) do
         if not get('decision', other) and get('state', other) == state then
@@ -97,11 +101,15 @@ end
 for index = 1, #ids - keep do
     drop(ids[index])
 end
+local own = list(owned)
+while #own >= tonumber(share) or (#own > 0 and redis.call('ZCARD', expiries) >= tonumber(maximum)) do
+    drop(table.remove(own, 1))
+end
 while redis.call('ZCARD', expiries) >= tonumber(maximum) do
     drop(redis.call('ZRANGE', expiries, 0, 0)[1])
 end
 redis.call('HSET', confirmations, 'record:' .. id, kept, 'state:' .. id, state)
-for _, key in ipairs({expiries, alike}) do
+for _, key in ipairs({expiries, alike, owned}) do
     redis.call('ZADD', key, now + ttl, id)
 end
 for _, key in ipairs(KEYS) do
@@ -121,7 +129,7 @@ return shown
 """
 
 _CONSUME_DECIDED = """
-for _, id in ipairs(list()) do
+for _, id in ipairs(list(alike)) do
     if get('decision', id) then
         local shown = show(id)
         drop(id)
@@ -134,7 +142,7 @@ return false
 _REFUSE = """
 local shown = show(ARGV[1])
 drop(ARGV[1])
-for _, id in ipairs(list()) do
+for _, id in ipairs(list(alike)) do
     drop(id)
 end
 return shown
@@ -173,14 +181,16 @@ class RedisConfirmationStore:
             for body in (_OPEN, _GET, _CONSUME, _CONSUME_DECIDED, _REFUSE, _DECIDE)
         }
 
-    async def open(self, mode: ConfirmationMode, binding: str, preview: Preview) -> PendingConfirmation:
+    async def open(
+        self, mode: ConfirmationMode, binding: str, preview: Preview, owner: str = ""
+    ) -> PendingConfirmation:
         """See `ConfirmationStore`."""
         new = PendingConfirmation(mode, binding, preview, self._ttl)
         record = {"mode": mode, "binding": binding, "csrf": new.csrf, "preview": preview.to_json()}
         keep, state = (0, preview.state) if mode == "browser" else (MAX_PENDING_PER_CALL - 1, "")
         milliseconds = round(self._ttl * 1000)
-        arguments = (new.id, json.dumps(record), milliseconds, keep, MAX_PENDING, state)
-        return _read(await self._run(_OPEN, mode, binding, *arguments)) or new
+        arguments = (new.id, json.dumps(record), milliseconds, keep, MAX_PENDING, state, MAX_PENDING_PER_OWNER)
+        return _read(await self._run(_OPEN, mode, binding, *arguments, owner=owner)) or new
 
     async def get(self, confirmation_id: str) -> PendingConfirmation | None:
         """See `ConfirmationStore`."""
@@ -213,8 +223,10 @@ class RedisConfirmationStore:
         """See `ConfirmationStore`. The confirmations stay."""
         await self._redis.aclose()
 
-    async def _run(self, script: str, mode: str, binding: str, *arguments: str | int) -> Any:
+    async def _run(self, script: str, mode: str, binding: str, *arguments: str | int, owner: str | None = None) -> Any:
         keys = [f"{PREFIX}confirmations", f"{PREFIX}expiries", f"{PREFIX}alike:{mode}:{binding}"]
+        if owner is not None:
+            keys.append(f"{PREFIX}owned:{digest_json(owner)}")
         try:
             return await self._scripts[script](keys=keys, args=arguments)
         except (RedisError, OSError) as error:

@@ -11,7 +11,10 @@ from typing import Literal, Protocol
 from gitbook_integrations_mcp.confirmation.preview import Preview
 
 MAX_PENDING = 1000
-"""Maximum number of pending confirmations. A new one removes the oldest."""
+"""Maximum number of pending confirmations. A new one removes one of an owner who has at least as many as its own."""
+
+MAX_PENDING_PER_OWNER = 100
+"""Maximum number of pending confirmations of one owner in a shared store. A new one removes the owner's oldest."""
 
 MAX_PENDING_PER_CALL = 20
 """Maximum number of pending confirmations for the same call in the same mode. A new one removes the oldest."""
@@ -43,8 +46,10 @@ class ConfirmationStore(Protocol):
     Every method is one atomic step. It raises `StoreError` if the store fails.
     """
 
-    async def open(self, mode: ConfirmationMode, binding: str, preview: Preview) -> PendingConfirmation:
-        """Return a new confirmation.
+    async def open(
+        self, mode: ConfirmationMode, binding: str, preview: Preview, owner: str = ""
+    ) -> PendingConfirmation:
+        """Return a new confirmation. `owner` identifies the caller, who has a share of the store.
 
         The page has one confirmation per call: `open` returns the existing one if it is undecided and its state is the
         same; otherwise a new one replaces it.

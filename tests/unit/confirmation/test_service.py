@@ -372,9 +372,9 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[MemoryConfirmationStor
     put = MemoryConfirmationStore.open
 
     async def note(
-        store: MemoryConfirmationStore, mode: ConfirmationMode, binding: str, preview: Preview
+        store: MemoryConfirmationStore, mode: ConfirmationMode, binding: str, preview: Preview, owner: str
     ) -> PendingConfirmation:
-        pending = await put(store, mode, binding, preview)
+        pending = await put(store, mode, binding, preview, owner)
         found.append((store, pending))
         return pending
 

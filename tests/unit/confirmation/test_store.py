@@ -11,10 +11,11 @@ from pydantic import SecretStr
 from gitbook_integrations_mcp.confirmation.facts import Fact
 from gitbook_integrations_mcp.confirmation.memory_store import MemoryConfirmationStore
 from gitbook_integrations_mcp.confirmation.preview import Preview
-from gitbook_integrations_mcp.confirmation.redis_store import RedisConfirmationStore
+from gitbook_integrations_mcp.confirmation.redis_store import PREFIX, RedisConfirmationStore
 from gitbook_integrations_mcp.confirmation.store import (
     MAX_PENDING,
     MAX_PENDING_PER_CALL,
+    MAX_PENDING_PER_OWNER,
     ConfirmationStore,
     Decision,
     PendingConfirmation,
@@ -156,13 +157,35 @@ async def test_of_too_many_confirmations_of_a_call_the_oldest_are_removed(store:
 
 
 async def test_of_too_many_confirmations_the_oldest_are_removed(store: Store) -> None:
-    oldest = await store.one.open("form", "oldest", describe())
+    oldest = await store.one.open("form", "oldest", describe(), "first")
     store.pass_time(1)
     for index in range(MAX_PENDING - 1):
-        await store.one.open("form", str(index), describe())
+        await store.one.open("form", str(index), describe(), str(index))
     assert await store.one.get(oldest.id) is not None
-    await store.other.open("browser", "one more", describe())
+    await store.other.open("browser", "one more", describe(), "last")
     assert await store.one.get(oldest.id) is None
+
+
+async def test_an_approval_is_not_lost_to_a_caller_who_has_more_confirmations(store: Store) -> None:
+    approved = await store.one.open("browser", "approved", describe(), "ann")
+    assert await store.one.decide(approved.id, "approved")
+    store.pass_time(1)
+    first = await store.one.open("form", "first", describe(), "bob")
+    store.pass_time(1)
+    for index in range(MAX_PENDING + 1):
+        await store.other.open("form", str(index), describe(), "bob")
+    assert await store.one.get(first.id) is None
+    assert await store.one.consume_decided("approved") is not None
+
+
+async def test_a_caller_without_confirmations_gets_one_if_others_fill_the_store(store: Store) -> None:
+    for index in range(MAX_PENDING):
+        await store.one.open("form", str(index), describe(), f"caller {index % 10}")
+    put = await store.other.open("browser", "late", describe(), "ann")
+    assert await store.one.decide(put.id, "approved")
+    for index in range(MAX_PENDING_PER_OWNER):
+        await store.one.open("form", f"more {index}", describe(), "caller 3")
+    assert await store.one.consume_decided("late") is not None
 
 
 async def test_wait_returns_after_a_decision_and_after_removal(store: Store) -> None:
@@ -210,6 +233,22 @@ async def test_redis_deletes_expired_confirmations_by_itself(redis: RedisServer)
         with anyio.fail_after(SOON):
             while client.dbsize():  # noqa: ASYNC110  # Redis sends no event
                 await anyio.sleep(0.05)
+
+
+async def test_a_confirmation_whose_parts_redis_evicted_is_expired(
+    redis_store: RedisConfirmationStore, redis: RedisServer
+) -> None:
+    put = await redis_store.open("browser", "binding", describe())
+    with redis.connect() as client:
+        client.delete(f"{PREFIX}confirmations")
+    assert await redis_store.get(put.id) is None
+    assert not await redis_store.decide(put.id, "approved")
+    assert await redis_store.consume_decided("binding") is None
+    with anyio.fail_after(SOON):
+        await redis_store.wait(put.id)
+    assert not await redis_store.refuse(put.id, "binding")
+    assert await redis_store.consume(put.id) is None
+    assert await redis_store.get((await redis_store.open("browser", "binding", describe())).id) is not None
 
 
 async def test_a_cancelled_step_leaves_no_response_for_the_next(redis_store: RedisConfirmationStore) -> None:
