@@ -9,6 +9,7 @@ from gitbook_integrations_mcp.confirmation.preview import Preview
 from gitbook_integrations_mcp.confirmation.results import (
     CANCELLED,
     DECLINED,
+    FORM_DECLINED,
     MALFORMED,
     NOT_TICKED,
     WRONG_NAME,
@@ -72,7 +73,7 @@ def read_form(pending: PendingConfirmation, result: ElicitResult) -> Approval | 
     Only an accepted form with a ticked box (exactly `true`) and the correct name is an approval.
     """
     if refusal := read_refusal(result):
-        return refusal
+        return FORM_DECLINED if refusal is DECLINED else refusal
     content: Mapping[str, Any] | None = result.content
     if content is None or not isinstance(content.get(BOX), bool):
         return MALFORMED

@@ -49,8 +49,18 @@ Confirm = Callable[[Call], Awaitable[ConfirmationResult]]
 """Returns an approval of exactly this call, a request to the client, or the reason why the call is not confirmed."""
 
 
+_UNSEEN_FORM = (
+    "If the user saw no form, the client answers forms by itself. Then the operator of this server can set "
+    "confirmation.ask to fallback."
+)
+
 DECLINED = NotConfirmed(
     ErrorCode.CONFIRMATION_DECLINED, "Nothing was sent: the user declined. Do not try again unless they ask for it."
+)
+FORM_DECLINED = NotConfirmed(
+    ErrorCode.CONFIRMATION_DECLINED,
+    "Nothing was sent: the client answered that the user declined. Do not try again unless the user asks for it. "
+    + _UNSEEN_FORM,
 )
 CANCELLED = NotConfirmed(
     ErrorCode.CONFIRMATION_CANCELLED,
@@ -59,7 +69,8 @@ CANCELLED = NotConfirmed(
 )
 NOT_TICKED = NotConfirmed(
     ErrorCode.CONFIRMATION_INVALID,
-    "Nothing was sent: the confirmation box was not ticked. Call the tool again only if the user still wants this.",
+    "Nothing was sent: the confirmation box was not ticked. Call the tool again only if the user still wants this. "
+    + _UNSEEN_FORM,
 )
 WRONG_NAME = NotConfirmed(
     ErrorCode.CONFIRMATION_INVALID,
@@ -68,7 +79,7 @@ WRONG_NAME = NotConfirmed(
 MALFORMED = NotConfirmed(
     ErrorCode.CONFIRMATION_INVALID,
     "Nothing was sent: the client's response to the confirmation form is invalid. It must contain every field of the "
-    "form.",
+    f"form. {_UNSEEN_FORM}",
 )
 EXPIRED = NotConfirmed(
     ErrorCode.CONFIRMATION_EXPIRED,

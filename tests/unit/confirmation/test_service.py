@@ -27,7 +27,7 @@ from gitbook_integrations_mcp.confirmation.memory_store import MemoryConfirmatio
 from gitbook_integrations_mcp.confirmation.preview import Preview
 from gitbook_integrations_mcp.confirmation.results import (
     CANCELLED,
-    DECLINED,
+    FORM_DECLINED,
     MALFORMED,
     NOT_TICKED,
     WRONG_NAME,
@@ -73,7 +73,7 @@ async def test_an_approved_call_is_sent_once(name: str, era: Era) -> None:
 
 
 REFUSALS: dict[str, tuple[Human, NotConfirmed, str]] = {
-    "decline": (Human(action="decline"), DECLINED, "confirmation_declined"),
+    "decline": (Human(action="decline"), FORM_DECLINED, "confirmation_declined"),
     "cancel": (Human(action="cancel"), CANCELLED, "confirmation_cancelled"),
     "box not ticked": (Human(confirm=False), NOT_TICKED, "confirmation_invalid"),
     "yes as text": (Human(confirm="yes"), MALFORMED, "confirmation_invalid"),
@@ -288,9 +288,19 @@ async def test_the_fallback_can_be_set_for_all_clients(era: Era) -> None:
 
 
 @each_era
-async def test_a_cancelled_confirmation_names_the_setting(era: Era) -> None:
+@pytest.mark.parametrize(
+    "human",
+    [
+        Human(action="cancel"),
+        Human(action="decline"),
+        Human(content={}),
+        Human(confirm=False),
+    ],
+    ids=["cancels", "declines", "accepts without a form", "accepts the defaults"],
+)
+async def test_the_answer_of_a_client_that_may_show_no_form_names_the_setting(human: Human, era: Era) -> None:
     spy = GitBookSpy()
-    async with meet(create_gated_server(spy), Human(action="cancel"), era) as client:
+    async with meet(create_gated_server(spy), human, era) as client:
         target = find_target(spy, "uninstall_integration")
         assert "confirmation.ask" in read_text(await client.call_tool(target.name, target.arguments))
 
