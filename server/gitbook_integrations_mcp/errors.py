@@ -142,7 +142,7 @@ class ErrorCode(StrEnum):
     CONFIRMATION_DECLINED = (
         "confirmation_declined",
         "The human declined. Nothing was sent.",
-        "Ask again only if the human wants it. If the client answers forms unseen, set `confirmation.ask` to `fallback`.",
+        "Ask again only on request. If the client answers forms unseen, set `confirmation.ask` to `fallback`.",
     )
     CONFIRMATION_CANCELLED = (
         "confirmation_cancelled",
@@ -152,7 +152,7 @@ class ErrorCode(StrEnum):
     CONFIRMATION_INVALID = (
         "confirmation_invalid",
         "The form came back without a tick, with another name, or in another shape. Nothing was sent.",
-        "Tick the box and type the name exactly. If the client answers forms unseen, set `confirmation.ask` to `fallback`.",
+        "Complete the form exactly. If the client answers forms unseen, set `confirmation.ask` to `fallback`.",
     )
     CONFIRMATION_EXPIRED = (
         "confirmation_expired",

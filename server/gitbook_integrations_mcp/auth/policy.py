@@ -3,13 +3,13 @@
 The operator's settings filter the table of tools, both when tools are listed and when they are called.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from types import MappingProxyType
 from typing import Any
 
 from gitbook_integrations_api.catalog import TOOLS, TOOLSET_OF, TOOLSETS
-from gitbook_integrations_api.endpoint import Composite, Risk, Tool
+from gitbook_integrations_api.endpoint import Composite, Endpoint, Risk, Tool
 from gitbook_integrations_mcp.config.models import ConfirmationSection, ToolsSection
 from gitbook_integrations_mcp.errors import DisabledToolError, SettingsError, UnknownToolError
 from gitbook_integrations_mcp.spelling import find_nearest, suggest
@@ -32,7 +32,9 @@ class Policy:
         self._settings = settings
         self._confirmation = confirmation
         self._narrowed = narrowed
-        self._extra_tools = frozenset(confirmation.extra_tools)
+        self._extra_tools = frozenset(confirmation.extra_tools).union(
+            _find_updates(TOOLS[name] for name in confirmation.extra_tools)
+        )
         self.tools: Mapping[str, Tool] = MappingProxyType(
             {name: tool for name, tool in TOOLS.items() if self._find_reason(tool) is None}
         )
@@ -60,7 +62,8 @@ class Policy:
         """Whether a call needs confirmation. The operator can add tools to this list but not remove any.
 
         A tool that calls the endpoints of other tools needs confirmation if one of those tools does, because its result
-        contains theirs.
+        contains theirs. An update of an object needs confirmation if the tool that reads it does, because its
+        errors name fields of the object.
         """
         names = {tool.name, *tool.uses} if isinstance(tool, Composite) else {tool.name}
         return tool.needs_confirmation(arguments) or not self._extra_tools.isdisjoint(names)
@@ -107,6 +110,14 @@ class Policy:
             raise DisabledToolError(
                 f"{name} requires confirmation on this server, so it cannot be read as a resource. Call the tool."
             )
+
+
+def _find_updates(readers: Iterable[Tool]) -> Iterator[str]:
+    """Yield the names of the tools that update what `readers` read."""
+    paths = {one.path for one in readers if isinstance(one, Endpoint) and (one.method, one.is_list) == ("GET", False)}
+    for tool in TOOLS.values():
+        if isinstance(tool, Endpoint) and tool.path in paths and tool.body_names:
+            yield tool.name
 
 
 def _check_names(setting: str, kind: str, names: Iterable[str], valid: Mapping[str, object]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from gitbook_integrations_api.endpoint import Endpoint
 from gitbook_integrations_mcp.calls.call import EndpointCall
+from gitbook_integrations_mcp.calls.json_body import find_repaired
 from gitbook_integrations_mcp.calls.masking import MASK, MaskingScope, find_secrets
 from gitbook_integrations_mcp.calls.related import find_target
 from gitbook_integrations_mcp.calls.view import ends_with_marker, is_shown_form, name_fields
@@ -82,9 +83,15 @@ def restore_from(call: EndpointCall, target: Mapping[str, Any] | None, *, reveal
                 f"Nothing was sent. Include {MASK} to keep it, or null to delete it.",
                 ErrorCode.CREDENTIAL_OMITTED,
             )
-    if restored == call.arguments:
-        return call
-    return replace(call, request=call.tool.build_request(restored))
+    if restored != call.arguments:
+        call = replace(call, request=call.tool.build_request(restored))
+    if path := find_repaired(call.request.body, target):
+        raise MaskError(
+            f"{clean_text(scrub(path), 200)} contains text that this server could not show exactly, because GitBook's "
+            "own holds a half character, too many levels or too many digits. Sending it back would damage the "
+            "original. Nothing was sent. Send the text as it should be."
+        )
+    return call
 
 
 class _PlaceholderError(Exception):

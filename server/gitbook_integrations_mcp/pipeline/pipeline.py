@@ -18,16 +18,16 @@ from gitbook_integrations_api.options import CONFIRMATION_ARGUMENT, name_options
 from gitbook_integrations_mcp.auth.callers import Caller
 from gitbook_integrations_mcp.calls.arguments import build_request, check_arguments, normalize_arguments, split_options
 from gitbook_integrations_mcp.calls.call import Call, EndpointCall
-from gitbook_integrations_mcp.calls.json_body import find_repaired
 from gitbook_integrations_mcp.calls.output import Handler, Output
+from gitbook_integrations_mcp.calls.related import find_target
 from gitbook_integrations_mcp.calls.response import read_response, render_text
 from gitbook_integrations_mcp.calls.view import choose_view
 from gitbook_integrations_mcp.confirmation.preview import Previewer
 from gitbook_integrations_mcp.confirmation.results import Approval, Confirm, NotConfirmed
-from gitbook_integrations_mcp.errors import CallError, DefectError, MaskError, ResultError
+from gitbook_integrations_mcp.errors import CallError, DefectError, ResultError
 from gitbook_integrations_mcp.pipeline.budget import Budget
 from gitbook_integrations_mcp.pipeline.execution import Executor
-from gitbook_integrations_mcp.pipeline.masked_values import restore_from, restore_masked_values
+from gitbook_integrations_mcp.pipeline.masked_values import is_written_back, restore_from, restore_masked_values
 from gitbook_integrations_mcp.pipeline.paging import PageReader
 from gitbook_integrations_mcp.pipeline.suggestion import Suggester
 from gitbook_integrations_mcp.text import clean_text
@@ -123,9 +123,8 @@ class Pipeline:
         self, params: CallToolRequestParams, context: ServerRequestContext[Any, Any], caller: Caller, budget: Budget
     ) -> Output | InputRequiredResult:
         call = self._prepare(params, context, caller)
-        if isinstance(call, EndpointCall):
+        if isinstance(call, EndpointCall) and not _is_hidden(call):
             call = await restore_masked_values(call, self._previewer, reveal=self._reveal)
-            _refuse_repaired_values(call)
         approval: Approval | None = None
         if caller.policy.needs_confirmation(call.tool, call.arguments):
             confirmed = await self._confirm(call)
@@ -183,18 +182,13 @@ def _name_tool(params: CallToolRequestParams, caller: Caller) -> str:
     return clean_text(caller.credentials.scrub(params.name), 64)
 
 
-def _refuse_repaired_values(call: EndpointCall) -> None:
-    """Refuse to write back a value that was shown repaired, because it would replace GitBook's original.
+def _is_hidden(call: EndpointCall) -> bool:
+    """Whether the object that a call updates may be read only after confirmation, which the update then needs too.
 
-    Raises:
-        MaskError: the request contains such a value.
+    Without confirmation, even an error about a placeholder would name fields of the object.
     """
-    if path := find_repaired(call.request.body, call.before):
-        raise MaskError(
-            f"{clean_text(path, 200)} contains text that this server could not show exactly, because GitBook's own "
-            "holds a half character, too many levels or too many digits. Sending it back would damage the original. "
-            "Nothing was sent. Send the text as it should be."
-        )
+    reader = find_target(call.tool)
+    return reader is not None and is_written_back(call.tool) and call.caller.policy.may_need_confirmation(reader)
 
 
 def _build_result(caller: Caller, output: Output) -> CallToolResult:

@@ -233,6 +233,35 @@ async def test_a_tool_that_calls_an_endpoint_with_confirmation_needs_confirmatio
     assert len(human.requests) == 1
 
 
+@each_era
+@pytest.mark.parametrize("value", [{"x": "[masked]"}, {}])
+async def test_an_update_of_what_an_added_tool_reads_needs_confirmation_before_anything_is_said(
+    value: dict[str, Any], era: Era
+) -> None:
+    spy, human = GitBookSpy(), Human(action="decline")
+    arguments = {**find_target(spy, "uninstall_integration").arguments, "configuration": value}
+    server = create_gated_server(spy, extra_tools=["get_integration_installation_by_id"])
+    async with meet(server, human, era) as client:
+        result = await client.call_tool("update_integration_installation", arguments)
+        assert read_status(result) == "confirmation_declined"
+        human.action = "accept"
+        result = await client.call_tool("update_integration_installation", arguments)
+    assert result.is_error
+    assert (result.structured_content or {})["code"] in {"invalid_placeholder", "credential_omitted"}
+    assert len(human.requests) == 2
+    assert spy.mutations == []
+
+
+async def test_a_placeholder_below_what_an_added_tool_reads_is_still_rejected() -> None:
+    spy, human = GitBookSpy(), Human()
+    arguments = {"integrationName": OWN_INTEGRATION, "task": {"token": "[masked]"}}
+    async with meet(create_gated_server(spy, extra_tools=["get_integration_by_name"]), human, "2026-07-28") as client:
+        result = await client.call_tool("queue_integration_task", arguments)
+    assert (result.structured_content or {})["code"] == "invalid_placeholder"
+    assert human.requests == []
+    assert spy.mutations == []
+
+
 @pytest.mark.parametrize("name", TOOLS)
 async def test_every_added_tool_needs_confirmation_and_a_refusal_sends_nothing(name: str) -> None:
     spy, human = GitBookSpy(), Human(action="decline")
@@ -570,12 +599,12 @@ async def test_a_call_without_a_form_does_not_use_up_the_form_of_another_call(
     target = find_target(spy, "uninstall_integration")
     server = create_gated_server(spy, fallback="two-step")
     async with meet(server, Human(), "2026-07-28") as client:
-        state = await start(client, target)
+        state = await start_call(client, target)
         ((_, pending),) = opened
         async with meet(server, None, "2026-07-28") as other:
             result = await other.call_tool(target.name, {**target.arguments, "confirmationId": pending.id})
         assert read_status(result) == "confirmation_expired"
-        done = await call_once(client, target, state, YES)
+        done = await call_once(client, target, state, APPROVAL)
         assert isinstance(done, CallToolResult)
         assert read_status(done) == "done"
 
