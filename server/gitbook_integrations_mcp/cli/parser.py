@@ -66,6 +66,8 @@ def parse(argv: Sequence[str] | None) -> Namespace:
         UsageError: it cannot be understood.
     """
     parser, commands = _build_parser()
+    if (tool := _find_tool_help(argv or ())) is not None:
+        return Namespace(command="call", run=partial(_run, "tool_help"), tool=tool, json=False)
     arguments, rest = parser.parse_known_args(argv)
     of_command = commands.get(arguments.command, parser)
     # argparse takes positionals in one run only; `call` takes them after flags, too.
@@ -78,6 +80,14 @@ def parse(argv: Sequence[str] | None) -> Namespace:
     if arguments.command == "audit" and arguments.table and arguments.format not in {"table", "csv"}:
         of_command.error(f"--table is only for the formats table and csv; {arguments.format} has all tables.")
     return arguments
+
+
+def _find_tool_help(words: Sequence[str]) -> str | None:
+    """Return the tool of `call TOOL --help`."""
+    match [word for word in words if word != "--sandbox"]:
+        case ["call", tool, "--help" | "-h"] if not _is_flag(tool):
+            return tool
+    return None
 
 
 def _is_flag(word: str) -> bool:
@@ -131,7 +141,7 @@ def _build_parser() -> tuple[Parser, dict[str, Parser]]:
         add_command("audit", "Audit an organization: installations, scopes, site scripts, risks.", _AUDIT_EPILOG)
     )
     _add_json(add_command("tools", "List the offered tools with toolset, risk, endpoint and cost in tokens."))
-    call = add_command("call", "Call one tool and print its result.")
+    call = add_command("call", "Call one tool and print its result. `call TOOL --help` shows its arguments.")
     call.add_argument("tool", metavar="TOOL", help="name of the tool")
     words = "key=value pairs, one JSON object, or - to read it from stdin"
     call.add_argument("arguments", nargs="*", default=[], metavar="ARGUMENT", help=words)

@@ -437,6 +437,22 @@ def test_a_full_disk_below_standard_output_is_an_error_in_one_line() -> None:
     assert "No space left" in line
 
 
+def test_the_help_of_each_tool_shows_its_description_and_arguments(capsys: pytest.CaptureFixture[str]) -> None:
+    for name, declared in TOOLS.items():
+        code, out, err = run(capsys, "call", name, "--help")
+        assert (code, err) == (0, "")
+        tool = describe_tool(declared)
+        assert tool.description
+        assert tool.description.splitlines()[0] in out
+        for argument, schema in tool.input_schema["properties"].items():
+            (line,) = [line for line in out.splitlines() if line.split()[:1] == [argument]]
+            assert ("yes" in line.split()) is (argument in tool.input_schema.get("required", ())) or "enum" in schema
+            assert str(schema.get("default") or "").lower() in line.lower()
+    code, out, err = run(capsys, "call", "list_site", "-h")
+    assert (code, out) == (2, "")
+    assert "Did you mean list_sites?" in err
+
+
 def test_help_is_printed_where_only_ascii_can_be() -> None:
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     for command in ("call", "audit"):
