@@ -1,10 +1,12 @@
 """The command `doctor`: checks settings, tokens and the connection. Each check is a line, each failure has a fix."""
 
 import os
+import shlex
+import shutil
 import sys
 import time
 from argparse import Namespace
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -17,14 +19,18 @@ from pydantic import SecretStr
 
 from gitbook_integrations_api.catalog import ENDPOINTS, TOOLS
 from gitbook_integrations_api.endpoint import Request
+from gitbook_integrations_mcp import NAME
 from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.auth.issuer import Issuer, IssuerError
 from gitbook_integrations_mcp.auth.policy import Policy
 from gitbook_integrations_mcp.calls.response import read_response
-from gitbook_integrations_mcp.cli.console import print_json
-from gitbook_integrations_mcp.cli.install import format_entries
+from gitbook_integrations_mcp.cli.assistant_file import read_document, read_file
+from gitbook_integrations_mcp.cli.assistants import ASSISTANTS
+from gitbook_integrations_mcp.cli.console import count, print_json
+from gitbook_integrations_mcp.cli.install import SECRETS, find_entry, format_entries, format_path
 from gitbook_integrations_mcp.config.models import OAuthSection
-from gitbook_integrations_mcp.config.settings import Settings
+from gitbook_integrations_mcp.config.settings import PREFIX, Settings
+from gitbook_integrations_mcp.config.types import is_reference
 from gitbook_integrations_mcp.config.urls import is_loopback
 from gitbook_integrations_mcp.config.validation import check_exposure
 from gitbook_integrations_mcp.confirmation.memory_store import MemoryConfirmationStore
@@ -64,6 +70,7 @@ class Finding:
 def run(settings: Settings, arguments: Namespace) -> int:
     """Run all checks, print them with an entry for each assistant, and return the exit code."""
     findings = anyio.run(_collect, settings)
+    findings += [*_check_settings_file(arguments.config, settings), *_check_assistants()]
     return _report(findings, format_entries(settings, arguments.config), as_json=arguments.json)
 
 
@@ -87,6 +94,8 @@ def _report(findings: list[Finding], entries: Mapping[str, str], *, as_json: boo
                 print(f"  {'→' if marks is _MARKS else '->'} {finding.fix}")
         for assistant, text in entries.items():
             print(f"\n{assistant}\n{text}")
+        failed, warnings = (sum(finding.status == status for finding in findings) for status in ("failed", "warning"))
+        print(f"\n{count(failed, 'problem')}, {count(warnings, 'warning')}")
     return FAILURE if any(finding.status == "failed" for finding in findings) else SUCCESS
 
 
@@ -181,11 +190,56 @@ def _describe_confirmation(settings: Settings) -> Finding:
 def _check_journal(path: Path | None) -> Finding:
     if path is None:
         return Finding("journal", "skipped", "disabled", "Set journal.path to record every change.")
-    place = path if path.exists() else path.parent
-    if not os.access(place, os.W_OK):
+    is_new = not path.exists()
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0), 0o600))
+        if is_new:
+            path.unlink()
+    except OSError as error:
         fix = "Fix journal.path. Until then, all changes are rejected."
-        return _fail("journal", f"{path} cannot be written", fix, ErrorCode.JOURNAL_UNAVAILABLE)
+        message = f"{path} cannot be written: {error.strerror}"
+        return _fail("journal", message, fix, ErrorCode.JOURNAL_UNAVAILABLE)
     return Finding("journal", "ok", str(path))
+
+
+def _check_assistants() -> Iterator[Finding]:
+    """Yield whether the assistants that have this server's entry can start it, and who can read their tokens."""
+    for assistant in ASSISTANTS.values():
+        try:
+            text = read_file(assistant.path)
+            entry = find_entry(read_document(assistant, text or ""), assistant)
+        except (OSError, RuntimeError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            yield Finding(assistant.title, "warning", f"its configuration cannot be read: {reason}")
+            continue
+        if entry is None:
+            continue
+        command = entry.get("command")
+        if isinstance(command, str) and shutil.which(command) is None:
+            fix = f"Run `{NAME} install` for {assistant.title} again."
+            yield Finding(assistant.title, "warning", "registered, but its command does not exist", fix)
+        else:
+            yield Finding(assistant.title, "ok", f"registered in {format_path(assistant)}")
+        env = entry.get("env")
+        tokens = [env.get(name, "") for name in SECRETS] if isinstance(env, Mapping) else []
+        if any(token and not is_reference(str(token)) for token in tokens):
+            yield from _check_privacy(assistant.title, assistant.path)
+
+
+def _check_privacy(check: str, path: Path) -> Iterator[Finding]:
+    """Yield a warning if other users can read a file that holds a token."""
+    if os.name == "posix" and path.stat().st_mode & 0o044:
+        fix = f"Run `chmod 600 {shlex.quote(str(path))}`."
+        yield Finding(check, "warning", "other users can read the token in its configuration", fix)
+
+
+def _check_settings_file(config: Path | None, settings: Settings) -> Iterator[Finding]:
+    named = config or os.environ.get(f"{PREFIX}CONFIG")
+    tokens = {
+        token.get_secret_value() for token in (settings.gitbook.token, settings.gitbook.integration_token) if token
+    }
+    if named and tokens - {os.environ.get(name, "").strip() for name in SECRETS}:
+        yield from _check_privacy("settings file", Path(named))
 
 
 async def _check_store(store: ConfirmationStore) -> Finding:

@@ -32,7 +32,7 @@ NAME = "gitbook"
 OLD_NAME = "gitbook-integrations"
 """The name of the entry in earlier releases. `install` renames it."""
 
-_SECRETS: Mapping[str, str] = {
+SECRETS: Mapping[str, str] = {
     "GITBOOK_TOKEN": "your personal access token",
     "GITBOOK_INTEGRATION_TOKEN": "your integration's token",
 }
@@ -250,7 +250,7 @@ def _make_entry(
     plain, secret = _list_variables(settings)
     entry: dict[str, Any] = {"type": "stdio"} if assistant.typed else {}
     entry |= {"command": command, "args": [*arguments, *_format_flags(settings, config)]}
-    kept = {name: value for name, value in given.items() if name not in _SECRETS or not is_reference(str(value))}
+    kept = {name: value for name, value in given.items() if name not in SECRETS or not is_reference(str(value))}
     if assistant.format == "toml":  # this assistant passes variables on by name
         if secret:
             entry["env_vars"] = [*secret]
@@ -269,12 +269,12 @@ def _hide_secrets(assistant: Assistant, after: Any) -> Callable[[tuple[str, ...]
 
     def is_hidden(path: tuple[str, ...], value: str) -> bool:
         if path[0] == "inputs":
-            return "id" not in path and value not in {"promptString", *_SECRETS, *_SECRETS.values()}
+            return "id" not in path and value not in {"promptString", *SECRETS, *SECRETS.values()}
         if len(path) < 3 or path[0] != assistant.servers or path[1] not in {NAME, OLD_NAME}:
             return True
         if path[2] == "env":
             return not (is_reference(value) or path[-1] in _PLAIN)
-        return not (value in ours or value in _SECRETS or re.fullmatch("--[a-z-]+", value))
+        return not (value in ours or value in SECRETS or re.fullmatch("--[a-z-]+", value))
 
     return is_hidden
 
@@ -308,7 +308,7 @@ def _list_variables(settings: Settings) -> tuple[dict[str, str], dict[str, str]]
         "GITBOOK_ENDPOINT": gitbook.endpoint if gitbook.endpoint != default.endpoint else None,
         "GITBOOK_ORGANIZATION": gitbook.organization,
     }
-    secret = {name: value for name, value in _SECRETS.items() if name == "GITBOOK_TOKEN" or gitbook.integration_token}
+    secret = {name: value for name, value in SECRETS.items() if name == "GITBOOK_TOKEN" or gitbook.integration_token}
     return {name: value for name, value in plain.items() if value} | carried, secret
 
 

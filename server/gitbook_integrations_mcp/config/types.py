@@ -26,7 +26,7 @@ _REFERENCE = re.compile(r"\$?\{+[^{}]*\}+|\$\w[\w:]*|\$\([^()]*\)|%\w+%|<[^<>]*>
 """A reference to a variable or a prompt, or the text of an example, in place of a token."""
 
 _BEARER_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
-"""The characters that a bearer token can have (RFC 6750, section 2.1)."""
+"""The characters of a bearer token in a header (RFC 6750, section 2.1)."""
 
 _MISTAKES = (
     (_REFERENCE, "is a reference that was not replaced by its value, or the text of an example"),
@@ -38,7 +38,7 @@ _MISTAKES = (
     ),
     (re.compile(r".*\s.*", re.DOTALL), "contains a space or a line break; set the token alone"),
 )
-"""Values that people set instead of a token, each with its mistake."""
+"""Texts that people set instead of a token, each with the problem."""
 
 
 def is_reference(text: str) -> bool:

@@ -1,7 +1,5 @@
 """Serves the GitBook sandbox over HTTP."""
 
-import sys
-
 import uvicorn
 
 from gitbook_integrations_mcp.net.http_server import build_options
@@ -14,7 +12,7 @@ from gitbook_integrations_mcp.sandbox.templates import ORGANIZATION_ID
 def serve_sandbox(sandbox: Sandbox, host: str = "127.0.0.1", port: int = 0) -> None:
     """Serve `sandbox` until the process is interrupted; port 0 selects a free one.
 
-    Prints the environment variables for clients to standard error. GitBook's command line and this server read them.
+    Prints the environment variables for clients to standard output. GitBook's command line and this server read them.
     """
     listener, address = open_listener(host, port)
     with listener:
@@ -23,7 +21,6 @@ def serve_sandbox(sandbox: Sandbox, host: str = "127.0.0.1", port: int = 0) -> N
             f"GITBOOK_TOKEN={USER_TOKEN}\n"
             f"GITBOOK_INTEGRATION_TOKEN={INTEGRATION_TOKEN}\n"
             f"GITBOOK_ORGANIZATION={ORGANIZATION_ID}",
-            file=sys.stderr,
             flush=True,
         )
         # The sandbox sends the Date of its own clock.

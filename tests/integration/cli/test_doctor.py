@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ import pytest
 
 from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.cli import doctor
+from gitbook_integrations_mcp.cli.assistants import ASSISTANTS
 from gitbook_integrations_mcp.cli.main import main
 from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.errors import ErrorCode
@@ -66,7 +68,9 @@ def start() -> Iterator[Start]:
 
 
 @pytest.fixture(autouse=True)
-def _only_these_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+def _only_these_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for variable in ("HOME", "USERPROFILE", "APPDATA", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path / "home"))
     for name in list(os.environ):
         if name.startswith("GITBOOK"):
             monkeypatch.delenv(name)
@@ -244,6 +248,48 @@ def test_a_store_of_questions_that_does_not_answer_is_told(
         checks = {check["check"]: check for check in json.loads(output.out)["checks"]}
         assert checks["store"]["message"] == message
         assert "hidden" not in output.out + output.err
+
+
+def test_the_journal_is_opened_and_none_is_left(tmp_path: Path, examine: Examine) -> None:
+    journal = tmp_path / "journal.jsonl"
+    _, checks = examine(Answer(200, USER), GITBOOK_MCP_JOURNAL__PATH=str(journal))
+    assert checks["journal"]["status"] == "ok"
+    assert not journal.exists()
+    code, checks = examine(Answer(200, USER), GITBOOK_MCP_JOURNAL__PATH=str(tmp_path))
+    assert (code, checks["journal"]["code"]) == (1, ErrorCode.JOURNAL_UNAVAILABLE)
+
+
+def test_entries_of_assistants_are_checked(examine: Examine) -> None:
+    path = ASSISTANTS["cursor"].path
+    path.parent.mkdir(parents=True)
+    for command, mode, token, fixes in (
+        (sys.executable, 0o600, TOKEN, []),
+        (sys.executable, 0o644, "${env:GITBOOK_TOKEN}", []),
+        (sys.executable, 0o644, TOKEN, ["chmod 600"]),
+        ("/gone/gitbook-integrations-mcp", 0o600, TOKEN, ["install"]),
+    ):
+        entry = {"command": command, "args": ["-m", "gitbook_integrations_mcp"], "env": {"GITBOOK_TOKEN": token}}
+        path.write_text(json.dumps({"mcpServers": {"gitbook": entry}}))
+        path.chmod(mode)
+        _, checks = examine(Answer(200, USER))
+        assert (checks["Cursor"]["status"] == "warning") is bool(fixes)
+        assert all(fix in checks["Cursor"]["fix"] for fix in fixes)
+    path.write_text("{oops")
+    assert examine(Answer(200, USER))[1]["Cursor"]["status"] == "warning"
+
+
+def test_a_settings_file_with_a_token_that_others_can_read_is_a_warning(tmp_path: Path, examine: Examine) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"gitbook": {"token": TOKEN}}))
+    for mode, warns in ((0o600, False), (0o644, True)):
+        config.chmod(mode)
+        _, checks = examine(Answer(200, USER), "--config", str(config), GITBOOK_TOKEN="")
+        assert ("settings file" in checks) is warns
+
+
+def test_the_last_line_is_the_verdict(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--sandbox"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "0 problems, 0 warnings"
 
 
 def test_a_user_without_a_home_directory_can_run_it(

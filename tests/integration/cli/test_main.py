@@ -27,7 +27,7 @@ from gitbook_integrations_mcp.features.tools import describe_tool
 from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
 from tests.support.elicitation_client import Human, read_status
 from tests.support.fake_gitbook import ERAS, Era
-from tests.support.process import COMMAND, TIMEOUT, start
+from tests.support.process import COMMAND, TIMEOUT
 from tests.support.tokens import count_tokens
 
 
@@ -597,8 +597,11 @@ def test_a_sandbox_that_cannot_be_served_says_so(words: tuple[str, ...], expecte
 
 @pytest.mark.slow
 def test_the_sandbox_is_served_on_a_port() -> None:
-    with start("sandbox", lines=4) as lines:
-        told = dict(line.split("=", 1) for line in lines)
+    with subprocess.Popen(
+        [*COMMAND, "sandbox"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdout
+        told = dict(process.stdout.readline().strip().split("=", 1) for _ in range(4))
         ended = subprocess.run(
             [*COMMAND, "doctor", "--json"],
             env={**os.environ, **told},
@@ -607,6 +610,7 @@ def test_the_sandbox_is_served_on_a_port() -> None:
             check=False,
             timeout=TIMEOUT,
         )
+        process.terminate()
     checks = {check["check"]: check["status"] for check in json.loads(ended.stdout)["checks"]}
     assert ended.returncode == 0, checks
     assert checks["token"] == checks["integration token"] == "ok"

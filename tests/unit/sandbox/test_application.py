@@ -856,10 +856,10 @@ async def test_latency_passes_before_anything_changes(
 def served() -> Iterator[dict[str, str]]:
     """The variables that a sandbox on a port prints, while it is served."""
     code = "from gitbook_integrations_mcp.sandbox import create_sandbox, serve_sandbox; serve_sandbox(create_sandbox())"
-    with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
         try:
-            yield dict(process.stderr.readline().strip().split("=", 1) for _ in range(4))
+            yield dict(process.stdout.readline().strip().split("=", 1) for _ in range(4))
         finally:
             process.terminate()
 
