@@ -173,7 +173,7 @@ JOBS = (
         request="Get rid of heatlens, everywhere.",
         steps=(find("heatlens"), call("uninstall_integration", **of("heatlens"))),
         done=lambda state: get(state, "heatlens") is None,
-        most_tokens=210,
+        most_tokens=220,
     ),
     Job(
         name="take it off a site",
@@ -187,7 +187,7 @@ JOBS = (
             not is_on(state, "googleanalytics", "site", SITES["Developer Portal"])
             and is_on(state, "googleanalytics", "site", SITES["Help Center"])
         ),
-        most_tokens=280,
+        most_tokens=300,
     ),
     Job(
         name="no longer on all spaces to come",
@@ -299,14 +299,14 @@ JOBS = (
             (mode := state.integrations[OWN_INTEGRATION].development) is not None
             and (mode.tunnel, mode.all) == (TUNNEL, False)
         ),
-        most_tokens=20,
+        most_tokens=60,
     ),
     Job(
         name="development mode off",
         request="Robin's laptop is gone: take style-linter out of development mode.",
         steps=(call("disable_integration_development_mode", integrationName="style-linter"),),
         done=lambda state: state.integrations["style-linter"].development is None,
-        most_tokens=20,
+        most_tokens=40,
     ),
     Job(
         name="unpublish",

@@ -135,9 +135,9 @@ _ALL = (
         title="Secrets in a readable configuration",
         meaning="The configuration contains values that look like credentials.",
         why="Anyone with a token that can read installations can read these credentials.",
-        remedy="update_integration_installation",
-        advice="Rotate the credential with minimal permissions, then add configuration to the call. Send all settings: "
-        "omitted ones are deleted.",
+        remedy="get_integration_installation_by_id",
+        advice="The call shows where the credential is used. Rotate it at its issuer with minimal permissions, then "
+        "update the configuration with all of its settings: omitted ones are deleted.",
     ),
 )
 

@@ -262,7 +262,7 @@ def _match_secrets(facts: Facts, installed: Installed, level: Level, by_place: M
         match,
         key=(installed.id, level),
         arguments={**match.arguments, f"{level}Id": next(iter(by_place))},
-        tool=f"update_integration_{level}_installation",
+        tool=f"get_integration_{level}_installation",
     )
 
 

@@ -52,6 +52,7 @@ def call(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
     return json.loads(out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("era", ERAS)
 async def test_the_command_alone_serves_mcp_over_stdio(era: Era) -> None:
     server = StdioServerParameters(command=COMMAND[0], args=[*COMMAND[1:], "--sandbox"])
@@ -416,6 +417,7 @@ def test_closed_standard_streams_end_no_command(streams: str, command: str, code
     assert b"Traceback" not in ended.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="the shell is another")
 @pytest.mark.parametrize("stream", ["<&-", ">&-"])
 def test_a_server_without_standard_input_or_output_says_so(stream: str) -> None:
@@ -426,6 +428,7 @@ def test_a_server_without_standard_input_or_output_says_so(stream: str) -> None:
     assert "is closed" in line
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
 def test_a_full_disk_below_standard_output_is_an_error_in_one_line() -> None:
     with Path("/dev/full").open("w") as full:
@@ -437,6 +440,7 @@ def test_a_full_disk_below_standard_output_is_an_error_in_one_line() -> None:
     assert "No space left" in line
 
 
+@pytest.mark.slow
 def test_the_help_of_each_tool_shows_its_description_and_arguments(capsys: pytest.CaptureFixture[str]) -> None:
     for name, declared in TOOLS.items():
         code, out, err = run(capsys, "call", name, "--help")

@@ -55,6 +55,7 @@ def split_path(path: str) -> list[str]:
     return path.split("/")
 
 
+@pytest.mark.slow
 @given(endpoints, st.data())
 def test_no_value_of_any_argument_reaches_another_path_than_the_templates(
     endpoint: Endpoint, data: st.DataObject

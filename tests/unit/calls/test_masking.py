@@ -569,6 +569,7 @@ def test_any_configuration_written_back_as_it_was_read_stays_the_same(
     anyio.run(check)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece", ["eyJaaaaaaaa-", "eyJ", "://a:", "sk-", "[cut: 1 more characters; ", "[cut: 1", "[masked]"]
 )

@@ -103,7 +103,7 @@ async def test_no_span_holds_an_argument_a_response_or_a_secret(kind: str, era: 
     told = "".join(span.to_json() for span in spans)
     for secret in ("planted", *TOKENS.values()):
         assert secret not in told
-    (head,) = socket.heads
+    head, *_ = socket.heads  # after a 404, lists are read for a suggestion
     assert b"planted-page" in head
     assert b"traceparent" not in head.lower()
 
