@@ -12,7 +12,7 @@ SUCCESS, FAILURE, USAGE, INTERRUPTED = 0, 1, 2, 130
 """Exit codes: success; a tool or check failed; invalid command line or settings; interrupted, as shells report it."""
 
 
-_PATIENCE_SECONDS = 0.1
+_MAX_WAIT_SECONDS = 0.1
 """Time for a line of the log to be written before the program goes on."""
 
 
@@ -50,7 +50,7 @@ class LossyHandler(logging.Handler):
             self._thread.start()
         self._idle.clear()
         self._lines.put(text.encode(errors="replace"))
-        self._idle.wait(_PATIENCE_SECONDS)
+        self._idle.wait(_MAX_WAIT_SECONDS)
 
     def _write(self) -> None:
         while True:
