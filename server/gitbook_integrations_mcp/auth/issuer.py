@@ -6,7 +6,6 @@ After that, all access tokens are rejected.
 """
 
 import itertools
-import json
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ import anyio
 import httpx
 from jwt import PyJWK
 from jwt.exceptions import PyJWTError
+from pydantic_core import from_json
 
 from gitbook_integrations_mcp.config.models import OAuthSection
 from gitbook_integrations_mcp.config.urls import is_private
@@ -151,10 +151,10 @@ async def _fetch_json(url: str) -> dict[str, Any] | None:
             httpx.AsyncClient(transport=open_transport(url), headers=headers, timeout=None) as client,  # noqa: S113
             client.stream("GET", url) as response,
         ):
-            document = json.loads(await _read_content(response, url)) if response.status_code == 200 else None
+            document = from_json(await _read_content(response, url)) if response.status_code == 200 else None
     except httpx.HTTPError as error:
         raise IssuerError(f"{url} cannot be reached ({type(error).__name__}).") from None
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
     return document if isinstance(document, dict) else None
 

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, from_json, to_json
 
 from gitbook_integrations_api.endpoint import Endpoint, Request, SegmentError, Tool
 from gitbook_integrations_api.options import Options, name_options
@@ -102,8 +102,8 @@ def check_arguments(tool: Tool, arguments: Mapping[str, Any], option_values: Map
     """
     given = {**arguments, **option_values}
     try:
-        json.dumps(given, ensure_ascii=False, allow_nan=False).encode()
-    except (ValueError, RecursionError):
+        from_json(to_json(given), allow_inf_nan=False)  # nesting has the same limit in every version of Python
+    except ValueError:
         raise ArgumentsError(
             f"The arguments of {tool.name} contain invalid Unicode, NaN, Infinity, or nesting that is too deep. "
             "Nothing was sent."

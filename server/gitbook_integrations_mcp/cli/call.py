@@ -1,6 +1,5 @@
 """The command `call`: calls one tool through an MCP client in this process, with the same checks as any client."""
 
-import json
 import os
 import sys
 from argparse import Namespace
@@ -17,6 +16,7 @@ from gitbook_integrations_api.summary import outline
 from gitbook_integrations_mcp import NAME
 from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.cli.console import print_json, print_result, read_word
+from gitbook_integrations_mcp.config.json_text import JsonError, parse_json
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.confirmation.results import NOT_SENT
 from gitbook_integrations_mcp.errors import CallError, ErrorCode, UsageError
@@ -100,9 +100,9 @@ def read_arguments(tool: Tool, words: Sequence[str]) -> dict[str, Any]:
     if len(words) == 1 and (words[0] == "-" or words[0].lstrip().startswith("{")):
         text = sys.stdin.read() if words[0] == "-" else words[0]
         try:
-            arguments = json.loads(text)
-        except ValueError as error:
-            raise UsageError(f"The arguments are not valid JSON: {error}.") from None
+            arguments = parse_json(text)
+        except JsonError as error:
+            raise UsageError(f"The text of the arguments {error}.") from None
         if not isinstance(arguments, dict):
             raise UsageError("The arguments must be one JSON object.")
         return arguments
@@ -123,8 +123,8 @@ def _read_value(schema: Mapping[str, Any], text: str) -> Any:
     if kind == "string" or not schema:
         return text
     try:
-        value = json.loads(text)
-    except ValueError:
+        value = parse_json(text)
+    except JsonError:
         value = text
     if kind == "array" and not isinstance(value, list):
         return text.split(",")

@@ -7,6 +7,8 @@ from typing import Any
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]', re.DOTALL)
 _KEY_LENGTH = 64
+_DEPTH = 100
+"""Levels of nesting that are accepted. Python's own limit differs between its versions."""
 
 
 class JsonError(ValueError):
@@ -29,7 +31,7 @@ def parse_json(text: str) -> Any:
         raise
     except ValueError:
         raise JsonError("has a number with too many digits") from None
-    _check_keys(text)
+    _check_structure(text)
     return value
 
 
@@ -44,13 +46,15 @@ def _read_float(digits: str) -> float:
     return number
 
 
-def _check_keys(text: str) -> None:
-    """Refuse valid JSON that has a key twice in one object."""
+def _check_structure(text: str) -> None:
+    """Refuse valid JSON that has a key twice in one object, or is nested too deeply."""
     keys: list[set[str]] = []
     last = ""
     for token in _TOKEN.finditer(text):
         match token.group():
             case "{" | "[":
+                if len(keys) == _DEPTH:
+                    raise JsonError("is nested too deeply")
                 keys.append(set())
             case "}" | "]":
                 keys.pop()

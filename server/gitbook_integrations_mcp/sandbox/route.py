@@ -1,6 +1,5 @@
 """Matches HTTP requests to the table of endpoints, and reads their arguments."""
 
-import json
 import re
 from collections.abc import Mapping
 from functools import cached_property
@@ -8,6 +7,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 from starlette.datastructures import QueryParams
 
 from gitbook_integrations_api.endpoint import Endpoint
@@ -87,9 +87,8 @@ def _parse(texts: list[str], schema: Mapping[str, Any]) -> Any:
 
 def _read_body(body: bytes) -> dict[str, Any]:
     try:
-        content = json.loads(body)
-        json.dumps(content, allow_nan=False, ensure_ascii=False).encode()  # otherwise no response could contain it
-    except (ValueError, RecursionError):
+        content = from_json(body, allow_inf_nan=False)  # strict: otherwise no response could contain it
+    except ValueError:
         raise FailureError(400, "The body is not valid JSON") from None
     if not isinstance(content, dict):
         raise FailureError(400, "The body is not a JSON object")

@@ -29,6 +29,11 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
         {**INTEGRATION, "task": '{"a": "\\ud83d"}'},
         "invalid Unicode",
     ),
+    "deep nesting in JSON": (
+        "queue_integration_task",
+        {**INTEGRATION, "task": '{"a":' * 300 + "1" + "}" * 300},
+        "nesting that is too deep",
+    ),
     "an update of nothing": (
         "update_integration_installation",
         {**INTEGRATION, "installationId": "i"},
