@@ -13,6 +13,8 @@ from tests.support.browser import open_browser
 from tests.support.redis_server import RedisServer, start_redis
 
 E2E = Path(__file__).parent / "e2e"
+HTTP = Path(__file__).parent / "integration" / "http"
+STDIO = Path(__file__).parent / "integration" / "stdio"
 OPENAPI = Path(__file__).parent / "data" / "openapi.json"
 
 # No test of this project is timed, and the first draw of text builds Hypothesis's table of Unicode.
@@ -29,10 +31,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark everything in `tests/e2e`."""
+    """Mark tests by the folder they are in: those through real sockets and pipes are slow."""
     for item in items:
         if E2E in item.path.parents:
             item.add_marker("e2e")
+        elif {HTTP, STDIO}.intersection(item.path.parents):
+            item.add_marker("slow")
 
 
 @pytest.fixture(scope="session")

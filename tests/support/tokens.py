@@ -4,11 +4,11 @@ import json
 from functools import cache
 from typing import Any
 
-import bpe_openai
-
 
 @cache
 def _get_encoding() -> Any:
+    import bpe_openai  # reads its tables, a second that most tests need not spend
+
     return bpe_openai.get_encoding("o200k_base")
 
 

@@ -19,10 +19,7 @@ from tests.support.fake_gitbook import Era as ClientEra
 from tests.support.http_server import Kind, connect, each_way, serve
 from tests.support.process import SOON
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(sys.platform != "linux", reason="counts open files in /proc, which only Linux has"),
-]
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="counts open files in /proc, which only Linux has")
 
 
 def count_remains() -> dict[str, int]:

@@ -27,8 +27,6 @@ from tests.support.proxy import NAME, PROXIES, make_certificate, read_example, r
 from tests.support.redis_server import RedisServer
 from tests.support.subscriber import Subscriber, find_installation, handle_updates, update, watch
 
-pytestmark = pytest.mark.slow
-
 NAMES = [f"caller-{number}" for number in range(16)]
 CALLERS = [{"name": name, "sha256": hashlib.sha256(name.encode()).hexdigest()} for name in NAMES]
 

@@ -23,8 +23,6 @@ from tests.support.loopback import open_client
 from tests.support.page_client import APPROVE, Browser
 from tests.support.redis_server import KEYS, RedisServer
 
-pytestmark = pytest.mark.slow
-
 each_era = pytest.mark.parametrize("era", ERAS)
 
 PUBLIC = "https://mcp.example"

@@ -7,14 +7,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
-import pytest
 
 from gitbook_integrations_mcp.errors import ErrorCode
 from gitbook_integrations_mcp.transports.sse import MAX_OPEN_REQUESTS
 from tests.support.fake_gitbook import Upstream
 from tests.support.http_server import INITIALIZE, serve
-
-pytestmark = pytest.mark.slow
 
 
 @asynccontextmanager

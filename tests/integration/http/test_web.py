@@ -248,7 +248,6 @@ HEADERS = [
 ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("path", ROUTES)
 async def test_no_header_that_cannot_be_parsed_is_an_internal_error(
     path: str, caplog: pytest.LogCaptureFixture
@@ -646,7 +645,6 @@ async def test_no_secret_and_no_session_is_logged_at_whatever_level(
 # As a process
 
 
-@pytest.mark.slow
 def test_the_command_serves_over_http_on_a_free_port_and_stops_when_told() -> None:
     words = ("serve", "--sandbox", "--transport", "sse,streamable-http", "--port", "0")
     with start(*words, lines=2) as (sse, streamable):

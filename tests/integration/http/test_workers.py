@@ -26,8 +26,6 @@ from tests.support.loopback import listen, open_client, open_listener
 from tests.support.process import TIMEOUT, run
 from tests.support.redis_server import KEYS, RedisServer
 
-pytestmark = pytest.mark.slow
-
 REDIS = {"store": "redis://localhost", "keys": KEYS}
 
 

@@ -26,8 +26,6 @@ from tests.support.fake_gitbook import ERAS, Era
 from tests.support.process import COMMAND, TIMEOUT
 from tests.support.stdio_client import Conversation, Plumbing
 
-pytestmark = pytest.mark.slow
-
 SECRET = "planted-secret-0123456789"
 
 PARSE_ERROR, INVALID_REQUEST, INVALID_PARAMS = -32700, -32600, -32602
