@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 from jsonschema import Draft202012Validator
 
 from tests.support.browser import open_browser
-from tests.support.redis_server import RedisServer, start_redis
+from tests.support.postgres_server import PostgresServer, start_postgres
 
 E2E = Path(__file__).parent / "e2e"
 HTTP = Path(__file__).parent / "integration" / "http"
@@ -73,15 +73,25 @@ def openapi() -> dict[str, Any]:
     return document
 
 
+@pytest.fixture(scope="session", autouse=True)
+def keep_user_files_apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Use neither the store nor the keyring of the user who runs the tests. Processes inherit this."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GITBOOK_MCP_STORE__URL", "memory")
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        patch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
+        yield
+
+
 @pytest.fixture(scope="session")
-def redis_server() -> Iterator[RedisServer]:
-    """A real Redis, one for all tests."""
-    yield from start_redis()
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A real PostgreSQL, one for all tests."""
+    with start_postgres(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
 
 
 @pytest.fixture
-def redis(redis_server: RedisServer) -> RedisServer:
-    """A real Redis with nothing in it."""
-    with redis_server.connect() as client:
-        client.flushall()
-    return redis_server
+def postgres(postgres_server: PostgresServer) -> PostgresServer:
+    """A real PostgreSQL with nothing in its database."""
+    postgres_server.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    return postgres_server

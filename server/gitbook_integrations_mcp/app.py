@@ -5,7 +5,7 @@ the start of a server on stdio that does not need them (by this share of its CPU
 
 - httpx, aiohttp, httpx-aiohttp and truststore (19 %): `gitbook.http`, on the first request to GitBook
 - starlette's applications, PyJWT and httpx for HTTP (7 %): `transports.serving`, for servers over HTTP
-- redis (7 %), an optional dependency: `confirmation.opening`, for stores in Redis
+- SQLAlchemy and its drivers (as much as the MCP SDK): `store.store`, for the first confirmation, change or audit
 - the audit (4 %): `audit.create_handler`, on the first audit
 - Jinja2 and the pages made with it (2 %): `features.apps` and `confirmation.page`, for the first page
 - the GitBook sandbox (3 %): `gitbook.opening`, for servers that use it
@@ -23,7 +23,6 @@ from gitbook_integrations_mcp.auth.callers import Callers
 from gitbook_integrations_mcp.auth.policy import Policy
 from gitbook_integrations_mcp.calls.call import EndpointCall
 from gitbook_integrations_mcp.config.settings import Settings
-from gitbook_integrations_mcp.confirmation.opening import open_confirmation_store
 from gitbook_integrations_mcp.confirmation.page import ConfirmationPage
 from gitbook_integrations_mcp.confirmation.preview import Previewer
 from gitbook_integrations_mcp.confirmation.results import Confirm
@@ -42,6 +41,7 @@ from gitbook_integrations_mcp.pipeline.execution import Executor
 from gitbook_integrations_mcp.pipeline.journal import Journal
 from gitbook_integrations_mcp.pipeline.pipeline import Pipeline
 from gitbook_integrations_mcp.pipeline.suggestion import Suggester
+from gitbook_integrations_mcp.store.store import Store
 
 
 def create_server(
@@ -49,11 +49,13 @@ def create_server(
     *,
     http_transport: HTTPTransport | None = None,
     confirm: Confirm | None = None,
-    clock: Callable[[], float] = time.monotonic,
+    clock: Callable[[], float] = time.time,
+    run: str | None = None,
 ) -> IntegrationsServer:
     """Return the MCP server for `settings`; any transport of the SDK can run it.
 
-    For tests, `http_transport` replaces the network, `confirm` the human, and `clock` (in seconds) the time.
+    For tests, `http_transport` replaces the network, `confirm` the human, and `clock` (in seconds since 1970) the time.
+    `run` identifies this run of the server; its workers get the same.
 
     Raises:
         SettingsError: the settings name an unknown tool or toolset, or a store that cannot be used.
@@ -61,7 +63,7 @@ def create_server(
     on_stdio = "stdio" in settings.server.transport
     policy = Policy(settings.tools, settings.confirmation)
     gitbook, credentials, organization = open_gitbook(settings, http_transport)
-    store = open_confirmation_store(settings, clock)
+    store = Store(settings, run=run, clock=clock)
     # On stdio nothing serves the public URL, although a shared settings file may contain one.
     page = ConfirmationPage(store, None if on_stdio else settings.http.public_url)
     previewer = Previewer(gitbook)

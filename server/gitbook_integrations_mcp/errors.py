@@ -95,10 +95,20 @@ class ErrorCode(StrEnum):
         "The journal cannot be read or written. Changes that cannot be recorded are not sent.",
         "Fix `journal.path`, or free disk space.",
     )
-    CONFIRMATION_STORE_UNAVAILABLE = (
-        "confirmation_store_unavailable",
-        "The store of confirmations (`confirmation.store`) cannot be used, so no approval can be checked.",
-        "Try again later. If it lasts, check the store and its URL.",
+    STORE_UNAVAILABLE = (
+        "store_unavailable",
+        "The store (`store.url`) cannot be used. Calls that must be confirmed or recorded are not sent.",
+        "Try again later. If it lasts, run `gitbook-integrations-mcp store` and fix what it reports.",
+    )
+    STORE_TOO_NEW = (
+        "store_too_new",
+        "A newer version of this program wrote the store. This version does not change it.",
+        "Update this program, or set `store.url` to another place.",
+    )
+    STORE_KEY_UNKNOWN = (
+        "store_key_unknown",
+        "A kept value was encrypted with a key that this server does not have.",
+        "Add the earlier key to `store.keys`, or restore the key file beside the store.",
     )
     UNKNOWN_RESOURCE = (
         "unknown_resource",
@@ -386,16 +396,16 @@ class ResultError(RefusedError):
 
 
 class StoreError(RefusedError):
-    """The store of confirmations fails, so no approval can be checked; `reason` is a predicate about the store."""
+    """The store fails; `reason` is a predicate about it. Nothing that must be confirmed or recorded was sent."""
 
-    code = ErrorCode.CONFIRMATION_STORE_UNAVAILABLE
+    code = ErrorCode.STORE_UNAVAILABLE
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, code: ErrorCode | None = None) -> None:
         self.reason = reason
         super().__init__(
-            f"This call needs human confirmation, and the store of confirmations {reason}. Nothing was sent. An "
-            "approval given meanwhile may be lost. Try again later; if it lasts, ask the operator to check "
-            "confirmation.store."
+            f"The store of this server {reason}. Nothing was sent to GitBook. Try again later; if it lasts, ask the "
+            "operator to check store.url.",
+            code,
         )
 
 

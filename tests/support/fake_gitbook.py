@@ -17,7 +17,7 @@ from gitbook_integrations_mcp.auth.callers import Caller
 from gitbook_integrations_mcp.auth.policy import Policy
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.config.settings import load_settings
-from gitbook_integrations_mcp.confirmation.preview import Preview, Previewer
+from gitbook_integrations_mcp.confirmation.preview import Previewer
 from gitbook_integrations_mcp.confirmation.results import Approval, Confirm
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.gitbook.credentials import Credentials
@@ -25,6 +25,7 @@ from gitbook_integrations_mcp.pipeline.budget import Budget
 from gitbook_integrations_mcp.pipeline.execution import Executor
 from gitbook_integrations_mcp.pipeline.journal import Journal
 from gitbook_integrations_mcp.pipeline.pipeline import Pipeline
+from gitbook_integrations_mcp.store.pending import Preview
 
 Era = Literal["legacy", "2026-07-28"]
 ERAS: tuple[Era, ...] = ("legacy", "2026-07-28")

@@ -12,10 +12,10 @@ SERVER = "gitbook_integrations_mcp"
 TOOLS = "gitbook_integrations_api"
 
 LAYERS = (
-    {"", "errors", "text", "spelling", "digest", "tokens", "process"},
+    {"", "errors", "text", "spelling", "digest", "tokens", "process", "shares"},
     {"config"},
     {"net"},
-    {"sandbox"},
+    {"sandbox", "store"},
     {"gitbook"},
     {"auth"},
     {"calls"},

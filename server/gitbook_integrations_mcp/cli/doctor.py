@@ -33,14 +33,13 @@ from gitbook_integrations_mcp.config.settings import PREFIX, Settings
 from gitbook_integrations_mcp.config.types import is_reference
 from gitbook_integrations_mcp.config.urls import is_loopback
 from gitbook_integrations_mcp.config.validation import check_exposure
-from gitbook_integrations_mcp.confirmation.memory_store import MemoryConfirmationStore
-from gitbook_integrations_mcp.confirmation.opening import open_confirmation_store
-from gitbook_integrations_mcp.confirmation.store import ConfirmationStore
 from gitbook_integrations_mcp.errors import ErrorCode, SettingsError, StoreError, UpstreamError
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.gitbook.http import GitBookResponse
 from gitbook_integrations_mcp.gitbook.opening import open_gitbook
 from gitbook_integrations_mcp.process import FAILURE, SUCCESS
+from gitbook_integrations_mcp.store.location import Location
+from gitbook_integrations_mcp.store.store import Store
 from gitbook_integrations_mcp.text import clean_text
 
 Status = Literal["ok", "failed", "skipped", "warning"]
@@ -117,9 +116,7 @@ async def _check(settings: Settings) -> AsyncIterator[Finding]:
     yield _check_settings(settings)
     yield _describe_confirmation(settings)
     yield _check_journal(settings.journal.path)
-    store = open_confirmation_store(settings, time.monotonic)
-    if not isinstance(store, MemoryConfirmationStore):
-        yield await _check_store(store)
+    yield await _check_store(Store(settings))
     if settings.oauth.issuer:
         yield await _check_issuer(settings.oauth)
     if (insecure := _check_scheme(settings)) is not None:
@@ -242,16 +239,19 @@ def _check_settings_file(config: Path | None, settings: Settings) -> Iterator[Fi
         yield from _check_privacy("settings file", Path(named))
 
 
-async def _check_store(store: ConfirmationStore) -> Finding:
-    """Return whether confirmations can be stored."""
+async def _check_store(store: Store) -> Finding:
+    """Return whether the store can be used."""
+    if store.location == Location():
+        return Finding("store", "ok", "memory; a restart empties it")
     try:
-        await store.get("")
+        async with store.database.write():
+            pass
     except StoreError as error:
-        fix = "Check confirmation.store. Until then, calls that require confirmation fail."
-        return _fail("store", f"Redis {error.reason}", fix, error.code)
+        fix = "Check store.url. Until then, changes and calls that require confirmation fail."
+        return _fail("store", f"{store.location} {error.reason}", fix, error.code)
     finally:
         await store.close()
-    return Finding("store", "ok", "Redis stores pending confirmations")
+    return Finding("store", "ok", str(store.location))
 
 
 async def _check_issuer(settings: OAuthSection) -> Finding:

@@ -82,7 +82,7 @@ FLAGS = (
         {
             "type": int,
             "metavar": "N",
-            "help": "worker processes over HTTP; 2 or more require confirmation.store (default: 1)",
+            "help": "worker processes over HTTP; they share the store (default: 1)",
         },
     ),
     Flag(

@@ -32,7 +32,7 @@ from gitbook_integrations_mcp.config.types import (
     PrivateUrl,
     PublicUrl,
     RuleId,
-    Store,
+    StoreUrl,
     Transports,
     is_reference,
 )
@@ -156,8 +156,7 @@ class HttpSection(Section):
     workers: int = Field(
         1,
         ge=1,
-        description="Number of worker processes. More than one requires Redis as `confirmation.store` and implies "
-        "`http.stateless`.",
+        description="Number of worker processes. They share the store. More than one implies `http.stateless`.",
     )
     stateless: bool = Field(
         False,
@@ -233,24 +232,36 @@ class ConfirmationSection(Section):
         description="Seconds for which a confirmation stays open and an approval stays valid.",
     )
     extra_tools: Names = Field((), description="Additional tools that need confirmation.")
-    store: Store = Field(
-        "memory",
-        description="Store of pending confirmations: the `memory` of one process, or `redis://…` (`rediss://…` with "
-        "TLS), which workers and replicas share.",
-    )
     keys: Keys = Field(
         (),
         description="Keys that encrypt confirmation state held by clients. The first encrypts, all decrypt (for "
-        "rotation). By default a random key; Redis requires at least one. " + CREATE_KEY + ".",
+        "rotation). By default a random key; several replicas need the same. " + CREATE_KEY + ".",
     )
 
-    @model_validator(mode="after")
-    def _require_keys(self) -> Self:
-        if isinstance(self.store, SecretStr) and not self.keys:
-            raise PydanticCustomError(
-                "keys", f"with Redis as store, keys requires at least one key, which all replicas share; {CREATE_KEY}"
-            )
-        return self
+
+class StoreSection(Section):
+    url: StoreUrl | None = Field(
+        None,
+        description="Where confirmations, changes and audit reports are kept: `sqlite:///FILE`, which the workers of "
+        "one machine share; `postgresql://…`, which several machines share; or `memory`, which a restart empties. By "
+        "default a file in the user's folder for state, and `memory` for the sandbox.",
+    )
+    keys: Keys = Field(
+        (),
+        description="Keys that encrypt the values that an undo needs. The first encrypts, all decrypt (for rotation). "
+        "By default a key in the system's keyring, or in a file beside the SQLite file. On PostgreSQL, no values are "
+        "kept without a key. " + CREATE_KEY + ".",
+    )
+    keep_values: bool = Field(
+        True,
+        description="Keep the values that an undo needs, encrypted. Without them, an undo does not restore "
+        "credentials.",
+    )
+    change_days: float = Field(365, gt=0, description="Days for which changes and published versions are kept.")
+    report_days: float = Field(365, gt=0, description="Days for which audit reports are kept.")
+    reports: int = Field(
+        100, gt=0, description="Maximum number of audit reports that are kept for each user and organization."
+    )
 
 
 class JournalSection(Section):

@@ -32,6 +32,7 @@ from gitbook_integrations_mcp.config.models import (
     OAuthSection,
     Section,
     ServerSection,
+    StoreSection,
     ToolsSection,
 )
 from gitbook_integrations_mcp.errors import SettingsError
@@ -80,6 +81,7 @@ class Settings(BaseSettings):
     http: HttpSection = HttpSection()
     oauth: OAuthSection = OAuthSection()
     confirmation: ConfirmationSection = ConfirmationSection()
+    store: StoreSection = StoreSection()
     journal: JournalSection = JournalSection()
     audit: AuditSection = AuditSection()
     limits: LimitsSection = LimitsSection()

@@ -169,26 +169,26 @@ def _check_public_url(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _check_store(value: Any) -> Any:
-    """Return `memory`, or a URL as a secret, because it can contain a password."""
-    if value == "memory":
-        return value
-    url = value.get_secret_value() if isinstance(value, SecretStr) else value
+def _check_store_url(value: SecretStr) -> SecretStr:
+    """Return the URL of a store in its usual spelling. It is a secret, because it can contain a password."""
+    text = value.get_secret_value().strip()
+    text = re.sub(r"^postgres(?=://)", "postgresql", text)
     try:
-        parts = urlsplit(url)
-        valid = parts.scheme == "unix" or (
-            parts.scheme in {"redis", "rediss"} and bool(parts.hostname) and parts.port != 0
+        parts = urlsplit(text)
+        valid = text == "memory" or (
+            (parts.scheme == "sqlite" and re.fullmatch("sqlite:///[^?#]+", text) is not None and parts.path != "/")
+            or (parts.scheme == "postgresql" and len(parts.path) > 1 and parts.port != 0)
         )
-    except (AttributeError, TypeError, ValueError):
+    except ValueError:
         valid = False
     if not valid:
         raise PydanticCustomError(
-            "store",
-            "must be memory, or an absolute redis or rediss URL, for example {example}; percent-encode special "
-            "characters in a password",
-            {"example": "redis://localhost:6379/0"},
+            "store_url",
+            "must be memory, the URL of a SQLite file ({file}) or of a PostgreSQL database ({server}); percent-encode "
+            "special characters in a password",
+            {"file": "sqlite:////var/lib/gitbook/store.db", "server": "postgresql://user@localhost/gitbook"},
         )
-    return SecretStr(url)
+    return SecretStr(text)
 
 
 def _check_keys(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
@@ -236,7 +236,7 @@ ListenHost = Annotated[str, AfterValidator(_check_listen_host)]
 AllowedHosts = Annotated[Names, AfterValidator(_check_allowed_hosts)]
 HttpPath = Annotated[str, AfterValidator(_check_path)]
 Keys = Annotated[tuple[SecretStr, ...], NoDecode, CommaSeparated, AfterValidator(_check_keys)]
-Store = Annotated[Literal["memory"] | SecretStr, BeforeValidator(_check_store)]
+StoreUrl = Annotated[SecretStr, AfterValidator(_check_store_url)]
 RuleId = Annotated[str, AfterValidator(check_rule)]
 
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]

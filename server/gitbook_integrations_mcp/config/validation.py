@@ -40,10 +40,10 @@ def check_workers(settings: Settings) -> None:
     workers = f"http.workers {settings.http.workers}"
     if settings.http.workers == 1:
         return
-    if settings.confirmation.store == "memory":
+    if settings.store.url is not None and settings.store.url.get_secret_value() == "memory":
         raise SettingsError(
-            f"{workers}: all workers must share the confirmations. Set confirmation.store to a Redis URL (redis://…), "
-            "or http.workers to 1."
+            f"{workers}: all workers must share the store, so it cannot be memory. Set store.url to a SQLite file or a "
+            "PostgreSQL database, or http.workers to 1."
         )
     if "sse" in settings.server.transport:
         raise SettingsError(

@@ -5,7 +5,6 @@ from typing import Any
 
 from mcp_types import ClientCapabilities, ElicitRequest, ElicitRequestFormParams, ElicitRequestURLParams, ElicitResult
 
-from gitbook_integrations_mcp.confirmation.preview import Preview
 from gitbook_integrations_mcp.confirmation.results import (
     CANCELLED,
     DECLINED,
@@ -16,7 +15,7 @@ from gitbook_integrations_mcp.confirmation.results import (
     Approval,
     NotConfirmed,
 )
-from gitbook_integrations_mcp.confirmation.store import PendingConfirmation
+from gitbook_integrations_mcp.store.pending import PendingConfirmation, Preview
 
 BOX = "confirm"
 NAME = "name"

@@ -5,7 +5,6 @@ third parties. It cannot end a line, a fact or its quotation marks, and a client
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,6 +12,7 @@ from gitbook_integrations_api.endpoint import Endpoint, Tool
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.response import get_path
 from gitbook_integrations_mcp.errors import CallError, CredentialError, LimitError, StatusError, UnreachableError
+from gitbook_integrations_mcp.store.pending import Fact
 from gitbook_integrations_mcp.text import clean_text, escape_unseen
 
 MAX_NAMED = 10
@@ -22,14 +22,6 @@ _HARMLESS = str.maketrans(
     {**dict.fromkeys('“”„‟″❝❞〝〞＂"«»‹›‘’‚‛「」『』`', "'"), **dict(zip("[]!*<>", "［］！∗＜＞", strict=True))}
 )
 """Replaces quotation marks, and the characters that begin links, images, code, emphasis and HTML in Markdown."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """A labelled value. Neither contains a line break, so that no value can look like a fact of its own."""
-
-    label: str
-    value: str
 
 
 def describe_call(call: Call) -> Iterator[Fact]:

@@ -20,11 +20,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from gitbook_integrations_mcp.confirmation.store import ConfirmationStore, Decision, PendingConfirmation
 from gitbook_integrations_mcp.digest import csp_hash
 from gitbook_integrations_mcp.errors import StoreError
 from gitbook_integrations_mcp.net.http_server import build_options
 from gitbook_integrations_mcp.net.listener import open_listener
+from gitbook_integrations_mcp.store.pending import Decision, PendingConfirmation
+from gitbook_integrations_mcp.store.store import Store
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -53,7 +54,7 @@ class _Server(uvicorn.Server):
 class ConfirmationPage:
     """Serves a page for each confirmation in `browser` mode."""
 
-    def __init__(self, store: ConfirmationStore, public_url: str | None = None) -> None:
+    def __init__(self, store: Store, public_url: str | None = None) -> None:
         """Serve on loopback, or with `public_url` leave it to the caller to serve `application` below that URL."""
         self._store = store
         self._public_url = public_url
@@ -118,12 +119,12 @@ class ConfirmationPage:
         try:
             return await self._show_or_decide(request, form)
         except StoreError:
-            text = "The server cannot reach its store of confirmations. Try again later."
+            text = "The server cannot use its store. Try again later."
             return _render_notice(503, "Temporarily unavailable", text)
 
     async def _show_or_decide(self, request: Request, form: dict[str, str]) -> Response:
         path = request.url.path
-        pending = await self._store.get(path.removeprefix(PATH)) if path.startswith(PATH) else None
+        pending = await self._store.confirmations.get(path.removeprefix(PATH)) if path.startswith(PATH) else None
         if pending is None or pending.mode != "browser":
             return _render_notice(410, "Nothing to decide", _GONE)
         if pending.decision is not None:
@@ -148,7 +149,9 @@ class ConfirmationPage:
             decision = "refused"
         else:
             return _render_notice(400, "Nothing decided", "The form contains neither an approval nor a refusal.")
-        if not await self._store.decide(pending.id, decision):  # it has just expired or was decided elsewhere
+        if not await self._store.confirmations.decide(
+            pending.id, decision
+        ):  # it has just expired or was decided elsewhere
             return _render_notice(410, "Nothing to decide", _GONE)
         return _render_notice(200, decision.capitalize(), _NEXT_STEP[decision])
 

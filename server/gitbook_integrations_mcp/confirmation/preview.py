@@ -5,7 +5,7 @@ also affects the lists below that path, and an integration is read for its title
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -17,7 +17,6 @@ from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.related import find_get, find_target
 from gitbook_integrations_mcp.calls.response import get_path, read_response
 from gitbook_integrations_mcp.confirmation.facts import (
-    Fact,
     describe_call,
     describe_context,
     describe_loss,
@@ -27,6 +26,7 @@ from gitbook_integrations_mcp.confirmation.facts import (
 from gitbook_integrations_mcp.digest import digest_json
 from gitbook_integrations_mcp.errors import AnswerError, CallError, CredentialError, StatusError, TargetError
 from gitbook_integrations_mcp.gitbook.client import GitBook
+from gitbook_integrations_mcp.store.pending import Fact, Preview
 
 _VOLATILE = frozenset({"urls", "previewImages", "permissions"})
 _NAMED_BY_THEMSELVES = frozenset({"integration", "installation", "event"})
@@ -37,37 +37,6 @@ _LEVELS = ("installations", "spaces", "sites")
 
 class MismatchError(AnswerError):
     """GitBook answered with another object than the one that was asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """The effect of a call: what could not be read, facts about the target, and the consequence in a sentence.
-
-    `state` is a digest of the target. An approval is valid while the state is the same. `typed` is the name that the
-    human must type if the effect is irreversible.
-    """
-
-    title: str
-    consequence: str
-    state: str
-    facts: tuple[Fact, ...] = ()
-    notes: tuple[str, ...] = ()
-    typed: str | None = None
-
-    @property
-    def text(self) -> str:
-        """The preview as plain text, one fact or sentence per line."""
-        facts = (f"{fact.label}: {fact.value}" for fact in self.facts)
-        return "\n".join([self.title, *self.notes, *facts, self.consequence])
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the preview as JSON, for a store."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "Preview":
-        """Return the preview that `to_json` returned as JSON."""
-        return cls(**{**data, "facts": tuple(Fact(**fact) for fact in data["facts"]), "notes": tuple(data["notes"])})
 
 
 class Previewer:

@@ -8,9 +8,8 @@ from mcp_types import InputRequiredResult
 
 from gitbook_integrations_api.options import CONFIRMATION_ARGUMENT
 from gitbook_integrations_mcp.calls.call import Call
-from gitbook_integrations_mcp.confirmation.preview import Preview
-from gitbook_integrations_mcp.confirmation.store import ConfirmationMode, PendingConfirmation
 from gitbook_integrations_mcp.errors import ErrorCode
+from gitbook_integrations_mcp.store.pending import ConfirmationMode, PendingConfirmation, Preview
 
 NOT_SENT = "not_sent"
 """`status` of every call that was not sent because an approval is missing."""

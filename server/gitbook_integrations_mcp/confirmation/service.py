@@ -24,7 +24,7 @@ from gitbook_integrations_mcp.confirmation.elicitation import (
     read_refusal,
 )
 from gitbook_integrations_mcp.confirmation.page import ConfirmationPage
-from gitbook_integrations_mcp.confirmation.preview import Preview, Previewer
+from gitbook_integrations_mcp.confirmation.preview import Previewer
 from gitbook_integrations_mcp.confirmation.results import (
     CANCELLED,
     EXPIRED,
@@ -37,8 +37,9 @@ from gitbook_integrations_mcp.confirmation.results import (
     build_confirmation_required,
     read_decision,
 )
-from gitbook_integrations_mcp.confirmation.store import ConfirmationStore, PendingConfirmation
 from gitbook_integrations_mcp.digest import digest_json
+from gitbook_integrations_mcp.store.pending import PendingConfirmation, Preview
+from gitbook_integrations_mcp.store.store import Store
 
 KEY = "confirmation"
 """Name of the confirmation among the input requests of a call."""
@@ -51,7 +52,7 @@ class ConfirmationService:
     """Asks a human through a form of the client, or else as `confirmation.fallback` says."""
 
     def __init__(
-        self, settings: ConfirmationSection, previewer: Previewer, store: ConfirmationStore, page: ConfirmationPage
+        self, settings: ConfirmationSection, previewer: Previewer, store: Store, page: ConfirmationPage
     ) -> None:
         self._settings = settings
         self._previewer = previewer
@@ -86,9 +87,9 @@ class ConfirmationService:
             if call.confirmation_id is not None:
                 # A second call is not the consent of a human, so a client that can show a form shows one.
                 return None if self._can_show_form(call) else await self._read_second_call(call, call.confirmation_id)
-            decided = await self._store.consume_decided(call.binding)
+            decided = await self._store.confirmations.consume_decided(call.binding)
             return read_decision(decided) if decided else None
-        pending = await self._store.get(call.params.request_state)
+        pending = await self._store.confirmations.get(call.params.request_state)
         if pending is None or pending.binding != call.binding or pending.mode == "two-step":
             return EXPIRED
         response = (call.params.input_responses or {}).get(KEY)
@@ -102,7 +103,7 @@ class ConfirmationService:
 
     async def _read_second_call(self, call: Call, confirmation_id: str) -> Approval | NotConfirmed:
         """Use up the confirmation that the second call of the same client refers to."""
-        pending = await self._store.get(confirmation_id)
+        pending = await self._store.confirmations.get(confirmation_id)
         if pending is None or pending.mode != "two-step" or pending.binding != _bind_to_client(call):
             return EXPIRED
         return await self._consume(pending, Approval("two-step", pending.preview))
@@ -110,9 +111,9 @@ class ConfirmationService:
     async def _consume(self, pending: PendingConfirmation, result: Approval | NotConfirmed) -> Approval | NotConfirmed:
         """Use up a confirmation. Return `result`, or that the confirmation was already used."""
         if isinstance(result, NotConfirmed):  # also revokes earlier approvals of the same call
-            was_open = await self._store.refuse(pending.id, pending.binding)
+            was_open = await self._store.confirmations.refuse(pending.id, pending.binding)
         else:
-            was_open = await self._store.consume(pending.id) is not None
+            was_open = await self._store.confirmations.consume(pending.id) is not None
         return result if was_open else EXPIRED
 
     def _can_show_form(self, call: Call) -> bool:
@@ -127,17 +128,17 @@ class ConfirmationService:
             return await self._fall_back(call, preview, changed=changed)
         if call.context.protocol_version not in MODERN_PROTOCOL_VERSIONS:
             return await self._ask_within_call(call, preview, changed=changed)
-        pending = await self._store.open("form", call.binding, preview, _identify_owner(call))
+        pending = await self._store.confirmations.open("form", call.binding, preview, _identify_owner(call))
         request = build_form_request(preview, changed=changed)
         return InputRequiredResult(input_requests={KEY: request}, request_state=pending.id)
 
     async def _ask_within_call(self, call: Call, preview: Preview, *, changed: bool) -> ConfirmationResult:
         """Ask by a request to the client, as in protocol 2025-11-25 and older. Ask again if the target changes."""
         for _ in range(_MAX_ROUNDS):
-            pending = await self._store.open("form", call.binding, preview, _identify_owner(call))
+            pending = await self._store.confirmations.open("form", call.binding, preview, _identify_owner(call))
             response = await self._send(call, build_form_request(preview, changed=changed))
             if response is None:
-                await self._store.consume(pending.id)
+                await self._store.confirmations.consume(pending.id)
                 return await self._fall_back(call, preview, changed=changed)
             result = read_form(pending, response) if isinstance(response, ElicitResult) else response
             result = await self._consume(pending, result)
@@ -168,7 +169,7 @@ class ConfirmationService:
             return UNAVAILABLE
         if self._settings.fallback == "two-step":
             return await self._fall_back_to_second_call(call, preview, changed=changed)
-        pending = await self._store.open("browser", call.binding, preview, _identify_owner(call))
+        pending = await self._store.confirmations.open("browser", call.binding, preview, _identify_owner(call))
         url = await self._page.open(pending)
         session = call.context.session
         if accepts_urls(session.client_capabilities):
@@ -189,7 +190,9 @@ class ConfirmationService:
             if preview.state == earlier.preview.state:
                 return replace(earlier, before=target)
             changed = True
-        pending = await self._store.open("two-step", _bind_to_client(call), preview, _identify_owner(call))
+        pending = await self._store.confirmations.open(
+            "two-step", _bind_to_client(call), preview, _identify_owner(call)
+        )
         return build_confirmation_required(pending, changed=changed)
 
     async def _ask_on_page(self, call: Call, pending: PendingConfirmation, url: str) -> ConfirmationResult | None:
@@ -213,8 +216,8 @@ class ConfirmationService:
     async def _await_decision(self, pending: PendingConfirmation) -> Approval | NotConfirmed:
         """Wait until the human decides on the page, which the client has opened."""
         with anyio.move_on_after(self._settings.ttl):
-            await self._store.wait(pending.id)
-        decided = await self._store.consume(pending.id)
+            await self._store.confirmations.wait(pending.id)
+        decided = await self._store.confirmations.consume(pending.id)
         return read_decision(decided) if decided else EXPIRED
 
 

@@ -14,10 +14,10 @@ from gitbook_integrations_api.instructions import INSTRUCTIONS
 from gitbook_integrations_mcp import NAME, TITLE, WEBSITE, __version__
 from gitbook_integrations_mcp.config.models import ConfirmationSection
 from gitbook_integrations_mcp.confirmation.page import ConfirmationPage
-from gitbook_integrations_mcp.confirmation.store import ConfirmationStore
 from gitbook_integrations_mcp.features.subscriptions import Subscriptions
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.gitbook.tracing import trace_if_enabled
+from gitbook_integrations_mcp.store.store import Store
 
 
 class IntegrationsServer(Server[None]):
@@ -27,7 +27,7 @@ class IntegrationsServer(Server[None]):
         self,
         settings: ConfirmationSection,
         gitbook: GitBook,
-        store: ConfirmationStore,
+        store: Store,
         page: ConfirmationPage,
         subscriptions: Subscriptions,
         find_schema: Callable[[str], Mapping[str, Any] | None],

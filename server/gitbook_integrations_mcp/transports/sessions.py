@@ -6,7 +6,7 @@ from mcp.server.auth.middleware.bearer_auth import AuthorizationContext
 from mcp.server.streamable_http import StreamableHTTPServerTransport
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
-from gitbook_integrations_mcp.auth.shares import choose_eviction
+from gitbook_integrations_mcp.shares import choose_eviction
 
 
 class SessionManager(StreamableHTTPSessionManager):

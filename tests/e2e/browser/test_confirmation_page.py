@@ -5,12 +5,10 @@ from typing import Any
 
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
-
-from gitbook_integrations_mcp.confirmation.facts import Fact
 from gitbook_integrations_mcp.confirmation.memory_store import MemoryConfirmationStore
+
 from gitbook_integrations_mcp.confirmation.page import ConfirmationPage
-from gitbook_integrations_mcp.confirmation.preview import Preview
-from gitbook_integrations_mcp.confirmation.store import Decision, PendingConfirmation
+from gitbook_integrations_mcp.store.pending import Decision, Fact, PendingConfirmation, Preview
 from tests.support.browser import find_violations, needs_browser, read_logs, show_in, take_screenshot
 from tests.support.elicitation_client import Clock
 

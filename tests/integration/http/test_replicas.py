@@ -9,12 +9,12 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+from gitbook_integrations_mcp.confirmation.redis_store import RedisConfirmationStore
 from mcp.client.session import ClientRequestContext
 from mcp_types import CallToolResult, ElicitRequestParams, ElicitResult
 
-from gitbook_integrations_mcp.confirmation.redis_store import RedisConfirmationStore
-from gitbook_integrations_mcp.confirmation.store import PendingConfirmation
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, USER_TOKEN
+from gitbook_integrations_mcp.store.pending import PendingConfirmation
 from tests.support.elicitation_client import GitBookSpy, Human, find_outcome, read_status
 from tests.support.fake_gitbook import ERAS, Era, read_text
 from tests.support.gated_calls import APPROVAL, Target, call_once, find_target, start_call

@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+from gitbook_integrations_mcp.confirmation.memory_store import MemoryConfirmationStore
 from mcp import Client
 from mcp.client.session import ClientRequestContext
 from mcp_types import (
@@ -25,13 +26,10 @@ from mcp_types import (
 from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.confirmation.elicitation import accepts_forms, accepts_urls
-from gitbook_integrations_mcp.confirmation.facts import Fact
-from gitbook_integrations_mcp.confirmation.memory_store import MemoryConfirmationStore
 from gitbook_integrations_mcp.confirmation.page import ConfirmationPage
-from gitbook_integrations_mcp.confirmation.preview import Preview
-from gitbook_integrations_mcp.confirmation.store import ConfirmationStore, Decision, PendingConfirmation
 from gitbook_integrations_mcp.errors import StoreError
 from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
+from gitbook_integrations_mcp.store.pending import Decision, Fact, PendingConfirmation, Preview
 from tests.support.elicitation_client import Clock, GitBookSpy, Human, create_gated_server, meet, read_status
 from tests.support.fake_gitbook import ERAS, Era
 from tests.support.gated_calls import Target, call_once, find_target, request_confirmation_id, start_call

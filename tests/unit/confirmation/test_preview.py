@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitbook_integrations_mcp.confirmation.facts import Fact
-from gitbook_integrations_mcp.confirmation.preview import Preview
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
+from gitbook_integrations_mcp.store.pending import Fact, Preview
 from tests.support.elicitation_client import GitBookSpy, Human, create_gated_server, meet, read_status
 from tests.support.gated_calls import GATED, Target, each_era, find_target
 

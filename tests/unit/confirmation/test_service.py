@@ -7,6 +7,7 @@ from typing import Any
 
 import anyio
 import pytest
+from gitbook_integrations_mcp.confirmation.memory_store import MemoryConfirmationStore
 from mcp import Client, MCPError
 from mcp.client.session import ClientRequestContext
 from mcp.server.session import ServerSession
@@ -23,8 +24,6 @@ from mcp_types import (
 from gitbook_integrations_api.catalog import TOOLS
 from gitbook_integrations_api.endpoints.audit import TOOLS as AUDITS
 from gitbook_integrations_mcp.confirmation.elicitation import read_form
-from gitbook_integrations_mcp.confirmation.memory_store import MemoryConfirmationStore
-from gitbook_integrations_mcp.confirmation.preview import Preview
 from gitbook_integrations_mcp.confirmation.results import (
     CANCELLED,
     FORM_DECLINED,
@@ -35,8 +34,8 @@ from gitbook_integrations_mcp.confirmation.results import (
     NotConfirmed,
     read_decision,
 )
-from gitbook_integrations_mcp.confirmation.store import ConfirmationMode, PendingConfirmation
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION, USER_TOKEN
+from gitbook_integrations_mcp.store.pending import ConfirmationMode, PendingConfirmation, Preview
 from tests.support.elicitation_client import Clock, GitBookSpy, Human, create_gated_server, meet, read_status
 from tests.support.fake_gitbook import Era, read_text
 from tests.support.gated_calls import (

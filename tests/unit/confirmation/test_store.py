@@ -6,21 +6,21 @@ from typing import Any
 
 import anyio
 import pytest
+from gitbook_integrations_mcp.confirmation.memory_store import MemoryConfirmationStore
+from gitbook_integrations_mcp.confirmation.redis_store import PREFIX, RedisConfirmationStore
 from pydantic import SecretStr
 
-from gitbook_integrations_mcp.confirmation.facts import Fact
-from gitbook_integrations_mcp.confirmation.memory_store import MemoryConfirmationStore
-from gitbook_integrations_mcp.confirmation.preview import Preview
-from gitbook_integrations_mcp.confirmation.redis_store import PREFIX, RedisConfirmationStore
-from gitbook_integrations_mcp.confirmation.store import (
+from gitbook_integrations_mcp.errors import SettingsError, StoreError
+from gitbook_integrations_mcp.store.pending import (
     MAX_PENDING,
     MAX_PENDING_PER_CALL,
     MAX_PENDING_PER_OWNER,
     ConfirmationStore,
     Decision,
+    Fact,
     PendingConfirmation,
+    Preview,
 )
-from gitbook_integrations_mcp.errors import SettingsError, StoreError
 from tests.support.elicitation_client import Clock
 from tests.support.process import SOON
 from tests.support.redis_server import RedisServer

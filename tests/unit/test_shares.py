@@ -2,7 +2,7 @@
 
 import pytest
 
-from gitbook_integrations_mcp.auth.shares import choose_eviction
+from gitbook_integrations_mcp.shares import choose_eviction
 
 
 @pytest.mark.parametrize(

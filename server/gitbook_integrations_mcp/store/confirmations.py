@@ -1,0 +1,236 @@
+"""Pending confirmations: the store keeps each until it is answered, used or expired.
+
+Using a confirmation is one statement that deletes its row and returns it. Only its result decides: exactly one of many
+simultaneous calls, in any process, gets the confirmation. When it returns, the deletion is durable.
+
+A copy of the database that is restored, or a standby that lags behind, can still contain a used confirmation. So each
+is valid only in the run of the database in which it was opened. PostgreSQL also records the transaction that wrote a
+row: a row that a backup program writes again has another. This process remembers what it used.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import anyio
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Row,
+    Text,
+    and_,
+    cast,
+    delete,
+    false,
+    func,
+    insert,
+    null,
+    select,
+    update,
+)
+from sqlalchemy import literal_column as column
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gitbook_integrations_mcp.shares import choose_eviction
+from gitbook_integrations_mcp.store.database import Database
+from gitbook_integrations_mcp.store.pending import ConfirmationMode, Decision, PendingConfirmation, Preview
+from gitbook_integrations_mcp.store.schema import confirmations as table
+
+MAX_PENDING = 1000
+"""Maximum number of pending confirmations. A new one removes one of an owner who has at least as many as its own."""
+
+MAX_PENDING_PER_OWNER = 100
+"""Maximum number of pending confirmations of one owner. A new one removes the owner's oldest."""
+
+MAX_PENDING_PER_CALL = 20
+"""Maximum number of pending confirmations for the same call in the same mode. A new one removes the oldest."""
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+_INTERVAL = 0.5
+"""Seconds between two polls of a confirmation that another process decides."""
+
+
+class ConfirmationStore:
+    """The pending confirmations of all servers that share a database. `ttl` is in seconds.
+
+    Each method is one transaction, and raises `StoreError` if the database fails.
+    """
+
+    def __init__(self, database: Database, ttl: float) -> None:
+        self._database = database
+        self._ttl = ttl
+        self._used: dict[str, float] = {}
+        self._waiting: dict[str, anyio.Event] = {}
+
+    async def open(
+        self, mode: ConfirmationMode, binding: str, preview: Preview, owner: str = ""
+    ) -> PendingConfirmation:
+        """Return a new confirmation. `owner` identifies the caller, who has a share of the store.
+
+        The page has one confirmation per call: `open` returns the existing one if it is undecided and its state is the
+        same; otherwise a new one replaces it.
+        """
+        now = self._database.clock()
+        new = PendingConfirmation(mode, binding, preview, self._ttl)
+        async with self._database.write() as connection:
+            if self._database.is_postgresql:  # the limits below hold for all servers together
+                await connection.exec_driver_sql("LOCK TABLE confirmations IN SHARE ROW EXCLUSIVE MODE")
+            await connection.execute(delete(table).where(table.c.expires_at <= now))
+            found = await connection.execute(
+                _select(table.c.binding == binding, table.c.mode == mode, self._is_valid())
+            )
+            alike = found.all()
+            if mode == "browser":
+                for row in alike:
+                    if row.decision is None and row.state == preview.state:
+                        return self._read(row)
+            kept = 0 if mode == "browser" else MAX_PENDING_PER_CALL - 1
+            await self._remove(connection, [row.id for row in alike[: max(0, len(alike) - kept)]])
+            await self._make_room(connection, owner)
+            await connection.execute(
+                insert(table).values(
+                    id=new.id,
+                    mode=mode,
+                    binding=binding,
+                    owner=owner,
+                    state=preview.state,
+                    preview=preview.to_json(),
+                    csrf=new.csrf,
+                    epoch=self._database.epoch,
+                    writer=self._writer,
+                    opened_at=now,
+                    expires_at=now + self._ttl,
+                )
+            )
+        return new
+
+    async def get(self, confirmation_id: str) -> PendingConfirmation | None:
+        """Return a confirmation without using it, or None if it is used, replaced or expired."""
+        async with self._database.read() as connection:
+            row = (await connection.execute(_select(_has_id(confirmation_id), self._is_valid()))).first()
+        return None if row is None or row.id in self._used else self._read(row)
+
+    async def consume(self, confirmation_id: str) -> PendingConfirmation | None:
+        """Remove and return a confirmation, or return None if it is used, replaced or expired."""
+        return await self._consume(_has_id(confirmation_id))
+
+    async def consume_decided(self, binding: str) -> PendingConfirmation | None:
+        """Remove and return the confirmation of a call that the human has decided on the page, if there is one."""
+        return await self._consume(table.c.binding == binding, table.c.mode == "browser", table.c.decision.is_not(None))
+
+    async def refuse(self, confirmation_id: str, binding: str) -> bool:
+        """Remove a confirmation that the human refused, and every confirmation of the same call on the page.
+
+        Returns whether the confirmation was still open.
+        """
+        async with self._database.write() as connection:
+            refused = await self._delete(connection, _has_id(confirmation_id))
+            await self._delete(connection, table.c.binding == binding, table.c.mode == "browser")
+        return bool(refused)
+
+    async def decide(self, confirmation_id: str, decision: Decision) -> bool:
+        """Record the human's decision on the page. Returns whether the confirmation was open and undecided."""
+        async with self._database.write() as connection:
+            decided = await connection.execute(
+                update(table)
+                .where(_has_id(confirmation_id), table.c.decision.is_(None), self._is_valid())
+                .values(decision=decision, writer=self._writer)
+                .returning(table.c.id)
+            )
+            found = decided.first() is not None
+        self._wake(confirmation_id)
+        return found
+
+    async def wait(self, confirmation_id: str) -> None:
+        """Return when a confirmation is decided or removed."""
+        with self._listen(confirmation_id) as event:
+            while (pending := await self.get(confirmation_id)) and pending.decision is None:
+                with anyio.move_on_after(_INTERVAL):
+                    await event.wait()
+
+    @property
+    def _writer(self) -> ColumnElement[Any]:
+        """The transaction that writes a row."""
+        return cast(func.pg_current_xact_id(), Text) if self._database.is_postgresql else null()
+
+    def _is_valid(self) -> ColumnElement[bool]:
+        """Whether a row is open: opened in this run, and neither too early nor too late, whatever the clock did."""
+        now = self._database.clock()
+        valid = and_(table.c.epoch == self._database.epoch, table.c.opened_at <= now, table.c.expires_at > now)
+        if self._database.is_postgresql:
+            written = cast(column("confirmations.xmin").op("::")(column("text")), BigInteger)
+            valid &= written == cast(table.c.writer, BigInteger) % (1 << 32)
+        return valid
+
+    async def _consume(self, *conditions: ColumnElement[bool]) -> PendingConfirmation | None:
+        async with self._database.write() as connection:
+            rows = await self._delete(connection, *conditions)
+        again = self._mark_used(rows)
+        return next((self._read(row) for row in rows if row.id not in again), None)
+
+    async def _delete(self, connection: AsyncConnection, *conditions: ColumnElement[bool]) -> list[Row[Any]]:
+        """Delete open confirmations, and return their rows."""
+        result = await connection.execute(delete(table).where(*conditions, self._is_valid()).returning(*table.c))
+        rows = list(result)
+        for row in rows:
+            self._wake(row.id)
+        return rows
+
+    def _mark_used(self, rows: list[Row[Any]]) -> set[str]:
+        """Remember the confirmations in `rows` as used, and return those that already were."""
+        now = self._database.clock()
+        self._used = {one: expires for one, expires in self._used.items() if expires > now}
+        again = {row.id for row in rows} & self._used.keys()
+        self._used |= {row.id: row.expires_at for row in rows}
+        return again
+
+    async def _make_room(self, connection: AsyncConnection, owner: str) -> None:
+        rows = (await connection.execute(select(table.c.id, table.c.owner).order_by(table.c.opened_at))).all()
+        owners = {row.id: row.owner for row in rows}
+        while len(owners) >= MAX_PENDING or sum(one == owner for one in owners.values()) >= MAX_PENDING_PER_OWNER:
+            own = [one for one, other in owners.items() if other == owner]
+            full = len(own) >= MAX_PENDING_PER_OWNER
+            gone = (None if full else choose_eviction(owners, owner)) or (own[0] if own else next(iter(owners)))
+            del owners[gone]
+            await self._remove(connection, [gone])
+
+    async def _remove(self, connection: AsyncConnection, ids: list[str]) -> None:
+        if ids:
+            await connection.execute(delete(table).where(table.c.id.in_(ids)))
+        for one in ids:
+            self._wake(one)
+
+    def _read(self, row: Row[Any]) -> PendingConfirmation:
+        return PendingConfirmation(
+            mode=row.mode,
+            binding=row.binding,
+            preview=Preview.from_json(row.preview),
+            expires_in=round(row.expires_at - self._database.clock()),
+            id=row.id,
+            csrf=row.csrf,
+            decision=row.decision,
+        )
+
+    @contextmanager
+    def _listen(self, confirmation_id: str) -> Iterator[anyio.Event]:
+        """Yield an event that is set when this process decides or removes the confirmation."""
+        event = self._waiting.setdefault(confirmation_id, anyio.Event())
+        try:
+            yield event
+        finally:
+            self._waiting.pop(confirmation_id, None)
+
+    def _wake(self, confirmation_id: str) -> None:
+        if event := self._waiting.get(confirmation_id):
+            event.set()
+
+
+def _has_id(text: str) -> ColumnElement[bool]:
+    """Whether a row has an ID that a caller sent, which can be any text; a database cannot compare every text."""
+    return table.c.id == text if _ID.fullmatch(text) else false()
+
+
+def _select(*conditions: ColumnElement[bool]) -> Any:
+    return select(table).where(*conditions).order_by(table.c.opened_at)

@@ -1,0 +1,313 @@
+"""Opens the database of the store, and runs its transactions.
+
+The engine opens with the first transaction, and imports SQLAlchemy then: neither the start nor plain reads of GitBook
+pay for it. A transaction is never cancelled halfway. Its time is bounded by the time-outs of the database.
+"""
+
+import errno
+import importlib.util
+import logging
+import os
+import secrets
+import sqlite3
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from weakref import finalize
+
+import anyio
+
+from gitbook_integrations_mcp.errors import ErrorCode, ProgramError, SettingsError, StoreError
+from gitbook_integrations_mcp.store.location import Location
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+logger = logging.getLogger(__name__)
+
+_SECONDS = 3
+"""Time-out of a connection, and of a wait for another program's lock."""
+
+_MIGRATION_LOCK = 0x67697462
+"""Key of PostgreSQL's advisory lock for migrations: the first letters of GitBook."""
+
+_DAMAGED = "is damaged"
+
+_SQLITE_FAILURES = {
+    "SQLITE_FULL": "has no space left on its disk",
+    "SQLITE_READONLY": "is read-only",
+    "SQLITE_BUSY": "is locked by another program",
+    "SQLITE_LOCKED": "is locked by another program",
+    "SQLITE_CORRUPT": _DAMAGED,
+    "SQLITE_NOTADB": _DAMAGED,
+    "SQLITE_CANTOPEN": "cannot be opened",
+    "SQLITE_IOERR": "cannot be read or written",
+}
+
+_POSTGRESQL_FAILURES = {
+    "28": "rejects this server's login",
+    "3D": "does not exist on its server",
+    "42501": "does not give this server the rights that it needs",
+    "25006": "is a read-only standby",
+    "53100": "has no space left on its disk",
+    "55P03": "is locked by another program",
+    "57014": "does not respond in time",
+}
+"""Predicates by SQLSTATE, or by the beginning of one (https://www.postgresql.org/docs/current/errcodes-appendix.html)."""
+
+
+class Database:
+    """The database at `location`. `run` identifies this run of the server, which its workers share.
+
+    `clock` is in seconds since 1970; PostgreSQL's own clock would differ from that of the reports.
+    """
+
+    def __init__(self, location: Location, *, run: str | None = None, clock: Callable[[], float] = time.time) -> None:
+        self.location = location
+        self.clock = clock
+        self._run = run or secrets.token_urlsafe(16)
+        self._engine: AsyncEngine | None = None
+        self._identity = ""
+        self._is_damaged = False
+        self._opening = anyio.Lock()
+        # SQLite has one connection in a process, and one transaction at a time.
+        self._turn = nullcontext() if location.url else anyio.Lock()
+
+    @property
+    def is_postgresql(self) -> bool:
+        """Whether this is PostgreSQL, which several machines can share."""
+        return self.location.url is not None
+
+    @property
+    def epoch(self) -> "ColumnElement[str]":
+        """What a pending confirmation is valid in: the same run of the database, on its own timeline.
+
+        A restored copy or a promoted standby is another run. For SQLite, the run of the server counts, and the file.
+        """
+        from sqlalchemy import Text, cast, func, literal
+
+        if self.is_postgresql:
+            return cast(func.pg_postmaster_start_time(), Text)
+        return literal(f"{self._run}:{self._identity}")
+
+    @asynccontextmanager
+    async def read(self) -> "AsyncIterator[AsyncConnection]":
+        """Run a transaction that only reads.
+
+        Raises:
+            StoreError: the database fails.
+        """
+        async with self._transact(writes=False) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def write(self) -> "AsyncIterator[AsyncConnection]":
+        """Run a transaction. When this returns, its changes are durable.
+
+        Raises:
+            StoreError: the database fails; nothing was changed.
+        """
+        async with self._transact(writes=True) as connection:
+            yield connection
+
+    async def close(self) -> None:
+        """Close all connections. The next transaction opens them again; a store in memory keeps its content."""
+        if self._engine is not None and self.location != Location():
+            with anyio.CancelScope(shield=True):
+                await self._engine.dispose()
+            self._engine = None
+
+    @asynccontextmanager
+    async def _transact(self, *, writes: bool) -> "AsyncIterator[AsyncConnection]":
+        with anyio.CancelScope(shield=True):
+            async with self._turn:
+                with self._translate_failures():
+                    engine = await self._open()
+                    async with engine.connect() as connection:
+                        await connection.execution_options(gitbook_writes=writes)
+                        async with connection.begin():
+                            yield connection
+
+    async def _open(self) -> "AsyncEngine":
+        async with self._opening:
+            if self._engine is not None and (self._is_damaged or self._identify_file() != self._identity):
+                await self._engine.dispose()  # the file is damaged, or was replaced, for example by a copy
+                self._engine = None
+                if self._is_damaged and self.location.path is not None and self._identify_file() == self._identity:
+                    _move_aside(self.location.path)
+                self._is_damaged = False
+            if self._engine is None:
+                self._engine = await self._create_engine()
+        return self._engine
+
+    async def _create_engine(self) -> "AsyncEngine":
+        engine = self._build_engine()
+        self._identity = self._identify_file()
+        try:
+            async with engine.connect() as connection, connection.begin():
+                await connection.run_sync(_migrate, in_memory=self.location == Location())
+        except Exception as error:
+            await engine.dispose()
+            if self.location.path is None or describe_failure(error) != _DAMAGED:
+                raise
+            _move_aside(self.location.path)
+            return await self._create_engine()
+        return engine
+
+    @contextmanager
+    def _translate_failures(self) -> Iterator[None]:
+        """Raise failures as `StoreError`, without their texts, which can contain values or the URL."""
+        try:
+            yield
+        except Exception as error:
+            if isinstance(error, ProgramError) or (reason := describe_failure(error)) is None:
+                raise
+            self._is_damaged = reason == _DAMAGED
+            logger.warning("The store (store.url) %s: %s", reason, type(error).__name__)
+            raise StoreError(reason) from None
+
+    def _build_engine(self) -> "AsyncEngine":
+        from sqlalchemy.ext.asyncio import create_async_engine
+        from sqlalchemy.pool import StaticPool
+
+        if self.location.url is not None:
+            return _build_postgresql_engine(self.location.url.get_secret_value())
+        if self.location.path is not None:
+            _create_file(self.location.path)
+        from sqlalchemy import URL, event
+
+        url = URL.create("sqlite+aiosqlite", database=str(self.location.path) if self.location.path else ":memory:")
+        engine = create_async_engine(url, poolclass=StaticPool, connect_args={"timeout": _SECONDS})
+        # A connection to memory stays open. Whoever forgets this object, or exits, stops the connection's thread.
+        event.listen(engine.sync_engine, "connect", lambda one, _: finalize(self, _stop, one.driver_connection.stop))
+        event.listen(engine.sync_engine, "connect", _configure_sqlite)
+        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+        return engine
+
+    def _identify_file(self) -> str:
+        if self.location.path is None:
+            return ""
+        try:
+            status = self.location.path.stat()
+        except OSError:
+            return "missing"
+        return f"{status.st_dev}-{status.st_ino}"
+
+
+def _build_postgresql_engine(text: str) -> "AsyncEngine":
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    if importlib.util.find_spec("psycopg") is None:
+        raise SettingsError(
+            "store.url: PostgreSQL needs a package that is not installed: "
+            "pip install 'gitbook-integrations-mcp[postgres]'"
+        )
+    url = make_url(text).set(drivername="postgresql+psycopg")
+    options = f"-c synchronous_commit=on -c statement_timeout={2000 * _SECONDS} -c lock_timeout={1000 * _SECONDS}"
+    return create_async_engine(
+        url,
+        pool_pre_ping=True,
+        pool_timeout=_SECONDS,
+        connect_args={"connect_timeout": _SECONDS, "options": options, "prepare_threshold": None},
+    )
+
+
+def _create_file(path: Path) -> None:
+    """Create the file for its owner alone, before SQLite would create it for everybody."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    if os.name == "posix" and path.stat().st_mode & 0o077:
+        path.chmod(0o600)
+
+
+def _configure_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # transactions begin when `_begin_sqlite` says so
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode = WAL",
+        "synchronous = FULL",  # what is committed survives a loss of power
+        "fullfsync = ON",  # the same on macOS
+        "secure_delete = ON",  # what is deleted is overwritten
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _stop(stop: Callable[[], object]) -> None:
+    """Call `stop` where no event loop runs, because that loop could end before the connection has stopped."""
+    thread = threading.Thread(target=stop)
+    thread.start()
+    thread.join()
+
+
+def _begin_sqlite(connection: "Connection") -> None:
+    # A transaction that first reads and then writes would fail if another program wrote in between.
+    writes = connection.get_execution_options().get("gitbook_writes", True)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _move_aside(path: Path) -> None:
+    """Keep a damaged file under another name, so that a new one takes its place."""
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    aside = path.with_name(f"{path.name}.damaged-{stamp}")
+    for suffix in ("", "-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).rename(f"{aside}{suffix}")
+    logger.error("The store was damaged. It is now %s, and a new one is used. Open confirmations are void.", aside)
+
+
+def _migrate(connection: "Connection", *, in_memory: bool) -> None:
+    """Create or migrate the tables, if they are not those of this program."""
+    from gitbook_integrations_mcp.store.schema import METADATA, REVISION
+
+    if in_memory:
+        METADATA.create_all(connection)
+        return
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+    found = _read_revision(connection)
+    if found == REVISION:
+        return
+    from gitbook_integrations_mcp.store.migrations import is_known, migrate
+
+    if found is not None and not is_known(found):
+        raise StoreError("was written by a newer version of this program", ErrorCode.STORE_TOO_NEW)
+    migrate(connection)
+
+
+def _read_revision(connection: "Connection") -> str | None:
+    from sqlalchemy import inspect
+
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    return revision
+
+
+def describe_failure(error: BaseException) -> str | None:
+    """Return a predicate about the store, or None if `error` is no failure of a database."""
+    if isinstance(error, OSError):
+        return {errno.ENOSPC: "has no space left on its disk", errno.EROFS: "is read-only"}.get(
+            error.errno or 0, f"cannot be opened ({error.strerror})"
+        )
+    from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+    from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+    if isinstance(error, PoolTimeoutError):
+        return "does not respond in time"
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(cause, sqlite3.Error):
+        name = getattr(cause, "sqlite_errorname", None) or ""
+        found = next((text for key, text in _SQLITE_FAILURES.items() if name.startswith(key)), None)
+        return found or "fails"
+    if (state := getattr(cause, "sqlstate", None)) is not None:
+        return next((text for key, text in _POSTGRESQL_FAILURES.items() if state.startswith(key)), "fails")
+    if isinstance(error, DBAPIError):
+        return "cannot be reached"
+    return "fails" if isinstance(error, SQLAlchemyError) else None

@@ -1,0 +1,51 @@
+"""Where the store is, as the settings say. Importing this is cheap; `database` imports SQLAlchemy."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from gitbook_integrations_mcp import NAME
+from gitbook_integrations_mcp.config.settings import Settings
+
+FILE_NAME = "store.db"
+_SQLITE = "sqlite:///"
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A SQLite file at `path`, or a PostgreSQL database at `url`; neither means memory."""
+
+    path: Path | None = None
+    url: SecretStr | None = None
+
+    def __str__(self) -> str:
+        """The place, without user and password."""
+        if self.path is not None:
+            return str(self.path)
+        if self.url is None:
+            return "memory"
+        from sqlalchemy.engine import make_url
+
+        url = make_url(self.url.get_secret_value())
+        return f"postgresql://{url.host or ''}{f':{url.port}' if url.port else ''}/{url.database or ''}"
+
+
+def locate_store(settings: Settings) -> Location:
+    """Return where the store is. By default it is a file of the user, and memory for the sandbox."""
+    url = settings.store.url
+    if url is None:
+        return Location() if settings.server.sandbox else Location(path=find_default_path())
+    text = url.get_secret_value()
+    if text == "memory":
+        return Location()
+    if text.startswith(_SQLITE):
+        return Location(path=Path(text.removeprefix(_SQLITE)).expanduser().absolute())
+    return Location(url=url)
+
+
+def find_default_path() -> Path:
+    """Return the file in the user's folder for state."""
+    from platformdirs import user_state_path
+
+    return user_state_path(NAME, appauthor=False) / FILE_NAME

@@ -1,0 +1,109 @@
+"""The tables. A change here needs a migration; a test compares what the migrations create with these."""
+
+from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text
+
+METADATA = MetaData()
+
+REVISION = "0001"
+"""The newest migration."""
+
+confirmations = Table(
+    "confirmations",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("mode", Text, nullable=False),
+    Column("binding", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("preview", JSON, nullable=False),
+    Column("csrf", Text, nullable=False),
+    Column("decision", Text),
+    Column("epoch", Text, nullable=False),
+    Column("writer", Text),
+    Column("opened_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Index("confirmations_of_call", "binding", "mode"),
+    Index("confirmations_of_owner", "owner"),
+    Index("confirmations_by_expiry", "expires_at"),
+)
+"""Pending confirmations. `epoch` identifies the run of the database, and `writer` the transaction that wrote the row.
+Times are in seconds since 1970."""
+
+changes = Table(
+    "changes",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("time", Float, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("principal", Text),
+    Column("organization", Text),
+    Column("tool", Text, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("arguments", JSON, nullable=False),
+    Column("before", JSON),
+    Column("approval", Text),
+    Column("outcome", Text, nullable=False),
+    Column("status", Integer),
+    Column("attempts", Integer),
+    Column("request_id", Text),
+    Column("undo", JSON),
+    Column("lost", JSON),
+    Column("sealed", LargeBinary),
+    Column("undoes", Text),
+    Index("changes_by_time", "time"),
+    Index("changes_of_owner", "owner", "time"),
+    Index("changes_of_organization", "organization", "time"),
+)
+"""Calls that change something: a row is written before the call is sent, and completed afterwards.
+
+Nothing in a row is secret but `sealed`, which is encrypted. `undoes` is the ID of the change that this one undoes."""
+
+reports = Table(
+    "reports",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("time", Float, nullable=False),
+    Column("user", Text, nullable=False),
+    Column("organization", Text, nullable=False),
+    Column("narrowing", Text, nullable=False),
+    Column("complete", Boolean, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("report", LargeBinary, nullable=False),
+    Index("reports_of_user", "user", "organization", "narrowing", "time"),
+)
+"""Audit reports, as compressed JSON. `user` is the GitBook user who may see it, `narrowing` a digest of what the audit
+was limited to, `size` the bytes of the JSON."""
+
+acceptances = Table(
+    "acceptances",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("time", Float, nullable=False),
+    Column("organization", Text, nullable=False),
+    Column("finding", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("until", Text),
+    Column("accepted_by", Text),
+    Column("withdrawn_at", Float),
+    Column("withdrawn_by", Text),
+    Index("acceptances_of_organization", "organization", "finding"),
+)
+"""Findings that a human accepted. `finding` is the ID of a finding or of a rule. Withdrawn ones stay, as a record."""
+
+versions = Table(
+    "versions",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("time", Float, nullable=False),
+    Column("change", Text),
+    Column("organization", Text),
+    Column("integration", Text, nullable=False),
+    Column("version", Text),
+    Column("digest", Text, nullable=False),
+    Column("manifest", JSON, nullable=False),
+    Column("sealed", LargeBinary),
+    Column("script", LargeBinary, nullable=False),
+    Index("versions_of_integration", "integration", "time"),
+)
+"""What was published through this server. `script` is compressed, `digest` that of script and manifest."""

@@ -1,0 +1,50 @@
+"""The store of a server: its parts, each of which is imported and opened when it is first needed."""
+
+import time
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from gitbook_integrations_mcp.config.settings import Settings
+from gitbook_integrations_mcp.store.location import locate_store
+
+if TYPE_CHECKING:
+    from gitbook_integrations_mcp.store.confirmations import ConfirmationStore
+    from gitbook_integrations_mcp.store.database import Database
+    from gitbook_integrations_mcp.store.sealing import Sealer
+
+
+class Store:
+    """What outlives a process. `clock` is in seconds since 1970; `run` identifies the server's run to its workers."""
+
+    def __init__(self, settings: Settings, *, run: str | None = None, clock: Callable[[], float] = time.time) -> None:
+        self.location = locate_store(settings)
+        self._settings = settings
+        self._run = run
+        self._clock = clock
+
+    @cached_property
+    def database(self) -> "Database":
+        """The database, which opens with its first transaction."""
+        from gitbook_integrations_mcp.store.database import Database
+
+        return Database(self.location, run=self._run, clock=self._clock)
+
+    @cached_property
+    def confirmations(self) -> "ConfirmationStore":
+        """Pending confirmations."""
+        from gitbook_integrations_mcp.store.confirmations import ConfirmationStore
+
+        return ConfirmationStore(self.database, self._settings.confirmation.ttl)
+
+    @cached_property
+    def sealer(self) -> "Sealer":
+        """Encryption of kept values."""
+        from gitbook_integrations_mcp.store.sealing import Sealer
+
+        return Sealer(self.location, self._settings.store)
+
+    async def close(self) -> None:
+        """Close all connections. The next transaction opens them again."""
+        if "database" in self.__dict__:
+            await self.database.close()

@@ -1,0 +1,85 @@
+"""Real PostgreSQL servers for tests, from the programs of the system's package."""
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+
+NAME = "gitbook"
+
+
+def find_programs() -> Path | None:
+    """Return the folder of PostgreSQL's programs, or None if it is not installed."""
+    if program := shutil.which("initdb"):
+        return Path(program).parent
+    return max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name), default=None)
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    """A server with its files in `folder`, and one database."""
+
+    folder: Path
+    port: int
+
+    @property
+    def url(self) -> str:
+        """The URL for `store.url`."""
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{NAME}"
+
+    def run(self, program: str, *words: str) -> None:
+        """Run one of PostgreSQL's programs, which refuse to run as root."""
+        programs = find_programs()
+        assert programs is not None
+        user = "postgres" if os.name == "posix" and os.geteuid() == 0 else None
+        subprocess.run([programs / program, *words], check=True, capture_output=True, user=user, cwd="/")
+
+    def start(self, *options: str) -> None:
+        """Start the server, and wait until it accepts connections."""
+        listen = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' {' '.join(options)}"
+        log = self.folder.parent / f"{self.folder.name}.log"
+        self.run("pg_ctl", "start", "--wait", "-D", str(self.folder), "-o", listen, "-l", str(log))
+
+    def stop(self, mode: str = "fast") -> None:
+        """Stop the server: `fast` closes connections, `immediate` is a crash."""
+        self.run("pg_ctl", "stop", "--wait", "-m", mode, "-D", str(self.folder))
+
+    def execute(self, statement: str) -> list[tuple[object, ...]]:
+        """Run a statement and return its rows."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            cursor = connection.execute(statement.encode())
+            return cursor.fetchall() if cursor.description else []
+
+
+@contextmanager
+def start_postgres(folder: Path) -> Iterator[PostgresServer]:
+    """Run a new server until the context ends; skip the test where PostgreSQL is not installed."""
+    if find_programs() is None:
+        pytest.skip("PostgreSQL is not installed")
+    if os.geteuid() == 0:
+        shutil.chown(folder, "postgres", "postgres")
+        for parent in folder.parents:  # pytest makes its folders for the user alone
+            if parent.stat().st_uid == 0 and parent.stat().st_mode & 0o005 != 0o005:
+                parent.chmod(0o755)
+    server = PostgresServer(folder / "data", _find_free_port())
+    server.run("initdb", "--auth=trust", "--username=postgres", "--encoding=UTF8", "-D", str(server.folder))
+    server.start()
+    try:
+        with psycopg.connect(server.url.replace(f"/{NAME}", "/postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {NAME}".encode())
+        yield server
+    finally:
+        server.stop("immediate")
+
+
+def _find_free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
