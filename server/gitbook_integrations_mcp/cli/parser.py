@@ -149,6 +149,7 @@ def _build_parser() -> tuple[Parser, dict[str, Parser]]:
     journal = add_command("journal", "Show the journal of changes.")
     journal.add_argument("path", type=Path, nargs="?", metavar="FILE", help="the journal (default: journal.path)")
     _add_json(journal)
+    _add_store(add_command("store", "Show the store and what it keeps; export it, prune it, forget an organization."))
     token = add_command("token", "Create a bearer token for a caller over HTTP, and its entry for http.tokens.")
     token.add_argument("name", metavar="NAME", help="name of the caller")
     _add_json(token)
@@ -157,6 +158,20 @@ def _build_parser() -> tuple[Parser, dict[str, Parser]]:
         add_flags(command, name, argparse.SUPPRESS)
     parser.set_defaults(command="serve", run=partial(_run, "serve"))
     return parser, parsers
+
+
+def _add_store(parser: Parser) -> None:
+    _add_json(parser)
+    parser.set_defaults(action="show")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", title="actions (default: show)")
+    actions.add_parser("show", help="show where the store is, its size, and its tables")
+    actions.add_parser("export", help="print all rows as JSON lines, without encrypted values")
+    actions.add_parser("prune", help="delete what is older than the settings keep it")
+    forget = actions.add_parser("forget", help="delete everything about an organization")
+    forget.add_argument("organization", metavar="ORGANIZATION", help="its ID")
+    forget.add_argument("--yes", action="store_true", help="do not ask")
+    for action in actions.choices.values():
+        action.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON, errors too")
 
 
 def _add_json(parser: Parser) -> None:

@@ -102,7 +102,7 @@ class Database:
         Raises:
             StoreError: the database fails.
         """
-        async with self._transact(writes=False) as connection:
+        async with self._transact("BEGIN") as connection:
             yield connection
 
     @asynccontextmanager
@@ -112,8 +112,19 @@ class Database:
         Raises:
             StoreError: the database fails; nothing was changed.
         """
-        async with self._transact(writes=True) as connection:
+        async with self._transact("BEGIN IMMEDIATE") as connection:
             yield connection
+
+    async def compact(self) -> None:
+        """Give the space of deleted rows back to the disk, and leave no copy of them in SQLite's log.
+
+        Raises:
+            StoreError: the database fails.
+        """
+        if not self.is_postgresql:  # which does this itself
+            async with self._transact("") as connection:
+                await connection.exec_driver_sql("VACUUM")
+                await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
     async def close(self) -> None:
         """Close all connections. The next transaction opens them again; a store in memory keeps its content."""
@@ -123,13 +134,13 @@ class Database:
             self._engine = None
 
     @asynccontextmanager
-    async def _transact(self, *, writes: bool) -> "AsyncIterator[AsyncConnection]":
+    async def _transact(self, begin: str) -> "AsyncIterator[AsyncConnection]":
         with anyio.CancelScope(shield=True):
             async with self._turn:
                 with self._translate_failures():
                     engine = await self._open()
                     async with engine.connect() as connection:
-                        await connection.execution_options(gitbook_writes=writes)
+                        await connection.execution_options(gitbook_begin=begin)
                         async with connection.begin():
                             yield connection
 
@@ -248,8 +259,8 @@ def _stop(stop: Callable[[], object]) -> None:
 
 def _begin_sqlite(connection: "Connection") -> None:
     # A transaction that first reads and then writes would fail if another program wrote in between.
-    writes = connection.get_execution_options().get("gitbook_writes", True)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if begin := connection.get_execution_options().get("gitbook_begin", "BEGIN IMMEDIATE"):
+        connection.exec_driver_sql(begin)
 
 
 def _move_aside(path: Path) -> None:

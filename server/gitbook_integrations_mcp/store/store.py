@@ -44,6 +44,17 @@ class Store:
 
         return Sealer(self.location, self._settings.store)
 
+    async def prune(self) -> dict[str, int]:
+        """Delete what is older than the settings keep it, and return the number of deleted rows by table.
+
+        Raises:
+            StoreError: the store fails.
+        """
+        deleted = {"changes": await self.changes.prune(), "reports": await self.reports.prune()}
+        deleted["versions"] = await self.versions.prune()
+        await self.database.compact()
+        return deleted
+
     async def close(self) -> None:
         """Close all connections. The next transaction opens them again."""
         if "database" in self.__dict__:

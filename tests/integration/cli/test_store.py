@@ -1,0 +1,65 @@
+"""The command `store` on a real file."""
+
+import json
+from pathlib import Path
+
+import anyio
+import pytest
+from sqlalchemy import insert
+
+from gitbook_integrations_mcp.cli.main import main
+from gitbook_integrations_mcp.config.settings import load_settings
+from gitbook_integrations_mcp.store.schema import acceptances
+from gitbook_integrations_mcp.store.store import Store
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A store with one accepted finding of the organization acme."""
+    file = tmp_path / "store.db"
+    monkeypatch.setenv("GITBOOK_MCP_STORE__URL", f"sqlite:///{file}")
+
+    async def fill() -> None:
+        store = Store(load_settings())
+        async with store.database.write() as connection:
+            row = {"id": "a1", "time": 0.0, "organization": "acme", "finding": "f", "reason": "known"}
+            await connection.execute(insert(acceptances).values(**row))
+        await store.close()
+
+    anyio.run(fill)
+    return file
+
+
+@pytest.mark.parametrize("words", [("store",), ("store", "show")])
+def test_show_names_the_place_and_counts_rows(
+    words: tuple[str, ...], file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["place"] == str(file)
+    assert {table["table"]: table["rows"] for table in shown["tables"]}["acceptances"] == 1
+    assert main(words) == 0
+    assert str(file) in capsys.readouterr().out
+
+
+def test_export_prints_json_lines(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["store", "export"]) == 0
+    [row] = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (row["table"], row["time"], row["reason"]) == ("acceptances", "1970-01-01T00:00:00Z", "known")
+
+
+def test_forget_asks_and_without_a_terminal_needs_yes(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["store", "forget", "acme"]) == 2
+    assert "--yes" in capsys.readouterr().err
+    assert main(["store", "forget", "acme", "--yes", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["deleted"]["acceptances"] == 1
+    assert main(["store", "export"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_a_store_that_cannot_be_used_is_an_error_with_its_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GITBOOK_MCP_STORE__URL", f"sqlite:///{tmp_path}")  # a folder
+    assert main(["store", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["error"]["code"] == "store_unavailable"
