@@ -34,12 +34,13 @@ from gitbook_integrations_mcp.features.resources import Resources, list_template
 from gitbook_integrations_mcp.features.server import IntegrationsServer
 from gitbook_integrations_mcp.features.subscriptions import Subscriptions
 from gitbook_integrations_mcp.features.tools import Tools, describe_tools
-from gitbook_integrations_mcp.gitbook.http import HTTPTransport
+from gitbook_integrations_mcp.gitbook.http import GitBookResponse, HTTPTransport
 from gitbook_integrations_mcp.gitbook.opening import open_gitbook
 from gitbook_integrations_mcp.pipeline.budget import Budget
 from gitbook_integrations_mcp.pipeline.execution import Executor
 from gitbook_integrations_mcp.pipeline.journal import Journal
 from gitbook_integrations_mcp.pipeline.pipeline import Pipeline
+from gitbook_integrations_mcp.pipeline.publication import keep_publication
 from gitbook_integrations_mcp.pipeline.suggestion import Suggester
 from gitbook_integrations_mcp.store.store import Store
 
@@ -71,8 +72,9 @@ def create_server(
     two_step = settings.confirmation.fallback == "two-step"
     changes = OwnChanges()
 
-    async def note_change(call: EndpointCall) -> None:
+    async def note_change(call: EndpointCall, response: GitBookResponse | None) -> None:
         changes.record(call)
+        await keep_publication(store, call, response)
         await subscriptions.announce(call)
 
     journal = Journal(settings.journal.path) if settings.journal.path else None

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 class Executor:
     """Sends calls to GitBook. With a `journal`, a change that cannot be recorded is not sent.
 
-    `on_change` is awaited with every call that may have changed something.
+    `on_change` is awaited with every call that may have changed something, and with the response if there is one.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class Executor:
         gitbook: GitBook,
         previewer: Previewer,
         journal: Journal | None = None,
-        on_change: Callable[[EndpointCall], Awaitable[None]] | None = None,
+        on_change: Callable[[EndpointCall, GitBookResponse | None], Awaitable[None]] | None = None,
     ) -> None:
         self._gitbook = gitbook
         self._previewer = previewer
@@ -46,10 +46,10 @@ class Executor:
             response = await self._send_recorded(call, approval)
         except UnreachableError as error:
             if error.sent:
-                await self._notify(call)
+                await self._notify(call, None)
             raise
         if not is_certain_failure(response):
-            await self._notify(call)
+            await self._notify(call, response)
         return call.caller.credentials.scrub_response(response)
 
     async def _send_recorded(self, call: EndpointCall, approval: Approval | None) -> GitBookResponse:
@@ -75,9 +75,9 @@ class Executor:
                 f"{error} {describe_uncertainty(call.tool)}", sent=True, attempts=error.attempts
             ) from None
 
-    async def _notify(self, call: EndpointCall) -> None:
+    async def _notify(self, call: EndpointCall, response: GitBookResponse | None) -> None:
         if self._on_change:
-            await self._on_change(call)
+            await self._on_change(call, response)
 
     async def _read_before(self, call: EndpointCall) -> Mapping[str, Any] | None:
         try:
