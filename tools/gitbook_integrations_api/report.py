@@ -150,7 +150,8 @@ class Acceptance(Part):
 
     reason: str
     date: str = Field(description="Date of the acceptance, YYYY-MM-DD")
-    expires: str | None = Field(None, description="Date from which the finding is reported again, YYYY-MM-DD")
+    expires: str | None = Field(None, description="Last day of the acceptance, YYYY-MM-DD")
+    by: str | None = Field(None, description="Name of the person who accepted it; null if unknown")
 
 
 class Finding(Part):

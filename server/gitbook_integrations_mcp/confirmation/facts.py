@@ -4,7 +4,7 @@ The values of the call are shown exactly, with every invisible character escaped
 third parties. It cannot end a line, a fact or its quotation marks, and a client that renders Markdown finds none in it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,6 +32,12 @@ def describe_call(call: Call) -> Iterator[Fact]:
     for name in values:
         if name in named or name in call.chosen_options:
             yield from _describe_argument(name, values[name])
+
+
+def describe_effect(effect: Sequence[tuple[str, str]]) -> Iterator[Fact]:
+    """Yield what a call of a composite tool would do, as its handler describes it."""
+    for label, value in effect:
+        yield Fact(label, _clean_foreign(value, 500))
 
 
 def describe_settings(call: Call) -> Iterator[Fact]:
