@@ -12,7 +12,6 @@
         │   ├── MaskError
         │   ├── TargetError
         │   ├── CredentialError
-        │   ├── JournalError
         │   ├── ResultError
         │   └── StoreError
         ├── UpstreamError        GitBook, or the way to it, failed
@@ -90,10 +89,15 @@ class ErrorCode(StrEnum):
         "No configured GitBook token is of a kind that this endpoint accepts.",
         "Set the variable or the header that the error names.",
     )
-    JOURNAL_UNAVAILABLE = (
-        "journal_unavailable",
-        "The journal cannot be read or written. Changes that cannot be recorded are not sent.",
-        "Fix `journal.path`, or free disk space.",
+    UNKNOWN_CHANGE = (
+        "unknown_change",
+        "There is no change with this ID, or another caller made it.",
+        "Use an ID from `list_changes`.",
+    )
+    CHANGE_NOT_UNDOABLE = (
+        "change_not_undoable",
+        "The change cannot be undone: it had no effect, was already undone, or GitBook does not show what it replaced.",
+        "Read the current state, and make the opposite change with the tool for it.",
     )
     STORE_UNAVAILABLE = (
         "store_unavailable",
@@ -381,12 +385,6 @@ class CredentialError(RefusedError):
     """No token is configured that the endpoint accepts."""
 
     code = ErrorCode.MISSING_TOKEN
-
-
-class JournalError(RefusedError):
-    """The call cannot be recorded, and the operator wants it recorded."""
-
-    code = ErrorCode.JOURNAL_UNAVAILABLE
 
 
 class ResultError(RefusedError):

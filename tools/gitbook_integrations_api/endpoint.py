@@ -1,4 +1,4 @@
-"""The definition of a tool: one row of the table from which policy, confirmation, journal and docs are derived."""
+"""The definition of a tool: one row of the table from which policy, confirmation, changes and docs are derived."""
 
 import math
 import re
@@ -130,17 +130,25 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Undo:
-    """The call that reverts another call.
+class UndoStep:
+    """A call that helps to revert another call.
 
-    `arguments` maps each argument of `tool` to the source of its value: `arguments.x` of the call, `before.x` of the
-    target before the call, or `result.x` of the response (dots lead into nested objects). `whole` is false if something
-    stays lost, such as a configuration or an earlier tunnel.
+    `arguments` maps each argument of `tool` to the source of its value: `arguments.x` of the reverted call, `before.x`
+    of its target before it, `result.x` of its response, `created.x` of the response of the first step, or `each.x` of
+    an item of the list `before.<each>`, for each of which the step is repeated (dots lead into nested objects).
     """
 
     tool: str
     arguments: tuple[tuple[str, str], ...]
-    whole: bool = True
+    each: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """The calls that revert another call, in order. `lost` says what they cannot restore."""
+
+    steps: tuple[UndoStep, ...]
+    lost: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,18 +205,13 @@ class Tool:
 
 @dataclass(frozen=True, kw_only=True)
 class Composite(Tool):
-    """A tool that reads several endpoints and combines their responses. The server has a handler for each.
+    """A tool of this server: it reads several endpoints, or changes something by a plan of several calls.
 
-    `uses` are the names of the tools whose endpoints it reads. It can only read, because preview, journal and undo
-    support only single requests.
+    `uses` are the names of the tools whose endpoints it may call. If it only reads, the server has a handler for it. If
+    it changes something, the server has a planner: the plan is confirmed as a whole, and then runs call by call.
     """
 
-    uses: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.risk is not Risk.READ:
-            raise TypeError(f"{self.operation}: a composite tool can only read")
+    uses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,8 +220,8 @@ class Endpoint(Tool):
 
     `operation` is GitBook's operationId; `path` is a template whose `{names}` are fields of `input`. The other fields
     of `input` are sent in the query if the method has no body or if they are marked `Query`, and otherwise in the body.
-    `success` are the documented status codes, the usual one first. The journal records `undo`. If GitBook returns
-    nothing, `effect` says in the result what happens now; `{names}` in it are required arguments.
+    `success` are the documented status codes, the usual one first. The server keeps `undo` with each change. If GitBook
+    returns nothing, `effect` says in the result what happens now; `{names}` in it are required arguments.
     """
 
     method: Method

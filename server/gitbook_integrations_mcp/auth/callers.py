@@ -29,6 +29,11 @@ class Caller:
     policy: Policy
     principal: str | None = None
 
+    @property
+    def owner(self) -> str:
+        """Whose confirmations and changes those of this caller are. A new session or setting makes no other owner."""
+        return self.principal or self.credentials.digest
+
 
 class Callers:
     """Identifies callers. On stdio there is only one caller, who uses the operator's credentials."""

@@ -50,7 +50,7 @@ def normalize_arguments(
     """Return `arguments` as they are meant where there is only one reading, with the default `organization`.
 
     Clients send null for what the model left out, and JSON in a string for what is no text. Both are read here, once,
-    so that everything after it sees the same arguments: checks, confirmation, request and journal. Names of the other
+    so that everything after it sees the same arguments: checks, confirmation, request and record. Names of the other
     form (`organizationId` for `organization`) are taken, too. Everything else stays as it is, and is checked strictly.
     """
     fields, structured = tool.input.model_fields, _find_structured(tool.input)

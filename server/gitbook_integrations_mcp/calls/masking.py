@@ -1,6 +1,6 @@
 """Decides which values are masked, as possible credentials; `calls.secret_detection` is the notion of a credential.
 
-`mask_secrets` is for journals, and masks all doubtful values. `MaskingScope` is for results, and masks a value only if
+`mask_secrets` is for records, and masks all doubtful values. `MaskingScope` is for results, and masks a value only if
 its key or its form indicates a credential. Which values of a result are masked must be known in both directions:
 `calls.view` shows GitBook's values to a model, masked and cut, and `pipeline.masked_values` is the inverse function. It
 restores GitBook's values from what the model sends back. Both use `MaskingScope`. Change the three modules together.

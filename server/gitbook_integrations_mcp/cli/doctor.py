@@ -115,7 +115,6 @@ async def _check(settings: Settings) -> AsyncIterator[Finding]:
     yield Finding("Python", "ok", sys.version.split()[0])
     yield _check_settings(settings)
     yield _describe_confirmation(settings)
-    yield _check_journal(settings.journal.path)
     yield await _check_store(Store(settings))
     if settings.oauth.issuer:
         yield await _check_issuer(settings.oauth)
@@ -182,21 +181,6 @@ def _describe_confirmation(settings: Settings) -> Finding:
         otherwise = f"or {place} if it has no forms" if place else "and are rejected if it has no forms"
         return Finding("confirmation", "ok", f"{asks} in the client, {otherwise}")
     return Finding("confirmation", "ok", f"{asks} {place}" if place else "destructive calls are rejected")
-
-
-def _check_journal(path: Path | None) -> Finding:
-    if path is None:
-        return Finding("journal", "skipped", "disabled", "Set journal.path to record every change.")
-    is_new = not path.exists()
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0), 0o600))
-        if is_new:
-            path.unlink()
-    except OSError as error:
-        fix = "Fix journal.path. Until then, all changes are rejected."
-        message = f"{path} cannot be written: {error.strerror}"
-        return _fail("journal", message, fix, ErrorCode.JOURNAL_UNAVAILABLE)
-    return Finding("journal", "ok", str(path))
 
 
 def _check_assistants() -> Iterator[Finding]:

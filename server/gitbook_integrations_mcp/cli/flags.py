@@ -39,7 +39,7 @@ FLAGS = (
     Flag(
         CONFIG,
         None,
-        _OF_TOOLS | {"audit", "journal", "store"},
+        _OF_TOOLS | {"audit", "changes", "store"},
         {"type": Path, "metavar": "FILE", "help": "settings file (JSON)"},
     ),
     Flag("--toolsets", ("tools", "toolsets"), _OF_TOOLS, {"metavar": "A,B", "help": "offer only these toolsets"}),

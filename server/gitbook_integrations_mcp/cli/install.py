@@ -48,7 +48,7 @@ _PLAIN = frozenset(
 )
 """Variables that hold no secret."""
 
-_CARRIED = frozenset({"confirmation", "journal", "audit", "limits"})
+_CARRIED = frozenset({"confirmation", "store", "audit", "limits"})
 """Sections whose variables go into the entry: the assistant has no access to this shell's, and some are safeguards."""
 
 

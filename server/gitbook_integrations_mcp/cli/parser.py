@@ -146,9 +146,7 @@ def _build_parser() -> tuple[Parser, dict[str, Parser]]:
     words = "key=value pairs, one JSON object, or - to read it from stdin"
     call.add_argument("arguments", nargs="*", default=[], metavar="ARGUMENT", help=words)
     _add_json(call)
-    journal = add_command("journal", "Show the journal of changes.")
-    journal.add_argument("path", type=Path, nargs="?", metavar="FILE", help="the journal (default: journal.path)")
-    _add_json(journal)
+    _add_changes(add_command("changes", "Show the changes that were made through this server, newest first."))
     _add_store(add_command("store", "Show the store and what it keeps; export it, prune it, forget an organization."))
     token = add_command("token", "Create a bearer token for a caller over HTTP, and its entry for http.tokens.")
     token.add_argument("name", metavar="NAME", help="name of the caller")
@@ -158,6 +156,17 @@ def _build_parser() -> tuple[Parser, dict[str, Parser]]:
         add_flags(command, name, argparse.SUPPRESS)
     parser.set_defaults(command="serve", run=partial(_run, "serve"))
     return parser, parsers
+
+
+def _add_changes(parser: Parser) -> None:
+    parser.add_argument("--since", metavar="WHEN", help="only since then: 24h, 7d, 4w, or a date")
+    parser.add_argument("--until", metavar="WHEN", help="only before then")
+    parser.add_argument("--tool", metavar="TOOL", help="only calls of this tool")
+    parser.add_argument("--organization", metavar="ID", help="only changes of this organization")
+    parser.add_argument("--outcome", choices=["unknown", "done", "failed", "not sent"], help="only with this outcome")
+    parser.add_argument("--limit", type=int, default=50, metavar="N", help="at most this many (default: 50)")
+    parser.add_argument("--follow", action="store_true", help="go on with new changes, until interrupted")
+    _add_json(parser)
 
 
 def _add_store(parser: Parser) -> None:

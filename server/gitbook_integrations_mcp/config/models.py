@@ -264,12 +264,6 @@ class StoreSection(Section):
     )
 
 
-class JournalSection(Section):
-    path: Path | None = Field(
-        None, description="File to which every change is recorded, as one line of JSON. None by default."
-    )
-
-
 class AuditSection(Section):
     disabled_rules: Annotated[tuple[RuleId, ...], NoDecode, CommaSeparated] = Field(
         (), description="Audit rules that are not evaluated."

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from gitbook_integrations_api.endpoint import Endpoint, Tool
 from gitbook_integrations_mcp.calls.call import Call
+from gitbook_integrations_mcp.calls.plan import Plan
 from gitbook_integrations_mcp.calls.response import get_path
 from gitbook_integrations_mcp.errors import CallError, CredentialError, LimitError, StatusError, UnreachableError
 from gitbook_integrations_mcp.store.pending import Fact
@@ -32,6 +33,12 @@ def describe_call(call: Call) -> Iterator[Fact]:
     for name in values:
         if name in named or name in call.chosen_options:
             yield from _describe_argument(name, values[name])
+
+
+def describe_plan(plan: Plan) -> Iterator[Fact]:
+    """Yield what a plan does, call by call, and what stays lost."""
+    for label, value in plan.facts:
+        yield Fact(label, _clean_foreign(value, 500))
 
 
 def describe_settings(call: Call) -> Iterator[Fact]:

@@ -14,12 +14,14 @@ import anyio
 from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_api.endpoint import Endpoint, Tool
 from gitbook_integrations_mcp.calls.call import Call
+from gitbook_integrations_mcp.calls.plan import PlannedCall
 from gitbook_integrations_mcp.calls.related import find_get, find_target
 from gitbook_integrations_mcp.calls.response import get_path, read_response
 from gitbook_integrations_mcp.confirmation.facts import (
     describe_call,
     describe_context,
     describe_loss,
+    describe_plan,
     describe_settings,
     describe_target,
 )
@@ -90,6 +92,8 @@ class Previewer:
             AnswerError: GitBook answered with another object than the one that the call names.
             CallError: GitBook could not be reached.
         """
+        if isinstance(call, PlannedCall):
+            return await self._preview_plan(call), None
         tool, arguments = call.tool, call.arguments
         target_reader = find_target(tool)
         target: Mapping[str, Any] | CallError = {}
@@ -142,7 +146,23 @@ class Previewer:
             notes=tuple(scrub(one) for one in described if isinstance(one, str)),
             typed=arguments.get("integrationName") if tool.irreversible else None,
         )
-        return preview, known
+        return preview, _add_places(known, responses)
+
+    async def _preview_plan(self, call: PlannedCall) -> Preview:
+        """Return the preview of a plan: its own facts, and the state of every target that its calls name."""
+        states: list[Any] = [call.plan.digest]
+        for step in call.plan.steps:
+            reader = find_target(step.tool)
+            if reader is not None and reader.path_names <= step.arguments.keys():
+                state = await self._try_to_read_target(replace(call, tool=step.tool, arguments=step.arguments), reader)
+                states.append(None if isinstance(state, CallError) else state)
+        scrub = call.caller.credentials.scrub
+        return Preview(
+            title=f"{call.tool.title}?",
+            consequence=scrub(call.tool.consequence),
+            state=_digest(states),
+            facts=tuple(Fact(one.label, scrub(one.value)) for one in [*describe_call(call), *describe_plan(call.plan)]),
+        )
 
     async def _read_organization(self, call: Call, target: Mapping[str, Any] | None) -> Mapping[str, Any] | str | None:
         """Return the organization of an installation, or only its ID if the organization cannot be read."""
@@ -185,6 +205,16 @@ def find_context(tool: Tool) -> tuple[Endpoint, ...]:
     if tool.method == "DELETE" and (target := find_target(tool)) and target.path == tool.path:
         context.extend(reader for level in _LEVELS if (reader := find_get(f"{target.path}/{level}", "page")))
     return tuple(context)
+
+
+def _add_places(target: Mapping[str, Any] | None, lists: Mapping[str, Mapping[str, Any] | CallError]) -> Any:
+    """Return a target that is deleted together with the places below it, which an undo restores."""
+    below = {
+        reader.path.rpartition("/")[2]: one["items"]
+        for name, one in lists.items()
+        if not isinstance(one, CallError) and (reader := ENDPOINTS[name]).is_list
+    }
+    return {**target, **below} if target is not None and below else target
 
 
 def _check_identity(reader: Endpoint, content: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:

@@ -128,14 +128,14 @@ class ConfirmationService:
             return await self._fall_back(call, preview, changed=changed)
         if call.context.protocol_version not in MODERN_PROTOCOL_VERSIONS:
             return await self._ask_within_call(call, preview, changed=changed)
-        pending = await self._store.confirmations.open("form", call.binding, preview, _identify_owner(call))
+        pending = await self._store.confirmations.open("form", call.binding, preview, call.caller.owner)
         request = build_form_request(preview, changed=changed)
         return InputRequiredResult(input_requests={KEY: request}, request_state=pending.id)
 
     async def _ask_within_call(self, call: Call, preview: Preview, *, changed: bool) -> ConfirmationResult:
         """Ask by a request to the client, as in protocol 2025-11-25 and older. Ask again if the target changes."""
         for _ in range(_MAX_ROUNDS):
-            pending = await self._store.confirmations.open("form", call.binding, preview, _identify_owner(call))
+            pending = await self._store.confirmations.open("form", call.binding, preview, call.caller.owner)
             response = await self._send(call, build_form_request(preview, changed=changed))
             if response is None:
                 await self._store.confirmations.consume(pending.id)
@@ -169,7 +169,7 @@ class ConfirmationService:
             return UNAVAILABLE
         if self._settings.fallback == "two-step":
             return await self._fall_back_to_second_call(call, preview, changed=changed)
-        pending = await self._store.confirmations.open("browser", call.binding, preview, _identify_owner(call))
+        pending = await self._store.confirmations.open("browser", call.binding, preview, call.caller.owner)
         url = await self._page.open(pending)
         session = call.context.session
         if accepts_urls(session.client_capabilities):
@@ -190,9 +190,7 @@ class ConfirmationService:
             if preview.state == earlier.preview.state:
                 return replace(earlier, before=target)
             changed = True
-        pending = await self._store.confirmations.open(
-            "two-step", _bind_to_client(call), preview, _identify_owner(call)
-        )
+        pending = await self._store.confirmations.open("two-step", _bind_to_client(call), preview, call.caller.owner)
         return build_confirmation_required(pending, changed=changed)
 
     async def _ask_on_page(self, call: Call, pending: PendingConfirmation, url: str) -> ConfirmationResult | None:
@@ -228,8 +226,3 @@ def _bind_to_client(call: Call) -> str:
     """
     capabilities = call.context.session.client_capabilities
     return digest_json([call.binding, accepts_forms(capabilities), accepts_urls(capabilities)])
-
-
-def _identify_owner(call: Call) -> str:
-    """Return whose share of the store a confirmation takes. New sessions and settings give nobody another share."""
-    return call.caller.principal or call.caller.credentials.digest

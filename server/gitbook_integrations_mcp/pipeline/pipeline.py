@@ -7,6 +7,7 @@ budget. Each stage is a module of its own; lists are read by `paging`, and compo
 import logging
 import traceback
 from collections.abc import Mapping
+from dataclasses import fields, replace
 from typing import Any
 
 from mcp.server.context import ServerRequestContext
@@ -19,8 +20,9 @@ from gitbook_integrations_mcp.auth.callers import Caller
 from gitbook_integrations_mcp.calls.arguments import build_request, check_arguments, normalize_arguments, split_options
 from gitbook_integrations_mcp.calls.call import Call, EndpointCall
 from gitbook_integrations_mcp.calls.output import Handler, Output
+from gitbook_integrations_mcp.calls.plan import PlannedCall, Planner, Step
 from gitbook_integrations_mcp.calls.related import find_target
-from gitbook_integrations_mcp.calls.response import read_response, render_text
+from gitbook_integrations_mcp.calls.response import get_path, read_response, render_text
 from gitbook_integrations_mcp.calls.view import choose_view
 from gitbook_integrations_mcp.confirmation.preview import Previewer
 from gitbook_integrations_mcp.confirmation.results import Approval, Confirm, NotConfirmed
@@ -44,6 +46,7 @@ class Pipeline:
         executor: Executor,
         previewer: Previewer,
         handlers: Mapping[str, Handler],
+        planners: Mapping[str, Planner],
         *,
         budget: Budget,
         organization: str | None = None,
@@ -59,6 +62,7 @@ class Pipeline:
         self._budget = budget
         self._reveal = reveal
         self._handlers = handlers
+        self._planners = planners
         self._organization = organization
         self._two_step = two_step
 
@@ -123,6 +127,8 @@ class Pipeline:
         self, params: CallToolRequestParams, context: ServerRequestContext[Any, Any], caller: Caller, budget: Budget
     ) -> Output | InputRequiredResult:
         call = self._prepare(params, context, caller)
+        if (planner := self._planners.get(call.tool.name)) is not None:
+            call = PlannedCall(**_read_fields(call), plan=await planner(call))
         if isinstance(call, EndpointCall) and not _is_hidden(call):
             call = await restore_masked_values(call, self._previewer, reveal=self._reveal)
         approval: Approval | None = None
@@ -133,6 +139,8 @@ class Pipeline:
             if not isinstance(confirmed, Approval):
                 return confirmed
             approval = confirmed
+        if isinstance(call, PlannedCall):
+            return await self._run_plan(call, approval)
         if isinstance(call, EndpointCall):
             if approval:
                 # The approval is for the state that was shown.
@@ -146,6 +154,45 @@ class Pipeline:
         if output.whole and not budget.holds(output.content):
             raise ResultError(f"The result is longer than {budget.tokens:,} tokens. {output.whole}")
         return output
+
+    async def _run_plan(self, call: PlannedCall, approval: Approval | None) -> Output:
+        """Run the calls of a confirmed plan in order, until one fails, and report what each did.
+
+        Raises:
+            CallError: the first call failed.
+        """
+        assert approval is not None, "a plan never runs without approval"
+        done: list[dict[str, Any]] = []
+        first: Mapping[str, Any] = {}
+        for step in call.plan.steps:
+            try:
+                one = self._prepare_step(call, step, first)
+                response = await self._executor.execute(one, replace(approval, before=None))
+                content = read_response(one.tool, response, one.arguments)
+            except CallError as error:
+                if not done:
+                    raise
+                return Output(_report_plan(call, done, error, step))
+            first = first or content
+            done.append({"tool": step.tool.name, "status": response.status})
+        return Output(_report_plan(call, done))
+
+    def _prepare_step(self, call: PlannedCall, step: Step, first: Mapping[str, Any]) -> EndpointCall:
+        """Return a call of a plan, checked like any other. `first` is the response of the plan's first call."""
+        tool = call.caller.policy.admit(step.tool.name)
+        assert isinstance(tool, Endpoint)
+        arguments = {**step.arguments, **{name: get_path(first, path) for name, path in step.created.items()}}
+        return EndpointCall(
+            tool=tool,
+            arguments=arguments,
+            request=build_request(tool, arguments),
+            token=call.caller.credentials.select(tool),
+            caller=call.caller,
+            params=call.params,
+            context=call.context,
+            options=check_arguments(tool, arguments),
+            undoes=call.plan.undoes,
+        )
 
     def _prepare(self, params: CallToolRequestParams, context: ServerRequestContext[Any, Any], caller: Caller) -> Call:
         tool = caller.policy.admit(params.name)
@@ -175,6 +222,26 @@ class Pipeline:
             context=context,
             options=options,
         )
+
+
+def _read_fields(call: Call) -> dict[str, Any]:
+    return {one.name: getattr(call, one.name) for one in fields(call)}
+
+
+def _report_plan(
+    call: PlannedCall, done: list[dict[str, Any]], error: CallError | None = None, failed: Step | None = None
+) -> dict[str, Any]:
+    steps = call.plan.steps
+    if error is None or failed is None:
+        message = f"Done: all {len(steps)} calls."
+        return {"status": "done", "message": message, "calls": done, "lost": list(call.plan.lost)}
+    left = [step.tool.name for step in steps[len(done) + 1 :]]
+    message = (
+        f"Incomplete: {len(done)} of {len(steps)} calls are done. {failed.tool.name} failed: {error} "
+        f"{'Not sent: ' + ', '.join(left) + '. ' if left else ''}list_changes shows each call, and what can be undone."
+    )
+    calls = [*done, {"tool": failed.tool.name, "code": str(error.code)}]
+    return {"status": "incomplete", "message": message, "calls": calls, "lost": list(call.plan.lost)}
 
 
 def _name_tool(params: CallToolRequestParams, caller: Caller) -> str:

@@ -52,8 +52,8 @@ changes = Table(
     Column("sealed", LargeBinary),
     Column("undoes", Text),
     Index("changes_by_time", "time"),
-    Index("changes_of_owner", "owner", "time"),
-    Index("changes_of_organization", "organization", "time"),
+    Index("changes_of_owner", "owner", "id"),
+    Index("changes_of_undo", "undoes"),
 )
 """Calls that change something: a row is written before the call is sent, and completed afterwards.
 

@@ -9,6 +9,7 @@ from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.store.location import locate_store
 
 if TYPE_CHECKING:
+    from gitbook_integrations_mcp.store.changes import ChangeStore
     from gitbook_integrations_mcp.store.confirmations import ConfirmationStore
     from gitbook_integrations_mcp.store.database import Database
     from gitbook_integrations_mcp.store.sealing import Sealer
@@ -36,6 +37,13 @@ class Store:
         from gitbook_integrations_mcp.store.confirmations import ConfirmationStore
 
         return ConfirmationStore(self.database, self._settings.confirmation.ttl)
+
+    @cached_property
+    def changes(self) -> "ChangeStore":
+        """Calls that changed something."""
+        from gitbook_integrations_mcp.store.changes import ChangeStore
+
+        return ChangeStore(self.database, self._settings.store.change_days)
 
     @cached_property
     def sealer(self) -> "Sealer":

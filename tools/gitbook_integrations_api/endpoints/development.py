@@ -16,6 +16,7 @@ from gitbook_integrations_api.endpoint import (
     Endpoint,
     Risk,
     Undo,
+    UndoStep,
     one,
     paged,
 )
@@ -108,7 +109,8 @@ TOOLS = (
         effect="Development mode of {integrationName} is on: its events now go to {tunnelUrl}, until "
         "disable_integration_development_mode is called.",
         undo=Undo(
-            "disable_integration_development_mode", (("integrationName", "arguments.integrationName"),), whole=False
+            (UndoStep("disable_integration_development_mode", (("integrationName", "arguments.integrationName"),)),),
+            lost="An earlier tunnel is not restored, because GitBook does not show it.",
         ),
     ),
     Endpoint(
