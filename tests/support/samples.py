@@ -51,7 +51,7 @@ def make_value(name: str, schema: dict[str, Any]) -> Any:
             return "aGVsbG8="
         case "string":
             return f"{name}-1"[: schema.get("maxLength", 100)]
-        case "number":
+        case "number" | "integer":
             return max(schema.get("minimum", 0), 7)
         case "boolean":
             return True

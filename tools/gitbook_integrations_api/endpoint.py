@@ -150,6 +150,11 @@ class Undo:
     steps: tuple[UndoStep, ...]
     lost: str = ""
 
+    @property
+    def needs_target(self) -> bool:
+        """Whether the target must be read before the call."""
+        return any(step.each or source.startswith("before.") for step in self.steps for _, source in step.arguments)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Tool:

@@ -38,8 +38,8 @@ class ChangeLister:
             change = await self._store.changes.find(change_id, owner)
             if change is None:
                 raise UndoError(
-                    f"{clean_text(change_id, 100)}: you have no such change. list_changes without changeId returns the "
-                    "IDs.",
+                    f"{clean_text(change_id, 100)}: you have no change with this ID. list_changes without changeId "
+                    "returns the IDs.",
                     ErrorCode.UNKNOWN_CHANGE,
                 )
             return Output({"items": [{**describe_change(change), "before": change.before}]})

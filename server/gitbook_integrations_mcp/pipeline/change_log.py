@@ -4,7 +4,6 @@ A change that cannot be recorded is not sent. A crash during a call leaves its o
 needs are kept encrypted; everything else is kept without secrets.
 """
 
-import getpass
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -45,7 +44,7 @@ class ChangeLog:
             id=change_id,
             time=self._store.database.clock(),
             owner=call.caller.owner,
-            principal=call.caller.principal or _find_user(call),
+            principal=call.caller.user,
             organization=next(
                 (one for path in _ORGANIZATIONS if isinstance(one := get_path(sources, path), str)), None
             ),
@@ -134,11 +133,12 @@ def _list_steps(
                 origin, _, path = source.partition(".")
                 if origin == "created":
                     created[name] = path
-                elif call.tool.name == step.tool and origin == "before" and name not in call.arguments:
+                    continue
+                if call.tool.name == step.tool and origin == "before" and name not in call.arguments:
                     continue  # the call did not change it
-                elif (value := _find_value({**sources, "each": place}, source)) is not None:
-                    if value or call.tool.name == step.tool:  # what is created anew is empty at first
-                        arguments[name] = value
+                value = _find_value({**sources, "each": place}, source)
+                if value or (value is not None and call.tool.name == step.tool):  # what is created anew is empty
+                    arguments[name] = value
             required = {name for name, info in endpoint.input.model_fields.items() if info.is_required()}
             if required - arguments.keys() - created.keys():
                 yield None
@@ -150,16 +150,6 @@ def _find_value(sources: Mapping[str, Any], path: str) -> Any:
     value = get_path(sources, path)
     expanded = path.startswith("each.") and path != "each.configuration" and isinstance(value, Mapping)
     return value.get("id") if expanded else value
-
-
-def _find_user(call: EndpointCall) -> str | None:
-    """Return the user of the operating system who runs a server on stdio."""
-    if call.context.request is not None:
-        return None
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        return None
 
 
 def _parse_body(response: GitBookResponse | None) -> Any:

@@ -13,6 +13,7 @@ from gitbook_integrations_mcp.errors import CallError, StoreError, UnreachableEr
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.gitbook.http import GitBookResponse
 from gitbook_integrations_mcp.pipeline.change_log import ChangeLog, is_certain_failure
+from gitbook_integrations_mcp.pipeline.masked_values import is_written_back
 from gitbook_integrations_mcp.store.change import Change
 
 logger = logging.getLogger(__name__)
@@ -56,9 +57,7 @@ class Executor:
     async def _send_recorded(self, call: EndpointCall, approval: Approval | None) -> GitBookResponse:
         if call.tool.risk is Risk.READ:
             return await self._send(call)
-        before = approval.before if approval and approval.before is not None else call.before
-        if before is None:
-            before = await self._read_before(call)
+        before = approval.before if approval and not call.undoes else call.before or await self._read_before(call)
         change = await self._log.begin(call, approval, before)
         try:
             response = await self._send(call)
@@ -83,6 +82,9 @@ class Executor:
             await self._on_change(call)
 
     async def _read_before(self, call: EndpointCall) -> Mapping[str, Any] | None:
+        """Return the target if an undo of the call needs it."""
+        if call.tool.undo is None or not call.tool.undo.needs_target or is_written_back(call.tool):
+            return None  # not needed, or not readable: an update has already tried
         try:
             return await self._previewer.read_target(call)
         except CallError:

@@ -106,4 +106,4 @@ versions = Table(
     Column("script", LargeBinary, nullable=False),
     Index("versions_of_integration", "integration", "time"),
 )
-"""What was published through this server. `script` is compressed, `digest` that of script and manifest."""
+"""Scripts that were published through this server. `script` is compressed, `digest` that of script and manifest."""

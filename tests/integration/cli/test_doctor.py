@@ -224,15 +224,6 @@ def test_other_peoples_text_does_not_steer_the_terminal(
     assert not set(capsys.readouterr().out) & set("\x1b\x07\u202e")
 
 
-def test_a_journal_that_cannot_be_written_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    config = tmp_path / "config.json"
-    config.write_text(json.dumps({"journal": {"path": str(tmp_path / "missing" / "journal.jsonl")}}), encoding="utf-8")
-    assert main(["doctor", "--sandbox", "--json", "--config", str(config)]) == 1
-    checks = {check["check"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
-    assert checks["journal"]["status"] == "failed"
-    assert checks["journal"]["code"] == ErrorCode.JOURNAL_UNAVAILABLE
-
-
 def test_a_store_of_questions_that_does_not_answer_is_told(
     redis: RedisServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -248,15 +239,6 @@ def test_a_store_of_questions_that_does_not_answer_is_told(
         checks = {check["check"]: check for check in json.loads(output.out)["checks"]}
         assert checks["store"]["message"] == message
         assert "hidden" not in output.out + output.err
-
-
-def test_the_journal_is_opened_and_none_is_left(tmp_path: Path, examine: Examine) -> None:
-    journal = tmp_path / "journal.jsonl"
-    _, checks = examine(Answer(200, USER), GITBOOK_MCP_JOURNAL__PATH=str(journal))
-    assert checks["journal"]["status"] == "ok"
-    assert not journal.exists()
-    code, checks = examine(Answer(200, USER), GITBOOK_MCP_JOURNAL__PATH=str(tmp_path))
-    assert (code, checks["journal"]["code"]) == (1, ErrorCode.JOURNAL_UNAVAILABLE)
 
 
 def test_entries_of_assistants_are_checked(examine: Examine) -> None:

@@ -330,8 +330,7 @@ def test_an_error_of_the_tool_goes_to_standard_error_and_exits_with_1(capsys: py
         (("tools", "--json", "--toolsets", "site"), 2, ErrorCode.INVALID_SETTINGS),
         (("tools", "--json", "--transport", "sse"), 2, ErrorCode.INVALID_USAGE),
         (("token", "--json"), 2, ErrorCode.INVALID_USAGE),
-        (("journal", "--json"), 2, ErrorCode.INVALID_USAGE),
-        (("journal", "--json", "/does/not/exist"), 1, ErrorCode.JOURNAL_UNAVAILABLE),
+        (("changes", "--json", "--since", "yesterday"), 2, ErrorCode.INVALID_USAGE),
         (("call", "--json", "list_site"), 2, ErrorCode.UNKNOWN_TOOL),
         (("call", "--json", "list_sites", "published"), 2, ErrorCode.INVALID_USAGE),
         (("call", "--json", "--sandbox", "list_sites", "limit=many"), 1, ErrorCode.INVALID_ARGUMENTS),
@@ -563,7 +562,7 @@ def test_doctor_finds_the_sandbox_healthy_and_prints_entries_for_assistants(caps
     code, out, _ = run(capsys, "doctor", "--sandbox", "--json")
     report = json.loads(out)
     assert code == 0
-    assert {check["status"] for check in report["checks"] if check["check"] != "journal"} == {"ok"}
+    assert {check["status"] for check in report["checks"]} == {"ok"}
     assert [name.partition(" (")[0] for name in report["entries"]] == [one.title for one in ASSISTANTS.values()]
 
 

@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from gitbook_integrations_api.catalog import ENDPOINTS, NOT_EXPOSED, TOOLS, TOOLSETS
-from gitbook_integrations_api.endpoint import Composite, Endpoint, Risk, Tool
+from gitbook_integrations_api.endpoint import Endpoint, Tool
 from gitbook_integrations_api.options import CONFIRMATION_ARGUMENT, name_options
 from gitbook_integrations_api.schema import describe_model
 from gitbook_integrations_mcp.features.tools import describe_tool
@@ -337,17 +337,3 @@ async def test_tools_are_listed_in_the_order_of_the_catalog_in_both_eras() -> No
         async with connect(Upstream(), era) as client:
             listed = [tool.name for tool in (await client.list_tools()).tools]
         assert listed == list(TOOLS)
-
-
-def test_a_composite_tool_can_only_read() -> None:
-    row = ENDPOINTS["list_sites"]
-    options: Any = {
-        "operation": "tidySites",
-        "title": "",
-        "description": "",
-        "credentials": row.credentials,
-        "uses": (row.name,),
-    }
-    assert Composite(**options, risk=Risk.READ, input=row.input, result=row.result).name == "tidy_sites"
-    with pytest.raises(TypeError, match="can only read"):
-        Composite(**options, risk=Risk.WRITE, input=row.input, result=row.result)

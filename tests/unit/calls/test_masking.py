@@ -384,11 +384,11 @@ WRITTEN: dict[str, tuple[Any, Any, Any]] = {
 
 
 @pytest.mark.parametrize("case", list(WRITTEN))
-async def test_placeholders_are_replaced_by_the_current_values(case: str, tmp_path: Path) -> None:
+async def test_placeholders_are_replaced_by_the_current_values(case: str) -> None:
     current, sent, written = WRITTEN[case]
     upstream = Upstream()
     upstream.answer({"configuration": current, "externalIds": []})
-    async with connect(upstream, journal={"path": str(tmp_path / "journal.jsonl")}) as client:
+    async with connect(upstream) as client:
         result = await write(client, PLACE, sent)
     assert not result.is_error, read_text(result)
     assert [request.method for request in upstream.requests] == ["GET", "PATCH"]
@@ -473,11 +473,13 @@ async def test_json_of_the_greatest_depth_is_read_and_written() -> None:
     assert installation.configuration == deep
 
 
-async def test_confirmation_and_journal_do_not_contain_a_restored_secret(tmp_path: Path) -> None:
+async def test_confirmations_and_the_store_do_not_contain_a_restored_secret(tmp_path: Path) -> None:
     spy = GitBookSpy()
     installation, arguments = set_up(spy, SECRETS)
-    path = tmp_path / "journal.jsonl"
-    sections = {"journal": {"path": str(path)}, "confirmation": {"extra_tools": ["update_integration_installation"]}}
+    sections = {
+        "store": {"url": f"sqlite:///{tmp_path}/store.db"},
+        "confirmation": {"extra_tools": ["update_integration_installation"]},
+    }
     human = Human()
     for era in ERAS:
         async with meet(create(spy, **sections), human, era) as client:
@@ -488,7 +490,7 @@ async def test_confirmation_and_journal_do_not_contain_a_restored_secret(tmp_pat
         assert installation.configuration == SECRETS | {"channel": era}
         assert "0123456789" not in read_text(result)
     assert "0123456789" not in "".join(human.texts)
-    assert "0123456789" not in path.read_text()
+    assert b"0123456789" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
 
 
 async def test_a_secret_that_changes_during_confirmation_needs_a_new_one_and_is_kept() -> None:

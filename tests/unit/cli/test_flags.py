@@ -15,7 +15,8 @@ COMMANDS = {
     "audit": [],
     "tools": [],
     "call": ["list_sites"],
-    "journal": [],
+    "changes": [],
+    "store": [],
     "token": ["ann"],
     "sandbox": [],
 }

@@ -428,7 +428,7 @@ def test_safeguards_that_the_environment_sets_are_carried_over_and_no_secret(
     kept = {
         "GITBOOK_MCP_CONFIRMATION__FALLBACK": "refuse",
         "GITBOOK_MCP_CONFIRMATION__EXTRA_TOOLS": "queue_integration_task",
-        "GITBOOK_MCP_JOURNAL__PATH": str(tmp_path / "journal.jsonl"),
+        "GITBOOK_MCP_STORE__URL": f"sqlite:///{tmp_path}/store.db",
     }
     key = "k" * 40
     for name, value in {**kept, "GITBOOK_MCP_CONFIRMATION__KEYS": key}.items():

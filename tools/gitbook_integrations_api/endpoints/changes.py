@@ -50,7 +50,7 @@ class ChangePage(BaseModel):
 
 
 class UndoResult(BaseModel):
-    """What an undo did, call by call."""
+    """The calls of an undo, and how each ended."""
 
     model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
 

@@ -43,7 +43,7 @@ _NAME = "arguments.integrationName"
 _SETTINGS = tuple(
     (name, f"before.{name}") for name in ("configuration", "externalIds", "space_selection", "site_selection")
 )
-"""What an undo restores of an installation."""
+"""Parts of an installation that an undo restores."""
 
 
 class FoundByExternalId(Paged, OfIntegration):

@@ -201,7 +201,7 @@ TOOLS = (
                     ),
                 ),
             ),
-            lost="What the integration itself kept for this site is lost.",
+            lost="Data that the integration itself kept for this site is lost.",
         ),
     ),
 )

@@ -204,7 +204,7 @@ TOOLS = (
                     ),
                 ),
             ),
-            lost="What the integration itself kept for this space is lost.",
+            lost="Data that the integration itself kept for this space is lost.",
         ),
     ),
 )
