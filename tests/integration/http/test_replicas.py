@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -334,9 +333,9 @@ async def test_no_secret_is_kept_with_a_confirmation(url: str) -> None:
 
 
 @pytest.fixture
-def frail(tmp_path: Path) -> Iterator[PostgresServer]:
+def frail() -> Iterator[PostgresServer]:
     """A PostgreSQL that the test stops."""
-    with start_postgres(tmp_path) as server:
+    with start_postgres() as server:
         yield server
 
 
