@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,6 +35,11 @@ class PostgresServer:
         """The URL for `store.url`."""
         return f"postgresql://postgres@127.0.0.1:{self.port}/{NAME}"
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and not stopped."""
+        return Path(self.folder, "postmaster.pid").exists()
+
     def run(self, program: str, *words: str) -> None:
         """Run one of PostgreSQL's programs, which refuse to run as root."""
         programs = find_programs()
@@ -59,27 +65,26 @@ class PostgresServer:
 
 
 @contextmanager
-def start_postgres(folder: Path) -> Iterator[PostgresServer]:
+def start_postgres() -> Iterator[PostgresServer]:
     """Run a new server until the context ends; skip the test where PostgreSQL is not installed."""
     if find_programs() is None:
         pytest.skip("PostgreSQL is not installed")
-    if os.geteuid() == 0:
-        shutil.chown(folder, "postgres", "postgres")
-        for parent in folder.parents:  # pytest makes its folders for the user alone
-            if parent.stat().st_uid == 0 and parent.stat().st_mode & 0o005 != 0o005:
-                parent.chmod(0o755)
-    server = PostgresServer(folder / "data", _find_free_port())
-    server.run("initdb", "--auth=trust", "--username=postgres", "--encoding=UTF8", "-D", str(server.folder))
-    server.start()
-    try:
-        with psycopg.connect(server.url.replace(f"/{NAME}", "/postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {NAME}".encode())
-        yield server
-    finally:
-        server.stop("immediate")
+    with tempfile.TemporaryDirectory() as folder:  # pytest's folders are for the user alone
+        if os.geteuid() == 0:
+            shutil.chown(folder, "postgres", "postgres")
+        server = PostgresServer(Path(folder, "data"), find_free_port())
+        server.run("initdb", "--auth=trust", "--username=postgres", "--encoding=UTF8", "-D", str(server.folder))
+        server.start()
+        try:
+            with psycopg.connect(server.url.replace(f"/{NAME}", "/postgres"), autocommit=True) as connection:
+                connection.execute(f"CREATE DATABASE {NAME}".encode())
+            yield server
+        finally:
+            if server.is_running:
+                server.stop("immediate")
 
 
-def _find_free_port() -> int:
+def find_free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
     return port

@@ -32,13 +32,12 @@ from gitbook_integrations_mcp.config.models import OAuthSection
 from gitbook_integrations_mcp.config.settings import PREFIX, Settings
 from gitbook_integrations_mcp.config.types import is_reference
 from gitbook_integrations_mcp.config.urls import is_loopback
-from gitbook_integrations_mcp.config.validation import check_exposure
+from gitbook_integrations_mcp.config.validation import check_exposure, check_keys, check_workers
 from gitbook_integrations_mcp.errors import ErrorCode, SettingsError, StoreError, UpstreamError
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.gitbook.http import GitBookResponse
 from gitbook_integrations_mcp.gitbook.opening import open_gitbook
 from gitbook_integrations_mcp.process import FAILURE, SUCCESS
-from gitbook_integrations_mcp.store.location import Location
 from gitbook_integrations_mcp.store.store import Store
 from gitbook_integrations_mcp.text import clean_text
 
@@ -166,6 +165,8 @@ def _check_settings(settings: Settings) -> Finding:
         Policy(settings.tools, settings.confirmation)
         if "stdio" not in settings.server.transport:
             check_exposure(settings)
+            check_keys(settings)
+            check_workers(settings)
     except SettingsError as error:
         return _fail("settings", str(error), "", error.code)
     return Finding("settings", "ok", "sandbox" if settings.server.sandbox else settings.gitbook.endpoint)
@@ -225,7 +226,7 @@ def _check_settings_file(config: Path | None, settings: Settings) -> Iterator[Fi
 
 async def _check_store(store: Store) -> Finding:
     """Return whether the store can be used."""
-    if store.location == Location():
+    if store.location.is_memory:
         return Finding("store", "ok", "memory; a restart empties it")
     try:
         async with store.database.write():

@@ -19,7 +19,7 @@ from gitbook_integrations_mcp.cli.assistants import ASSISTANTS
 from gitbook_integrations_mcp.cli.main import main
 from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.errors import ErrorCode
-from tests.support.redis_server import RedisServer
+from tests.support.stores import KEYS
 
 TOKEN = "user-token-0123456789"
 INTEGRATION_TOKEN = "integration-token-0123456789"
@@ -224,21 +224,32 @@ def test_other_peoples_text_does_not_steer_the_terminal(
     assert not set(capsys.readouterr().out) & set("\x1b\x07\u202e")
 
 
-def test_a_store_of_questions_that_does_not_answer_is_told(
-    redis: RedisServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("url", "status", "message"),
+    [
+        ("memory", "ok", "memory"),
+        ("sqlite:///{folder}/store.db", "ok", "{folder}/store.db"),
+        ("sqlite:////dev/null/store.db", "failed", "/dev/null/store.db cannot be opened"),
+        (
+            "postgresql://user:hidden@127.0.0.1:1/gitbook",
+            "failed",
+            "postgresql://127.0.0.1:1/gitbook cannot be reached",
+        ),
+    ],
+)
+def test_the_store_is_used_and_a_failure_is_reported_without_a_password(
+    url: str, status: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = tmp_path / "config.json"
+    sections = {"store": {"url": url.format(folder=tmp_path)}, "confirmation": {"keys": KEYS}}
+    config.write_text(json.dumps(sections), encoding="utf-8")
     words = ["doctor", "--sandbox", "--transport", "streamable-http", "--json", "--config", str(config)]
-    for store, code, message in (
-        (redis.url, 0, "Redis stores pending confirmations"),
-        ("unix:///nowhere?password=hidden", 1, "Redis cannot be reached"),
-    ):
-        config.write_text(json.dumps({"confirmation": {**redis.confirmation, "store": store}}), encoding="utf-8")
-        assert main(words) == code
-        output = capsys.readouterr()
-        checks = {check["check"]: check for check in json.loads(output.out)["checks"]}
-        assert checks["store"]["message"] == message
-        assert "hidden" not in output.out + output.err
+    assert main(words) == (status != "ok")
+    output = capsys.readouterr()
+    checks = {check["check"]: check for check in json.loads(output.out)["checks"]}
+    assert checks["store"]["status"] == status
+    assert checks["store"]["message"].startswith(message.format(folder=tmp_path))
+    assert "hidden" not in output.out + output.err
 
 
 def test_entries_of_assistants_are_checked(examine: Examine) -> None:

@@ -149,7 +149,7 @@ async def main():
     async with Client(create_server(load_settings())) as client:
         await client.list_tools()
 anyio.run(main)
-names = ("httpx", "aiohttp", "rich", "truststore", "redis", "jinja2", "gitbook_integrations_mcp.sandbox")
+names = ("httpx", "aiohttp", "rich", "truststore", "sqlalchemy", "alembic", "jinja2", "gitbook_integrations_mcp.sandbox")
 print([name for name in names if name in sys.modules])
 """
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=TIMEOUT)
@@ -484,8 +484,8 @@ def test_a_wrong_usage_is_told_and_exits_with_2(
 def test_without_a_terminal_a_gated_call_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The terminal's question is nobody else's, so the store of a server that reads the same file is not asked."""
     config = tmp_path / "config.json"
-    store = {"store": "unix:///nowhere", "keys": ["a key that nobody shares at a terminal"]}
-    config.write_text(json.dumps({"confirmation": store, "server": {"transport": ["streamable-http"]}}))
+    confirmation = {"keys": ["a key that nobody shares at a terminal"]}
+    config.write_text(json.dumps({"confirmation": confirmation, "server": {"transport": ["streamable-http"]}}))
     words = (
         "call",
         "--sandbox",

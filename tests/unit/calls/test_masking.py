@@ -1,6 +1,7 @@
 """Credentials are masked in results, other people's text hides nothing, and what is written back unchanged stays."""
 
 import copy
+import hashlib
 import json
 import time
 from pathlib import Path
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_api.options import Options
 from gitbook_integrations_mcp.app import create_server
-from gitbook_integrations_mcp.calls.masking import MASK, find_secrets
+from gitbook_integrations_mcp.calls.masking import MASK, find_secrets, mask_secrets
 from gitbook_integrations_mcp.calls.view import View, choose_view, is_shown_form
 from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.pipeline.masked_values import is_written_back
@@ -597,3 +598,53 @@ def test_the_fast_check_never_shows_more_than_the_full_walk(value: Any, reveal: 
     view = View(reveal=reveal)
     beside = "\u200b"  # with which nobody would be content with a quick look
     assert view.show(value) == view.show([value, beside])[0]
+
+
+# Records
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("api_key", "x"),
+        ("apiKey", "x"),
+        ("accessToken", "x"),
+        ("client_secret", "x"),
+        ("PASSWORD", "x"),
+        ("webhook_url", "https://hooks.example/T0/B0"),
+        ("note", "sk_live_0123456789abcdef"),
+        ("note", "xoxb-0123456789-abcdef"),
+        ("note", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.sig"),
+        ("note", "postgres://user:pw@db.example/x"),
+        ("note", "Bearer abc123"),
+    ],
+)
+def test_possible_secrets_are_masked(key: str, value: str) -> None:
+    assert mask_secrets({"a": [{key: value}]}) == {"a": [{key: MASK}]}
+    assert mask_secrets({key: [value]}) == {key: [MASK]}
+
+
+def test_values_below_a_secret_key_and_beside_a_secret_name_are_masked() -> None:
+    assert mask_secrets({"credentials": {"user": "x", "deep": [{"pin": 5}]}}) == {
+        "credentials": {"user": MASK, "deep": [{"pin": MASK}]}
+    }
+    assert mask_secrets([{"label": "api key", "value": "x"}]) == [{"label": "api key", "value": MASK}]
+
+
+def test_values_needed_for_decisions_are_not_masked() -> None:
+    plain = {"channel": "#docs", "enabled": True, "count": 3, "externalIds": ["team:1"], "url": "https://x.example/a"}
+    plain |= {"key": "acme/docs", "webhookId": "w", "authorization_endpoint": "https://x.example/a"}
+    assert mask_secrets(plain) == plain
+
+
+def test_long_text_is_replaced_by_its_digest() -> None:
+    digest = hashlib.sha256(b"x" * 2001).hexdigest()
+    assert mask_secrets({"script": "x" * 2001}) == {"script": f"[2001 characters, sha256 {digest}]"}
+    assert mask_secrets({"script": "x" * 2000}) == {"script": "x" * 2000}
+    assert mask_secrets("\ud800" * 2001).startswith("[2001 characters, sha256 ")
+
+
+@given(st.text(min_size=1), st.dictionaries(st.text(), st.text(min_size=4)))
+def test_no_value_of_an_integrations_secrets_survives(key: str, secrets: dict[str, str]) -> None:
+    masked = mask_secrets({"secrets": {"nested": secrets, key: [*secrets.values(), 5]}})
+    assert set(json.dumps(masked["secrets"][key])) <= set(json.dumps([MASK, MASK]))
