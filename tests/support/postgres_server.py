@@ -20,7 +20,7 @@ NAME = "gitbook"
 def find_programs() -> Path | None:
     """Return the folder of PostgreSQL's programs, or None if it is not installed."""
     if program := shutil.which("initdb"):
-        return Path(program).parent
+        return Path(program).resolve().parent
     return max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name), default=None)
 
 
