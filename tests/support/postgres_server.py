@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -19,7 +20,7 @@ NAME = "gitbook"
 def find_programs() -> Path | None:
     """Return the folder of PostgreSQL's programs, or None if it is not installed."""
     if program := shutil.which("initdb"):
-        return Path(program).parent
+        return Path(program).resolve().parent
     return max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name), default=None)
 
 
@@ -56,6 +57,20 @@ class PostgresServer:
     def stop(self, mode: str = "fast") -> None:
         """Stop the server: `fast` closes connections, `immediate` is a crash."""
         self.run("pg_ctl", "stop", "--wait", "-m", mode, "-D", str(self.folder))
+
+    @contextmanager
+    def freeze(self) -> Iterator[None]:
+        """Let all its processes accept bytes without responding."""
+        first = int(Path(self.folder, "postmaster.pid").read_text().split()[0])
+        listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(first)], capture_output=True, text=True, check=False)
+        pids = [first, *map(int, listed.stdout.split())]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
 
     def execute(self, statement: str) -> list[tuple[object, ...]]:
         """Run a statement and return its rows."""
