@@ -81,6 +81,8 @@ def _find_structured(model: type[BaseModel]) -> Mapping[str, str]:
 
 def _read_structured(kind: str, text: str) -> Any:
     """Return the value of which `text` is the JSON, if it is one of that kind; otherwise `text`."""
+    if kind == "boolean":
+        text = {"True": "true", "False": "false"}.get(text.strip(), text)  # as Python writes them
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -128,7 +130,7 @@ def build_request(endpoint: Endpoint, arguments: Mapping[str, Any]) -> Request:
     try:
         return endpoint.build_request(arguments)
     except SegmentError as error:
-        raise _create_error(endpoint, [str(error)]) from None
+        raise _create_error(endpoint, [f"{error}."]) from None
 
 
 def _name_missing_changes(tool: Tool, arguments: Mapping[str, Any]) -> list[str]:

@@ -157,7 +157,7 @@ class Previewer:
             *describe_call(shown_call),
             *describe_target(target_reader, shown, organization),
             *(one for reader in readers for one in describe_context(reader, contexts[reader.name])),
-            *describe_loss(tool, shown),
+            *describe_loss(shown_call, shown),
             *describe_settings(shown_call),
         ]
         preview = Preview(

@@ -28,6 +28,7 @@ async def send(name: str, arguments: dict[str, Any], **sections: Any) -> Any:
         ("list_integrations", {"limit": None, "search": None, "blocks": None, "fetchAll": None}, {}),
         ("list_integrations", {"limit": "5"}, {"limit": ["5"]}),
         ("list_integrations", {"blocks": "true"}, {"blocks": ["true"]}),
+        ("list_integrations", {"blocks": "True"}, {"blocks": ["true"]}),
         ("list_integrations", {"blocks": "false", "detail": "full"}, {"blocks": ["false"]}),
         ("list_sites", {"organizationId": "o", "type": '["basic"]'}, {"type": ["basic"]}),
         ("list_sites", {"organization": "o", "limit": 1}, {"limit": ["1"]}),
