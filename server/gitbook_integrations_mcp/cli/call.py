@@ -25,6 +25,9 @@ from gitbook_integrations_mcp.process import FAILURE, SUCCESS
 from gitbook_integrations_mcp.spelling import suggest
 from gitbook_integrations_mcp.text import clean_text
 
+_LONGEST_LINE = 100_000
+"""More characters than any line of a preview, which cuts its values itself and says so."""
+
 
 def run(settings: Settings, arguments: Namespace) -> int:
     """Call the tool, print its result, and return the exit code; a call that is not confirmed has failed.
@@ -136,7 +139,7 @@ async def _ask(context: ClientRequestContext, params: ElicitRequestParams) -> El
     if isinstance(params, ElicitRequestURLParams):
         return ElicitResult(action="cancel")
     for line in params.message.splitlines():
-        print(clean_text(line, 500), file=sys.stderr)
+        print(clean_text(line, _LONGEST_LINE), file=sys.stderr)
     content: dict[str, str | int | float | bool | list[str] | None] = {"confirm": True}
     try:
         if "name" in params.requested_schema["properties"]:

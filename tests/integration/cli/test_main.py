@@ -330,6 +330,8 @@ def test_an_error_of_the_tool_goes_to_standard_error_and_exits_with_1(capsys: py
         (("tools", "--json", "--toolsets", "site"), 2, ErrorCode.INVALID_SETTINGS),
         (("tools", "--json", "--transport", "sse"), 2, ErrorCode.INVALID_USAGE),
         (("token", "--json"), 2, ErrorCode.INVALID_USAGE),
+        (("token", "", "--json"), 2, ErrorCode.INVALID_USAGE),
+        (("token", " ", "--json"), 2, ErrorCode.INVALID_USAGE),
         (("journal", "--json"), 2, ErrorCode.INVALID_USAGE),
         (("journal", "--json", "/does/not/exist"), 1, ErrorCode.JOURNAL_UNAVAILABLE),
         (("call", "--json", "list_site"), 2, ErrorCode.UNKNOWN_TOOL),
