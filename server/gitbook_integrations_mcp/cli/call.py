@@ -101,7 +101,7 @@ def read_arguments(tool: Tool, words: Sequence[str]) -> dict[str, Any]:
         UsageError: the words are none of these.
     """
     if len(words) == 1 and (words[0] == "-" or words[0].lstrip().startswith("{")):
-        text = sys.stdin.read() if words[0] == "-" else words[0]
+        text = sys.stdin.read().removeprefix("\ufeff") if words[0] == "-" else words[0]
         try:
             arguments = parse_json(text)
         except JsonError as error:

@@ -42,3 +42,5 @@ def _read(path: Path) -> list[dict[str, Any]]:
         raise JournalError(f"{path} does not exist. No change has been recorded yet.") from None
     except OSError as error:
         raise JournalError(f"Cannot read the journal {path}: {error.strerror}.") from None
+    except RecursionError:
+        raise JournalError(f"{path} has a line that is nested too deeply, so no server wrote it.") from None

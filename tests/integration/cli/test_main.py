@@ -353,6 +353,24 @@ def test_where_a_result_would_be_json_an_error_is_too(
     assert error["message"]
 
 
+def test_a_journal_with_a_line_nested_too_deeply_is_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "journal"
+    path.write_text("[" * 100_000)
+    code, out, err = run(capsys, "journal", str(path))
+    assert code == 0 or (code, out) == (1, "")
+    assert "Traceback" not in err
+
+
+def test_arguments_on_standard_input_can_begin_with_a_byte_order_mark(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO('\ufeff{"limit": 1}'))
+    code, _, err = run(capsys, "call", "--sandbox", "list_integrations", "-")
+    assert (code, err) == (0, "")
+
+
 @pytest.mark.parametrize(
     ("words", "command", "nearest"),
     [
