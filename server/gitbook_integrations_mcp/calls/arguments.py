@@ -62,7 +62,7 @@ def normalize_arguments(
         is_option = name in option_names
         if value is None and (name in fields or is_option):
             continue
-        if value == "" and _is_optional_filter(tool, name):
+        if value == "" and (is_option or _is_optional_filter(tool, name)):
             continue
         kind = (_find_structured(Options) if is_option else structured).get(name)
         if isinstance(value, str) and kind is not None:

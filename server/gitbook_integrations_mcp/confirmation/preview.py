@@ -179,7 +179,7 @@ class Previewer:
         """Return the organization of an installation, or only its ID if the organization cannot be read."""
         identifier = get_path(target, "target.organization")
         try:
-            if identifier is None and {"space", "site"} & set(target or ()):
+            if identifier is None and "installationId" in call.arguments and {"space", "site"} & set(target or ()):
                 installation = await self._read(call, ENDPOINTS["get_integration_installation_by_id"])
                 identifier = get_path(installation, "target.organization")
             if identifier is None:

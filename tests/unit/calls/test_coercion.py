@@ -33,6 +33,7 @@ async def send(name: str, arguments: dict[str, Any], **sections: Any) -> Any:
         ("list_sites", {"organizationId": "o", "type": '["basic"]'}, {"type": ["basic"]}),
         ("list_sites", {"organizationId": "o", "type": "basic"}, {"type": ["basic"]}),
         ("list_integrations", {"search": "", "owner": "", "page": "", "category": ""}, {}),
+        ("list_integrations", {"detail": "", "fetchAll": "", "maxItems": ""}, {}),
         ("list_integrations", {"fetchAll": True, "maxItems": 5.0}, {"limit": ["5"]}),
         ("list_integrations", {"fetchAll": "True", "maxItems": "5.0"}, {"limit": ["5"]}),
         ("list_sites", {"organization": "o", "limit": 1}, {"limit": ["1"]}),

@@ -10,10 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gitbook_integrations_mcp.app import create_server
+from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.confirmation.facts import Fact
 from gitbook_integrations_mcp.confirmation.preview import Preview
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
 from tests.support.elicitation_client import GitBookSpy, Human, create_gated_server, meet, read_status
+from tests.support.fake_gitbook import TOKENS, Upstream
 from tests.support.gated_calls import GATED, Target, each_era, find_target
 
 HOSTILE = (
@@ -332,3 +335,14 @@ async def test_an_update_names_the_settings_and_external_ids_that_it_deletes() -
 async def test_of_many_keys_the_rest_is_counted() -> None:
     facts = await read_update_facts(configuration={f"key{number}": 1 for number in range(200)})
     assert facts["configuration"].endswith("key49, and 150 more (values not shown)")
+
+
+async def test_fields_that_gitbook_adds_to_an_integration_do_no_harm() -> None:
+    upstream, human = Upstream(), Human(action="decline")
+    upstream.answer({"name": "x", "version": 1, "space": {"id": "s"}, "site": "t", "target": "all"})
+    settings = load_settings({"gitbook": TOKENS})
+    server = create_server(settings, http_transport=httpx.ASGITransport(app=upstream))
+    async with meet(server, human, "2026-07-28") as client:
+        result = await client.call_tool("disable_integration_development_mode", {"integrationName": "x"})
+    assert read_status(result) == "confirmation_declined"
+    assert "Integration: x" in human.texts[0]
