@@ -18,17 +18,21 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _SECRET_WORDS = _read_words(
     "accesskey accesstoken apikey apikeys apisecret apitoken appsecret auth authkey authorization authtoken bearer "
     "bottoken clientsecret cookie cookies cred credential credentials creds csrf dbpassword dsn hmac jwt kubeconfig "
-    "mnemonic otp pass passcode passphrase passwd password passwords passwort pat pin privatekey psk pw pwd "
-    "refreshtoken sas secret secretkey secrets seed sessionid sig signature signingkey signingsecret token tokens "
-    "totp userpassword usertoken webhook webhooks webhookurl xsrf"
+    "mnemonic otp pass passcode passphrase passwd"
+) | _read_words(
+    "password passwords passwort pat pin privatekey psk pw pwd refreshtoken sas secret secretkey secrets seed "
+    "sessionid sig signature signingkey signingsecret token tokens totp userpassword usertoken webhook webhooks "
+    "webhookurl xsrf"
 )
 """Last words of keys whose values are credentials."""
 
 _KEY_OWNERS = _read_words(
     "access account admin aes api app application auth bot cipher client consumer crypto deploy deployment ecdsa "
     "encryption function functions hmac host ingest ingestion integration jwt license master oidc pem preshared "
-    "private read rest routing rsa saml secret security server service session shared sign signature signing ssh ssl "
-    "storage subscription tls vapid webhook webhooks write"
+    "private read"
+) | _read_words(
+    "rest routing rsa saml secret security server service session shared sign signature signing ssh ssl storage "
+    "subscription tls vapid webhook webhooks write"
 )
 """Words before "key": an `api_key` is a credential, a `project_key`, `primary_key` or `sortKey` is not."""
 
@@ -76,7 +80,7 @@ _HARMLESS_WORDS = _read_words(
 
 _ENVIRONMENTS = _read_words(
     "backup base confirm confirmation current default dev development encoded json live local main new old pem plain "
-    "previous primary prod production raw sandbox secondary staging stg test text v value values"
+    "previous primary prod production raw sandbox secondary staging stg test v value values"
 )
 """Last words that say which of several credentials it is, and so nothing about whether it is one."""
 
@@ -146,7 +150,7 @@ _ADDRESS = re.compile(r"://([^\s?#\"'<>]+)")
 _UNGUESSABLE = re.compile(
     r"(?=[^0-9]*[0-9])[A-Za-z0-9_]{20,}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 )
-"""A segment of a path that nobody can guess. Below a segment with "hook", whoever knows it can post."""
+"""A segment of a path that nobody can guess. Below a segment with "hook", anyone who knows it can post."""
 
 _PARAMETER = re.compile(r"(?:[?&#;]|%3F|%26)([A-Za-z0-9_.\[\]-]{1,64})(?:=|%3D)(?=[^&#\s]{6})", re.IGNORECASE)
 """A parameter in an address, which can be encoded within another address."""
