@@ -80,14 +80,14 @@ def normalize_arguments(
 def _find_structured(model: type[BaseModel]) -> Mapping[str, str]:
     """Return the arguments that cannot be text, each with its type in JSON Schema."""
     properties = describe_model(model)["properties"]
-    kinds = {name: schema.get("type") or _find_object(schema) for name, schema in properties.items()}
+    kinds: dict[str, str] = {name: schema.get("type") or _find_object(schema) for name, schema in properties.items()}
     return {name: kind for name, kind in kinds.items() if kind in _STRUCTURED}
 
 
-def _find_object(schema: Mapping[str, Any]) -> str | None:
-    """Return "object" if a value can be an object or one fixed text, like a baseline."""
+def _find_object(schema: Mapping[str, Any]) -> str:
+    """Return "object" if a value can be an object or one fixed text, like a baseline, else ""."""
     kinds = {one.get("type") for one in schema.get("anyOf", ())}
-    return "object" if kinds == {"object", None} else None
+    return "object" if kinds == {"object", None} else ""
 
 
 def _is_optional_filter(tool: Tool, name: str) -> bool:
