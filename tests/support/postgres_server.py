@@ -14,6 +14,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.support.process import find_program
+
 NAME = "gitbook"
 
 
@@ -62,7 +64,9 @@ class PostgresServer:
     def freeze(self) -> Iterator[None]:
         """Let all its processes accept bytes without responding."""
         first = int(Path(self.folder, "postmaster.pid").read_text().split()[0])
-        listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(first)], capture_output=True, text=True, check=False)
+        listed = subprocess.run(
+            [find_program("ps"), "-o", "pid=", "--ppid", str(first)], capture_output=True, text=True, check=False
+        )
         pids = [first, *map(int, listed.stdout.split())]
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)

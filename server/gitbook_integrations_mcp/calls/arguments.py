@@ -62,9 +62,13 @@ def normalize_arguments(
         is_option = name in option_names
         if value is None and (name in fields or is_option):
             continue
-        if isinstance(value, str):
-            kind = (_find_structured(Options) if is_option else structured).get(name)
-            value = value if kind is None else _read_structured(kind, value)
+        if value == "" and (is_option or _is_optional_filter(tool, name)):
+            continue
+        kind = (_find_structured(Options) if is_option else structured).get(name)
+        if isinstance(value, str) and kind is not None:
+            value = _read_structured(kind, value)
+        if kind == "integer" and isinstance(value, float) and value.is_integer():
+            value = int(value)
         read[name] = value
     for name in ORGANIZATION_NAMES:
         if organization and name in fields and fields[name].is_required():
@@ -76,16 +80,48 @@ def normalize_arguments(
 def _find_structured(model: type[BaseModel]) -> Mapping[str, str]:
     """Return the arguments that cannot be text, each with its type in JSON Schema."""
     properties = describe_model(model)["properties"]
-    return {name: kind for name, schema in properties.items() if (kind := schema.get("type")) in _STRUCTURED}
+    kinds: dict[str, str] = {name: schema.get("type") or _find_object(schema) for name, schema in properties.items()}
+    return {name: kind for name, kind in kinds.items() if kind in _STRUCTURED}
+
+
+def _find_object(schema: Mapping[str, Any]) -> str:
+    """Return "object" if a value can be an object or one fixed text, like a baseline, else ""."""
+    kinds = {one.get("type") for one in schema.get("anyOf", ())}
+    return "object" if kinds == {"object", None} else ""
+
+
+def _is_optional_filter(tool: Tool, name: str) -> bool:
+    """Whether an argument only narrows a list. An empty text narrows nothing, so the model left it out."""
+    info = tool.input.model_fields.get(name)
+    return info is not None and not info.is_required() and isinstance(tool, Endpoint) and name in tool.query_names
 
 
 def _read_structured(kind: str, text: str) -> Any:
-    """Return the value of which `text` is the JSON, if it is one of that kind; otherwise `text`."""
+    """Return the value of which `text` is the JSON, if it is one of that kind; otherwise `text`.
+
+    A text that is no JSON is the only item of a list. JSON with a key twice has no single reading.
+    """
+    if kind == "boolean":
+        text = {"True": "true", "False": "false"}.get(text.strip(), text)  # as Python writes them
     try:
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=_build_object)
     except (ValueError, RecursionError):
-        return text
+        return [text] if kind == "array" and text and text.lstrip()[:1] not in {"[", "{", '"'} else text
+    if kind == "integer" and isinstance(value, float):
+        return value
     return value if type(value) in _STRUCTURED[kind] else text
+
+
+def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object of these pairs.
+
+    Raises:
+        ValueError: a key is there twice.
+    """
+    built = dict(pairs)
+    if len(built) < len(pairs):
+        raise ValueError("a key twice")
+    return built
 
 
 def split_options(arguments: Mapping[str, Any], names: Container[str]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -128,7 +164,7 @@ def build_request(endpoint: Endpoint, arguments: Mapping[str, Any]) -> Request:
     try:
         return endpoint.build_request(arguments)
     except SegmentError as error:
-        raise _create_error(endpoint, [str(error)]) from None
+        raise _create_error(endpoint, [f"{error}."]) from None
 
 
 def _name_missing_changes(tool: Tool, arguments: Mapping[str, Any]) -> list[str]:

@@ -27,8 +27,12 @@ _MAX_CHARACTERS = 2000
 _ALL_SECRET = frozenset({"secrets", "headers", "configuration", "task", "props", "state", "action", "payload"})
 """Objects with arbitrary keys, in which no list of names finds every secret: all their values are masked."""
 
-_NAMING_KEYS = frozenset({"name", "key", "label", "field", "Name"})
-"""Keys that name what is under "value" beside them."""
+_NAMING_KEYS = frozenset(
+    {"field", "header", "id", "key", "label", "name", "parameter", "property", "title", "type", "variable"}
+)
+"""Keys, in lower case, that name what is under one of `_VALUE_KEYS` beside them."""
+
+_VALUE_KEYS = frozenset({"data", "default", "val", "value"})
 
 
 def mask_secrets(value: Any, *, key: str = "", inherited: bool = False) -> Any:
@@ -104,9 +108,9 @@ class MaskingScope(Enum):
 def _list_names(key: str, parent: Mapping[str, Any]) -> Iterator[str]:
     """Yield what names the value of `key`: the key itself, and the key in a pair like `{"name": …, "value": …}`."""
     yield strip_unseen(key)
-    if strip_unseen(key) in {"value", "Value"}:
+    if strip_unseen(key).lower() in _VALUE_KEYS:
         for naming, name in parent.items():
-            if isinstance(name, str) and strip_unseen(naming) in _NAMING_KEYS:
+            if isinstance(name, str) and strip_unseen(naming).lower() in _NAMING_KEYS:
                 yield strip_unseen(name)
 
 

@@ -130,7 +130,7 @@ class Previewer:
             *describe_call(shown_call),
             *describe_target(target_reader, shown, organization),
             *(one for reader in readers for one in describe_context(reader, contexts[reader.name])),
-            *describe_loss(tool, shown),
+            *describe_loss(shown_call, shown),
             *describe_settings(shown_call),
         ]
         preview = Preview(
@@ -168,7 +168,7 @@ class Previewer:
         """Return the organization of an installation, or only its ID if the organization cannot be read."""
         identifier = get_path(target, "target.organization")
         try:
-            if identifier is None and {"space", "site"} & set(target or ()):
+            if identifier is None and "installationId" in call.arguments and {"space", "site"} & set(target or ()):
                 installation = await self._read(call, ENDPOINTS["get_integration_installation_by_id"])
                 identifier = get_path(installation, "target.organization")
             if identifier is None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Store:
-    """Everything that outlives a process. `clock` is in seconds since 1970; `run` identifies the server's run to its workers."""
+    """Everything that outlives a process. `clock` is in seconds since 1970; Workers have the same `run`."""
 
     def __init__(self, settings: Settings, *, run: str | None = None, clock: Callable[[], float] = time.time) -> None:
         self.location = locate_store(settings)

@@ -149,7 +149,8 @@ async def main():
     async with Client(create_server(load_settings())) as client:
         await client.list_tools()
 anyio.run(main)
-names = ("httpx", "aiohttp", "rich", "truststore", "sqlalchemy", "alembic", "jinja2", "gitbook_integrations_mcp.sandbox")
+names = ("httpx", "aiohttp", "rich", "truststore", "sqlalchemy", "alembic", "jinja2")
+names += ("gitbook_integrations_mcp.sandbox",)
 print([name for name in names if name in sys.modules])
 """
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=TIMEOUT)
@@ -331,6 +332,8 @@ def test_an_error_of_the_tool_goes_to_standard_error_and_exits_with_1(capsys: py
         (("tools", "--json", "--transport", "sse"), 2, ErrorCode.INVALID_USAGE),
         (("token", "--json"), 2, ErrorCode.INVALID_USAGE),
         (("changes", "--json", "--since", "yesterday"), 2, ErrorCode.INVALID_USAGE),
+        (("token", "", "--json"), 2, ErrorCode.INVALID_USAGE),
+        (("token", " ", "--json"), 2, ErrorCode.INVALID_USAGE),
         (("call", "--json", "list_site"), 2, ErrorCode.UNKNOWN_TOOL),
         (("call", "--json", "list_sites", "published"), 2, ErrorCode.INVALID_USAGE),
         (("call", "--json", "--sandbox", "list_sites", "limit=many"), 1, ErrorCode.INVALID_ARGUMENTS),
@@ -348,6 +351,14 @@ def test_where_a_result_would_be_json_an_error_is_too(
     assert set(error) == {"code", "message"}
     assert error["code"] == code
     assert error["message"]
+
+
+def test_arguments_on_standard_input_can_begin_with_a_byte_order_mark(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO('\ufeff{"limit": 1}'))
+    code, _, err = run(capsys, "call", "--sandbox", "list_integrations", "-")
+    assert (code, err) == (0, "")
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from gitbook_integrations_mcp.config.validation import check_keys, check_workers
 from gitbook_integrations_mcp.errors import SettingsError
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, USER_TOKEN
 from tests.support.elicitation_client import GitBookSpy, Human, read_status
+from tests.support.fake_gitbook import read_changes
 from tests.support.gated_calls import APPROVAL, call_once, find_target, start_call
 from tests.support.http_server import connect
 from tests.support.loopback import listen, open_client, open_listener
@@ -69,7 +70,7 @@ class Team:
     process: subprocess.Popen[str]
     address: str
     spy: GitBookSpy
-    journal: Path
+    store: str
 
     @property
     def workers(self) -> set[int]:
@@ -97,7 +98,8 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="reads from /proc whi
 async def team(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Team]:
     """A team that shares a file and keys of its own, or a database and configured keys."""
     kind = getattr(request, "param", "sqlite")
-    monkeypatch.setenv("GITBOOK_MCP_STORE__URL", find_url(request, kind))
+    url = find_url(request, kind)
+    monkeypatch.setenv("GITBOOK_MCP_STORE__URL", url)
     spy = GitBookSpy()
     with open_listener() as (listener, endpoint):
         content = {
@@ -105,7 +107,6 @@ async def team(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pyte
             "server": {"transport": ["streamable-http"]},
             "http": {"port": 0, "workers": 2},
             "confirmation": {"keys": KEYS if kind == "postgres" else []},
-            "journal": {"path": str(tmp_path / "journal.jsonl")},
         }
         config = tmp_path / "config.json"
         config.write_text(json.dumps(content))
@@ -114,7 +115,7 @@ async def team(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pyte
                 assert process.stderr is not None
                 line = process.stderr.readline()
                 assert line.startswith("Serving streamable-http at http://127.0.0.1:")
-                team = Team(process, line.split()[-1].removesuffix("/mcp"), spy, tmp_path / "journal.jsonl")
+                team = Team(process, line.split()[-1].removesuffix("/mcp"), spy, url)
                 assert await team.get_health() == 200
                 yield team
 
@@ -139,8 +140,8 @@ async def test_workers_share_what_a_human_said(team: Team) -> None:
             group.start_soon(answer)
     assert sorted(statuses) == ["confirmation_expired"] * 11 + ["done"]
     assert len(team.spy.mutations) == 1
-    (line,) = team.journal.read_text().splitlines()
-    assert json.loads(line)["outcome"] == "done"
+    (change,) = await read_changes(team.store)
+    assert change.outcome == "done"
 
 
 @linux

@@ -67,6 +67,31 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
         {**INTEGRATION, "tunnelUrl": "ftp://x.example"},
         "absolute http or https URL",
     ),
+    "tunnel at a number for an IPv4 address": (
+        "set_integration_development_mode",
+        {**INTEGRATION, "tunnelUrl": "http://2130706433/"},
+        "tunnelUrl must have an IPv4 address as four decimal numbers, or a host name",
+    ),
+    "tunnel at a hexadecimal IPv4 address": (
+        "set_integration_development_mode",
+        {**INTEGRATION, "tunnelUrl": "http://0x7f.1/"},
+        "tunnelUrl must have an IPv4 address as four decimal numbers, or a host name",
+    ),
+    "tunnel at a short IPv4 address": (
+        "set_integration_development_mode",
+        {**INTEGRATION, "tunnelUrl": "http://127.1/"},
+        "tunnelUrl must have an IPv4 address as four decimal numbers, or a host name",
+    ),
+    "tunnel at an octal IPv4 address": (
+        "set_integration_development_mode",
+        {**INTEGRATION, "tunnelUrl": "http://127.0.0.01/"},
+        "tunnelUrl must have an IPv4 address as four decimal numbers, or a host name",
+    ),
+    "tunnel at an IPv4 address with a dot after it": (
+        "set_integration_development_mode",
+        {**INTEGRATION, "tunnelUrl": "http://127.0.0.1./"},
+        "tunnelUrl must have an IPv4 address as four decimal numbers, or a host name",
+    ),
     "tunnel at a port that is none": (
         "set_integration_development_mode",
         {**INTEGRATION, "tunnelUrl": "https://x.example:99999"},

@@ -113,7 +113,7 @@ SHOWN = {
     "webhookId": "w-0123456789",
     "token": 5,
     "max_tokens": "4000",
-    "pairs": [{"label": "Sort", "value": "asc"}],
+    "pairs": [{"label": "Sort", "value": "asc"}, {"title": "Password", "text": "Change it yearly."}],
 }
 """What a diagnosis needs, and no credential."""
 
@@ -123,6 +123,8 @@ MASKED: dict[str, Any] = {
     "to\u200bken": "x",
     "pairs": [
         *({naming: "api key", "value": "x"} for naming in ("name", "key", "label", "field", "Name")),
+        *({naming: "api key", "value": "x"} for naming in ("header", "id", "property", "title", "type", "VARIABLE")),
+        *({"name": "api key", value: "x"} for value in ("default", "data", "val", "VALUE")),
         {"Name": "Authorization", "Value": "x"},
         {"key": "pin", "value": 1234},
         {"name": "mine", "key": "Authorization", "value": "x"},
@@ -147,7 +149,7 @@ def test_what_a_diagnosis_needs_is_shown() -> None:
 def test_credentials_are_masked_by_the_words_of_the_key_and_by_shape() -> None:
     shown = View().show({"configuration": MASKED})["configuration"]
     for pair in shown["pairs"]:
-        assert pair.get("value", pair.get("Value")) == MASK
+        assert list(pair.values())[-1] == MASK
     assert {**shown, "pairs": MASK} == {**mask_names(MASKED), "pairs": MASK}
 
 

@@ -27,6 +27,11 @@ from gitbook_integrations_api.schema import ABSENT
 
 _HOST_AND_PORT = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]*)?")
 
+_NUMERIC_HOST = re.compile(r"(?:^|\.)(?:[0-9]+|0x[0-9a-f]*)\.?$")
+"""A host that URL parsers read as an IPv4 address, in any notation."""
+
+_IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(?:\.(?!$)|$)){4}")
+
 
 def _check_tunnel(url: str) -> str:
     """Return a URL that clients, GitBook and a human who approves it read alike."""
@@ -48,6 +53,8 @@ def _check_tunnel(url: str) -> str:
         raise PydanticCustomError("tunnel_url", "must not contain a user name or password")
     if not _HOST_AND_PORT.fullmatch(parts.netloc):
         raise PydanticCustomError("tunnel_url", "must have a host of letters, digits, dots and hyphens")
+    if _NUMERIC_HOST.search(parts.hostname or "") and not _IPV4.fullmatch(parts.hostname or ""):
+        raise PydanticCustomError("tunnel_url", "must have an IPv4 address as four decimal numbers, or a host name")
     return url
 
 
