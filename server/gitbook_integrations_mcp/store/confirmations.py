@@ -228,7 +228,9 @@ class ConfirmationStore:
 
     async def _remove(self, connection: AsyncConnection, ids: list[str]) -> None:
         if ids:
-            await connection.execute(delete(table).where(table.c.id.in_(ids)).returning(table.c.id, *self._notification))
+            await connection.execute(
+                delete(table).where(table.c.id.in_(ids)).returning(table.c.id, *self._notification)
+            )
         for one in ids:
             self._wake(one)
 

@@ -90,10 +90,10 @@ class Database:
 
     @property
     def epoch(self) -> "ColumnElement[str]":
-        """What a pending confirmation is valid in: the same run of the database, on its own timeline.
+        """The run of the database, on its own timeline: a pending confirmation is valid only in the run that opened it.
 
-        A restored copy or a promoted standby is another run of PostgreSQL. For SQLite, the run of the server counts, the
-        file, and the version of its schema, which a copy into the file changes.
+        A restored copy or a promoted standby is another run of PostgreSQL. For SQLite, the run of the server counts,
+        the file, and the version of its schema, which a copy into the file changes.
         """
         from sqlalchemy import Text, cast, extract, func, literal, literal_column
 
@@ -230,7 +230,7 @@ class Database:
 
         url = URL.create("sqlite+aiosqlite", database=str(self.location.path) if self.location.path else ":memory:")
         engine = create_async_engine(url, poolclass=StaticPool, connect_args={"timeout": _SECONDS})
-        # A connection to memory stays open. Whoever forgets this object, or exits, stops the connection's thread.
+        # A connection to memory stays open. Its thread stops when this object is forgotten, or the program exits.
         event.listen(engine.sync_engine, "connect", lambda one, _: finalize(self, _stop, one.driver_connection.stop))
         event.listen(engine.sync_engine, "connect", _configure_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)

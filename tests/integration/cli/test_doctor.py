@@ -239,7 +239,11 @@ def test_a_journal_that_cannot_be_written_is_told(tmp_path: Path, capsys: pytest
         ("memory", "ok", "memory"),
         ("sqlite:///{folder}/store.db", "ok", "{folder}/store.db"),
         ("sqlite:////dev/null/store.db", "failed", "/dev/null/store.db cannot be opened"),
-        ("postgresql://user:hidden@127.0.0.1:1/gitbook", "failed", "postgresql://127.0.0.1:1/gitbook cannot be reached"),
+        (
+            "postgresql://user:hidden@127.0.0.1:1/gitbook",
+            "failed",
+            "postgresql://127.0.0.1:1/gitbook cannot be reached",
+        ),
     ],
 )
 def test_the_store_is_used_and_a_failure_is_reported_without_a_password(

@@ -22,8 +22,8 @@ from tests.support.elicitation_client import GitBookSpy, Human, read_status
 from tests.support.fake_gitbook import ERAS, Era
 from tests.support.gated_calls import find_target
 from tests.support.http_server import Kind, connect, each_way, serve
-from tests.support.process import TIMEOUT
 from tests.support.postgres_server import PostgresServer
+from tests.support.process import TIMEOUT
 from tests.support.proxy import NAME, PROXIES, make_certificate, read_example, run_proxy
 from tests.support.stores import KEYS
 from tests.support.subscriber import Subscriber, find_installation, handle_updates, update, watch

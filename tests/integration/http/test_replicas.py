@@ -241,7 +241,9 @@ async def test_keys_can_be_rotated_without_interruption(url: str) -> None:
     assert "Invalid or expired requestState" in repr(caught.value.split(lambda error: "requestState" in str(error)))  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(("url", "status"), [("sqlite", "confirmation_expired"), ("postgres", "done")], indirect=["url"])
+@pytest.mark.parametrize(
+    ("url", "status"), [("sqlite", "confirmation_expired"), ("postgres", "done")], indirect=["url"]
+)
 async def test_confirmations_survive_a_restart_of_the_server_only_in_a_database(url: str, status: str) -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
@@ -322,8 +324,10 @@ async def test_no_secret_is_kept_with_a_confirmation(url: str) -> None:
         installation.configuration["password"] = "third-party-secret"
         await repeat(client, both.target)
         await start_call(asked, both.target)
-        async with open_store(url).database.read() as connection:
+        store = open_store(url)
+        async with store.database.read() as connection:
             kept = repr((await connection.execute(select(confirmations))).all())
+        await store.close()
         assert "Uninstall" in kept
         for secret in (USER_TOKEN, *KEYS, *(str(value) for value in installation.configuration.values())):
             assert len(secret) < 6 or secret not in kept

@@ -94,9 +94,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="reads from /proc whi
 
 
 @pytest.fixture
-async def team(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Team]:
+async def team(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Team]:
     """A team that shares a file and keys of its own, or a database and configured keys."""
     kind = getattr(request, "param", "sqlite")
     monkeypatch.setenv("GITBOOK_MCP_STORE__URL", find_url(request, kind))

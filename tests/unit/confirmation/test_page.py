@@ -97,9 +97,7 @@ async def test_the_page_shows_the_facts_and_reading_it_decides_nothing(
     assert await read_decision(store, pending) is None
 
 
-async def test_hostile_text_cannot_become_markup(
-    page: ConfirmationPage, store: Store, browser: Browser
-) -> None:
+async def test_hostile_text_cannot_become_markup(page: ConfirmationPage, store: Store, browser: Browser) -> None:
     evil = "<script>alert(1)</script>"
     facts = (Fact("Space", evil), Fact(evil, "value"))
     pending = await put(store, *facts, note=f"A note: {evil}", typed=f'"{evil}')
@@ -222,9 +220,7 @@ async def test_a_form_that_does_not_come_from_the_page_decides_nothing(
     assert await read_decision(store, pending) is None
 
 
-async def test_other_methods_and_paths_are_rejected(
-    page: ConfirmationPage, store: Store, browser: Browser
-) -> None:
+async def test_other_methods_and_paths_are_rejected(page: ConfirmationPage, store: Store, browser: Browser) -> None:
     pending = await put(store)
     url = await page.open(pending)
     for method in ("PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"):

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -166,9 +167,7 @@ async def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
         await open_one(open_store(f"sqlite:///{tmp_path}/file/store.db"))
 
 
-async def test_a_locked_file_is_reported_after_a_time(
-    path: Path, url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_locked_file_is_reported_after_a_time(path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "_SECONDS", 0.1)
     store = open_store(url)
     put = await open_one(store)
@@ -181,9 +180,7 @@ async def test_a_locked_file_is_reported_after_a_time(
     await store.close()
 
 
-async def test_a_file_that_is_no_database_is_kept_aside(
-    path: Path, url: str, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_file_that_is_no_database_is_kept_aside(path: Path, url: str, caplog: pytest.LogCaptureFixture) -> None:
     path.parent.mkdir()
     path.write_bytes(b"no database at all " * 1000)
     store = open_store(url)
@@ -204,7 +201,7 @@ async def test_a_file_that_is_damaged_later_is_kept_aside_and_its_confirmations_
         file.seek(4096)
         file.write(b"\xff" * (path.stat().st_size - 4096))
     assert await store.confirmations.consume(put.id) is None
-    assert await open_one(store)
+    await open_one(store)
     assert len(list(path.parent.glob("store.db.damaged-*"))) == 1
     assert "Open confirmations are void" in caplog.text
     await store.close()
@@ -224,7 +221,7 @@ async def test_a_file_that_is_damaged_while_it_is_open_is_an_error_once(path: Pa
     with pytest.raises(StoreError, match="is damaged"):
         await store.confirmations.consume(put.id)
     assert await store.confirmations.consume(put.id) is None
-    assert await open_one(store)
+    await open_one(store)
     assert len(list(path.parent.glob("store.db.damaged-*"))) == 1
     await store.close()
 
@@ -235,7 +232,7 @@ async def test_a_file_that_is_deleted_is_made_again(path: Path, url: str) -> Non
     for file in path.parent.iterdir():
         file.unlink()
     assert await store.confirmations.consume(put.id) is None
-    assert await open_one(store)
+    await open_one(store)
     await store.close()
 
 
@@ -307,33 +304,28 @@ anyio.run(main)
 
 
 @pytest.mark.slow
-async def test_programs_that_migrate_at_once_all_work(shared: str) -> None:
-    programs = [
-        subprocess.Popen(
-            [sys.executable, "-c", _MIGRATE, shared],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(4)
-    ]
+def test_programs_that_migrate_at_once_all_work(shared: str) -> None:
+    words = [sys.executable, "-c", _MIGRATE, shared]
+    pipes: Any = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    programs: list[subprocess.Popen[str]] = [subprocess.Popen(words, text=True, **pipes) for _ in range(4)]
     for program in programs:
         assert program.stdout is not None
         assert program.stdout.readline() == "ready\n"
-    ended = []
     for program in programs:
         assert program.stdin is not None
         program.stdin.write("\n")
         program.stdin.flush()
-    for program in programs:
-        _, errors = program.communicate(timeout=TIMEOUT)
-        ended.append((program.returncode, errors))
-    assert ended == [(0, "")] * 4
-    store = open_store(shared)
-    async with store.database.read() as connection:
-        assert (await connection.exec_driver_sql("SELECT count(*) FROM confirmations")).scalar() == 4
-    await store.close()
+    ended = [(program.communicate(timeout=TIMEOUT)[1], program.returncode) for program in programs]
+    assert ended == [("", 0)] * 4
+
+    async def count() -> Any:
+        store = open_store(shared)
+        async with store.database.read() as connection:
+            rows = (await connection.exec_driver_sql("SELECT count(*) FROM confirmations")).scalar()
+        await store.close()
+        return rows
+
+    assert anyio.run(count) == 4
 
 
 _USE = """
@@ -380,7 +372,7 @@ async def test_a_statement_that_waits_for_a_lock_times_out(
 
 
 async def test_a_database_that_does_not_exist_is_reported(postgres: PostgresServer) -> None:
-    with pytest.raises(StoreError, match="cannot be reached|does not exist on its server"):
+    with pytest.raises(StoreError, match="cannot be reached"):
         await open_one(open_store(f"{postgres.url}-of-nobody"))
 
 
