@@ -115,7 +115,7 @@ async def test_a_standby_that_lagged_and_takes_over_revives_no_approval() -> Non
             assert await first.confirmations.consume(approved.id) is not None
             await first.close()
             primary.stop("immediate")
-            standby.start()
+            standby.start("-c wal_retrieve_retry_interval=100")
             standby.execute("SELECT pg_promote()")
             await assert_void(open_store(standby.url), approved)
         finally:
