@@ -64,10 +64,7 @@ class PostgresServer:
     def freeze(self) -> Iterator[None]:
         """Let all its processes accept bytes without responding."""
         first = int(Path(self.folder, "postmaster.pid").read_text().split()[0])
-        listed = subprocess.run(
-            [find_program("ps"), "-o", "pid=", "--ppid", str(first)], capture_output=True, text=True, check=False
-        )
-        pids = [first, *map(int, listed.stdout.split())]
+        pids = [first, *map(int, Path(f"/proc/{first}/task/{first}/children").read_text().split())]
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
         try:

@@ -90,7 +90,7 @@ class Database:
 
     @property
     def epoch(self) -> "ColumnElement[str]":
-        """The run of the database on its own timeline, in which a pending confirmation is valid.
+        """The run of the database, on its own timeline: a pending confirmation is valid only in the run that opened it.
 
         A restored copy or a promoted standby is another run of PostgreSQL. For SQLite, the run of the server counts,
         the file, and the version of its schema, which a copy into the file changes.

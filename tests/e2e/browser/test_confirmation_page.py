@@ -65,7 +65,7 @@ def read_decision(store: Store, pending: PendingConfirmation, portal: BlockingPo
     """What the human has decided so far."""
 
     def read() -> Decision | None:
-        seen = portal.call(store.get, pending.id)
+        seen = portal.call(store.confirmations.get, pending.id)
         assert seen is not None
         return seen.decision
 

@@ -324,8 +324,10 @@ async def test_no_secret_is_kept_with_a_confirmation(url: str) -> None:
         installation.configuration["password"] = "third-party-secret"
         await repeat(client, both.target)
         await start_call(asked, both.target)
-        async with open_store(url).database.read() as connection:
+        store = open_store(url)
+        async with store.database.read() as connection:
             kept = repr((await connection.execute(select(confirmations))).all())
+        await store.close()
         assert "Uninstall" in kept
         for secret in (USER_TOKEN, *KEYS, *(str(value) for value in installation.configuration.values())):
             assert len(secret) < 6 or secret not in kept

@@ -34,7 +34,7 @@ async def _serve_mcp() -> None:
 
 
 async def _serve_workers() -> None:
-    WorkerConfig(SETTINGS)
+    WorkerConfig(SETTINGS, "run")
 
 
 async def _serve_sandbox() -> None:

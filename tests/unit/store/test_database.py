@@ -8,6 +8,7 @@ import sys
 import tempfile
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -200,7 +201,7 @@ async def test_a_file_that_is_damaged_later_is_kept_aside_and_its_confirmations_
         file.seek(4096)
         file.write(b"\xff" * (path.stat().st_size - 4096))
     assert await store.confirmations.consume(put.id) is None
-    assert await open_one(store)
+    await open_one(store)
     assert len(list(path.parent.glob("store.db.damaged-*"))) == 1
     assert "Open confirmations are void" in caplog.text
     await store.close()
@@ -220,7 +221,7 @@ async def test_a_file_that_is_damaged_while_it_is_open_is_an_error_once(path: Pa
     with pytest.raises(StoreError, match="is damaged"):
         await store.confirmations.consume(put.id)
     assert await store.confirmations.consume(put.id) is None
-    assert await open_one(store)
+    await open_one(store)
     assert len(list(path.parent.glob("store.db.damaged-*"))) == 1
     await store.close()
 
@@ -231,7 +232,7 @@ async def test_a_file_that_is_deleted_is_made_again(path: Path, url: str) -> Non
     for file in path.parent.iterdir():
         file.unlink()
     assert await store.confirmations.consume(put.id) is None
-    assert await open_one(store)
+    await open_one(store)
     await store.close()
 
 
@@ -303,33 +304,28 @@ anyio.run(main)
 
 
 @pytest.mark.slow
-async def test_programs_that_migrate_at_once_all_work(shared: str) -> None:
-    programs = [
-        subprocess.Popen(  # noqa: ASYNC220  # nothing else runs in this loop
-            [sys.executable, "-c", _MIGRATE, shared],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(4)
-    ]
+def test_programs_that_migrate_at_once_all_work(shared: str) -> None:
+    words = [sys.executable, "-c", _MIGRATE, shared]
+    pipes: Any = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    programs: list[subprocess.Popen[str]] = [subprocess.Popen(words, text=True, **pipes) for _ in range(4)]
     for program in programs:
         assert program.stdout is not None
         assert program.stdout.readline() == "ready\n"
-    ended = []
     for program in programs:
         assert program.stdin is not None
         program.stdin.write("\n")
         program.stdin.flush()
-    for program in programs:
-        _, errors = program.communicate(timeout=TIMEOUT)
-        ended.append((program.returncode, errors))
-    assert ended == [(0, "")] * 4
-    store = open_store(shared)
-    async with store.database.read() as connection:
-        assert (await connection.exec_driver_sql("SELECT count(*) FROM confirmations")).scalar() == 4
-    await store.close()
+    ended = [(program.communicate(timeout=TIMEOUT)[1], program.returncode) for program in programs]
+    assert ended == [("", 0)] * 4
+
+    async def count() -> Any:
+        store = open_store(shared)
+        async with store.database.read() as connection:
+            rows = (await connection.exec_driver_sql("SELECT count(*) FROM confirmations")).scalar()
+        await store.close()
+        return rows
+
+    assert anyio.run(count) == 4
 
 
 _USE = """
@@ -376,7 +372,7 @@ async def test_a_statement_that_waits_for_a_lock_times_out(
 
 
 async def test_a_database_that_does_not_exist_is_reported(postgres: PostgresServer) -> None:
-    with pytest.raises(StoreError, match=r"cannot be reached|does not exist on its server"):
+    with pytest.raises(StoreError, match="cannot be reached"):
         await open_one(open_store(f"{postgres.url}-of-nobody"))
 
 
