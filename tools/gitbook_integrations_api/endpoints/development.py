@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
+from gitbook_integrations_api.checks import Check
 from gitbook_integrations_api.endpoint import (
     INSTALLATION,
     INTEGRATION,
@@ -62,6 +63,7 @@ class DevelopmentMode(OfIntegration):
     tunnelUrl: Annotated[
         str,
         AfterValidator(_check_tunnel),
+        Check.TUNNEL,
         Field(min_length=1, max_length=256, description="http(s) URL that receives the events"),
     ]
     all: Annotated[

@@ -156,6 +156,7 @@ TOOLS = (
         credentials=USER | INTEGRATION | INSTALLATION | OAUTH,
         input=Update,
         result=one(Installation),
+        configures="account",
         undo=Undo(
             "update_integration_installation",
             (

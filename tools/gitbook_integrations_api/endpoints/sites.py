@@ -147,6 +147,7 @@ TOOLS = (
         credentials=USER | INTEGRATION | INSTALLATION | OAUTH,
         input=Update,
         result=one(SiteInstallation),
+        configures="site",
         undo=Undo(
             "update_integration_site_installation",
             (

@@ -150,6 +150,7 @@ TOOLS = (
         credentials=USER | INTEGRATION | INSTALLATION | OAUTH,
         input=Update,
         result=one(SpaceInstallation),
+        configures="space",
         undo=Undo(
             "update_integration_space_installation",
             (
