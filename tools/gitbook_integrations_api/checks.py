@@ -1,6 +1,6 @@
-"""What the server checks in an argument before it sends a call, beyond GitBook's schema.
+"""Checks of arguments beyond GitBook's schema, which the server makes before it sends a call.
 
-GitBook accepts these values and then does not work, or harms. A field of an input is marked with its check.
+GitBook accepts values that do not work later, or that do harm. A field of an input is marked with its check.
 """
 
 from collections.abc import Mapping

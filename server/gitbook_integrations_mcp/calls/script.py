@@ -1,6 +1,6 @@
-"""Tells what an integration's script is, without a parser of JavaScript: a module, an old script, or no bundle at all.
+"""Distinguishes ES modules, older scripts and text that is no bundle, without a parser of JavaScript.
 
-Every pattern takes linear time. Where they cannot tell, a script counts as valid: GitBook runs it in any case.
+Every pattern takes linear time. Where the result is uncertain, a script counts as valid.
 """
 
 import re
@@ -33,7 +33,7 @@ _STRINGS = (
     r"//[^\n]*|/\*[\s\S]*?(?:\*/|\Z)"
     r"|\"(?:[^\"\\\n]|\\[\s\S])*(?:\"|(?=\n)|\\?\Z)|'(?:[^'\\\n]|\\[\s\S])*(?:'|(?=\n)|\\?\Z)"
 )
-"""Comments and strings. What is not closed ends with its line, or with the script."""
+"""Comments and strings. A string that is not closed ends with its line, or with the script."""
 _OUTSIDE = re.compile(rf"{_STRINGS}|[`/]")
 _INSIDE_TEMPLATE = re.compile(rf"{_STRINGS}|[`/{{}}]")
 _TEMPLATE_TEXT = re.compile(r"(?:[^`\\$]|\\[\s\S]|\$(?!\{))*(?:`|\$\{|\\?\Z)")

@@ -1,4 +1,4 @@
-"""Tells whether a URL leads to the internet, from its text alone: no name is looked up."""
+"""Checks whether a URL leads to the internet, from its text alone: no name is looked up."""
 
 import ipaddress
 import re

@@ -23,8 +23,8 @@ _MAX_NAMED = 20
 async def check_configuration(call: EndpointCall, current: Mapping[str, Any] | None, previewer: Previewer) -> None:
     """Check the configuration of a call, if it has one, against the integration's schema for its level.
 
-    `current` is the target before the call. What its configuration has is accepted, because integrations store values
-    of their own. Without it, or without a schema that this caller may read, nothing is checked.
+    `current` is the target before the call. The keys of its configuration are accepted, because integrations store
+    values of their own. Without it, or without a schema that this caller may read, nothing is checked.
 
     Raises:
         ArgumentsError: a key is unknown or missing, or a value has the wrong type. The message repeats no value.

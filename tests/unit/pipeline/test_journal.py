@@ -84,6 +84,7 @@ async def test_an_update_is_recorded_with_the_values_it_replaced_but_no_secret(p
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     installation = spy.sandbox.state.installations[target.arguments["installationId"]]
+    spy.sandbox.state.integrations[OWN_INTEGRATION].manifest.pop("configurations")
     installation.configuration = {"channel": "very-secret-old", "api_key": "very-secret-before", "digest": True}
     arguments = {
         **target.arguments,
