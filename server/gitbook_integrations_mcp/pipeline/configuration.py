@@ -95,26 +95,35 @@ def _list_settings(schema: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 
 def _list_required(schema: Mapping[str, Any]) -> list[str]:
-    required = schema.get("required")
-    settings = _list_settings(schema)
-    return [key for key in required if key in settings] if isinstance(required, list) else []
+    required, settings = schema.get("required"), _list_settings(schema)
+    names = required if isinstance(required, list) else []
+    return [name for name in names if isinstance(name, str) and name in settings]
+
+
+def _read_type(setting: Mapping[str, Any]) -> str | None:
+    """Return the type of a setting, or None if it has none that can be checked."""
+    kind = setting.get("type")
+    return kind if isinstance(kind, str) and kind in _TYPES else None
+
+
+def _list_choices(setting: Mapping[str, Any]) -> list[Any]:
+    choices = setting.get("enum")
+    return choices if isinstance(choices, list) else []
 
 
 def _find_mismatch(setting: Mapping[str, Any], value: Any) -> str | None:
-    """Return what a value must be and is not, or None if it fits."""
-    kind, choices = setting.get("type"), setting.get("enum")
-    if kind in _TYPES and (not isinstance(value, _TYPES[kind]) or (kind == "number" and isinstance(value, bool))):
-        return _describe_type(setting)
-    return _describe_type(setting) if isinstance(choices, list) and choices and value not in choices else None
+    """Return the type or values that a setting requires, or None if `value` fits."""
+    kind, choices = _read_type(setting), _list_choices(setting)
+    fits = kind is None or (isinstance(value, _TYPES[kind]) and isinstance(value, bool) == (kind == "boolean"))
+    return None if fits and (not choices or value in choices) else _describe_type(setting)
 
 
 def _describe_type(setting: Mapping[str, Any]) -> str:
-    """Return the type of a setting, and its values if they are listed. They are the publisher's text."""
-    kind, choices = setting.get("type"), setting.get("enum")
-    named = f"a {kind}" if kind in _TYPES else "a value"
-    if not isinstance(choices, list) or not choices:
-        return named
-    listed = ", ".join(f'"{clean_text(str(choice), 40)}"' for choice in choices[:_MAX_NAMED])
+    """Return the type of a setting, or its values if they are listed. They are the publisher's text."""
+    choices = [clean_text(str(choice), 40).replace('"', "'") for choice in _list_choices(setting)]
+    if not choices:
+        return f"a {_read_type(setting) or 'value'}"
+    listed = ", ".join(f'"{choice}"' for choice in choices[:_MAX_NAMED])
     return f"one of {listed}{' and more' if len(choices) > _MAX_NAMED else ''}"
 
 
@@ -123,8 +132,7 @@ def _describe_settings(schema: Mapping[str, Any]) -> str:
     if not settings:
         return "The integration has no settings at this level."
     listed = [
-        f"{join_names((key,))} ({setting.get('type') if setting.get('type') in _TYPES else 'any'}"
-        f"{', required' if key in required else ''})"
+        f"{join_names((key,))} ({_read_type(setting) or 'any'}{', required' if key in required else ''})"
         for key, setting in settings.items()
     ]
     more = f" and {len(listed) - _MAX_NAMED} more" if len(listed) > _MAX_NAMED else ""

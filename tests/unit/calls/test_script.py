@@ -14,7 +14,7 @@ MODULES = {
     "with an import in a string": 'var code = "\\nimport React from \\"react\\"";export default code;',
     "with an import in a template": 'var code = `\nimport React from "react";\n${`a${1}`}`;\nexport default code;',
     "with an import in a comment": '/*\nimport React from "react"\n*/\n// import x from "y"\nexport default 1;',
-    "with an import in text after a regex": 'var r = a ? /["`]/ : 4 / 2;var t = `\nimport x from "y"`;export default t;',
+    "with an import in text after a regex": 'var r = a ? /["`]/ : 4;var t = `\nimport x from "y"`;export default t;',
     "with a dynamic import": 'var load = () => import("./lazy");\nexport default load;',
     "with types in a template": "var code = `\ninterface Reader { name: string }\n`;\nexport default code;",
     "with a parameter of an object": "var f = ({name: string}) => string;\nexport default f;",
