@@ -64,7 +64,7 @@ class DevelopmentMode(OfIntegration):
         str,
         AfterValidator(_check_tunnel),
         Check.TUNNEL,
-        Field(min_length=1, max_length=256, description="http(s) URL that receives the events"),
+        Field(min_length=1, max_length=256, description="Public http(s) URL that receives the events"),
     ]
     all: Annotated[
         bool, Field(description="Also send events of organizations other than the owner. Requires human approval")

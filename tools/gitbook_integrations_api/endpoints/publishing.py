@@ -39,7 +39,9 @@ class Publication(Input):
     title: Annotated[str, Field(min_length=2, max_length=30, description="Displayed name, 2 to 30 characters")]
     description: Annotated[str, Field(max_length=100, description="One sentence, at most 100 characters")]
     script: Annotated[str, Check.SCRIPT, Field(description="Bundled JavaScript code itself, with all modules")]
-    scopes: Annotated[list[Scope], Check.SCOPES, Field(description="Scopes that the integration requests")]
+    scopes: Annotated[
+        list[Scope], Check.SCOPES, Field(description="Scopes that it requests; site:script:* are for GitBook only")
+    ]
     runtime: Annotated[
         Literal["v1", "v2"], Check.RUNTIME, Field(description="v2: ES modules; v1: older scripts. Default: by script")
     ] = ABSENT
