@@ -90,6 +90,7 @@ def create_server(
         organization=organization,
         two_step=two_step,
         reveal=settings.tools.reveal_secrets,
+        private_tunnels=settings.tools.allow_private_tunnels,
         suggester=Suggester(gitbook, organization),
     )
     callers = Callers(

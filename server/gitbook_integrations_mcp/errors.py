@@ -69,6 +69,21 @@ class ErrorCode(StrEnum):
         "An argument is missing, or its value does not fit the tool's schema.",
         "Correct every argument that the error lists, then call again.",
     )
+    INVALID_PUBLICATION = (
+        "invalid_publication",
+        "GitBook would accept the publication, but it would not work, or GitBook's command line would never send it.",
+        "Correct every argument that the error lists; `gitbook publish` builds a bundle from a folder.",
+    )
+    INVALID_CONFIGURATION = (
+        "invalid_configuration",
+        "The configuration does not fit the schema that the integration publishes for this level.",
+        "Correct every key that the error lists; `get_integration_by_name` returns the schema.",
+    )
+    TUNNEL_NOT_ALLOWED = (
+        "tunnel_not_allowed",
+        "The tunnel's host is not on the internet: a loopback, private or link-local address, or a local name.",
+        "Use the public URL of a tunnel, or set `tools.allow_private_tunnels`.",
+    )
     INVALID_PLACEHOLDER = (
         "invalid_placeholder",
         "An update contains `[masked]`, `[redacted]` or a `[cut: …]` mark that matches no single current value.",

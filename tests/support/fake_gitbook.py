@@ -66,6 +66,9 @@ class Upstream:
         """Record the request and answer it."""
         message = await receive()
         body = message.get("body", b"")
+        while message.get("more_body"):
+            message = await receive()
+            body += message.get("body", b"")
         headers = {name.decode(): value.decode() for name, value in scope["headers"]}
         query = parse_qs(scope["query_string"].decode(), keep_blank_values=True)
         self.requests.append(

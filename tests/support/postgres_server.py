@@ -14,8 +14,6 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.support.process import find_program
-
 NAME = "gitbook"
 
 

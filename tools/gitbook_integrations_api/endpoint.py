@@ -15,6 +15,8 @@ from gitbook_integrations_api.objects import GitBookObject
 from gitbook_integrations_api.schema import DocumentedModel
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+Level = Literal["account", "space", "site"]
+"""A level of an integration's settings: of the whole installation, or on one space or site."""
 
 
 class Risk(StrEnum):
@@ -226,7 +228,8 @@ class Endpoint(Tool):
     `operation` is GitBook's operationId; `path` is a template whose `{names}` are fields of `input`. The other fields
     of `input` are sent in the query if the method has no body or if they are marked `Query`, and otherwise in the body.
     `success` are the documented status codes, the usual one first. The server keeps `undo` with each change. If GitBook
-    returns nothing, `effect` says in the result what happens now; `{names}` in it are required arguments.
+    returns nothing, `effect` says in the result what happens now; `{names}` in it are required arguments. `configures` is
+    the level whose schema in the integration the argument `configuration` must satisfy.
     """
 
     method: Method
@@ -234,10 +237,12 @@ class Endpoint(Tool):
     success: tuple[int, ...] = (200,)
     undo: Undo | None = None
     effect: str = ""
+    configures: Level | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check_names(self.path_names | set(re.findall(r"{(\w+)}", self.effect)))
+        self._check_names({"configuration"} if self.configures else set())
 
     @property
     def is_destructive(self) -> bool:

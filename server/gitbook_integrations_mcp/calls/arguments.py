@@ -10,9 +10,11 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, from_json, to_json
 
+from gitbook_integrations_api.checks import INTERNAL_SCOPES, REPLACED_VALUES
 from gitbook_integrations_api.endpoint import Endpoint, Request, SegmentError, Tool
 from gitbook_integrations_api.options import Options, name_options
 from gitbook_integrations_api.schema import describe_model
+from gitbook_integrations_mcp.calls.checks import find_problems
 from gitbook_integrations_mcp.errors import ArgumentsError, ErrorCode
 from gitbook_integrations_mcp.spelling import find_nearest, suggest
 
@@ -130,8 +132,16 @@ def split_options(arguments: Mapping[str, Any], names: Container[str]) -> tuple[
     return {name: value for name, value in arguments.items() if name not in option_values}, option_values
 
 
-def check_arguments(tool: Tool, arguments: Mapping[str, Any], option_values: Mapping[str, Any] = NOTHING) -> Options:
-    """Check `arguments` against the tool's input schema, and return the validated options.
+def check_arguments(
+    tool: Tool,
+    arguments: Mapping[str, Any],
+    option_values: Mapping[str, Any] = NOTHING,
+    *,
+    private_tunnels: bool = False,
+) -> Options:
+    """Check `arguments` against the tool's schema and its further checks, and return the validated options.
+
+    `private_tunnels` allows tunnels that do not lead to the internet.
 
     Raises:
         ArgumentsError: an argument or option is invalid. The message has a line for each, and repeats no value.
@@ -148,10 +158,14 @@ def check_arguments(tool: Tool, arguments: Mapping[str, Any], option_values: Map
     problems = [*_validate(tool.input, arguments)[1], *problems]
     if not problems and (missing := _name_missing_changes(tool, arguments)):
         raise _create_error(tool, [f"The update changes nothing. Give at least one of: {', '.join(missing)}."])
-    if options is None or problems:
+    invalid = {str(problem["loc"][0]) for problem in problems if problem["loc"]}
+    further = list(find_problems(tool, arguments, invalid, private_tunnels=private_tunnels))
+    if options is None or problems or further:
+        lines = [_describe_problem(tool, problem, given) for problem in problems]
+        lines += [f"{join_names(problem.path)} {problem.text}." for problem in further]
         unknown = any(problem["type"] == "extra_forbidden" for problem in problems)
         code = ErrorCode.UNKNOWN_ARGUMENT if unknown else ErrorCode.INVALID_ARGUMENTS
-        raise _create_error(tool, dict.fromkeys(_describe_problem(tool, problem, given) for problem in problems), code)
+        raise _create_error(tool, dict.fromkeys(lines), code if problems else further[0].code)
     return options
 
 
@@ -188,7 +202,7 @@ def _create_error(tool: Tool, lines: Iterable[str], code: ErrorCode = ErrorCode.
 
 def _describe_problem(tool: Tool, problem: ErrorDetails, arguments: Mapping[str, Any]) -> str:
     location = _trim_location(problem, arguments)
-    path = ".".join(_format_name(part) for part in location)
+    path = join_names(location)
     match problem["type"]:
         case "extra_forbidden":
             return f"{path}: unknown argument.{_describe_valid_names(str(location[-1]), tool)}"
@@ -223,6 +237,11 @@ def _describe_rule(problem: ErrorDetails) -> str:
     return re.sub(r"^\w+ should", "must", message)
 
 
+def join_names(parts: Iterable[int | str]) -> str:
+    """Return a path in the arguments. A part that does not look like a name is not repeated."""
+    return ".".join(_format_name(part) for part in parts)
+
+
 def _format_name(part: int | str) -> str:
     """Return `part`, unless it does not look like a name: names of unknown arguments are the caller's text."""
     text = str(part)
@@ -239,6 +258,9 @@ def _suggest_value(problem: ErrorDetails, location: list[int | str], arguments: 
     for part in location:
         value = value[part]
     valid = re.findall(r"'([^']+)'", problem["ctx"]["expected"])
+    if isinstance(value, str) and (replaced := REPLACED_VALUES.get(value)) in valid:
+        reserved = ", which only GitBook's own integrations may request" if replaced in INTERNAL_SCOPES else ""
+        return f" {value} no longer exists. Its successor is {replaced}{reserved}."
     nearest = find_nearest(value, valid) if isinstance(value, str) else []
     return f" Did you mean {nearest[0]!r}?" if nearest else ""
 

@@ -93,6 +93,9 @@ class ToolsSection(Section):
     reveal_secrets: bool = Field(
         False, description="Show credentials in configurations, secrets and headers instead of `[masked]`."
     )
+    allow_private_tunnels: bool = Field(
+        False, description="Allow tunnels to loopback, private and link-local addresses, and to names without a domain."
+    )
 
 
 class ServerSection(Section):

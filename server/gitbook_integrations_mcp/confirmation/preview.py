@@ -80,6 +80,26 @@ class Previewer:
                 return {}  # this call creates it
             raise
 
+    async def read_integration(self, call: Call) -> Mapping[str, Any] | None:
+        """Return the integration that a call names, or None if the token may not read it or it does not exist.
+
+        Without approval, nothing is read that only an approved call may show.
+
+        Raises:
+            CallError: GitBook failed, could not be reached, or answered with another object.
+        """
+        reader = find_get("/integrations/{integrationName}", "object")
+        if reader is None or call.caller.policy.may_need_confirmation(reader):
+            return None
+        try:
+            return await self._read(call, reader)
+        except CredentialError:
+            return None
+        except StatusError as error:
+            if error.status in {401, 403, 404}:
+                return None
+            raise
+
     async def preview(self, call: Call) -> tuple[Preview, Mapping[str, Any] | None]:
         """Return the preview of a call, and the target as `read_target` returns it.
 

@@ -1,7 +1,8 @@
 """Runs the stages of a call in order, and turns the outcome into a result for the model.
 
-The order is: policy, arguments and credentials (`_prepare`), masked values, confirmation, execution, response, view and
-budget. Each stage is a module of its own; lists are read by `paging`, and composite tools by their own handlers.
+The order is: policy, arguments and credentials (`_prepare`), masked values, configuration, confirmation, execution,
+response, view and budget. Each stage is a module of its own; lists are read by `paging`, and composite tools by their
+own handlers.
 """
 
 import logging
@@ -19,6 +20,7 @@ from gitbook_integrations_api.options import CONFIRMATION_ARGUMENT, name_options
 from gitbook_integrations_mcp.auth.callers import Caller
 from gitbook_integrations_mcp.calls.arguments import build_request, check_arguments, normalize_arguments, split_options
 from gitbook_integrations_mcp.calls.call import Call, EndpointCall
+from gitbook_integrations_mcp.calls.checks import complete_arguments
 from gitbook_integrations_mcp.calls.output import Handler, Output
 from gitbook_integrations_mcp.calls.plan import PlannedCall, Planner, Step
 from gitbook_integrations_mcp.calls.related import find_target
@@ -28,6 +30,7 @@ from gitbook_integrations_mcp.confirmation.preview import Previewer
 from gitbook_integrations_mcp.confirmation.results import Approval, Confirm, NotConfirmed
 from gitbook_integrations_mcp.errors import CallError, DefectError, ResultError
 from gitbook_integrations_mcp.pipeline.budget import Budget
+from gitbook_integrations_mcp.pipeline.configuration import check_configuration
 from gitbook_integrations_mcp.pipeline.execution import Executor
 from gitbook_integrations_mcp.pipeline.masked_values import is_written_back, restore_from, restore_masked_values
 from gitbook_integrations_mcp.pipeline.paging import PageReader
@@ -52,6 +55,7 @@ class Pipeline:
         organization: str | None = None,
         two_step: bool = False,
         reveal: bool = False,
+        private_tunnels: bool = False,
         suggester: Suggester | None = None,
     ) -> None:
         self._suggester = suggester
@@ -61,6 +65,7 @@ class Pipeline:
         self._page_reader = PageReader(executor)
         self._budget = budget
         self._reveal = reveal
+        self._private_tunnels = private_tunnels
         self._handlers = handlers
         self._planners = planners
         self._organization = organization
@@ -129,8 +134,10 @@ class Pipeline:
         call = self._prepare(params, context, caller)
         if (planner := self._planners.get(call.tool.name)) is not None:
             call = PlannedCall(**_read_fields(call), plan=await planner(call))
-        if isinstance(call, EndpointCall) and not _is_hidden(call):
+        hidden = isinstance(call, EndpointCall) and _is_hidden(call)
+        if isinstance(call, EndpointCall) and not hidden:
             call = await restore_masked_values(call, self._previewer, reveal=self._reveal)
+            await check_configuration(call, call.before, self._previewer)
         approval: Approval | None = None
         if caller.policy.needs_confirmation(call.tool, call.arguments):
             confirmed = await self._confirm(call)
@@ -145,6 +152,8 @@ class Pipeline:
             if approval:
                 # The approval is for the state that was shown.
                 call = restore_from(call, approval.before, reveal=self._reveal)
+                if hidden:
+                    await check_configuration(call, approval.before, self._previewer)
             view = choose_view(call.tool, call.options, reveal=self._reveal)
             if call.tool.is_list:
                 return Output(await self._page_reader.read(call, approval, view, budget))
@@ -201,7 +210,8 @@ class Pipeline:
             names = (*names, CONFIRMATION_ARGUMENT)
         completed = normalize_arguments(tool, params.arguments or {}, names, self._organization)
         arguments, option_values = split_options(completed, names)
-        options = check_arguments(tool, arguments, option_values)
+        options = check_arguments(tool, arguments, option_values, private_tunnels=self._private_tunnels)
+        arguments = complete_arguments(tool, arguments)
         if isinstance(tool, Endpoint):
             return EndpointCall(
                 tool=tool,

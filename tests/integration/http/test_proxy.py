@@ -25,6 +25,7 @@ from tests.support.http_server import Kind, connect, each_way, serve
 from tests.support.postgres_server import PostgresServer
 from tests.support.process import TIMEOUT
 from tests.support.proxy import NAME, PROXIES, make_certificate, read_example, run_proxy
+from tests.support.samples import SCRIPT, make_png
 from tests.support.stores import KEYS
 from tests.support.subscriber import Subscriber, find_installation, handle_updates, update, watch
 
@@ -147,9 +148,9 @@ async def test_what_the_server_takes_the_proxy_lets_through(front: Front) -> Non
         "organization": "aurora-robotics",
         "title": "Large",
         "description": "Large",
-        "script": "//",
+        "script": SCRIPT,
         "scopes": [],
-        "previewImages": ["QUFB" * 350_000] * 3,
+        "previewImages": [make_png(1024 * 1024)] * 3,
     }
     async with front.connect("streamable-http", "2026-07-28") as client:
         result = await client.call_tool("publish_integration", publication)

@@ -39,6 +39,7 @@ from tests.support.gated_calls import find_target
 from tests.support.http_server import CALLERS, TOKENS, Kind, answer_token, bear, connect, each_way, serve
 from tests.support.loopback import listen, open_client, open_listener
 from tests.support.process import TIMEOUT, start
+from tests.support.samples import SCRIPT, make_png
 
 
 @each_way
@@ -345,13 +346,13 @@ async def test_bodies_are_limited_and_a_publication_with_large_pictures_fits() -
     ):
         for path in ("/mcp", "/messages/?session_id=0"):
             assert (await http.post(address + path, json={"x": "y" * 1000})).status_code == 413
-    picture = "QUFB" * 350_000
+    picture = make_png(1024 * 1024)
     publication = {
         "integrationName": "large",
         "organization": "aurora-robotics",
         "title": "Large",
         "description": "Large",
-        "script": "//",
+        "script": SCRIPT,
         "scopes": [],
         "previewImages": [picture] * 3,
     }

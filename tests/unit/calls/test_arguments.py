@@ -187,8 +187,8 @@ async def test_a_tunnel_that_could_be_read_as_another_is_rejected(url: str, expe
         "https://tunnel.example",
         "HTTP://Tunnel.example:8443/hook?a=b&c=@d#e",
         "https://xn--bcher-kva.example/%C3%A9",
-        "http://127.0.0.1:8000/",
-        "http://[::1]:8000/",
+        "http://93.184.216.34:8000/",
+        "http://[2606:2800:220:1::1]:8000/",
         "https://my_tunnel.example./",
     ],
 )

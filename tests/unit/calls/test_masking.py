@@ -47,7 +47,8 @@ def create(spy: Any, **sections: Any) -> Any:
 
 
 def set_up(spy: GitBookSpy, configuration: dict[str, Any]) -> tuple[Installation, dict[str, str]]:
-    """Give an installation this configuration, and return it with the arguments that name it."""
+    """Give an installation of an integration without a schema this configuration; return it and its arguments."""
+    spy.sandbox.state.integrations[OWN_INTEGRATION].manifest.pop("configurations", None)
     installation = spy.sandbox.state.get_installations(integration=OWN_INTEGRATION)[0]
     installation.configuration = copy.deepcopy(configuration)
     return installation, {"integrationName": OWN_INTEGRATION, "installationId": installation.id}
@@ -394,7 +395,7 @@ async def test_placeholders_are_replaced_by_the_current_values(case: str) -> Non
     async with connect(upstream) as client:
         result = await write(client, PLACE, sent)
     assert not result.is_error, read_text(result)
-    assert [request.method for request in upstream.requests] == ["GET", "PATCH"]
+    assert [request.method for request in upstream.requests] == ["GET", "GET", "PATCH"]
     assert upstream.requests[-1].body == {"configuration": sent if written is ... else written}
 
 

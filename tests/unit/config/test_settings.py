@@ -74,6 +74,7 @@ def test_every_setting_can_be_set_by_its_variable(monkeypatch: pytest.MonkeyPatc
         "read_only": "true",
         "stateless": "true",
         "reveal_secrets": "true",
+        "allow_private_tunnels": "true",
         "ask": "fallback",
         "fallback": "refuse",
         "transport": "sse,streamable-http",

@@ -654,6 +654,7 @@ async def test_an_approved_update_keeps_masked_values_of_the_target(mode: str, e
     spy = GitBookSpy()
     installation = spy.sandbox.state.get_installations(integration=OWN_INTEGRATION)[0]
     installation.configuration = {"token": "t-0123456789"}
+    spy.sandbox.state.integrations[OWN_INTEGRATION].manifest.pop("configurations")
     arguments = {"integrationName": OWN_INTEGRATION, "installationId": installation.id}
     target = Target(
         "update_integration_installation", {**arguments, "configuration": {"token": "[masked]", "channel": "#new"}}

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
+from gitbook_integrations_api.checks import Check
 from gitbook_integrations_api.endpoint import (
     INSTALLATION,
     INTEGRATION,
@@ -70,7 +71,8 @@ class DevelopmentMode(OfIntegration):
     tunnelUrl: Annotated[
         str,
         AfterValidator(_check_tunnel),
-        Field(min_length=1, max_length=256, description="http(s) URL that receives the events"),
+        Check.TUNNEL,
+        Field(min_length=1, max_length=256, description="Public http(s) URL that receives the events"),
     ]
     all: Annotated[
         bool, Field(description="Also send events of organizations other than the owner. Requires human approval")

@@ -167,6 +167,7 @@ TOOLS = (
         credentials=USER | INTEGRATION | INSTALLATION | OAUTH,
         input=Update,
         result=one(Installation),
+        configures="account",
         undo=Undo(
             (
                 UndoStep(

@@ -152,6 +152,7 @@ TOOLS = (
         credentials=USER | INTEGRATION | INSTALLATION | OAUTH,
         input=Update,
         result=one(SiteInstallation),
+        configures="site",
         undo=Undo(
             (
                 UndoStep(

@@ -155,6 +155,7 @@ TOOLS = (
         credentials=USER | INTEGRATION | INSTALLATION | OAUTH,
         input=Update,
         result=one(SpaceInstallation),
+        configures="space",
         undo=Undo(
             (
                 UndoStep(
