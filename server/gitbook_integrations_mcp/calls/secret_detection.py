@@ -5,6 +5,7 @@ table of examples, both of what is one and of what is none.
 """
 
 import re
+from collections.abc import Mapping
 
 
 def _read_words(text: str) -> frozenset[str]:
@@ -51,6 +52,18 @@ _HARMLESS_WORDS = _read_words(
     "kind length method region scope scopes seconds status time timestamp ttl type types uri uris url urls version"
 )
 """Last words of keys whose values are no credentials, even below a key that holds credentials."""
+
+_PUBLIC_SETTINGS: Mapping[str, frozenset[str]] = {
+    "amplitude": _read_words("amplitude_api_key"),
+    "mixpanel": _read_words("project_token"),
+    "pendo": _read_words("api_key"),
+    "posthog": _read_words("projectApiKey"),
+    "unify": _read_words("api_key"),
+}
+"""Settings of sites that GitBook's own integrations put into the script in the pages, by the integration's unique name.
+
+Every reader of the site can see them, although the words of their keys say otherwise.
+"""
 
 _SHAPES = (
     # prefixes that issuers give to their tokens
@@ -110,6 +123,11 @@ def is_secret_key(key: str) -> bool:
     if last == "tokens" and not _COUNT_WORDS.isdisjoint(before):
         return False
     return last in _SECRET_WORDS or (owner, last) in _SECRET_PAIRS
+
+
+def list_public_settings(integration: str) -> frozenset[str]:
+    """Return the settings of a site that everybody can read in the script of an integration with this name."""
+    return _PUBLIC_SETTINGS.get(integration, frozenset())
 
 
 def is_harmless_key(key: str) -> bool:
