@@ -63,7 +63,7 @@ class MaskingScope(Enum):
     PUBLIC = auto()
     """Settings of a site that are in the script of its pages: a text is masked only if its form indicates a credential.
 
-    What is below an object or list in them is masked as in other settings.
+    Objects and lists in them are masked like those of other settings.
     """
     GUARDED = auto()
     """Third parties' settings: values are masked if their key or form indicates a credential."""

@@ -2,8 +2,10 @@
 
 The values of the call are shown exactly, with every invisible character escaped. GitBook's response contains text of
 third parties. It cannot end a line, a fact or its quotation marks, and a client that renders Markdown finds none in it.
+No part of it is a link.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +24,11 @@ _HARMLESS = str.maketrans(
     {**dict.fromkeys('“”„‟″❝❞〝〞＂"«»‹›‘’‚‛「」『』`', "'"), **dict(zip("[]!*<>", "［］！∗＜＞", strict=True))}
 )
 """Replaces quotation marks, and the characters that begin links, images, code, emphasis and HTML in Markdown."""
+
+_LINK = re.compile(r":(?=//)|(?<=\w)[.@](?=[^\W\d_])")
+"""The characters by which clients recognize URLs, hosts and e-mail addresses in plain text, and make links of them."""
+
+_NO_LINK = str.maketrans(":.@", "：․＠")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +118,9 @@ def describe_loss(tool: Tool, target: Mapping[str, Any] | CallError) -> Iterator
     if isinstance(target, CallError) or not isinstance(tool, Endpoint) or tool.method != "DELETE":
         return
     if configuration := target.get("configuration"):
-        yield Fact("Configuration that is lost", ", ".join(_clean_foreign(key, 40) for key in configuration))
+        yield Fact("Configuration that is lost", ", ".join(_clean_text(key, 40) for key in configuration))
     if external := target.get("externalIds"):
-        yield Fact("External IDs that are lost", ", ".join(_clean_foreign(one, 60) for one in external))
+        yield Fact("External IDs that are lost", ", ".join(_clean_text(one, 60) for one in external))
 
 
 def describe_failure(error: CallError) -> str:
@@ -171,7 +178,7 @@ def _format_name(thing: Any) -> str:
     identifier = thing.get("name") or thing.get("id") or ""
     if organization := get_path(thing, "target.organization"):
         return _clean_foreign(f"{identifier} in organization {organization}", 100)
-    title = f"“{_clean_foreign(title, 80)}”" if (title := thing.get("title")) else ""
+    title = f"“{_clean_text(title, 80)}”" if (title := thing.get("title")) else ""
     name = _clean_foreign(identifier, 100)
     return f"{name} ({title})" if name and title else name or title
 
@@ -179,3 +186,8 @@ def _format_name(thing: Any) -> str:
 def _clean_foreign(text: Any, limit: int) -> str:
     """Return text of GitBook or a third party as one line, without characters that quote or format."""
     return clean_text(str(text), limit).translate(_HARMLESS)
+
+
+def _clean_text(text: Any, limit: int) -> str:
+    """Return free text of a third party like `_clean_foreign`, and so that no client makes a link of a part of it."""
+    return _LINK.sub(lambda found: found.group().translate(_NO_LINK), _clean_foreign(text, limit))
