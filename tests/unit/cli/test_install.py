@@ -195,6 +195,8 @@ def test_the_reason_for_not_editing_a_file_names_the_line(capsys: pytest.Capture
     for text, expected in (
         ('{"mcpServers": {},\n "mcpServers": {}}', 'it has the key "mcpServers" twice (line 2)'),
         ('{\n"a": oops}', "it is not valid JSON (line 2, column 6)"),
+        ('{\n// 1e400\n"a": 1e400}', "it has a number that is out of range (line 3)"),
+        ('{\n"a": NaN}', "it has NaN, which is not a number in JSON (line 2)"),
         ("[]", "it is not an object"),
         ('{"mcpServers": []}', "it has something else as mcpServers"),
     ):
@@ -207,6 +209,9 @@ def test_the_reason_for_not_editing_a_file_names_the_line(capsys: pytest.Capture
     write(ASSISTANTS["codex"], "a = 1\n\nb = ")
     assert main(["install", "codex"]) == 1
     assert "it is not valid TOML (line 3)" in capsys.readouterr().err
+    write(ASSISTANTS["codex"], "a = 1\nb = 0x")
+    assert main(["install", "codex"]) == 1
+    assert "it is not valid TOML (line 2)" in capsys.readouterr().err
 
 
 def test_comments_trailing_commas_numbers_and_escapes_stay(home: Path) -> None:
