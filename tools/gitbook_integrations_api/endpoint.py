@@ -228,8 +228,8 @@ class Endpoint(Tool):
     `operation` is GitBook's operationId; `path` is a template whose `{names}` are fields of `input`. The other fields
     of `input` are sent in the query if the method has no body or if they are marked `Query`, and otherwise in the body.
     `success` are the documented status codes, the usual one first. The server keeps `undo` with each change. If GitBook
-    returns nothing, `effect` says in the result what happens now; `{names}` in it are required arguments. `configures` is
-    the level whose schema in the integration the argument `configuration` must satisfy.
+    returns nothing, `effect` says in the result what happens now; `{names}` in it are required arguments. `configures`
+    is the level whose schema in the integration the argument `configuration` must satisfy.
     """
 
     method: Method

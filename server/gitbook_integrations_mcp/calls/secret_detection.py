@@ -6,6 +6,7 @@ table of examples, both of what is one and of what is none.
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from functools import lru_cache
 
 
@@ -121,6 +122,18 @@ _PREFIXED = (
     r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+",  # JSON web tokens; each start is tried once
 )
 
+_PUBLIC_SETTINGS: Mapping[str, frozenset[str]] = {
+    "amplitude": _read_words("amplitude_api_key"),
+    "mixpanel": _read_words("project_token"),
+    "pendo": _read_words("api_key"),
+    "posthog": _read_words("projectApiKey"),
+    "unify": _read_words("api_key"),
+}
+"""Settings of sites that GitBook's own integrations put into the script in the pages, by the integration's unique name.
+
+Every reader of the site can see them, although the words of their keys say otherwise.
+"""
+
 _SHAPES = (
     rf"(?<![A-Za-z0-9])(?:{'|'.join(_PREFIXED)})",
     r"-----BEGIN [A-Z ]*PRIVATE KEY|---- BEGIN SSH2 [A-Z ]*PRIVATE KEY|PuTTY-User-Key-File",
@@ -189,6 +202,11 @@ def is_secret_key(key: str) -> bool:
     if last == "tokens" and not _COUNT_WORDS.isdisjoint(before):
         return False
     return last in _SECRET_WORDS or (owner, last) in _SECRET_PAIRS
+
+
+def list_public_settings(integration: str) -> frozenset[str]:
+    """Return the settings of a site that everybody can read in the script of an integration with this name."""
+    return _PUBLIC_SETTINGS.get(integration, frozenset())
 
 
 def is_harmless_key(key: str) -> bool:

@@ -1,7 +1,5 @@
 """The command `doctor`: checks settings, tokens and the connection. Each check is a line, each failure has a fix."""
 
-import os
-import shlex
 import shutil
 import sys
 import time
@@ -27,10 +25,10 @@ from gitbook_integrations_mcp.calls.response import read_response
 from gitbook_integrations_mcp.cli.assistant_file import read_document, read_file
 from gitbook_integrations_mcp.cli.assistants import ASSISTANTS
 from gitbook_integrations_mcp.cli.console import count, print_json
-from gitbook_integrations_mcp.cli.install import SECRETS, find_entry, format_entries, format_path
+from gitbook_integrations_mcp.cli.install import find_entry, format_entries, format_path, holds_token
+from gitbook_integrations_mcp.cli.private_files import find_settings_file, is_exposed, suggest_private
 from gitbook_integrations_mcp.config.models import OAuthSection
-from gitbook_integrations_mcp.config.settings import PREFIX, Settings
-from gitbook_integrations_mcp.config.types import is_reference
+from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.config.urls import is_loopback
 from gitbook_integrations_mcp.config.validation import check_exposure, check_keys, check_workers
 from gitbook_integrations_mcp.errors import ErrorCode, SettingsError, StoreError, UpstreamError
@@ -202,26 +200,20 @@ def _check_assistants() -> Iterator[Finding]:
             yield Finding(assistant.title, "warning", "registered, but its command does not exist", fix)
         else:
             yield Finding(assistant.title, "ok", f"registered in {format_path(assistant)}")
-        env = entry.get("env")
-        tokens = [env.get(name, "") for name in SECRETS] if isinstance(env, Mapping) else []
-        if any(token and not is_reference(str(token)) for token in tokens):
+        if holds_token(entry):
             yield from _check_privacy(assistant.title, assistant.path)
 
 
 def _check_privacy(check: str, path: Path) -> Iterator[Finding]:
     """Yield a warning if other users can read a file that holds a token."""
-    if os.name == "posix" and path.stat().st_mode & 0o044:
-        fix = f"Run `chmod 600 {shlex.quote(str(path))}`."
-        yield Finding(check, "warning", "other users can read the token in its configuration", fix)
+    if is_exposed(path):
+        message = "other users can read the token in its configuration"
+        yield Finding(check, "warning", message, suggest_private(path))
 
 
 def _check_settings_file(config: Path | None, settings: Settings) -> Iterator[Finding]:
-    named = config or os.environ.get(f"{PREFIX}CONFIG")
-    tokens = {
-        token.get_secret_value() for token in (settings.gitbook.token, settings.gitbook.integration_token) if token
-    }
-    if named and tokens - {os.environ.get(name, "").strip() for name in SECRETS}:
-        yield from _check_privacy("settings file", Path(named))
+    if path := find_settings_file(config, settings):
+        yield from _check_privacy("settings file", path)
 
 
 async def _check_store(store: Store) -> Finding:

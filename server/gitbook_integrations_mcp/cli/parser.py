@@ -5,6 +5,7 @@ Only this module and `flags` are imported before a command runs: the MCP SDK alo
 
 import argparse
 import importlib
+import re
 from argparse import Namespace
 from collections.abc import Sequence
 from functools import partial
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from gitbook_integrations_mcp import NAME, __version__
-from gitbook_integrations_mcp.cli.assistants import ASSISTANTS
+from gitbook_integrations_mcp.cli.assistants import ASSISTANTS, ENTRY
 from gitbook_integrations_mcp.cli.flags import add_flags, find_misplaced
 from gitbook_integrations_mcp.errors import UsageError
 from gitbook_integrations_mcp.spelling import suggest
@@ -195,7 +196,15 @@ def _add_install(parser: Parser) -> None:
 def _add_file(parser: Parser) -> None:
     parser.add_argument("assistant", choices=list(ASSISTANTS), help=", ".join(ASSISTANTS), metavar="ASSISTANT")
     parser.add_argument("--file", type=Path, help="edit this file instead of the user's own, for example a project's")
+    parser.add_argument("--name", type=_read_name, default=ENTRY, help=f"name of the entry (default: {ENTRY})")
     parser.add_argument("--dry-run", action="store_true", help="show what would change, and write nothing")
+
+
+def _read_name(text: str) -> str:
+    """Return the name of an entry. Assistants put it before the names of tools, and limit the length of both."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,16}", text):
+        raise argparse.ArgumentTypeError("must have 1 to 16 letters, digits, hyphens or underscores")
+    return text
 
 
 def _add_audit(parser: Parser) -> None:

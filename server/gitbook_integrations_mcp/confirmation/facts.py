@@ -2,7 +2,7 @@
 
 The values of the call are shown exactly, with every character escaped that is invisible or formats text. GitBook's
 response contains text of third parties. It cannot end a line, a fact or its quotation marks. A client that renders
-Markdown finds none in either.
+Markdown finds none in either. No part of third parties' text is a link.
 """
 
 import re
@@ -31,6 +31,11 @@ _HARMLESS = str.maketrans(
 
 _MARKUP = re.compile(r"[<>\[\]`*\\]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w{1,40};)")
 """The characters with which Markdown hides or replaces text. Underscores within words are none of them."""
+
+_LINK = re.compile(r":(?=//)|(?<=\w)[.@](?=[^\W\d_])")
+"""The characters by which clients recognize URLs, hosts and e-mail addresses in plain text, and make links of them."""
+
+_NO_LINK = str.maketrans(":.@", "：․＠")
 
 
 def describe_call(call: Call) -> Iterator[Fact]:
@@ -121,7 +126,7 @@ def describe_loss(call: Call, target: Mapping[str, Any] | CallError) -> Iterator
         current, kept = target.get(name), call.arguments.get(name)
         if not isinstance(current, Mapping | list) or (kept is None and call.tool.method != "DELETE"):
             continue
-        if lost := [_clean_foreign(one, 60) for one in current if kept is None or one not in kept]:
+        if lost := [_clean_text(one, 60) for one in current if kept is None or one not in kept]:
             yield Fact(f"{label} that {'is' if name == 'configuration' else 'are'} lost", _list(lost))
 
 
@@ -197,7 +202,7 @@ def _format_name(thing: Any) -> str:
     identifier = thing.get("name") or thing.get("id") or ""
     if organization := get_path(thing, "target.organization"):
         return _clean_foreign(f"{identifier} in organization {organization}", 100)
-    title = f"“{_clean_foreign(title, 80)}”" if (title := thing.get("title")) else ""
+    title = f"“{_clean_text(title, 80)}”" if (title := thing.get("title")) else ""
     name = _clean_foreign(identifier, 100)
     return f"{name} ({title})" if name and title else name or title
 
@@ -205,3 +210,8 @@ def _format_name(thing: Any) -> str:
 def _clean_foreign(text: Any, limit: int) -> str:
     """Return text of GitBook or a third party as one line, without characters that quote or format."""
     return clean_text(str(text), limit).translate(_HARMLESS)
+
+
+def _clean_text(text: Any, limit: int) -> str:
+    """Return free text of a third party like `_clean_foreign`, and so that no client makes a link of a part of it."""
+    return _LINK.sub(lambda found: found.group().translate(_NO_LINK), _clean_foreign(text, limit))

@@ -1,13 +1,18 @@
 """The table of examples of what is a credential and what is none."""
 
+from typing import Any
+
 import pytest
 
+from gitbook_integrations_mcp.calls.masking import MaskingScope, find_secrets
 from gitbook_integrations_mcp.calls.secret_detection import (
     allows_numbers,
     has_secret_shape,
     is_harmless_key,
     is_secret_key,
+    list_public_settings,
 )
+from gitbook_integrations_mcp.calls.view import View
 
 SECRET_KEYS = """\
     token access_token accessToken ACCESS_TOKEN refresh-token bot_token apiToken api_key apiKey API-Key x-api-key apikey
@@ -241,3 +246,74 @@ def test_other_keys_among_credentials_are_not(key: str) -> None:
 def test_numbers_are_credentials_under_few_keys() -> None:
     assert not allows_numbers("pin")
     assert allows_numbers("token")
+
+
+def test_the_public_settings_of_an_integration_are_known_by_its_name() -> None:
+    assert list_public_settings("posthog") == {"projectApiKey"}
+    assert list_public_settings("PostHog") == frozenset()
+
+
+PUBLIC_CONFIGURATIONS: list[tuple[str, dict[str, Any]]] = [
+    ("amplitude", {"amplitude_api_key": "0123456789abcdef0123456789abcdef", "server_url": "https://api.amplitude.com"}),
+    ("devtune", {"snippet_key": "0123456789abcdef"}),
+    ("googleanalytics", {"tracking_id": "G-ABCDEF1234"}),
+    ("koala", {"koala_key": "pk_0123456789abcdef"}),
+    ("mixpanel", {"project_token": "0123456789abcdef0123456789abcdef", "server_region": "EU"}),
+    ("pendo", {"api_key": "01234567-89ab-cdef-0123-456789abcdef", "is_eu_region": True}),
+    ("plausible", {"scriptKey": "pa-0123456789abcdef"}),
+    ("posthog", {"projectApiKey": "phc_0123456789abcdef", "instanceAddress": "https://eu.i.posthog.com"}),
+    ("unify", {"api_key": "wk_0123456789abcdef"}),
+]
+"""Real integrations with the settings of a site that their scripts contain."""
+
+SECRET_CONFIGURATIONS: list[tuple[str, dict[str, Any], str]] = [
+    ("x-analytics", {"api_key": "k-0123456789"}, "api_key"),  # of an unknown integration
+    ("PostHog", {"projectApiKey": "k-0123456789"}, "projectApiKey"),  # names are exact
+    ("posthog", {"api_key": "k-0123456789"}, "api_key"),  # the public setting of another integration
+    ("posthog", {"personalApiKey": "k-0123456789"}, "personalApiKey"),
+    ("posthog", {"project\u200bApiKey": "k-0123456789"}, "project\u200bApiKey"),  # not the key that is known
+    ("posthog", {"projectApiKey": "sk_live_4eC39HqLyjWDarjtT1zdp7dc"}, "projectApiKey"),  # a credential by its shape
+    ("posthog", {"projectApiKey": {"x": "k-0123456789"}}, "projectApiKey.x"),
+    ("posthog", {"projectApiKey": ["k-0123456789"]}, "projectApiKey.0"),
+    ("posthog", {"projectApiKey": "phc_0", "name": "Authorization", "value": "k-0123456789"}, "value"),
+    ("posthog", {"projectApiKey": "phc_0", "to\u200bken": "k-0123456789"}, "to\u200bken"),
+    ("posthog", {"projectApiKey": "phc_0", "deep": {"api_key": "k-0123456789"}}, "deep.api_key"),
+    ("posthog", {"projectApiKey": "phc_0", "secrets": {"x": "k-0123456789"}}, "secrets.x"),
+    ("mixpanel", {"project_token": "0", "api_secret": "k-0123456789"}, "api_secret"),
+    ("oidc", {"client_secret": "k-0123456789"}, "client_secret"),
+]
+"""Integrations with settings of a site, and the path of a credential in them."""
+
+
+def place(level: str, integration: str, configuration: Any) -> dict[str, Any]:
+    """Return an installation on a space or site, as GitBook answers it."""
+    return {"integration": integration, "installation": "i", "configuration": configuration, level: "p"}
+
+
+@pytest.mark.parametrize(("integration", "configuration"), PUBLIC_CONFIGURATIONS)
+def test_settings_that_every_reader_of_a_site_can_see_are_shown(
+    integration: str, configuration: dict[str, Any]
+) -> None:
+    item = place("site", integration, configuration)
+    assert View().show({"items": [item]}) == {"items": [item]}
+
+
+@pytest.mark.parametrize(("integration", "configuration", "path"), SECRET_CONFIGURATIONS)
+def test_other_settings_of_a_site_are_masked(integration: str, configuration: dict[str, Any], path: str) -> None:
+    item = place("site", integration, configuration)
+    scope = MaskingScope.OPEN.enter("configuration", item)
+    assert path in find_secrets(configuration, scope=scope)
+    assert "k-0123456789" not in str(View().show(item))
+    assert "sk_live" not in str(View().show(item))
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        place("space", "posthog", {"projectApiKey": "k-0123456789"}),
+        {"id": "i", "configuration": {"projectApiKey": "k-0123456789"}, "target": {"organization": "o"}},
+        {"integration": {"name": "posthog"}, "site": "p", "configuration": {"projectApiKey": "k-0123456789"}},
+    ],
+)
+def test_what_is_public_on_a_site_is_masked_elsewhere(response: dict[str, Any]) -> None:
+    assert "k-0123456789" not in str(View().show(response))

@@ -1,6 +1,7 @@
 """Previews: facts that no text of a third party can imitate, as text and as JSON."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -65,6 +66,24 @@ async def test_a_hostile_title_cannot_imitate_a_fact(title: str) -> None:
 async def test_markdown_of_a_third_party_is_harmless_in_a_form() -> None:
     text = await read_preview("![x](https://evil.example/x) [a](b) `c` *d* <e>")
     assert not set("[]!`*<>").intersection(text)
+
+
+LINK = re.compile(r"[a-z]+://|\w[.@][a-z]", re.IGNORECASE)
+"""What clients make a link of: URLs, hosts and e-mail addresses."""
+
+
+@pytest.mark.parametrize(
+    "title",
+    ["See https://evil.example/x", "HTTP://evil.example", "www.evil.example", "evil.example/a", "a@evil.example"],
+)
+async def test_no_client_makes_a_link_of_a_third_partys_text(title: str) -> None:
+    text = await read_preview(title)
+    assert text.count("evil․example") >= 3  # the integration, a space and an external ID
+    assert not LINK.search(text)
+
+
+async def test_numbers_and_sentences_of_a_third_party_stay_as_they_are() -> None:
+    assert "Docs 2.0: a/b, v1.5. Next" in await read_preview("Docs 2.0: a/b, v1.5. Next")
 
 
 # What the call names
