@@ -36,7 +36,7 @@ from gitbook_integrations_mcp.transports.web import create_application
 from tests.support.elicitation_client import GitBookSpy, Human, read_status
 from tests.support.fake_gitbook import ERAS, Era, Upstream, read_code, read_text
 from tests.support.gated_calls import find_target
-from tests.support.http_server import CALLERS, TOKENS, Kind, answer_token, bear, connect, each_way, serve
+from tests.support.http_server import CALLERS, INITIALIZE, TOKENS, Kind, answer_token, bear, connect, each_way, serve
 from tests.support.loopback import listen, open_client, open_listener
 from tests.support.process import TIMEOUT, start
 
@@ -276,6 +276,29 @@ async def test_a_client_that_resumes_a_stream_gets_a_new_one() -> None:
         async with http.stream("GET", f"{address}/mcp", headers=accept | session) as response:
             assert response.status_code == 200
             assert response.headers["content-type"].startswith("text/event-stream")
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_call_works_in_spite_of_unusable_metadata(era: Era) -> None:
+    prefix = "io.modelcontextprotocol/"
+    headers, needed = {"Accept": "application/json, text/event-stream"}, {}
+    async with serve(GitBookSpy()) as address, open_client() as http:
+        if era == "legacy":
+            opened = await http.post(f"{address}/mcp", headers=headers, json=INITIALIZE)
+            headers |= {"Mcp-Session-Id": opened.headers["mcp-session-id"], "Mcp-Protocol-Version": "2025-11-25"}
+            ready = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+            await http.post(f"{address}/mcp", headers=headers, json=ready)
+        else:
+            headers |= {"Mcp-Protocol-Version": era, "Mcp-Method": "tools/call", "Mcp-Name": "list_sites"}
+            needed = {f"{prefix}protocolVersion": era, f"{prefix}clientCapabilities": {}}
+        unusable: list[Any] = [None, 1.5, {}, []]
+        metas = [{**needed, name: value} for name in ("progressToken", f"{prefix}clientInfo") for value in unusable]
+        for meta in metas if needed else [*metas, *unusable, 5, "x"]:
+            params = {"name": "list_sites", "arguments": {}, "_meta": meta}
+            call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+            response = await http.post(f"{address}/mcp", headers=headers, json=call)
+            answer = json.loads(response.text.rpartition("data: ")[2])
+            assert len(answer["result"]["structuredContent"]["items"]) == 5, meta
 
 
 @pytest.mark.parametrize("host", ["127.0.0.2", "192.0.2.2", "2001:db8::1", "mcp.internal"])
