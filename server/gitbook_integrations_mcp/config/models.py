@@ -63,7 +63,7 @@ class GitBookSection(Section):
     endpoint: Endpoint = Field("https://api.gitbook.com", description="Base URL of GitBook's API, without `/v1`.")
     organization: str | None = Field(
         None,
-        pattern=r"^[a-zA-Z0-9_-]+$",
+        pattern=r"^\w[\w &'.,:()+!-]{0,99}$",
         description="ID of the default organization. With it, `organizationId` is optional in every tool.",
     )
     _unset: tuple[str, ...] = PrivateAttr(())
