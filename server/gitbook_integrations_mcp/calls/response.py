@@ -184,9 +184,7 @@ def _describe_remedy(endpoint: Endpoint, response: GitBookResponse) -> str:
         case 429:
             return f"Too many requests. Nothing was changed. {_describe_wait(response.wait)}"
         case 500:
-            check = (
-                "If it continues, ask the operator to check the token with `doctor`: GitBook may fail for a wrong one."
-            )
+            check = "If it continues, ask the operator to check the token with `doctor`: a wrong one can be the cause."
             return f"GitBook failed. {describe_uncertainty(endpoint)} {check}"
         case status if status >= 500:
             later = _describe_wait(response.wait) if response.wait else "If it continues, see GitBook's status page."

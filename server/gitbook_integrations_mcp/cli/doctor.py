@@ -360,9 +360,7 @@ async def _check_organization(gitbook: GitBook, token: SecretStr, organization: 
         message = f"{clean_text(organization, 80)} is not an ID"
         fix = f"Set GITBOOK_ORGANIZATION to {' or '.join(format_id(one, shown[one]) for one in meant)}."
         return _fail("organization", message, fix, ErrorCode.NOT_FOUND)
-    message = (
-        f"{clean_text(organization, 80)} is not one of the {count(len(titles), 'organization')} of the token's owner"
-    )
+    message = f"the token's owner is in {count(len(titles), 'organization')}, but not in {clean_text(organization, 80)}"
     known = " or ".join(format_id(one, title) for one, title in list(shown.items())[:3])
     fix = f"Set GITBOOK_ORGANIZATION to the ID of one of them{f', for example {known}' if known else ''}."
     return Finding("organization", "warning", message, fix)
