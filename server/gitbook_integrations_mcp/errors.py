@@ -142,12 +142,12 @@ class ErrorCode(StrEnum):
     CONFIRMATION_DECLINED = (
         "confirmation_declined",
         "The human declined. Nothing was sent.",
-        "Ask again only on request. If the client answers forms unseen, set `confirmation.ask` to `fallback`.",
+        "Ask again only on request. If nobody saw the question, set `confirmation.ask` or `confirmation.fallback`.",
     )
     CONFIRMATION_CANCELLED = (
         "confirmation_cancelled",
-        "The client closed the form without an answer. Nothing was sent.",
-        "If the client closes forms without showing them, set `confirmation.ask` to `fallback`.",
+        "The client closed the form, or did not open the confirmation page. Nothing was sent.",
+        "If nobody saw the question, set `confirmation.ask` to `fallback`, or `confirmation.fallback` to `two-step`.",
     )
     CONFIRMATION_INVALID = (
         "confirmation_invalid",
