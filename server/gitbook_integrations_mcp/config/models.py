@@ -142,7 +142,8 @@ class HttpSection(Section):
     allowed_hosts: AllowedHosts = Field(
         (),
         description="Hosts, such as `mcp.example.com`, that clients may send as Host header, in addition to loopback, "
-        "`http.host` and the host of `http.public_url`. A host without a port allows any port.",
+        "`http.host` and the host of `http.public_url`. A host without a port allows any port. Web pages of these "
+        "hosts can be clients.",
     )
     body_bytes: int = Field(16 * 1024 * 1024, gt=0, description="Maximum size of a request body in bytes.")
     request_seconds: float = Field(60, gt=0, description="Time-out for receiving a whole request, head and body.")

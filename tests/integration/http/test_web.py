@@ -349,6 +349,54 @@ async def test_a_toolset_that_there_is_not_is_refused_instead_of_leaving_no_tool
     assert "organizations, marketplace, " in response.json()["error_description"]
 
 
+PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization, mcp-method"}
+
+
+@pytest.mark.parametrize("path", ["/mcp", "/sse", "/messages/", "/.well-known/oauth-protected-resource/mcp"])
+@pytest.mark.parametrize("origin", ["http://app.internal:3000", "https://app.internal", "http://localhost:6274"])
+async def test_a_page_of_a_listed_host_can_be_a_client(origin: str, path: str) -> None:
+    settings = {"tokens": CALLERS, "allowed_hosts": ["app.internal", "localhost:6274"]}
+    async with serve(GitBookSpy(), http=settings) as address, open_client() as http:
+        asked = await http.options(address + path, headers={"Origin": origin, **PREFLIGHT})
+        assert asked.status_code == 200
+        assert asked.headers["access-control-allow-origin"] == origin
+        assert "POST" in asked.headers["access-control-allow-methods"]
+        assert asked.headers["access-control-allow-headers"] == PREFLIGHT["Access-Control-Request-Headers"]
+        refused = await http.post(f"{address}/mcp", headers={"Origin": origin}, json={})
+        assert refused.status_code == 401
+        opened = await http.post(
+            f"{address}/mcp",
+            headers=bear("ann", Origin=origin, Accept="application/json, text/event-stream"),
+            json=INITIALIZE,
+        )
+    for response in (refused, opened):
+        assert response.headers["access-control-allow-origin"] == origin
+        assert "Mcp-Session-Id" in response.headers["access-control-expose-headers"]
+        assert "Origin" in response.headers["vary"]
+    assert opened.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("origin", "path", "allowed"),
+    [
+        ("http://localhost:3000", "/mcp", []),
+        ("http://localhost:3000", "/mcp", ["app.internal"]),
+        ("http://localhost:3000", "/mcp", ["localhost:6274"]),
+        ("http://localhost.evil.example", "/mcp", ["localhost:6274"]),
+        ("http://app.internal.evil.example", "/mcp", ["app.internal"]),
+        ("http://app-internal", "/mcp", ["app.internal"]),
+        ("http://app.internal", "/confirm/x", ["app.internal"]),
+    ],
+)
+async def test_no_other_page_can_read_a_response(origin: str, path: str, allowed: list[str]) -> None:
+    async with serve(GitBookSpy(), public=True, http={"allowed_hosts": allowed}) as address, open_client() as http:
+        asked = await http.options(address + path, headers={"Origin": origin, **PREFLIGHT})
+        read = await http.get(address + path, headers={"Origin": origin})
+    assert asked.status_code >= 400
+    for response in (asked, read):
+        assert "access-control-allow-origin" not in response.headers
+
+
 async def test_an_own_origin_and_a_listed_host_are_let_in() -> None:
     settings = {"allowed_hosts": ["mcp.internal"], "public_url": "https://mcp.example"}
     async with serve(GitBookSpy(), http=settings) as address, open_client() as http:
