@@ -171,12 +171,12 @@ class ErrorCode(StrEnum):
     CONFIRMATION_DECLINED = (
         "confirmation_declined",
         "The human declined. Nothing was sent.",
-        "Ask again only on request. If the client answers forms unseen, set `confirmation.ask` to `fallback`.",
+        "Ask again only on request. If nobody saw the question, set `confirmation.ask` or `confirmation.fallback`.",
     )
     CONFIRMATION_CANCELLED = (
         "confirmation_cancelled",
-        "The client closed the form without an answer. Nothing was sent.",
-        "If the client closes forms without showing them, set `confirmation.ask` to `fallback`.",
+        "The client closed the form, or did not open the confirmation page. Nothing was sent.",
+        "If nobody saw the question, set `confirmation.ask` to `fallback`, or `confirmation.fallback` to `two-step`.",
     )
     CONFIRMATION_INVALID = (
         "confirmation_invalid",
@@ -228,13 +228,13 @@ class ErrorCode(StrEnum):
     )
     RATE_LIMITED = (
         "rate_limited",
-        "GitBook's rate limit for this token is used up, or too many calls wait for it.",
-        "Wait as long as the error says; send fewer calls in parallel.",
+        "GitBook's rate limit for this token and endpoint is used up, or too many calls with this token wait.",
+        "Wait as long as the error says, or call a tool of another endpoint; send fewer calls in parallel.",
     )
     GITBOOK_FAILED = (
         "gitbook_failed",
         "GitBook failed (5xx).",
-        "Try again later; after a change, read the current state first.",
+        "Try again later; after a change, read the current state first. After a 500, check the token with `doctor`.",
     )
     INVALID_RESPONSE = (
         "invalid_response",
@@ -465,7 +465,7 @@ class UnreachableError(UpstreamError):
 
 
 class LimitError(UnreachableError):
-    """Not sent: GitBook's rate limit for the token resets in `wait` seconds, or too many calls are ahead."""
+    """Not sent: GitBook's rate limit for token and endpoint resets in `wait` s, or too many calls are ahead."""
 
     def __init__(self, message: str, wait: float | None = None) -> None:
         self.wait = wait

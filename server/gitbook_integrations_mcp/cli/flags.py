@@ -73,7 +73,7 @@ FLAGS = (
         "--port",
         ("http", "port"),
         {"serve", "sandbox"},
-        {"type": int, "help": "port to listen on over HTTP; 0 chooses a free one (default: 8000, sandbox: 0)"},
+        {"type": int, "help": "port to listen on over HTTP; 0 chooses a free one (default: 8000, sandbox: 8787)"},
     ),
     Flag(
         "--workers",

@@ -152,7 +152,8 @@ def _build_parser() -> tuple[Parser, dict[str, Parser]]:
     token = add_command("token", "Create a bearer token for a caller over HTTP, and its entry for http.tokens.")
     token.add_argument("name", metavar="NAME", help="name of the caller")
     _add_json(token)
-    add_command("sandbox", "Serve the built-in GitBook sandbox over HTTP, for any client.")
+    sandbox = add_command("sandbox", "Serve the built-in GitBook sandbox over HTTP, for any client.")
+    sandbox.add_argument("--print-env", action="store_true", help="only print the environment of clients, for a shell")
     for name, command in parsers.items():
         add_flags(command, name, argparse.SUPPRESS)
     parser.set_defaults(command="serve", run=partial(_run, "serve"))

@@ -9,7 +9,7 @@ from dataclasses import replace
 import anyio
 from mcp.shared.exceptions import MCPError, NoBackChannelError
 from mcp.shared.message import ServerMessageMetadata
-from mcp_types import METHOD_NOT_FOUND, ElicitRequest, ElicitResult, InputRequiredResult
+from mcp_types import METHOD_NOT_FOUND, ElicitRequest, ElicitRequestURLParams, ElicitResult, InputRequiredResult
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
@@ -21,7 +21,7 @@ from gitbook_integrations_mcp.confirmation.elicitation import (
     build_form_request,
     build_url_request,
     read_form,
-    read_refusal,
+    read_page_refusal,
 )
 from gitbook_integrations_mcp.confirmation.page import ConfirmationPage
 from gitbook_integrations_mcp.confirmation.preview import Previewer
@@ -29,6 +29,7 @@ from gitbook_integrations_mcp.confirmation.results import (
     CANCELLED,
     EXPIRED,
     MALFORMED,
+    PAGE_CANCELLED,
     TARGET_CHANGED,
     UNAVAILABLE,
     Approval,
@@ -97,7 +98,7 @@ class ConfirmationService:
             return await self._consume(pending, MALFORMED)
         if pending.mode == "form":
             return await self._consume(pending, read_form(pending, response))
-        if refusal := read_refusal(response):
+        if refusal := read_page_refusal(response):
             return await self._consume(pending, refusal)
         return await self._consume(pending, read_decision(pending)) if pending.decision else pending
 
@@ -159,7 +160,8 @@ class ConfirmationService:
             except MCPError as error:
                 if isinstance(error, NoBackChannelError) or error.error.code == METHOD_NOT_FOUND:
                     return None  # the client declares a capability that it does not have; no human was asked
-                return CANCELLED  # a human may have been asked and did not approve
+                # A human may have been asked and did not approve.
+                return PAGE_CANCELLED if isinstance(request.params, ElicitRequestURLParams) else CANCELLED
             except ValidationError:
                 return MALFORMED
         return EXPIRED
@@ -200,7 +202,7 @@ class ConfirmationService:
             return None
         if isinstance(response, NotConfirmed):
             result = await self._consume(pending, response)
-        elif refusal := read_refusal(response):
+        elif refusal := read_page_refusal(response):
             result = await self._consume(pending, refusal)
         else:
             result = await self._await_decision(pending)

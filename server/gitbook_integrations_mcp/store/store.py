@@ -58,8 +58,7 @@ class Store:
         Raises:
             StoreError: the store fails.
         """
-        deleted = {"changes": await self.changes.prune(), "reports": await self.reports.prune()}
-        deleted["versions"] = await self.versions.prune()
+        deleted = {"changes": await self.changes.prune()}
         await self.database.compact()
         return deleted
 

@@ -17,6 +17,7 @@ from gitbook_integrations_mcp.config.validation import check_exposure, check_key
 from gitbook_integrations_mcp.confirmation.page import PATH
 from gitbook_integrations_mcp.features.server import IntegrationsServer
 from gitbook_integrations_mcp.net.timeouts import END_STREAMS, HEALTH_PATH, READY_PATH
+from gitbook_integrations_mcp.transports.cors import Cors
 from gitbook_integrations_mcp.transports.health import Readiness, report_health
 from gitbook_integrations_mcp.transports.sessions import SessionManager
 from gitbook_integrations_mcp.transports.sse import Sse
@@ -60,6 +61,8 @@ def create_application(settings: Settings, server: IntegrationsServer) -> Starle
     if http.public_url is not None:
         routes.append(Mount(PATH.rstrip("/"), server.page.application))
     middleware = [Middleware(HostGuard, hosts=list_hosts(http))]
+    if http.allowed_hosts:
+        middleware.append(Middleware(Cors, hosts=http.allowed_hosts))
 
     @contextlib.asynccontextmanager
     async def run_lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:

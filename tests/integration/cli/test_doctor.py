@@ -27,7 +27,7 @@ USER = {"id": "u1", "displayName": "Ada"}
 
 
 class Answer:
-    """What an upstream answers: the same to everything, or something else to `/v1/user`."""
+    """What an upstream answers: the same to everything, or something else to `/v1/user` with a token of these tests."""
 
     def __init__(self, status: int = 200, body: Any = None, user: "Answer | None" = None, **headers: str) -> None:
         self.status = status
@@ -49,7 +49,8 @@ def start() -> Iterator[Start]:
     def start_one(answer: Answer) -> str:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                chosen = answer.user if answer.user and self.path == "/v1/user" else answer
+                given = self.headers["Authorization"].endswith("-token-0123456789")
+                chosen = answer.user if answer.user and self.path == "/v1/user" and given else answer
                 self.send_response_only(chosen.status)
                 for name, value in {**chosen.headers, "Content-Length": str(len(chosen.body))}.items():
                     self.send_header(name, value)
@@ -133,6 +134,47 @@ def test_a_token_that_is_refused_everywhere_is_to_be_replaced(examine: Examine) 
     }
 
 
+def test_a_token_with_which_alone_gitbook_fails_may_be_wrong(examine: Examine) -> None:
+    failure, rejection = Answer(500, {"error": {"code": 500}}), Answer(401, {"error": {"code": 401}})
+    code, checks = examine(Answer(401, rejection.body, user=failure))
+    assert (code, checks["token"]["code"]) == (1, ErrorCode.GITBOOK_FAILED)
+    assert "GITBOOK_TOKEN" in checks["token"]["fix"]
+
+
+@pytest.mark.parametrize(
+    ("given", "status", "says"),
+    [
+        ("o1", "ok", ""),
+        ("acme", "failed", "Set GITBOOK_ORGANIZATION to o1 (“Acme, Inc.”)."),
+        ("Acme, Inc.", "failed", "Set GITBOOK_ORGANIZATION to o1 (“Acme, Inc.”)."),
+        ("o3", "warning", "o1 (“Acme, Inc.”) or o2"),
+    ],
+)
+def test_a_default_organization_that_is_no_id_is_told_with_the_id(
+    given: str, status: str, says: str, examine: Examine
+) -> None:
+    organizations = {"items": [{"id": "o1", "title": "Acme, Inc.", "hostname": "acme"}, {"id": "o2"}]}
+    code, checks = examine(Answer(200, organizations, user=Answer(200, USER)), GITBOOK_ORGANIZATION=given)
+    assert code == int(status == "failed")
+    assert checks["organization"]["status"] == status
+    assert says in checks["organization"]["fix"]
+    if status == "failed":
+        assert checks["organization"]["code"] == ErrorCode.NOT_FOUND
+
+
+def test_organizations_that_cannot_be_listed_are_a_warning(examine: Examine) -> None:
+    answer = Answer(503, {"error": {"code": 503}}, user=Answer(200, USER))
+    code, checks = examine(answer, GITBOOK_ORGANIZATION="acme")
+    assert (code, checks["organization"]["status"]) == (0, "warning")
+
+
+@pytest.mark.parametrize("status", [200, 404])
+def test_a_token_that_gitbook_echoes_is_not_shown(status: int, examine: Examine) -> None:
+    echo = {"error": {"code": status, "message": f"no {TOKEN}"}, "id": "u1", "displayName": f"I am {TOKEN}"}
+    _, checks = examine(Answer(status, echo))  # which looks for it in all output
+    assert checks["token"]["status"] == ("ok" if status == 200 else "failed")
+
+
 def test_a_token_of_an_integration_is_told_from_a_users(examine: Examine) -> None:
     refusal = Answer(403, {"error": {"code": 403, "message": "no"}})
     code, checks = examine(Answer(200, {"items": []}, user=refusal), GITBOOK_INTEGRATION_TOKEN=INTEGRATION_TOKEN)
@@ -171,7 +213,7 @@ def test_the_headroom_of_the_rate_limit_is_told(limit: str, remaining: str, stat
     _, checks = examine(Answer(200, USER, X_RateLimit_Limit=limit, X_RateLimit_Remaining=remaining))
     assert checks["rate limit"]["status"] == status
     if status != "skipped":
-        assert checks["rate limit"]["message"] == f"{remaining} of {limit} requests left"
+        assert checks["rate limit"]["message"] == f"{remaining} of {limit} requests left for GET /user"
 
 
 def test_without_a_token_a_refusal_shows_that_gitbook_is_there(examine: Examine) -> None:

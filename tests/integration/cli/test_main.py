@@ -24,7 +24,7 @@ from gitbook_integrations_mcp.cli.main import main
 from gitbook_integrations_mcp.cli.tools import estimate_cost
 from gitbook_integrations_mcp.errors import ErrorCode
 from gitbook_integrations_mcp.features.tools import describe_tool
-from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
+from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION, USER_TOKEN
 from tests.support.elicitation_client import Human, read_status
 from tests.support.fake_gitbook import ERAS, Era
 from tests.support.process import COMMAND, TIMEOUT
@@ -609,10 +609,29 @@ def test_a_sandbox_that_cannot_be_served_says_so(words: tuple[str, ...], expecte
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.parametrize("words", [(), ("--port", "9000", "--host", "::1")])
+def test_a_shell_can_read_the_environment_of_the_sandbox(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = run(capsys, "sandbox", "--print-env", *words)
+    assert code == 0
+    shown = subprocess.run(["/bin/sh", "-c", f"{out}env"], env={}, capture_output=True, text=True, check=True).stdout
+    variables = dict(line.split("=", 1) for line in shown.splitlines())
+    assert variables["GITBOOK_ENDPOINT"] == ("http://[::1]:9000" if words else "http://127.0.0.1:8787")
+    assert variables["GITBOOK_TOKEN"] == USER_TOKEN
+    assert {"GITBOOK_INTEGRATION_TOKEN", "GITBOOK_ORGANIZATION"} <= variables.keys()
+
+
+def test_the_environment_of_a_port_that_is_not_chosen_yet_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "sandbox", "--print-env", "--port", "0")
+    assert (code, out) == (2, "")
+    assert "--port 0" in err
+
+
 @pytest.mark.slow
 def test_the_sandbox_is_served_on_a_port() -> None:
     with subprocess.Popen(
-        [*COMMAND, "sandbox"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [*COMMAND, "sandbox", "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
         assert process.stdout
         told = dict(process.stdout.readline().strip().split("=", 1) for _ in range(4))

@@ -108,7 +108,7 @@ FAULTS = {
         answer(429, REFUSAL, "Retry-After: 6"), "Wait 6 s before", REPEATED, [6, 6, 6], harmless=True
     ),
     "429, untold": Fault(answer(429, REFUSAL), "Wait a minute before", REPEATED, BACKOFF, harmless=True),
-    "500": Fault(answer(500, b"oops"), "GitBook failed"),
+    "500": Fault(answer(500, b"oops"), "check the token with `doctor`"),
     "502": Fault(answer(502, b"<html>"), "with 502{often}", REPEATED, BACKOFF),
     "503": Fault(answer(503), "with 503{often}", REPEATED, BACKOFF),
     "503, retry after": Fault(answer(503, b"", "Retry-After: 3"), "with 503{often}", REPEATED, [3, 3, 3]),

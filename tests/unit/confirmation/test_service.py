@@ -323,14 +323,34 @@ async def test_the_fallback_can_be_set_for_all_clients(era: Era) -> None:
         Human(action="decline"),
         Human(content={}),
         Human(confirm=False),
+        Human(content={"confirm": True}),
     ],
-    ids=["cancels", "declines", "accepts without a form", "accepts the defaults"],
+    ids=["cancels", "declines", "accepts without a form", "accepts the defaults", "accepts without the name"],
 )
 async def test_the_answer_of_a_client_that_may_show_no_form_names_the_setting(human: Human, era: Era) -> None:
     spy = GitBookSpy()
     async with meet(create_gated_server(spy), human, era) as client:
-        target = find_target(spy, "uninstall_integration")
+        target = find_target(spy, "unpublish_integration")
         assert "confirmation.ask" in read_text(await client.call_tool(target.name, target.arguments))
+    assert spy.mutations == []
+
+
+@each_era
+@pytest.mark.parametrize("action", ["cancel", "decline"])
+async def test_a_client_that_opens_no_page_has_a_way_out(action: str, era: Era) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    async with meet(create_gated_server(spy, ask="fallback"), Human(action=action), era) as client:
+        result = await client.call_tool(target.name, target.arguments)
+        assert "confirmation.fallback to two-step" in read_text(result)
+    assert spy.mutations == []
+    async with meet(create_gated_server(spy, ask="fallback", fallback="two-step"), Human(action=action), era) as client:
+        await client.list_tools()
+        first = await client.call_tool(target.name, target.arguments)
+        assert read_status(first) == "confirmation_required"
+        approval = {"confirmationId": (first.structured_content or {})["confirmationId"]}
+        assert read_status(await client.call_tool(target.name, target.arguments | approval)) == "done"
+    assert len(spy.mutations) == 1
 
 
 @pytest.mark.parametrize("code", [-32600, -32000, -1])
