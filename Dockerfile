@@ -10,7 +10,8 @@ COPY pyproject.toml requirements.lock README.md LICENSE ./
 COPY server server
 COPY tools tools
 RUN python -m venv /opt/venv \
-    && /opt/venv/bin/pip install --quiet --no-cache-dir --disable-pip-version-check --constraint requirements.lock '.[redis]' \
+    && /opt/venv/bin/pip install --quiet --no-cache-dir --disable-pip-version-check --require-hashes --requirement requirements.lock \
+    && /opt/venv/bin/pip install --quiet --no-cache-dir --disable-pip-version-check --no-deps . \
     && /opt/venv/bin/pip uninstall --quiet --yes pip
 
 FROM ${BASE}

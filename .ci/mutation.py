@@ -33,8 +33,8 @@ class Subject:
     left: str = ""
 
 
-_CONFIRMATION_MODULES = ("service", "elicitation", "memory_store", "preview", "results")
-_CONFIRMATION = tuple(f"unit/confirmation/test_{name}" for name in ("service", "page", "store"))
+_CONFIRMATION_MODULES = ("service", "elicitation", "preview", "results")
+_CONFIRMATION = tuple(f"unit/confirmation/test_{name}" for name in ("service", "page"))
 _PATHS = ("encode_segment", "Endpointǁbuild_request", "_query_pairs", "_tidy_number")
 SUBJECTS = {
     "confirmation": Subject([f"{SERVER}/confirmation/{name}" for name in _CONFIRMATION_MODULES], _CONFIRMATION),
@@ -48,7 +48,7 @@ SUBJECTS = {
         ("unit/api/test_endpoint", "unit/calls/test_arguments"),
         [f"gitbook_integrations_api.endpoint.x*{name}__mutmut_*" for name in _PATHS],
     ),
-    "masking": Subject([f"{SERVER}/calls/masking"], ("unit/calls/test_masking", "unit/pipeline/test_journal")),
+    "masking": Subject([f"{SERVER}/calls/masking"], ("unit/calls/test_masking", "unit/pipeline/test_mask_attacks")),
     "masked values": Subject([f"{SERVER}/pipeline/masked_values"], ("unit/calls/test_masking",)),
     "retry": Subject([f"{SERVER}/gitbook/retry"], ("unit/gitbook/test_retry",)),
     "rate limit": Subject([f"{SERVER}/gitbook/rate_limit"], ("unit/gitbook/test_rate_limit",)),

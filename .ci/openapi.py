@@ -199,7 +199,7 @@ def _write(value: Any) -> str:
 def download(version: str) -> Node:
     """Return GitBook's OpenAPI from the npm package that carries it."""
     with tempfile.TemporaryDirectory() as folder:
-        command = ["npm", "pack", "--silent", "--pack-destination", folder, f"{PACKAGE}@{version}"]
+        command = ["npm", "pack", "--silent", "--ignore-scripts", "--pack-destination", folder, f"{PACKAGE}@{version}"]
         packed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
         with tarfile.open(Path(folder) / packed.stdout.split()[-1]) as package:
             package.extractall(folder, filter="data")

@@ -21,7 +21,8 @@ from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.config.settings import CLI_VARIABLES, Settings, load_settings, name_variable
 
 ROOT = Path(__file__).parent.parent
-CONTENTS = ("server", "tools", "pyproject.toml", "README.md", "LICENSE")
+PROJECT = "pyproject.toml"
+CONTENTS = ("server", "tools", "README.md", "LICENSE")
 
 REGISTRY_NAME = f"io.github.{NAME}/{NAME}"
 """Its first part is an account that the publisher must own; the README carries the name, too."""
@@ -104,6 +105,13 @@ async def describe_bundle() -> dict[str, Any]:
     }
 
 
+def pin_dependencies() -> str:
+    """Return `pyproject.toml` with the versions of the lock file: every installation of the bundle gets the same."""
+    pins = [line for line in (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines() if line]
+    table = ["", "[tool.uv]", "constraint-dependencies = [", *(f"    {json.dumps(pin)}," for pin in pins), "]", ""]
+    return (ROOT / PROJECT).read_text(encoding="utf-8") + "\n".join(table)
+
+
 def build_bundle(output: Path) -> None:
     """Write the bundle: the files that the program consists of, and the manifest."""
     files = [
@@ -111,6 +119,7 @@ def build_bundle(output: Path) -> None:
     ]
     with zipfile.ZipFile(output, "w", zipfile.ZIP_DEFLATED) as bundle:
         bundle.writestr("manifest.json", _write(anyio.run(describe_bundle)))
+        bundle.writestr(PROJECT, pin_dependencies())
         for path in sorted(files):
             if path.is_file() and "__pycache__" not in path.parts:
                 bundle.write(path, path.relative_to(ROOT))

@@ -37,11 +37,13 @@ from gitbook_integrations_mcp.features.tools import Tools, describe_tools
 from gitbook_integrations_mcp.gitbook.http import GitBookResponse, HTTPTransport
 from gitbook_integrations_mcp.gitbook.opening import open_gitbook
 from gitbook_integrations_mcp.pipeline.budget import Budget
+from gitbook_integrations_mcp.pipeline.change_list import ChangeLister
+from gitbook_integrations_mcp.pipeline.change_log import ChangeLog
 from gitbook_integrations_mcp.pipeline.execution import Executor
-from gitbook_integrations_mcp.pipeline.journal import Journal
 from gitbook_integrations_mcp.pipeline.pipeline import Pipeline
 from gitbook_integrations_mcp.pipeline.publication import keep_publication
 from gitbook_integrations_mcp.pipeline.suggestion import Suggester
+from gitbook_integrations_mcp.pipeline.undo import UndoPlanner
 from gitbook_integrations_mcp.store.store import Store
 
 
@@ -78,16 +80,17 @@ def create_server(
         await keep_publication(store, call, response)
         await subscriptions.announce(call)
 
-    journal = Journal(settings.journal.path) if settings.journal.path else None
     pipeline = Pipeline(
         confirm or ConfirmationService(settings.confirmation, previewer, store, page).confirm,
-        Executor(gitbook, previewer, journal, note_change),
+        Executor(gitbook, previewer, ChangeLog(store), note_change),
         previewer,
-        audits.handlers,
+        {**audits.handlers, "list_changes": ChangeLister(store).run},
+        {"undo_change": UndoPlanner(store).plan},
         budget=Budget(settings.limits.result_tokens),
         organization=organization,
         two_step=two_step,
         reveal=settings.tools.reveal_secrets,
+        private_tunnels=settings.tools.allow_private_tunnels,
         suggester=Suggester(gitbook, organization),
     )
     callers = Callers(

@@ -12,7 +12,6 @@
         │   ├── MaskError
         │   ├── TargetError
         │   ├── CredentialError
-        │   ├── JournalError
         │   ├── ResultError
         │   └── StoreError
         ├── UpstreamError        GitBook, or the way to it, failed
@@ -70,6 +69,21 @@ class ErrorCode(StrEnum):
         "An argument is missing, or its value does not fit the tool's schema.",
         "Correct every argument that the error lists, then call again.",
     )
+    INVALID_PUBLICATION = (
+        "invalid_publication",
+        "GitBook would accept the publication, but it would not work, or GitBook's command line would never send it.",
+        "Correct every argument that the error lists; `gitbook publish` builds a bundle from a folder.",
+    )
+    INVALID_CONFIGURATION = (
+        "invalid_configuration",
+        "The configuration does not fit the schema that the integration publishes for this level.",
+        "Correct every key that the error lists; `get_integration_by_name` returns the schema.",
+    )
+    TUNNEL_NOT_ALLOWED = (
+        "tunnel_not_allowed",
+        "The tunnel's host is not on the internet: a loopback, private or link-local address, or a local name.",
+        "Use the public URL of a tunnel, or set `tools.allow_private_tunnels`.",
+    )
     INVALID_PLACEHOLDER = (
         "invalid_placeholder",
         "An update contains `[masked]`, `[redacted]` or a `[cut: …]` mark that matches no single current value.",
@@ -90,10 +104,15 @@ class ErrorCode(StrEnum):
         "No configured GitBook token is of a kind that this endpoint accepts.",
         "Set the variable or the header that the error names.",
     )
-    JOURNAL_UNAVAILABLE = (
-        "journal_unavailable",
-        "The journal cannot be read or written. Changes that cannot be recorded are not sent.",
-        "Fix `journal.path`, or free disk space.",
+    UNKNOWN_CHANGE = (
+        "unknown_change",
+        "There is no change with this ID, or another caller made it.",
+        "Use an ID from `list_changes`.",
+    )
+    CHANGE_NOT_UNDOABLE = (
+        "change_not_undoable",
+        "The change cannot be undone: it had no effect, was already undone, or GitBook does not show what it replaced.",
+        "Read the current state, and make the opposite change with the tool for it.",
     )
     STORE_UNAVAILABLE = (
         "store_unavailable",
@@ -152,12 +171,12 @@ class ErrorCode(StrEnum):
     CONFIRMATION_DECLINED = (
         "confirmation_declined",
         "The human declined. Nothing was sent.",
-        "Ask again only on request. If the client answers forms unseen, set `confirmation.ask` to `fallback`.",
+        "Ask again only on request. If nobody saw the question, set `confirmation.ask` or `confirmation.fallback`.",
     )
     CONFIRMATION_CANCELLED = (
         "confirmation_cancelled",
-        "The client closed the form without an answer. Nothing was sent.",
-        "If the client closes forms without showing them, set `confirmation.ask` to `fallback`.",
+        "The client closed the form, or did not open the confirmation page. Nothing was sent.",
+        "If nobody saw the question, set `confirmation.ask` to `fallback`, or `confirmation.fallback` to `two-step`.",
     )
     CONFIRMATION_INVALID = (
         "confirmation_invalid",
@@ -209,13 +228,13 @@ class ErrorCode(StrEnum):
     )
     RATE_LIMITED = (
         "rate_limited",
-        "GitBook's rate limit for this token is used up, or too many calls wait for it.",
-        "Wait as long as the error says; send fewer calls in parallel.",
+        "GitBook's rate limit for this token and endpoint is used up, or too many calls with this token wait.",
+        "Wait as long as the error says, or call a tool of another endpoint; send fewer calls in parallel.",
     )
     GITBOOK_FAILED = (
         "gitbook_failed",
         "GitBook failed (5xx).",
-        "Try again later; after a change, read the current state first.",
+        "Try again later; after a change, read the current state first. After a 500, check the token with `doctor`.",
     )
     INVALID_RESPONSE = (
         "invalid_response",
@@ -383,12 +402,6 @@ class CredentialError(RefusedError):
     code = ErrorCode.MISSING_TOKEN
 
 
-class JournalError(RefusedError):
-    """The call cannot be recorded, and the operator wants it recorded."""
-
-    code = ErrorCode.JOURNAL_UNAVAILABLE
-
-
 class ResultError(RefusedError):
     """The result is too long, and cannot be cut."""
 
@@ -452,7 +465,7 @@ class UnreachableError(UpstreamError):
 
 
 class LimitError(UnreachableError):
-    """Not sent: GitBook's rate limit for the token resets in `wait` seconds, or too many calls are ahead."""
+    """Not sent: GitBook's rate limit for token and endpoint resets in `wait` s, or too many calls are ahead."""
 
     def __init__(self, message: str, wait: float | None = None) -> None:
         self.wait = wait

@@ -71,9 +71,20 @@ def _create_handler() -> logging.Handler:
         return logging.StreamHandler(sys.stderr)  # replaced by another object, or none
 
 
+def _leave_out_values(record: logging.LogRecord) -> bool:
+    """Leave out the text of validation errors, which quotes what a client sent, and that can be a secret."""
+    error = record.exc_info[1] if record.exc_info else None
+    if type(error).__name__ == "ValidationError":
+        record.exc_info = record.exc_text = None
+        record.msg, record.args = f"{record.getMessage()} (ValidationError)", None
+    return True
+
+
 def configure_logging(level: str) -> None:
     """Log to standard error; standard output is for the protocol or the result."""
-    logging.basicConfig(handlers=[_create_handler()], level=level.upper(), format="%(levelname)s %(name)s: %(message)s")
+    handler = _create_handler()
+    handler.addFilter(_leave_out_values)
+    logging.basicConfig(handlers=[handler], level=level.upper(), format="%(levelname)s %(name)s: %(message)s")
     # At debug level these log messages, which can contain secrets; at info level the SDK logs session IDs, which are
     # secrets too.
     for name in ("mcp", "sse_starlette"):

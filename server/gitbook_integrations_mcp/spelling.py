@@ -34,8 +34,10 @@ def suggest_id(given: str, titles: Mapping[str, str]) -> str:
     if not meant:
         near = find_nearest(given, [*titles, *titles.values()], most=3)
         meant = [identifier for identifier, title in titles.items() if identifier in near or title in near]
-    described = [
-        identifier if titles[identifier] == identifier else f"{identifier} (“{titles[identifier].translate(_QUOTES)}”)"
-        for identifier in meant[:3]
-    ]
+    described = [format_id(identifier, titles[identifier]) for identifier in meant[:3]]
     return f" Did you mean {' or '.join(described)}?" if described else ""
+
+
+def format_id(identifier: str, title: str) -> str:
+    """Return an ID with its title, if it has another one."""
+    return identifier if title == identifier else f"{identifier} (“{title.translate(_QUOTES)}”)"

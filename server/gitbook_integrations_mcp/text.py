@@ -40,11 +40,13 @@ def escape_unseen(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(
-        _escape(char) if not char.isprintable() or char in _BLANK or _UNSEEN.match(char) else char for char in text
+        escape_character(char) if not char.isprintable() or char in _BLANK or _UNSEEN.match(char) else char
+        for char in text
     )
 
 
-def _escape(char: str) -> str:
+def escape_character(char: str) -> str:
+    """Return the escape of one character, like `\\u202e`."""
     return f"\\u{ord(char):04x}" if ord(char) < 0x10000 else f"\\U{ord(char):08x}"
 
 

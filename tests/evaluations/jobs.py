@@ -98,6 +98,8 @@ def install_figma(state: State) -> None:
     state.installations[new.id] = new
 
 
+SCRIPT, EARLIER_SCRIPT = "export default { version: 3 };", "export default { version: 2 };"
+
 JOBS = (
     Job(
         name="the ID of an installation",
@@ -267,21 +269,21 @@ JOBS = (
     ),
     Job(
         name="publish and roll back",
-        request="Publish the style-linter of aurora-robotics with the title Style Linter Beta and the script I gave "
-        "you, v3.js. If it fails for our writers, put back what was there, with v2.js.",
+        request="Publish the style-linter of aurora-robotics with the title Style Linter Beta and the script "
+        f"`{SCRIPT}`. If it fails for our writers, put back what was there, with the script `{EARLIER_SCRIPT}`.",
         steps=(
             call("get_integration_by_name", integrationName="style-linter"),
             call(
                 "publish_integration",
                 **{**LINTER, "organization": "aurora-robotics", "title": "Style Linter Beta"},
                 integrationName="style-linter",
-                script="v3.js",
+                script=SCRIPT,
             ),
             call(
                 "publish_integration",
                 **{**LINTER, "organization": "aurora-robotics"},
                 integrationName="style-linter",
-                script="v2.js",
+                script=EARLIER_SCRIPT,
             ),
         ),
         done=lambda state: (

@@ -81,11 +81,12 @@ def _read_name(params: ElicitRequestFormParams) -> str:
     return description.removeprefix("Type ").removesuffix(" to confirm")
 
 
-def create_gated_server(spy: GitBookSpy, clock: Clock | None = None, **confirmation: Any) -> Any:
-    """Return a server in front of `spy`, with the sandbox's tokens and these confirmation settings."""
-    ours = {"sandbox": True, "transport": ["streamable-http"]}  # a server on stdio does not share a store
-    settings = load_settings({"server": ours, "confirmation": confirmation})
-    return create_server(settings, http_transport=httpx.ASGITransport(app=spy), clock=clock or Clock())
+def create_gated_server(
+    spy: GitBookSpy, clock: Clock | None = None, *, url: str = "memory", run: str | None = None, **confirmation: Any
+) -> Any:
+    """Return a server in front of `spy`, with the sandbox's tokens, a store and these confirmation settings."""
+    settings = load_settings({"server": {"sandbox": True}, "store": {"url": url}, "confirmation": confirmation})
+    return create_server(settings, http_transport=httpx.ASGITransport(app=spy), clock=clock or Clock(), run=run)
 
 
 def meet(server: Any, human: Human | None, era: Era) -> Client:

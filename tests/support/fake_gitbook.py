@@ -22,10 +22,12 @@ from gitbook_integrations_mcp.confirmation.results import Approval, Confirm
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.gitbook.credentials import Credentials
 from gitbook_integrations_mcp.pipeline.budget import Budget
+from gitbook_integrations_mcp.pipeline.change_log import ChangeLog
 from gitbook_integrations_mcp.pipeline.execution import Executor
-from gitbook_integrations_mcp.pipeline.journal import Journal
 from gitbook_integrations_mcp.pipeline.pipeline import Pipeline
+from gitbook_integrations_mcp.store.change import Change
 from gitbook_integrations_mcp.store.pending import Preview
+from gitbook_integrations_mcp.store.store import Store
 
 Era = Literal["legacy", "2026-07-28"]
 ERAS: tuple[Era, ...] = ("legacy", "2026-07-28")
@@ -64,6 +66,9 @@ class Upstream:
         """Record the request and answer it."""
         message = await receive()
         body = message.get("body", b"")
+        while message.get("more_body"):
+            message = await receive()
+            body += message.get("body", b"")
         headers = {name.decode(): value.decode() for name, value in scope["headers"]}
         query = parse_qs(scope["query_string"].decode(), keep_blank_values=True)
         self.requests.append(
@@ -85,13 +90,13 @@ def create_pipeline(upstream: Any) -> tuple[Pipeline, Caller]:
     return front(GitBook(options.gitbook.endpoint, options.limits, httpx.ASGITransport(app=upstream)))
 
 
-def front(gitbook: GitBook, journal: Journal | None = None) -> tuple[Pipeline, Caller]:
+def front(gitbook: GitBook, store: Store | None = None) -> tuple[Pipeline, Caller]:
     """Return a pipeline in front of `gitbook` that approves every call, and a caller."""
     options = load_settings({"gitbook": TOKENS})
     caller = Caller("", Credentials.from_settings(options.gitbook), Policy(options.tools, options.confirmation))
     previewer = Previewer(gitbook)
-    executor = Executor(gitbook, previewer, journal)
-    return Pipeline(approve, executor, previewer, {}, budget=Budget(options.limits.result_tokens)), caller
+    executor = Executor(gitbook, previewer, ChangeLog(store or Store(options)))
+    return Pipeline(approve, executor, previewer, {}, {}, budget=Budget(options.limits.result_tokens)), caller
 
 
 def connect(upstream: Any, era: Era = "2026-07-28", confirm: Confirm = approve, **flags: Mapping[str, Any]) -> Client:
@@ -100,6 +105,14 @@ def connect(upstream: Any, era: Era = "2026-07-28", confirm: Confirm = approve, 
     settings = load_settings({"gitbook": gitbook, "limits": ONCE, **flags})
     server = create_server(settings, http_transport=httpx.ASGITransport(app=upstream), confirm=confirm)
     return Client(server, mode=era)
+
+
+async def read_changes(url: str) -> list[Change]:
+    """Return all changes in the store at `url`, the oldest first."""
+    store = Store(load_settings({"store": {"url": url}}))
+    found = await store.changes.search(None)
+    await store.close()
+    return found[::-1]
 
 
 async def read_capabilities(client: Client) -> dict[str, Any]:

@@ -47,13 +47,19 @@ INITIALIZE = {
 
 
 @contextlib.asynccontextmanager
-async def serve(upstream: Any, *, public: bool = False, **sections: Mapping[str, Any]) -> AsyncIterator[str]:
-    """Yield the address, by choice the public one, of a server whose GitBook is `upstream`, if not that of settings."""
+async def serve(
+    upstream: Any, *, public: bool = False, run: str | None = None, **sections: Mapping[str, Any]
+) -> AsyncIterator[str]:
+    """Yield the address, by choice the public one, of a server whose GitBook is `upstream`, if not that of settings.
+
+    Servers with the same `run` are one to a store in a file.
+    """
     ours = {"sandbox": isinstance(upstream, GitBookSpy), "transport": ["sse", "streamable-http"]}
     with open_listener() as (listener, address):
         http = {"shutdown_seconds": 1, **({"public_url": address} if public else {}), **sections.get("http", {})}
         settings = load_settings({"server": ours, **sections, "http": http})
-        server = create_server(settings, http_transport=httpx.ASGITransport(app=upstream) if upstream else None)
+        transport = httpx.ASGITransport(app=upstream) if upstream else None
+        server = create_server(settings, http_transport=transport, run=run)
         async with listen(create_application(settings, server), settings.http, listener):
             yield address
 

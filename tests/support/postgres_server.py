@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +20,7 @@ NAME = "gitbook"
 def find_programs() -> Path | None:
     """Return the folder of PostgreSQL's programs, or None if it is not installed."""
     if program := shutil.which("initdb"):
-        return Path(program).parent
+        return Path(program).resolve().parent
     return max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name), default=None)
 
 
@@ -33,6 +35,11 @@ class PostgresServer:
     def url(self) -> str:
         """The URL for `store.url`."""
         return f"postgresql://postgres@127.0.0.1:{self.port}/{NAME}"
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and not stopped."""
+        return Path(self.folder, "postmaster.pid").exists()
 
     def run(self, program: str, *words: str) -> None:
         """Run one of PostgreSQL's programs, which refuse to run as root."""
@@ -51,6 +58,19 @@ class PostgresServer:
         """Stop the server: `fast` closes connections, `immediate` is a crash."""
         self.run("pg_ctl", "stop", "--wait", "-m", mode, "-D", str(self.folder))
 
+    @contextmanager
+    def freeze(self) -> Iterator[None]:
+        """Let all its processes accept bytes without responding."""
+        first = int(Path(self.folder, "postmaster.pid").read_text().split()[0])
+        pids = [first, *map(int, Path(f"/proc/{first}/task/{first}/children").read_text().split())]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+
     def execute(self, statement: str) -> list[tuple[object, ...]]:
         """Run a statement and return its rows."""
         with psycopg.connect(self.url, autocommit=True) as connection:
@@ -59,27 +79,26 @@ class PostgresServer:
 
 
 @contextmanager
-def start_postgres(folder: Path) -> Iterator[PostgresServer]:
+def start_postgres() -> Iterator[PostgresServer]:
     """Run a new server until the context ends; skip the test where PostgreSQL is not installed."""
     if find_programs() is None:
         pytest.skip("PostgreSQL is not installed")
-    if os.geteuid() == 0:
-        shutil.chown(folder, "postgres", "postgres")
-        for parent in folder.parents:  # pytest makes its folders for the user alone
-            if parent.stat().st_uid == 0 and parent.stat().st_mode & 0o005 != 0o005:
-                parent.chmod(0o755)
-    server = PostgresServer(folder / "data", _find_free_port())
-    server.run("initdb", "--auth=trust", "--username=postgres", "--encoding=UTF8", "-D", str(server.folder))
-    server.start()
-    try:
-        with psycopg.connect(server.url.replace(f"/{NAME}", "/postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {NAME}".encode())
-        yield server
-    finally:
-        server.stop("immediate")
+    with tempfile.TemporaryDirectory() as folder:  # pytest's folders are for the user alone
+        if os.geteuid() == 0:
+            shutil.chown(folder, "postgres", "postgres")
+        server = PostgresServer(Path(folder, "data"), find_free_port())
+        server.run("initdb", "--auth=trust", "--username=postgres", "--encoding=UTF8", "-D", str(server.folder))
+        server.start()
+        try:
+            with psycopg.connect(server.url.replace(f"/{NAME}", "/postgres"), autocommit=True) as connection:
+                connection.execute(f"CREATE DATABASE {NAME}".encode())
+            yield server
+        finally:
+            if server.is_running:
+                server.stop("immediate")
 
 
-def _find_free_port() -> int:
+def find_free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
     return port

@@ -1,12 +1,16 @@
 """Valid arguments for any tool, made from its published schema."""
 
+import base64
 from typing import Any
 
 from gitbook_integrations_api.endpoint import Endpoint, Tool
 from gitbook_integrations_api.schema import describe_model
 
-# What a schema cannot say is checked by validators: an absolute URL.
-_BY_NAME = {"tunnelUrl": "https://tunnel.example/hook"}
+SCRIPT = "export default {};"
+"""A script that GitBook can run."""
+
+# What a schema cannot say is checked by the server.
+_BY_NAME = {"tunnelUrl": "https://tunnel.example/hook", "url": "https://docs.example/start", "script": SCRIPT}
 
 
 def make_arguments(tool: Tool, *, optional: bool = True) -> dict[str, Any]:
@@ -15,6 +19,11 @@ def make_arguments(tool: Tool, *, optional: bool = True) -> dict[str, Any]:
     if isinstance(tool, Endpoint) and tool.method == "PATCH" and not tool.body_names.intersection(arguments):
         arguments["externalIds"] = ["x"]
     return arguments
+
+
+def make_png(size: int = 8) -> str:
+    """Return something that begins like a PNG, of `size` bytes, in Base64."""
+    return base64.b64encode(b"\x89PNG\r\n\x1a\n".ljust(size, b"\0")).decode()
 
 
 def spell_out(schema: Any) -> Any:
@@ -48,10 +57,10 @@ def make_value(name: str, schema: dict[str, Any]) -> Any:
         return schema["enum"][-1]
     match schema.get("type"):
         case "string" if schema.get("format") == "byte":
-            return "aGVsbG8="
+            return make_png()
         case "string":
             return f"{name}-1"[: schema.get("maxLength", 100)]
-        case "number":
+        case "number" | "integer":
             return max(schema.get("minimum", 0), 7)
         case "boolean":
             return True

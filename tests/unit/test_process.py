@@ -76,3 +76,19 @@ def test_the_last_line_is_written_before_the_program_ends(level: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stderr == "ERROR x: the end\n"
+
+
+def test_the_log_quotes_nothing_that_a_client_sent(capfd: pytest.CaptureFixture[str]) -> None:
+    code = (
+        "import logging; from pydantic import TypeAdapter\n"
+        "from gitbook_integrations_mcp.process import configure_logging\n"
+        "configure_logging('warning')\n"
+        'try: TypeAdapter(int).validate_json(b\'{"password": "hunter22"\')\n'
+        "except ValueError: logging.getLogger('mcp.server.sse').exception('Failed to parse %s', 'message')\n"
+        "try: 1 / 0\n"
+        "except ZeroDivisionError: logging.getLogger('x').exception('Failed')\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=TIMEOUT)
+    log = capfd.readouterr().err
+    assert "hunter22" not in log
+    assert log.startswith("ERROR mcp.server.sse: Failed to parse message (ValidationError)\nERROR x: Failed\nTraceback")

@@ -5,6 +5,7 @@ from types import MappingProxyType
 from gitbook_integrations_api.endpoint import Endpoint, Tool
 from gitbook_integrations_api.endpoints import (
     audit,
+    changes,
     development,
     installations,
     marketplace,
@@ -17,7 +18,17 @@ from gitbook_integrations_api.endpoints import (
 TOOLSETS: MappingProxyType[str, tuple[Tool, ...]] = MappingProxyType(
     {
         module.__name__.rpartition(".")[2]: module.TOOLS
-        for module in (organizations, marketplace, installations, spaces, sites, audit, development, publishing)
+        for module in (
+            organizations,
+            marketplace,
+            installations,
+            spaces,
+            sites,
+            audit,
+            changes,
+            development,
+            publishing,
+        )
     }
 )
 """Tools by toolset, in the order of tools/list: tools that find IDs come first, the most dangerous ones last."""

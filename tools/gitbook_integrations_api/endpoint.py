@@ -1,4 +1,4 @@
-"""The definition of a tool: one row of the table from which policy, confirmation, journal and docs are derived."""
+"""The definition of a tool: one row of the table from which policy, confirmation, changes and docs are derived."""
 
 import math
 import re
@@ -15,6 +15,8 @@ from gitbook_integrations_api.objects import GitBookObject
 from gitbook_integrations_api.schema import DocumentedModel
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+Level = Literal["account", "space", "site"]
+"""A level of an integration's settings: of the whole installation, or on one space or site."""
 
 
 class Risk(StrEnum):
@@ -130,17 +132,30 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Undo:
-    """The call that reverts another call.
+class UndoStep:
+    """A call that helps to revert another call.
 
-    `arguments` maps each argument of `tool` to the source of its value: `arguments.x` of the call, `before.x` of the
-    target before the call, or `result.x` of the response (dots lead into nested objects). `whole` is false if something
-    stays lost, such as a configuration or an earlier tunnel.
+    `arguments` maps each argument of `tool` to the source of its value: `arguments.x` of the reverted call, `before.x`
+    of its target before it, `result.x` of its response, `created.x` of the response of the first step, or `each.x` of
+    an item of the list `before.<each>`, for each of which the step is repeated (dots lead into nested objects).
     """
 
     tool: str
     arguments: tuple[tuple[str, str], ...]
-    whole: bool = True
+    each: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """The calls that revert another call, in order. `lost` says what they cannot restore."""
+
+    steps: tuple[UndoStep, ...]
+    lost: str = ""
+
+    @property
+    def needs_target(self) -> bool:
+        """Whether the target must be read before the call."""
+        return any(step.each or source.startswith("before.") for step in self.steps for _, source in step.arguments)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,10 +212,12 @@ class Tool:
 
 @dataclass(frozen=True, kw_only=True)
 class Composite(Tool):
-    """A tool of this server: it reads several endpoints, or changes what the server keeps.
+    """A tool of this server: it reads several endpoints, or changes something.
 
-    `uses` are the names of the tools whose endpoints it may call. The server has a handler for it. If it changes
-    something, its handler also describes the effect of a call, for the preview.
+    `uses` are the names of the tools whose endpoints it may call. The server has a handler for it. If it changes what
+    the server keeps, its handler also describes the effect of a call, for the preview. If it changes something in
+    GitBook by several calls, the server has a planner instead: the plan is confirmed as a whole, and then runs call by
+    call.
     """
 
     uses: tuple[str, ...] = ()
@@ -212,8 +229,9 @@ class Endpoint(Tool):
 
     `operation` is GitBook's operationId; `path` is a template whose `{names}` are fields of `input`. The other fields
     of `input` are sent in the query if the method has no body or if they are marked `Query`, and otherwise in the body.
-    `success` are the documented status codes, the usual one first. The journal records `undo`. If GitBook returns
-    nothing, `effect` says in the result what happens now; `{names}` in it are required arguments.
+    `success` are the documented status codes, the usual one first. The server keeps `undo` with each change. If GitBook
+    returns nothing, `effect` says in the result what happens now; `{names}` in it are required arguments. `configures`
+    is the level whose schema in the integration the argument `configuration` must satisfy.
     """
 
     method: Method
@@ -221,10 +239,12 @@ class Endpoint(Tool):
     success: tuple[int, ...] = (200,)
     undo: Undo | None = None
     effect: str = ""
+    configures: Level | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check_names(self.path_names | set(re.findall(r"{(\w+)}", self.effect)))
+        self._check_names({"configuration"} if self.configures else set())
 
     @property
     def is_destructive(self) -> bool:

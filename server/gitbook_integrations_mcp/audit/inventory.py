@@ -19,7 +19,7 @@ from gitbook_integrations_api.report import (
     SiteFacts,
     SpaceFacts,
 )
-from gitbook_integrations_mcp.calls.masking import find_secrets, mask_secrets
+from gitbook_integrations_mcp.calls.masking import MaskingScope, find_secrets, mask_secrets
 from gitbook_integrations_mcp.calls.response import get_path
 from gitbook_integrations_mcp.calls.secret_detection import split_key
 from gitbook_integrations_mcp.text import clean_text, strip_unseen
@@ -182,9 +182,10 @@ def _read_external_ids(item: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _read_secrets(item: Mapping[str, Any], public: frozenset[str] = frozenset()) -> tuple[str, ...]:
     configuration = item.get("configuration")
+    scope = MaskingScope.OPEN.enter("configuration", item)
     if isinstance(configuration, Mapping):
         configuration = {key: value for key, value in configuration.items() if key not in public}
-    return tuple(clean_text(path, _TEXT_LIMIT) for path in find_secrets(configuration))
+    return tuple(clean_text(path, _TEXT_LIMIT) for path in find_secrets(configuration, scope=scope))
 
 
 def _read_public_settings(integration: Mapping[str, Any], scopes: tuple[str, ...]) -> frozenset[str]:

@@ -1,8 +1,10 @@
 """The caller of a request: identity, GitBook credentials, and tools."""
 
+import getpass
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from mcp.server.context import ServerRequestContext
@@ -21,13 +23,25 @@ class Caller:
     """The caller of one request.
 
     An approval for one `id` is not valid for another. The `id` contains session IDs and digests of tokens, so it is
-    never shown. `principal` is the authenticated user or client, if authentication is configured.
+    never shown. `principal` is the authenticated user or client, if authentication is configured, and
+    `local_user` the user of the operating system who runs a server on stdio.
     """
 
     id: str = field(repr=False)
     credentials: Credentials
     policy: Policy
     principal: str | None = None
+    local_user: str | None = None
+
+    @property
+    def user(self) -> str | None:
+        """The person or client who makes the changes of this caller, or None if it is unknown."""
+        return self.principal or self.local_user
+
+    @property
+    def owner(self) -> str:
+        """Whose confirmations and changes those of this caller are. A new session or setting makes no other owner."""
+        return self.principal or self.credentials.digest
 
 
 class Callers:
@@ -44,7 +58,7 @@ class Callers:
     def identify(self, context: ServerRequestContext[Any, Any]) -> Caller:
         """Return the caller of a request."""
         if context.request is None:
-            return Caller("", self._credentials, self._policy)
+            return Caller("", self._credentials, self._policy, local_user=_find_local_user())
         headers: Mapping[str, str] = context.request.headers
         principal = authenticated_principal(context)
         credentials = Credentials.from_headers(headers) if self._per_request else self._credentials
@@ -64,6 +78,14 @@ class Callers:
         if not read_only and toolsets is None:
             return self._policy
         return self._policy.narrow(read_only=read_only, toolsets=toolsets)
+
+
+@cache
+def _find_local_user() -> str | None:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return None  # a container can run as a user without a name
 
 
 def read_toolsets(headers: Mapping[str, str]) -> list[str] | None:

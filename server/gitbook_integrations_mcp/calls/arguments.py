@@ -10,9 +10,11 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, from_json, to_json
 
+from gitbook_integrations_api.checks import INTERNAL_SCOPES, REPLACED_VALUES
 from gitbook_integrations_api.endpoint import Endpoint, Request, SegmentError, Tool
 from gitbook_integrations_api.options import Options, name_options
 from gitbook_integrations_api.schema import describe_model
+from gitbook_integrations_mcp.calls.checks import find_problems
 from gitbook_integrations_mcp.errors import ArgumentsError, ErrorCode
 from gitbook_integrations_mcp.spelling import find_nearest, suggest
 
@@ -50,7 +52,7 @@ def normalize_arguments(
     """Return `arguments` as they are meant where there is only one reading, with the default `organization`.
 
     Clients send null for what the model left out, and JSON in a string for what is no text. Both are read here, once,
-    so that everything after it sees the same arguments: checks, confirmation, request and journal. Names of the other
+    so that everything after it sees the same arguments: checks, confirmation, request and record. Names of the other
     form (`organizationId` for `organization`) are taken, too. Everything else stays as it is, and is checked strictly.
     """
     fields, structured = tool.input.model_fields, _find_structured(tool.input)
@@ -62,9 +64,13 @@ def normalize_arguments(
         is_option = name in option_names
         if value is None and (name in fields or is_option):
             continue
-        if isinstance(value, str):
-            kind = (_find_structured(Options) if is_option else structured).get(name)
-            value = value if kind is None else _read_structured(kind, value)
+        if value == "" and (is_option or _is_optional_filter(tool, name)):
+            continue
+        kind = (_find_structured(Options) if is_option else structured).get(name)
+        if isinstance(value, str) and kind is not None:
+            value = _read_structured(kind, value)
+        if kind == "integer" and isinstance(value, float) and value.is_integer():
+            value = int(value)
         read[name] = value
     for name in ORGANIZATION_NAMES:
         if organization and name in fields and fields[name].is_required():
@@ -76,16 +82,48 @@ def normalize_arguments(
 def _find_structured(model: type[BaseModel]) -> Mapping[str, str]:
     """Return the arguments that cannot be text, each with its type in JSON Schema."""
     properties = describe_model(model)["properties"]
-    return {name: kind for name, schema in properties.items() if (kind := schema.get("type")) in _STRUCTURED}
+    kinds: dict[str, str] = {name: schema.get("type") or _find_object(schema) for name, schema in properties.items()}
+    return {name: kind for name, kind in kinds.items() if kind in _STRUCTURED}
+
+
+def _find_object(schema: Mapping[str, Any]) -> str:
+    """Return "object" if a value can be an object or a text that is no JSON, like a baseline or a policy, else ""."""
+    kinds = {one.get("type") for one in schema.get("anyOf", ())}
+    return "object" if kinds == {"object", "string"} else ""
+
+
+def _is_optional_filter(tool: Tool, name: str) -> bool:
+    """Whether an argument only narrows a list. An empty text narrows nothing, so the model left it out."""
+    info = tool.input.model_fields.get(name)
+    return info is not None and not info.is_required() and isinstance(tool, Endpoint) and name in tool.query_names
 
 
 def _read_structured(kind: str, text: str) -> Any:
-    """Return the value of which `text` is the JSON, if it is one of that kind; otherwise `text`."""
+    """Return the value of which `text` is the JSON, if it is one of that kind; otherwise `text`.
+
+    A text that is no JSON is the only item of a list. JSON with a key twice has no single reading.
+    """
+    if kind == "boolean":
+        text = {"True": "true", "False": "false"}.get(text.strip(), text)  # as Python writes them
     try:
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=_build_object)
     except (ValueError, RecursionError):
-        return text
+        return [text] if kind == "array" and text and text.lstrip()[:1] not in {"[", "{", '"'} else text
+    if kind == "integer" and isinstance(value, float):
+        return value
     return value if type(value) in _STRUCTURED[kind] else text
+
+
+def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object of these pairs.
+
+    Raises:
+        ValueError: a key is there twice.
+    """
+    built = dict(pairs)
+    if len(built) < len(pairs):
+        raise ValueError("a key twice")
+    return built
 
 
 def split_options(arguments: Mapping[str, Any], names: Container[str]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -94,8 +132,16 @@ def split_options(arguments: Mapping[str, Any], names: Container[str]) -> tuple[
     return {name: value for name, value in arguments.items() if name not in option_values}, option_values
 
 
-def check_arguments(tool: Tool, arguments: Mapping[str, Any], option_values: Mapping[str, Any] = NOTHING) -> Options:
-    """Check `arguments` against the tool's input schema, and return the validated options.
+def check_arguments(
+    tool: Tool,
+    arguments: Mapping[str, Any],
+    option_values: Mapping[str, Any] = NOTHING,
+    *,
+    private_tunnels: bool = False,
+) -> Options:
+    """Check `arguments` against the tool's schema and its further checks, and return the validated options.
+
+    `private_tunnels` allows tunnels that do not lead to the internet.
 
     Raises:
         ArgumentsError: an argument or option is invalid. The message has a line for each, and repeats no value.
@@ -112,10 +158,14 @@ def check_arguments(tool: Tool, arguments: Mapping[str, Any], option_values: Map
     problems = [*_validate(tool.input, arguments)[1], *problems]
     if not problems and (missing := _name_missing_changes(tool, arguments)):
         raise _create_error(tool, [f"The update changes nothing. Give at least one of: {', '.join(missing)}."])
-    if options is None or problems:
+    invalid = {str(problem["loc"][0]) for problem in problems if problem["loc"]}
+    further = list(find_problems(tool, arguments, invalid, private_tunnels=private_tunnels))
+    if options is None or problems or further:
+        lines = [_describe_problem(tool, problem, given) for problem in problems]
+        lines += [f"{join_names(problem.path)} {problem.text}." for problem in further]
         unknown = any(problem["type"] == "extra_forbidden" for problem in problems)
         code = ErrorCode.UNKNOWN_ARGUMENT if unknown else ErrorCode.INVALID_ARGUMENTS
-        raise _create_error(tool, dict.fromkeys(_describe_problem(tool, problem, given) for problem in problems), code)
+        raise _create_error(tool, dict.fromkeys(lines), code if problems else further[0].code)
     return options
 
 
@@ -128,7 +178,7 @@ def build_request(endpoint: Endpoint, arguments: Mapping[str, Any]) -> Request:
     try:
         return endpoint.build_request(arguments)
     except SegmentError as error:
-        raise _create_error(endpoint, [str(error)]) from None
+        raise _create_error(endpoint, [f"{error}."]) from None
 
 
 def _name_missing_changes(tool: Tool, arguments: Mapping[str, Any]) -> list[str]:
@@ -152,7 +202,7 @@ def _create_error(tool: Tool, lines: Iterable[str], code: ErrorCode = ErrorCode.
 
 def _describe_problem(tool: Tool, problem: ErrorDetails, arguments: Mapping[str, Any]) -> str:
     location = _trim_location(problem, arguments)
-    path = ".".join(_format_name(part) for part in location)
+    path = join_names(location)
     match problem["type"]:
         case "extra_forbidden":
             return f"{path}: unknown argument.{_describe_valid_names(str(location[-1]), tool)}"
@@ -187,6 +237,11 @@ def _describe_rule(problem: ErrorDetails) -> str:
     return re.sub(r"^\w+ should", "must", message)
 
 
+def join_names(parts: Iterable[int | str]) -> str:
+    """Return a path in the arguments. A part that does not look like a name is not repeated."""
+    return ".".join(_format_name(part) for part in parts)
+
+
 def _format_name(part: int | str) -> str:
     """Return `part`, unless it does not look like a name: names of unknown arguments are the caller's text."""
     text = str(part)
@@ -203,6 +258,9 @@ def _suggest_value(problem: ErrorDetails, location: list[int | str], arguments: 
     for part in location:
         value = value[part]
     valid = re.findall(r"'([^']+)'", problem["ctx"]["expected"])
+    if isinstance(value, str) and (replaced := REPLACED_VALUES.get(value)) in valid:
+        reserved = ", which only GitBook's own integrations may request" if replaced in INTERNAL_SCOPES else ""
+        return f" {value} no longer exists. Its successor is {replaced}{reserved}."
     nearest = find_nearest(value, valid) if isinstance(value, str) else []
     return f" Did you mean {nearest[0]!r}?" if nearest else ""
 

@@ -52,9 +52,13 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointCall(Call):
-    """A call of an endpoint: the request, its token, and the state of the target before the call, if it was read."""
+    """A call of an endpoint: the request, its token, and the state of the target before the call, if it was read.
+
+    `undoes` is the ID of the change that this call undoes.
+    """
 
     tool: Endpoint
     request: Request
     token: SecretStr
     before: Mapping[str, Any] | None = field(default=None, repr=False)
+    undoes: str | None = None

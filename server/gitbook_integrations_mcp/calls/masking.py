@@ -1,6 +1,6 @@
 """Decides which values are masked, as possible credentials; `calls.secret_detection` is the notion of a credential.
 
-`mask_secrets` is for journals, and masks all doubtful values. `MaskingScope` is for results, and masks a value only if
+`mask_secrets` is for records, and masks all doubtful values. `MaskingScope` is for results, and masks a value only if
 its key or its form indicates a credential. Which values of a result are masked must be known in both directions:
 `calls.view` shows GitBook's values to a model, masked and cut, and `pipeline.masked_values` is the inverse function. It
 restores GitBook's values from what the model sends back. Both use `MaskingScope`. Change the three modules together.
@@ -16,6 +16,7 @@ from gitbook_integrations_mcp.calls.secret_detection import (
     has_secret_shape,
     is_harmless_key,
     is_secret_key,
+    list_public_settings,
 )
 from gitbook_integrations_mcp.text import strip_unseen
 
@@ -27,8 +28,12 @@ _MAX_CHARACTERS = 2000
 _ALL_SECRET = frozenset({"secrets", "headers", "configuration", "task", "props", "state", "action", "payload"})
 """Objects with arbitrary keys, in which no list of names finds every secret: all their values are masked."""
 
-_NAMING_KEYS = frozenset({"name", "key", "label", "field", "Name"})
-"""Keys that name what is under "value" beside them."""
+_NAMING_KEYS = frozenset(
+    {"field", "header", "id", "key", "label", "name", "parameter", "property", "title", "type", "variable"}
+)
+"""Keys, in lower case, that name what is under one of `_VALUE_KEYS` beside them."""
+
+_VALUE_KEYS = frozenset({"data", "default", "val", "value"})
 
 
 def mask_secrets(value: Any, *, key: str = "", inherited: bool = False) -> Any:
@@ -59,6 +64,11 @@ class MaskingScope(Enum):
     """No value is masked, but a key below can change that."""
     SCHEMA = auto()
     """No value is masked here or below: schemas describe settings and contain none."""
+    PUBLIC = auto()
+    """Settings of a site that are in the script of its pages: a text is masked only if its form indicates a credential.
+
+    Objects and lists in them are masked like those of other settings.
+    """
     GUARDED = auto()
     """Third parties' settings: values are masked if their key or form indicates a credential."""
     CREDENTIAL = auto()
@@ -75,7 +85,11 @@ class MaskingScope(Enum):
         if plain == "secrets":
             return MaskingScope.SECRET
         if self is MaskingScope.OPEN:
+            if plain == "configuration" and _has_public_settings(parent):
+                return MaskingScope.PUBLIC
             return _BELOW.get(plain, self)
+        if self is MaskingScope.PUBLIC:
+            return MaskingScope.GUARDED if isinstance(parent.get(key), str) else MaskingScope.GUARDED.enter(key, parent)
         names = list(_list_names(key, parent))
         secret = any(map(is_secret_key, names))
         if self is MaskingScope.GUARDED and not secret:
@@ -93,7 +107,7 @@ class MaskingScope(Enum):
         match self:
             case MaskingScope.OPEN | MaskingScope.SCHEMA:
                 return False
-            case MaskingScope.GUARDED:
+            case MaskingScope.PUBLIC | MaskingScope.GUARDED:
                 return isinstance(value, str) and has_secret_shape(value)
             case MaskingScope.CREDENTIAL:
                 return isinstance(value, str)
@@ -104,10 +118,24 @@ class MaskingScope(Enum):
 def _list_names(key: str, parent: Mapping[str, Any]) -> Iterator[str]:
     """Yield what names the value of `key`: the key itself, and the key in a pair like `{"name": …, "value": …}`."""
     yield strip_unseen(key)
-    if strip_unseen(key) in {"value", "Value"}:
+    if strip_unseen(key).lower() in _VALUE_KEYS:
         for naming, name in parent.items():
-            if isinstance(name, str) and strip_unseen(naming) in _NAMING_KEYS:
+            if isinstance(name, str) and strip_unseen(naming).lower() in _NAMING_KEYS:
                 yield strip_unseen(name)
+
+
+def _has_public_settings(parent: Mapping[str, Any]) -> bool:
+    """Whether an object is an installation on a site, and each of its settings is public or harmless by its key.
+
+    Only this kind of object names the integration beside the settings of a site. One setting that is neither makes all
+    settings doubtful.
+    """
+    name, settings = parent.get("integration"), parent.get("configuration")
+    if "site" not in parent or not isinstance(name, str) or not isinstance(settings, Mapping):
+        return False
+    public = list_public_settings(name)
+    others = settings.keys() - public
+    return bool(public) and all(MaskingScope.GUARDED.enter(key, settings) is MaskingScope.GUARDED for key in others)
 
 
 def _has_objects(value: Any) -> bool:

@@ -183,6 +183,9 @@ def _describe_remedy(endpoint: Endpoint, response: GitBookResponse) -> str:
             return "A precondition is not met. Nothing was changed. Read the current state, then decide."
         case 429:
             return f"Too many requests. Nothing was changed. {_describe_wait(response.wait)}"
+        case 500:
+            check = "If it continues, ask the operator to check the token with `doctor`: a wrong one can be the cause."
+            return f"GitBook failed. {describe_uncertainty(endpoint)} {check}"
         case status if status >= 500:
             later = _describe_wait(response.wait) if response.wait else "If it continues, see GitBook's status page."
             return f"GitBook failed. {describe_uncertainty(endpoint)} {later}"

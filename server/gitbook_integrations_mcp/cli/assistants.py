@@ -11,6 +11,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
+ENTRY = "gitbook"
+"""The usual name of this server's entry. Assistants put it before the name of each tool, and limit both together."""
+
 
 @dataclass(frozen=True, slots=True)
 class Assistant:

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 
+from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_api.endpoints.audit import MOMENT
 from gitbook_integrations_api.report import Narrowing, Report
 from gitbook_integrations_api.rules import RULES, SEVERITIES, Severity
@@ -33,6 +34,7 @@ from gitbook_integrations_mcp.audit.render.markdown import (
 from gitbook_integrations_mcp.audit.render.tables import TABLES, TableName, render_csv
 from gitbook_integrations_mcp.audit.runner import AuditRun, AuditRunner, ReportKey
 from gitbook_integrations_mcp.audit.sections import summarize
+from gitbook_integrations_mcp.calls.response import read_response
 from gitbook_integrations_mcp.cli import call
 from gitbook_integrations_mcp.cli.assistant_file import write_beside
 from gitbook_integrations_mcp.cli.console import (
@@ -45,12 +47,21 @@ from gitbook_integrations_mcp.cli.console import (
 )
 from gitbook_integrations_mcp.config.json_text import JsonError, parse_json
 from gitbook_integrations_mcp.config.settings import Settings
-from gitbook_integrations_mcp.errors import CallError, ErrorCode, RefusedError, SettingsError, StoreError, UsageError
+from gitbook_integrations_mcp.errors import (
+    CallError,
+    ErrorCode,
+    RefusedError,
+    SettingsError,
+    StatusError,
+    StoreError,
+    UsageError,
+)
+from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.gitbook.credentials import Credentials
 from gitbook_integrations_mcp.gitbook.opening import open_gitbook
 from gitbook_integrations_mcp.gitbook.user import UserResolver
 from gitbook_integrations_mcp.process import SUCCESS
-from gitbook_integrations_mcp.spelling import suggest
+from gitbook_integrations_mcp.spelling import suggest, suggest_id
 from gitbook_integrations_mcp.store.store import Store
 from gitbook_integrations_mcp.text import clean_text
 
@@ -104,7 +115,13 @@ def run_audit(settings: Settings, options: AuditOptions) -> int:
 
 
 def _read_options(arguments: Namespace) -> AuditOptions:
-    narrowing = {name: text.split(",") for name in Narrowing.model_fields if (text := getattr(arguments, name))}
+    given = {name: text for name in Narrowing.model_fields if (text := getattr(arguments, name)) is not None}
+    narrowing = {name: [one.strip() for one in text.split(",")] for name, text in given.items()}
+    for name, names in narrowing.items():
+        if "" in names:
+            raise UsageError(f"--{name}: a name is empty. Nothing was audited.")
+    if arguments.organization is not None and not arguments.organization.strip():
+        raise UsageError("The organization is empty. Nothing was audited.")
     return AuditOptions(
         organization=arguments.organization,
         narrowing=Narrowing.model_validate(narrowing),
@@ -171,6 +188,11 @@ async def _open_audits(settings: Settings, organization: str | None) -> AsyncIte
     try:
         runner = AuditRunner(Auditor(gitbook, settings), store)
         yield _Audits(runner, UserResolver(gitbook), credentials, organization)
+    except StatusError as error:
+        if error.status != 404:
+            raise
+        nearest = await _suggest_organization(organization, gitbook, credentials)
+        raise SettingsError(f"{error}{nearest}", error.code) from None
     finally:
         await gitbook.close()
         await store.close()
@@ -237,6 +259,18 @@ def _print_facts(facts: Mapping[str, Any], *, as_json: bool) -> None:
         print_json(facts)
     else:
         print_result({name: value for name, value in facts.items() if value not in (None, {}, ())})
+
+
+async def _suggest_organization(given: str, gitbook: GitBook, credentials: Credentials) -> str:
+    """Return a sentence with the organizations that were probably meant, or ""."""
+    reader = ENDPOINTS["list_organizations_for_authenticated_user"]
+    try:
+        response = await gitbook.send(reader.build_request({"limit": 1000}), credentials.select(reader))
+        organizations = read_response(reader, credentials.scrub_response(response))["items"]
+    except CallError:
+        return ""
+    titles = {one["id"]: clean_text(str(one.get("title") or one["id"]), 100) for one in organizations if "id" in one}
+    return suggest_id(given, titles) or (f" The token can read: {', '.join(titles)}." if len(titles) == 1 else "")
 
 
 @asynccontextmanager

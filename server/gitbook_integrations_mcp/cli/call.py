@@ -25,6 +25,9 @@ from gitbook_integrations_mcp.process import FAILURE, SUCCESS
 from gitbook_integrations_mcp.spelling import suggest
 from gitbook_integrations_mcp.text import clean_text
 
+_LONGEST_LINE = 100_000
+"""More characters than any line of a preview, which cuts its values itself and says so."""
+
 
 def run(settings: Settings, arguments: Namespace) -> int:
     """Call the tool, print its result, and return the exit code; a call that is not confirmed has failed.
@@ -98,7 +101,7 @@ def read_arguments(tool: Tool, words: Sequence[str]) -> dict[str, Any]:
         UsageError: the words are none of these.
     """
     if len(words) == 1 and (words[0] == "-" or words[0].lstrip().startswith("{")):
-        text = sys.stdin.read() if words[0] == "-" else words[0]
+        text = sys.stdin.read().removeprefix("\ufeff") if words[0] == "-" else words[0]
         try:
             arguments = parse_json(text)
         except JsonError as error:
@@ -136,7 +139,7 @@ async def _ask(context: ClientRequestContext, params: ElicitRequestParams) -> El
     if isinstance(params, ElicitRequestURLParams):
         return ElicitResult(action="cancel")
     for line in params.message.splitlines():
-        print(clean_text(line, 500), file=sys.stderr)
+        print(clean_text(line, _LONGEST_LINE), file=sys.stderr)
     content: dict[str, str | int | float | bool | list[str] | None] = {"confirm": True}
     try:
         if "name" in params.requested_schema["properties"]:

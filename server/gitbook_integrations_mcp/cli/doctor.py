@@ -1,13 +1,11 @@
 """The command `doctor`: checks settings, tokens and the connection. Each check is a line, each failure has a fix."""
 
-import os
-import shlex
 import shutil
 import sys
 import time
 from argparse import Namespace
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -27,18 +25,19 @@ from gitbook_integrations_mcp.calls.response import read_response
 from gitbook_integrations_mcp.cli.assistant_file import read_document, read_file
 from gitbook_integrations_mcp.cli.assistants import ASSISTANTS
 from gitbook_integrations_mcp.cli.console import count, print_json
-from gitbook_integrations_mcp.cli.install import SECRETS, find_entry, format_entries, format_path
+from gitbook_integrations_mcp.cli.install import find_entry, format_entries, format_path, holds_token
+from gitbook_integrations_mcp.cli.private_files import find_settings_file, is_exposed, suggest_private
 from gitbook_integrations_mcp.config.models import OAuthSection
-from gitbook_integrations_mcp.config.settings import PREFIX, Settings
-from gitbook_integrations_mcp.config.types import is_reference
+from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.config.urls import is_loopback
-from gitbook_integrations_mcp.config.validation import check_exposure
-from gitbook_integrations_mcp.errors import ErrorCode, SettingsError, StoreError, UpstreamError
+from gitbook_integrations_mcp.config.validation import check_exposure, check_keys, check_workers
+from gitbook_integrations_mcp.errors import ErrorCode, SettingsError, StatusError, StoreError, UpstreamError
 from gitbook_integrations_mcp.gitbook.client import GitBook
+from gitbook_integrations_mcp.gitbook.credentials import Credentials
 from gitbook_integrations_mcp.gitbook.http import GitBookResponse
 from gitbook_integrations_mcp.gitbook.opening import open_gitbook
 from gitbook_integrations_mcp.process import FAILURE, SUCCESS
-from gitbook_integrations_mcp.store.location import Location
+from gitbook_integrations_mcp.spelling import find_meant, format_id
 from gitbook_integrations_mcp.store.store import Store
 from gitbook_integrations_mcp.text import clean_text
 
@@ -46,6 +45,7 @@ Status = Literal["ok", "failed", "skipped", "warning"]
 _MARKS: Mapping[Status, str] = {"ok": "✓", "failed": "✗", "skipped": "–", "warning": "!"}
 _PLAIN_MARKS: Mapping[Status, str] = {"ok": "+", "failed": "x", "skipped": "-", "warning": "!"}
 
+_USER = Request("GET", "/user")
 _LISTING = Request("GET", "/integrations", (("limit", "1"),))
 """A request that every kind of token may send."""
 
@@ -66,10 +66,20 @@ class Finding:
     code: ErrorCode | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A response of GitBook, and the request that it is for."""
+
+    request: Request
+    response: GitBookResponse
+
+
 def run(settings: Settings, arguments: Namespace) -> int:
     """Run all checks, print them with an entry for each assistant, and return the exit code."""
     findings = anyio.run(_collect, settings)
     findings += [*_check_settings_file(arguments.config, settings), *_check_assistants()]
+    scrub = Credentials.from_settings(settings.gitbook).scrub
+    findings = [replace(one, message=scrub(one.message), fix=scrub(one.fix)) for one in findings]
     return _report(findings, format_entries(settings, arguments.config), as_json=arguments.json)
 
 
@@ -115,7 +125,6 @@ async def _check(settings: Settings) -> AsyncIterator[Finding]:
     yield Finding("Python", "ok", sys.version.split()[0])
     yield _check_settings(settings)
     yield _describe_confirmation(settings)
-    yield _check_journal(settings.journal.path)
     yield await _check_store(Store(settings))
     if settings.oauth.issuer:
         yield await _check_issuer(settings.oauth)
@@ -123,9 +132,9 @@ async def _check(settings: Settings) -> AsyncIterator[Finding]:
         yield insecure
     # Without retries, which could hide a problem.
     once = settings.limits.model_copy(update={"attempts": 1})
-    gitbook, credentials, _ = open_gitbook(settings.model_copy(update={"limits": once}))
+    gitbook, credentials, organization = open_gitbook(settings.model_copy(update={"limits": once}))
     try:
-        response: GitBookResponse | None = None
+        sample: Sample | None = None
         for name, variable, token in (
             ("token", "GITBOOK_TOKEN", credentials.general),
             ("integration token", "GITBOOK_INTEGRATION_TOKEN", credentials.integration),
@@ -143,14 +152,16 @@ async def _check(settings: Settings) -> AsyncIterator[Finding]:
                 )
                 continue
             finding, received = await _check_token(gitbook, name, variable, token)
-            response = received or response
+            sample = received or sample
             yield finding
-        if response is None:
-            finding, response = await _check_network(gitbook)
+            if name == "token" and finding.status == "ok" and organization:
+                yield await _check_organization(gitbook, token, organization)
+        if sample is None:
+            finding, sample = await _check_network(gitbook)
             yield finding
-        if response is not None:
-            yield _check_clock(response)
-            yield _check_rate_limit(response)
+        if sample is not None:
+            yield _check_clock(sample.response)
+            yield _check_rate_limit(sample)
     finally:
         await gitbook.close()
     yield await _check_sandbox(settings)
@@ -167,6 +178,8 @@ def _check_settings(settings: Settings) -> Finding:
         Policy(settings.tools, settings.confirmation)
         if "stdio" not in settings.server.transport:
             check_exposure(settings)
+            check_keys(settings)
+            check_workers(settings)
     except SettingsError as error:
         return _fail("settings", str(error), "", error.code)
     return Finding("settings", "ok", "sandbox" if settings.server.sandbox else settings.gitbook.endpoint)
@@ -182,21 +195,6 @@ def _describe_confirmation(settings: Settings) -> Finding:
         otherwise = f"or {place} if it has no forms" if place else "and are rejected if it has no forms"
         return Finding("confirmation", "ok", f"{asks} in the client, {otherwise}")
     return Finding("confirmation", "ok", f"{asks} {place}" if place else "destructive calls are rejected")
-
-
-def _check_journal(path: Path | None) -> Finding:
-    if path is None:
-        return Finding("journal", "skipped", "disabled", "Set journal.path to record every change.")
-    is_new = not path.exists()
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0), 0o600))
-        if is_new:
-            path.unlink()
-    except OSError as error:
-        fix = "Fix journal.path. Until then, all changes are rejected."
-        message = f"{path} cannot be written: {error.strerror}"
-        return _fail("journal", message, fix, ErrorCode.JOURNAL_UNAVAILABLE)
-    return Finding("journal", "ok", str(path))
 
 
 def _check_assistants() -> Iterator[Finding]:
@@ -217,31 +215,25 @@ def _check_assistants() -> Iterator[Finding]:
             yield Finding(assistant.title, "warning", "registered, but its command does not exist", fix)
         else:
             yield Finding(assistant.title, "ok", f"registered in {format_path(assistant)}")
-        env = entry.get("env")
-        tokens = [env.get(name, "") for name in SECRETS] if isinstance(env, Mapping) else []
-        if any(token and not is_reference(str(token)) for token in tokens):
+        if holds_token(entry):
             yield from _check_privacy(assistant.title, assistant.path)
 
 
 def _check_privacy(check: str, path: Path) -> Iterator[Finding]:
     """Yield a warning if other users can read a file that holds a token."""
-    if os.name == "posix" and path.stat().st_mode & 0o044:
-        fix = f"Run `chmod 600 {shlex.quote(str(path))}`."
-        yield Finding(check, "warning", "other users can read the token in its configuration", fix)
+    if is_exposed(path):
+        message = "other users can read the token in its configuration"
+        yield Finding(check, "warning", message, suggest_private(path))
 
 
 def _check_settings_file(config: Path | None, settings: Settings) -> Iterator[Finding]:
-    named = config or os.environ.get(f"{PREFIX}CONFIG")
-    tokens = {
-        token.get_secret_value() for token in (settings.gitbook.token, settings.gitbook.integration_token) if token
-    }
-    if named and tokens - {os.environ.get(name, "").strip() for name in SECRETS}:
-        yield from _check_privacy("settings file", Path(named))
+    if path := find_settings_file(config, settings):
+        yield from _check_privacy("settings file", path)
 
 
 async def _check_store(store: Store) -> Finding:
     """Return whether the store can be used."""
-    if store.location == Location():
+    if store.location.is_memory:
         return Finding("store", "ok", "memory; a restart empties it")
     try:
         async with store.database.write():
@@ -276,28 +268,43 @@ def _check_scheme(settings: Settings) -> Finding | None:
     return Finding("encryption", "warning", "the endpoint is plain http", fix)
 
 
-async def _check_token(
-    gitbook: GitBook, name: str, variable: str, token: SecretStr
-) -> tuple[Finding, GitBookResponse | None]:
+async def _check_token(gitbook: GitBook, name: str, variable: str, token: SecretStr) -> tuple[Finding, Sample | None]:
     """Return whether a token is valid and who owns it, from requests that only some kinds of token may send."""
-    response: GitBookResponse | None = None
+    sample: Sample | None = None
     try:
-        response = await gitbook.send(Request("GET", "/user"), token)
+        response = await gitbook.send(_USER, token)
+        sample = Sample(_USER, response)
         if response.status not in _REJECTED:
-            return _describe_user(name, read_response(ENDPOINTS["get_authenticated_user"], response)), response
+            return _describe_user(name, read_response(ENDPOINTS["get_authenticated_user"], response)), sample
         # An invalid token is rejected everywhere; a valid one of another kind may list the marketplace.
         response = await gitbook.send(_LISTING, token)
+        sample = Sample(_LISTING, response)
         if code := _REJECTED.get(response.status):
             message = f"rejected by GitBook ({response.status})"
-            return _fail(name, message, f"Set {variable} to a new token.", code), response
+            return _fail(name, message, f"Set {variable} to a new token.", code), sample
         read_response(ENDPOINTS["list_integrations"], response)
+    except StatusError as error:
+        if error.status != 500:
+            return _fail(name, str(error), "", error.code), sample
+        fix = "See GitBook's status page."
+        if await _rejects_other_tokens(gitbook):
+            fix = f"GitBook does not fail with another token, so this one may be wrong. Set {variable} to a new token."
+        return _fail(name, "GitBook failed (500)", fix, error.code), sample
     except UpstreamError as error:
-        return _fail(name, str(error), "", error.code), response
+        return _fail(name, str(error), "", error.code), sample
     message = "valid, belongs to an integration or an installation"
     if name == "token":
         fix = "Tools that need a user fail. Put this token into GITBOOK_INTEGRATION_TOKEN."
-        return Finding(name, "warning", message, fix), response
-    return Finding(name, "ok", message), response
+        return Finding(name, "warning", message, fix), sample
+    return Finding(name, "ok", message), sample
+
+
+async def _rejects_other_tokens(gitbook: GitBook) -> bool:
+    """Return whether GitBook regularly rejects a token that is certainly invalid."""
+    try:
+        return (await gitbook.send(_USER, SecretStr("none"))).status in _REJECTED
+    except UpstreamError:
+        return False
 
 
 def _describe_user(name: str, user: Mapping[str, Any]) -> Finding:
@@ -311,16 +318,42 @@ def _describe_user(name: str, user: Mapping[str, Any]) -> Finding:
     return Finding(name, "warning", f"valid, but belongs to a user ({called})", fix)
 
 
-async def _check_network(gitbook: GitBook) -> tuple[Finding, GitBookResponse | None]:
+async def _check_organization(gitbook: GitBook, token: SecretStr, organization: str) -> Finding:
+    """Return whether the default organization is the ID of one that the token's owner belongs to."""
+    reader = ENDPOINTS["list_organizations_for_authenticated_user"]
+    try:
+        page = read_response(reader, await gitbook.send(reader.build_request({"limit": 1000}), token))
+    except UpstreamError as error:
+        return Finding("organization", "warning", f"cannot be checked: {error}")
+    titles = {
+        str(one["id"]): [clean_text(str(one[key]), 80) for key in ("title", "hostname") if one.get(key)]
+        for one in page["items"]
+        if "id" in one
+    }
+    if organization in titles:
+        return Finding("organization", "ok", next(iter(titles[organization]), organization))
+    shown = {identifier: next(iter(named), identifier) for identifier, named in titles.items()}
+    if meant := find_meant(organization, titles):
+        message = f"{clean_text(organization, 80)} is not an ID"
+        fix = f"Set GITBOOK_ORGANIZATION to {' or '.join(format_id(one, shown[one]) for one in meant)}."
+        return _fail("organization", message, fix, ErrorCode.NOT_FOUND)
+    message = f"the token's owner is in {count(len(titles), 'organization')}, but not in {clean_text(organization, 80)}"
+    known = " or ".join(format_id(one, title) for one, title in list(shown.items())[:3])
+    fix = f"Set GITBOOK_ORGANIZATION to the ID of one of them{f', for example {known}' if known else ''}."
+    return Finding("organization", "warning", message, fix)
+
+
+async def _check_network(gitbook: GitBook) -> tuple[Finding, Sample | None]:
     """Return whether GitBook can be reached. Without a token, it responds with a rejection."""
-    response: GitBookResponse | None = None
+    sample: Sample | None = None
     try:
         response = await gitbook.send(_LISTING, SecretStr("none"))
+        sample = Sample(_LISTING, response)
         if response.status not in _REJECTED:
             read_response(ENDPOINTS["list_integrations"], response)
     except UpstreamError as error:
-        return _fail("network", str(error), "", error.code), response
-    return Finding("network", "ok", f"GitBook responds ({response.status})"), response
+        return _fail("network", str(error), "", error.code), sample
+    return Finding("network", "ok", f"GitBook responds ({response.status})"), sample
 
 
 def _check_clock(response: GitBookResponse) -> Finding:
@@ -334,14 +367,16 @@ def _check_clock(response: GitBookResponse) -> Finding:
     return Finding("clock", "warning", f"not in sync with GitBook ({skew:+.0f} s)", "Synchronize this machine's clock.")
 
 
-def _check_rate_limit(response: GitBookResponse) -> Finding:
-    limit, remaining = (response.headers.get(f"x-ratelimit-{name}", "") for name in ("limit", "remaining"))
+def _check_rate_limit(sample: Sample) -> Finding:
+    """Return how many requests are left for one endpoint; others can have other limits."""
+    limit, remaining = (sample.response.headers.get(f"x-ratelimit-{name}", "") for name in ("limit", "remaining"))
     if not (limit.isdecimal() and remaining.isdecimal()):
         return Finding("rate limit", "skipped", "GitBook sent no rate limit")
+    message = f"{remaining} of {limit} requests left for {sample.request.method} {sample.request.path}"
     if int(remaining) * 10 < int(limit):
         fix = "Another program uses the same token. Give this server a token of its own."
-        return Finding("rate limit", "warning", f"{remaining} of {limit} requests left", fix)
-    return Finding("rate limit", "ok", f"{remaining} of {limit} requests left")
+        return Finding("rate limit", "warning", message, fix)
+    return Finding("rate limit", "ok", message)
 
 
 async def _check_sandbox(settings: Settings) -> Finding:

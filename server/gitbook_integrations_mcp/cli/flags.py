@@ -42,7 +42,7 @@ FLAGS = (
     Flag(
         CONFIG,
         None,
-        _OF_TOOLS | AUDIT_ACTIONS | {"audit", "journal", "store"},
+        _OF_TOOLS | AUDIT_ACTIONS | {"audit", "changes", "store"},
         {"type": Path, "metavar": "FILE", "help": "settings file (JSON)"},
     ),
     Flag("--toolsets", ("tools", "toolsets"), _OF_TOOLS, {"metavar": "A,B", "help": "offer only these toolsets"}),
@@ -76,7 +76,7 @@ FLAGS = (
         "--port",
         ("http", "port"),
         {"serve", "sandbox"},
-        {"type": int, "help": "port to listen on over HTTP; 0 chooses a free one (default: 8000, sandbox: 0)"},
+        {"type": int, "help": "port to listen on over HTTP; 0 chooses a free one (default: 8000, sandbox: 8787)"},
     ),
     Flag(
         "--workers",

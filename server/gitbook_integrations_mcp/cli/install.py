@@ -18,16 +18,14 @@ from typing import Any
 from gitbook_integrations_mcp import NAME as PROGRAM
 from gitbook_integrations_mcp.auth.policy import Policy
 from gitbook_integrations_mcp.cli.assistant_file import MASK, Document, compare, read_document, read_file, replace_file
-from gitbook_integrations_mcp.cli.assistants import ASSISTANTS, Assistant
+from gitbook_integrations_mcp.cli.assistants import ASSISTANTS, ENTRY, Assistant
 from gitbook_integrations_mcp.cli.flags import format_flags
+from gitbook_integrations_mcp.cli.private_files import find_settings_file, is_exposed, make_private, suggest_private
 from gitbook_integrations_mcp.config.json_text import parse_json
 from gitbook_integrations_mcp.config.models import GitBookSection
 from gitbook_integrations_mcp.config.settings import PREFIX, Settings, iterate_settings, name_variable
 from gitbook_integrations_mcp.config.types import is_reference
 from gitbook_integrations_mcp.process import FAILURE, SUCCESS
-
-NAME = "gitbook"
-"""The name of this server's entry. Assistants put it before the name of each tool, and limit the length of both."""
 
 OLD_NAME = "gitbook-integrations"
 """The name of the entry in earlier releases. `install` renames it."""
@@ -48,7 +46,7 @@ _PLAIN = frozenset(
 )
 """Variables that hold no secret."""
 
-_CARRIED = frozenset({"confirmation", "journal", "audit", "limits"})
+_CARRIED = frozenset({"confirmation", "store", "audit", "limits"})
 """Sections whose variables go into the entry: the assistant has no access to this shell's, and some are safeguards."""
 
 
@@ -63,10 +61,10 @@ def format_entries(settings: Settings, config: Path | None = None) -> dict[str, 
     }
 
 
-def format_entry(assistant: Assistant, settings: Settings, config: Path | None = None) -> str:
+def format_entry(assistant: Assistant, settings: Settings, config: Path | None = None, name: str = ENTRY) -> str:
     """Return this server's part of the assistant's configuration as text."""
     document = read_document(assistant, "")
-    _add_entry(document, assistant, settings, config)
+    _add_entry(document, assistant, settings, config, name)
     return document.text.strip()
 
 
@@ -80,32 +78,42 @@ def run(settings: Settings, arguments: Namespace) -> int:
         SettingsError: a toolset or tool does not exist, so the assistant could not start the server.
     """
     Policy(settings.tools, settings.confirmation)
-    assistant, config = ASSISTANTS[arguments.assistant], arguments.config
+    assistant, config, name = ASSISTANTS[arguments.assistant], arguments.config, arguments.name
     if arguments.print:
-        print(format_entry(assistant, settings, config))
+        print(format_entry(assistant, settings, config, name))
         return SUCCESS
 
     def add(document: Document) -> None:
         if assistant.prompts and arguments.file and arguments.file.name != "mcp.json":
             raise ValueError(f"is not named mcp.json, the only file in which {assistant.title} looks for servers")
-        _add_entry(document, assistant, settings, config)
+        _add_entry(document, assistant, settings, config, name)
 
     try:
-        edit = Edit(assistant, arguments.file, add)
+        edit = Edit(assistant, arguments.file, add, name)
         if not edit.changes:
             print(f"No change: {edit.name} already has this entry.")
-            return SUCCESS
-        if arguments.dry_run:
+        elif arguments.dry_run:
             print(f"Dry run: nothing was written. The changes to {edit.name}:\n{edit.describe()}")
-            return SUCCESS
-        backup = edit.write()
+        else:
+            backup = edit.write()
+            print(f"Added to {assistant.title}: {edit.name}")
+            report_backup(backup)
+            print(_format_next_step(assistant, settings, edit.entry.get("env", {})))
     except EditError as error:
-        print(f"{error} Add this yourself:\n{format_entry(assistant, settings, config)}", file=sys.stderr)
+        print(f"{error} Add this yourself:\n{format_entry(assistant, settings, config, name)}", file=sys.stderr)
         return FAILURE
-    print(f"Added to {assistant.title}: {edit.name}")
-    report_backup(backup)
-    print(_format_next_step(assistant, settings, edit.after.content[assistant.servers][NAME].get("env", {})))
+    if holds_token(edit.entry) and edit.is_exposed:
+        _warn_of_exposed(edit.path)
+    if (file := find_settings_file(config, settings)) and is_exposed(file):
+        if not arguments.dry_run and make_private(file):
+            print(f"Other users could read the token in {_shorten(file)}. Now only the owner of the file can.")
+        else:
+            _warn_of_exposed(file)
     return SUCCESS
+
+
+def _warn_of_exposed(path: Path) -> None:
+    print(f"Warning: other users can read the token in {_shorten(path)}. {suggest_private(path)}", file=sys.stderr)
 
 
 def _locate(assistant: Assistant) -> Path:
@@ -126,12 +134,15 @@ class Edit:
         EditError: the file cannot be read, or cannot be edited without loss.
     """
 
-    def __init__(self, assistant: Assistant, file: Path | None, change: Callable[[Document], None]) -> None:
+    def __init__(
+        self, assistant: Assistant, file: Path | None, change: Callable[[Document], None], entry: str = ENTRY
+    ) -> None:
         self.name = str(file) if file else format_path(assistant)
         self._assistant = assistant
+        self._entry = entry
         with self._explain():
-            self._path = (file or _locate(assistant)).resolve()  # a file that is a link stays one
-            self._before = read_file(self._path)
+            self.path = (file or _locate(assistant)).resolve()  # a file that is a link stays one
+            self._before = read_file(self.path)
             self.before = read_document(assistant, self._before or "")
             self.after = read_document(assistant, self._before or "")
             change(self.after)
@@ -142,16 +153,27 @@ class Edit:
         """Whether the edit changes the file."""
         return self.after.text != self._before
 
+    @property
+    def entry(self) -> Mapping[str, Any]:
+        """This server's entry after the edit."""
+        entry: Mapping[str, Any] = self.after.content.get(self._assistant.servers, {}).get(self._entry, {})
+        return entry
+
+    @property
+    def is_exposed(self) -> bool:
+        """Whether other users can read the file."""
+        return self.path.exists() and is_exposed(self.path)
+
     def describe(self) -> str:
         """Return a unified diff without secrets."""
-        is_hidden = _hide_secrets(self._assistant, self.after.content)
+        is_hidden = _hide_secrets(self._assistant, self.after.content, self._entry)
         before = self.before.mask(is_hidden, MASK) if self._before else ""
-        return compare(self._path, before, self.after.mask(is_hidden, MASK))
+        return compare(self.path, before, self.after.mask(is_hidden, MASK))
 
     def write(self) -> Path | None:
         """Replace the file, and return the backup of the old one, if there was one."""
         with self._explain():
-            return replace_file(self._path, self._before, self.after.text)
+            return replace_file(self.path, self._before, self.after.text)
 
     @contextlib.contextmanager
     def _explain(self) -> Iterator[None]:
@@ -171,57 +193,72 @@ def report_backup(backup: Path | None) -> None:
         print(f"Backup: {_shorten(backup)}")
 
 
-def remove_entry(document: Document, assistant: Assistant) -> None:
-    """Remove this server's entry, also one with the old name.
+def remove_entry(document: Document, assistant: Assistant, name: str = ENTRY) -> None:
+    """Remove this server's entry; for the usual name, also one with the old name. Entries of other servers stay.
 
     Raises:
-        ValueError: the entry is of another server.
+        ValueError: the file has something else there.
     """
-    for name in (NAME, OLD_NAME):
-        if _find_entry(document, assistant, name) is not None:
-            document.remove((assistant.servers, name))
+    for one in (ENTRY, OLD_NAME) if name == ENTRY else (name,):
+        if _is_own(_list_servers(document, assistant).get(one)):
+            document.remove((assistant.servers, one))
 
 
 def find_entry(document: Document, assistant: Assistant) -> Mapping[str, Any] | None:
-    """Return this server's entry, also one with the old name, if there is one.
+    """Return this server's entry, if there is one: that with the usual name, or else the first.
 
     Raises:
         ValueError: the file has something else there.
     """
-    found = _find_entry(document, assistant, NAME)
-    return _find_entry(document, assistant, OLD_NAME) if found is None else found
+    servers = _list_servers(document, assistant)
+    return next((entry for entry in (servers.get(ENTRY), *servers.values()) if _is_own(entry)), None)
 
 
-def _find_entry(document: Document, assistant: Assistant, name: str) -> Mapping[str, Any] | None:
+def holds_token(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry contains a token, not only a reference to one."""
+    env = entry.get("env")
+    tokens = [env.get(name) for name in SECRETS] if isinstance(env, Mapping) else []
+    return any(token and not is_reference(str(token)) for token in tokens)
+
+
+def _list_servers(document: Document, assistant: Assistant) -> Mapping[str, Any]:
+    """Return the entries of all servers by name.
+
+    Raises:
+        ValueError: the file has something else there.
+    """
     servers = document.content.get(assistant.servers, {})
     if not isinstance(servers, Mapping):
         raise ValueError(f"has something else as {assistant.servers}")  # noqa: TRY004
-    entry = servers.get(name)
-    if entry is None and name not in servers:
-        return None
-    if not isinstance(entry, Mapping):
-        raise ValueError(f"has something else as {name}")  # noqa: TRY004
-    words = json.dumps([entry.get("command"), entry.get("args")])
-    if "command" in entry and PROGRAM not in words.replace("_", "-"):
-        raise ValueError(f"has another server with the name {name}. Rename it first")
-    return entry
+    return servers
 
 
-def _add_entry(document: Document, assistant: Assistant, settings: Settings, config: Path | None) -> None:
+def _is_own(entry: Any) -> bool:
+    """Whether an entry starts this program. A remote entry does not, and could be of any server."""
+    if not isinstance(entry, Mapping) or "command" not in entry:
+        return False
+    return PROGRAM in json.dumps([entry["command"], entry.get("args")], default=str).replace("_", "-")
+
+
+def _add_entry(document: Document, assistant: Assistant, settings: Settings, config: Path | None, name: str) -> None:
     """Add the entry to a document.
 
     Raises:
-        ValueError: the file has something else there.
+        ValueError: the file has something else there, or the entry of another server.
     """
-    place = (assistant.servers, NAME)
-    current, old = (_find_entry(document, assistant, name) for name in (NAME, OLD_NAME))
+    place = (assistant.servers, name)
+    servers = _list_servers(document, assistant)
+    if name in servers and not _is_own(servers[name]):
+        raise ValueError(f"has another server with the name {name}. Choose another name for this one with --name")
+    current = servers.get(name)
+    old = servers.get(OLD_NAME) if _is_own(servers.get(OLD_NAME)) else None
     given: dict[str, Any] = {}
     for entry in (old, current):
         if entry and isinstance(entry.get("env"), Mapping):
             given |= entry["env"]
     entry = _make_entry(assistant, settings, config, given)
     if old is not None and current is None:
-        document.rename((assistant.servers, OLD_NAME), NAME)
+        document.rename((assistant.servers, OLD_NAME), name)
     elif old is not None:
         document.remove((assistant.servers, OLD_NAME))
     if current != entry:
@@ -262,15 +299,15 @@ def _make_entry(
     return {**entry, "env": env} if env else entry
 
 
-def _hide_secrets(assistant: Assistant, after: Any) -> Callable[[tuple[str, ...], str], bool]:
+def _hide_secrets(assistant: Assistant, after: Any, name: str) -> Callable[[tuple[str, ...], str], bool]:
     """Return whether to hide a text of the file: everything outside this server's entry, and tokens in it."""
-    entry = after.get(assistant.servers, {}).get(NAME, {})
+    entry = after.get(assistant.servers, {}).get(name, {})
     ours = {entry.get("type"), entry.get("command"), *entry.get("args", ())}
 
     def is_hidden(path: tuple[str, ...], value: str) -> bool:
         if path[0] == "inputs":
             return "id" not in path and value not in {"promptString", *SECRETS, *SECRETS.values()}
-        if len(path) < 3 or path[0] != assistant.servers or path[1] not in {NAME, OLD_NAME}:
+        if len(path) < 3 or path[0] != assistant.servers or path[1] not in {name, OLD_NAME}:
             return True
         if path[2] == "env":
             return not (is_reference(value) or path[-1] in _PLAIN)

@@ -5,6 +5,7 @@ Only this module and `flags` are imported before a command runs: the MCP SDK alo
 
 import argparse
 import importlib
+import re
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from gitbook_integrations_mcp import NAME, __version__
-from gitbook_integrations_mcp.cli.assistants import ASSISTANTS
+from gitbook_integrations_mcp.cli.assistants import ASSISTANTS, ENTRY
 from gitbook_integrations_mcp.cli.flags import AUDIT_ACTIONS, add_flags, find_misplaced
 from gitbook_integrations_mcp.errors import UsageError
 from gitbook_integrations_mcp.spelling import suggest
@@ -159,18 +160,28 @@ def _build_parser() -> tuple[Parser, dict[str, Parser]]:
     words = "key=value pairs, one JSON object, or - to read it from stdin"
     call.add_argument("arguments", nargs="*", default=[], metavar="ARGUMENT", help=words)
     _add_json(call)
-    journal = add_command("journal", "Show the journal of changes.")
-    journal.add_argument("path", type=Path, nargs="?", metavar="FILE", help="the journal (default: journal.path)")
-    _add_json(journal)
+    _add_changes(add_command("changes", "Show the changes that were made through this server, newest first."))
     _add_store(add_command("store", "Show the store and what it keeps; export it, prune it, forget an organization."))
     token = add_command("token", "Create a bearer token for a caller over HTTP, and its entry for http.tokens.")
     token.add_argument("name", metavar="NAME", help="name of the caller")
     _add_json(token)
-    add_command("sandbox", "Serve the built-in GitBook sandbox over HTTP, for any client.")
+    sandbox = add_command("sandbox", "Serve the built-in GitBook sandbox over HTTP, for any client.")
+    sandbox.add_argument("--print-env", action="store_true", help="only print the environment of clients, for a shell")
     for name, command in parsers.items():
         add_flags(command, name, argparse.SUPPRESS)
     parser.set_defaults(command="serve", run=partial(_run, "serve"))
     return parser, parsers
+
+
+def _add_changes(parser: Parser) -> None:
+    parser.add_argument("--since", metavar="WHEN", help="only since then: 24h, 7d, 4w, or a date")
+    parser.add_argument("--until", metavar="WHEN", help="only before then")
+    parser.add_argument("--tool", metavar="TOOL", help="only calls of this tool")
+    parser.add_argument("--organization", metavar="ID", help="only changes of this organization")
+    parser.add_argument("--outcome", choices=["unknown", "done", "failed", "not sent"], help="only with this outcome")
+    parser.add_argument("--limit", type=int, default=50, metavar="N", help="at most this many (default: 50)")
+    parser.add_argument("--follow", action="store_true", help="go on with new changes, until interrupted")
+    _add_json(parser)
 
 
 def _add_store(parser: Parser) -> None:
@@ -199,7 +210,15 @@ def _add_install(parser: Parser) -> None:
 def _add_file(parser: Parser) -> None:
     parser.add_argument("assistant", choices=list(ASSISTANTS), help=", ".join(ASSISTANTS), metavar="ASSISTANT")
     parser.add_argument("--file", type=Path, help="edit this file instead of the user's own, for example a project's")
+    parser.add_argument("--name", type=_read_name, default=ENTRY, help=f"name of the entry (default: {ENTRY})")
     parser.add_argument("--dry-run", action="store_true", help="show what would change, and write nothing")
+
+
+def _read_name(text: str) -> str:
+    """Return the name of an entry. Assistants put it before the names of tools, and limit the length of both."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,16}", text):
+        raise argparse.ArgumentTypeError("must have 1 to 16 letters, digits, hyphens or underscores")
+    return text
 
 
 def _add_audit(parser: Parser) -> None:

@@ -1,23 +1,41 @@
 """The command `sandbox`: serves the built-in GitBook sandbox over HTTP."""
 
+import shlex
+import sys
 from argparse import Namespace
 
+from gitbook_integrations_mcp import NAME
 from gitbook_integrations_mcp.config.settings import Settings
-from gitbook_integrations_mcp.errors import SettingsError
+from gitbook_integrations_mcp.errors import SettingsError, UsageError
+from gitbook_integrations_mcp.net.listener import build_address
 from gitbook_integrations_mcp.process import SUCCESS
-from gitbook_integrations_mcp.sandbox import create_sandbox, serve_sandbox
+from gitbook_integrations_mcp.sandbox import create_sandbox, describe_environment, serve_sandbox
+
+HOST, PORT = "127.0.0.1", 8787
+"""The default address, which is fixed so that clients keep their configuration."""
 
 
 def run(_settings: Settings, arguments: Namespace) -> int:
-    """Serve a fresh sandbox until it is interrupted.
+    """Serve a fresh sandbox until it is interrupted, or print the environment of its clients.
 
     Raises:
+        UsageError: the environment of a free port is asked for, which is known only while the sandbox runs.
         SettingsError: the address cannot be listened on.
     """
-    host = arguments.host or "127.0.0.1"  # http.host of the settings is the address of the MCP server
+    # http.host and http.port of the settings are the address of the MCP server.
+    host = arguments.host or HOST
+    port = PORT if arguments.port is None else arguments.port
+    if arguments.print_env:
+        if port == 0:
+            raise UsageError("--print-env requires a port; --port 0 chooses one only when the sandbox starts.")
+        for name, value in describe_environment(build_address(host, port)).items():
+            print(f"export {name}={shlex.quote(value)}")
+        return SUCCESS
+    if sys.stdout.isatty():
+        print(f'In another terminal: eval "$({NAME} sandbox --print-env)"', file=sys.stderr)
     try:
-        serve_sandbox(create_sandbox(), host, arguments.port or 0)
+        serve_sandbox(create_sandbox(), host, port)
     except OSError as error:
         reason = (error.strerror or "unknown host").partition(" (while ")[0]
-        raise SettingsError(f"Cannot listen on {host}: {reason}.") from None
+        raise SettingsError(f"Cannot listen on {host}, port {port}: {reason}. Choose another with --port.") from None
     return SUCCESS

@@ -11,9 +11,9 @@ from gitbook_integrations_mcp.process import FAILURE, SUCCESS
 
 def run(_settings: Settings, arguments: Namespace) -> int:
     """Remove this server's entry, print what was done, and return the exit code. The rest of the file stays."""
-    assistant = ASSISTANTS[arguments.assistant]
+    assistant, name = ASSISTANTS[arguments.assistant], arguments.name
     try:
-        edit = Edit(assistant, arguments.file, lambda document: remove_entry(document, assistant))
+        edit = Edit(assistant, arguments.file, lambda document: remove_entry(document, assistant, name), name)
         if edit.after.content == edit.before.content:
             print(f"No change: {edit.name} has no entry of this server.")
             return SUCCESS

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]', re.DOTALL)
+_WORD = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s{}\[\],:"]+', re.DOTALL)
 _KEY_LENGTH = 64
 _DEPTH = 100
 """Levels of nesting that are accepted. Python's own limit differs between its versions."""
@@ -27,10 +28,10 @@ def parse_json(text: str) -> Any:
         raise JsonError(f"is not valid JSON (line {error.lineno}, column {error.colno})") from None
     except RecursionError:
         raise JsonError("is nested too deeply") from None
-    except JsonError:
-        raise
+    except JsonError as error:
+        raise JsonError(f"{error} (line {_find_bad_number(text)})") from None
     except ValueError:
-        raise JsonError("has a number with too many digits") from None
+        raise JsonError(f"has a number with too many digits (line {_find_bad_number(text)})") from None
     _check_structure(text)
     return value
 
@@ -44,6 +45,18 @@ def _read_float(digits: str) -> float:
     if math.isinf(number):
         raise JsonError("has a number that is out of range")
     return number
+
+
+def _find_bad_number(text: str) -> int:
+    """Return the line of the first number that was refused. The text before it is valid JSON."""
+    for word in _WORD.finditer(text):
+        if word.group().startswith('"'):
+            continue
+        try:
+            json.loads(word.group(), parse_constant=_refuse_constant, parse_float=_read_float)
+        except ValueError:
+            return text.count("\n", 0, word.start()) + 1
+    return 1
 
 
 def _check_structure(text: str) -> None:

@@ -63,7 +63,7 @@ class GitBookSection(Section):
     endpoint: Endpoint = Field("https://api.gitbook.com", description="Base URL of GitBook's API, without `/v1`.")
     organization: str | None = Field(
         None,
-        pattern=r"^[a-zA-Z0-9_-]+$",
+        pattern=r"^\w[\w &'.,:()+!-]{0,99}$",
         description="ID of the default organization. With it, `organizationId` is optional in every tool.",
     )
     _unset: tuple[str, ...] = PrivateAttr(())
@@ -92,6 +92,9 @@ class ToolsSection(Section):
     read_only: bool = Field(False, description="Offer only tools that do not change anything.")
     reveal_secrets: bool = Field(
         False, description="Show credentials in configurations, secrets and headers instead of `[masked]`."
+    )
+    allow_private_tunnels: bool = Field(
+        False, description="Allow tunnels to loopback, private and link-local addresses, and to names without a domain."
     )
 
 
@@ -142,7 +145,8 @@ class HttpSection(Section):
     allowed_hosts: AllowedHosts = Field(
         (),
         description="Hosts, such as `mcp.example.com`, that clients may send as Host header, in addition to loopback, "
-        "`http.host` and the host of `http.public_url`. A host without a port allows any port.",
+        "`http.host` and the host of `http.public_url`. A host without a port allows any port. Web pages of these "
+        "hosts can be clients.",
     )
     body_bytes: int = Field(16 * 1024 * 1024, gt=0, description="Maximum size of a request body in bytes.")
     request_seconds: float = Field(60, gt=0, description="Time-out for receiving a whole request, head and body.")
@@ -261,12 +265,6 @@ class StoreSection(Section):
     report_days: float = Field(365, gt=0, description="Days for which audit reports are kept.")
     reports: int = Field(
         100, gt=0, description="Maximum number of audit reports that are kept for each user and organization."
-    )
-
-
-class JournalSection(Section):
-    path: Path | None = Field(
-        None, description="File to which every change is recorded, as one line of JSON. None by default."
     )
 
 

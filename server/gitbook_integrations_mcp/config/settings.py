@@ -27,7 +27,6 @@ from gitbook_integrations_mcp.config.models import (
     ConfirmationSection,
     GitBookSection,
     HttpSection,
-    JournalSection,
     LimitsSection,
     OAuthSection,
     Section,
@@ -82,7 +81,6 @@ class Settings(BaseSettings):
     oauth: OAuthSection = OAuthSection()
     confirmation: ConfirmationSection = ConfirmationSection()
     store: StoreSection = StoreSection()
-    journal: JournalSection = JournalSection()
     audit: AuditSection = AuditSection()
     limits: LimitsSection = LimitsSection()
 

@@ -1,6 +1,7 @@
 """Checks of settings that depend on each other, before a server is served over HTTP."""
 
 from gitbook_integrations_mcp.config.settings import Settings
+from gitbook_integrations_mcp.config.types import CREATE_KEY
 from gitbook_integrations_mcp.config.urls import is_loopback
 from gitbook_integrations_mcp.errors import SettingsError
 
@@ -28,6 +29,20 @@ def check_exposure(settings: Settings) -> None:
         raise SettingsError(
             f"With http.host {http.host}, the confirmation page needs a public URL. Set http.public_url, or set "
             "confirmation.fallback to refuse or two-step."
+        )
+
+
+def check_keys(settings: Settings) -> None:
+    """Check that replicas, which share a PostgreSQL database, also share keys.
+
+    Raises:
+        SettingsError: no keys are set.
+    """
+    url = settings.store.url
+    if url is not None and url.get_secret_value().startswith("postgresql:") and not settings.confirmation.keys:
+        raise SettingsError(
+            "confirmation.keys: with a PostgreSQL database as store.url, several servers can be one. Set the same keys "
+            f"for all of them. {CREATE_KEY}."
         )
 
 

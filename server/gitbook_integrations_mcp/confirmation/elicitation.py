@@ -7,10 +7,11 @@ from mcp_types import ClientCapabilities, ElicitRequest, ElicitRequestFormParams
 
 from gitbook_integrations_mcp.confirmation.results import (
     CANCELLED,
-    DECLINED,
     FORM_DECLINED,
     MALFORMED,
     NOT_TICKED,
+    PAGE_CANCELLED,
+    PAGE_DECLINED,
     WRONG_NAME,
     Approval,
     NotConfirmed,
@@ -59,11 +60,9 @@ def build_url_request(pending: PendingConfirmation, url: str) -> ElicitRequest:
     return ElicitRequest(params=ElicitRequestURLParams(message=message, url=url, elicitation_id=pending.id))
 
 
-def read_refusal(result: ElicitResult) -> NotConfirmed | None:
-    """Return the reason if the human declined or cancelled, else None."""
-    if result.action == "decline":
-        return DECLINED
-    return CANCELLED if result.action == "cancel" else None
+def read_page_refusal(result: ElicitResult) -> NotConfirmed | None:
+    """Return the reason if the client did not open the page, else None."""
+    return {"decline": PAGE_DECLINED, "cancel": PAGE_CANCELLED}.get(result.action)
 
 
 def read_form(pending: PendingConfirmation, result: ElicitResult) -> Approval | NotConfirmed:
@@ -71,14 +70,16 @@ def read_form(pending: PendingConfirmation, result: ElicitResult) -> Approval | 
 
     Only an accepted form with a ticked box (exactly `true`) and the correct name is an approval.
     """
-    if refusal := read_refusal(result):
-        return FORM_DECLINED if refusal is DECLINED else refusal
+    if result.action != "accept":
+        return FORM_DECLINED if result.action == "decline" else CANCELLED
     content: Mapping[str, Any] | None = result.content
     if content is None or not isinstance(content.get(BOX), bool):
         return MALFORMED
     if content[BOX] is not True:
         return NOT_TICKED
     typed = pending.preview.typed
-    if typed is not None and content.get(NAME) != typed:
+    if typed is not None and NAME not in content:
+        return MALFORMED
+    if typed is not None and content[NAME] != typed:
         return WRONG_NAME
     return Approval("form", pending.preview)

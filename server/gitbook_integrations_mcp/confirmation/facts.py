@@ -1,27 +1,40 @@
 """The facts of a preview: what the call itself names, and what GitBook says about its target. Pure functions.
 
-The values of the call are shown exactly, with every invisible character escaped. GitBook's response contains text of
-third parties. It cannot end a line, a fact or its quotation marks, and a client that renders Markdown finds none in it.
+The values of the call are shown exactly, with every character escaped that is invisible or formats text. GitBook's
+response contains text of third parties. It cannot end a line, a fact or its quotation marks. A client that renders
+Markdown finds none in either. No part of third parties' text is a link.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from gitbook_integrations_api.endpoint import Endpoint, Tool
+from gitbook_integrations_api.endpoint import Endpoint
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.response import get_path
 from gitbook_integrations_mcp.errors import CallError, CredentialError, LimitError, StatusError, UnreachableError
 from gitbook_integrations_mcp.store.pending import Fact
-from gitbook_integrations_mcp.text import clean_text, escape_unseen
+from gitbook_integrations_mcp.text import clean_text, escape_character, escape_unseen
 
 MAX_NAMED = 10
 """Number of affected spaces, sites or installations that are named; the others are counted."""
 
+MAX_LISTED = 50
+"""Number of keys or texts of the call that are listed; the others are counted."""
+
 _HARMLESS = str.maketrans(
-    {**dict.fromkeys('“”„‟″❝❞〝〞＂"«»‹›‘’‚‛「」『』`', "'"), **dict(zip("[]!*<>", "［］！∗＜＞", strict=True))}
+    {**dict.fromkeys('“”„‟″❝❞〝〞＂"«»‹›‘’‚‛「」『』`', "'"), **dict(zip("[]!*<>&", "［］！∗＜＞＆", strict=True))}
 )
-"""Replaces quotation marks, and the characters that begin links, images, code, emphasis and HTML in Markdown."""
+"""Replaces quotation marks, and what begins links, images, code, emphasis, entities and HTML in Markdown."""
+
+_MARKUP = re.compile(r"[<>\[\]`*\\]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w{1,40};)")
+"""The characters with which Markdown hides or replaces text. Underscores within words are none of them."""
+
+_LINK = re.compile(r":(?=//)|(?<=\w)[.@](?=[^\W\d_])")
+"""The characters by which clients recognize URLs, hosts and e-mail addresses in plain text, and make links of them."""
+
+_NO_LINK = str.maketrans(":.@", "：․＠")
 
 
 def describe_call(call: Call) -> Iterator[Fact]:
@@ -35,7 +48,7 @@ def describe_call(call: Call) -> Iterator[Fact]:
 
 
 def describe_effect(effect: Sequence[tuple[str, str]]) -> Iterator[Fact]:
-    """Yield what a call of a composite tool would do, as its handler describes it."""
+    """Yield what a call of a composite tool would do, as its handler or its plan describes it."""
     for label, value in effect:
         yield Fact(label, _clean_foreign(value, 500))
 
@@ -104,14 +117,16 @@ def describe_context(reader: Endpoint, response: Mapping[str, Any] | CallError) 
     yield Fact(label, f"{len(items)}{more}" + (f" ({named}{rest})" if items else ""))
 
 
-def describe_loss(tool: Tool, target: Mapping[str, Any] | CallError) -> Iterator[Fact]:
-    """Yield what a deletion removes: the keys of the configuration without values, and the external IDs."""
-    if isinstance(target, CallError) or not isinstance(tool, Endpoint) or tool.method != "DELETE":
+def describe_loss(call: Call, target: Mapping[str, Any] | CallError) -> Iterator[Fact]:
+    """Yield what a call removes: keys of the configuration without values, and external IDs."""
+    if isinstance(target, CallError) or not isinstance(call.tool, Endpoint) or call.tool.method == "GET":
         return
-    if configuration := target.get("configuration"):
-        yield Fact("Configuration that is lost", ", ".join(_clean_foreign(key, 40) for key in configuration))
-    if external := target.get("externalIds"):
-        yield Fact("External IDs that are lost", ", ".join(_clean_foreign(one, 60) for one in external))
+    for name, label in (("configuration", "Configuration"), ("externalIds", "External IDs")):
+        current, kept = target.get(name), call.arguments.get(name)
+        if not isinstance(current, Mapping | list) or (kept is None and call.tool.method != "DELETE"):
+            continue
+        if lost := [_clean_text(one, 60) for one in current if kept is None or one not in kept]:
+            yield Fact(f"{label} that {'is' if name == 'configuration' else 'are'} lost", _list(lost))
 
 
 def describe_failure(error: CallError) -> str:
@@ -133,7 +148,7 @@ def _describe_argument(name: str, value: Any) -> Iterator[Fact]:
     """Yield the value of an argument, and the host of a URL as a fact of its own."""
     yield Fact(name, _format_argument(value))
     if isinstance(value, str) and (host := _find_host(value)):
-        yield Fact(f"Host of {name}", _cut(escape_unseen(host)))
+        yield Fact(f"Host of {name}", _format_text(host))
 
 
 def _find_host(text: str) -> str | None:
@@ -146,20 +161,37 @@ def _find_host(text: str) -> str | None:
 
 
 def _format_argument(value: Any) -> str:
-    """Return a value as it is sent. An invisible character appears as its escape, and a cut value says so."""
+    """Return a value as it is sent. A character that cannot be seen appears as its escape, and a cut value says so."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):
-        return ", ".join(_cut(escape_unseen(str(key)), 40) for key in value) + " (values not shown)"
+        return f"{_list([_format_item(str(key), 40) for key in value])} (values not shown)" if value else "empty"
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return _cut(", ".join(escape_unseen(item) for item in value), 600)
+        return _list([_format_item(item, 256) for item in value]) or "empty"
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return _cut(escape_unseen(str(value))) if isinstance(value, str | int | float) else f"{len(value)} items"
+    return (
+        _format_text(str(value)) or "empty"
+        if isinstance(value, str | int | float)
+        else f"{len(value)} items (not shown)"
+    )
 
 
-def _cut(text: str, limit: int = 256) -> str:
-    return text if len(text) <= limit else f"{text[:limit]}… ({len(text):,} characters)"
+def _format_item(text: str, limit: int) -> str:
+    """Return an item of a list, in quotation marks if it could be read as several."""
+    shown = _format_text(text, limit)
+    return f'"{shown}"' if not text or '"' in text or "," in text or text != text.strip() else shown
+
+
+def _format_text(text: str, limit: int = 256) -> str:
+    shown = escape_unseen(_MARKUP.sub(lambda found: escape_character(found.group()), text[:limit]))
+    return shown if len(text) <= limit else f"{shown}… ({len(text):,} characters)"
+
+
+def _list(items: Sequence[str]) -> str:
+    """Return items on one line. If there are many, the others are counted."""
+    rest = f", and {len(items) - MAX_LISTED:,} more" if len(items) > MAX_LISTED else ""
+    return ", ".join(items[:MAX_LISTED]) + rest
 
 
 def _format_name(thing: Any) -> str:
@@ -169,7 +201,7 @@ def _format_name(thing: Any) -> str:
     identifier = thing.get("name") or thing.get("id") or ""
     if organization := get_path(thing, "target.organization"):
         return _clean_foreign(f"{identifier} in organization {organization}", 100)
-    title = f"“{_clean_foreign(title, 80)}”" if (title := thing.get("title")) else ""
+    title = f"“{_clean_text(title, 80)}”" if (title := thing.get("title")) else ""
     name = _clean_foreign(identifier, 100)
     return f"{name} ({title})" if name and title else name or title
 
@@ -177,3 +209,8 @@ def _format_name(thing: Any) -> str:
 def _clean_foreign(text: Any, limit: int) -> str:
     """Return text of GitBook or a third party as one line, without characters that quote or format."""
     return clean_text(str(text), limit).translate(_HARMLESS)
+
+
+def _clean_text(text: Any, limit: int) -> str:
+    """Return free text of a third party like `_clean_foreign`, and so that no client makes a link of a part of it."""
+    return _LINK.sub(lambda found: found.group().translate(_NO_LINK), _clean_foreign(text, limit))

@@ -16,6 +16,7 @@ from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_api.endpoint import Endpoint, Tool
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.output import Describe
+from gitbook_integrations_mcp.calls.plan import PlannedCall
 from gitbook_integrations_mcp.calls.related import find_get, find_target
 from gitbook_integrations_mcp.calls.response import get_path, read_response
 from gitbook_integrations_mcp.confirmation.facts import (
@@ -82,6 +83,26 @@ class Previewer:
                 return {}  # this call creates it
             raise
 
+    async def read_integration(self, call: Call) -> Mapping[str, Any] | None:
+        """Return the integration that a call names, or None if the token may not read it or it does not exist.
+
+        Without approval, nothing is read that only an approved call may show.
+
+        Raises:
+            CallError: GitBook failed, could not be reached, or answered with another object.
+        """
+        reader = find_get("/integrations/{integrationName}", "object")
+        if reader is None or call.caller.policy.may_need_confirmation(reader):
+            return None
+        try:
+            return await self._read(call, reader)
+        except CredentialError:
+            return None
+        except StatusError as error:
+            if error.status in {401, 403, 404}:
+                return None
+            raise
+
     async def preview(self, call: Call) -> tuple[Preview, Mapping[str, Any] | None]:
         """Return the preview of a call, and the target as `read_target` returns it.
 
@@ -94,6 +115,8 @@ class Previewer:
             AnswerError: GitBook answered with another object than the one that the call names.
             CallError: GitBook could not be reached.
         """
+        if isinstance(call, PlannedCall):
+            return await self._preview_plan(call), None
         if describe := self._effects.get(call.tool.name):
             return await _preview_effect(call, describe), None
         tool, arguments = call.tool, call.arguments
@@ -132,7 +155,7 @@ class Previewer:
             *describe_call(shown_call),
             *describe_target(target_reader, shown, organization),
             *(one for reader in readers for one in describe_context(reader, contexts[reader.name])),
-            *describe_loss(tool, shown),
+            *describe_loss(shown_call, shown),
             *describe_settings(shown_call),
         ]
         preview = Preview(
@@ -148,13 +171,30 @@ class Previewer:
             notes=tuple(scrub(one) for one in described if isinstance(one, str)),
             typed=arguments.get("integrationName") if tool.irreversible else None,
         )
-        return preview, known
+        return preview, _add_places(known, responses)
+
+    async def _preview_plan(self, call: PlannedCall) -> Preview:
+        """Return the preview of a plan: its own facts, and the state of every target that its calls name."""
+        states: list[Any] = [call.plan.digest]
+        for step in call.plan.steps:
+            reader = find_target(step.tool)
+            if reader is not None and reader.path_names <= step.arguments.keys():
+                state = await self._try_to_read_target(replace(call, tool=step.tool, arguments=step.arguments), reader)
+                states.append(None if isinstance(state, CallError) else state)
+        scrub = call.caller.credentials.scrub
+        facts = [*describe_call(call), *describe_effect(call.plan.facts)]
+        return Preview(
+            title=f"{call.tool.title}?",
+            consequence=scrub(call.tool.consequence),
+            state=_digest(states),
+            facts=tuple(Fact(one.label, scrub(one.value)) for one in facts),
+        )
 
     async def _read_organization(self, call: Call, target: Mapping[str, Any] | None) -> Mapping[str, Any] | str | None:
         """Return the organization of an installation, or only its ID if the organization cannot be read."""
         identifier = get_path(target, "target.organization")
         try:
-            if identifier is None and {"space", "site"} & set(target or ()):
+            if identifier is None and "installationId" in call.arguments and {"space", "site"} & set(target or ()):
                 installation = await self._read(call, ENDPOINTS["get_integration_installation_by_id"])
                 identifier = get_path(installation, "target.organization")
             if identifier is None:
@@ -205,6 +245,16 @@ def find_context(tool: Tool) -> tuple[Endpoint, ...]:
     if tool.method == "DELETE" and (target := find_target(tool)) and target.path == tool.path:
         context.extend(reader for level in _LEVELS if (reader := find_get(f"{target.path}/{level}", "page")))
     return tuple(context)
+
+
+def _add_places(target: Mapping[str, Any] | None, lists: Mapping[str, Mapping[str, Any] | CallError]) -> Any:
+    """Return a target that is deleted together with the places below it, which an undo restores."""
+    below = {
+        reader.path.rpartition("/")[2]: one["items"]
+        for name, one in lists.items()
+        if not isinstance(one, CallError) and (reader := ENDPOINTS[name]).is_list
+    }
+    return {**target, **below} if target is not None and below else target
 
 
 def _check_identity(reader: Endpoint, content: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:

@@ -52,6 +52,10 @@ _UNSEEN_FORM = (
     "If the user saw no form, the client answers forms by itself. Then the operator of this server can set "
     "confirmation.ask to fallback."
 )
+_UNSEEN_PAGE = (
+    "If the user saw no page and no request to open one, the client answers by itself. Then the operator of this "
+    "server can set confirmation.fallback to two-step."
+)
 
 DECLINED = NotConfirmed(
     ErrorCode.CONFIRMATION_DECLINED, "Nothing was sent: the user declined. Do not try again unless they ask for it."
@@ -60,6 +64,15 @@ FORM_DECLINED = NotConfirmed(
     ErrorCode.CONFIRMATION_DECLINED,
     "Nothing was sent: the client answered that the user declined. Do not try again unless the user asks for it. "
     + _UNSEEN_FORM,
+)
+PAGE_DECLINED = NotConfirmed(
+    ErrorCode.CONFIRMATION_DECLINED,
+    "Nothing was sent: the client answered that the user declined to open the confirmation page. Do not try again "
+    f"unless the user asks for it. {_UNSEEN_PAGE}",
+)
+PAGE_CANCELLED = NotConfirmed(
+    ErrorCode.CONFIRMATION_CANCELLED,
+    f"Nothing was sent: the client did not open the confirmation page. {_UNSEEN_PAGE}",
 )
 CANCELLED = NotConfirmed(
     ErrorCode.CONFIRMATION_CANCELLED,

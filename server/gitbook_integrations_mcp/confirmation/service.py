@@ -9,7 +9,7 @@ from dataclasses import replace
 import anyio
 from mcp.shared.exceptions import MCPError, NoBackChannelError
 from mcp.shared.message import ServerMessageMetadata
-from mcp_types import METHOD_NOT_FOUND, ElicitRequest, ElicitResult, InputRequiredResult
+from mcp_types import METHOD_NOT_FOUND, ElicitRequest, ElicitRequestURLParams, ElicitResult, InputRequiredResult
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
@@ -21,7 +21,7 @@ from gitbook_integrations_mcp.confirmation.elicitation import (
     build_form_request,
     build_url_request,
     read_form,
-    read_refusal,
+    read_page_refusal,
 )
 from gitbook_integrations_mcp.confirmation.page import ConfirmationPage
 from gitbook_integrations_mcp.confirmation.preview import Previewer
@@ -29,6 +29,7 @@ from gitbook_integrations_mcp.confirmation.results import (
     CANCELLED,
     EXPIRED,
     MALFORMED,
+    PAGE_CANCELLED,
     TARGET_CHANGED,
     UNAVAILABLE,
     Approval,
@@ -97,7 +98,7 @@ class ConfirmationService:
             return await self._consume(pending, MALFORMED)
         if pending.mode == "form":
             return await self._consume(pending, read_form(pending, response))
-        if refusal := read_refusal(response):
+        if refusal := read_page_refusal(response):
             return await self._consume(pending, refusal)
         return await self._consume(pending, read_decision(pending)) if pending.decision else pending
 
@@ -128,14 +129,14 @@ class ConfirmationService:
             return await self._fall_back(call, preview, changed=changed)
         if call.context.protocol_version not in MODERN_PROTOCOL_VERSIONS:
             return await self._ask_within_call(call, preview, changed=changed)
-        pending = await self._store.confirmations.open("form", call.binding, preview, _identify_owner(call))
+        pending = await self._store.confirmations.open("form", call.binding, preview, call.caller.owner)
         request = build_form_request(preview, changed=changed)
         return InputRequiredResult(input_requests={KEY: request}, request_state=pending.id)
 
     async def _ask_within_call(self, call: Call, preview: Preview, *, changed: bool) -> ConfirmationResult:
         """Ask by a request to the client, as in protocol 2025-11-25 and older. Ask again if the target changes."""
         for _ in range(_MAX_ROUNDS):
-            pending = await self._store.confirmations.open("form", call.binding, preview, _identify_owner(call))
+            pending = await self._store.confirmations.open("form", call.binding, preview, call.caller.owner)
             response = await self._send(call, build_form_request(preview, changed=changed))
             if response is None:
                 await self._store.confirmations.consume(pending.id)
@@ -159,7 +160,8 @@ class ConfirmationService:
             except MCPError as error:
                 if isinstance(error, NoBackChannelError) or error.error.code == METHOD_NOT_FOUND:
                     return None  # the client declares a capability that it does not have; no human was asked
-                return CANCELLED  # a human may have been asked and did not approve
+                # A human may have been asked and did not approve.
+                return PAGE_CANCELLED if isinstance(request.params, ElicitRequestURLParams) else CANCELLED
             except ValidationError:
                 return MALFORMED
         return EXPIRED
@@ -169,7 +171,7 @@ class ConfirmationService:
             return UNAVAILABLE
         if self._settings.fallback == "two-step":
             return await self._fall_back_to_second_call(call, preview, changed=changed)
-        pending = await self._store.confirmations.open("browser", call.binding, preview, _identify_owner(call))
+        pending = await self._store.confirmations.open("browser", call.binding, preview, call.caller.owner)
         url = await self._page.open(pending)
         session = call.context.session
         if accepts_urls(session.client_capabilities):
@@ -190,9 +192,7 @@ class ConfirmationService:
             if preview.state == earlier.preview.state:
                 return replace(earlier, before=target)
             changed = True
-        pending = await self._store.confirmations.open(
-            "two-step", _bind_to_client(call), preview, _identify_owner(call)
-        )
+        pending = await self._store.confirmations.open("two-step", _bind_to_client(call), preview, call.caller.owner)
         return build_confirmation_required(pending, changed=changed)
 
     async def _ask_on_page(self, call: Call, pending: PendingConfirmation, url: str) -> ConfirmationResult | None:
@@ -202,7 +202,7 @@ class ConfirmationService:
             return None
         if isinstance(response, NotConfirmed):
             result = await self._consume(pending, response)
-        elif refusal := read_refusal(response):
+        elif refusal := read_page_refusal(response):
             result = await self._consume(pending, refusal)
         else:
             result = await self._await_decision(pending)
@@ -228,8 +228,3 @@ def _bind_to_client(call: Call) -> str:
     """
     capabilities = call.context.session.client_capabilities
     return digest_json([call.binding, accepts_forms(capabilities), accepts_urls(capabilities)])
-
-
-def _identify_owner(call: Call) -> str:
-    """Return whose share of the store a confirmation takes. New sessions and settings give nobody another share."""
-    return call.caller.principal or call.caller.credentials.digest

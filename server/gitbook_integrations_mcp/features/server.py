@@ -14,6 +14,7 @@ from gitbook_integrations_api.instructions import INSTRUCTIONS
 from gitbook_integrations_mcp import NAME, TITLE, WEBSITE, __version__
 from gitbook_integrations_mcp.config.models import ConfirmationSection
 from gitbook_integrations_mcp.confirmation.page import ConfirmationPage
+from gitbook_integrations_mcp.features.metadata import drop_invalid_metadata
 from gitbook_integrations_mcp.features.subscriptions import Subscriptions
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.gitbook.tracing import trace_if_enabled
@@ -47,6 +48,7 @@ class IntegrationsServer(Server[None]):
         self._store = store
         self._connections = 0
         self.middleware[0] = trace_if_enabled(self.middleware[0])  # the SDK's tracing is always the first
+        self.middleware.append(drop_invalid_metadata)
         # The sealed state outlives the confirmation in it, so that the model gets `confirmation_expired` as a result.
         keys = [key.get_secret_value() for key in settings.keys] or [secrets.token_hex()]
         security = RequestStateSecurity(keys=keys, ttl=2 * settings.ttl + 60)

@@ -7,6 +7,7 @@ notified, because this server does not know what other callers can read.
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import anyio
@@ -25,9 +26,10 @@ from gitbook_integrations_mcp.auth.callers import Caller
 from gitbook_integrations_mcp.calls.call import EndpointCall
 from gitbook_integrations_mcp.errors import ErrorCode
 from gitbook_integrations_mcp.features.addresses import Address
+from gitbook_integrations_mcp.shares import choose_eviction
 
 MAX_WATCHERS = 1000
-"""Maximum number of sessions and streams that watch resources."""
+"""Maximum number of sessions and streams that watch resources. A caller with many gives way to one with fewer."""
 
 MAX_WATCHED = 100
 """Maximum number of resources that one session or stream watches."""
@@ -40,10 +42,15 @@ Context = ServerRequestContext[Any, Any]
 
 @dataclass(eq=False, slots=True)
 class Watcher:
-    """A session or a stream: the ID of its caller, how it is notified, and the addresses it watches by URI."""
+    """A session or a stream: the ID of its caller, how it is notified and ended, and the addresses it watches by URI.
+
+    `owner` is the caller without the session, because one caller can open many sessions.
+    """
 
     caller: str = field(repr=False)
+    owner: str = field(repr=False)
     notify: Callable[[str], Awaitable[None]]
+    end: Callable[[], None]
     addresses: dict[str, Address] = field(default_factory=dict)
 
 
@@ -51,7 +58,7 @@ class Subscriptions:
     """All subscriptions in this process."""
 
     def __init__(self) -> None:
-        self._watchers: set[Watcher] = set()
+        self._watchers: dict[Watcher, None] = {}  # oldest first
         self._sessions: dict[Connection, Watcher] = {}
         self._streams: set[ListenHandler] = set()
 
@@ -59,7 +66,7 @@ class Subscriptions:
         """Notify the watchers of the caller of `call` about the resources that it may have changed."""
         with anyio.move_on_after(_TIMEOUT_SECONDS):
             async with anyio.create_task_group() as group:
-                for watcher in self._watchers:
+                for watcher in list(self._watchers):
                     if watcher.caller == call.caller.id:
                         group.start_soon(_notify, watcher, call)
 
@@ -70,8 +77,12 @@ class Subscriptions:
 
     def _add(self, watcher: Watcher) -> None:
         if len(self._watchers) >= MAX_WATCHERS:
-            raise _create_limit_error("Too many clients watch resources of this server. Try again later.")
-        self._watchers.add(watcher)
+            evicted = choose_eviction({one: one.owner for one in self._watchers}, watcher.owner)
+            if evicted is None:
+                raise _create_limit_error("Too many clients watch resources of this server. Try again later.")
+            del self._watchers[evicted]
+            evicted.end()
+        self._watchers[watcher] = None
 
     # Protocol 2025-11-25 and older
 
@@ -85,12 +96,13 @@ class Subscriptions:
         connection: Connection = context.session._connection
         watcher = self._sessions.get(connection)
         if watcher is None:
-            watcher = Watcher(caller.id, connection.send_resource_updated)
+            forget = partial(self._forget, connection)
+            watcher = Watcher(caller.id, _identify_owner(caller), connection.send_resource_updated, forget)
             self._add(watcher)
             self._sessions[connection] = watcher
-            connection.exit_stack.callback(self._forget, connection)
+            connection.exit_stack.callback(forget)
         if watcher.caller != caller.id:  # the session continues with other credentials
-            watcher.caller, watcher.addresses = caller.id, {}
+            watcher.caller, watcher.owner, watcher.addresses = caller.id, _identify_owner(caller), {}
         if address.uri not in watcher.addresses and len(watcher.addresses) >= MAX_WATCHED:
             raise _create_limit_error(
                 f"This session watches {MAX_WATCHED} resources, which is the maximum. Unsubscribe first."
@@ -105,7 +117,7 @@ class Subscriptions:
 
     def _forget(self, connection: Connection) -> None:
         if watcher := self._sessions.pop(connection, None):
-            self._watchers.discard(watcher)
+            self._watchers.pop(watcher, None)
 
     # Protocol 2026-07-28
 
@@ -120,15 +132,20 @@ class Subscriptions:
         bus = InMemorySubscriptionBus()
         stream = ListenHandler(bus)
         watched = {address.uri: address for address in addresses}
-        watcher = Watcher(caller.id, lambda uri: bus.publish(ResourceUpdated(uri)), watched)
+        owner = _identify_owner(caller)
+        watcher = Watcher(caller.id, owner, lambda uri: bus.publish(ResourceUpdated(uri)), stream.close, watched)
         self._add(watcher)
         self._streams.add(stream)
         honoured = SubscriptionFilter(resource_subscriptions=list(watched))
         try:
             return await stream(context, params.model_copy(update={"notifications": honoured}))
         finally:
-            self._watchers.discard(watcher)
+            self._watchers.pop(watcher, None)
             self._streams.discard(stream)
+
+
+def _identify_owner(caller: Caller) -> str:
+    return caller.principal or caller.credentials.digest
 
 
 async def _notify(watcher: Watcher, call: EndpointCall) -> None:

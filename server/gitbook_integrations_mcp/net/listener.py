@@ -17,5 +17,9 @@ def open_listener(host: str, port: int) -> tuple[socket.socket, str]:
     listener = socket.create_server((host, port), family=family, dualstack_ipv6=dualstack)
     # Connections inherit this. Without it, a response in two parts waits 40 ms for a delayed acknowledgement.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    name = f"[{host}]" if family == socket.AF_INET6 else host
-    return listener, f"http://{name}:{listener.getsockname()[1]}"
+    return listener, build_address(host, listener.getsockname()[1])
+
+
+def build_address(host: str, port: int) -> str:
+    """Return the URL of what listens on `host` and `port`."""
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"

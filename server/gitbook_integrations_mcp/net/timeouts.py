@@ -5,9 +5,9 @@ send stays open, because nobody waits for the client then.
 
 `TimeoutProtocol` extends uvicorn's `H11Protocol`, which is no public interface. Of uvicorn it uses: the attributes
 `app` (read again for each request), `app_state`, `connections`, `conn`, `cycle`, `loop` and `transport` of the
-protocol, `disconnected` and `message_event` of its `RequestResponseCycle`, and the methods `handle_events` and
-`shutdown`. Any minor version of uvicorn can change these, so `pyproject.toml` allows only versions that passed the
-tests.
+protocol, `disconnected` and `message_event` of its `RequestResponseCycle`, and the methods `handle_events`, `shutdown`
+and `_unset_keepalive_if_required`. Any minor version of uvicorn can change these, so `pyproject.toml` allows only
+versions that passed the tests.
 """
 
 import asyncio
@@ -99,10 +99,11 @@ class TimeoutProtocol(H11Protocol):
         self._progress.stop()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop all time-outs."""
+        """Stop all time-outs. After a reset, uvicorn would keep its own, and with it the connection's memory."""
         self._arrival.stop()
         self._progress.stop()
         super().connection_lost(exc)
+        self._unset_keepalive_if_required()
 
     def _reject_late_request(self) -> None:
         text = f"The request did not arrive completely within {self.request_seconds:g} s (http.request_seconds)."

@@ -1,4 +1,4 @@
-"""The request stage: sends a permitted call to GitBook, and records it in the journal if it changes something."""
+"""The request stage: sends a permitted call to GitBook, and records it if it changes something."""
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -9,16 +9,18 @@ from gitbook_integrations_mcp.calls.call import EndpointCall
 from gitbook_integrations_mcp.calls.response import describe_uncertainty
 from gitbook_integrations_mcp.confirmation.preview import Previewer
 from gitbook_integrations_mcp.confirmation.results import Approval
-from gitbook_integrations_mcp.errors import CallError, UnreachableError
+from gitbook_integrations_mcp.errors import CallError, StoreError, UnreachableError
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.gitbook.http import GitBookResponse
-from gitbook_integrations_mcp.pipeline.journal import Entry, Journal, is_certain_failure
+from gitbook_integrations_mcp.pipeline.change_log import ChangeLog, is_certain_failure
+from gitbook_integrations_mcp.pipeline.masked_values import is_written_back
+from gitbook_integrations_mcp.store.change import Change
 
 logger = logging.getLogger(__name__)
 
 
 class Executor:
-    """Sends calls to GitBook. With a `journal`, a change that cannot be recorded is not sent.
+    """Sends calls to GitBook. A change that cannot be recorded in `log` is not sent.
 
     `on_change` is awaited with every call that may have changed something, and with the response if there is one.
     """
@@ -27,12 +29,12 @@ class Executor:
         self,
         gitbook: GitBook,
         previewer: Previewer,
-        journal: Journal | None = None,
+        log: ChangeLog,
         on_change: Callable[[EndpointCall, GitBookResponse | None], Awaitable[None]] | None = None,
     ) -> None:
         self._gitbook = gitbook
         self._previewer = previewer
-        self._journal = journal
+        self._log = log
         self._on_change = on_change
 
     async def execute(self, call: EndpointCall, approval: Approval | None) -> GitBookResponse:
@@ -40,7 +42,7 @@ class Executor:
 
         Raises:
             UnreachableError: no response arrived; the message says whether the call may have taken effect.
-            JournalError: the call cannot be recorded and was not sent.
+            StoreError: the call cannot be recorded and was not sent.
         """
         try:
             response = await self._send_recorded(call, approval)
@@ -53,16 +55,16 @@ class Executor:
         return call.caller.credentials.scrub_response(response)
 
     async def _send_recorded(self, call: EndpointCall, approval: Approval | None) -> GitBookResponse:
-        if self._journal is None or call.tool.risk is Risk.READ:
+        if call.tool.risk is Risk.READ:
             return await self._send(call)
-        before = approval.before if approval else call.before or await self._read_before(call)
-        entry = await self._journal.begin(call, approval, before)
+        before = approval.before if approval and not call.undoes else call.before or await self._read_before(call)
+        change = await self._log.begin(call, approval, before)
         try:
             response = await self._send(call)
         except UnreachableError as error:
-            await self._finish(self._journal, entry, call, error, before)
+            await self._complete(change, call, error, before)
             raise
-        await self._finish(self._journal, entry, call, response, before)
+        await self._complete(change, call, response, before)
         return response
 
     async def _send(self, call: EndpointCall) -> GitBookResponse:
@@ -80,21 +82,23 @@ class Executor:
             await self._on_change(call, response)
 
     async def _read_before(self, call: EndpointCall) -> Mapping[str, Any] | None:
+        """Return the target if an undo of the call needs it."""
+        if call.tool.undo is None or not call.tool.undo.needs_target or is_written_back(call.tool):
+            return None  # not needed, or not readable: an update has already tried
         try:
             return await self._previewer.read_target(call)
         except CallError:
             return None  # the call itself will fail with the reason
 
-    async def _finish(
+    async def _complete(
         self,
-        journal: Journal,
-        entry: Entry,
+        change: Change,
         call: EndpointCall,
         outcome: GitBookResponse | UnreachableError,
         before: Mapping[str, Any] | None,
     ) -> None:
         try:
-            await journal.finish(entry, call, outcome, before)
-        except OSError as error:
-            # The call was sent, so it must return its result; its journal entry stays, with the outcome unknown.
-            logger.error("the outcome of %s was not recorded in the journal: %s", call.tool.name, error.strerror)  # noqa: TRY400
+            await self._log.complete(change, call, outcome, before)
+        except StoreError as error:
+            # The call was sent, so it must return its result; its row stays, with the outcome unknown.
+            logger.error("the outcome of %s (%s) was not recorded: %s", call.tool.name, change.id, error.reason)  # noqa: TRY400

@@ -3,7 +3,7 @@
 This is the inverse of `calls.view`: a model that reads an object and writes it back with changes loses nothing that the
 view hid. `calls.masking` decides for both which values are masked. Change the three modules together.
 
-Only the request contains restored values. Confirmation, journal and approval use the arguments as the model sent them.
+Only the request contains restored values. Confirmation, record and approval use the arguments as the model sent them.
 """
 
 from collections.abc import Iterator, Mapping

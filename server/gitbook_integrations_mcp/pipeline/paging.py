@@ -24,6 +24,9 @@ _PAGE = 250
 _EMPTY = 10
 """Empty pages in a row after which reading stops."""
 
+_PAGING = frozenset({"page", "limit", "extended"})
+"""Arguments that filter nothing."""
+
 
 class PageReader:
     """Reads lists page by page, until the token budget of the result is used up."""
@@ -88,6 +91,12 @@ class _Reading:
         if self.cursor is not None:
             content["next"] = {"page": self.cursor}
         content |= self.view.show(self.fields)
+        filters = self.call.tool.query_names & self.call.arguments.keys() - _PAGING
+        if filters and not self.items and self.cursor is None and not self.note:
+            content["note"] = (
+                f"Nothing matches {' and '.join(sorted(filters))}. Check the spelling: GitBook does not report unknown "
+                "values. Without these arguments, the list can have items."
+            )
         if self.call.options.fetchAll or self.note:
             content["complete"] = self.cursor is None and not self.unreachable
         if self.note:

@@ -1,12 +1,14 @@
 """Runs the stages of a call in order, and turns the outcome into a result for the model.
 
-The order is: policy, arguments and credentials (`_prepare`), masked values, confirmation, execution, response, view and
-budget. Each stage is a module of its own; lists are read by `paging`, and composite tools by their own handlers.
+The order is: policy, arguments and credentials (`_prepare`), masked values, configuration, confirmation, execution,
+response, view and budget. Each stage is a module of its own; lists are read by `paging`, and composite tools by their
+own handlers.
 """
 
 import logging
 import traceback
 from collections.abc import Mapping
+from dataclasses import fields, replace
 from typing import Any
 
 from mcp.server.context import ServerRequestContext
@@ -18,14 +20,17 @@ from gitbook_integrations_api.options import CONFIRMATION_ARGUMENT, name_options
 from gitbook_integrations_mcp.auth.callers import Caller
 from gitbook_integrations_mcp.calls.arguments import build_request, check_arguments, normalize_arguments, split_options
 from gitbook_integrations_mcp.calls.call import Call, EndpointCall
+from gitbook_integrations_mcp.calls.checks import complete_arguments
 from gitbook_integrations_mcp.calls.output import Handler, Output
+from gitbook_integrations_mcp.calls.plan import PlannedCall, Planner, Step
 from gitbook_integrations_mcp.calls.related import find_target
-from gitbook_integrations_mcp.calls.response import read_response, render_text
+from gitbook_integrations_mcp.calls.response import get_path, read_response, render_text
 from gitbook_integrations_mcp.calls.view import choose_view
 from gitbook_integrations_mcp.confirmation.preview import Previewer
 from gitbook_integrations_mcp.confirmation.results import Approval, Confirm, NotConfirmed
 from gitbook_integrations_mcp.errors import CallError, DefectError, ResultError
 from gitbook_integrations_mcp.pipeline.budget import Budget
+from gitbook_integrations_mcp.pipeline.configuration import check_configuration
 from gitbook_integrations_mcp.pipeline.execution import Executor
 from gitbook_integrations_mcp.pipeline.masked_values import is_written_back, restore_from, restore_masked_values
 from gitbook_integrations_mcp.pipeline.paging import PageReader
@@ -44,11 +49,13 @@ class Pipeline:
         executor: Executor,
         previewer: Previewer,
         handlers: Mapping[str, Handler],
+        planners: Mapping[str, Planner],
         *,
         budget: Budget,
         organization: str | None = None,
         two_step: bool = False,
         reveal: bool = False,
+        private_tunnels: bool = False,
         suggester: Suggester | None = None,
     ) -> None:
         self._suggester = suggester
@@ -58,7 +65,9 @@ class Pipeline:
         self._page_reader = PageReader(executor)
         self._budget = budget
         self._reveal = reveal
+        self._private_tunnels = private_tunnels
         self._handlers = handlers
+        self._planners = planners
         self._organization = organization
         self._two_step = two_step
 
@@ -123,8 +132,12 @@ class Pipeline:
         self, params: CallToolRequestParams, context: ServerRequestContext[Any, Any], caller: Caller, budget: Budget
     ) -> Output | InputRequiredResult:
         call = self._prepare(params, context, caller)
-        if isinstance(call, EndpointCall) and not _is_hidden(call):
+        if (planner := self._planners.get(call.tool.name)) is not None:
+            call = PlannedCall(**_read_fields(call), plan=await planner(call))
+        hidden = isinstance(call, EndpointCall) and _is_hidden(call)
+        if isinstance(call, EndpointCall) and not hidden:
             call = await restore_masked_values(call, self._previewer, reveal=self._reveal)
+            await check_configuration(call, call.before, self._previewer)
         approval: Approval | None = None
         if caller.policy.needs_confirmation(call.tool, call.arguments):
             confirmed = await self._confirm(call)
@@ -133,10 +146,14 @@ class Pipeline:
             if not isinstance(confirmed, Approval):
                 return confirmed
             approval = confirmed
+        if isinstance(call, PlannedCall):
+            return await self._run_plan(call, approval)
         if isinstance(call, EndpointCall):
             if approval:
                 # The approval is for the state that was shown.
                 call = restore_from(call, approval.before, reveal=self._reveal)
+                if hidden:
+                    await check_configuration(call, approval.before, self._previewer)
             view = choose_view(call.tool, call.options, reveal=self._reveal)
             if call.tool.is_list:
                 return Output(await self._page_reader.read(call, approval, view, budget))
@@ -147,6 +164,45 @@ class Pipeline:
             raise ResultError(f"The result is longer than {budget.tokens:,} tokens. {output.whole}")
         return output
 
+    async def _run_plan(self, call: PlannedCall, approval: Approval | None) -> Output:
+        """Run the calls of a confirmed plan in order, until one fails, and report what each did.
+
+        Raises:
+            CallError: the first call failed.
+        """
+        assert approval is not None, "a plan never runs without approval"
+        done: list[dict[str, Any]] = []
+        first: Mapping[str, Any] = {}
+        for step in call.plan.steps:
+            try:
+                one = self._prepare_step(call, step, first)
+                response = await self._executor.execute(one, replace(approval, before=None))
+                content = read_response(one.tool, response, one.arguments)
+            except CallError as error:
+                if not done:
+                    raise
+                return Output(_report_plan(call, done, error, step))
+            first = first or content
+            done.append({"tool": step.tool.name, "status": response.status})
+        return Output(_report_plan(call, done))
+
+    def _prepare_step(self, call: PlannedCall, step: Step, first: Mapping[str, Any]) -> EndpointCall:
+        """Return a call of a plan, checked like any other. `first` is the response of the plan's first call."""
+        tool = call.caller.policy.admit(step.tool.name)
+        assert isinstance(tool, Endpoint)
+        arguments = {**step.arguments, **{name: get_path(first, path) for name, path in step.created.items()}}
+        return EndpointCall(
+            tool=tool,
+            arguments=arguments,
+            request=build_request(tool, arguments),
+            token=call.caller.credentials.select(tool),
+            caller=call.caller,
+            params=call.params,
+            context=call.context,
+            options=check_arguments(tool, arguments),
+            undoes=call.plan.undoes,
+        )
+
     def _prepare(self, params: CallToolRequestParams, context: ServerRequestContext[Any, Any], caller: Caller) -> Call:
         tool = caller.policy.admit(params.name)
         names = name_options(tool)
@@ -154,7 +210,8 @@ class Pipeline:
             names = (*names, CONFIRMATION_ARGUMENT)
         completed = normalize_arguments(tool, params.arguments or {}, names, self._organization)
         arguments, option_values = split_options(completed, names)
-        options = check_arguments(tool, arguments, option_values)
+        options = check_arguments(tool, arguments, option_values, private_tunnels=self._private_tunnels)
+        arguments = complete_arguments(tool, arguments)
         if isinstance(tool, Endpoint):
             return EndpointCall(
                 tool=tool,
@@ -175,6 +232,26 @@ class Pipeline:
             context=context,
             options=options,
         )
+
+
+def _read_fields(call: Call) -> dict[str, Any]:
+    return {one.name: getattr(call, one.name) for one in fields(call)}
+
+
+def _report_plan(
+    call: PlannedCall, done: list[dict[str, Any]], error: CallError | None = None, failed: Step | None = None
+) -> dict[str, Any]:
+    steps = call.plan.steps
+    if error is None or failed is None:
+        message = f"Done: all {len(steps)} calls."
+        return {"status": "done", "message": message, "calls": done, "lost": list(call.plan.lost)}
+    left = [step.tool.name for step in steps[len(done) + 1 :]]
+    message = (
+        f"Incomplete: {len(done)} of {len(steps)} calls are done. {failed.tool.name} failed: {error} "
+        f"{'Not sent: ' + ', '.join(left) + '. ' if left else ''}list_changes shows each call, and what can be undone."
+    )
+    calls = [*done, {"tool": failed.tool.name, "code": str(error.code)}]
+    return {"status": "incomplete", "message": message, "calls": calls, "lost": list(call.plan.lost)}
 
 
 def _name_tool(params: CallToolRequestParams, caller: Caller) -> str:

@@ -8,6 +8,7 @@ from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_api.endpoint import Tool
 from gitbook_integrations_api.sources import SOURCES, Source
 from gitbook_integrations_mcp.auth.callers import Caller
+from gitbook_integrations_mcp.calls.arguments import ORGANIZATION_NAMES
 from gitbook_integrations_mcp.calls.response import get_path, read_response
 from gitbook_integrations_mcp.errors import ArgumentsError, CallError, StatusError
 from gitbook_integrations_mcp.gitbook.client import GitBook
@@ -41,7 +42,9 @@ class Suggester:
             meant = find_meant(given, titles) if given not in titles else []
             if len(meant) == 1:
                 shown = {meant[0]: next(iter(titles[meant[0]]), meant[0])}
-                return f" {name}:{suggest_id(meant[0], shown)} Nothing was done with it."
+                is_default = name in ORGANIZATION_NAMES and given == self._organization
+                named = f"{name} (by default the operator's GITBOOK_ORGANIZATION)" if is_default else name
+                return f" {named}:{suggest_id(meant[0], shown)} Nothing was done with it."
         return ""
 
     async def _read_titles(self, name: str, arguments: Mapping[str, Any], caller: Caller) -> dict[str, list[str]]:

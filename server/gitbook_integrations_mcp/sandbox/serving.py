@@ -16,13 +16,17 @@ def serve_sandbox(sandbox: Sandbox, host: str = "127.0.0.1", port: int = 0) -> N
     """
     listener, address = open_listener(host, port)
     with listener:
-        print(
-            f"GITBOOK_ENDPOINT={address}\n"
-            f"GITBOOK_TOKEN={USER_TOKEN}\n"
-            f"GITBOOK_INTEGRATION_TOKEN={INTEGRATION_TOKEN}\n"
-            f"GITBOOK_ORGANIZATION={ORGANIZATION_ID}",
-            flush=True,
-        )
+        print(*(f"{name}={value}" for name, value in describe_environment(address).items()), sep="\n", flush=True)
         # The sandbox sends the Date of its own clock.
         config = uvicorn.Config(sandbox, **build_options(lifespan="off", date_header=False))
         uvicorn.Server(config).run(sockets=[listener])
+
+
+def describe_environment(address: str) -> dict[str, str]:
+    """Return the environment variables for clients of a sandbox at `address`."""
+    return {
+        "GITBOOK_ENDPOINT": address,
+        "GITBOOK_TOKEN": USER_TOKEN,
+        "GITBOOK_INTEGRATION_TOKEN": INTEGRATION_TOKEN,
+        "GITBOOK_ORGANIZATION": ORGANIZATION_ID,
+    }

@@ -1,4 +1,4 @@
-"""What outlives a process, in one database: a SQLite file by default, PostgreSQL for several machines, or memory.
+"""One database for everything that outlives a process: a SQLite file, PostgreSQL for several machines, or memory.
 
 `database` opens it and runs its `migrations`; `schema` declares the tables. Each other module is the only one that
 reads and writes its table: `confirmations`, `changes`, `reports`, `acceptances`, `versions`. `sealing` encrypts values.

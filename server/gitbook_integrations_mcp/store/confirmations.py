@@ -8,9 +8,11 @@ is valid only in the run of the database in which it was opened. PostgreSQL also
 row: a row that a backup program writes again has another. This process remembers what it used.
 """
 
+import asyncio
+import contextvars
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import anyio
@@ -32,6 +34,8 @@ from sqlalchemy import (
 from sqlalchemy import literal_column as column
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gitbook_integrations_mcp.digest import digest_json
+from gitbook_integrations_mcp.errors import StoreError
 from gitbook_integrations_mcp.shares import choose_eviction
 from gitbook_integrations_mcp.store.database import Database
 from gitbook_integrations_mcp.store.pending import ConfirmationMode, Decision, PendingConfirmation, Preview
@@ -49,7 +53,13 @@ MAX_PENDING_PER_CALL = 20
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 _INTERVAL = 0.5
-"""Seconds between two polls of a confirmation that another process decides."""
+"""Seconds between two looks at a confirmation that another process decides."""
+
+_INTERVAL_WITH_NOTIFICATIONS = 5
+"""The same while PostgreSQL notifies this process, which it cannot do over a connection that is broken."""
+
+_CHANNEL = "gitbook_confirmations"
+"""PostgreSQL's channel for the IDs of confirmations that are decided or removed."""
 
 
 class ConfirmationStore:
@@ -62,7 +72,10 @@ class ConfirmationStore:
         self._database = database
         self._ttl = ttl
         self._used: dict[str, float] = {}
-        self._waiting: dict[str, anyio.Event] = {}
+        self._waiting: set[tuple[str, anyio.Event]] = set()
+        self._waiters = 0
+        self._listener: asyncio.Task[None] | None = None
+        self._interval = _INTERVAL
 
     async def open(
         self, mode: ConfirmationMode, binding: str, preview: Preview, owner: str = ""
@@ -72,6 +85,7 @@ class ConfirmationStore:
         The page has one confirmation per call: `open` returns the existing one if it is undecided and its state is the
         same; otherwise a new one replaces it.
         """
+        owner = digest_json(owner)  # which can be any text
         now = self._database.clock()
         new = PendingConfirmation(mode, binding, preview, self._ttl)
         async with self._database.write() as connection:
@@ -127,8 +141,9 @@ class ConfirmationStore:
         """
         async with self._database.write() as connection:
             refused = await self._delete(connection, _has_id(confirmation_id))
-            await self._delete(connection, table.c.binding == binding, table.c.mode == "browser")
-        return bool(refused)
+            revoked = await self._delete(connection, table.c.binding == binding, table.c.mode == "browser")
+        again = self._mark_used([*refused, *revoked])
+        return any(row.id not in again for row in refused)
 
     async def decide(self, confirmation_id: str, decision: Decision) -> bool:
         """Record the human's decision on the page. Returns whether the confirmation was open and undecided."""
@@ -137,7 +152,7 @@ class ConfirmationStore:
                 update(table)
                 .where(_has_id(confirmation_id), table.c.decision.is_(None), self._is_valid())
                 .values(decision=decision, writer=self._writer)
-                .returning(table.c.id)
+                .returning(table.c.id, *self._notification)
             )
             found = decided.first() is not None
         self._wake(confirmation_id)
@@ -145,15 +160,24 @@ class ConfirmationStore:
 
     async def wait(self, confirmation_id: str) -> None:
         """Return when a confirmation is decided or removed."""
-        with self._listen(confirmation_id) as event:
-            while (pending := await self.get(confirmation_id)) and pending.decision is None:
-                with anyio.move_on_after(_INTERVAL):
-                    await event.wait()
+        async with self._listen():
+            while True:
+                with self._await_event(confirmation_id) as event:
+                    pending = await self.get(confirmation_id)
+                    if pending is None or pending.decision is not None:
+                        return
+                    with anyio.move_on_after(self._interval):
+                        await event.wait()
 
     @property
     def _writer(self) -> ColumnElement[Any]:
         """The transaction that writes a row."""
         return cast(func.pg_current_xact_id(), Text) if self._database.is_postgresql else null()
+
+    @property
+    def _notification(self) -> list[ColumnElement[Any]]:
+        """A column whose value PostgreSQL sends to all servers when the transaction ends."""
+        return [func.pg_notify(_CHANNEL, table.c.id)] if self._database.is_postgresql else []
 
     def _is_valid(self) -> ColumnElement[bool]:
         """Whether a row is open: opened in this run, and neither too early nor too late, whatever the clock did."""
@@ -172,7 +196,9 @@ class ConfirmationStore:
 
     async def _delete(self, connection: AsyncConnection, *conditions: ColumnElement[bool]) -> list[Row[Any]]:
         """Delete open confirmations, and return their rows."""
-        result = await connection.execute(delete(table).where(*conditions, self._is_valid()).returning(*table.c))
+        result = await connection.execute(
+            delete(table).where(*conditions, self._is_valid()).returning(*table.c, *self._notification)
+        )
         rows = list(result)
         for row in rows:
             self._wake(row.id)
@@ -187,6 +213,10 @@ class ConfirmationStore:
         return again
 
     async def _make_room(self, connection: AsyncConnection, owner: str) -> None:
+        count = select(func.count(), func.count().filter(table.c.owner == owner)).select_from(table)
+        total, own_total = (await connection.execute(count)).one()
+        if total < MAX_PENDING and own_total < MAX_PENDING_PER_OWNER:
+            return
         rows = (await connection.execute(select(table.c.id, table.c.owner).order_by(table.c.opened_at))).all()
         owners = {row.id: row.owner for row in rows}
         while len(owners) >= MAX_PENDING or sum(one == owner for one in owners.values()) >= MAX_PENDING_PER_OWNER:
@@ -198,7 +228,9 @@ class ConfirmationStore:
 
     async def _remove(self, connection: AsyncConnection, ids: list[str]) -> None:
         if ids:
-            await connection.execute(delete(table).where(table.c.id.in_(ids)))
+            await connection.execute(
+                delete(table).where(table.c.id.in_(ids)).returning(table.c.id, *self._notification)
+            )
         for one in ids:
             self._wake(one)
 
@@ -214,17 +246,51 @@ class ConfirmationStore:
         )
 
     @contextmanager
-    def _listen(self, confirmation_id: str) -> Iterator[anyio.Event]:
-        """Yield an event that is set when this process decides or removes the confirmation."""
-        event = self._waiting.setdefault(confirmation_id, anyio.Event())
+    def _await_event(self, confirmation_id: str) -> Iterator[anyio.Event]:
+        """Yield an event that is set when the confirmation is decided or removed."""
+        waiting = (confirmation_id, anyio.Event())
+        self._waiting.add(waiting)
         try:
-            yield event
+            yield waiting[1]
         finally:
-            self._waiting.pop(confirmation_id, None)
+            self._waiting.remove(waiting)
 
-    def _wake(self, confirmation_id: str) -> None:
-        if event := self._waiting.get(confirmation_id):
-            event.set()
+    def _wake(self, confirmation_id: str | None = None) -> None:
+        """Wake all who wait for a confirmation, or for any."""
+        for one, event in self._waiting:
+            if confirmation_id in {one, None}:
+                event.set()
+
+    @asynccontextmanager
+    async def _listen(self) -> AsyncIterator[None]:
+        """Listen to PostgreSQL while anybody in this process waits, over one connection."""
+        self._waiters += 1
+        if self._listener is None and self._database.is_postgresql:
+            # The context is empty, because the task serves all callers.
+            self._listener = asyncio.create_task(self._follow_notifications(), context=contextvars.Context())
+        try:
+            yield
+        finally:
+            self._waiters -= 1
+            if self._waiters == 0 and self._listener is not None:
+                listener, self._listener = self._listener, None
+                listener.cancel()
+                with anyio.CancelScope(shield=True):
+                    await asyncio.wait([listener])
+
+    async def _follow_notifications(self) -> None:
+        """Wake those who wait. If the connection ends, they look more often instead."""
+        try:
+            async with self._database.listen(_CHANNEL) as notifications:
+                self._interval = _INTERVAL_WITH_NOTIFICATIONS
+                self._wake()  # what was decided before is not notified
+                async for confirmation_id in notifications:
+                    self._wake(confirmation_id)
+        except StoreError:
+            pass  # which their next look raises, too, if it lasts
+        finally:
+            self._interval = _INTERVAL
+            self._wake()
 
 
 def _has_id(text: str) -> ColumnElement[bool]:

@@ -13,19 +13,20 @@ import sqlite3
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import finalize
 
 import anyio
+from pydantic import SecretStr
 
 from gitbook_integrations_mcp.errors import ErrorCode, ProgramError, SettingsError, StoreError
 from gitbook_integrations_mcp.store.location import Location
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import URL, ColumnElement, Connection
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 logger = logging.getLogger(__name__)
@@ -33,10 +34,14 @@ logger = logging.getLogger(__name__)
 _SECONDS = 3
 """Time-out of a connection, and of a wait for another program's lock."""
 
+_TRANSACTION_SECONDS = 4 * _SECONDS
+"""Time-out of a whole transaction of PostgreSQL, which bounds its own steps unless its machine or the network fails."""
+
 _MIGRATION_LOCK = 0x67697462
 """Key of PostgreSQL's advisory lock for migrations: the first letters of GitBook."""
 
 _DAMAGED = "is damaged"
+_SLOW = "does not respond in time"
 
 _SQLITE_FAILURES = {
     "SQLITE_FULL": "has no space left on its disk",
@@ -56,7 +61,7 @@ _POSTGRESQL_FAILURES = {
     "25006": "is a read-only standby",
     "53100": "has no space left on its disk",
     "55P03": "is locked by another program",
-    "57014": "does not respond in time",
+    "57014": _SLOW,
 }
 """Predicates by SQLSTATE, or by the beginning of one (https://www.postgresql.org/docs/current/errcodes-appendix.html)."""
 
@@ -85,15 +90,17 @@ class Database:
 
     @property
     def epoch(self) -> "ColumnElement[str]":
-        """What a pending confirmation is valid in: the same run of the database, on its own timeline.
+        """The run of the database, on its own timeline: a pending confirmation is valid only in the run that opened it.
 
-        A restored copy or a promoted standby is another run. For SQLite, the run of the server counts, and the file.
+        A restored copy or a promoted standby is another run of PostgreSQL. For SQLite, the run of the server counts,
+        the file, and the version of its schema, which a copy into the file changes.
         """
-        from sqlalchemy import Text, cast, func, literal
+        from sqlalchemy import Text, cast, extract, func, literal, literal_column
 
         if self.is_postgresql:
-            return cast(func.pg_postmaster_start_time(), Text)
-        return literal(f"{self._run}:{self._identity}")
+            return cast(extract("epoch", func.pg_postmaster_start_time()), Text)
+        version = literal_column("(SELECT schema_version FROM pragma_schema_version)", Text)
+        return literal(f"{self._run}:{self._identity}:").concat(version)
 
     @asynccontextmanager
     async def read(self) -> "AsyncIterator[AsyncConnection]":
@@ -126,18 +133,39 @@ class Database:
                 await connection.exec_driver_sql("VACUUM")
                 await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
+    @asynccontextmanager
+    async def listen(self, channel: str) -> "AsyncIterator[AsyncIterator[str]]":
+        """Yield the notifications on a channel of PostgreSQL, over a connection of their own.
+
+        Raises:
+            StoreError: the database cannot be reached, or ends the connection.
+        """
+        assert self.location.url is not None
+        with self._translate_failures():
+            await self._open()
+            from psycopg import AsyncConnection
+
+            url = _read_url(self.location.url).set(drivername="postgresql").render_as_string(hide_password=False)
+            connection = await AsyncConnection.connect(url, autocommit=True, **_POSTGRESQL_OPTIONS)
+            try:
+                await connection.execute(f"LISTEN {channel}".encode())
+                yield (notification.payload async for notification in connection.notifies())
+            finally:
+                await connection.close()
+
     async def close(self) -> None:
         """Close all connections. The next transaction opens them again; a store in memory keeps its content."""
-        if self._engine is not None and self.location != Location():
-            with anyio.CancelScope(shield=True):
-                await self._engine.dispose()
-            self._engine = None
+        with anyio.CancelScope(shield=True):
+            async with self._turn, self._opening:
+                if self._engine is not None and not self.location.is_memory:
+                    await self._engine.dispose()
+                    self._engine = None
 
     @asynccontextmanager
     async def _transact(self, begin: str) -> "AsyncIterator[AsyncConnection]":
         with anyio.CancelScope(shield=True):
             async with self._turn:
-                with self._translate_failures():
+                with self._translate_failures(), self._limit_time():
                     engine = await self._open()
                     async with engine.connect() as connection:
                         await connection.execution_options(gitbook_begin=begin)
@@ -149,26 +177,34 @@ class Database:
             if self._engine is not None and (self._is_damaged or self._identify_file() != self._identity):
                 await self._engine.dispose()  # the file is damaged, or was replaced, for example by a copy
                 self._engine = None
-                if self._is_damaged and self.location.path is not None and self._identify_file() == self._identity:
-                    _move_aside(self.location.path)
+                if self._is_damaged:
+                    self._move_aside()
                 self._is_damaged = False
             if self._engine is None:
                 self._engine = await self._create_engine()
         return self._engine
 
-    async def _create_engine(self) -> "AsyncEngine":
+    async def _create_engine(self, *, again: bool = True) -> "AsyncEngine":
         engine = self._build_engine()
         self._identity = self._identify_file()
         try:
             async with engine.connect() as connection, connection.begin():
-                await connection.run_sync(_migrate, in_memory=self.location == Location())
+                await connection.run_sync(_migrate, in_memory=self.location.is_memory)
         except Exception as error:
             await engine.dispose()
-            if self.location.path is None or describe_failure(error) != _DAMAGED:
+            if not again or describe_failure(error) != _DAMAGED:
                 raise
-            _move_aside(self.location.path)
-            return await self._create_engine()
+            self._move_aside()
+            return await self._create_engine(again=False)
         return engine
+
+    def _move_aside(self) -> None:
+        """Move the damaged file aside, unless another process did."""
+        if self.location.path is not None and self._identify_file() == self._identity:
+            _move_aside(self.location.path)
+
+    def _limit_time(self) -> AbstractContextManager[object]:
+        return anyio.fail_after(_TRANSACTION_SECONDS) if self.is_postgresql else nullcontext()
 
     @contextmanager
     def _translate_failures(self) -> Iterator[None]:
@@ -187,14 +223,14 @@ class Database:
         from sqlalchemy.pool import StaticPool
 
         if self.location.url is not None:
-            return _build_postgresql_engine(self.location.url.get_secret_value())
+            return _build_postgresql_engine(self.location.url)
         if self.location.path is not None:
             _create_file(self.location.path)
         from sqlalchemy import URL, event
 
         url = URL.create("sqlite+aiosqlite", database=str(self.location.path) if self.location.path else ":memory:")
         engine = create_async_engine(url, poolclass=StaticPool, connect_args={"timeout": _SECONDS})
-        # A connection to memory stays open. Whoever forgets this object, or exits, stops the connection's thread.
+        # A connection to memory stays open. Its thread stops when this object is forgotten, or the program exits.
         event.listen(engine.sync_engine, "connect", lambda one, _: finalize(self, _stop, one.driver_connection.stop))
         event.listen(engine.sync_engine, "connect", _configure_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
@@ -210,8 +246,20 @@ class Database:
         return f"{status.st_dev}-{status.st_ino}"
 
 
-def _build_postgresql_engine(text: str) -> "AsyncEngine":
+_POSTGRESQL_OPTIONS: dict[str, Any] = {
+    "connect_timeout": _SECONDS,
+    "options": f"-c synchronous_commit=on -c statement_timeout={2000 * _SECONDS} -c lock_timeout={1000 * _SECONDS}",
+    "prepare_threshold": None,
+}
+
+
+def _read_url(url: SecretStr) -> "URL":
     from sqlalchemy.engine import make_url
+
+    return make_url(url.get_secret_value())
+
+
+def _build_postgresql_engine(url: SecretStr) -> "AsyncEngine":
     from sqlalchemy.ext.asyncio import create_async_engine
 
     if importlib.util.find_spec("psycopg") is None:
@@ -219,13 +267,11 @@ def _build_postgresql_engine(text: str) -> "AsyncEngine":
             "store.url: PostgreSQL needs a package that is not installed: "
             "pip install 'gitbook-integrations-mcp[postgres]'"
         )
-    url = make_url(text).set(drivername="postgresql+psycopg")
-    options = f"-c synchronous_commit=on -c statement_timeout={2000 * _SECONDS} -c lock_timeout={1000 * _SECONDS}"
     return create_async_engine(
-        url,
+        _read_url(url).set(drivername="postgresql+psycopg"),
         pool_pre_ping=True,
         pool_timeout=_SECONDS,
-        connect_args={"connect_timeout": _SECONDS, "options": options, "prepare_threshold": None},
+        connect_args=_POSTGRESQL_OPTIONS,
     )
 
 
@@ -267,7 +313,7 @@ def _move_aside(path: Path) -> None:
     """Keep a damaged file under another name, so that a new one takes its place."""
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     aside = path.with_name(f"{path.name}.damaged-{stamp}")
-    for suffix in ("", "-wal", "-shm"):
+    for suffix in ("-wal", "-shm", ""):  # the file last: a new one must not get the log of this one
         with suppress(FileNotFoundError):
             path.with_name(path.name + suffix).rename(f"{aside}{suffix}")
     logger.error("The store was damaged. It is now %s, and a new one is used. Open confirmations are void.", aside)
@@ -303,6 +349,8 @@ def _read_revision(connection: "Connection") -> str | None:
 
 def describe_failure(error: BaseException) -> str | None:
     """Return a predicate about the store, or None if `error` is no failure of a database."""
+    if isinstance(error, TimeoutError):
+        return _SLOW
     if isinstance(error, OSError):
         return {errno.ENOSPC: "has no space left on its disk", errno.EROFS: "is read-only"}.get(
             error.errno or 0, f"cannot be opened ({error.strerror})"
@@ -311,7 +359,7 @@ def describe_failure(error: BaseException) -> str | None:
     from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
     if isinstance(error, PoolTimeoutError):
-        return "does not respond in time"
+        return _SLOW
     cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(cause, sqlite3.Error):
         name = getattr(cause, "sqlite_errorname", None) or ""
@@ -319,6 +367,6 @@ def describe_failure(error: BaseException) -> str | None:
         return found or "fails"
     if (state := getattr(cause, "sqlstate", None)) is not None:
         return next((text for key, text in _POSTGRESQL_FAILURES.items() if state.startswith(key)), "fails")
-    if isinstance(error, DBAPIError):
+    if isinstance(error, DBAPIError) or type(error).__module__.startswith("psycopg."):
         return "cannot be reached"
     return "fails" if isinstance(error, SQLAlchemyError) else None

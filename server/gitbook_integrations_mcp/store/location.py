@@ -19,6 +19,11 @@ class Location:
     path: Path | None = None
     url: SecretStr | None = None
 
+    @property
+    def is_memory(self) -> bool:
+        """Whether only one process can use this, and a restart empties it."""
+        return self.path is None and self.url is None
+
     def __str__(self) -> str:
         """The place, without user and password."""
         if self.path is not None:

@@ -1,4 +1,4 @@
-"""What an operator does with the whole store: look at it, export it, forget an organization."""
+"""Operations on the whole store: describe it, export it, forget an organization."""
 
 import base64
 import zlib

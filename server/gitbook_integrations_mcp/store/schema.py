@@ -52,8 +52,8 @@ changes = Table(
     Column("sealed", LargeBinary),
     Column("undoes", Text),
     Index("changes_by_time", "time"),
-    Index("changes_of_owner", "owner", "time"),
-    Index("changes_of_organization", "organization", "time"),
+    Index("changes_of_owner", "owner", "id"),
+    Index("changes_of_undo", "undoes"),
 )
 """Calls that change something: a row is written before the call is sent, and completed afterwards.
 
@@ -106,4 +106,4 @@ versions = Table(
     Column("script", LargeBinary, nullable=False),
     Index("versions_of_integration", "integration", "time"),
 )
-"""What was published through this server. `script` is compressed, `digest` that of script and manifest."""
+"""Scripts that were published through this server. `script` is compressed, `digest` that of script and manifest."""

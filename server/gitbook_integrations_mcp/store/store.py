@@ -10,6 +10,7 @@ from gitbook_integrations_mcp.store.location import locate_store
 
 if TYPE_CHECKING:
     from gitbook_integrations_mcp.store.acceptances import AcceptanceStore
+    from gitbook_integrations_mcp.store.changes import ChangeStore
     from gitbook_integrations_mcp.store.confirmations import ConfirmationStore
     from gitbook_integrations_mcp.store.database import Database
     from gitbook_integrations_mcp.store.reports import ReportStore
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Store:
-    """What outlives a process. `clock` is in seconds since 1970; `run` identifies the server's run to its workers."""
+    """Everything that outlives a process. `clock` is in seconds since 1970; Workers have the same `run`."""
 
     def __init__(self, settings: Settings, *, run: str | None = None, clock: Callable[[], float] = time.time) -> None:
         self.location = locate_store(settings)
@@ -39,6 +40,13 @@ class Store:
         from gitbook_integrations_mcp.store.confirmations import ConfirmationStore
 
         return ConfirmationStore(self.database, self._settings.confirmation.ttl)
+
+    @cached_property
+    def changes(self) -> "ChangeStore":
+        """Calls that changed something."""
+        from gitbook_integrations_mcp.store.changes import ChangeStore
+
+        return ChangeStore(self.database, self._settings.store.change_days)
 
     @cached_property
     def reports(self) -> "ReportStore":
@@ -75,8 +83,7 @@ class Store:
         Raises:
             StoreError: the store fails.
         """
-        deleted = {"changes": await self.changes.prune(), "reports": await self.reports.prune()}
-        deleted["versions"] = await self.versions.prune()
+        deleted = {"changes": await self.changes.prune()}
         await self.database.compact()
         return deleted
 

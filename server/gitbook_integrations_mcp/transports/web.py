@@ -13,10 +13,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gitbook_integrations_mcp.auth.authentication import Authentication
 from gitbook_integrations_mcp.auth.hosts import HostGuard, list_hosts
 from gitbook_integrations_mcp.config.settings import Settings
-from gitbook_integrations_mcp.config.validation import check_exposure, check_workers
+from gitbook_integrations_mcp.config.validation import check_exposure, check_keys, check_workers
 from gitbook_integrations_mcp.confirmation.page import PATH
 from gitbook_integrations_mcp.features.server import IntegrationsServer
 from gitbook_integrations_mcp.net.timeouts import END_STREAMS, HEALTH_PATH, READY_PATH
+from gitbook_integrations_mcp.transports.cors import Cors
 from gitbook_integrations_mcp.transports.health import Readiness, report_health
 from gitbook_integrations_mcp.transports.sessions import SessionManager
 from gitbook_integrations_mcp.transports.sse import Sse
@@ -26,9 +27,10 @@ def create_application(settings: Settings, server: IntegrationsServer) -> Starle
     """Return the ASGI application that serves `server` over the HTTP transports in `settings`.
 
     Raises:
-        SettingsError: the settings would expose the server, or workers could not share its state.
+        SettingsError: the settings would expose the server, or processes could not share its state.
     """
     check_exposure(settings)
+    check_keys(settings)
     check_workers(settings)
     http, authentication = settings.http, Authentication(settings)
     routes: list[Route | Mount] = [
@@ -59,6 +61,8 @@ def create_application(settings: Settings, server: IntegrationsServer) -> Starle
     if http.public_url is not None:
         routes.append(Mount(PATH.rstrip("/"), server.page.application))
     middleware = [Middleware(HostGuard, hosts=list_hosts(http))]
+    if http.allowed_hosts:
+        middleware.append(Middleware(Cors, hosts=http.allowed_hosts))
 
     @contextlib.asynccontextmanager
     async def run_lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
-from gitbook_integrations_mcp.confirmation.memory_store import MemoryConfirmationStore
 
 from gitbook_integrations_mcp.confirmation.page import ConfirmationPage
 from gitbook_integrations_mcp.store.pending import Decision, Fact, PendingConfirmation, Preview
+from gitbook_integrations_mcp.store.store import Store
 from tests.support.browser import find_violations, needs_browser, read_logs, show_in, take_screenshot
-from tests.support.elicitation_client import Clock
+from tests.support.stores import open_store
 
 pytestmark = needs_browser
 
@@ -44,28 +44,28 @@ def portal() -> Iterator[BlockingPortal]:
 
 
 @pytest.fixture
-def store() -> MemoryConfirmationStore:
-    return MemoryConfirmationStore(600, Clock())
+def store() -> Store:
+    return open_store("memory")
 
 
 @pytest.fixture
-def pending(store: MemoryConfirmationStore, portal: BlockingPortal) -> PendingConfirmation:
-    return portal.call(store.open, "browser", "binding", PREVIEW)
+def pending(store: Store, portal: BlockingPortal) -> PendingConfirmation:
+    return portal.call(store.confirmations.open, "browser", "binding", PREVIEW)
 
 
 @pytest.fixture
-def url(store: MemoryConfirmationStore, pending: PendingConfirmation, portal: BlockingPortal) -> Iterator[str]:
+def url(store: Store, pending: PendingConfirmation, portal: BlockingPortal) -> Iterator[str]:
     page = portal.call(ConfirmationPage, store)
     yield portal.call(page.open, pending)
     portal.call(page.close)
 
 
 @pytest.fixture
-def read_decision(store: MemoryConfirmationStore, pending: PendingConfirmation, portal: BlockingPortal) -> Reader:
+def read_decision(store: Store, pending: PendingConfirmation, portal: BlockingPortal) -> Reader:
     """What the human has decided so far."""
 
     def read() -> Decision | None:
-        seen = portal.call(store.get, pending.id)
+        seen = portal.call(store.confirmations.get, pending.id)
         assert seen is not None
         return seen.decision
 

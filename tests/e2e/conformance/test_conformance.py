@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.npm import install_package
+from tests.support.npm import install_package, name_node
 from tests.support.process import start
 
 FIXTURE = "calls a tool, a prompt or a resource of the suite's own reference server"
@@ -70,13 +70,23 @@ NOT_APPLICABLE_CHECKS = {
 
 @pytest.mark.parametrize("revision", ["2025-11-25", "2026-07-28"])
 def test_every_scenario_that_applies_passes(revision: str, tmp_path: Path) -> None:
-    # The suite needs a newer Node than some systems have; the npm package `node` brings one.
-    packages = install_package("@modelcontextprotocol/conformance@0.2.0-alpha.12", "node@22.23.3")
-    binaries = packages / "node_modules" / ".bin"
+    # The suite needs a newer Node than some systems have.
+    node = name_node()
+    modules = install_package("@modelcontextprotocol/conformance@0.2.0-alpha.12", f"{node}@22.23.3") / "node_modules"
+    path = os.pathsep.join([str(modules / node / "bin"), os.environ["PATH"]])
     with start("serve", "--sandbox", "--transport", "streamable-http", "--port", "0") as (told,):
         subprocess.run(
-            [binaries / "conformance", "server", "--url", told.split()[-1], "--requirements", revision, "-o", tmp_path],
-            env={**os.environ, "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}", "NO_PROXY": "127.0.0.1"},
+            [
+                modules / ".bin" / "conformance",
+                "server",
+                "--url",
+                told.split()[-1],
+                "--requirements",
+                revision,
+                "-o",
+                tmp_path,
+            ],
+            env={**os.environ, "PATH": path, "NO_PROXY": "127.0.0.1"},
             capture_output=True,
             check=False,  # it exits with 1 for the scenarios that do not apply, too
             timeout=300,

@@ -23,13 +23,14 @@ from gitbook_integrations_mcp.config.models import HttpSection
 from gitbook_integrations_mcp.config.settings import CLI_VARIABLES, iterate_settings, name_variable
 from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
 from tests.support.http_server import CALLERS, bear, connect
-from tests.support.process import TIMEOUT, find_program
+from tests.support.postgres_server import NAME, PostgresServer, start_postgres
+from tests.support.process import TIMEOUT
 from tests.support.repository import README
 
 ROOT = Path(__file__).parents[3]
 DOCKERFILE = ROOT / "Dockerfile"
 COMPOSE: Any = PyCompose.from_yaml((ROOT / "compose.yaml").read_text(encoding="utf-8")).to_dict()
-SERVER, REDIS = COMPOSE["services"]["server"], COMPOSE["services"]["redis"]
+SERVER, POSTGRES = COMPOSE["services"]["server"], COMPOSE["services"]["postgres"]
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="an image of Linux")
 
@@ -208,8 +209,8 @@ def test_what_it_needs_is_pinned() -> None:
     text = DOCKERFILE.read_text(encoding="utf-8")
     base = re.search(r"^ARG BASE=(\S+)$", text, re.MULTILINE)
     assert base is not None
-    for name in (base[1], REDIS["image"]):
-        assert re.search(r":\d+\.\d+\.\d+-", name), name
+    for name in (base[1], POSTGRES["image"]):
+        assert re.search(r":\d+\.\d+(\.\d+)?-", name), name
     assert f'base.name="docker.io/library/{base[1]}"' in text
 
 
@@ -240,7 +241,8 @@ SECRETS = {
     "GITBOOK_MCP_HTTP__PUBLIC_URL": "https://mcp.example.com",
     "GITBOOK_MCP_HTTP__TOKENS": json.dumps(CALLERS),
     "GITBOOK_MCP_CONFIRMATION__KEYS": "a key of the tests that is long enough",
-    "REDIS_PASSWORD": "redis-password-0123456789",
+    "GITBOOK_MCP_STORE__KEYS": "another key of the tests that is long enough",
+    "POSTGRES_PASSWORD": "postgres-password-0123456789",
 }
 """What is in .env."""
 
@@ -253,8 +255,9 @@ def resolve(text: str, secrets: Mapping[str, str]) -> str:
 def test_the_compose_file_sets_what_exists_and_takes_every_secret_from_outside() -> None:
     known = {name_variable(section, key) for section, key, _ in iterate_settings()} | set(CLI_VARIABLES)
     assert set(SERVER["environment"]) <= known
-    for service in (SERVER, REDIS):
-        assert all("${" in value for value in service["environment"].values())
+    for service in (SERVER, POSTGRES):
+        secret = [value for name, value in service["environment"].items() if name != "POSTGRES_USER"]
+        assert all("${" in value for value in secret)
         assert service["read_only"]
         assert service["cap_drop"] == ["ALL"]
         assert service["security_opt"] == ["no-new-privileges:true"]
@@ -263,40 +266,20 @@ def test_the_compose_file_sets_what_exists_and_takes_every_secret_from_outside()
     assert ports["host_ip"] == "127.0.0.1"
     assert ports["target"] == HttpSection().port == int(read_dockerfile()[-1].read("EXPOSE"))
     assert COMPOSE["networks"]["store"] == {"internal": True}
-    assert REDIS["networks"] == ["store"]
+    assert POSTGRES["networks"] == ["store"]
+    assert POSTGRES["volumes"] == ["store:/var/lib/postgresql"]
 
 
 @pytest.fixture
-def composed_redis() -> Iterator[int]:
-    """The port of the Redis that the compose file starts, well by the check that it names."""
-    find_program("redis-server")
-    port = find_port()
-    environment = {name: resolve(value, SECRETS) for name, value in REDIS["environment"].items()}
-    environment["PATH"] = os.environ["PATH"]
-    words = [resolve(word, {}) for word in REDIS["command"]]
-    command = [word.replace("redis-server -", f"redis-server --port {port} -") for word in words]
-    check = resolve(REDIS["healthcheck"]["test"], {}).replace("redis-cli", f"redis-cli -p {port}")
-
-    def is_healthy(**changed: str) -> bool:
-        done = subprocess.run(
-            ["/bin/sh", "-c", check],
-            env=environment | changed,
-            check=False,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.STDOUT,
-        )
-        return done.returncode == 0
-
-    # A group of its own: what the shell started must not outlive it.
-    with subprocess.Popen(
-        command, env=environment, cwd="/", stdout=subprocess.DEVNULL, start_new_session=True
-    ) as process:
-        try:
-            wait_until(is_healthy, process)
-            assert not is_healthy(REDIS_PASSWORD="wrong")
-            yield port
-        finally:
-            os.killpg(process.pid, signal.SIGTERM)
+def composed_postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL with the user and the database of the compose file, well by the check that it names."""
+    with start_postgres() as server:
+        given = {name: resolve(value, SECRETS) for name, value in POSTGRES["environment"].items()}
+        server.execute(f"CREATE ROLE {given['POSTGRES_USER']} LOGIN PASSWORD '{given['POSTGRES_PASSWORD']}'")
+        server.execute(f"ALTER DATABASE {NAME} OWNER TO {given['POSTGRES_USER']}")
+        program, *words = POSTGRES["healthcheck"]["test"].split()
+        server.run(program, f"--port={server.port}", *words)
+        yield server
 
 
 def test_the_readme_names_every_secret_that_compose_wants() -> None:
@@ -306,12 +289,12 @@ def test_the_readme_names_every_secret_that_compose_wants() -> None:
     assert names == set(re.findall(r"\$\{(\w+):\?\}", (ROOT / "compose.yaml").read_text("utf-8"))) == set(SECRETS)
 
 
-async def test_the_composed_services_work_together(image: Image, composed_redis: int) -> None:
+async def test_the_composed_services_work_together(image: Image, composed_postgres: PostgresServer) -> None:
     port = find_port()
     given = {name: resolve(value, SECRETS) for name, value in SERVER["environment"].items()}
-    place, here = "@redis:6379/", f"@127.0.0.1:{composed_redis}/"
-    assert place in given["GITBOOK_MCP_CONFIRMATION__STORE"]
-    given["GITBOOK_MCP_CONFIRMATION__STORE"] = given["GITBOOK_MCP_CONFIRMATION__STORE"].replace(place, here)
+    place, here = "@postgres:5432/", f"@127.0.0.1:{composed_postgres.port}/"
+    assert place in given["GITBOOK_MCP_STORE__URL"]
+    given["GITBOOK_MCP_STORE__URL"] = given["GITBOOK_MCP_STORE__URL"].replace(place, here)
     given |= {"GITBOOK_MCP_HTTP__PORT": str(port), "GITBOOK_MCP_SERVER__SANDBOX": "true"}
     with image.start(given) as process:
         wait_until(lambda: image.is_healthy(given), process)

@@ -144,6 +144,13 @@ def test_unusable_files_exit_with_2(words: tuple[str, ...], expected: str, capsy
         (("--integrations", "Heatlens"), "heatlens"),
         (("--spaces", "Internal Handbook"), "“Internal Handbook”"),
         (("--sites", "Help Center"), "site_qLN1io"),
+        (("Aurora Robotics",), ORGANIZATION_ID),
+        (("aurora-robotis",), "404"),
+        ((ORGANIZATION_ID.lower(),), ORGANIZATION_ID),
+        (("",), "empty"),
+        (("--integrations", ""), "--integrations"),
+        (("--spaces", "N6ZTMLYKX0TopDqhvWoq,"), "--spaces"),
+        (("--sites", " "), "--sites"),
     ],
 )
 def test_unknown_names_exit_with_2_and_write_nothing(

@@ -19,7 +19,7 @@ from gitbook_integrations_mcp.cli.assistants import ASSISTANTS
 from gitbook_integrations_mcp.cli.main import main
 from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.errors import ErrorCode
-from tests.support.redis_server import RedisServer
+from tests.support.stores import KEYS
 
 TOKEN = "user-token-0123456789"
 INTEGRATION_TOKEN = "integration-token-0123456789"
@@ -27,7 +27,7 @@ USER = {"id": "u1", "displayName": "Ada"}
 
 
 class Answer:
-    """What an upstream answers: the same to everything, or something else to `/v1/user`."""
+    """What an upstream answers: the same to everything, or something else to `/v1/user` with a token of these tests."""
 
     def __init__(self, status: int = 200, body: Any = None, user: "Answer | None" = None, **headers: str) -> None:
         self.status = status
@@ -49,7 +49,8 @@ def start() -> Iterator[Start]:
     def start_one(answer: Answer) -> str:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                chosen = answer.user if answer.user and self.path == "/v1/user" else answer
+                given = self.headers["Authorization"].endswith("-token-0123456789")
+                chosen = answer.user if answer.user and self.path == "/v1/user" and given else answer
                 self.send_response_only(chosen.status)
                 for name, value in {**chosen.headers, "Content-Length": str(len(chosen.body))}.items():
                     self.send_header(name, value)
@@ -133,6 +134,47 @@ def test_a_token_that_is_refused_everywhere_is_to_be_replaced(examine: Examine) 
     }
 
 
+def test_a_token_with_which_alone_gitbook_fails_may_be_wrong(examine: Examine) -> None:
+    failure, rejection = Answer(500, {"error": {"code": 500}}), Answer(401, {"error": {"code": 401}})
+    code, checks = examine(Answer(401, rejection.body, user=failure))
+    assert (code, checks["token"]["code"]) == (1, ErrorCode.GITBOOK_FAILED)
+    assert "GITBOOK_TOKEN" in checks["token"]["fix"]
+
+
+@pytest.mark.parametrize(
+    ("given", "status", "says"),
+    [
+        ("o1", "ok", ""),
+        ("acme", "failed", "Set GITBOOK_ORGANIZATION to o1 (“Acme, Inc.”)."),
+        ("Acme, Inc.", "failed", "Set GITBOOK_ORGANIZATION to o1 (“Acme, Inc.”)."),
+        ("o3", "warning", "o1 (“Acme, Inc.”) or o2"),
+    ],
+)
+def test_a_default_organization_that_is_no_id_is_told_with_the_id(
+    given: str, status: str, says: str, examine: Examine
+) -> None:
+    organizations = {"items": [{"id": "o1", "title": "Acme, Inc.", "hostname": "acme"}, {"id": "o2"}]}
+    code, checks = examine(Answer(200, organizations, user=Answer(200, USER)), GITBOOK_ORGANIZATION=given)
+    assert code == int(status == "failed")
+    assert checks["organization"]["status"] == status
+    assert says in checks["organization"]["fix"]
+    if status == "failed":
+        assert checks["organization"]["code"] == ErrorCode.NOT_FOUND
+
+
+def test_organizations_that_cannot_be_listed_are_a_warning(examine: Examine) -> None:
+    answer = Answer(503, {"error": {"code": 503}}, user=Answer(200, USER))
+    code, checks = examine(answer, GITBOOK_ORGANIZATION="acme")
+    assert (code, checks["organization"]["status"]) == (0, "warning")
+
+
+@pytest.mark.parametrize("status", [200, 404])
+def test_a_token_that_gitbook_echoes_is_not_shown(status: int, examine: Examine) -> None:
+    echo = {"error": {"code": status, "message": f"no {TOKEN}"}, "id": "u1", "displayName": f"I am {TOKEN}"}
+    _, checks = examine(Answer(status, echo))  # which looks for it in all output
+    assert checks["token"]["status"] == ("ok" if status == 200 else "failed")
+
+
 def test_a_token_of_an_integration_is_told_from_a_users(examine: Examine) -> None:
     refusal = Answer(403, {"error": {"code": 403, "message": "no"}})
     code, checks = examine(Answer(200, {"items": []}, user=refusal), GITBOOK_INTEGRATION_TOKEN=INTEGRATION_TOKEN)
@@ -171,7 +213,7 @@ def test_the_headroom_of_the_rate_limit_is_told(limit: str, remaining: str, stat
     _, checks = examine(Answer(200, USER, X_RateLimit_Limit=limit, X_RateLimit_Remaining=remaining))
     assert checks["rate limit"]["status"] == status
     if status != "skipped":
-        assert checks["rate limit"]["message"] == f"{remaining} of {limit} requests left"
+        assert checks["rate limit"]["message"] == f"{remaining} of {limit} requests left for GET /user"
 
 
 def test_without_a_token_a_refusal_shows_that_gitbook_is_there(examine: Examine) -> None:
@@ -224,39 +266,32 @@ def test_other_peoples_text_does_not_steer_the_terminal(
     assert not set(capsys.readouterr().out) & set("\x1b\x07\u202e")
 
 
-def test_a_journal_that_cannot_be_written_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    config = tmp_path / "config.json"
-    config.write_text(json.dumps({"journal": {"path": str(tmp_path / "missing" / "journal.jsonl")}}), encoding="utf-8")
-    assert main(["doctor", "--sandbox", "--json", "--config", str(config)]) == 1
-    checks = {check["check"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
-    assert checks["journal"]["status"] == "failed"
-    assert checks["journal"]["code"] == ErrorCode.JOURNAL_UNAVAILABLE
-
-
-def test_a_store_of_questions_that_does_not_answer_is_told(
-    redis: RedisServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("url", "status", "message"),
+    [
+        ("memory", "ok", "memory"),
+        ("sqlite:///{folder}/store.db", "ok", "{folder}/store.db"),
+        ("sqlite:////dev/null/store.db", "failed", "/dev/null/store.db cannot be opened"),
+        (
+            "postgresql://user:hidden@127.0.0.1:1/gitbook",
+            "failed",
+            "postgresql://127.0.0.1:1/gitbook cannot be reached",
+        ),
+    ],
+)
+def test_the_store_is_used_and_a_failure_is_reported_without_a_password(
+    url: str, status: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = tmp_path / "config.json"
+    sections = {"store": {"url": url.format(folder=tmp_path)}, "confirmation": {"keys": KEYS}}
+    config.write_text(json.dumps(sections), encoding="utf-8")
     words = ["doctor", "--sandbox", "--transport", "streamable-http", "--json", "--config", str(config)]
-    for store, code, message in (
-        (redis.url, 0, "Redis stores pending confirmations"),
-        ("unix:///nowhere?password=hidden", 1, "Redis cannot be reached"),
-    ):
-        config.write_text(json.dumps({"confirmation": {**redis.confirmation, "store": store}}), encoding="utf-8")
-        assert main(words) == code
-        output = capsys.readouterr()
-        checks = {check["check"]: check for check in json.loads(output.out)["checks"]}
-        assert checks["store"]["message"] == message
-        assert "hidden" not in output.out + output.err
-
-
-def test_the_journal_is_opened_and_none_is_left(tmp_path: Path, examine: Examine) -> None:
-    journal = tmp_path / "journal.jsonl"
-    _, checks = examine(Answer(200, USER), GITBOOK_MCP_JOURNAL__PATH=str(journal))
-    assert checks["journal"]["status"] == "ok"
-    assert not journal.exists()
-    code, checks = examine(Answer(200, USER), GITBOOK_MCP_JOURNAL__PATH=str(tmp_path))
-    assert (code, checks["journal"]["code"]) == (1, ErrorCode.JOURNAL_UNAVAILABLE)
+    assert main(words) == (status != "ok")
+    output = capsys.readouterr()
+    checks = {check["check"]: check for check in json.loads(output.out)["checks"]}
+    assert checks["store"]["status"] == status
+    assert checks["store"]["message"].startswith(message.format(folder=tmp_path))
+    assert "hidden" not in output.out + output.err
 
 
 def test_entries_of_assistants_are_checked(examine: Examine) -> None:

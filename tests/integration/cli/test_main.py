@@ -24,7 +24,7 @@ from gitbook_integrations_mcp.cli.main import main
 from gitbook_integrations_mcp.cli.tools import estimate_cost
 from gitbook_integrations_mcp.errors import ErrorCode
 from gitbook_integrations_mcp.features.tools import describe_tool
-from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
+from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION, USER_TOKEN
 from tests.support.elicitation_client import Human, read_status
 from tests.support.fake_gitbook import ERAS, Era
 from tests.support.process import COMMAND, TIMEOUT
@@ -149,7 +149,8 @@ async def main():
     async with Client(create_server(load_settings())) as client:
         await client.list_tools()
 anyio.run(main)
-names = ("httpx", "aiohttp", "rich", "truststore", "redis", "jinja2", "gitbook_integrations_mcp.sandbox")
+names = ("httpx", "aiohttp", "rich", "truststore", "sqlalchemy", "alembic", "jinja2")
+names += ("gitbook_integrations_mcp.sandbox",)
 print([name for name in names if name in sys.modules])
 """
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=TIMEOUT)
@@ -330,8 +331,9 @@ def test_an_error_of_the_tool_goes_to_standard_error_and_exits_with_1(capsys: py
         (("tools", "--json", "--toolsets", "site"), 2, ErrorCode.INVALID_SETTINGS),
         (("tools", "--json", "--transport", "sse"), 2, ErrorCode.INVALID_USAGE),
         (("token", "--json"), 2, ErrorCode.INVALID_USAGE),
-        (("journal", "--json"), 2, ErrorCode.INVALID_USAGE),
-        (("journal", "--json", "/does/not/exist"), 1, ErrorCode.JOURNAL_UNAVAILABLE),
+        (("changes", "--json", "--since", "yesterday"), 2, ErrorCode.INVALID_USAGE),
+        (("token", "", "--json"), 2, ErrorCode.INVALID_USAGE),
+        (("token", " ", "--json"), 2, ErrorCode.INVALID_USAGE),
         (("call", "--json", "list_site"), 2, ErrorCode.UNKNOWN_TOOL),
         (("call", "--json", "list_sites", "published"), 2, ErrorCode.INVALID_USAGE),
         (("call", "--json", "--sandbox", "list_sites", "limit=many"), 1, ErrorCode.INVALID_ARGUMENTS),
@@ -349,6 +351,14 @@ def test_where_a_result_would_be_json_an_error_is_too(
     assert set(error) == {"code", "message"}
     assert error["code"] == code
     assert error["message"]
+
+
+def test_arguments_on_standard_input_can_begin_with_a_byte_order_mark(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO('\ufeff{"limit": 1}'))
+    code, _, err = run(capsys, "call", "--sandbox", "list_integrations", "-")
+    assert (code, err) == (0, "")
 
 
 @pytest.mark.parametrize(
@@ -485,8 +495,8 @@ def test_a_wrong_usage_is_told_and_exits_with_2(
 def test_without_a_terminal_a_gated_call_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The terminal's question is nobody else's, so the store of a server that reads the same file is not asked."""
     config = tmp_path / "config.json"
-    store = {"store": "unix:///nowhere", "keys": ["a key that nobody shares at a terminal"]}
-    config.write_text(json.dumps({"confirmation": store, "server": {"transport": ["streamable-http"]}}))
+    confirmation = {"keys": ["a key that nobody shares at a terminal"]}
+    config.write_text(json.dumps({"confirmation": confirmation, "server": {"transport": ["streamable-http"]}}))
     words = (
         "call",
         "--sandbox",
@@ -563,7 +573,7 @@ def test_doctor_finds_the_sandbox_healthy_and_prints_entries_for_assistants(caps
     code, out, _ = run(capsys, "doctor", "--sandbox", "--json")
     report = json.loads(out)
     assert code == 0
-    assert {check["status"] for check in report["checks"] if check["check"] != "journal"} == {"ok"}
+    assert {check["status"] for check in report["checks"]} == {"ok"}
     assert [name.partition(" (")[0] for name in report["entries"]] == [one.title for one in ASSISTANTS.values()]
 
 
@@ -599,10 +609,29 @@ def test_a_sandbox_that_cannot_be_served_says_so(words: tuple[str, ...], expecte
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.parametrize("words", [(), ("--port", "9000", "--host", "::1")])
+def test_a_shell_can_read_the_environment_of_the_sandbox(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = run(capsys, "sandbox", "--print-env", *words)
+    assert code == 0
+    shown = subprocess.run(["/bin/sh", "-c", f"{out}env"], env={}, capture_output=True, text=True, check=True).stdout
+    variables = dict(line.split("=", 1) for line in shown.splitlines())
+    assert variables["GITBOOK_ENDPOINT"] == ("http://[::1]:9000" if words else "http://127.0.0.1:8787")
+    assert variables["GITBOOK_TOKEN"] == USER_TOKEN
+    assert {"GITBOOK_INTEGRATION_TOKEN", "GITBOOK_ORGANIZATION"} <= variables.keys()
+
+
+def test_the_environment_of_a_port_that_is_not_chosen_yet_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "sandbox", "--print-env", "--port", "0")
+    assert (code, out) == (2, "")
+    assert "--port 0" in err
+
+
 @pytest.mark.slow
 def test_the_sandbox_is_served_on_a_port() -> None:
     with subprocess.Popen(
-        [*COMMAND, "sandbox"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [*COMMAND, "sandbox", "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
         assert process.stdout
         told = dict(process.stdout.readline().strip().split("=", 1) for _ in range(4))

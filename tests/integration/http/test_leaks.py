@@ -13,6 +13,7 @@ from mcp.server.sse import SseServerTransport
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.types import Receive, Scope, Send
 
+from gitbook_integrations_mcp.net.timeouts import TimeoutProtocol
 from tests.benchmarks import subject
 from tests.benchmarks.crowd import ERAS, Crowd, Era
 from tests.support.fake_gitbook import Era as ClientEra
@@ -34,6 +35,7 @@ def count_remains() -> dict[str, int]:
         "sessions": sum(len(manager._server_instances) for manager in managers),
         "owners": sum(len(manager._session_owners) for manager in managers),
         "streams": sum(len(stream._read_stream_writers) for stream in streams),
+        "connections": sum(isinstance(thing, TimeoutProtocol) for thing in things),
     }
 
 

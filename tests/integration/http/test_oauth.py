@@ -28,7 +28,7 @@ from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.config.validation import check_exposure
 from gitbook_integrations_mcp.errors import ErrorCode, SettingsError
 from tests.support.elicitation_client import GitBookSpy, read_status
-from tests.support.fake_gitbook import ERAS, Era, Upstream, read_text
+from tests.support.fake_gitbook import ERAS, Era, Upstream, read_changes, read_text
 from tests.support.gated_calls import find_target
 from tests.support.http_server import CALLERS, Kind, answer_token, bear, connect, each_way, serve
 from tests.support.loopback import open_client
@@ -291,18 +291,17 @@ async def test_two_users_of_one_client_are_two_callers(era: Era, authority: Auth
     assert spy.mutations == []
 
 
-async def test_the_journal_tells_one_user_of_a_client_from_another(authority: Authority, tmp_path: Path) -> None:
-    path = tmp_path / "journal"
+async def test_changes_tell_one_user_of_a_client_from_another(authority: Authority, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/store.db"
     installing = {"integrationName": "mermaid", "organization": "aurora-robotics"}
-    async with trust(authority, journal={"path": path}) as address:
+    async with trust(authority, store={"url": url}) as address:
         for user in ("ann", "bob"):
             headers = {"Authorization": f"Bearer {authority.sign(aud=f'{address}/mcp', sub=user)}"}
             async with connect(address, "streamable-http", "2026-07-28", headers=headers) as client:
                 await client.call_tool("install_integration", installing)
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
     principals = {json.dumps([CLIENT_ID, authority.issuer, user], separators=(",", ":")) for user in ("ann", "bob")}
-    assert {line["principal"] for line in lines if "principal" in line} == principals
-    assert "eyJ" not in path.read_text()
+    assert {change.principal for change in await read_changes(url)} == principals
+    assert b"eyJ" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
 
 
 async def test_a_user_stays_the_same_caller_when_their_token_is_renewed(authority: Authority) -> None:

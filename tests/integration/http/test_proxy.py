@@ -1,4 +1,4 @@
-"""Behind the README's proxies, over TLS and before two replicas that share a Redis, all works as without."""
+"""Behind the README's proxies, over TLS and before two replicas that share a database, all works as without."""
 
 import hashlib
 import socket
@@ -22,9 +22,11 @@ from tests.support.elicitation_client import GitBookSpy, Human, read_status
 from tests.support.fake_gitbook import ERAS, Era
 from tests.support.gated_calls import find_target
 from tests.support.http_server import Kind, connect, each_way, serve
+from tests.support.postgres_server import PostgresServer
 from tests.support.process import TIMEOUT
 from tests.support.proxy import NAME, PROXIES, make_certificate, read_example, run_proxy
-from tests.support.redis_server import RedisServer
+from tests.support.samples import SCRIPT, make_png
+from tests.support.stores import KEYS
 from tests.support.subscriber import Subscriber, find_installation, handle_updates, update, watch
 
 NAMES = [f"caller-{number}" for number in range(16)]
@@ -60,7 +62,7 @@ class Front:
 
 @pytest.fixture(params=PROXIES)
 async def front(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, certificate: Path, redis: RedisServer
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, certificate: Path, postgres: PostgresServer
 ) -> AsyncIterator[Front]:
     """Two replicas behind a proxy, which is found by its name."""
     resolve = socket.getaddrinfo
@@ -74,7 +76,8 @@ async def front(
     address = f"https://{NAME}:{port}"
     sections: dict[str, Any] = {
         "http": {"public_url": address, "tokens": CALLERS},
-        "confirmation": redis.confirmation,
+        "store": {"url": postgres.url},
+        "confirmation": {"keys": KEYS},
     }
     sandbox = create_sandbox()
     spies = GitBookSpy(sandbox), GitBookSpy(sandbox)
@@ -145,9 +148,9 @@ async def test_what_the_server_takes_the_proxy_lets_through(front: Front) -> Non
         "organization": "aurora-robotics",
         "title": "Large",
         "description": "Large",
-        "script": "//",
+        "script": SCRIPT,
         "scopes": [],
-        "previewImages": ["QUFB" * 350_000] * 3,
+        "previewImages": [make_png(1024 * 1024)] * 3,
     }
     async with front.connect("streamable-http", "2026-07-28") as client:
         result = await client.call_tool("publish_integration", publication)

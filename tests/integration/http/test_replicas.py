@@ -1,27 +1,29 @@
-"""Two servers that share a real Redis behave like one server."""
+"""Two servers that share a real PostgreSQL, or a SQLite file as workers do, behave like one server."""
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import anyio
 import httpx
 import pytest
-from gitbook_integrations_mcp.confirmation.redis_store import RedisConfirmationStore
 from mcp.client.session import ClientRequestContext
 from mcp_types import CallToolResult, ElicitRequestParams, ElicitResult
+from sqlalchemy import select
 
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, USER_TOKEN
+from gitbook_integrations_mcp.store.confirmations import ConfirmationStore
 from gitbook_integrations_mcp.store.pending import PendingConfirmation
+from gitbook_integrations_mcp.store.schema import confirmations
 from tests.support.elicitation_client import GitBookSpy, Human, find_outcome, read_status
 from tests.support.fake_gitbook import ERAS, Era, read_text
 from tests.support.gated_calls import APPROVAL, Target, call_once, find_target, start_call
 from tests.support.http_server import CALLERS, bear, connect, serve
 from tests.support.loopback import open_client
 from tests.support.page_client import APPROVE, Browser
-from tests.support.redis_server import KEYS, RedisServer
+from tests.support.postgres_server import PostgresServer, start_postgres
+from tests.support.stores import KEYS, RUN, find_url, open_store
 
 each_era = pytest.mark.parametrize("era", ERAS)
 
@@ -42,13 +44,20 @@ class Replicas:
         self.target = find_target(self.spy, "uninstall_integration")
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest) -> str:
+    """The URL of a store that both share."""
+    return find_url(request, request.param)
+
+
 @contextlib.asynccontextmanager
-async def replicate(redis: RedisServer, **sections: Any) -> AsyncIterator[Replicas]:
-    """Yield two servers that share only `redis` and settings, behind one public address."""
+async def replicate(url: str, **sections: Any) -> AsyncIterator[Replicas]:
+    """Yield two servers that share only a store and settings, behind one public address."""
     spy = GitBookSpy()
-    sections["confirmation"] = {**redis.confirmation, **sections.get("confirmation", {})}
+    sections["store"] = {"url": url}
+    sections["confirmation"] = {"keys": KEYS, **sections.get("confirmation", {})}
     sections["http"] = {"public_url": PUBLIC, **sections.get("http", {})}
-    async with serve(spy, **sections) as one, serve(spy, **sections) as other:
+    async with serve(spy, run=RUN, **sections) as one, serve(spy, run=RUN, **sections) as other:
         yield Replicas(spy, one, other)
 
 
@@ -82,8 +91,8 @@ async def answer(address: str, target: Target, state: str, response: Any = APPRO
     return "error" if result.is_error else read_status(result)
 
 
-async def test_a_confirmation_of_one_replica_is_used_once_at_the_other(redis: RedisServer) -> None:
-    async with replicate(redis) as both:
+async def test_a_confirmation_of_one_replica_is_used_once_at_the_other(url: str) -> None:
+    async with replicate(url) as both:
         async with meet(both.one, Human()) as client:
             state = await start_call(client, both.target)
         assert await answer(both.other, both.target, state) == "done"
@@ -92,25 +101,25 @@ async def test_a_confirmation_of_one_replica_is_used_once_at_the_other(redis: Re
     assert len(both.spy.mutations) == 1
 
 
-async def test_of_twenty_simultaneous_approvals_at_both_replicas_one_runs(
-    redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+async def test_of_forty_simultaneous_approvals_at_both_replicas_one_runs(
+    url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each reads the open confirmation before any of them uses it up."""
     results: list[str] = []
     looked: list[PendingConfirmation | None] = []
     all_looked = anyio.Event()
-    get = RedisConfirmationStore.get
+    get = ConfirmationStore.get
 
-    async def look_at_together(store: RedisConfirmationStore, confirmation_id: str) -> PendingConfirmation | None:
+    async def look_at_together(store: ConfirmationStore, confirmation_id: str) -> PendingConfirmation | None:
         looked.append(await get(store, confirmation_id))
-        if len(looked) == 20:
+        if len(looked) == 40:
             all_looked.set()
         await all_looked.wait()
         return looked[0]
 
-    monkeypatch.setattr(RedisConfirmationStore, "get", look_at_together)
+    monkeypatch.setattr(ConfirmationStore, "get", look_at_together)
     async with (
-        replicate(redis) as both,
+        replicate(url) as both,
         meet(both.one, Human()) as ones,
         meet(both.other, Human()) as others,
     ):
@@ -122,19 +131,19 @@ async def test_of_twenty_simultaneous_approvals_at_both_replicas_one_runs(
             results.append(read_status(result))
 
         async with anyio.create_task_group() as group:
-            for _ in range(10):
+            for _ in range(20):
                 group.start_soon(replay, ones)
                 group.start_soon(replay, others)
-    assert sorted(results) == ["confirmation_expired"] * 19 + ["done"]
+    assert sorted(results) == ["confirmation_expired"] * 39 + ["done"]
     assert len(both.spy.mutations) == 1
 
 
-async def test_a_refusal_at_one_replica_revokes_an_approval_at_the_other(redis: RedisServer) -> None:
-    async with replicate(redis) as both, meet(both.other) as unasked:
+async def test_a_refusal_at_one_replica_revokes_an_approval_at_the_other(url: str) -> None:
+    async with replicate(url) as both, meet(both.other) as unasked:
         async with meet(both.one, Human()) as asked:
             state = await start_call(asked, both.target)
-        url = (await repeat(unasked, both.target))["url"]
-        assert await decide(both.other, url, APPROVE) == 200
+        page = (await repeat(unasked, both.target))["url"]
+        assert await decide(both.other, page, APPROVE) == 200
         assert await answer(both.one, both.target, state, ElicitResult(action="decline")) == "confirmation_declined"
         assert find_outcome(await repeat(unasked, both.target)) == "confirmation_required"
     assert both.spy.mutations == []
@@ -143,22 +152,22 @@ async def test_a_refusal_at_one_replica_revokes_an_approval_at_the_other(redis: 
 @each_era
 @pytest.mark.parametrize(("fields", "status", "sent"), [(APPROVE, "done", 1), (REFUSE, "confirmation_declined", 0)])
 async def test_a_page_of_one_replica_decides_a_call_to_the_other(
-    redis: RedisServer, era: Era, fields: dict[str, str], status: str, sent: int
+    url: str, era: Era, fields: dict[str, str], status: str, sent: int
 ) -> None:
     """A client of protocol 2025-11-25 has a session at one replica, so it repeats its call there."""
-    async with replicate(redis) as both, meet(both.one, era=era) as client:
-        url = (await repeat(client, both.target))["url"]
-        assert url.startswith(PUBLIC)
-        assert (await repeat(client, both.target))["url"] == url
-        assert await decide(both.other, url, fields) == 200
-        assert await decide(both.one, url, APPROVE) == 410
+    async with replicate(url) as both, meet(both.one, era=era) as client:
+        page = (await repeat(client, both.target))["url"]
+        assert page.startswith(PUBLIC)
+        assert (await repeat(client, both.target))["url"] == page
+        assert await decide(both.other, page, fields) == 200
+        assert await decide(both.one, page, APPROVE) == 410
         assert find_outcome(await repeat(client, both.target)) == status
     assert len(both.spy.mutations) == sent
 
 
-async def test_an_approval_on_the_page_runs_once_at_either_replica(redis: RedisServer) -> None:
+async def test_an_approval_on_the_page_runs_once_at_either_replica(url: str) -> None:
     statuses: list[str] = []
-    async with replicate(redis) as both, meet(both.one) as ones, meet(both.other) as others:
+    async with replicate(url) as both, meet(both.one) as ones, meet(both.other) as others:
         assert await decide(both.one, (await repeat(ones, both.target))["url"], APPROVE) == 200
 
         async def call(client: Any) -> None:
@@ -189,11 +198,11 @@ class Visitor(Human):
 @each_era
 @pytest.mark.parametrize(("fields", "status"), [(APPROVE, "done"), (REFUSE, "confirmation_declined")])
 async def test_a_call_that_waits_at_one_replica_ends_with_a_decision_at_the_other(
-    redis: RedisServer, era: Era, fields: dict[str, str], status: str
+    url: str, era: Era, fields: dict[str, str], status: str
 ) -> None:
     human = Visitor()
     statuses: list[str] = []
-    async with replicate(redis, confirmation={"ask": "fallback"}) as both, meet(both.one, human, era) as client:
+    async with replicate(url, confirmation={"ask": "fallback"}) as both, meet(both.one, human, era) as client:
 
         async def call() -> None:
             statuses.append(find_outcome(await repeat(client, both.target)))
@@ -206,15 +215,15 @@ async def test_a_call_that_waits_at_one_replica_ends_with_a_decision_at_the_othe
     assert len(both.spy.mutations) == (1 if status == "done" else 0)
 
 
-async def test_keys_can_be_rotated_without_interruption(redis: RedisServer) -> None:
+async def test_keys_can_be_rotated_without_interruption(url: str) -> None:
     new = "another key of the tests that is long enough"
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
 
     async def ask_and_answer(asking: list[str], answering: list[str]) -> str:
         async with (
-            serve(spy, confirmation={**redis.confirmation, "keys": asking}) as one,
-            serve(spy, confirmation={**redis.confirmation, "keys": answering}) as other,
+            serve(spy, run=RUN, store={"url": url}, confirmation={"keys": asking}) as one,
+            serve(spy, run=RUN, store={"url": url}, confirmation={"keys": answering}) as other,
         ):
             async with meet(one, Human()) as client:
                 state = await start_call(client, target)
@@ -232,20 +241,24 @@ async def test_keys_can_be_rotated_without_interruption(redis: RedisServer) -> N
     assert "Invalid or expired requestState" in repr(caught.value.split(lambda error: "requestState" in str(error)))  # type: ignore[attr-defined]
 
 
-async def test_confirmations_survive_a_restart(redis: RedisServer) -> None:
+@pytest.mark.parametrize(
+    ("url", "status"), [("sqlite", "confirmation_expired"), ("postgres", "done")], indirect=["url"]
+)
+async def test_confirmations_survive_a_restart_of_the_server_only_in_a_database(url: str, status: str) -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
-    async with serve(spy, confirmation=redis.confirmation) as address, meet(address, Human()) as client:
+    sections: dict[str, Any] = {"store": {"url": url}, "confirmation": {"keys": KEYS}}
+    async with serve(spy, **sections) as address, meet(address, Human()) as client:
         state = await start_call(client, target)
-    async with serve(spy, confirmation=redis.confirmation) as address:
-        assert await answer(address, target, state) == "done"
-    assert len(spy.mutations) == 1
+    async with serve(spy, **sections) as address:
+        assert await answer(address, target, state) == status
+    assert len(spy.mutations) == (status == "done")
 
 
 @each_era
-async def test_without_sessions_any_replica_accepts_the_second_call(redis: RedisServer, era: Era) -> None:
+async def test_without_sessions_any_replica_accepts_the_second_call(url: str, era: Era) -> None:
     async with (
-        replicate(redis, http={"stateless": True}, confirmation={"fallback": "two-step"}) as both,
+        replicate(url, http={"stateless": True}, confirmation={"fallback": "two-step"}) as both,
         meet(both.one, era=era) as ones,
         meet(both.other, era=era) as others,
     ):
@@ -255,25 +268,25 @@ async def test_without_sessions_any_replica_accepts_the_second_call(redis: Redis
         assert len(both.spy.mutations) == 1
 
 
-async def test_without_a_session_a_client_of_protocol_2025_11_25_gets_the_page(redis: RedisServer) -> None:
+async def test_without_a_session_a_client_of_protocol_2025_11_25_gets_the_page(url: str) -> None:
     human = Human()
     async with (
-        replicate(redis, http={"stateless": True}) as both,
+        replicate(url, http={"stateless": True}) as both,
         meet(both.one, human, "legacy") as ones,
         meet(both.other, human, "legacy", {"Mcp-Session-Id": "made up"}) as others,
     ):
-        url = (await repeat(ones, both.target))["url"]
-        assert await decide(both.other, url, APPROVE) == 200
+        page = (await repeat(ones, both.target))["url"]
+        assert await decide(both.other, page, APPROVE) == 200
         assert find_outcome(await repeat(others, both.target)) == "done"
     assert human.requests == []
     assert len(both.spy.mutations) == 1
 
 
 @each_era
-async def test_an_approval_of_one_caller_is_not_valid_for_another_at_any_replica(redis: RedisServer, era: Era) -> None:
+async def test_an_approval_of_one_caller_is_not_valid_for_another_at_any_replica(url: str, era: Era) -> None:
     sections = {"http": {"tokens": CALLERS, "stateless": True}, "confirmation": {"fallback": "two-step"}}
     async with (
-        replicate(redis, **sections) as both,
+        replicate(url, **sections) as both,
         meet(both.one, era=era, headers=bear("ann")) as anns,
         meet(both.other, era=era, headers=bear("bob")) as bobs,
     ):
@@ -285,11 +298,12 @@ async def test_an_approval_of_one_caller_is_not_valid_for_another_at_any_replica
     assert len(both.spy.mutations) == 1
 
 
-async def test_an_approval_at_a_server_with_another_token_is_not_valid(redis: RedisServer) -> None:
+async def test_an_approval_at_a_server_with_another_token_is_not_valid(url: str) -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     ours = {"sandbox": False, "transport": ["streamable-http"]}
-    sections: dict[str, Any] = {"server": ours, "confirmation": redis.confirmation, "http": {"public_url": PUBLIC}}
+    shared = {"store": {"url": url}, "confirmation": {"keys": KEYS}, "http": {"public_url": PUBLIC}}
+    sections: dict[str, Any] = {"server": ours, "run": RUN, **shared}
     tokens = {"token": USER_TOKEN, "organization": ORGANIZATION_ID}
     async with (
         serve(spy, gitbook=tokens, **sections) as one,
@@ -297,50 +311,51 @@ async def test_an_approval_at_a_server_with_another_token_is_not_valid(redis: Re
         meet(one) as ones,
         meet(other) as others,
     ):
-        url = (await repeat(ones, target))["url"]
-        assert await decide(other, url, APPROVE) == 200
+        page = (await repeat(ones, target))["url"]
+        assert await decide(other, page, APPROVE) == 200
         assert find_outcome(await repeat(others, target)) == "confirmation_required"
         assert spy.mutations == []
         assert find_outcome(await repeat(ones, target)) == "done"
 
 
-async def test_no_secret_is_kept_in_redis(redis: RedisServer) -> None:
-    async with replicate(redis) as both, meet(both.one) as client, meet(both.one, Human()) as asked:
+async def test_no_secret_is_kept_with_a_confirmation(url: str) -> None:
+    async with replicate(url) as both, meet(both.one) as client, meet(both.one, Human()) as asked:
         installation = both.spy.sandbox.state.installations[both.target.arguments["installationId"]]
         installation.configuration["password"] = "third-party-secret"
         await repeat(client, both.target)
         await start_call(asked, both.target)
-        kept = redis.dump()
+        store = open_store(url)
+        async with store.database.read() as connection:
+            kept = repr((await connection.execute(select(confirmations))).all())
+        await store.close()
         assert "Uninstall" in kept
         for secret in (USER_TOKEN, *KEYS, *(str(value) for value in installation.configuration.values())):
             assert len(secret) < 6 or secret not in kept
 
 
-# Without Redis
+# Without the store
 
 
 @pytest.fixture
-async def frail(tmp_path: Path) -> AsyncIterator[RedisServer]:
-    """A Redis that the test stops."""
-    server = RedisServer(tmp_path)
-    server.start()
-    yield server
-    server.stop()
+def frail() -> Iterator[PostgresServer]:
+    """A PostgreSQL that the test stops."""
+    with start_postgres() as server:
+        yield server
 
 
-async def test_without_redis_only_calls_that_need_confirmation_fail(frail: RedisServer) -> None:
-    async with replicate(frail) as both, meet(both.one) as unasked:
+async def test_without_the_store_only_calls_that_need_confirmation_fail(frail: PostgresServer) -> None:
+    async with replicate(frail.url) as both, meet(both.one) as unasked:
         async with meet(both.one, Human()) as asked:
             state = await start_call(asked, both.target)
-        url = (await repeat(unasked, both.target))["url"]
-        assert await decide(both.one, url, APPROVE) == 200
+        page = (await repeat(unasked, both.target))["url"]
+        assert await decide(both.one, page, APPROVE) == 200
         frail.stop()
         assert await answer(both.other, both.target, state) == "error"
         result = await unasked.call_tool(both.target.name, both.target.arguments)
         assert result.is_error
-        assert result.structured_content["code"] == "confirmation_store_unavailable"
+        assert result.structured_content["code"] == "store_unavailable"
         assert "Nothing was sent" in read_text(result)
-        assert await decide(both.one, url, APPROVE) == 503
+        assert await decide(both.one, page, APPROVE) == 503
         assert not (await unasked.call_tool("list_sites", {})).is_error
         frail.start()
         assert await answer(both.one, both.target, state) == "confirmation_expired"
@@ -349,12 +364,12 @@ async def test_without_redis_only_calls_that_need_confirmation_fail(frail: Redis
 
 
 @each_era
-async def test_an_approval_that_cannot_be_used_up_sends_nothing(frail: RedisServer, era: Era) -> None:
+async def test_an_approval_that_cannot_be_used_up_sends_nothing(frail: PostgresServer, era: Era) -> None:
     human = Human(before=frail.stop)
-    async with replicate(frail) as both, meet(both.one, human, era) as client:
+    async with replicate(frail.url) as both, meet(both.one, human, era) as client:
         result = await client.call_tool(both.target.name, both.target.arguments)
     assert len(human.requests) == 1
     assert result.is_error
-    assert result.structured_content["code"] == "confirmation_store_unavailable"
+    assert result.structured_content["code"] == "store_unavailable"
     assert "Nothing was sent" in read_text(result)
     assert both.spy.mutations == []

@@ -36,9 +36,10 @@ from gitbook_integrations_mcp.transports.web import create_application
 from tests.support.elicitation_client import GitBookSpy, Human, read_status
 from tests.support.fake_gitbook import ERAS, Era, Upstream, read_code, read_text
 from tests.support.gated_calls import find_target
-from tests.support.http_server import CALLERS, TOKENS, Kind, answer_token, bear, connect, each_way, serve
+from tests.support.http_server import CALLERS, INITIALIZE, TOKENS, Kind, answer_token, bear, connect, each_way, serve
 from tests.support.loopback import listen, open_client, open_listener
 from tests.support.process import TIMEOUT, start
+from tests.support.samples import SCRIPT, make_png
 
 
 @each_way
@@ -278,6 +279,29 @@ async def test_a_client_that_resumes_a_stream_gets_a_new_one() -> None:
             assert response.headers["content-type"].startswith("text/event-stream")
 
 
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_call_works_in_spite_of_unusable_metadata(era: Era) -> None:
+    prefix = "io.modelcontextprotocol/"
+    headers, needed = {"Accept": "application/json, text/event-stream"}, {}
+    async with serve(GitBookSpy()) as address, open_client() as http:
+        if era == "legacy":
+            opened = await http.post(f"{address}/mcp", headers=headers, json=INITIALIZE)
+            headers |= {"Mcp-Session-Id": opened.headers["mcp-session-id"], "Mcp-Protocol-Version": "2025-11-25"}
+            ready = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+            await http.post(f"{address}/mcp", headers=headers, json=ready)
+        else:
+            headers |= {"Mcp-Protocol-Version": era, "Mcp-Method": "tools/call", "Mcp-Name": "list_sites"}
+            needed = {f"{prefix}protocolVersion": era, f"{prefix}clientCapabilities": {}}
+        unusable: list[Any] = [None, 1.5, {}, []]
+        metas = [{**needed, name: value} for name in ("progressToken", f"{prefix}clientInfo") for value in unusable]
+        for meta in metas if needed else [*metas, *unusable, 5, "x"]:
+            params = {"name": "list_sites", "arguments": {}, "_meta": meta}
+            call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+            response = await http.post(f"{address}/mcp", headers=headers, json=call)
+            answer = json.loads(response.text.rpartition("data: ")[2])
+            assert len(answer["result"]["structuredContent"]["items"]) == 5, meta
+
+
 @pytest.mark.parametrize("host", ["127.0.0.2", "192.0.2.2", "2001:db8::1", "mcp.internal"])
 def test_the_address_that_is_printed_is_allowed(host: str) -> None:
     name = f"[{host}]" if ":" in host else host
@@ -326,6 +350,54 @@ async def test_a_toolset_that_there_is_not_is_refused_instead_of_leaving_no_tool
     assert "organizations, marketplace, " in response.json()["error_description"]
 
 
+PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization, mcp-method"}
+
+
+@pytest.mark.parametrize("path", ["/mcp", "/sse", "/messages/", "/.well-known/oauth-protected-resource/mcp"])
+@pytest.mark.parametrize("origin", ["http://app.internal:3000", "https://app.internal", "http://localhost:6274"])
+async def test_a_page_of_a_listed_host_can_be_a_client(origin: str, path: str) -> None:
+    settings = {"tokens": CALLERS, "allowed_hosts": ["app.internal", "localhost:6274"]}
+    async with serve(GitBookSpy(), http=settings) as address, open_client() as http:
+        asked = await http.options(address + path, headers={"Origin": origin, **PREFLIGHT})
+        assert asked.status_code == 200
+        assert asked.headers["access-control-allow-origin"] == origin
+        assert "POST" in asked.headers["access-control-allow-methods"]
+        assert asked.headers["access-control-allow-headers"] == PREFLIGHT["Access-Control-Request-Headers"]
+        refused = await http.post(f"{address}/mcp", headers={"Origin": origin}, json={})
+        assert refused.status_code == 401
+        opened = await http.post(
+            f"{address}/mcp",
+            headers=bear("ann", Origin=origin, Accept="application/json, text/event-stream"),
+            json=INITIALIZE,
+        )
+    for response in (refused, opened):
+        assert response.headers["access-control-allow-origin"] == origin
+        assert "Mcp-Session-Id" in response.headers["access-control-expose-headers"]
+        assert "Origin" in response.headers["vary"]
+    assert opened.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("origin", "path", "allowed"),
+    [
+        ("http://localhost:3000", "/mcp", []),
+        ("http://localhost:3000", "/mcp", ["app.internal"]),
+        ("http://localhost:3000", "/mcp", ["localhost:6274"]),
+        ("http://localhost.evil.example", "/mcp", ["localhost:6274"]),
+        ("http://app.internal.evil.example", "/mcp", ["app.internal"]),
+        ("http://app-internal", "/mcp", ["app.internal"]),
+        ("http://app.internal", "/confirm/x", ["app.internal"]),
+    ],
+)
+async def test_no_other_page_can_read_a_response(origin: str, path: str, allowed: list[str]) -> None:
+    async with serve(GitBookSpy(), public=True, http={"allowed_hosts": allowed}) as address, open_client() as http:
+        asked = await http.options(address + path, headers={"Origin": origin, **PREFLIGHT})
+        read = await http.get(address + path, headers={"Origin": origin})
+    assert asked.status_code >= 400
+    for response in (asked, read):
+        assert "access-control-allow-origin" not in response.headers
+
+
 async def test_an_own_origin_and_a_listed_host_are_let_in() -> None:
     settings = {"allowed_hosts": ["mcp.internal"], "public_url": "https://mcp.example"}
     async with serve(GitBookSpy(), http=settings) as address, open_client() as http:
@@ -345,13 +417,13 @@ async def test_bodies_are_limited_and_a_publication_with_large_pictures_fits() -
     ):
         for path in ("/mcp", "/messages/?session_id=0"):
             assert (await http.post(address + path, json={"x": "y" * 1000})).status_code == 413
-    picture = "QUFB" * 350_000
+    picture = make_png(1024 * 1024)
     publication = {
         "integrationName": "large",
         "organization": "aurora-robotics",
         "title": "Large",
         "description": "Large",
-        "script": "//",
+        "script": SCRIPT,
         "scopes": [],
         "previewImages": [picture] * 3,
     }

@@ -16,29 +16,27 @@ import pytest
 from mcp_types import CallToolResult
 
 from gitbook_integrations_mcp.config.settings import load_settings
-from gitbook_integrations_mcp.config.validation import check_workers
+from gitbook_integrations_mcp.config.validation import check_keys, check_workers
 from gitbook_integrations_mcp.errors import SettingsError
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, USER_TOKEN
 from tests.support.elicitation_client import GitBookSpy, Human, read_status
+from tests.support.fake_gitbook import read_changes
 from tests.support.gated_calls import APPROVAL, call_once, find_target, start_call
 from tests.support.http_server import connect
 from tests.support.loopback import listen, open_client, open_listener
 from tests.support.process import TIMEOUT, run
-from tests.support.redis_server import KEYS, RedisServer
+from tests.support.stores import KEYS, find_url
 
-REDIS = {"store": "redis://localhost", "keys": KEYS}
+FILE = {"url": "sqlite:////var/lib/store.db"}
 
 
 @pytest.mark.parametrize(
     ("sections", "expected"),
     [
-        ({}, "Set confirmation.store to a Redis URL"),
-        ({"confirmation": REDIS, "server": {"transport": ["streamable-http", "sse"]}}, "streamable-http alone"),
-        (
-            {"confirmation": REDIS, "server": {"transport": ["streamable-http"], "sandbox": True}},
-            "its own sandbox",
-        ),
-        ({"confirmation": REDIS, "server": {"transport": ["streamable-http"]}}, None),
+        ({"store": {"url": "memory"}, "server": {"transport": ["streamable-http"]}}, "Set store.url to a SQLite file"),
+        ({"store": FILE, "server": {"transport": ["streamable-http", "sse"]}}, "streamable-http alone"),
+        ({"store": FILE, "server": {"transport": ["streamable-http"], "sandbox": True}}, "its own sandbox"),
+        ({"store": FILE, "server": {"transport": ["streamable-http"]}}, None),
     ],
 )
 def test_workers_that_would_not_act_as_one_server_do_not_start(sections: dict[str, Any], expected: str | None) -> None:
@@ -52,6 +50,19 @@ def test_workers_that_would_not_act_as_one_server_do_not_start(sections: dict[st
     check_workers(load_settings({**sections, "http": {"workers": 1}}))
 
 
+def test_without_a_setting_workers_share_the_file_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GITBOOK_MCP_STORE__URL")
+    check_workers(load_settings({"server": {"transport": ["streamable-http"]}, "http": {"workers": 2}}))
+
+
+def test_replicas_that_share_a_database_need_keys() -> None:
+    shared = {"url": "postgresql://localhost/gitbook"}
+    with pytest.raises(SettingsError, match=r"^confirmation\.keys: "):
+        check_keys(load_settings({"store": shared}))
+    check_keys(load_settings({"store": shared, "confirmation": {"keys": KEYS}}))
+    check_keys(load_settings({"store": FILE}))
+
+
 @dataclass(frozen=True)
 class Team:
     """A serving command with two workers, its address, and the GitBook behind it."""
@@ -59,7 +70,7 @@ class Team:
     process: subprocess.Popen[str]
     address: str
     spy: GitBookSpy
-    journal: Path
+    store: str
 
     @property
     def workers(self) -> set[int]:
@@ -84,15 +95,18 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="reads from /proc whi
 
 
 @pytest.fixture
-async def team(redis: RedisServer, tmp_path: Path) -> AsyncIterator[Team]:
+async def team(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Team]:
+    """A team that shares a file and keys of its own, or a database and configured keys."""
+    kind = getattr(request, "param", "sqlite")
+    url = find_url(request, kind)
+    monkeypatch.setenv("GITBOOK_MCP_STORE__URL", url)
     spy = GitBookSpy()
     with open_listener() as (listener, endpoint):
         content = {
             "gitbook": {"token": USER_TOKEN, "organization": ORGANIZATION_ID, "endpoint": endpoint},
             "server": {"transport": ["streamable-http"]},
             "http": {"port": 0, "workers": 2},
-            "confirmation": redis.confirmation,
-            "journal": {"path": str(tmp_path / "journal.jsonl")},
+            "confirmation": {"keys": KEYS if kind == "postgres" else []},
         }
         config = tmp_path / "config.json"
         config.write_text(json.dumps(content))
@@ -101,12 +115,13 @@ async def team(redis: RedisServer, tmp_path: Path) -> AsyncIterator[Team]:
                 assert process.stderr is not None
                 line = process.stderr.readline()
                 assert line.startswith("Serving streamable-http at http://127.0.0.1:")
-                team = Team(process, line.split()[-1].removesuffix("/mcp"), spy, tmp_path / "journal.jsonl")
+                team = Team(process, line.split()[-1].removesuffix("/mcp"), spy, url)
                 assert await team.get_health() == 200
                 yield team
 
 
 @linux
+@pytest.mark.parametrize("team", ["sqlite", "postgres"], indirect=True)
 async def test_workers_share_what_a_human_said(team: Team) -> None:
     """Which worker gets a connection is the kernel's choice, so there are many."""
     target = find_target(team.spy, "uninstall_integration")
@@ -125,8 +140,8 @@ async def test_workers_share_what_a_human_said(team: Team) -> None:
             group.start_soon(answer)
     assert sorted(statuses) == ["confirmation_expired"] * 11 + ["done"]
     assert len(team.spy.mutations) == 1
-    (line,) = team.journal.read_text().splitlines()
-    assert json.loads(line)["outcome"] == "done"
+    (change,) = await read_changes(team.store)
+    assert change.outcome == "done"
 
 
 @linux
@@ -146,7 +161,6 @@ async def test_told_to_stop_the_workers_finish_what_runs_and_no_secret_was_in_th
     for pid in workers:
         seen = Path(f"/proc/{pid}/environ").read_bytes() + Path(f"/proc/{pid}/cmdline").read_bytes()
         assert USER_TOKEN.encode() not in seen
-        assert KEYS[0].encode() not in seen
     running = anyio.Event()
     original = team.spy.sandbox
 

@@ -89,6 +89,9 @@ BAD_LINES: dict[str, tuple[bytes, tuple[int, Any] | None]] = {
     "a line of 20 MB": (b'{"jsonrpc":"2.0","id":1,"method":"' + b"a" * 20_000_000 + b'"}', (INVALID_REQUEST, None)),
 }
 
+UNUSABLE: list[Any] = [None, 1.5, {}, [], True]
+"""Values that clients send in metadata that they do not use."""
+
 
 @pytest.fixture(scope="module", params=ERAS)
 def talk(request: pytest.FixtureRequest) -> Iterator[Conversation]:
@@ -129,6 +132,34 @@ def test_a_byte_order_mark_and_a_whole_number_with_a_point_do_no_harm(
     )
     answer = talk.receive()
     assert (answer["id"], "result" in answer) == (4711, True)
+
+
+@pytest.mark.parametrize("value", UNUSABLE, ids=repr)
+def test_a_call_works_in_spite_of_an_unusable_progress_token(talk: Conversation, value: Any) -> None:
+    line, name = talk.encode("tools/call", {"name": "list_sites", "arguments": {}})
+    request = json.loads(line)
+    request["params"].setdefault("_meta", {})["progressToken"] = value
+    talk.send(json.dumps(request).encode() + b"\n")
+    answer = talk.receive()
+    assert (answer["id"], len(answer["result"]["structuredContent"]["items"])) == (name, 5)
+
+
+@pytest.mark.parametrize("meta", UNUSABLE, ids=repr)
+def test_metadata_that_is_no_object_fails_a_call_only_if_it_must_hold_the_version(
+    talk: Conversation, meta: Any
+) -> None:
+    line, name = talk.encode("tools/call", {"name": "list_sites", "arguments": {}})
+    request = json.loads(line)
+    needed = "_meta" in request["params"]
+    request["params"]["_meta"] = meta
+    talk.send(json.dumps(request).encode() + b"\n")
+    answer = talk.receive()
+    assert answer["id"] == name
+    if needed:
+        assert answer["error"]["code"] == INVALID_PARAMS
+        assert "io.modelcontextprotocol/protocolVersion" in answer["error"]["message"]
+    else:
+        assert len(answer["result"]["structuredContent"]["items"]) == 5
 
 
 def test_two_requests_of_one_id_are_both_answered(talk: Conversation) -> None:

@@ -12,6 +12,7 @@ from gitbook_integrations_api.catalog import ENDPOINTS, NOT_EXPOSED, TOOLS, TOOL
 from gitbook_integrations_api.endpoint import Composite, Endpoint, Risk, Tool
 from gitbook_integrations_api.options import CONFIRMATION_ARGUMENT, name_options
 from gitbook_integrations_api.schema import describe_model
+from gitbook_integrations_mcp.calls.checks import complete_arguments
 from gitbook_integrations_mcp.features.tools import describe_tool
 from gitbook_integrations_mcp.pipeline.masked_values import is_written_back
 from tests.support.fake_gitbook import ERAS, TOKENS, Era, Upstream, connect, read_text
@@ -164,9 +165,10 @@ async def test_a_call_sends_exactly_the_documented_request(endpoint: Endpoint, o
         result = await client.call_tool(endpoint.name, arguments)
     assert not result.is_error, read_text(result)
     *read, sent = upstream.requests
-    reads_first = is_written_back(endpoint) and not endpoint.body_names.isdisjoint(arguments)
-    assert [request.method for request in read] == ["GET"] * reads_first
-    path, query, body = expect_request(endpoint, arguments)
+    reads_target = is_written_back(endpoint) and not endpoint.body_names.isdisjoint(arguments)
+    reads_schema = endpoint.configures is not None and "configuration" in arguments
+    assert [request.method for request in read] == ["GET"] * (reads_target + reads_schema)
+    path, query, body = expect_request(endpoint, complete_arguments(endpoint, arguments))
     assert (sent.method, unquote(sent.raw_path.decode())) == (endpoint.method, path)
     assert sent.query == query
     assert sent.body == body

@@ -44,6 +44,13 @@ FREE_FORM = {
 }
 """By tool: objects that GitBook documents field by field and the tool publishes as such, shorter and never stricter."""
 
+DERIVED = {
+    "publish_integration": {
+        "runtime": "v1, the default, cannot run what GitBook's command line builds; the server sends what fits",
+    },
+}
+"""By tool: arguments that the server derives from others, and so sends where GitBook documents a default."""
+
 ANNOTATIONS = {"title", "description", "example", "examples", "deprecated", "discriminator", "externalDocs"}
 """Keywords that constrain nothing."""
 
@@ -220,6 +227,8 @@ def arguments_of(endpoint: Endpoint, operation: Operation, openapi: Schema) -> S
         objects = [arm for arm in arms if arm.get("type") == "object"]
         assert any(arm.keys() - {"type"} for arm in objects), f"{endpoint.name}.{name}: theirs is free-form too"
         properties[name] = {"anyOf": [*(arm for arm in arms if arm not in objects), {"type": "object"}]}
+    for name in DERIVED.get(endpoint.name, ()):
+        properties[name] = {key: value for key, value in properties[name].items() if key != "default"}
     return {**arguments, "properties": properties}
 
 

@@ -126,7 +126,7 @@ async def test_an_audit_is_compared_with_the_latest_or_with_a_given_report() -> 
         assert read_code(result) == "invalid_baseline"
         await call(client)
         del watched.sandbox.state.installations["Yh00V3IILptlqECPtsAf"]
-        for given in ("last", baseline):
+        for given in ("last", baseline, json.dumps(baseline)):
             changes = (await call(client, baseline=given))["changes"]
             assert (changes["added"], changes["removed"], changes["newFindings"]) == (0, 3, 1)
             listed = (await call(client, section="changes"))["items"]

@@ -67,6 +67,31 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
         {**INTEGRATION, "tunnelUrl": "ftp://x.example"},
         "absolute http or https URL",
     ),
+    "tunnel at a number for an IPv4 address": (
+        "set_integration_development_mode",
+        {**INTEGRATION, "tunnelUrl": "http://2130706433/"},
+        "tunnelUrl must have an IPv4 address as four decimal numbers, or a host name",
+    ),
+    "tunnel at a hexadecimal IPv4 address": (
+        "set_integration_development_mode",
+        {**INTEGRATION, "tunnelUrl": "http://0x7f.1/"},
+        "tunnelUrl must have an IPv4 address as four decimal numbers, or a host name",
+    ),
+    "tunnel at a short IPv4 address": (
+        "set_integration_development_mode",
+        {**INTEGRATION, "tunnelUrl": "http://127.1/"},
+        "tunnelUrl must have an IPv4 address as four decimal numbers, or a host name",
+    ),
+    "tunnel at an octal IPv4 address": (
+        "set_integration_development_mode",
+        {**INTEGRATION, "tunnelUrl": "http://127.0.0.01/"},
+        "tunnelUrl must have an IPv4 address as four decimal numbers, or a host name",
+    ),
+    "tunnel at an IPv4 address with a dot after it": (
+        "set_integration_development_mode",
+        {**INTEGRATION, "tunnelUrl": "http://127.0.0.1./"},
+        "tunnelUrl must have an IPv4 address as four decimal numbers, or a host name",
+    ),
     "tunnel at a port that is none": (
         "set_integration_development_mode",
         {**INTEGRATION, "tunnelUrl": "https://x.example:99999"},
@@ -162,8 +187,8 @@ async def test_a_tunnel_that_could_be_read_as_another_is_rejected(url: str, expe
         "https://tunnel.example",
         "HTTP://Tunnel.example:8443/hook?a=b&c=@d#e",
         "https://xn--bcher-kva.example/%C3%A9",
-        "http://127.0.0.1:8000/",
-        "http://[::1]:8000/",
+        "http://93.184.216.34:8000/",
+        "http://[2606:2800:220:1::1]:8000/",
         "https://my_tunnel.example./",
     ],
 )

@@ -1,6 +1,7 @@
 """Credentials are masked in results, other people's text hides nothing, and what is written back unchanged stays."""
 
 import copy
+import hashlib
 import json
 import time
 from pathlib import Path
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_api.options import Options
 from gitbook_integrations_mcp.app import create_server
-from gitbook_integrations_mcp.calls.masking import MASK, find_secrets
+from gitbook_integrations_mcp.calls.masking import MASK, find_secrets, mask_secrets
 from gitbook_integrations_mcp.calls.view import View, choose_view, is_shown_form
 from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.pipeline.masked_values import is_written_back
@@ -46,7 +47,8 @@ def create(spy: Any, **sections: Any) -> Any:
 
 
 def set_up(spy: GitBookSpy, configuration: dict[str, Any]) -> tuple[Installation, dict[str, str]]:
-    """Give an installation this configuration, and return it with the arguments that name it."""
+    """Give an installation of an integration without a schema this configuration; return it and its arguments."""
+    spy.sandbox.state.integrations[OWN_INTEGRATION].manifest.pop("configurations", None)
     installation = spy.sandbox.state.get_installations(integration=OWN_INTEGRATION)[0]
     installation.configuration = copy.deepcopy(configuration)
     return installation, {"integrationName": OWN_INTEGRATION, "installationId": installation.id}
@@ -112,7 +114,7 @@ SHOWN = {
     "webhookId": "w-0123456789",
     "token": 5,
     "max_tokens": "4000",
-    "pairs": [{"label": "Sort", "value": "asc"}],
+    "pairs": [{"label": "Sort", "value": "asc"}, {"title": "Password", "text": "Change it yearly."}],
 }
 """What a diagnosis needs, and no credential."""
 
@@ -122,6 +124,8 @@ MASKED: dict[str, Any] = {
     "to\u200bken": "x",
     "pairs": [
         *({naming: "api key", "value": "x"} for naming in ("name", "key", "label", "field", "Name")),
+        *({naming: "api key", "value": "x"} for naming in ("header", "id", "property", "title", "type", "VARIABLE")),
+        *({"name": "api key", value: "x"} for value in ("default", "data", "val", "VALUE")),
         {"Name": "Authorization", "Value": "x"},
         {"key": "pin", "value": 1234},
         {"name": "mine", "key": "Authorization", "value": "x"},
@@ -146,7 +150,7 @@ def test_what_a_diagnosis_needs_is_shown() -> None:
 def test_credentials_are_masked_by_the_words_of_the_key_and_by_shape() -> None:
     shown = View().show({"configuration": MASKED})["configuration"]
     for pair in shown["pairs"]:
-        assert pair.get("value", pair.get("Value")) == MASK
+        assert list(pair.values())[-1] == MASK
     assert {**shown, "pairs": MASK} == {**mask_names(MASKED), "pairs": MASK}
 
 
@@ -384,14 +388,14 @@ WRITTEN: dict[str, tuple[Any, Any, Any]] = {
 
 
 @pytest.mark.parametrize("case", list(WRITTEN))
-async def test_placeholders_are_replaced_by_the_current_values(case: str, tmp_path: Path) -> None:
+async def test_placeholders_are_replaced_by_the_current_values(case: str) -> None:
     current, sent, written = WRITTEN[case]
     upstream = Upstream()
     upstream.answer({"configuration": current, "externalIds": []})
-    async with connect(upstream, journal={"path": str(tmp_path / "journal.jsonl")}) as client:
+    async with connect(upstream) as client:
         result = await write(client, PLACE, sent)
     assert not result.is_error, read_text(result)
-    assert [request.method for request in upstream.requests] == ["GET", "PATCH"]
+    assert [request.method for request in upstream.requests] == ["GET", "GET", "PATCH"]
     assert upstream.requests[-1].body == {"configuration": sent if written is ... else written}
 
 
@@ -473,11 +477,13 @@ async def test_json_of_the_greatest_depth_is_read_and_written() -> None:
     assert installation.configuration == deep
 
 
-async def test_confirmation_and_journal_do_not_contain_a_restored_secret(tmp_path: Path) -> None:
+async def test_confirmations_and_the_store_do_not_contain_a_restored_secret(tmp_path: Path) -> None:
     spy = GitBookSpy()
     installation, arguments = set_up(spy, SECRETS)
-    path = tmp_path / "journal.jsonl"
-    sections = {"journal": {"path": str(path)}, "confirmation": {"extra_tools": ["update_integration_installation"]}}
+    sections = {
+        "store": {"url": f"sqlite:///{tmp_path}/store.db"},
+        "confirmation": {"extra_tools": ["update_integration_installation"]},
+    }
     human = Human()
     for era in ERAS:
         async with meet(create(spy, **sections), human, era) as client:
@@ -488,7 +494,7 @@ async def test_confirmation_and_journal_do_not_contain_a_restored_secret(tmp_pat
         assert installation.configuration == SECRETS | {"channel": era}
         assert "0123456789" not in read_text(result)
     assert "0123456789" not in "".join(human.texts)
-    assert "0123456789" not in path.read_text()
+    assert b"0123456789" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
 
 
 async def test_a_secret_that_changes_during_confirmation_needs_a_new_one_and_is_kept() -> None:
@@ -595,3 +601,53 @@ def test_the_fast_check_never_shows_more_than_the_full_walk(value: Any, reveal: 
     view = View(reveal=reveal)
     beside = "\u200b"  # with which nobody would be content with a quick look
     assert view.show(value) == view.show([value, beside])[0]
+
+
+# Records
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("api_key", "x"),
+        ("apiKey", "x"),
+        ("accessToken", "x"),
+        ("client_secret", "x"),
+        ("PASSWORD", "x"),
+        ("webhook_url", "https://hooks.example/T0/B0"),
+        ("note", "sk_live_0123456789abcdef"),
+        ("note", "xoxb-0123456789-abcdef"),
+        ("note", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.sig"),
+        ("note", "postgres://user:pw@db.example/x"),
+        ("note", "Bearer abc123"),
+    ],
+)
+def test_possible_secrets_are_masked(key: str, value: str) -> None:
+    assert mask_secrets({"a": [{key: value}]}) == {"a": [{key: MASK}]}
+    assert mask_secrets({key: [value]}) == {key: [MASK]}
+
+
+def test_values_below_a_secret_key_and_beside_a_secret_name_are_masked() -> None:
+    assert mask_secrets({"credentials": {"user": "x", "deep": [{"pin": 5}]}}) == {
+        "credentials": {"user": MASK, "deep": [{"pin": MASK}]}
+    }
+    assert mask_secrets([{"label": "api key", "value": "x"}]) == [{"label": "api key", "value": MASK}]
+
+
+def test_values_needed_for_decisions_are_not_masked() -> None:
+    plain = {"channel": "#docs", "enabled": True, "count": 3, "externalIds": ["team:1"], "url": "https://x.example/a"}
+    plain |= {"key": "acme/docs", "webhookId": "w", "authorization_endpoint": "https://x.example/a"}
+    assert mask_secrets(plain) == plain
+
+
+def test_long_text_is_replaced_by_its_digest() -> None:
+    digest = hashlib.sha256(b"x" * 2001).hexdigest()
+    assert mask_secrets({"script": "x" * 2001}) == {"script": f"[2001 characters, sha256 {digest}]"}
+    assert mask_secrets({"script": "x" * 2000}) == {"script": "x" * 2000}
+    assert mask_secrets("\ud800" * 2001).startswith("[2001 characters, sha256 ")
+
+
+@given(st.text(min_size=1), st.dictionaries(st.text(), st.text(min_size=4)))
+def test_no_value_of_an_integrations_secrets_survives(key: str, secrets: dict[str, str]) -> None:
+    masked = mask_secrets({"secrets": {"nested": secrets, key: [*secrets.values(), 5]}})
+    assert set(json.dumps(masked["secrets"][key])) <= set(json.dumps([MASK, MASK]))

@@ -10,7 +10,6 @@ import tracemalloc
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,9 +19,10 @@ from pydantic import SecretStr
 from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_api.endpoint import Request
 from gitbook_integrations_mcp.config.models import LimitsSection
+from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.errors import UnreachableError
 from gitbook_integrations_mcp.gitbook.client import GitBook
-from gitbook_integrations_mcp.pipeline.journal import Journal, read_journal
+from gitbook_integrations_mcp.store.store import Store
 from tests.support.fake_gitbook import TOKENS, front, read_text
 from tests.support.gitbook_socket import JSON, Act, Socket, Stream, answer, fine, hang_up, hang_up_unread, reset, say
 from tests.support.samples import make_arguments
@@ -108,7 +108,7 @@ FAULTS = {
         answer(429, REFUSAL, "Retry-After: 6"), "Wait 6 s before", REPEATED, [6, 6, 6], harmless=True
     ),
     "429, untold": Fault(answer(429, REFUSAL), "Wait a minute before", REPEATED, BACKOFF, harmless=True),
-    "500": Fault(answer(500, b"oops"), "GitBook failed"),
+    "500": Fault(answer(500, b"oops"), "check the token with `doctor`"),
     "502": Fault(answer(502, b"<html>"), "with 502{often}", REPEATED, BACKOFF),
     "503": Fault(answer(503), "with 503{often}", REPEATED, BACKOFF),
     "503, retry after": Fault(answer(503, b"", "Retry-After: 3"), "with 503{often}", REPEATED, [3, 3, 3]),
@@ -145,9 +145,9 @@ READABLE_FAULTS = {
 class Caller:
     """Calls tools in front of a socket."""
 
-    def __init__(self, socket: Socket, gitbook: GitBook, time: VirtualTime, journal: Journal | None = None) -> None:
+    def __init__(self, socket: Socket, gitbook: GitBook, time: VirtualTime, store: Store | None = None) -> None:
         self.socket, self.time = socket, time
-        self._pipeline, self._caller = front(gitbook, journal)
+        self._pipeline, self._caller = front(gitbook, store)
 
     async def call(self, method: str) -> CallToolResult:
         """Call the tool that stands for a method."""
@@ -159,7 +159,7 @@ class Caller:
 
 
 @asynccontextmanager
-async def face(limits: Mapping[str, float], journal: Journal | None = None) -> AsyncIterator[Caller]:
+async def face(limits: Mapping[str, float], store: Store | None = None) -> AsyncIterator[Caller]:
     """Yield one who calls tools in front of a socket that fails."""
     socket, time = Socket(), VirtualTime()
     server = await asyncio.start_server(socket.converse, "127.0.0.1", 0)
@@ -172,7 +172,7 @@ async def face(limits: Mapping[str, float], journal: Journal | None = None) -> A
         jitter=lambda: 1.0,
     )
     try:
-        yield Caller(socket, gitbook, time, journal)
+        yield Caller(socket, gitbook, time, store)
     finally:
         await gitbook.close()
         server.close()
@@ -256,9 +256,9 @@ async def test_a_retried_deletion_reports_the_unknown_outcome_of_earlier_attempt
         assert len(caller.socket.heads) == 2
 
 
-async def test_the_journal_records_attempts_and_unknown_outcomes(tmp_path: Path) -> None:
-    path = tmp_path / "journal"
-    async with face({}, Journal(path)) as caller:
+async def test_changes_have_their_attempts_and_unknown_outcomes() -> None:
+    store = Store(load_settings())
+    async with face({}, store) as caller:
         for acts in (
             [answer(503), answer(205)],
             [answer(503), answer(403, b"{}")],
@@ -267,8 +267,13 @@ async def test_the_journal_records_attempts_and_unknown_outcomes(tmp_path: Path)
         ):
             caller.socket.acts = list(acts)
             await caller.call("DELETE")
-    records = [(record["outcome"], record["attempts"], record["status"]) for record in read_journal(path)]
-    assert records == [("done", 2, 205), ("unknown", 2, 403), ("unknown", 4, None), ("failed", 1, 403)]
+    changes = reversed(await store.changes.search(None))
+    assert [(one.outcome, one.attempts, one.status) for one in changes] == [
+        ("done", 2, 205),
+        ("unknown", 2, 403),
+        ("unknown", 4, None),
+        ("failed", 1, 403),
+    ]
 
 
 async def test_a_large_response_needs_no_more_memory_than_its_limit() -> None:

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from mcp.client.stdio import StdioServerParameters
 from gitbook_integrations_api.catalog import TOOLS
 from publication import build_bundle, describe_registry_entry
 from tests.support.npm import install_package
-from tests.support.repository import README
+from tests.support.repository import README, ROOT
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,14 @@ def test_the_official_tool_finds_the_bundles_manifest_valid(unpacked: Path) -> N
     mcpb = install_package("@anthropic-ai/mcpb@2.1.2") / "node_modules" / ".bin" / "mcpb"
     ended = subprocess.run([mcpb, "validate", unpacked / "manifest.json"], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def test_every_installation_of_the_bundle_gets_the_locked_versions(unpacked: Path) -> None:
+    project = tomllib.loads((unpacked / "pyproject.toml").read_text(encoding="utf-8"))
+    pins = project["tool"]["uv"]["constraint-dependencies"]
+    assert pins == (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    pinned = {re.split(r"[=\[]", pin)[0] for pin in pins}
+    assert {re.split(r"[>\[]", needed)[0] for needed in project["project"]["dependencies"]} <= pinned
 
 
 @pytest.mark.e2e

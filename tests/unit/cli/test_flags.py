@@ -18,7 +18,8 @@ COMMANDS = {
     "audit explain": ["same-kind"],
     "tools": [],
     "call": ["list_sites"],
-    "journal": [],
+    "changes": [],
+    "store": [],
     "token": ["ann"],
     "sandbox": [],
 }

@@ -15,7 +15,8 @@ from mcp.client.stdio import StdioServerParameters
 
 from gitbook_integrations_api.catalog import TOOLS
 from gitbook_integrations_mcp.cli.assistants import ASSISTANTS, Assistant
-from gitbook_integrations_mcp.cli.install import NAME, OLD_NAME, format_entries
+from gitbook_integrations_mcp.cli.assistants import ENTRY as NAME
+from gitbook_integrations_mcp.cli.install import OLD_NAME, format_entries
 from gitbook_integrations_mcp.cli.main import main
 from gitbook_integrations_mcp.config.settings import load_settings
 
@@ -195,6 +196,8 @@ def test_the_reason_for_not_editing_a_file_names_the_line(capsys: pytest.Capture
     for text, expected in (
         ('{"mcpServers": {},\n "mcpServers": {}}', 'it has the key "mcpServers" twice (line 2)'),
         ('{\n"a": oops}', "it is not valid JSON (line 2, column 6)"),
+        ('{\n// 1e400\n"a": 1e400}', "it has a number that is out of range (line 3)"),
+        ('{\n"a": NaN}', "it has NaN, which is not a number in JSON (line 2)"),
         ("[]", "it is not an object"),
         ('{"mcpServers": []}', "it has something else as mcpServers"),
     ):
@@ -207,6 +210,9 @@ def test_the_reason_for_not_editing_a_file_names_the_line(capsys: pytest.Capture
     write(ASSISTANTS["codex"], "a = 1\n\nb = ")
     assert main(["install", "codex"]) == 1
     assert "it is not valid TOML (line 3)" in capsys.readouterr().err
+    write(ASSISTANTS["codex"], "a = 1\nb = 0x")
+    assert main(["install", "codex"]) == 1
+    assert "it is not valid TOML (line 2)" in capsys.readouterr().err
 
 
 def test_comments_trailing_commas_numbers_and_escapes_stay(home: Path) -> None:
@@ -237,23 +243,120 @@ def test_a_codex_file_keeps_its_line_ends_and_its_mark(home: Path) -> None:
     assert NAME in tomllib.loads(after.removeprefix("\ufeff"))["mcp_servers"]
 
 
-def test_an_entry_with_the_old_name_is_renamed_and_a_remote_entry_replaced() -> None:
+def test_an_entry_of_an_older_release_is_renamed_or_replaced() -> None:
     assistant = ASSISTANTS["cursor"]
     old = {"command": "/old/gitbook-integrations-mcp", "env": {"GITBOOK_TOKEN": TOKEN}, "disabled": True}
-    remote = {"url": "https://x.example/mcp", "headers": {"Authorization": "x"}, "type": "http", "serverUrl": "x"}
-    for entries in (
-        {"a": {}, OLD_NAME: old, "b": {}},
-        {OLD_NAME: old, NAME: remote},
-        {NAME: {**remote, "env": old["env"]}},
+    for entries, names in (
+        ({"a": {}, OLD_NAME: old, "b": {}}, ["a", NAME, "b"]),
+        ({OLD_NAME: old, NAME: {"command": "gitbook-integrations-mcp"}}, [NAME]),
+        ({NAME: old}, [NAME]),
+        ({NAME: {"command": "docker", "args": ["run", "gitbook-integrations-mcp:1"], "env": old["env"]}}, [NAME]),
     ):
         write(assistant, json.dumps({"mcpServers": entries}))
         assert main(["install", "cursor"]) == 0
         servers = read(assistant)["mcpServers"]
-        assert list(servers) == [
-            NAME if name == OLD_NAME else name for name in entries if name != OLD_NAME or NAME not in entries
-        ]
+        assert list(servers) == names
         assert set(servers[NAME]) == {"command", "args", "env"}
         assert servers[NAME]["env"] == {"GITBOOK_TOKEN": TOKEN}
+
+
+OTHER_ENTRIES: list[dict[str, Any]] = [
+    {"url": "https://mcp.gitbook.example", "headers": {"Authorization": "Bearer x"}},
+    {"type": "http", "url": "https://gitbook-integrations-mcp.example/mcp"},
+    {"serverUrl": "https://mcp.gitbook.example"},
+    {"command": "npx", "args": ["mcp-remote", "https://mcp.gitbook.example"]},
+    {},
+]
+
+
+@pytest.mark.parametrize("entry", OTHER_ENTRIES)
+@pytest.mark.parametrize("old", [False, True])
+def test_the_entry_of_another_server_stays_and_this_one_gets_another_name(
+    entry: dict[str, Any], old: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assistant = ASSISTANTS["cursor"]
+    earlier = {OLD_NAME: {"command": "gitbook-integrations-mcp"}} if old else {}
+    text = json.dumps({"mcpServers": {NAME: entry, **earlier}})
+    write(assistant, text)
+    assert main(["install", "cursor"]) == 1
+    told = capsys.readouterr().err
+    assert f"another server with the name {NAME}" in told
+    assert "--name" in told
+    assert assistant.path.read_text() == text
+    assert main(["install", "cursor", "--sandbox", "--name", "my_gitbook-2"]) == 0
+    servers = read(assistant)["mcpServers"]
+    assert list(servers) == [NAME, "my_gitbook-2"]
+    assert servers[NAME] == entry
+    assert main(["install", "cursor", "--sandbox", "--name", "my_gitbook-2", "--dry-run"]) == 0
+    assert "No change" in capsys.readouterr().out
+    assert main(["uninstall", "cursor"]) == 0
+    assert "No change" in capsys.readouterr().out
+    assert main(["uninstall", "cursor", "--name", "my_gitbook-2"]) == 0
+    assert read(assistant)["mcpServers"] == {NAME: entry}
+
+
+def test_a_dry_run_shows_an_entry_with_another_name_without_secrets(capsys: pytest.CaptureFixture[str]) -> None:
+    own = {"command": "gitbook-integrations-mcp", "env": {"GITBOOK_TOKEN": TOKEN}}
+    write(ASSISTANTS["cursor"], json.dumps({"mcpServers": {"mine": own}}, indent=2))
+    assert main(["install", "cursor", "--name", "mine", "--read-only", "--dry-run"]) == 0
+    shown = capsys.readouterr().out
+    assert '"--read-only"' in shown
+    assert TOKEN not in shown
+
+
+@pytest.mark.parametrize("name", ["", "a b", "gitbook-integrations", "x.y", "é"])
+def test_a_name_that_an_assistant_could_not_use_is_an_error(name: str) -> None:
+    assert main(["install", "cursor", "--name", name]) == 2
+    assert not ASSISTANTS["cursor"].path.exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no modes")
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o600])
+def test_a_token_in_an_assistants_file_that_others_can_read_is_a_warning(
+    mode: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = ASSISTANTS["cursor"].path
+    for token in (TOKEN, "${env:GITBOOK_TOKEN}"):
+        own = {"command": "gitbook-integrations-mcp", "env": {"GITBOOK_TOKEN": token}}
+        write(ASSISTANTS["cursor"], json.dumps({"mcpServers": {NAME: own}}))
+        path.chmod(mode)
+        for words in (["--dry-run"], [], []):  # the second one changes nothing more
+            assert main(["install", "cursor", *words]) == 0
+            told = capsys.readouterr().err
+            assert ("chmod 600" in told) is (token == TOKEN and mode != 0o600)
+            assert TOKEN not in told
+        assert stat.S_IMODE(path.stat().st_mode) == mode  # the file is the assistant's
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no modes")
+def test_a_settings_file_with_a_token_is_made_private(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = home / "settings.json"
+    config.write_text(json.dumps({"gitbook": {"token": TOKEN}}))
+    config.chmod(0o644)
+    words = ["install", "cursor", "--config", str(config)]
+    assert main([*words, "--dry-run"]) == 0
+    assert "chmod 600" in capsys.readouterr().err
+    assert stat.S_IMODE(config.stat().st_mode) == 0o644
+    monkeypatch.setenv("GITBOOK_TOKEN", TOKEN)
+    config.write_text("{}")
+    assert main(words) == 0
+    assert stat.S_IMODE(config.stat().st_mode) == 0o644  # the token is not from this file
+    monkeypatch.delenv("GITBOOK_TOKEN")
+    config.write_text(json.dumps({"gitbook": {"token": TOKEN}}))
+    capsys.readouterr()
+    assert main(words) == 0
+    assert str(config.name) in capsys.readouterr().out
+    assert stat.S_IMODE(config.stat().st_mode) == 0o600
+    config.chmod(0o644)
+    monkeypatch.setattr(Path, "chmod", deny)
+    assert main(words) == 0
+    assert "chmod 600" in capsys.readouterr().err
+
+
+def deny(*_: Any) -> None:
+    raise PermissionError(errno.EPERM, "Operation not permitted")
 
 
 @each_assistant
@@ -428,7 +531,7 @@ def test_safeguards_that_the_environment_sets_are_carried_over_and_no_secret(
     kept = {
         "GITBOOK_MCP_CONFIRMATION__FALLBACK": "refuse",
         "GITBOOK_MCP_CONFIRMATION__EXTRA_TOOLS": "queue_integration_task",
-        "GITBOOK_MCP_JOURNAL__PATH": str(tmp_path / "journal.jsonl"),
+        "GITBOOK_MCP_STORE__URL": f"sqlite:///{tmp_path}/store.db",
     }
     key = "k" * 40
     for name, value in {**kept, "GITBOOK_MCP_CONFIRMATION__KEYS": key}.items():

@@ -74,6 +74,7 @@ def test_every_setting_can_be_set_by_its_variable(monkeypatch: pytest.MonkeyPatc
         "read_only": "true",
         "stateless": "true",
         "reveal_secrets": "true",
+        "allow_private_tunnels": "true",
         "ask": "fallback",
         "fallback": "refuse",
         "transport": "sse,streamable-http",
@@ -84,7 +85,8 @@ def test_every_setting_can_be_set_by_its_variable(monkeypatch: pytest.MonkeyPatc
         "tokens": json.dumps([{"name": "ann", "sha256": "0" * 64}]),
         "credentials": "per-request",
         "public_url": "https://mcp.example",
-        "store": "redis://localhost",
+        "url": "memory",
+        "keep_values": "false",
         "keys": "0" * 32,
         "issuer": "https://login.example",
         "jwks_url": "https://login.example/jwks",
@@ -131,9 +133,11 @@ def test_an_empty_variable_is_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
         ("GITBOOK_TOKEN", "se\ncret", "contains a space or a line break"),
         ("GITBOOK_TOKEN", "geheim·nis", "not allowed in a token"),
         ("GITBOOK_TOKEN", "   ", "is empty"),
-        ("GITBOOK_MCP_CONFIRMATION__STORE", "disk", "confirmation.store: must be memory, or an absolute redis"),
-        ("GITBOOK_MCP_CONFIRMATION__STORE", "redis://:geheim/nis@host", "confirmation.store: must be memory"),
-        ("GITBOOK_MCP_CONFIRMATION__STORE", "redis://host", "keys requires at least one"),
+        ("GITBOOK_MCP_STORE__URL", "disk", "store.url: must be memory, the URL of a SQLite file"),
+        ("GITBOOK_MCP_STORE__URL", "sqlite://store.db", "store.url: must be memory"),
+        ("GITBOOK_MCP_STORE__URL", "sqlite:///store.db?mode=ro", "store.url: must be memory"),
+        ("GITBOOK_MCP_STORE__URL", "postgresql://:geheim/nis@host:x/db", "store.url: must be memory"),
+        ("GITBOOK_MCP_STORE__URL", "postgresql://host", "store.url: must be memory"),
         ("GITBOOK_MCP_CONFIRMATION__KEYS", "geheimnis", "confirmation.keys: must have at least 32 characters each"),
         ("GITBOOK_MCP_CONFIRMATION__KEYS", f"{'k' * 32}, {'k' * 32}", "confirmation.keys: must differ"),
     ],
@@ -269,8 +273,9 @@ def test_a_variable_in_two_spellings_is_refused(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_settings_cannot_be_changed_and_do_not_show_a_token() -> None:
-    confirmation = {"store": "redis://:very-secret@host", "keys": ["very-secret" * 3]}
-    settings = load_settings({"gitbook": {"token": "very-secret"}, "confirmation": confirmation})
+    confirmation = {"keys": ["very-secret" * 3]}
+    store = {"url": "postgresql://user:very-secret@host/gitbook", "keys": ["very-secret" * 3]}
+    settings = load_settings({"gitbook": {"token": "very-secret"}, "confirmation": confirmation, "store": store})
     with pytest.raises(ValueError, match="frozen"):
         settings.tools = settings.tools  # type: ignore[misc]
     assert "very-secret" not in repr(settings) + str(settings) + settings.model_dump_json()

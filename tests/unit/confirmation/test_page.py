@@ -10,7 +10,6 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from gitbook_integrations_mcp.confirmation.memory_store import MemoryConfirmationStore
 from mcp import Client
 from mcp.client.session import ClientRequestContext
 from mcp_types import (
@@ -29,12 +28,15 @@ from gitbook_integrations_mcp.confirmation.elicitation import accepts_forms, acc
 from gitbook_integrations_mcp.confirmation.page import ConfirmationPage
 from gitbook_integrations_mcp.errors import StoreError
 from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
+from gitbook_integrations_mcp.store.confirmations import ConfirmationStore
 from gitbook_integrations_mcp.store.pending import Decision, Fact, PendingConfirmation, Preview
+from gitbook_integrations_mcp.store.store import Store
 from tests.support.elicitation_client import Clock, GitBookSpy, Human, create_gated_server, meet, read_status
 from tests.support.fake_gitbook import ERAS, Era
 from tests.support.gated_calls import Target, call_once, find_target, request_confirmation_id, start_call
 from tests.support.loopback import open_client
 from tests.support.page_client import APPROVE, Browser
+from tests.support.stores import open_store
 
 each_era = pytest.mark.parametrize("era", ERAS)
 
@@ -46,28 +48,28 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture
-def store() -> ConfirmationStore:
-    return MemoryConfirmationStore(600, Clock())
+def store() -> Store:
+    return open_store("memory")
 
 
 @pytest.fixture
-async def page(store: ConfirmationStore) -> AsyncIterator[ConfirmationPage]:
+async def page(store: Store) -> AsyncIterator[ConfirmationPage]:
     page = ConfirmationPage(store)
     yield page
     await page.close()
 
 
 async def put(
-    store: ConfirmationStore, *facts: Fact, note: str | None = None, typed: str | None = None, mode: Any = "browser"
+    store: Store, *facts: Fact, note: str | None = None, typed: str | None = None, mode: Any = "browser"
 ) -> PendingConfirmation:
     """Open a confirmation of a new call."""
     preview = Preview("Uninstall?", "All is lost.", "state", facts, (note,) if note else (), typed)
-    return await store.open(mode, token_hex(), preview)
+    return await store.confirmations.open(mode, token_hex(), preview)
 
 
-async def read_decision(store: ConfirmationStore, pending: PendingConfirmation) -> Decision | None:
+async def read_decision(store: Store, pending: PendingConfirmation) -> Decision | None:
     """Return the decision about an open confirmation."""
-    seen = await store.get(pending.id)
+    seen = await store.confirmations.get(pending.id)
     assert seen is not None
     return seen.decision
 
@@ -81,7 +83,7 @@ GONE = "<h1>Nothing to decide</h1>"
 
 
 async def test_the_page_shows_the_facts_and_reading_it_decides_nothing(
-    page: ConfirmationPage, store: ConfirmationStore, browser: Browser
+    page: ConfirmationPage, store: Store, browser: Browser
 ) -> None:
     pending = await put(store, Fact("Status", "active"), note="Nothing else is known.")
     url = await page.open(pending)
@@ -95,9 +97,7 @@ async def test_the_page_shows_the_facts_and_reading_it_decides_nothing(
     assert await read_decision(store, pending) is None
 
 
-async def test_hostile_text_cannot_become_markup(
-    page: ConfirmationPage, store: ConfirmationStore, browser: Browser
-) -> None:
+async def test_hostile_text_cannot_become_markup(page: ConfirmationPage, store: Store, browser: Browser) -> None:
     evil = "<script>alert(1)</script>"
     facts = (Fact("Space", evil), Fact(evil, "value"))
     pending = await put(store, *facts, note=f"A note: {evil}", typed=f'"{evil}')
@@ -113,7 +113,7 @@ async def test_hostile_text_cannot_become_markup(
     ("fields", "decision"), [(APPROVE, "approved"), ({"decision": "refuse"}, "refused")], ids=["approve", "refuse"]
 )
 async def test_a_decision_counts_once(
-    page: ConfirmationPage, store: ConfirmationStore, browser: Browser, fields: dict[str, str], decision: str
+    page: ConfirmationPage, store: Store, browser: Browser, fields: dict[str, str], decision: str
 ) -> None:
     pending = await put(store)
     url = await page.open(pending)
@@ -144,7 +144,7 @@ async def test_a_decision_counts_once(
     ],
 )
 async def test_an_incomplete_approval_is_reported_and_decides_nothing(
-    page: ConfirmationPage, store: ConfirmationStore, browser: Browser, fields: dict[str, str], shown: str
+    page: ConfirmationPage, store: Store, browser: Browser, fields: dict[str, str], shown: str
 ) -> None:
     pending = await put(store, typed="acme" if "acme" in shown else None)
     response = await browser.decide(await page.open(pending), fields)
@@ -157,7 +157,7 @@ async def test_an_incomplete_approval_is_reported_and_decides_nothing(
 
 
 async def test_a_correct_name_is_kept_if_only_the_tick_is_missing(
-    page: ConfirmationPage, store: ConfirmationStore, browser: Browser
+    page: ConfirmationPage, store: Store, browser: Browser
 ) -> None:
     url = await page.open(await put(store, typed="acme"))
     response = await browser.decide(url, {"decision": "approve", "name": "acme"})
@@ -167,11 +167,12 @@ async def test_a_correct_name_is_kept_if_only_the_tick_is_missing(
 
 
 async def test_a_decision_that_another_process_has_just_recorded_is_kept(browser: Browser) -> None:
-    class Overtaken(MemoryConfirmationStore):
+    class Overtaken(ConfirmationStore):
         async def decide(self, confirmation_id: str, decision: Decision) -> bool:
             return False
 
-    store = Overtaken(600, Clock())
+    store = open_store("memory")
+    store.confirmations = Overtaken(store.database, 600)
     page = ConfirmationPage(store)
     answer = await browser.decide(await page.open(await put(store)), APPROVE)
     assert answer.status_code == 410
@@ -179,7 +180,7 @@ async def test_a_decision_that_another_process_has_just_recorded_is_kept(browser
     await page.close()
 
 
-async def test_the_typed_name_approves(page: ConfirmationPage, store: ConfirmationStore, browser: Browser) -> None:
+async def test_the_typed_name_approves(page: ConfirmationPage, store: Store, browser: Browser) -> None:
     pending = await put(store, typed="acme")
     await browser.decide(await page.open(pending), {"name": "acme", **APPROVE})
     assert await read_decision(store, pending) == "approved"
@@ -205,7 +206,7 @@ async def test_the_typed_name_approves(page: ConfirmationPage, store: Confirmati
 )
 async def test_a_form_that_does_not_come_from_the_page_decides_nothing(
     page: ConfirmationPage,
-    store: ConfirmationStore,
+    store: Store,
     browser: Browser,
     headers: dict[str, str],
     fields: dict[str, str],
@@ -219,9 +220,7 @@ async def test_a_form_that_does_not_come_from_the_page_decides_nothing(
     assert await read_decision(store, pending) is None
 
 
-async def test_other_methods_and_paths_are_rejected(
-    page: ConfirmationPage, store: ConfirmationStore, browser: Browser
-) -> None:
+async def test_other_methods_and_paths_are_rejected(page: ConfirmationPage, store: Store, browser: Browser) -> None:
     pending = await put(store)
     url = await page.open(pending)
     for method in ("PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"):
@@ -237,7 +236,7 @@ async def test_other_methods_and_paths_are_rejected(
 
 @pytest.mark.parametrize("mode", ["form", "two-step"])
 async def test_a_confirmation_in_another_mode_is_not_shown(
-    page: ConfirmationPage, store: ConfirmationStore, browser: Browser, mode: str
+    page: ConfirmationPage, store: Store, browser: Browser, mode: str
 ) -> None:
     pending = await put(store, mode=mode)
     url = await page.open(pending)
@@ -247,11 +246,12 @@ async def test_a_confirmation_in_another_mode_is_not_shown(
 
 
 async def test_without_its_store_the_page_decides_nothing(browser: Browser) -> None:
-    class Unreachable(MemoryConfirmationStore):
+    class Unreachable(ConfirmationStore):
         async def get(self, confirmation_id: str) -> PendingConfirmation | None:
             raise StoreError("cannot be reached")
 
-    store = Unreachable(600, Clock())
+    store = open_store("memory")
+    store.confirmations = Unreachable(store.database, 600)
     page = ConfirmationPage(store)
     answer = await browser.read(await page.open(await put(store)))
     assert answer.status_code == 503
@@ -261,7 +261,7 @@ async def test_without_its_store_the_page_decides_nothing(browser: Browser) -> N
 
 async def test_an_expired_confirmation_is_gone(browser: Browser) -> None:
     clock = Clock()
-    store = MemoryConfirmationStore(600, clock)
+    store = open_store("memory", clock)
     page = ConfirmationPage(store)
     url = await page.open(await put(store))
     clock.now += 600
@@ -272,7 +272,7 @@ async def test_an_expired_confirmation_is_gone(browser: Browser) -> None:
 
 
 async def test_every_response_forbids_framing_storing_and_foreign_content(
-    page: ConfirmationPage, store: ConfirmationStore, browser: Browser
+    page: ConfirmationPage, store: Store, browser: Browser
 ) -> None:
     url = await page.open(await put(store))
     for response in (
@@ -296,7 +296,7 @@ async def test_every_response_forbids_framing_storing_and_foreign_content(
 
 
 async def test_one_server_serves_all_confirmations_and_can_be_started_again(
-    page: ConfirmationPage, store: ConfirmationStore, browser: Browser
+    page: ConfirmationPage, store: Store, browser: Browser
 ) -> None:
     urls: set[str] = set()
 
@@ -315,7 +315,7 @@ async def test_one_server_serves_all_confirmations_and_can_be_started_again(
 
 
 async def test_a_confirmation_that_is_opened_while_the_page_closes_is_served(
-    page: ConfirmationPage, store: ConfirmationStore, browser: Browser
+    page: ConfirmationPage, store: Store, browser: Browser
 ) -> None:
     await page.open(await put(store))
     urls: list[str] = []
@@ -330,7 +330,7 @@ async def test_a_confirmation_that_is_opened_while_the_page_closes_is_served(
 
 
 async def test_a_forwarded_port_reaches_the_page_as_localhost(
-    page: ConfirmationPage, store: ConfirmationStore, browser: Browser
+    page: ConfirmationPage, store: Store, browser: Browser
 ) -> None:
     pending = await put(store)
     url = (await page.open(pending)).replace("127.0.0.1", "localhost")
@@ -344,7 +344,7 @@ async def test_a_forwarded_port_reaches_the_page_as_localhost(
     assert await read_decision(store, pending) == "refused"
 
 
-async def test_an_incomplete_form_decides_nothing(page: ConfirmationPage, store: ConfirmationStore) -> None:
+async def test_an_incomplete_form_decides_nothing(page: ConfirmationPage, store: Store) -> None:
     pending = await put(store)
     url = httpx.URL(await page.open(pending))
     host = url.netloc.decode()
@@ -402,14 +402,10 @@ async def test_after_an_approval_the_same_call_runs_once_however_often_it_is_rep
 
 
 @each_era
-async def test_a_server_on_stdio_ignores_the_store_and_public_url_of_a_shared_settings_file(
-    era: Era, browser: Browser
-) -> None:
+async def test_a_server_on_stdio_ignores_the_public_url_of_a_shared_settings_file(era: Era, browser: Browser) -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
-    store = {"store": "unix:///nowhere", "keys": ["a key that nobody shares on stdio"]}
-    sections: dict[str, Any] = {"http": {"public_url": "https://mcp.example"}, "confirmation": store}
-    settings = load_settings({"server": {"sandbox": True}, **sections})
+    settings = load_settings({"server": {"sandbox": True}, "http": {"public_url": "https://mcp.example"}})
     async with meet(create_server(settings, http_transport=httpx.ASGITransport(app=spy)), None, era) as client:
         url = await begin(client, target)
         assert (await browser.decide(url, APPROVE)).status_code == 200
@@ -658,6 +654,7 @@ async def test_an_approved_update_keeps_masked_values_of_the_target(mode: str, e
     spy = GitBookSpy()
     installation = spy.sandbox.state.get_installations(integration=OWN_INTEGRATION)[0]
     installation.configuration = {"token": "t-0123456789"}
+    spy.sandbox.state.integrations[OWN_INTEGRATION].manifest.pop("configurations")
     arguments = {"integrationName": OWN_INTEGRATION, "installationId": installation.id}
     target = Target(
         "update_integration_installation", {**arguments, "configuration": {"token": "[masked]", "channel": "#new"}}

@@ -1,6 +1,7 @@
 """Previews: facts that no text of a third party can imitate, as text and as JSON."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,9 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gitbook_integrations_mcp.app import create_server
+from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
 from gitbook_integrations_mcp.store.pending import Fact, Preview
 from tests.support.elicitation_client import GitBookSpy, Human, create_gated_server, meet, read_status
+from tests.support.fake_gitbook import TOKENS, Upstream
 from tests.support.gated_calls import GATED, Target, each_era, find_target
 
 HOSTILE = (
@@ -22,6 +26,7 @@ HOSTILE = (
     "Slack” (slack), “",
     'Slack" (slack), verified by GitBook, "',
     "Slack» ‘(slack)’ «, verified by GitBook",
+    "Slack&#8221; (slack), verified by GitBook, &ldquo;",
 )
 
 
@@ -61,6 +66,24 @@ async def test_a_hostile_title_cannot_imitate_a_fact(title: str) -> None:
 async def test_markdown_of_a_third_party_is_harmless_in_a_form() -> None:
     text = await read_preview("![x](https://evil.example/x) [a](b) `c` *d* <e>")
     assert not set("[]!`*<>").intersection(text)
+
+
+LINK = re.compile(r"[a-z]+://|\w[.@][a-z]", re.IGNORECASE)
+"""What clients make a link of: URLs, hosts and e-mail addresses."""
+
+
+@pytest.mark.parametrize(
+    "title",
+    ["See https://evil.example/x", "HTTP://evil.example", "www.evil.example", "evil.example/a", "a@evil.example"],
+)
+async def test_no_client_makes_a_link_of_a_third_partys_text(title: str) -> None:
+    text = await read_preview(title)
+    assert text.count("evil․example") >= 3  # the integration, a space and an external ID
+    assert not LINK.search(text)
+
+
+async def test_numbers_and_sentences_of_a_third_party_stay_as_they_are() -> None:
+    assert "Docs 2.0: a/b, v1.5. Next" in await read_preview("Docs 2.0: a/b, v1.5. Next")
 
 
 # What the call names
@@ -264,3 +287,80 @@ def test_a_preview_survives_json(
 def test_the_text_has_a_line_for_each_note_and_fact() -> None:
     preview = Preview("Uninstall?", "All is lost.", "state", (Fact("Status", "active"),), ("A note.",))
     assert preview.text.splitlines() == ["Uninstall?", "A note.", "Status: active", "All is lost."]
+
+
+async def read_update_facts(**changes: Any) -> dict[str, str]:
+    """Return the facts of a form about an update of an installation, which has a configuration and external IDs."""
+    spy, human = GitBookSpy(), Human(action="decline")
+    target = find_target(spy, "uninstall_integration")
+    installation = spy.sandbox.state.installations[target.arguments["installationId"]]
+    installation.configuration, installation.external_ids = {"channel": "#docs", "digest": True}, ["a", "b"]
+    server = create_gated_server(spy, extra_tools=["update_integration_installation"])
+    async with meet(server, human, "2026-07-28") as client:
+        await client.call_tool("update_integration_installation", {**target.arguments, **changes})
+    return read_facts(human.texts[0])
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        ("https://t.example/<!--", "https://t.example/\\u003c!--"),
+        ("https://t.example/[g](https://g)", "https://t.example/\\u005bg\\u005d(https://g)"),
+        ("https://t.example/`x`", "https://t.example/\\u0060x\\u0060"),
+        ("https://t.example/**x**", "https://t.example/\\u002a\\u002ax\\u002a\\u002a"),
+        ("https://t.example/__x__", "https://t.example/\\u005f\\u005fx\\u005f\\u005f"),
+        ("https://t.example/&#46;", "https://t.example/\\u0026#46;"),
+        ("https://t.example/a_b?c=d&e=f", "https://t.example/a_b?c=d&e=f"),
+    ],
+)
+async def test_what_a_client_could_render_as_markdown_is_shown_as_escapes(sent: str, shown: str) -> None:
+    spy, human = GitBookSpy(), Human(action="decline")
+    arguments = {"integrationName": OWN_INTEGRATION, "tunnelUrl": sent, "all": True}
+    async with meet(create_gated_server(spy), human, "2026-07-28") as client:
+        await client.call_tool("set_integration_development_mode", arguments)
+    facts = read_facts(human.texts[0])
+    assert facts["tunnelUrl"] == shown
+    assert facts["all"] == "yes"
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        ([], "empty"),
+        (["a", "b"], "a, b"),
+        (["a, b"], '"a, b"'),
+        (["", " a"], '"", " a"'),
+        (['"a'], '""a"'),
+        (["c\u200bd", "\\u200b"], "c\\u200bd, \\u005cu200b"),
+    ],
+)
+async def test_each_item_of_a_list_can_be_told_from_the_others(sent: list[str], shown: str) -> None:
+    assert (await read_update_facts(externalIds=sent))["externalIds"] == shown
+
+
+async def test_an_update_names_the_settings_and_external_ids_that_it_deletes() -> None:
+    facts = await read_update_facts(configuration={"digest": False}, externalIds=["b"])
+    assert facts["Configuration that is lost"] == "channel"
+    assert facts["External IDs that are lost"] == "a"
+    facts = await read_update_facts(configuration={})
+    assert facts["configuration"] == "empty"
+    assert facts["Configuration that is lost"] == "channel, digest"
+    assert "External IDs that are lost" not in facts
+    facts = await read_update_facts(space_selection="all")
+    assert not any("lost" in label for label in facts)
+
+
+async def test_of_many_keys_the_rest_is_counted() -> None:
+    facts = await read_update_facts(configuration={f"key{number}": 1 for number in range(200)})
+    assert facts["configuration"].endswith("key49, and 150 more (values not shown)")
+
+
+async def test_fields_that_gitbook_adds_to_an_integration_do_no_harm() -> None:
+    upstream, human = Upstream(), Human(action="decline")
+    upstream.answer({"name": "x", "version": 1, "space": {"id": "s"}, "site": "t", "target": "all"})
+    settings = load_settings({"gitbook": TOKENS})
+    server = create_server(settings, http_transport=httpx.ASGITransport(app=upstream))
+    async with meet(server, human, "2026-07-28") as client:
+        result = await client.call_tool("disable_integration_development_mode", {"integrationName": "x"})
+    assert read_status(result) == "confirmation_declined"
+    assert "Integration: x" in human.texts[0]

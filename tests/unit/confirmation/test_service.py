@@ -7,7 +7,6 @@ from typing import Any
 
 import anyio
 import pytest
-from gitbook_integrations_mcp.confirmation.memory_store import MemoryConfirmationStore
 from mcp import Client, MCPError
 from mcp.client.session import ClientRequestContext
 from mcp.server.session import ServerSession
@@ -35,6 +34,7 @@ from gitbook_integrations_mcp.confirmation.results import (
     read_decision,
 )
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION, USER_TOKEN
+from gitbook_integrations_mcp.store.confirmations import ConfirmationStore
 from gitbook_integrations_mcp.store.pending import ConfirmationMode, PendingConfirmation, Preview
 from tests.support.elicitation_client import Clock, GitBookSpy, Human, create_gated_server, meet, read_status
 from tests.support.fake_gitbook import Era, read_text
@@ -323,14 +323,34 @@ async def test_the_fallback_can_be_set_for_all_clients(era: Era) -> None:
         Human(action="decline"),
         Human(content={}),
         Human(confirm=False),
+        Human(content={"confirm": True}),
     ],
-    ids=["cancels", "declines", "accepts without a form", "accepts the defaults"],
+    ids=["cancels", "declines", "accepts without a form", "accepts the defaults", "accepts without the name"],
 )
 async def test_the_answer_of_a_client_that_may_show_no_form_names_the_setting(human: Human, era: Era) -> None:
     spy = GitBookSpy()
     async with meet(create_gated_server(spy), human, era) as client:
-        target = find_target(spy, "uninstall_integration")
+        target = find_target(spy, "unpublish_integration")
         assert "confirmation.ask" in read_text(await client.call_tool(target.name, target.arguments))
+    assert spy.mutations == []
+
+
+@each_era
+@pytest.mark.parametrize("action", ["cancel", "decline"])
+async def test_a_client_that_opens_no_page_has_a_way_out(action: str, era: Era) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    async with meet(create_gated_server(spy, ask="fallback"), Human(action=action), era) as client:
+        result = await client.call_tool(target.name, target.arguments)
+        assert "confirmation.fallback to two-step" in read_text(result)
+    assert spy.mutations == []
+    async with meet(create_gated_server(spy, ask="fallback", fallback="two-step"), Human(action=action), era) as client:
+        await client.list_tools()
+        first = await client.call_tool(target.name, target.arguments)
+        assert read_status(first) == "confirmation_required"
+        approval = {"confirmationId": (first.structured_content or {})["confirmationId"]}
+        assert read_status(await client.call_tool(target.name, target.arguments | approval)) == "done"
+    assert len(spy.mutations) == 1
 
 
 @pytest.mark.parametrize("code", [-32600, -32000, -1])
@@ -404,25 +424,25 @@ async def test_an_invalid_response_to_a_form_is_reported(monkeypatch: pytest.Mon
 
 
 @pytest.fixture
-def opened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[MemoryConfirmationStore, PendingConfirmation]]:
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[ConfirmationStore, PendingConfirmation]]:
     """Return the confirmations that servers in this test open, each with its store."""
-    found: list[tuple[MemoryConfirmationStore, PendingConfirmation]] = []
-    put = MemoryConfirmationStore.open
+    found: list[tuple[ConfirmationStore, PendingConfirmation]] = []
+    put = ConfirmationStore.open
 
     async def note(
-        store: MemoryConfirmationStore, mode: ConfirmationMode, binding: str, preview: Preview, owner: str
+        store: ConfirmationStore, mode: ConfirmationMode, binding: str, preview: Preview, owner: str
     ) -> PendingConfirmation:
         pending = await put(store, mode, binding, preview, owner)
         found.append((store, pending))
         return pending
 
-    monkeypatch.setattr(MemoryConfirmationStore, "open", note)
+    monkeypatch.setattr(ConfirmationStore, "open", note)
     return found
 
 
 @each_era
 async def test_a_confirmation_is_bound_to_its_call_in_every_mode(
-    era: Era, opened: list[tuple[MemoryConfirmationStore, PendingConfirmation]]
+    era: Era, opened: list[tuple[ConfirmationStore, PendingConfirmation]]
 ) -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
@@ -436,7 +456,7 @@ async def test_a_confirmation_is_bound_to_its_call_in_every_mode(
 
 
 async def test_a_form_that_could_not_be_shown_does_not_stay_open(
-    opened: list[tuple[MemoryConfirmationStore, PendingConfirmation]],
+    opened: list[tuple[ConfirmationStore, PendingConfirmation]],
 ) -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
@@ -592,7 +612,7 @@ async def test_a_client_that_can_show_forms_is_asked_in_spite_of_a_confirmation_
 
 
 async def test_a_call_without_a_form_does_not_use_up_the_form_of_another_call(
-    opened: list[tuple[MemoryConfirmationStore, PendingConfirmation]],
+    opened: list[tuple[ConfirmationStore, PendingConfirmation]],
 ) -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")

@@ -1,12 +1,14 @@
 """Any sequence of steps of clients and humans: no mutation without an approval of exactly that call, and one with it.
 
-With one server and its memory, and with two servers that share a real Redis.
+With one server and its memory, and with two servers that share a SQLite file or a real PostgreSQL.
 """
 
-from collections.abc import Iterator
-from contextlib import ExitStack
+import sqlite3
+from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import Any, ClassVar
 
+import anyio
 import pytest
 from anyio.from_thread import start_blocking_portal
 from hypothesis import settings
@@ -16,7 +18,8 @@ from mcp_types import CallToolResult, ElicitResult, InputRequiredResult
 
 from tests.support.elicitation_client import Clock, GitBookSpy, Human, create_gated_server, meet
 from tests.support.gated_calls import Target, call_once
-from tests.support.redis_server import RedisServer
+from tests.support.postgres_server import PostgresServer
+from tests.support.stores import KEYS, RUN, open_store
 
 SPACES = 3
 SERVERS = st.integers(0, 1)
@@ -39,7 +42,7 @@ class ConfirmationMachine(RuleBasedStateMachine):
     approvals of the human. There must never be more deletions.
     """
 
-    redis: ClassVar[RedisServer | None] = None
+    url: ClassVar[str] = "memory"
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,6 +55,7 @@ class ConfirmationMachine(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         """Start the servers, each with a client that does not respond by itself."""
+        self.empty_store()
         self.spy, self.clock = GitBookSpy(), Clock()
         state = self.spy.sandbox.state
         self.installation = next(one for one in state.installations.values() if len(one.enabled["space"]) >= SPACES)
@@ -68,10 +72,13 @@ class ConfirmationMachine(RuleBasedStateMachine):
         ]
         self.portal = self.stack.enter_context(start_blocking_portal())
         self.clients: list[Any] = []
-        for _ in range(2 if self.redis else 1):
-            confirmation = self.redis.confirmation if self.redis else {}
-            client = meet(create_gated_server(self.spy, self.clock, **confirmation), Human(), "2026-07-28")
+        for _ in range(1 if self.url == "memory" else 2):
+            server = create_gated_server(self.spy, self.clock, url=self.url, run=RUN, keys=KEYS)
+            client = meet(server, Human(), "2026-07-28")
             self.clients.append(self.stack.enter_context(self.portal.wrap_async_context_manager(client)))
+
+    def empty_store(self) -> None:
+        """Delete what an earlier sequence left."""
 
     def call(self, server: int, target: Target, state: str | None = None, answer: Any = None) -> Any:
         """Make one round of a call. Errors of the protocol are returned."""
@@ -108,8 +115,6 @@ class ConfirmationMachine(RuleBasedStateMachine):
     def wait(self, seconds: int) -> None:
         """Let time pass."""
         self.clock.now += seconds
-        if self.redis:
-            self.redis.pass_time(seconds)
 
     @rule()
     def change(self) -> None:
@@ -149,19 +154,51 @@ class ConfirmationMachine(RuleBasedStateMachine):
         self.stack.close()
 
 
-class SharingMachine(ConfirmationMachine):
-    """The same with two servers. Each can open a confirmation and receive the response."""
+class FileMachine(ConfirmationMachine):
+    """The same with two servers that share a SQLite file. Each can open a confirmation and receive the response."""
+
+    path: ClassVar[Path]
+
+    def empty_store(self) -> None:
+        """Delete what an earlier sequence left."""
+        with closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
+            connection.execute("DELETE FROM confirmations")
 
 
-@pytest.fixture(scope="module")
-def shared(redis_server: RedisServer) -> Iterator[None]:
-    SharingMachine.redis = redis_server
-    yield
-    SharingMachine.redis = None
+class PostgresMachine(ConfirmationMachine):
+    """The same with two servers that share a PostgreSQL database."""
+
+    server: ClassVar[PostgresServer]
+
+    def empty_store(self) -> None:
+        """Delete what an earlier sequence left."""
+        self.server.execute("TRUNCATE confirmations")
+
+
+async def create_tables(url: str) -> None:
+    store = open_store(url)
+    async with store.database.write():
+        pass
+    await store.close()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> None:
+    FileMachine.path = tmp_path / "store.db"
+    FileMachine.url = f"sqlite:///{FileMachine.path}"
+    anyio.run(create_tables, FileMachine.url)
+
+
+@pytest.fixture
+def database(postgres: PostgresServer) -> None:
+    PostgresMachine.server = postgres
+    PostgresMachine.url = postgres.url
+    anyio.run(create_tables, postgres.url)
 
 
 TestConfirmationMachine = ConfirmationMachine.TestCase
-TestSharingMachine = pytest.mark.usefixtures("shared")(SharingMachine.TestCase)
-TestConfirmationMachine.settings = TestSharingMachine.settings = settings(
+TestFileMachine = pytest.mark.usefixtures("file")(FileMachine.TestCase)
+TestPostgresMachine = pytest.mark.usefixtures("database")(PostgresMachine.TestCase)
+TestConfirmationMachine.settings = TestFileMachine.settings = TestPostgresMachine.settings = settings(
     max_examples=settings().max_examples // 4, stateful_step_count=20
 )

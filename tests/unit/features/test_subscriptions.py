@@ -185,7 +185,7 @@ async def test_a_client_that_goes_leaves_nothing_behind(era: Era, monkeypatch: p
                 async with watch(subscriber, SLACK):
                     (subscriptions,) = made
                     assert len(subscriptions._watchers) == 1
-        assert (subscriptions._watchers, subscriptions._sessions, subscriptions._streams) == (set(), {}, set())
+        assert (subscriptions._watchers, subscriptions._sessions, subscriptions._streams) == ({}, {}, set())
 
 
 async def test_a_client_that_takes_nothing_does_not_hold_up_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,8 +193,8 @@ async def test_a_client_that_takes_nothing_does_not_hold_up_a_call(monkeypatch: 
     spy = GitBookSpy()
     installation = find_installation(spy)
     server = create_gated_server(spy)
-    stuck = Watcher("", lambda _uri: anyio.sleep_forever(), {INVENTORY: read_address(INVENTORY)})
-    server.subscriptions._watchers.add(stuck)
+    stuck = Watcher("", "", lambda _uri: anyio.sleep_forever(), lambda: None, {INVENTORY: read_address(INVENTORY)})
+    server.subscriptions._watchers[stuck] = None
     async with listen_to(server, "2026-07-28") as subscriber, watch(subscriber, INVENTORY):
         with anyio.fail_after(5):
             await update(subscriber.client, installation)
@@ -225,6 +225,41 @@ async def test_it_works_over_stdio(era: Era) -> None:
         assert honoured == [mine, SLACK]
         await update(subscriber.client, installation)
         await subscriber.take(mine)
+
+
+@each_era
+async def test_a_caller_who_watches_with_many_clients_gives_way_to_another(
+    era: Era, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gitbook_integrations_mcp.features.subscriptions.MAX_WATCHERS", 3)
+    upstream = Upstream()
+    sections: dict[str, Any] = {"http": {"tokens": CALLERS}, "gitbook": {"token": "t"}}
+    installation = {"integrationName": "slack", "installationId": "i"}
+    mine = write_uri(RESOURCES["installation"], installation)
+    async with contextlib.AsyncExitStack() as stack:
+        address = await stack.enter_async_context(serve(upstream, **sections))
+
+        async def open_subscriber(name: str) -> Subscriber:
+            client = await stack.enter_async_context(reach(address, "streamable-http", era, headers=bear(name)))
+            subscriber = Subscriber(client)
+            client.session._message_handler = handle_updates(subscriber)
+            return subscriber
+
+        bobs = [await open_subscriber("bob") for _ in range(4)]
+        for subscriber in bobs[:3]:
+            await stack.enter_async_context(watch(subscriber, mine))
+        ann = await open_subscriber("ann")
+        await stack.enter_async_context(watch(ann, mine))
+        with pytest.raises(MCPError) as caught:
+            await stack.enter_async_context(watch(bobs[3], mine))
+        assert caught.value.data == {"code": "too_many_subscriptions"}
+        await update(ann.client, installation)
+        await ann.take(mine)
+        await update(bobs[1].client, installation)
+        # With protocol 2025-11-25, each session is a caller of its own.
+        for subscriber in [bobs[1]] if era == "legacy" else bobs[1:3]:
+            await subscriber.take(mine)
+        assert [subscriber.updated for subscriber in bobs] == [[], [], [], []]
 
 
 @each_way

@@ -34,7 +34,7 @@ async def _serve_mcp() -> None:
 
 
 async def _serve_workers() -> None:
-    WorkerConfig(SETTINGS)
+    WorkerConfig(SETTINGS, "run")
 
 
 async def _serve_sandbox() -> None:
@@ -78,6 +78,8 @@ async def test_every_application_bounds_its_clients(name: str, configurations: l
     assert protocol.request_seconds == expected.request_seconds
     assert protocol.send_seconds == expected.send_seconds
     assert protocol.limit == expected.connections
+    if name != "the confirmation page":  # browsers repeat a request on a connection that was closed
+        assert configuration.timeout_keep_alive > 60, "longer than load balancers keep idle connections"
     assert configuration.ws == "none"
     assert not configuration.access_log
 

@@ -138,3 +138,22 @@ async def test_null_and_masks_say_what_is_meant(sent: dict[str, Any], written: d
     result, sent_bodies = await update(current, sent)
     assert not result.is_error, read_text(result)
     assert sent_bodies == [{"configuration": written}]
+
+
+async def test_public_settings_of_a_site_are_replaced_like_any_value() -> None:
+    upstream = Upstream()
+    upstream.answer({"integration": "posthog", "site": "s", "configuration": {"projectApiKey": KEY, "note": "a"}})
+    arguments = {
+        **PLACE,
+        "integrationName": "posthog",
+        "siteId": "s",
+        "configuration": {"projectApiKey": "phc_new", "note": "a"},
+    }
+    async with connect(upstream) as client:
+        result = await client.call_tool("update_integration_site_installation", arguments)
+        masked = {**arguments, "configuration": {"projectApiKey": MASK}}
+        refused = await client.call_tool("update_integration_site_installation", masked)
+    assert not result.is_error, read_text(result)
+    assert read_code(refused) == "invalid_placeholder"
+    sent = [request.body for request in upstream.requests if request.method == "PATCH"]
+    assert sent == [{"configuration": {"projectApiKey": "phc_new", "note": "a"}}]

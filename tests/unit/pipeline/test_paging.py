@@ -446,3 +446,23 @@ async def test_max_items_is_exact_where_gitbook_ignores_the_page_size(
             rest = read(await client.call_tool("list_integrations", {"fetchAll": True, "page": cursor}))
             shown = {item["name"] for item in [*content["items"], *rest["items"]]}
             assert shown == {item["name"] for item in items}
+
+
+@each_era
+async def test_an_empty_list_names_the_filters_that_nothing_matches(era: Era) -> None:
+    organization = {"organizationId": ORGANIZATION_ID}
+    async with meet(create_gated_server(GitBookSpy()), None, era) as client:
+        for arguments, named in (
+            ({**organization, "target": "site", "site": "none"}, "site and target"),
+            ({**organization, "search": "none", "fetchAll": True}, "search"),
+        ):
+            result = await client.call_tool("list_organization_integrations_status", arguments)
+            assert result.structured_content["items"] == []
+            assert result.structured_content["note"].startswith(f"Nothing matches {named}.")
+        result = await client.call_tool("list_organization_integrations_status", {**organization, "limit": 1})
+        assert "note" not in result.structured_content
+    upstream = Upstream()
+    upstream.answer({"items": []})
+    async with connect(upstream, era) as client:
+        result = await client.call_tool("list_organization_integrations_status", {**organization, "limit": 1})
+    assert result.structured_content == {"items": []}

@@ -55,7 +55,7 @@ async def list_versions(store: Store) -> list[Version]:
 
 
 async def test_script_and_manifest_are_kept_and_secrets_only_encrypted(settings: Any, store: Store) -> None:
-    result = await publish(settings, Watched(), icon="aGVsbG8=")
+    result = await publish(settings, Watched(), summary="Long **text**")
     assert not result.is_error, result.content
     [kept] = await list_versions(store)
     assert kept.script == ARGUMENTS["script"]
@@ -65,7 +65,7 @@ async def test_script_and_manifest_are_kept_and_secrets_only_encrypted(settings:
         name: value for name, value in ARGUMENTS.items() if name not in {"integrationName", "script", "secrets"}
     }
     assert {name: kept.manifest[name] for name in expected} == expected
-    assert kept.manifest["icon"] == "aGVsbG8="
+    assert kept.manifest["summary"] == "Long **text**"
     assert kept.sealed is not None
     assert await store.sealer.open(kept.sealed, kept.id) == {"secrets": {"API": SECRET}}
     rows = json.dumps([row async for row in export_rows(store.database)])

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID
+from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, USER_TOKEN
 from tests.support.audit_fixtures import Watched, connect
 from tests.support.fake_gitbook import read_text
 
@@ -34,6 +34,17 @@ async def test_the_id_that_was_meant_is_named(name: str, arguments: dict[str, An
             if each.integration == "slack"
         )
     assert expected in read_text(result)
+
+
+@pytest.mark.parametrize("given", ["aurora-robotics", "Aurora Robotics"])
+@pytest.mark.parametrize(("name", "arguments"), [("list_sites", {}), ("audit_installations", {})])
+async def test_the_id_of_the_default_organization_that_was_meant_is_named(
+    name: str, arguments: dict[str, Any], given: str
+) -> None:
+    async with connect(Watched(), gitbook={"token": USER_TOKEN, "organization": given}) as client:
+        result = await client.call_tool(name, arguments)
+    assert result.is_error
+    assert f"GITBOOK_ORGANIZATION): Did you mean {ORGANIZATION_ID}" in read_text(result)
 
 
 async def test_without_a_match_or_with_several_no_id_is_named() -> None:

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
+from gitbook_integrations_api.checks import Check
 from gitbook_integrations_api.endpoint import (
     INSTALLATION,
     INTEGRATION,
@@ -16,6 +17,7 @@ from gitbook_integrations_api.endpoint import (
     Endpoint,
     Risk,
     Undo,
+    UndoStep,
     one,
     paged,
 )
@@ -25,6 +27,11 @@ from gitbook_integrations_api.parameters import EventId
 from gitbook_integrations_api.schema import ABSENT
 
 _HOST_AND_PORT = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]*)?")
+
+_NUMERIC_HOST = re.compile(r"(?:^|\.)(?:[0-9]+|0x[0-9a-f]*)\.?$")
+"""A host that URL parsers read as an IPv4 address, in any notation."""
+
+_IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(?:\.(?!$)|$)){4}")
 
 
 def _check_tunnel(url: str) -> str:
@@ -47,6 +54,8 @@ def _check_tunnel(url: str) -> str:
         raise PydanticCustomError("tunnel_url", "must not contain a user name or password")
     if not _HOST_AND_PORT.fullmatch(parts.netloc):
         raise PydanticCustomError("tunnel_url", "must have a host of letters, digits, dots and hyphens")
+    if _NUMERIC_HOST.search(parts.hostname or "") and not _IPV4.fullmatch(parts.hostname or ""):
+        raise PydanticCustomError("tunnel_url", "must have an IPv4 address as four decimal numbers, or a host name")
     return url
 
 
@@ -62,7 +71,8 @@ class DevelopmentMode(OfIntegration):
     tunnelUrl: Annotated[
         str,
         AfterValidator(_check_tunnel),
-        Field(min_length=1, max_length=256, description="http(s) URL that receives the events"),
+        Check.TUNNEL,
+        Field(min_length=1, max_length=256, description="Public http(s) URL that receives the events"),
     ]
     all: Annotated[
         bool, Field(description="Also send events of organizations other than the owner. Requires human approval")
@@ -108,7 +118,8 @@ TOOLS = (
         effect="Development mode of {integrationName} is on: its events now go to {tunnelUrl}, until "
         "disable_integration_development_mode is called.",
         undo=Undo(
-            "disable_integration_development_mode", (("integrationName", "arguments.integrationName"),), whole=False
+            (UndoStep("disable_integration_development_mode", (("integrationName", "arguments.integrationName"),)),),
+            lost="An earlier tunnel is not restored, because GitBook does not show it.",
         ),
     ),
     Endpoint(

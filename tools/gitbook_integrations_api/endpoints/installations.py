@@ -13,6 +13,7 @@ from gitbook_integrations_api.endpoint import (
     Endpoint,
     Risk,
     Undo,
+    UndoStep,
     one,
     paged,
 )
@@ -37,6 +38,12 @@ from gitbook_integrations_api.parameters import (
     Selection,
 )
 from gitbook_integrations_api.schema import ABSENT
+
+_NAME = "arguments.integrationName"
+_SETTINGS = tuple(
+    (name, f"before.{name}") for name in ("configuration", "externalIds", "space_selection", "site_selection")
+)
+"""Parts of an installation that an undo restores."""
 
 
 class FoundByExternalId(Paged, OfIntegration):
@@ -141,8 +148,12 @@ TOOLS = (
         result=one(Installation),
         success=(201,),
         undo=Undo(
-            "uninstall_integration",
-            (("integrationName", "arguments.integrationName"), ("installationId", "result.id")),
+            (
+                UndoStep(
+                    "uninstall_integration",
+                    (("integrationName", "arguments.integrationName"), ("installationId", "result.id")),
+                ),
+            )
         ),
     ),
     Endpoint(
@@ -156,16 +167,18 @@ TOOLS = (
         credentials=USER | INTEGRATION | INSTALLATION | OAUTH,
         input=Update,
         result=one(Installation),
+        configures="account",
         undo=Undo(
-            "update_integration_installation",
             (
-                ("integrationName", "arguments.integrationName"),
-                ("installationId", "arguments.installationId"),
-                ("configuration", "before.configuration"),
-                ("externalIds", "before.externalIds"),
-                ("space_selection", "before.space_selection"),
-                ("site_selection", "before.site_selection"),
-            ),
+                UndoStep(
+                    "update_integration_installation",
+                    (
+                        ("integrationName", "arguments.integrationName"),
+                        ("installationId", "arguments.installationId"),
+                        *_SETTINGS,
+                    ),
+                ),
+            )
         ),
     ),
     Endpoint(
@@ -184,12 +197,51 @@ TOOLS = (
         "configuration and external IDs there are deleted. It can be installed again, but must then be configured "
         "again.",
         undo=Undo(
-            "install_integration",
             (
-                ("integrationName", "arguments.integrationName"),
-                ("organization", "before.target.organization"),
+                UndoStep(
+                    "install_integration",
+                    (("integrationName", _NAME), ("organization", "before.target.organization")),
+                ),
+                UndoStep(
+                    "install_integration_on_space",
+                    (("integrationName", _NAME), ("installationId", "created.id"), ("space", "each.space")),
+                    each="spaces",
+                ),
+                UndoStep(
+                    "update_integration_space_installation",
+                    (
+                        ("integrationName", _NAME),
+                        ("installationId", "created.id"),
+                        ("spaceId", "each.space"),
+                        ("configuration", "each.configuration"),
+                        ("externalIds", "each.externalIds"),
+                    ),
+                    each="spaces",
+                ),
+                UndoStep(
+                    "install_integration_on_site",
+                    (("integrationName", _NAME), ("installationId", "created.id"), ("siteId", "each.site")),
+                    each="sites",
+                ),
+                UndoStep(
+                    "update_integration_site_installation",
+                    (
+                        ("integrationName", _NAME),
+                        ("installationId", "created.id"),
+                        ("siteId", "each.site"),
+                        ("configuration", "each.configuration"),
+                        ("externalIds", "each.externalIds"),
+                    ),
+                    each="sites",
+                ),
+                # Last: a selection of all places needs no places, and one of selected places needs them first.
+                UndoStep(
+                    "update_integration_installation",
+                    (("integrationName", _NAME), ("installationId", "created.id"), *_SETTINGS),
+                ),
             ),
-            whole=False,
+            lost="The installation gets a new ID. The events, tasks and tokens of the old one are lost, and what the "
+            "integration itself kept for it.",
         ),
     ),
     Endpoint(

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, WithJsonSchema
 
+from gitbook_integrations_api.checks import Check
 from gitbook_integrations_api.endpoint import NOTHING, OAUTH, USER, Endpoint, Input, Risk, one
 from gitbook_integrations_api.inputs import OfIntegration
 from gitbook_integrations_api.manifest import (
@@ -25,6 +26,7 @@ Policy: Any = ContentSecurityPolicy
 class Publication(Input):
     integrationName: Annotated[
         str,
+        Check.NAME,
         Field(
             pattern=INTEGRATION_NAME,
             max_length=100,
@@ -36,12 +38,18 @@ class Publication(Input):
     ]
     title: Annotated[str, Field(min_length=2, max_length=30, description="Displayed name, 2 to 30 characters")]
     description: Annotated[str, Field(max_length=100, description="One sentence, at most 100 characters")]
-    script: Annotated[str, Field(description="Bundled JavaScript code")]
-    scopes: Annotated[list[Scope], Field(description="Scopes that the integration requests")]
-    runtime: Annotated[Literal["v1", "v2"], Field(description="Runtime version")] = "v1"
+    script: Annotated[str, Check.SCRIPT, Field(description="Bundled JavaScript code itself, with all modules")]
+    scopes: Annotated[
+        list[Scope], Check.SCOPES, Field(description="Scopes that it requests; site:script:* are for GitBook only")
+    ]
+    runtime: Annotated[
+        Literal["v1", "v2"], Check.RUNTIME, Field(description="v2: ES modules; v1: older scripts. Default: by script")
+    ] = ABSENT
     summary: Annotated[str, Field(max_length=2048, description="Long description in Markdown")] = ABSENT
-    icon: Base64Image = ABSENT
-    previewImages: Annotated[list[Base64Image], Field(max_length=3, description="At most 3 screenshots")] = ABSENT
+    icon: Annotated[Base64Image, Check.ICON, Field(description="PNG in Base64")] = ABSENT
+    previewImages: Annotated[
+        list[Base64Image], Check.PREVIEW_IMAGES, Field(max_length=3, description="At most 3 screenshots")
+    ] = ABSENT
     visibility: Annotated[
         Visibility,
         Field(description="public: anyone can install it; private: only the owner; unlisted: anyone with the link"),
@@ -51,7 +59,7 @@ class Publication(Input):
     blocks: Annotated[list[Block], Field(description="Blocks that it adds to the editor")] = ABSENT
     contentSources: Annotated[list[ContentSource], Field(description="Content sources that it provides")] = ABSENT
     externalLinks: Annotated[
-        list[ExternalLink], Field(max_length=5, description="At most 5 links on its marketplace page")
+        list[ExternalLink], Check.LINKS, Field(max_length=5, description="At most 5 links on its marketplace page")
     ] = ABSENT
     configurations: Annotated[
         Configurations,
@@ -63,7 +71,9 @@ class Publication(Input):
         ),
     ] = ABSENT
     secrets: Annotated[
-        dict[str, str], Field(max_length=20, description="At most 20 values that only the script can read")
+        dict[str, str],
+        Check.SECRETS,
+        Field(max_length=20, description="At most 20 values that only the script can read"),
     ] = ABSENT
     contentSecurityPolicy: Annotated[
         str | Annotated[Policy, WithJsonSchema({"type": "object"})],

@@ -13,6 +13,7 @@ from gitbook_integrations_api.endpoint import (
     Endpoint,
     Risk,
     Undo,
+    UndoStep,
     array,
     one,
     paged,
@@ -129,12 +130,16 @@ TOOLS = (
         result=one(SiteInstallation),
         success=(201,),
         undo=Undo(
-            "uninstall_integration_from_site",
             (
-                ("integrationName", "arguments.integrationName"),
-                ("installationId", "arguments.installationId"),
-                ("siteId", "arguments.siteId"),
-            ),
+                UndoStep(
+                    "uninstall_integration_from_site",
+                    (
+                        ("integrationName", "arguments.integrationName"),
+                        ("installationId", "arguments.installationId"),
+                        ("siteId", "arguments.siteId"),
+                    ),
+                ),
+            )
         ),
     ),
     Endpoint(
@@ -147,15 +152,20 @@ TOOLS = (
         credentials=USER | INTEGRATION | INSTALLATION | OAUTH,
         input=Update,
         result=one(SiteInstallation),
+        configures="site",
         undo=Undo(
-            "update_integration_site_installation",
             (
-                ("integrationName", "arguments.integrationName"),
-                ("installationId", "arguments.installationId"),
-                ("siteId", "arguments.siteId"),
-                ("configuration", "before.configuration"),
-                ("externalIds", "before.externalIds"),
-            ),
+                UndoStep(
+                    "update_integration_site_installation",
+                    (
+                        ("integrationName", "arguments.integrationName"),
+                        ("installationId", "arguments.installationId"),
+                        ("siteId", "arguments.siteId"),
+                        ("configuration", "before.configuration"),
+                        ("externalIds", "before.externalIds"),
+                    ),
+                ),
+            )
         ),
     ),
     Endpoint(
@@ -172,13 +182,27 @@ TOOLS = (
         consequence="The integration stops working on this site. Its configuration and external IDs there are deleted. "
         "It can be installed again, but must then be configured again.",
         undo=Undo(
-            "install_integration_on_site",
             (
-                ("integrationName", "arguments.integrationName"),
-                ("installationId", "arguments.installationId"),
-                ("siteId", "arguments.siteId"),
+                UndoStep(
+                    "install_integration_on_site",
+                    (
+                        ("integrationName", "arguments.integrationName"),
+                        ("installationId", "arguments.installationId"),
+                        ("siteId", "arguments.siteId"),
+                    ),
+                ),
+                UndoStep(
+                    "update_integration_site_installation",
+                    (
+                        ("integrationName", "arguments.integrationName"),
+                        ("installationId", "arguments.installationId"),
+                        ("siteId", "arguments.siteId"),
+                        ("configuration", "before.configuration"),
+                        ("externalIds", "before.externalIds"),
+                    ),
+                ),
             ),
-            whole=False,
+            lost="Data that the integration itself kept for this site is lost.",
         ),
     ),
 )

@@ -14,6 +14,7 @@ from gitbook_integrations_api.endpoint import (
     Input,
     Risk,
     Undo,
+    UndoStep,
     array,
     one,
     paged,
@@ -132,12 +133,16 @@ TOOLS = (
         result=one(SpaceInstallation),
         success=(201,),
         undo=Undo(
-            "uninstall_integration_from_space",
             (
-                ("integrationName", "arguments.integrationName"),
-                ("installationId", "arguments.installationId"),
-                ("spaceId", "arguments.space"),
-            ),
+                UndoStep(
+                    "uninstall_integration_from_space",
+                    (
+                        ("integrationName", "arguments.integrationName"),
+                        ("installationId", "arguments.installationId"),
+                        ("spaceId", "arguments.space"),
+                    ),
+                ),
+            )
         ),
     ),
     Endpoint(
@@ -150,15 +155,20 @@ TOOLS = (
         credentials=USER | INTEGRATION | INSTALLATION | OAUTH,
         input=Update,
         result=one(SpaceInstallation),
+        configures="space",
         undo=Undo(
-            "update_integration_space_installation",
             (
-                ("integrationName", "arguments.integrationName"),
-                ("installationId", "arguments.installationId"),
-                ("spaceId", "arguments.spaceId"),
-                ("configuration", "before.configuration"),
-                ("externalIds", "before.externalIds"),
-            ),
+                UndoStep(
+                    "update_integration_space_installation",
+                    (
+                        ("integrationName", "arguments.integrationName"),
+                        ("installationId", "arguments.installationId"),
+                        ("spaceId", "arguments.spaceId"),
+                        ("configuration", "before.configuration"),
+                        ("externalIds", "before.externalIds"),
+                    ),
+                ),
+            )
         ),
     ),
     Endpoint(
@@ -175,13 +185,27 @@ TOOLS = (
         consequence="The integration stops working on this space. Its configuration and external IDs there are "
         "deleted. It can be installed again, but must then be configured again.",
         undo=Undo(
-            "install_integration_on_space",
             (
-                ("integrationName", "arguments.integrationName"),
-                ("installationId", "arguments.installationId"),
-                ("space", "arguments.spaceId"),
+                UndoStep(
+                    "install_integration_on_space",
+                    (
+                        ("integrationName", "arguments.integrationName"),
+                        ("installationId", "arguments.installationId"),
+                        ("space", "arguments.spaceId"),
+                    ),
+                ),
+                UndoStep(
+                    "update_integration_space_installation",
+                    (
+                        ("integrationName", "arguments.integrationName"),
+                        ("installationId", "arguments.installationId"),
+                        ("spaceId", "arguments.spaceId"),
+                        ("configuration", "before.configuration"),
+                        ("externalIds", "before.externalIds"),
+                    ),
+                ),
             ),
-            whole=False,
+            lost="Data that the integration itself kept for this space is lost.",
         ),
     ),
 )

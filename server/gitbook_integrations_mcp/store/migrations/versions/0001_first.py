@@ -50,8 +50,8 @@ def upgrade() -> None:
         sa.Column("undoes", sa.Text),
     )
     op.create_index("changes_by_time", "changes", ["time"])
-    op.create_index("changes_of_owner", "changes", ["owner", "time"])
-    op.create_index("changes_of_organization", "changes", ["organization", "time"])
+    op.create_index("changes_of_owner", "changes", ["owner", "id"])
+    op.create_index("changes_of_undo", "changes", ["undoes"])
     op.create_table(
         "reports",
         sa.Column("id", sa.Text, primary_key=True),

@@ -1,0 +1,84 @@
+"""The command `changes`: shows the changes that were made through this server."""
+
+import json
+import time
+from argparse import Namespace
+from collections.abc import Mapping
+from typing import Any
+
+import anyio
+
+from gitbook_integrations_mcp.cli.console import count, print_json, print_table, use_utf8
+from gitbook_integrations_mcp.config.settings import Settings
+from gitbook_integrations_mcp.errors import ArgumentsError, UsageError
+from gitbook_integrations_mcp.pipeline.change_list import describe_change, read_moment
+from gitbook_integrations_mcp.process import SUCCESS
+from gitbook_integrations_mcp.store.change import Change
+from gitbook_integrations_mcp.store.store import Store
+
+_COLUMNS = ("time", "id", "tool", "outcome", "status", "approval", "who", "arguments")
+_POLL_SECONDS = 1.0
+
+
+def run(settings: Settings, arguments: Namespace) -> int:
+    """Print changes as a table or as JSON; with `--follow`, new ones as they happen.
+
+    Raises:
+        UsageError: a date or a number cannot be understood.
+        StoreError: the store cannot be used.
+    """
+    try:
+        since, until = (read_moment(f"--{name}", getattr(arguments, name), time.time()) for name in ("since", "until"))
+    except ArgumentsError as error:
+        raise UsageError(str(error)) from None
+    if arguments.limit < 1:
+        raise UsageError("--limit must be at least 1.")
+    conditions = {
+        "organization": arguments.organization,
+        "tool": arguments.tool,
+        "outcome": arguments.outcome,
+        "since": since,
+        "until": until,
+        "limit": arguments.limit,
+    }
+    return anyio.run(_show, settings, arguments, conditions)
+
+
+async def _show(settings: Settings, arguments: Namespace, conditions: Mapping[str, Any]) -> int:
+    store = Store(settings)
+    try:
+        found = await store.changes.search(None, **conditions)
+        if arguments.follow:
+            await _follow(store, arguments, conditions, found)
+        elif arguments.json:
+            print_json([describe_change(one) for one in found])
+        else:
+            rows = [_build_row(one) for one in found]
+            print_table(rows, footer=count(len(rows), "change"))
+    finally:
+        await store.close()
+    return SUCCESS
+
+
+async def _follow(store: Store, arguments: Namespace, conditions: Mapping[str, Any], found: list[Change]) -> None:
+    """Print changes, the oldest first, one a line, for as long as nobody interrupts."""
+    use_utf8()
+    shown: set[str] = set()
+    while True:
+        for one in reversed(found):
+            if one.id in shown:
+                continue
+            shown.add(one.id)
+            row = describe_change(one)
+            line = json.dumps(row) if arguments.json else "  ".join(str(row.get(name, "-")) for name in _COLUMNS[:-1])
+            print(line, flush=True)
+        await anyio.sleep(_POLL_SECONDS)
+        newest = max(shown, default="")
+        shown = {one for one in shown if one >= newest}
+        found = await store.changes.search(None, **{**conditions, "after": newest or None})
+
+
+def _build_row(change: Change) -> dict[str, Any]:
+    row = describe_change(change)
+    row["arguments"] = json.dumps(row["arguments"], ensure_ascii=False)
+    return {name: row.get(name) for name in _COLUMNS}

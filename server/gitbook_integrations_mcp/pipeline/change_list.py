@@ -1,0 +1,102 @@
+"""The tool `list_changes`: the caller's own changes, newest first."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from gitbook_integrations_api.catalog import TOOLS
+from gitbook_integrations_mcp.calls.call import Call
+from gitbook_integrations_mcp.calls.output import Output
+from gitbook_integrations_mcp.errors import ArgumentsError, ErrorCode
+from gitbook_integrations_mcp.pipeline.undo import UndoError
+from gitbook_integrations_mcp.spelling import suggest
+from gitbook_integrations_mcp.store.change import Change
+from gitbook_integrations_mcp.store.store import Store
+from gitbook_integrations_mcp.text import clean_text
+
+_PAGE = 25
+_SPAN = re.compile(r"(\d{1,5})\s*([hdw])")
+_HOURS = {"h": 1, "d": 24, "w": 24 * 7}
+
+
+class ChangeLister:
+    """Lists the changes in `store`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def run(self, call: Call) -> Output:
+        """Return the result of a call.
+
+        Raises:
+            ArgumentsError: an argument cannot be understood.
+            UndoError: the change does not exist.
+            StoreError: the store fails.
+        """
+        arguments, owner = call.arguments, call.caller.owner
+        if (change_id := arguments.get("changeId")) is not None:
+            change = await self._store.changes.find(change_id, owner)
+            if change is None:
+                raise UndoError(
+                    f"{clean_text(change_id, 100)}: you have no change with this ID. list_changes without changeId "
+                    "returns the IDs.",
+                    ErrorCode.UNKNOWN_CHANGE,
+                )
+            return Output({"items": [{**describe_change(change), "before": change.before}]})
+        tool = arguments.get("tool")
+        if tool is not None and tool not in TOOLS:
+            raise ArgumentsError(f"tool: {clean_text(tool, 64)} is no tool.{suggest(tool, TOOLS)}")
+        now, limit = self._store.database.clock(), arguments.get("limit", _PAGE)
+        found = await self._store.changes.search(
+            owner,
+            organization=arguments.get("organizationId"),
+            tool=tool,
+            outcome=arguments.get("outcome"),
+            since=read_moment("since", arguments.get("since"), now),
+            until=read_moment("until", arguments.get("until"), now),
+            before=arguments.get("page"),
+            limit=limit + 1,
+        )
+        content: dict[str, Any] = {"items": [describe_change(one) for one in found[:limit]]}
+        if len(found) > limit:
+            content["next"] = {"page": found[limit - 1].id}
+        return Output(content, whole="Use a smaller limit.")
+
+
+def describe_change(change: Change) -> dict[str, Any]:
+    """Return a change for a reader, without what it was before and without internal digests."""
+    content = {
+        "id": change.id,
+        "time": change.moment,
+        "tool": change.tool,
+        "outcome": change.outcome,
+        "status": change.status,
+        "who": change.principal,
+        "approval": change.approval,
+        "organization": change.organization,
+        "arguments": change.arguments,
+        "requestId": change.request_id,
+        "undo": None if change.undo is None else [{"tool": one["tool"]} for one in change.undo],
+        "lost": change.lost or None,
+        "undoes": change.undoes,
+    }
+    return {name: value for name, value in content.items() if value is not None}
+
+
+def read_moment(name: str, text: str | None, now: float) -> float | None:
+    """Return the moment, in seconds since 1970, that `text` means: a span before `now`, or a date.
+
+    Raises:
+        ArgumentsError: it is neither.
+    """
+    if text is None:
+        return None
+    if span := _SPAN.fullmatch(text.strip()):
+        return now - timedelta(hours=int(span[1]) * _HOURS[span[2]]).total_seconds()
+    try:
+        moment = datetime.fromisoformat(text.strip())
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        raise ArgumentsError(
+            f"{name}: {clean_text(text, 40)} is neither a span (24h, 7d, 4w) nor a date (2026-11-18). Nothing was sent."
+        ) from None

@@ -1,0 +1,159 @@
+"""Records every call that changes something: before it is sent, and again with its outcome.
+
+A change that cannot be recorded is not sent. A crash during a call leaves its outcome unknown. Values that an undo
+needs are kept encrypted; everything else is kept without secrets.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from gitbook_integrations_api.catalog import ENDPOINTS
+from gitbook_integrations_api.endpoint import UndoStep
+from gitbook_integrations_mcp.auth.callers import Caller
+from gitbook_integrations_mcp.calls.call import EndpointCall
+from gitbook_integrations_mcp.calls.json_body import read_json
+from gitbook_integrations_mcp.calls.masking import mask_secrets
+from gitbook_integrations_mcp.calls.response import get_path
+from gitbook_integrations_mcp.confirmation.results import Approval
+from gitbook_integrations_mcp.errors import UnreachableError
+from gitbook_integrations_mcp.gitbook.http import GitBookResponse
+from gitbook_integrations_mcp.store.change import Change
+from gitbook_integrations_mcp.store.store import Store
+
+_ORGANIZATIONS = ("arguments.organizationId", "arguments.organization", "before.target.organization")
+_MAX_REQUEST_ID = 100
+
+
+class ChangeLog:
+    """Keeps the changes in the store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def begin(self, call: EndpointCall, approval: Approval | None, before: Mapping[str, Any] | None) -> Change:
+        """Record that `call` is about to be sent.
+
+        Raises:
+            StoreError: it cannot be recorded, so it must not be sent.
+        """
+        sources = {"arguments": call.arguments, "before": before}
+        changes = self._store.changes
+        change_id = changes.create_id()
+        change = Change(
+            id=change_id,
+            time=self._store.database.clock(),
+            owner=call.caller.owner,
+            principal=call.caller.user,
+            organization=next(
+                (one for path in _ORGANIZATIONS if isinstance(one := get_path(sources, path), str)), None
+            ),
+            tool=call.tool.name,
+            operation=call.tool.operation,
+            digest=call.digest,
+            arguments=mask_for_record(call.caller, call.arguments),
+            before=mask_for_record(call.caller, before),
+            approval=approval.mode if approval else None,
+            undoes=call.undoes,
+            **await self._describe_undo(change_id, call, before, None),
+        )
+        await changes.begin(change)
+        return change
+
+    async def complete(
+        self,
+        change: Change,
+        call: EndpointCall,
+        outcome: GitBookResponse | UnreachableError,
+        before: Mapping[str, Any] | None,
+    ) -> None:
+        """Record the outcome of a call.
+
+        Raises:
+            StoreError: it cannot be recorded; the outcome stays unknown.
+        """
+        values: dict[str, Any] = {"attempts": outcome.attempts}
+        if isinstance(outcome, GitBookResponse):
+            done, failed = 200 <= outcome.status < 300, is_certain_failure(outcome)
+            request_id = outcome.headers.get("x-request-id") or outcome.headers.get("cf-ray") or ""
+            values |= {
+                "outcome": "done" if done else "failed" if failed else "unknown",
+                "status": outcome.status,
+                "request_id": call.caller.credentials.scrub(request_id)[:_MAX_REQUEST_ID] or None,
+            }
+            if done:
+                values |= await self._describe_undo(change.id, call, before, outcome)
+            elif failed:
+                values |= _NO_UNDO
+        elif not outcome.sent:
+            values |= {"outcome": "not sent", **_NO_UNDO}
+        await self._store.changes.complete(change.id, values)
+
+    async def _describe_undo(
+        self, change_id: str, call: EndpointCall, before: Mapping[str, Any] | None, response: GitBookResponse | None
+    ) -> dict[str, Any]:
+        """Return the columns that an undo needs. Secrets are only in the encrypted one."""
+        undo = call.tool.undo
+        sources = {"arguments": call.arguments, "before": before, "result": _parse_body(response)}
+        steps = list(_list_steps(call, undo.steps, sources)) if undo else []
+        if undo is None or not steps or None in steps:
+            return {**_NO_UNDO}
+        masked = mask_for_record(call.caller, steps)
+        sealed = None if masked == steps else await self._store.sealer.seal(steps, change_id)
+        return {"undo": masked, "lost": [undo.lost] if undo.lost else [], "sealed": sealed}
+
+
+_NO_UNDO: Mapping[str, Any] = {"undo": None, "lost": None, "sealed": None}
+
+
+def is_certain_failure(response: GitBookResponse) -> bool:
+    """Whether a call had no effect for certain.
+
+    A gateway that gave up (408, 5xx) or redirects does not know, and an earlier attempt may have taken effect.
+    """
+    return 400 <= response.status < 500 and response.status != 408 and not response.uncertain
+
+
+def mask_for_record(caller: Caller, value: Any) -> Any:
+    """Return `value` without secrets and without the caller's own tokens."""
+    return json.loads(caller.credentials.scrub(json.dumps(mask_secrets(value))))
+
+
+def _list_steps(
+    call: EndpointCall, steps: tuple[UndoStep, ...], sources: Mapping[str, Any]
+) -> Iterator[dict[str, Any] | None]:
+    """Yield the calls of an undo, or None for one that nothing is known for."""
+    for step in steps:
+        places = [None] if step.each is None else get_path(sources, f"before.{step.each}") or []
+        for place in places:
+            endpoint = ENDPOINTS[step.tool]
+            arguments: dict[str, Any] = {}
+            created: dict[str, str] = {}
+            for name, source in step.arguments:
+                origin, _, path = source.partition(".")
+                if origin == "created":
+                    created[name] = path
+                    continue
+                if call.tool.name == step.tool and origin == "before" and name not in call.arguments:
+                    continue  # the call did not change it
+                value = _find_value({**sources, "each": place}, source)
+                if value or (value is not None and call.tool.name == step.tool):  # what is created anew is empty
+                    arguments[name] = value
+            required = {name for name, info in endpoint.input.model_fields.items() if info.is_required()}
+            if required - arguments.keys() - created.keys():
+                yield None
+            elif endpoint.method != "PATCH" or endpoint.body_names & arguments.keys():
+                yield {"tool": step.tool, "arguments": arguments, "created": created}
+
+
+def _find_value(sources: Mapping[str, Any], path: str) -> Any:
+    value = get_path(sources, path)
+    expanded = path.startswith("each.") and path != "each.configuration" and isinstance(value, Mapping)
+    return value.get("id") if expanded else value
+
+
+def _parse_body(response: GitBookResponse | None) -> Any:
+    try:
+        return read_json(response.body) if response else None
+    except ValueError:
+        return None

@@ -1,0 +1,139 @@
+"""The configuration stage: compares a configuration with the schema that the integration publishes for its level.
+
+GitBook stores any key and any type. An integration ignores a misspelt key, so a wrong update would be lost in silence.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from gitbook_integrations_api.endpoint import Level
+from gitbook_integrations_mcp.calls.arguments import join_names
+from gitbook_integrations_mcp.calls.call import EndpointCall
+from gitbook_integrations_mcp.confirmation.preview import Previewer
+from gitbook_integrations_mcp.errors import ArgumentsError, CallError, ErrorCode, TargetError
+from gitbook_integrations_mcp.spelling import find_nearest
+from gitbook_integrations_mcp.text import clean_text
+
+_TYPES: Mapping[str, tuple[type, ...]] = {"string": (str,), "number": (int, float), "boolean": (bool,)}
+"""Types of properties that have a value, and their Python types."""
+_MAX_NAMED = 20
+"""Number of settings, or of values of one, that an error names."""
+
+
+async def check_configuration(call: EndpointCall, current: Mapping[str, Any] | None, previewer: Previewer) -> None:
+    """Check the configuration of a call, if it has one, against the integration's schema for its level.
+
+    `current` is the target before the call. The keys of its configuration are accepted, because integrations store
+    values of their own. Without it, or without a schema that this caller may read, nothing is checked.
+
+    Raises:
+        ArgumentsError: a key is unknown or missing, or a value has the wrong type. The message repeats no value.
+        TargetError: the schema could not be read for another reason than a missing right.
+    """
+    level = call.tool.configures
+    configuration = (call.request.body or {}).get("configuration")
+    if level is None or configuration is None or current is None:
+        return
+    try:
+        integration = await previewer.read_integration(call)
+    except CallError as error:
+        raise TargetError(
+            f"{call.tool.name} could not read the settings that the integration has, so nothing was changed. {error}"
+        ) from None
+    schema = find_schema(integration, level)
+    if schema is None:
+        return
+    stored = current.get("configuration")
+    problems = list(find_problems(schema, configuration, stored if isinstance(stored, Mapping) else {}))
+    if problems:
+        scrub = call.caller.credentials.scrub
+        listed = "\n".join(f"- {join_names(('configuration', scrub(key)))} {text}" for key, text in problems)
+        raise ArgumentsError(
+            f"The configuration does not fit the schema of {call.arguments['integrationName']} for this level "
+            f"({level}). Nothing was sent.\n{listed}\n{_describe_settings(schema)}",
+            ErrorCode.INVALID_CONFIGURATION,
+        )
+
+
+def find_schema(integration: Mapping[str, Any] | None, level: Level) -> Mapping[str, Any] | None:
+    """Return the schema of a level, or None if the integration declares none or shows a component of its own there.
+
+    If the integration declares settings for other levels only, it has none at this one.
+    """
+    configurations = (integration or {}).get("configurations")
+    if not isinstance(configurations, Mapping) or not configurations:
+        return None
+    schema = configurations.get(level, {"properties": {}})
+    return schema if isinstance(schema, Mapping) and isinstance(schema.get("properties"), Mapping) else None
+
+
+def find_problems(
+    schema: Mapping[str, Any], configuration: Mapping[str, Any], current: Mapping[str, Any]
+) -> Iterator[tuple[str, str]]:
+    """Yield each key of `configuration` that does not fit, with a predicate that says why and ends the sentence."""
+    properties = _list_settings(schema)
+    for key, value in configuration.items():
+        if key in current and (key not in properties or current[key] == value):
+            continue
+        if key not in properties:
+            nearest = find_nearest(key, properties, likeness=0.5)
+            yield key, f"is unknown. Did you mean {join_names(nearest)}?" if nearest else "is unknown."
+        elif value is not None and (expected := _find_mismatch(properties[key], value)):
+            yield key, f"must be {expected}."
+    for key in _list_required(schema):
+        if configuration.get(key) in (None, ""):
+            yield key, f"is required: {_describe_type(properties[key])}."
+
+
+def _list_settings(schema: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the properties that have a value: all but buttons."""
+    return {
+        key: each
+        for key, each in schema["properties"].items()
+        if isinstance(each, Mapping) and each.get("type") != "button"
+    }
+
+
+def _list_required(schema: Mapping[str, Any]) -> list[str]:
+    required, settings = schema.get("required"), _list_settings(schema)
+    names = required if isinstance(required, list) else []
+    return [name for name in names if isinstance(name, str) and name in settings]
+
+
+def _read_type(setting: Mapping[str, Any]) -> str | None:
+    """Return the type of a setting, or None if it has none that can be checked."""
+    kind = setting.get("type")
+    return kind if isinstance(kind, str) and kind in _TYPES else None
+
+
+def _list_choices(setting: Mapping[str, Any]) -> list[Any]:
+    choices = setting.get("enum")
+    return choices if isinstance(choices, list) else []
+
+
+def _find_mismatch(setting: Mapping[str, Any], value: Any) -> str | None:
+    """Return the type or values that a setting requires, or None if `value` fits."""
+    kind, choices = _read_type(setting), _list_choices(setting)
+    fits = kind is None or (isinstance(value, _TYPES[kind]) and isinstance(value, bool) == (kind == "boolean"))
+    return None if fits and (not choices or value in choices) else _describe_type(setting)
+
+
+def _describe_type(setting: Mapping[str, Any]) -> str:
+    """Return the type of a setting, or its values if they are listed. They are the publisher's text."""
+    choices = [clean_text(str(choice), 40).replace('"', "'") for choice in _list_choices(setting)]
+    if not choices:
+        return f"a {_read_type(setting) or 'value'}"
+    listed = ", ".join(f'"{choice}"' for choice in choices[:_MAX_NAMED])
+    return f"one of {listed}{' and more' if len(choices) > _MAX_NAMED else ''}"
+
+
+def _describe_settings(schema: Mapping[str, Any]) -> str:
+    settings, required = _list_settings(schema), _list_required(schema)
+    if not settings:
+        return "The integration has no settings at this level."
+    listed = [
+        f"{join_names((key,))} ({_read_type(setting) or 'any'}{', required' if key in required else ''})"
+        for key, setting in settings.items()
+    ]
+    more = f" and {len(listed) - _MAX_NAMED} more" if len(listed) > _MAX_NAMED else ""
+    return f"Settings at this level: {', '.join(listed[:_MAX_NAMED])}{more}."

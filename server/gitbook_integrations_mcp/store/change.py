@@ -1,0 +1,36 @@
+"""A recorded change, as data."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A row. Times are in seconds since 1970. `sealed` is encrypted, and everything else has no secrets."""
+
+    id: str
+    time: float
+    owner: str = field(repr=False)
+    tool: str
+    operation: str
+    digest: str
+    arguments: Mapping[str, Any] = field(repr=False)
+    principal: str | None = None
+    organization: str | None = None
+    before: Mapping[str, Any] | None = field(default=None, repr=False)
+    approval: str | None = None
+    outcome: str = "unknown"
+    status: int | None = None
+    attempts: int | None = None
+    request_id: str | None = None
+    undo: Sequence[Mapping[str, Any]] | None = field(default=None, repr=False)
+    lost: Sequence[str] | None = None
+    sealed: bytes | None = field(default=None, repr=False)
+    undoes: str | None = None
+
+    @property
+    def moment(self) -> str:
+        """The time as ISO 8601, in UTC."""
+        return datetime.fromtimestamp(self.time, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

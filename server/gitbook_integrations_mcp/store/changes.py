@@ -1,0 +1,121 @@
+"""Changes: one row for every call that changes something, written before the call is sent.
+
+The outcome is completed in the same row after the call. A crash in between leaves the outcome `unknown`.
+"""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, delete, insert, select, update
+
+from gitbook_integrations_mcp.store.change import Change
+from gitbook_integrations_mcp.store.database import Database
+from gitbook_integrations_mcp.store.schema import changes as table
+
+_PREFIX = "chg_"
+_DIGITS = 12
+_PRUNE_SECONDS = 3600
+"""Time between two deletions of old changes."""
+
+_DAY = 86400
+
+
+class ChangeStore:
+    """The changes of all servers that share a database. They are kept for `days`.
+
+    Each method is one transaction, and raises `StoreError` if the database fails.
+    """
+
+    def __init__(self, database: Database, days: float) -> None:
+        self._database = database
+        self._days = days
+        self._pruned_at: float | None = None
+
+    def create_id(self) -> str:
+        """Return an ID for a change that begins now. IDs are ordered by time."""
+        return f"{_format_moment(self._database.clock())}{secrets.token_hex(5)}"
+
+    async def begin(self, change: Change) -> None:
+        """Write a change. When this returns, it is durable."""
+        now = self._database.clock()
+        async with self._database.write() as connection:
+            await connection.execute(insert(table).values({one.name: getattr(change, one.name) for one in _FIELDS}))
+            if self._pruned_at is None or now - self._pruned_at >= _PRUNE_SECONDS:
+                await connection.execute(delete(table).where(table.c.time < now - self._days * _DAY))
+                self._pruned_at = now
+
+    async def complete(self, change_id: str, values: Mapping[str, Any]) -> None:
+        """Complete the row of a change with its outcome."""
+        async with self._database.write() as connection:
+            await connection.execute(update(table).where(table.c.id == change_id).values(**values))
+
+    async def find(self, change_id: str, owner: str) -> Change | None:
+        """Return a change of `owner`."""
+        found = await self._select(table.c.id == change_id, table.c.owner == owner, limit=1)
+        return found[0] if found else None
+
+    async def find_undoing(self, change_id: str) -> Change | None:
+        """Return a change that undid another, or may have done so."""
+        found = await self._select(table.c.undoes == change_id, table.c.outcome.in_(("done", "unknown")), limit=1)
+        return found[0] if found else None
+
+    async def search(
+        self,
+        owner: str | None,
+        *,
+        organization: str | None = None,
+        tool: str | None = None,
+        outcome: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        before: str | None = None,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> list[Change]:
+        """Return the newest changes of `owner`, or of everybody, that match, between two changes."""
+        conditions: list[ColumnElement[bool]] = [
+            column == value
+            for column, value in (
+                (table.c.owner, owner),
+                (table.c.organization, organization),
+                (table.c.tool, tool),
+                (table.c.outcome, outcome),
+            )
+            if value is not None
+        ]
+        if since is not None:
+            conditions.append(table.c.id >= _format_moment(since))
+        if until is not None:
+            conditions.append(table.c.id < _format_moment(until))
+        if before is not None:
+            conditions.append(table.c.id < before)
+        if after is not None:
+            conditions.append(table.c.id > after)
+        return await self._select(*conditions, limit=limit)
+
+    async def prune(self) -> int:
+        """Delete the changes that are too old, and return how many there were."""
+        oldest = self._database.clock() - self._days * _DAY
+        async with self._database.write() as connection:
+            result = await connection.execute(delete(table).where(table.c.time < oldest))
+        return result.rowcount
+
+    async def _select(self, *conditions: ColumnElement[bool], limit: int) -> list[Change]:
+        async with self._database.read() as connection:
+            query = select(table).where(*conditions).order_by(table.c.id.desc()).limit(limit)
+            rows = (await connection.execute(query)).all()
+        return [_read(row) for row in rows]
+
+
+_FIELDS = fields(Change)
+
+
+def _format_moment(seconds: float) -> str:
+    """Return the beginning of the IDs of all changes since a moment."""
+    return f"{_PREFIX}{max(0, round(seconds * 1000)):0{_DIGITS}x}"
+
+
+def _read(row: Row[Any]) -> Change:
+    return Change(**{one.name: getattr(row, one.name) for one in _FIELDS})

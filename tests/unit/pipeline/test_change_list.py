@@ -1,0 +1,82 @@
+"""Listing changes: filters, pages, moments."""
+
+from typing import Any
+
+import pytest
+
+from gitbook_integrations_mcp.errors import ArgumentsError
+from gitbook_integrations_mcp.pipeline.change_list import read_moment
+from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
+from tests.support.elicitation_client import Clock, GitBookSpy, create_gated_server, meet
+from tests.support.fake_gitbook import read_code
+
+TASK = {"integrationName": OWN_INTEGRATION, "task": {}}
+
+
+async def search(client: Any, **arguments: Any) -> dict[str, Any]:
+    """Return the content of a result."""
+    result = await client.call_tool("list_changes", arguments)
+    assert not result.is_error
+    content: dict[str, Any] = result.structured_content
+    return content
+
+
+async def test_changes_are_listed_newest_first_in_pages() -> None:
+    clock = Clock(1_800_000_000.0)
+    async with meet(create_gated_server(GitBookSpy(), clock), None, "2026-07-28") as client:
+        for _ in range(5):
+            await client.call_tool("queue_integration_task", TASK)
+            clock.now += 1
+        seen: list[str] = []
+        page: dict[str, Any] = {}
+        while True:
+            content = await search(client, limit=2, **page)
+            seen += [one["time"] for one in content["items"]]
+            if "next" not in content:
+                break
+            page = content["next"]
+    assert seen == [f"2027-01-15T08:00:0{second}.000Z" for second in (4, 3, 2, 1, 0)]
+
+
+async def test_changes_are_found_by_tool_outcome_organization_and_time() -> None:
+    clock = Clock(1_800_000_000.0)
+    async with meet(create_gated_server(GitBookSpy(), clock), None, "2026-07-28") as client:
+        await client.call_tool("queue_integration_task", TASK)
+        clock.now += 2 * 86400
+        install = {"integrationName": "mermaid", "organization": "nowhere"}
+        await client.call_tool("install_integration", install)
+        for found, filters in (
+            (["install_integration"], {"since": "24h"}),
+            (["install_integration"], {"since": "2027-01-16"}),
+            (["queue_integration_task"], {"until": "1d"}),
+            (["install_integration", "queue_integration_task"], {"since": "1w"}),
+            (["queue_integration_task"], {"tool": "queue_integration_task"}),
+            (["install_integration"], {"outcome": "failed"}),
+            (["install_integration"], {"organizationId": "nowhere"}),
+            ([], {"organizationId": ORGANIZATION_ID}),
+        ):
+            content = await search(client, **filters)
+            assert [one["tool"] for one in content["items"]] == found, filters
+        for wrong in ({"tool": "instal_integration"}, {"since": "yesterday"}, {"until": "soon"}):
+            assert read_code(await client.call_tool("list_changes", wrong)) == "invalid_arguments"
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("24h", 1_000_000 - 86400),
+        ("7d", 1_000_000 - 7 * 86400),
+        ("4 w", 1_000_000 - 28 * 86400),
+        ("1970-01-02", 86400),
+        ("1970-01-02T01:00:00+01:00", 86400),
+        (None, None),
+    ],
+)
+def test_a_moment_is_a_span_or_a_date(text: str | None, moment: float | None) -> None:
+    assert read_moment("since", text, 1_000_000) == moment
+
+
+@pytest.mark.parametrize("text", ["", "7", "7y", "-1d", "2026-13-01", "0000-00-00"])
+def test_another_text_is_no_moment(text: str) -> None:
+    with pytest.raises(ArgumentsError):
+        read_moment("since", text, 1_000_000)

@@ -1,0 +1,209 @@
+"""Undoing a change: the plan, its approval, what it restores, and what it refuses."""
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from gitbook_integrations_mcp.app import create_server
+from gitbook_integrations_mcp.config.settings import load_settings
+from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
+from tests.support.elicitation_client import GitBookSpy, Human, meet, read_status
+from tests.support.fake_gitbook import Era, Upstream, connect, read_changes, read_code, read_text
+from tests.support.gated_calls import each_era, find_target
+from tests.support.stores import find_url
+
+SECRET = "xoxb-the-secret-of-the-installation"
+
+
+def create(spy: Any, url: str, **sections: Any) -> Any:
+    """Return a server with a store."""
+    store = {"url": url, **sections.pop("store", {})}
+    settings = load_settings({"server": {"sandbox": True}, "store": store, **sections})
+    return create_server(settings, http_transport=httpx.ASGITransport(app=spy))
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def url(request: pytest.FixtureRequest) -> str:
+    """The URL of an empty store; a SQLite file seals with a key file, PostgreSQL with none."""
+    return find_url(request, request.param)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    """The URL of an empty store in a file."""
+    return f"sqlite:///{tmp_path}/store.db"
+
+
+def find_installation(spy: GitBookSpy) -> Any:
+    """Return the installation of the sandbox's own integration on its organization."""
+    [found] = [
+        one
+        for one in spy.sandbox.state.installations.values()
+        if (one.integration, one.organization) == (OWN_INTEGRATION, ORGANIZATION_ID)
+    ]
+    return found
+
+
+async def list_changes(client: Any, **arguments: Any) -> list[dict[str, Any]]:
+    """Return the changes that the tool lists."""
+    result = await client.call_tool("list_changes", arguments)
+    assert not result.is_error, read_text(result)
+    items: list[dict[str, Any]] = result.structured_content["items"]
+    return items
+
+
+async def uninstall(client: Any, spy: GitBookSpy) -> str:
+    """Uninstall the sandbox's own integration, and return the ID of the change."""
+    target = find_target(spy, "uninstall_integration")
+    installation = spy.sandbox.state.installations[target.arguments["installationId"]]
+    installation.configuration = {"channel": "#docs", "api_key": SECRET}
+    assert read_status(await client.call_tool(target.name, target.arguments)) == "done"
+    change_id: str = (await list_changes(client))[0]["id"]
+    return change_id
+
+
+@each_era
+async def test_an_uninstalled_integration_returns_with_its_credentials_and_places(era: Era, url: str) -> None:
+    spy, human = GitBookSpy(), Human()
+    target = find_target(spy, "uninstall_integration")
+    old = spy.sandbox.state.installations[target.arguments["installationId"]]
+    places = {level: set(old.enabled[level]) for level in ("space", "site")}
+    keys = {"keys": ["a key of the tests that is long enough"]}
+    async with meet(create(spy, url, store=keys), human, era) as client:
+        change_id = await uninstall(client, spy)
+        result = await client.call_tool("undo_change", {"changeId": change_id})
+        assert read_status(result) == "done", read_text(result)
+        undoing = [one for one in await list_changes(client) if one.get("undoes") == change_id]
+    new = find_installation(spy)
+    assert new.id != old.id
+    assert new.configuration == {"channel": "#docs", "api_key": SECRET}
+    assert new.external_ids == old.external_ids
+    assert {level: set(new.enabled[level]) for level in ("space", "site")} == places
+    assert len(undoing) == len((result.structured_content or {})["calls"])
+    assert "Stays lost" in human.texts[-1]
+    assert SECRET not in "".join(human.texts) + read_text(result)
+
+
+@each_era
+@pytest.mark.parametrize("human", [None, Human(action="decline"), Human(action="cancel"), Human(confirm=False)])
+async def test_nothing_is_undone_without_approval(human: Human | None, era: Era, file: str) -> None:
+    spy = GitBookSpy()
+    async with meet(create(spy, file), Human(), era) as client:
+        change_id = await uninstall(client, spy)
+    sent = len(spy.mutations)
+    async with meet(create(spy, file, confirmation={"fallback": "refuse"}), human, era) as client:
+        result = await client.call_tool("undo_change", {"changeId": change_id})
+        assert read_status(result).startswith("confirmation_")
+    assert len(spy.mutations) == sent
+
+
+async def test_an_approval_of_an_undo_is_used_once_and_only_for_that_change(file: str) -> None:
+    spy = GitBookSpy()
+    async with meet(create(spy, file), Human(), "2026-07-28") as client:
+        target = find_target(spy, "uninstall_integration")
+        await client.call_tool("update_integration_installation", {**target.arguments, "externalIds": ["a"]})
+        other = (await list_changes(client))[0]["id"]
+        change_id = await uninstall(client, spy)
+    sent = len(spy.mutations)
+    async with meet(create(spy, file, confirmation={"fallback": "two-step"}), None, "2026-07-28") as client:
+        asked = (await client.call_tool("undo_change", {"changeId": change_id})).structured_content or {}
+        confirmed = {"confirmationId": asked["confirmationId"]}
+        wrong = await client.call_tool("undo_change", {"changeId": other, **confirmed})
+        assert read_status(wrong) == "confirmation_expired"
+        assert len(spy.mutations) == sent
+        assert read_status(await client.call_tool("undo_change", {"changeId": change_id, **confirmed})) == "done"
+        again = await client.call_tool("undo_change", {"changeId": change_id, **confirmed})
+        assert read_code(again) == "change_not_undoable"
+
+
+async def test_a_target_that_changes_after_the_approval_is_asked_about_again(file: str) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    installation = spy.sandbox.state.installations[target.arguments["installationId"]]
+    async with meet(create(spy, file, confirmation={"fallback": "two-step"}), None, "2026-07-28") as client:
+        await client.call_tool("update_integration_installation", {**target.arguments, "externalIds": ["a"]})
+        change_id = (await list_changes(client))[0]["id"]
+        asked = (await client.call_tool("undo_change", {"changeId": change_id})).structured_content or {}
+        installation.external_ids = ["changed by another person"]
+        arguments = {"changeId": change_id, "confirmationId": asked["confirmationId"]}
+        assert read_status(await client.call_tool("undo_change", arguments)) == "target_changed"
+    assert installation.external_ids == ["changed by another person"]
+
+
+async def test_an_undo_is_refused_where_there_is_nothing_to_undo(file: str) -> None:
+    spy = GitBookSpy()
+    async with meet(create(spy, file), Human(), "2026-07-28") as client:
+        await client.call_tool("install_integration", {"integrationName": "mermaid", "organization": "nowhere"})
+        await client.call_tool("queue_integration_task", {"integrationName": OWN_INTEGRATION, "task": {}})
+        sent = len(spy.mutations)
+        for change in await list_changes(client):
+            result = await client.call_tool("undo_change", {"changeId": change["id"]})
+            assert read_code(result) == "change_not_undoable"
+        assert read_code(await client.call_tool("undo_change", {"changeId": "chg_0"})) == "unknown_change"
+        assert read_code(await client.call_tool("list_changes", {"changeId": "chg_0"})) == "unknown_change"
+    assert len(spy.mutations) == sent
+
+
+async def test_a_change_of_another_caller_is_unknown(file: str) -> None:
+    spy = GitBookSpy()
+    async with meet(create(spy, file), Human(), "2026-07-28") as client:
+        change_id = await uninstall(client, spy)
+    async with connect(Upstream(), store={"url": file}) as client:  # with another token
+        assert await list_changes(client) == []
+        assert read_code(await client.call_tool("undo_change", {"changeId": change_id})) == "unknown_change"
+
+
+async def test_without_kept_values_an_undo_says_what_it_does_not_restore(file: str) -> None:
+    spy, human = GitBookSpy(), Human()
+    async with meet(create(spy, file, store={"keep_values": False}), human, "2026-07-28") as client:
+        change_id = await uninstall(client, spy)
+        result = await client.call_tool("undo_change", {"changeId": change_id})
+        assert read_status(result) == "done"
+    new = find_installation(spy)
+    assert "api_key" not in new.configuration
+    assert "configuration is not restored" in human.texts[-1]
+    assert any("configuration is not restored" in text for text in (result.structured_content or {})["lost"])
+
+
+async def test_values_that_cannot_be_decrypted_are_an_error_before_anybody_is_asked(file: str, tmp_path: Path) -> None:
+    spy, human = GitBookSpy(), Human()
+    async with meet(create(spy, file), human, "2026-07-28") as client:
+        change_id = await uninstall(client, spy)
+    (tmp_path / "store.key").write_text("another key")
+    sent, asked = len(spy.mutations), len(human.requests)
+    async with meet(create(spy, file), human, "2026-07-28") as client:
+        assert read_code(await client.call_tool("undo_change", {"changeId": change_id})) == "store_key_unknown"
+    assert (len(spy.mutations), len(human.requests)) == (sent, asked)
+
+
+class Failing(GitBookSpy):
+    """A GitBook that refuses to install on spaces."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["method"] == "POST" and scope["path"].endswith("/spaces"):
+            scope = {**scope, "path": "/v1/nowhere", "raw_path": b"/v1/nowhere"}
+        await super().__call__(scope, receive, send)
+
+
+async def test_a_plan_stops_at_the_first_failure_and_reports_what_was_done(file: str) -> None:
+    spy = Failing()
+    async with meet(create(spy, file), Human(), "2026-07-28") as client:
+        change_id = await uninstall(client, spy)
+        result = await client.call_tool("undo_change", {"changeId": change_id})
+    content = result.structured_content or {}
+    assert content["status"] == "incomplete"
+    assert [one["tool"] for one in content["calls"]] == ["install_integration", "install_integration_on_space"]
+    assert content["calls"][1]["code"] == "not_found"
+    assert [one.outcome for one in await read_changes(file)] == ["done", "done", "failed"]
+
+
+async def test_a_tool_that_the_server_does_not_offer_is_not_used_by_an_undo(file: str) -> None:
+    spy = GitBookSpy()
+    async with meet(create(spy, file), Human(), "2026-07-28") as client:
+        change_id = await uninstall(client, spy)
+    sent = len(spy.mutations)
+    async with meet(create(spy, file, tools={"exclude": ["install_integration"]}), Human(), "2026-07-28") as client:
+        assert read_code(await client.call_tool("undo_change", {"changeId": change_id})) == "tool_disabled"
+    assert len(spy.mutations) == sent

@@ -1,0 +1,86 @@
+"""Changes made through this server: one tool that lists them, and one that undoes one."""
+
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gitbook_integrations_api.endpoint import INTEGRATION, USER, Composite, Input, Risk, one
+from gitbook_integrations_api.parameters import OrganizationId, PageCursor
+from gitbook_integrations_api.schema import ABSENT
+
+Outcome = Literal["unknown", "done", "failed", "not sent"]
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+
+_UNDOING = (
+    "install_integration",
+    "update_integration_installation",
+    "uninstall_integration",
+    "install_integration_on_space",
+    "update_integration_space_installation",
+    "uninstall_integration_from_space",
+    "install_integration_on_site",
+    "update_integration_site_installation",
+    "uninstall_integration_from_site",
+    "disable_integration_development_mode",
+)
+
+
+class ChangeFilter(Input):
+    changeId: Annotated[str, Field(description="Only this change, with the state before it")] = ABSENT
+    organizationId: OrganizationId = ABSENT
+    tool: Annotated[str, Field(description="Only calls of this tool")] = ABSENT
+    outcome: Annotated[Outcome, Field(description="Only changes with this outcome")] = ABSENT
+    since: Annotated[str, Field(description="Only since then: 24h, 7d, 4w, or a date (ISO 8601)")] = ABSENT
+    until: Annotated[str, Field(description="Only before then, in the same form")] = ABSENT
+    limit: Annotated[int, Field(ge=1, le=100, description="Page size; default 25")] = ABSENT
+    page: PageCursor = ABSENT
+
+
+class OneChange(Input):
+    changeId: Annotated[str, Field(description="ID from list_changes")]
+
+
+class ChangePage(BaseModel):
+    """Changes, newest first."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
+
+    items: list[dict[str, Any]]
+    next: dict[str, Any] | None = None
+
+
+class UndoResult(BaseModel):
+    """The calls of an undo, and how each ended."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
+
+    status: str
+    message: str
+    calls: list[dict[str, Any]] | None = None
+    lost: list[str] | None = None
+
+
+TOOLS = (
+    Composite(
+        operation="listChanges",
+        title="List changes",
+        description="List your changes through this server, newest first: when, what, outcome, and whether "
+        "undo_change can undo it.",
+        risk=Risk.READ,
+        credentials=USER | INTEGRATION,
+        input=ChangeFilter,
+        result=one(ChangePage),
+    ),
+    Composite(
+        operation="undoChange",
+        title="Undo a change",
+        description="Undo a change from list_changes: restores configuration with credentials, external IDs, spaces "
+        "and sites.",
+        risk=Risk.DESTROY,
+        credentials=USER | INTEGRATION,
+        input=OneChange,
+        result=one(UndoResult),
+        consequence="The calls above run in this order. If one fails, the others are not sent.",
+        uses=_UNDOING,
+    ),
+)
