@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, delete, insert, select, update
 
 from gitbook_integrations_mcp.store.change import Change
 from gitbook_integrations_mcp.store.database import Database
@@ -39,7 +39,7 @@ class ChangeStore:
 
     async def begin(self, change: Change) -> None:
         """Write a change. When this returns, it is durable."""
-        await self._database.execute(insert(table).values({one.name: getattr(change, one.name) for one in _FIELDS}))
+        await self._database.execute(_INSERT, **{one.name: getattr(change, one.name) for one in _FIELDS})
         now = self._database.clock()
         if self._pruned_at is None or now - self._pruned_at >= _PRUNE_SECONDS:
             self._pruned_at = now
@@ -47,7 +47,7 @@ class ChangeStore:
 
     async def complete(self, change_id: str, values: Mapping[str, Any]) -> None:
         """Complete the row of a change with its outcome."""
-        await self._database.execute(update(table).where(table.c.id == change_id).values(**values))
+        await self._database.execute(_UPDATE, one=change_id, **values)
 
     async def find(self, change_id: str, owner: str) -> Change | None:
         """Return a change of `owner`."""
@@ -104,6 +104,8 @@ class ChangeStore:
 
 
 _FIELDS = fields(Change)
+_INSERT = insert(table)
+_UPDATE = update(table).where(table.c.id == bindparam("one"))
 
 
 def _format_moment(seconds: float) -> str:

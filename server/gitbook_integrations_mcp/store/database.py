@@ -100,12 +100,13 @@ class Database:
         A restored copy or a promoted standby is another run of PostgreSQL. For SQLite, the run of the server counts,
         the file, and the version of its schema, which a copy into the file changes.
         """
-        from sqlalchemy import Text, cast, extract, func, literal, literal_column
+        from sqlalchemy import Text, bindparam, cast, extract, func, literal_column
 
         if self.is_postgresql:
             return cast(extract("epoch", func.pg_postmaster_start_time()), Text)
         version = literal_column("(SELECT schema_version FROM pragma_schema_version)", Text)
-        return literal(f"{self._run}:{self._identity}:").concat(version)
+        place = bindparam("place", type_=Text, callable_=lambda: f"{self._run}:{self._identity}:")  # once it is open
+        return place.concat(version)
 
     @asynccontextmanager
     async def read(self) -> "AsyncIterator[AsyncConnection]":
@@ -130,14 +131,14 @@ class Database:
                 await connection.exec_driver_sql(_BEGIN)
             yield connection
 
-    async def execute(self, statement: "Executable") -> "list[Row[Any]]":
+    async def execute(self, statement: "Executable", **values: Any) -> "list[Row[Any]]":
         """Run one statement in a transaction of its own, and return its rows. When this returns, it is durable.
 
         Raises:
             StoreError: the database fails; nothing was changed.
         """
         async with self._transact() as connection:
-            result = await connection.execute(statement)
+            result = await connection.execute(statement, values or None)
             return list(result) if result.returns_rows else []
 
     async def compact(self) -> None:
