@@ -35,7 +35,8 @@ OTHERS: Mapping[str, str] = {
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home directory of the test's own, and no settings in the environment."""
-    for variable in ("GITBOOK_TOKEN", "GITBOOK_INTEGRATION_TOKEN", "GITBOOK_ENDPOINT", "GITBOOK_ORGANIZATION"):
+    gitbook = ("GITBOOK_TOKEN", "GITBOOK_INTEGRATION_TOKEN", "GITBOOK_ENDPOINT", "GITBOOK_ORGANIZATION")
+    for variable in (*gitbook, "GITBOOK_MCP_STORE__URL"):
         monkeypatch.delenv(variable, raising=False)
     for variable in ("HOME", "USERPROFILE"):
         monkeypatch.setenv(variable, str(tmp_path))
