@@ -49,6 +49,15 @@ _CONSEQUENCES: Mapping[str, str] = {
 """By tool: what a gap in its lists means for the reader."""
 
 
+UNAVAILABLE = (
+    "Development mode: no request of the API tells whether it is on for an integration.",
+    "Git Sync: the lists of spaces and sites tell the repository and the last synchronization only. Whoever can write "
+    "to the repository can change the content, and the API does not tell who that is.",
+    "Consent: no request of the API tells whether a site asks its readers before it sets cookies.",
+)
+"""What an auditor may expect and no audit can tell."""
+
+
 @dataclass(slots=True)
 class ListStatus:
     """How far one list was read. `error` is why the rest is missing; `ignored` if other lists make up for it."""
@@ -113,4 +122,11 @@ class CoverageTracker:
             )
             for tool, lists in by_tool.items()
         )
-        return Coverage(complete=not gaps, requests=self.requests, seconds=round(seconds, 2), lists=lists, gaps=gaps)
+        return Coverage(
+            complete=not gaps,
+            requests=self.requests,
+            seconds=round(seconds, 2),
+            lists=lists,
+            gaps=gaps,
+            unavailable=UNAVAILABLE,
+        )

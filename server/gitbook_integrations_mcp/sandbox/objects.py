@@ -83,7 +83,7 @@ def show_space(space: Space) -> dict[str, Any]:
         "defaultLevel": "inherit",
         "urls": {"location": f"{API}/spaces/{space.id}", "app": path},
         "permissions": dict.fromkeys(ADMIN_OF_SPACE.split(), True),
-    }
+    } | ({"gitSync": space.git_sync} if space.git_sync else {})
 
 
 def show_site(site: Site, organization: Organization) -> dict[str, Any]:
