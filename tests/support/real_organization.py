@@ -13,6 +13,7 @@ from gitbook_integrations_mcp.sandbox.state import (
     LEVELS,
     Installation,
     Integration,
+    Level,
     Organization,
     Setup,
     Site,
@@ -31,6 +32,7 @@ REAL: dict[str, dict[str, Any]] = {
 }
 """By name."""
 
+RUNTIME = "https://integrations.gitbook.com/v1/integrations"
 OAUTH = {
     "oauth_credentials": {
         "access_token": "FAKE-access",
@@ -122,9 +124,8 @@ def create_real_organization() -> Sandbox:
 
 
 def _publish(state: State, name: str, manifest: dict[str, Any]) -> None:
-    owner = {"gitbook": "gB0okPlatformTeam001"}.get(manifest.pop("owner"), None) or name
-    if name == "our-bot":
-        owner = ORGANIZATION_ID
+    known = {"gitbook": "gB0okPlatformTeam001", ORGANIZATION_ID: ORGANIZATION_ID}
+    owner = known.get(manifest.pop("owner"), name)
     if owner not in state.organizations:
         state.organizations[owner] = Organization(id=owner, title=f"{name} Inc.", hostname=owner, created_at=0.0)
     verified = manifest.pop("verified", name in REAL and name not in UNVERIFIED)
@@ -156,7 +157,7 @@ def _install(
         updated_at=NOW - days * DAY,
     )
     for place, setup in (places or {}).items():
-        level = "space" if place in SPACES else "site"
+        level: Level = "space" if place in SPACES else "site"
         installation.enabled[level][place] = setup if isinstance(setup, Setup) else Setup(configuration=setup)
     for level in LEVELS:
         if everywhere == level:
@@ -232,7 +233,7 @@ def _install_all(state: State) -> None:
     state.integrations["runkit"].delisted = True
     state.sites["help"].orphaned_scripts = [
         {
-            "script": f"https://integrations.gitbook.com/v1/integrations/hotjar/installations/{'0f' * 32}/sites/help/script.js",
+            "script": f"{RUNTIME}/hotjar/installations/{'0f' * 32}/sites/help/script.js",
             "contentSecurityPolicy": "script-src https://static.hotjar.com",
             "cookies": True,
         }

@@ -231,9 +231,7 @@ class Coverage(Part):
     seconds: float
     lists: tuple[ListCoverage, ...]
     gaps: tuple[Gap, ...] = ()
-    unavailable: tuple[str, ...] = Field(
-        (), description="Facts that GitBook's API does not have, so that no rule checks"
-    )
+    unavailable: tuple[str, ...] = Field((), description="Facts that GitBook's API does not have")
 
 
 class Change(Part):

@@ -65,7 +65,7 @@ _ALL = (
         meaning="The site's pages load a script of an integration that is not installed on the site.",
         why="The script runs in published pages, but no list of installations shows it.",
         remedy="list_site_integration_scripts",
-        advice="There is no installation to remove. Save the site's settings in GitBook again, and ask GitBook's "
+        advice="No installation can be removed. Save the site's settings in GitBook again, and ask GitBook's "
         "support if the call still lists the script.",
     ),
     Rule(
@@ -83,7 +83,7 @@ _ALL = (
         id="typed-credentials",
         severity="medium",
         title="Credentials typed into a form",
-        meaning="Somebody typed credentials into the settings of an integration that is verified or your own.",
+        meaning="A person typed credentials into the settings of an integration that is verified or your own.",
         why="Anyone with a token that can read installations can read these credentials.",
         remedy="get_integration_installation_by_id",
         advice="The call shows where the credential is used. Make sure that it has minimal permissions, and rotate it "
@@ -127,7 +127,7 @@ _ALL = (
         severity="medium",
         title="Required setting missing",
         meaning="The integration is enabled, but a setting that it requires has no value.",
-        why="It does not work there: for example, analytics measure nothing and messages go nowhere.",
+        why="The integration does not work without it: analytics measure nothing, and messages go nowhere.",
         remedy="get_integration_installation_by_id",
         advice="The call shows the settings. Update the configuration with all of them and the missing one, or press "
         "the integration's button in GitBook if the setting is one.",
@@ -187,7 +187,7 @@ _ALL = (
         meaning="The integration is enabled on a space or site, but paused there.",
         why="It does nothing there, although it is listed as enabled.",
         remedy="get_integration_installation_by_id",
-        advice="GitBook's API cannot pause or resume. Resume it in GitBook, or uninstall it from this place.",
+        advice="The call shows the settings. The API cannot resume it: do that in GitBook, or uninstall it from there.",
     ),
     Rule(
         id="installed-nowhere",

@@ -32,8 +32,9 @@ def parse_policy(policy: str) -> dict[str, tuple[str, ...]]:
 def find_weaknesses(policy: str) -> tuple[str, ...]:
     """Return what makes a policy useless against foreign scripts, or nothing if it limits them."""
     directives = parse_policy(policy)
-    names = [name for name in ("script-src", "script-src-elem") if name in directives] or ["default-src"]
-    if names[0] not in directives:
+    names: list[str] = [name for name in ("script-src", "script-src-elem") if name in directives]
+    names = names or [name for name in ("default-src",) if name in directives]
+    if not names:
         return ("no script-src or default-src",)
     return tuple(f"{name} {source}" for name in names for source in _find_weak_sources(directives[name]))
 

@@ -50,12 +50,11 @@ _CONSEQUENCES: Mapping[str, str] = {
 
 
 UNAVAILABLE = (
-    "Development mode: no request of the API tells whether it is on for an integration.",
-    "Git Sync: the lists of spaces and sites tell the repository and the last synchronization only. Whoever can write "
-    "to the repository can change the content, and the API does not tell who that is.",
-    "Consent: no request of the API tells whether a site asks its readers before it sets cookies.",
+    "Development mode: no request of the API shows whether it is on for an integration.",
+    "Git Sync: only the repository and the last synchronization can be read, not who can write to the repository.",
+    "Consent: no request of the API shows whether a site asks its readers for consent to cookies.",
 )
-"""What an auditor may expect and no audit can tell."""
+"""Facts that an auditor may expect but no audit can find out."""
 
 
 @dataclass(slots=True)

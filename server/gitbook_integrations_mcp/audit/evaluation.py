@@ -104,5 +104,5 @@ def _build_remedy(facts: Facts, rule: Rule, match: Match) -> Remedy:
     return Remedy(
         tool="get_integration_installation_by_id",
         arguments={"integrationName": installed.name, "installationId": installed.id},
-        advice=f"The integration {PROTECTED[job]}. Find a replacement with the people who need that before you remove it.",
+        advice=f"The integration {PROTECTED[job]}. Agree on a replacement with those who need it before you remove it.",
     )

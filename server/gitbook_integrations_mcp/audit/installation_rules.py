@@ -103,6 +103,8 @@ def _check_unverified_script(facts: Facts, installed: Installed) -> RuleResult |
         return leave_undecided(installed, "it is unknown whether GitBook has verified it", INSTALLATIONS)
     source = name_places("site", installed.id)
     sites = [place for place in installed.places["site"] if is_running_on(installed, "site", place)]
+    if get_selection(installed, "site") == "all":
+        sites = [*sites, *(site for site in facts.inventory.sites if site not in installed.places["site"])]
     sites = [place for place in sites if place not in facts.inventory.sites or _is_read(facts, place)]
     if sites:
         return match_installation(

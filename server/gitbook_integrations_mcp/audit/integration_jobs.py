@@ -1,7 +1,7 @@
-"""What an integration is for: analytics, chat, sign-in and so on.
+"""The job of an integration: analytics, chat, sign-in and so on.
 
-GitBook's categories do not tell that: its category analytics contains chats, a video player and a consent manager. The
-scopes tell sign-in and sync; the other jobs are known by name. A category or a title is only a hint.
+GitBook's categories are too coarse: its category analytics contains chats, a video player and a consent manager. Scopes
+show sign-in and sync; the other jobs are known by name. A category or a title is only a hint.
 """
 
 import re
@@ -37,8 +37,8 @@ EXCLUSIVE: frozenset[Job] = frozenset(get_args(Job)) - {"marketing automation", 
 """Jobs for which a site needs only one integration."""
 
 _NAMES: Mapping[Job, str] = {
-    "web analytics": "ahrefs clicky cloudflare-web-analytics fathom goatcounter google-analytics googleanalytics matomo "
-    "pirsch piwik piwik-pro plausible simple-analytics simpleanalytics umami",
+    "web analytics": "ahrefs clicky cloudflare-web-analytics fathom goatcounter google-analytics googleanalytics "
+    "matomo pirsch piwik piwik-pro plausible simple-analytics simpleanalytics umami",
     "product analytics": "amplitude heap june mixpanel pendo posthog",
     "session recording": "clarity fullstory hotjar logrocket lucky-orange microsoft-clarity mouseflow smartlook",
     "visitor identification": "clearbit koala leadfeeder rb2b salesviewer unify warmly zoominfo",
@@ -67,7 +67,7 @@ class Purpose:
 
 
 def find_purpose(integration: IntegrationFacts) -> Purpose | None:
-    """Return what an integration is for, or None if that is unknown."""
+    """Return the job of an integration, or None if it is unknown."""
     if "space:git:sync" in integration.scopes:
         return Purpose("sync")
     if "site:visitor:auth" in integration.scopes:

@@ -40,8 +40,8 @@ _ORIGIN = re.compile(r"/integrations/([A-Za-z0-9._-]+)(?:/installations/([A-Za-z
 class Installed:
     """An installation in the organization, with its spaces, its sites, and what rules need of its configurations.
 
-    `count` is GitBook's count of its spaces. `places` are by level and ID. What was found in configurations is by the
-    ID of the space or site, or by "" for the installation itself.
+    `count` is GitBook's count of its spaces. `places` are by level and ID. Results about configurations
+    are by the ID of the space or site, or by "" for the installation itself.
     """
 
     facts: InstallationFacts

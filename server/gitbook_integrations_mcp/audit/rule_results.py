@@ -55,7 +55,7 @@ class Match:
     tool: str | None = None
     """The tool that fixes the finding, if it is not the rule's."""
     advice: str | None = None
-    """What to consider before that call, if it is not the rule's."""
+    """The advice for that call, if it is not the rule's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,10 @@ def _check_cookies(facts: Facts, site: SiteFacts, script: ScriptFacts) -> RuleRe
         return _undecided(site, script, "it is unknown whether the script may set cookies", name_scripts(site.id))
     installed = _find_installed(facts, script)
     purpose = find_purpose(installed.facts.integration) if installed else None
-    if not script.cookies or (purpose and purpose.job == "consent"):
+    asks = (
+        installed and purpose and purpose.job == "consent" and (purpose.certain or installed.facts.integration.verified)
+    )
+    if not script.cookies or asks:
         return None
     match = _match(facts, site, script, f"{_name_script(script)} may set cookies on “{site.title}”")
     arguments = {"organizationId": facts.inventory.organization, "siteId": site.id}

@@ -151,9 +151,8 @@ def _match_same_kind(
     evidence = [f"{each.facts.integration.title}: {_describe_risk(each)}" for each in group]
     if not certain:
         evidence.append("GitBook's category or the title hints at the same job")
-    relation = "do" if certain else "may do"
-    where = facts.name_place("site", site)
-    summary = f"{len(group)} integrations on {where} {relation} the same job, {job}: {', '.join(names)}"
+    has = "has" if certain else "may have"
+    summary = f"{facts.name_place('site', site)} {has} {len(group)} integrations for {job}: {', '.join(names)}"
     match = _match_place(group[0], "site", site, summary, *evidence)
     sources = tuple(name_places("site", each.id) for each in group)
     match = replace(match, key=(job, site, *names), sources=(INSTALLATIONS, SITES, *sources))
@@ -214,9 +213,9 @@ def _check_credentials(rule: str) -> RuleCheck:
                     keys := [key for key, origin in secrets.items() if _find_credential_rule(installed, origin) == rule]
                 )
             }
-            if keys := by_place.get(""):
+            if own := by_place.get(""):
                 summary = f"{installed.facts.integration.title} has credentials in its configuration"
-                match = match_installation(installed, summary, f"keys: {', '.join(keys)}", "level: organization")
+                match = match_installation(installed, summary, f"keys: {', '.join(own)}", "level: organization")
                 yield replace(match, key=(installed.id, "account"))
             for level in LEVELS:
                 if places := {place: keys for place, keys in by_place.items() if place in installed.places[level]}:
