@@ -145,6 +145,7 @@ def _list_gaps(report: Report, _integration: str | None) -> Iterator[dict[str, A
             undecided = [each.what for each in rule.undecided]
             more = {"more": len(undecided) - MAX_UNDECIDED} if len(undecided) > MAX_UNDECIDED else {}
             yield {"rule": rule.id, "outcome": rule.outcome, "undecided": undecided[:MAX_UNDECIDED]} | more
+    yield from ({"unavailable": fact} for fact in report.coverage.unavailable)
 
 
 def _list_changes(report: Report, integration: str | None) -> Iterator[dict[str, Any]]:

@@ -83,7 +83,7 @@ def show_space(space: Space) -> dict[str, Any]:
         "defaultLevel": "inherit",
         "urls": {"location": f"{API}/spaces/{space.id}", "app": path},
         "permissions": dict.fromkeys(ADMIN_OF_SPACE.split(), True),
-    }
+    } | ({"gitSync": space.git_sync} if space.git_sync else {})
 
 
 def show_site(site: Site, organization: Organization) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def show_integration(state: State, integration: Integration) -> dict[str, Any]:
         "location": f"{API}/integrations/{integration.name}",
         "app": f"{APP}/integrations/{integration.name}",
         "assets": assets,
-        "publicEndpoint": f"{RUNTIME}/integrations/{integration.name}",
+        "publicEndpoint": f"{RUNTIME}/integrations/{integration.name}/integration",
         "publicContentEndpoint": f"{CONTENT}/integrations/{integration.name}",
     }
     return {
@@ -189,9 +189,11 @@ def show_script(integration: Integration, installation: Installation, site_id: s
     """Show the script that an installation adds to the published pages of a site."""
     policy = integration.manifest.get("contentSecurityPolicy")
     if isinstance(policy, dict):
-        policy = "; ".join(f"{directive} {sources}" for directive, sources in policy.items())
+        # Manifests have line breaks and semicolons in the sources of a directive; the result is one line.
+        policy = "; ".join(" ".join([name, *sources.replace(";", " ").split()]) for name, sources in policy.items())
+    version = f"?version={integration.version}.0"
     return {
-        "script": f"{RUNTIME}{locate(installation, 'site', site_id)}/script.js",
+        "script": f"{RUNTIME}{locate(installation, 'site', site_id)}/script.js{version}",
         "cookies": "site:script:cookies" in integration.manifest["scopes"],
     } | ({"contentSecurityPolicy": policy} if policy else {})
 

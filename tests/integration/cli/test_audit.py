@@ -194,7 +194,7 @@ def test_with_a_baseline_only_new_findings_exit_with_3(tmp_path: Path, capsys: p
     write_baseline(capsys, path, findings=[each for each in report["findings"] if each["rule"] != "same-kind"])
     code, out, _ = run(capsys, *words, "low")
     assert code == 3
-    assert "0 added, 0 removed, 0 changed; 1 new findings, 0 fixed" in out
+    assert "0 added, 0 removed, 0 changed; 2 new findings, 0 fixed" in out
     assert run(capsys, *words, "medium")[0] == 0
 
 
@@ -226,7 +226,7 @@ def test_accepted_findings_do_not_fail_until_they_expire(tmp_path: Path, capsys:
     )
     words = ("--config", str(config), "--fail-on", "high")
     reason = {"reason": "known", "date": "2026-01-01"}
-    rules = ["unverified-write", "foreign-unlisted", "script-not-installed:ac477a73c5"]
+    rules = ["unverified-write", "unverified-script", "foreign-unlisted", "script-not-installed:ac477a73c5"]
     accepted.write_text(json.dumps([{"finding": rule, **reason} for rule in rules]))
     code, out, _ = run(capsys, *words)
     assert code == 0

@@ -84,7 +84,7 @@ async def test_a_section_can_be_limited_to_one_integration() -> None:
         findings = await call(client, section="findings", integration="heatlens")
         installed, place = (await call(client, section="installations", integration="heatlens"))["items"]
         (script,) = (await call(client, section="scripts", integration="heatlens"))["items"]
-    assert {item["rule"] for item in findings["items"]} >= {"foreign-unlisted", "excess-scopes"}
+    assert {item["rule"] for item in findings["items"]} >= {"foreign-unlisted", "unverified-script"}
     assert all("eatlens" in item["summary"] for item in findings["items"])
     assert installed["owner"] == "Heatlens Labs"
     assert (place["site"], place["title"]) == (HELP, "Help Center")
@@ -128,7 +128,7 @@ async def test_an_audit_is_compared_with_the_latest_or_with_a_given_report() -> 
         del watched.sandbox.state.installations["Yh00V3IILptlqECPtsAf"]
         for given in ("last", baseline, json.dumps(baseline)):
             changes = (await call(client, baseline=given))["changes"]
-            assert (changes["added"], changes["removed"], changes["newFindings"]) == (0, 3, 1)
+            assert (changes["added"], changes["removed"], changes["newFindings"]) == (0, 3, 0)
             listed = (await call(client, section="changes"))["items"]
             assert next(item["title"] for item in listed if item["change"] == "removed") == "Heatlens"
         await call(client)

@@ -138,7 +138,7 @@ _HEADLINES: Mapping[Section, Sequence[str]] = {
     "findings": ("severity", "summary", "id"),
     "installations": ("name", "space", "site", "title", "status"),
     "scripts": ("url", "title"),
-    "coverage": ("source", "rule", "outcome"),
+    "coverage": ("source", "rule", "outcome", "unavailable"),
     "changes": ("change", "severity", "title", "id"),
 }
 
