@@ -42,20 +42,22 @@ def _list_undecided_places(facts: Facts, levels: Iterable[Level] = LEVELS) -> It
         yield UNREAD_INSTALLATIONS
 
 
-def _list_places(facts: Facts) -> Iterator[tuple[Installed, Level, str]]:
-    """Yield all places in the audit where an installation is enabled that is not pending or paused as a whole."""
-    for installed in filter(is_running, facts.inventory.installations.values()):
-        for level in LEVELS:
-            yield from (
-                (installed, level, place) for place in installed.places[level] if facts.is_requested(level, place)
-            )
+def _list_places(facts: Facts, installed: Installed) -> Iterator[tuple[Level, str, str | None]]:
+    """Yield the places in the audit where an installation is enabled, with its status there.
+
+    There is none if the installation is pending or paused as a whole.
+    """
+    for level in LEVELS if is_running(installed) else ():
+        for place, placement in installed.places[level].items():
+            if not facts.is_confined or facts.is_requested(level, place):
+                yield level, place, placement.status
 
 
 def _check_missing_settings(facts: Facts) -> Iterator[RuleResult]:
     for installed in facts.inventory.installations.values():
+        title = installed.facts.integration.title
         missing = installed.missing.get("")
         if missing and installed.facts.status != "paused":
-            title = installed.facts.integration.title
             match = match_installation(
                 installed,
                 f"{title} lacks required settings: {', '.join(missing)}",
@@ -63,29 +65,25 @@ def _check_missing_settings(facts: Facts) -> Iterator[RuleResult]:
                 f"status: {installed.facts.status or 'unknown'}",
             )
             yield replace(match, key=(installed.id, "account"))
-        else:
-            yield PASS
-    for installed, level, place in _list_places(facts):
-        missing, status = installed.missing.get(place), installed.places[level][place].status
-        if missing and status != "paused":
-            title, where = installed.facts.integration.title, facts.name_place(level, place)
-            summary = f"{title} lacks required settings on {where}: {', '.join(missing)}"
-            yield _match_place(installed, level, place, summary, f"status: {status or 'unknown'}")
-        else:
-            yield PASS
+        for level, place, status in _list_places(facts, installed) if installed.missing else ():
+            missing = installed.missing.get(place)
+            if missing and status != "paused":
+                where = facts.name_place(level, place)
+                summary = f"{title} lacks required settings on {where}: {', '.join(missing)}"
+                yield _match_place(installed, level, place, summary, f"status: {status or 'unknown'}")
+        yield PASS
     yield from _list_undecided_places(facts)
 
 
 def _check_place_status(status: str) -> RuleCheck:
     def check_all(facts: Facts) -> Iterator[RuleResult]:
-        for installed, level, place in _list_places(facts):
-            explained = status == "pending" and place in installed.missing  # by the rule about required settings
-            if installed.places[level][place].status != status or explained:
-                yield PASS
-                continue
-            title, where = installed.facts.integration.title, facts.name_place(level, place)
-            summary = f"{title} is {status} on {where}"
-            yield _match_place(installed, level, place, summary, f"status: {status}")
+        for installed in facts.inventory.installations.values():
+            for level, place, status_there in _list_places(facts, installed):
+                explained = status == "pending" and place in installed.missing  # by the rule about required settings
+                if status_there == status and not explained:
+                    summary = f"{installed.facts.integration.title} is {status} on {facts.name_place(level, place)}"
+                    yield _match_place(installed, level, place, summary, f"status: {status}")
+            yield PASS
         yield from _list_undecided_places(facts)
 
     return check_all

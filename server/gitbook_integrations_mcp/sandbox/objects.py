@@ -83,28 +83,36 @@ def show_space(space: Space) -> dict[str, Any]:
         "defaultLevel": "inherit",
         "urls": {"location": f"{API}/spaces/{space.id}", "app": path},
         "permissions": dict.fromkeys(ADMIN_OF_SPACE.split(), True),
-    } | ({"gitSync": space.git_sync} if space.git_sync else {})
+    } | _show_git_sync(space)
 
 
 def show_site(site: Site, organization: Organization) -> dict[str, Any]:
     path = f"{APP}/o/{site.organization}/sites/{site.id}"
     urls = {"location": f"{API}/orgs/{site.organization}/sites/{site.id}", "app": path, "preview": f"{path}/preview"}
     address = site.hostname or f"{organization.hostname}.gitbook.io/{site.id}"
-    return {
-        "object": "site",
-        "id": site.id,
-        "title": site.title,
-        "type": site.type,
-        "appliedType": site.type,
-        "visibility": site.visibility,
-        "published": site.published,
-        "createdAt": show_time(site.created_at),
-        "siteSpaces": len(site.spaces),
-        "defaultLevel": "inherit",
-        "features": [],
-        "permissions": dict.fromkeys(ADMIN_OF_SITE.split(), True),
-        "urls": urls | ({"published": f"https://{address}/"} if site.published else {}),
-    } | ({"hostname": site.hostname} if site.hostname else {})
+    return (
+        {
+            "object": "site",
+            "id": site.id,
+            "title": site.title,
+            "type": site.type,
+            "appliedType": site.type,
+            "visibility": site.visibility,
+            "published": site.published,
+            "createdAt": show_time(site.created_at),
+            "siteSpaces": len(site.spaces),
+            "defaultLevel": "inherit",
+            "features": [],
+            "permissions": dict.fromkeys(ADMIN_OF_SITE.split(), True),
+            "urls": urls | ({"published": f"https://{address}/"} if site.published else {}),
+        }
+        | ({"hostname": site.hostname} if site.hostname else {})
+        | _show_git_sync(site)
+    )
+
+
+def _show_git_sync(place: Place) -> dict[str, Any]:
+    return {"gitSync": place.git_sync} if place.git_sync else {}
 
 
 def show_place(state: State, place: Place) -> dict[str, Any]:

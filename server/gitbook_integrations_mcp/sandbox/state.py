@@ -55,14 +55,14 @@ class Place:
     organization: str
     visibility: str
     created_at: float
+    git_sync: dict[str, Any] | None = None
+    """Its Git Sync as GitBook shows it, if it has one."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Space(Place):
     emoji: str
     updated_at: float
-    git_sync: dict[str, Any] | None = None
-    """Its Git Sync as GitBook shows it, if it has one."""
 
 
 @dataclass(slots=True, kw_only=True)

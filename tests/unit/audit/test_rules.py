@@ -244,9 +244,10 @@ def unpublish(organization: Organization) -> None:
     organization.site.published = False
 
 
-def sync(state: str, status: str = "active") -> Spoil:
+def sync(state: str, status: str = "active", level: str = "space") -> Spoil:
     def spoil(organization: Organization) -> None:
-        organization.space.git_sync = {  # type: ignore[attr-defined]
+        place = organization.space if level == "space" else organization.site
+        place.git_sync = {
             "installationId": "abc",
             "installationProvider": "github",
             "installationStatus": status,
@@ -310,6 +311,7 @@ FIRES: list[tuple[str, Spoil]] = [
     ("paused-place", both(declare("space", "channel", required=True), enable("space", "paused"))),
     ("git-sync-failed", sync("failure")),
     ("git-sync-failed", sync("success", "unauthenticated")),
+    ("git-sync-failed", sync("timeout", level="site")),
     ("same-kind", both(name("plausible"), add("googleanalytics"))),
     ("same-kind", both(distrust(), name("fullstory"), add("hotjar"))),
     ("same-kind", both(change(scopes=["site:visitor:auth"]), add("VA-Okta", scopes=["site:visitor:auth"]))),
