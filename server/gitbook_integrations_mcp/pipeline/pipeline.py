@@ -168,9 +168,10 @@ class Pipeline:
         """Run the calls of a confirmed plan in order, until one fails, and report what each did.
 
         Raises:
-            CallError: the first call failed.
+            CallError: the first call failed, or nobody approved the plan.
         """
-        assert approval is not None, "a plan never runs without approval"
+        if approval is None:  # whatever the policy says of the tool
+            raise DefectError(f"{call.tool.name} was not approved. Nothing was sent.")
         done: list[dict[str, Any]] = []
         first: Mapping[str, Any] = {}
         for step in call.plan.steps:
