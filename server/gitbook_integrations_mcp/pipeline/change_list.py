@@ -7,6 +7,7 @@ from typing import Any
 from gitbook_integrations_api.catalog import TOOLS
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.output import Output
+from gitbook_integrations_mcp.calls.view import View
 from gitbook_integrations_mcp.errors import ArgumentsError, ErrorCode
 from gitbook_integrations_mcp.pipeline.undo import UndoError
 from gitbook_integrations_mcp.spelling import suggest
@@ -42,7 +43,7 @@ class ChangeLister:
                     "returns the IDs.",
                     ErrorCode.UNKNOWN_CHANGE,
                 )
-            return Output({"items": [{**describe_change(change), "before": change.before}]})
+            return Output(View().show({"items": [{**describe_change(change), "before": change.before}]}))
         tool = arguments.get("tool")
         if tool is not None and tool not in TOOLS:
             raise ArgumentsError(f"tool: {clean_text(tool, 64)} is no tool.{suggest(tool, TOOLS)}")
@@ -60,7 +61,7 @@ class ChangeLister:
         content: dict[str, Any] = {"items": [describe_change(one) for one in found[:limit]]}
         if len(found) > limit:
             content["next"] = {"page": found[limit - 1].id}
-        return Output(content, whole="Use a smaller limit.")
+        return Output(View().show(content), whole="Use a smaller limit.")
 
 
 def describe_change(change: Change) -> dict[str, Any]:

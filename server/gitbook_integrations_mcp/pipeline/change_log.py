@@ -5,16 +5,15 @@ needs are kept encrypted; everything else is kept without secrets.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from gitbook_integrations_api.catalog import ENDPOINTS
-from gitbook_integrations_api.endpoint import UndoStep
 from gitbook_integrations_mcp.auth.callers import Caller
 from gitbook_integrations_mcp.calls.call import EndpointCall
 from gitbook_integrations_mcp.calls.json_body import read_json
 from gitbook_integrations_mcp.calls.masking import mask_secrets
 from gitbook_integrations_mcp.calls.response import get_path
+from gitbook_integrations_mcp.calls.undo import GONE, describe_state, list_undo
 from gitbook_integrations_mcp.confirmation.results import Approval
 from gitbook_integrations_mcp.errors import UnreachableError
 from gitbook_integrations_mcp.gitbook.http import GitBookResponse
@@ -93,17 +92,26 @@ class ChangeLog:
         self, change_id: str, call: EndpointCall, before: Mapping[str, Any] | None, response: GitBookResponse | None
     ) -> dict[str, Any]:
         """Return the columns that an undo needs. Secrets are only in the encrypted one."""
-        undo = call.tool.undo
-        sources = {"arguments": call.arguments, "before": before, "result": _parse_body(response)}
-        steps = list(_list_steps(call, undo.steps, sources)) if undo else []
-        if undo is None or not steps or None in steps:
+        result = _parse_body(response)
+        steps, lost = list_undo(call, before, result)
+        if not steps:
             return {**_NO_UNDO}
-        masked = mask_for_record(call.caller, steps)
-        sealed = None if masked == steps else await self._store.sealer.seal(steps, change_id)
-        return {"undo": masked, "lost": [undo.lost] if undo.lost else [], "sealed": sealed}
+        after = None
+        if response is not None and call.tool.result.shape == "nothing":
+            after = GONE
+        elif isinstance(result, Mapping):
+            after = describe_state(result)
+        kept = {"steps": steps, "after": after}
+        masked = mask_for_record(call.caller, kept)
+        undo = [
+            {**shown, "masked": [name for name, value in one["arguments"].items() if shown["arguments"][name] != value]}
+            for one, shown in zip(steps, masked["steps"], strict=True)
+        ]
+        sealed = None if masked == kept else await self._store.sealer.seal(kept, change_id)
+        return {"undo": undo, "after": masked["after"], "lost": lost, "sealed": sealed}
 
 
-_NO_UNDO: Mapping[str, Any] = {"undo": None, "lost": None, "sealed": None}
+_NO_UNDO: Mapping[str, Any] = {"undo": None, "after": None, "lost": None, "sealed": None}
 
 
 def is_certain_failure(response: GitBookResponse) -> bool:
@@ -117,39 +125,6 @@ def is_certain_failure(response: GitBookResponse) -> bool:
 def mask_for_record(caller: Caller, value: Any) -> Any:
     """Return `value` without secrets and without the caller's own tokens."""
     return json.loads(caller.credentials.scrub(json.dumps(mask_secrets(value))))
-
-
-def _list_steps(
-    call: EndpointCall, steps: tuple[UndoStep, ...], sources: Mapping[str, Any]
-) -> Iterator[dict[str, Any] | None]:
-    """Yield the calls of an undo, or None for one that nothing is known for."""
-    for step in steps:
-        places = [None] if step.each is None else get_path(sources, f"before.{step.each}") or []
-        for place in places:
-            endpoint = ENDPOINTS[step.tool]
-            arguments: dict[str, Any] = {}
-            created: dict[str, str] = {}
-            for name, source in step.arguments:
-                origin, _, path = source.partition(".")
-                if origin == "created":
-                    created[name] = path
-                    continue
-                if call.tool.name == step.tool and origin == "before" and name not in call.arguments:
-                    continue  # the call did not change it
-                value = _find_value({**sources, "each": place}, source)
-                if value or (value is not None and call.tool.name == step.tool):  # what is created anew is empty
-                    arguments[name] = value
-            required = {name for name, info in endpoint.input.model_fields.items() if info.is_required()}
-            if required - arguments.keys() - created.keys():
-                yield None
-            elif endpoint.method != "PATCH" or endpoint.body_names & arguments.keys():
-                yield {"tool": step.tool, "arguments": arguments, "created": created}
-
-
-def _find_value(sources: Mapping[str, Any], path: str) -> Any:
-    value = get_path(sources, path)
-    expanded = path.startswith("each.") and path != "each.configuration" and isinstance(value, Mapping)
-    return value.get("id") if expanded else value
 
 
 def _parse_body(response: GitBookResponse | None) -> Any:

@@ -8,7 +8,12 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """A row. Times are in seconds since 1970. `sealed` is encrypted, and everything else has no secrets."""
+    """A row. Times are in seconds since 1970. `sealed` is encrypted, and everything else has no secrets.
+
+    `before` is the target before the change, `after` what the change left of the settings that `undo` restores. `undo`
+    has the calls that undo it, each with its `tool`, its `arguments`, the names of those that are `masked`, and those
+    taken from what the first call `created`. `sealed` has both without masks. `lost` says what the calls do not restore.
+    """
 
     id: str
     time: float
@@ -26,6 +31,7 @@ class Change:
     attempts: int | None = None
     request_id: str | None = None
     undo: Sequence[Mapping[str, Any]] | None = field(default=None, repr=False)
+    after: Mapping[str, Any] | None = field(default=None, repr=False)
     lost: Sequence[str] | None = None
     sealed: bytes | None = field(default=None, repr=False)
     undoes: str | None = None

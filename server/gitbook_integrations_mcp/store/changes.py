@@ -56,10 +56,9 @@ class ChangeStore:
         found = await self._select(table.c.id == change_id, table.c.owner == owner, limit=1)
         return found[0] if found else None
 
-    async def find_undoing(self, change_id: str) -> Change | None:
-        """Return a change that undid another, or may have done so."""
-        found = await self._select(table.c.undoes == change_id, table.c.outcome.in_(("done", "unknown")), limit=1)
-        return found[0] if found else None
+    async def list_undoing(self, change_id: str) -> list[Change]:
+        """Return the changes that undid another, or may have done so, newest first."""
+        return await self._select(table.c.undoes == change_id, table.c.outcome.in_(("done", "unknown")))
 
     async def search(
         self,
@@ -72,9 +71,9 @@ class ChangeStore:
         until: float | None = None,
         before: str | None = None,
         after: str | None = None,
-        limit: int = 100,
+        limit: int | None = 100,
     ) -> list[Change]:
-        """Return the newest changes of `owner`, or of everybody, that match, between two changes."""
+        """Return the newest changes of `owner`, or of everybody, that match, between two changes; at most `limit`."""
         conditions: list[ColumnElement[bool]] = [
             column == value
             for column, value in (
@@ -102,7 +101,7 @@ class ChangeStore:
             result = await connection.execute(delete(table).where(table.c.time < oldest))
         return result.rowcount
 
-    async def _select(self, *conditions: ColumnElement[bool], limit: int) -> list[Change]:
+    async def _select(self, *conditions: ColumnElement[bool], limit: int | None = None) -> list[Change]:
         async with self._database.read() as connection:
             query = select(table).where(*conditions).order_by(table.c.id.desc()).limit(limit)
             rows = (await connection.execute(query)).all()

@@ -59,7 +59,9 @@ async def test_a_confirmed_deletion_is_recorded_with_its_target_and_undo(era: Er
         "tool": "install_integration",
         "arguments": {"integrationName": OWN_INTEGRATION, "organization": ORGANIZATION_ID},
         "created": {},
+        "masked": [],
     }
+    assert change.after == {"exists": False}
     assert change.lost
     assert len(change.digest) == 64
 
@@ -78,6 +80,7 @@ async def test_an_update_is_recorded_with_the_values_it_replaced_but_no_secret(f
     target = find_target(spy, "uninstall_integration")
     installation = spy.sandbox.state.installations[target.arguments["installationId"]]
     installation.configuration = {"channel": "very-secret-old", "api_key": "very-secret-before", "digest": True}
+    spy.sandbox.state.integrations[OWN_INTEGRATION].manifest.pop("configurations", None)  # any key is allowed
     arguments = {
         **target.arguments,
         "configuration": {"channel": "very-secret-new", "api_key": "very-secret-after", "digest": False},
