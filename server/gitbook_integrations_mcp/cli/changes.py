@@ -73,10 +73,8 @@ async def _follow(store: Store, arguments: Namespace, conditions: Mapping[str, A
             if key not in printed:
                 printed[key] = one.time
                 row = describe_change(one)
-                line = (
-                    json.dumps(row) if arguments.json else "  ".join(str(row.get(name, "-")) for name in _COLUMNS[:-1])
-                )
-                print(line, flush=True)
+                short = "  ".join(str(row.get(name, "-")) for name in _COLUMNS[:-1])
+                print(json.dumps(row) if arguments.json else short, flush=True)
         await anyio.sleep(_POLL_SECONDS)
         # Rows of other processes can appear late, and outcomes do.
         since = max(oldest, time.time() - _OUTCOME_SECONDS)

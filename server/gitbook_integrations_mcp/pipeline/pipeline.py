@@ -147,9 +147,6 @@ class Pipeline:
                 return confirmed
             approval = confirmed
         if isinstance(call, PlannedCall):
-            again = await self._planners[call.tool.name](call)  # another call can have undone the same change meanwhile
-            if again.digest != call.plan.digest:
-                return Output(TARGET_CHANGED.content)
             return await self._run_plan(call, approval)
         if isinstance(call, EndpointCall):
             if approval:
@@ -175,6 +172,9 @@ class Pipeline:
         """
         if approval is None:
             raise DefectError(f"{call.tool.name} was not approved. Nothing was sent.")
+        again = await self._planners[call.tool.name](call)  # another call can have undone the same change meanwhile
+        if again.digest != call.plan.digest:
+            return Output(TARGET_CHANGED.content)
         if len(call.plan.steps) > 1:
             approval = replace(approval, before=None)  # it is for several targets
         done: list[dict[str, Any]] = []

@@ -12,7 +12,8 @@ class Change:
 
     `before` is the target before the change, `after` what the change left of the settings that `undo` restores. `undo`
     has the calls that undo it, each with its `tool`, its `arguments`, the names of those that are `masked`, and those
-    taken from what the first call `created`. `sealed` has both without masks. `lost` says what the calls do not restore.
+    taken from what the first call `created`. `sealed` has `undo` and `after` without masks. `lost` says what the calls
+    do not restore.
     """
 
     id: str
