@@ -6,7 +6,7 @@ the start of a server on stdio that does not need them (by this share of its CPU
 - httpx, aiohttp, httpx-aiohttp and truststore (19 %): `gitbook.http`, on the first request to GitBook
 - starlette's applications, PyJWT and httpx for HTTP (7 %): `transports.serving`, for servers over HTTP
 - SQLAlchemy and its drivers (as much as the MCP SDK): `store.store`, for the first confirmation, change or audit
-- the audit (4 %): `audit.create_handler`, on the first audit
+- the audit (4 %): `audit.AuditTools`, on the first audit
 - Jinja2 and the pages made with it (2 %): `features.apps` and `confirmation.page`, for the first page
 - the GitBook sandbox (3 %): `gitbook.opening`, for servers that use it
 - rich (2 %): `cli.console`, for tables
@@ -17,7 +17,7 @@ the start of a server on stdio that does not need them (by this share of its CPU
 import time
 from collections.abc import Callable
 
-from gitbook_integrations_mcp.audit import create_handler
+from gitbook_integrations_mcp.audit import AuditTools
 from gitbook_integrations_mcp.audit.own_changes import OwnChanges
 from gitbook_integrations_mcp.auth.callers import Callers
 from gitbook_integrations_mcp.auth.policy import Policy
@@ -34,13 +34,14 @@ from gitbook_integrations_mcp.features.resources import Resources, list_template
 from gitbook_integrations_mcp.features.server import IntegrationsServer
 from gitbook_integrations_mcp.features.subscriptions import Subscriptions
 from gitbook_integrations_mcp.features.tools import Tools, describe_tools
-from gitbook_integrations_mcp.gitbook.http import HTTPTransport
+from gitbook_integrations_mcp.gitbook.http import GitBookResponse, HTTPTransport
 from gitbook_integrations_mcp.gitbook.opening import open_gitbook
 from gitbook_integrations_mcp.pipeline.budget import Budget
 from gitbook_integrations_mcp.pipeline.change_list import ChangeLister
 from gitbook_integrations_mcp.pipeline.change_log import ChangeLog
 from gitbook_integrations_mcp.pipeline.execution import Executor
 from gitbook_integrations_mcp.pipeline.pipeline import Pipeline
+from gitbook_integrations_mcp.pipeline.publication import keep_publication
 from gitbook_integrations_mcp.pipeline.suggestion import Suggester
 from gitbook_integrations_mcp.pipeline.undo import UndoPlanner
 from gitbook_integrations_mcp.store.store import Store
@@ -68,23 +69,22 @@ def create_server(
     store = Store(settings, run=run, clock=clock)
     # On stdio nothing serves the public URL, although a shared settings file may contain one.
     page = ConfirmationPage(store, None if on_stdio else settings.http.public_url)
-    previewer = Previewer(gitbook)
+    changes = OwnChanges(clock)
+    audits = AuditTools(gitbook, settings, store, clock, changes)
+    previewer = Previewer(gitbook, audits.effects)
     subscriptions = Subscriptions()
     two_step = settings.confirmation.fallback == "two-step"
-    changes = OwnChanges()
 
-    async def note_change(call: EndpointCall) -> None:
+    async def note_change(call: EndpointCall, response: GitBookResponse | None) -> None:
         changes.record(call)
+        await keep_publication(store, call, response)
         await subscriptions.announce(call)
 
     pipeline = Pipeline(
         confirm or ConfirmationService(settings.confirmation, previewer, store, page).confirm,
         Executor(gitbook, previewer, ChangeLog(store), note_change),
         previewer,
-        {
-            "audit_installations": create_handler(gitbook, settings, clock, changes),
-            "list_changes": ChangeLister(store).run,
-        },
+        {**audits.handlers, "list_changes": ChangeLister(store).run},
         {"undo_change": UndoPlanner(store, previewer).plan},
         budget=Budget(settings.limits.result_tokens),
         organization=organization,

@@ -122,7 +122,7 @@ JOBS = (
         steps=(call("audit_installations", section="scripts"),),
         bare=read_scripts(),
         facts=("googleanalytics", "heatlens", "crisp", "Developer Portal", "Help Center", "cdn.lumen.example"),
-        most_tokens=710,
+        most_tokens=850,
     ),
     Job(
         name="compare with the last audit",
@@ -168,7 +168,7 @@ JOBS = (
         request="Which scripts does the Help Center load?",
         steps=(call("list_sites", title="Help"), call("list_site_integration_scripts", siteId=SITES["Help Center"])),
         facts=("googleanalytics", "heatlens", "crisp"),
-        most_tokens=230,
+        most_tokens=270,
     ),
     Job(
         name="uninstall it everywhere",

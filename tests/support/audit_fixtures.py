@@ -39,6 +39,11 @@ class Watched:
     running: int = 0
     most: int = 0
 
+    @property
+    def reads(self) -> list[str]:
+        """The requests of audits, without the one that asks whose the token is."""
+        return [place for place in self.requests if place != "/user"]
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond to one request."""
         query = scope["query_string"].decode()

@@ -164,9 +164,9 @@ class Tool:
 
     `operation` is a name in camelCase; the tool's name is derived from it. `credentials` are the kinds of credential
     that GitBook accepts. A call with one of the argument values in `confirm_if` needs confirmation even if the tool's
-    `risk` does not require it. The human reads `consequence` before they approve; if the call is `irreversible`, they
-    must also type the name of the target. `view` is the URI of a page that hosts can show next to the result (MCP
-    Apps).
+    `risk` does not require it; with `always_confirmed`, every call does. The human reads `consequence` before they
+    approve; if the call is `irreversible`, they must also type the name of the target. `view` is the URI of a page that
+    hosts can show next to the result (MCP Apps).
     """
 
     operation: str
@@ -177,6 +177,7 @@ class Tool:
     input: type[Input]
     result: Result
     confirm_if: tuple[tuple[str, Any], ...] = ()
+    always_confirmed: bool = False
     consequence: str = ""
     irreversible: bool = False
     view: str | None = None
@@ -205,17 +206,18 @@ class Tool:
 
     def needs_confirmation(self, arguments: Mapping[str, Any]) -> bool:
         """Whether a call with these arguments requires human approval."""
-        return self.risk in {Risk.DESTROY, Risk.SECRET} or any(
-            arguments.get(name) == value for name, value in self.confirm_if
-        )
+        gated = self.always_confirmed or self.risk in {Risk.DESTROY, Risk.SECRET}
+        return gated or any(arguments.get(name) == value for name, value in self.confirm_if)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Composite(Tool):
-    """A tool of this server: it reads several endpoints, or changes something by a plan of several calls.
+    """A tool of this server: it reads several endpoints, or changes something.
 
-    `uses` are the names of the tools whose endpoints it may call. If it only reads, the server has a handler for it. If
-    it changes something, the server has a planner: the plan is confirmed as a whole, and then runs call by call.
+    `uses` are the names of the tools whose endpoints it may call. The server has a handler for it. If it changes what
+    the server keeps, its handler also describes the effect of a call, for the preview. If it changes something in
+    GitBook by several calls, the server has a planner instead: the plan is confirmed as a whole, and then runs call by
+    call.
     """
 
     uses: tuple[str, ...] = ()

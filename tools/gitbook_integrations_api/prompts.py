@@ -105,8 +105,8 @@ PROMPTS: Mapping[str, Prompt] = MappingProxyType(
                     ),
                     Step(
                         "Report the `figures`, then the findings by severity, each with its evidence and its fix. List "
-                        "accepted findings separately. If the user has an earlier report, pass it as `baseline` to "
-                        "report what changed."
+                        "accepted findings separately. To report what has changed, audit with `baseline`: last, an age "
+                        "like 7d, or a date."
                     ),
                     Step(
                         "Stop and ask the user what to fix. Change nothing before they answer. Then make the call that "

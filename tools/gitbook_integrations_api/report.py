@@ -98,11 +98,23 @@ class InstallationFacts(Part):
     app: str | None = Field(None, description="URL in the GitBook app")
 
 
+class GitSyncFacts(Part):
+    """Git Sync of a space or site, as far as GitBook's lists of spaces and sites tell it."""
+
+    provider: str | None = None
+    repository: str | None = None
+    status: str | None = Field(None, description="active, pending or unauthenticated")
+    state: str | None = Field(None, description="State of the last synchronization")
+    direction: str | None = Field(None, description="export (to the repository) or import")
+    at: str | None = Field(None, description="Time of the last synchronization")
+
+
 class SpaceFacts(Part):
     id: str
     title: str
     visibility: str | None = None
     app: str | None = Field(None, description="URL in the GitBook app")
+    gitSync: GitSyncFacts | None = None
 
 
 class ScriptFacts(Part):
@@ -124,6 +136,7 @@ class SiteFacts(Part):
     published: bool | None = None
     url: str | None = Field(None, description="URL of the published site")
     app: str | None = Field(None, description="URL in the GitBook app")
+    gitSync: GitSyncFacts | None = None
     scripts: tuple[ScriptFacts, ...] | None = Field(None, description="null if they could not be read")
 
 
@@ -150,7 +163,8 @@ class Acceptance(Part):
 
     reason: str
     date: str = Field(description="Date of the acceptance, YYYY-MM-DD")
-    expires: str | None = Field(None, description="Date from which the finding is reported again, YYYY-MM-DD")
+    expires: str | None = Field(None, description="Last day of the acceptance, YYYY-MM-DD")
+    by: str | None = Field(None, description="Name of the person who accepted it; null if unknown")
 
 
 class Finding(Part):
@@ -218,6 +232,7 @@ class Coverage(Part):
     seconds: float
     lists: tuple[ListCoverage, ...]
     gaps: tuple[Gap, ...] = ()
+    unavailable: tuple[str, ...] = Field((), description="Facts that GitBook's API does not have")
 
 
 class Change(Part):

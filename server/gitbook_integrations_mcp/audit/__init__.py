@@ -3,36 +3,89 @@
 `collector` reads an organization with a `list_reader`; `coverage` tracks which lists could not be read completely.
 `inventory` holds what was read. `installation_rules` and `script_rules` check it and return `rule_results`;
 `evaluation` runs all rules and marks the `accepted_findings`. `auditor` makes the report, `comparison` compares two.
-`sections` selects parts of a report, `tool` serves them from a `report_cache`
-until one of the caller's `own_changes`. `render` turns reports into text.
+`runner` does both with what the store keeps: accepted findings, and the reports of each GitBook user.
+`sections` selects parts of a report, `tool` serves them until one of the caller's `own_changes`, `acceptance_tools`
+accept findings. `render` turns reports into text.
 """
 
-from collections.abc import Callable
-from functools import cache
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from gitbook_integrations_mcp.audit.own_changes import OwnChanges
 from gitbook_integrations_mcp.calls.call import Call
-from gitbook_integrations_mcp.calls.output import Handler, Output
+from gitbook_integrations_mcp.calls.output import Describe, Handler
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.gitbook.client import GitBook
+from gitbook_integrations_mcp.store.store import Store
 
 if TYPE_CHECKING:
+    from gitbook_integrations_mcp.audit.acceptance_tools import AcceptanceTools
+    from gitbook_integrations_mcp.audit.runner import AuditRunner
     from gitbook_integrations_mcp.audit.tool import AuditHandler
+    from gitbook_integrations_mcp.gitbook.user import UserResolver
 
 
-def create_handler(gitbook: GitBook, settings: Settings, clock: Callable[[], float], changes: OwnChanges) -> Handler:
-    """Return the handler of the tool. Its first call imports the rest of this package; most servers never audit."""
+class AuditTools:
+    """The handlers of the tools. The first call imports the rest of this package; most servers never audit."""
 
-    @cache
-    def open_handler() -> "AuditHandler":
+    def __init__(
+        self, gitbook: GitBook, settings: Settings, store: Store, clock: Callable[[], float], changes: OwnChanges
+    ) -> None:
+        self._gitbook = gitbook
+        self._settings = settings
+        self._store = store
+        self._clock = clock
+        self._changes = changes
+
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        """The handlers by tool name."""
+        return {
+            "audit_installations": _defer(lambda: self._audits.run),
+            "accept_finding": _defer(lambda: self._acceptances.accept),
+            "withdraw_acceptance": _defer(lambda: self._acceptances.withdraw),
+        }
+
+    @property
+    def effects(self) -> Mapping[str, Describe]:
+        """The functions that describe the effect of a call, by tool name."""
+        return {
+            "accept_finding": _defer(lambda: self._acceptances.describe_acceptance),
+            "withdraw_acceptance": _defer(lambda: self._acceptances.describe_withdrawal),
+        }
+
+    @cached_property
+    def _users(self) -> "UserResolver":
+        from gitbook_integrations_mcp.gitbook.user import UserResolver
+
+        return UserResolver(self._gitbook, self._clock)
+
+    @cached_property
+    def _runner(self) -> "AuditRunner":
         from gitbook_integrations_mcp.audit.auditor import Auditor
-        from gitbook_integrations_mcp.audit.report_cache import ReportCache
+        from gitbook_integrations_mcp.audit.runner import AuditRunner
+
+        return AuditRunner(Auditor(self._gitbook, self._settings, wall_clock=self._clock), self._store)
+
+    @cached_property
+    def _audits(self) -> "AuditHandler":
         from gitbook_integrations_mcp.audit.tool import AuditHandler
 
-        return AuditHandler(Auditor(gitbook, settings), ReportCache(clock), settings.audit.cache_seconds, changes)
+        seconds = self._settings.audit.cache_seconds
+        return AuditHandler(self._runner, self._users, self._store, seconds, self._changes)
 
-    async def run(call: Call) -> Output:
-        return await open_handler().run(call)
+    @cached_property
+    def _acceptances(self) -> "AcceptanceTools":
+        from gitbook_integrations_mcp.audit.acceptance_tools import AcceptanceTools
+
+        return AcceptanceTools(self._gitbook, self._runner, self._users, self._store)
+
+
+def _defer(find: Callable[[], Callable[[Call], Awaitable[Any]]]) -> Callable[[Call], Awaitable[Any]]:
+    """Return a function that finds the function for a call only when it is called."""
+
+    async def run(call: Call) -> Any:
+        return await find()(call)
 
     return run

@@ -1,6 +1,7 @@
-"""The file of accepted findings. Each entry has a reason, a date, and optionally an expiry date."""
+"""Accepted findings, of the file and of the store. Each has a reason, a date, and optionally an expiry date."""
 
 import datetime
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,9 @@ from gitbook_integrations_api.report import Acceptance
 from gitbook_integrations_mcp.config.json_text import JsonError, parse_json
 from gitbook_integrations_mcp.config.types import check_rule
 from gitbook_integrations_mcp.errors import ErrorCode, RefusedError
+from gitbook_integrations_mcp.store.acceptances import KeptAcceptance
+
+logger = logging.getLogger(__name__)
 
 
 class AcceptanceError(RefusedError):
@@ -26,7 +30,10 @@ def _check_finding(finding: str) -> str:
 
 
 class AcceptedFinding(BaseModel):
-    """One entry of the file. `finding` is the ID of a finding, or the ID of a rule to accept all its findings."""
+    """An accepted finding. `finding` is the ID of a finding, or the ID of a rule to accept all its findings.
+
+    It is accepted up to and including the day `expires`. `by` says who accepted it.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -34,6 +41,7 @@ class AcceptedFinding(BaseModel):
     reason: str = Field(min_length=1)
     date: datetime.date
     expires: datetime.date | None = None
+    by: str | None = None
 
 
 _FILE = TypeAdapter(list[AcceptedFinding])
@@ -52,31 +60,55 @@ class Acceptances:
         if entry is None:
             return None
         expires = entry.expires.isoformat() if entry.expires else None
-        return Acceptance(reason=entry.reason, date=entry.date.isoformat(), expires=expires)
+        return Acceptance(reason=entry.reason, date=entry.date.isoformat(), expires=expires, by=entry.by)
 
 
-def read_acceptances(path: Path | None, today: datetime.date) -> Acceptances:
-    """Return the accepted findings in the file at `path`; none without a path.
+def read_kept(acceptance: KeptAcceptance) -> AcceptedFinding:
+    """Return an acceptance of the store. Its rule may be one that this version no longer has."""
+    return AcceptedFinding.model_construct(
+        finding=acceptance.finding,
+        reason=acceptance.reason,
+        date=datetime.datetime.fromtimestamp(acceptance.time, datetime.UTC).date(),
+        expires=datetime.date.fromisoformat(acceptance.until) if acceptance.until else None,
+        by=acceptance.accepted_by,
+    )
 
-    Raises:
-        AcceptanceError: the file cannot be read, or an entry is invalid.
-    """
-    if path is None:
-        return Acceptances((), today)
-    try:
-        entries = _FILE.validate_python(parse_json(path.read_text(encoding="utf-8-sig")))
-    except OSError as error:
-        raise AcceptanceError(
-            f"Cannot read the file of accepted findings (audit.accepted): {error.strerror}."
-        ) from None
-    except ValidationError as error:
-        lines = [f"- {'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors(include_input=False)]
-        raise AcceptanceError(
-            "The file of accepted findings (audit.accepted) is invalid. It must be a JSON list of entries with "
-            "finding, reason, date and, optionally, expires:\n" + "\n".join(lines)
-        ) from None
-    except JsonError as error:
-        raise AcceptanceError(f"The file of accepted findings (audit.accepted) {error}.") from None
-    except ValueError:
-        raise AcceptanceError("The file of accepted findings (audit.accepted) is not valid UTF-8.") from None
-    return Acceptances(entries, today)
+
+class AcceptanceFile:
+    """The file of the setting `audit.accepted`. Without a path, and as long as there is no file, it is empty."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._warned = False
+
+    def read(self) -> list[AcceptedFinding]:
+        """Return the entries. The log says once that the file is missing.
+
+        Raises:
+            AcceptanceError: the file cannot be read, or an entry is invalid.
+        """
+        if self._path is None:
+            return []
+        try:
+            return _FILE.validate_python(parse_json(self._path.read_text(encoding="utf-8-sig")))
+        except FileNotFoundError:
+            if not self._warned:
+                logger.warning("audit.accepted: %s does not exist, so it accepts no finding", self._path)
+            self._warned = True
+            return []
+        except OSError as error:
+            raise AcceptanceError(
+                f"Cannot read the file of accepted findings (audit.accepted): {error.strerror}."
+            ) from None
+        except ValidationError as error:
+            lines = [
+                f"- {'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors(include_input=False)
+            ]
+            raise AcceptanceError(
+                "The file of accepted findings (audit.accepted) is invalid. It must be a JSON list of entries with "
+                "finding, reason, date and, optionally, expires and by:\n" + "\n".join(lines)
+            ) from None
+        except JsonError as error:
+            raise AcceptanceError(f"The file of accepted findings (audit.accepted) {error}.") from None
+        except ValueError:
+            raise AcceptanceError("The file of accepted findings (audit.accepted) is not valid UTF-8.") from None

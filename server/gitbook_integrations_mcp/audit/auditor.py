@@ -1,7 +1,7 @@
 """Runs an audit: collects the data, evaluates the rules, and builds the report."""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,7 +18,7 @@ from gitbook_integrations_api.report import (
 )
 from gitbook_integrations_api.rules import SEVERITIES
 from gitbook_integrations_mcp import __version__
-from gitbook_integrations_mcp.audit.accepted_findings import read_acceptances
+from gitbook_integrations_mcp.audit.accepted_findings import AcceptanceFile, Acceptances, AcceptedFinding
 from gitbook_integrations_mcp.audit.collector import Collector, Progress
 from gitbook_integrations_mcp.audit.coverage import CoverageTracker, name_scripts
 from gitbook_integrations_mcp.audit.evaluation import Evaluation, evaluate_rules
@@ -45,22 +45,30 @@ class Auditor:
     ) -> None:
         self._gitbook = gitbook
         self._settings = settings.audit
+        self._file = AcceptanceFile(settings.audit.accepted)
         self._concurrency = settings.limits.concurrency
         self._clock = clock
         self._wall_clock = wall_clock
         self._sleep = sleep
 
     async def audit(
-        self, organization: str, narrowing: Narrowing, credentials: Credentials, progress: Progress
+        self,
+        organization: str,
+        narrowing: Narrowing,
+        credentials: Credentials,
+        progress: Progress,
+        accepted: Iterable[AcceptedFinding] = (),
     ) -> Report:
         """Return the report on an organization or a part of it. The `credentials` are removed from its text.
+
+        `accepted` are accepted findings besides those of the file.
 
         Raises:
             AcceptanceError: the file of accepted findings cannot be used.
             CallError: nothing in the organization can be read.
         """
         now = datetime.fromtimestamp(self._wall_clock(), UTC)
-        acceptances = read_acceptances(self._settings.accepted, now.date())
+        acceptances = Acceptances([*self._file.read(), *accepted], now.date())
         collector = Collector(organization, narrowing, self._create_send(credentials), progress, self._concurrency)
         started = self._clock()
         await collector.collect()

@@ -49,6 +49,14 @@ _CONSEQUENCES: Mapping[str, str] = {
 """By tool: what a gap in its lists means for the reader."""
 
 
+UNAVAILABLE = (
+    "Development mode: no request of the API shows whether it is on for an integration.",
+    "Git Sync: only the repository and the last synchronization can be read, not who can write to the repository.",
+    "Consent: no request of the API shows whether a site asks its readers for consent to cookies.",
+)
+"""Facts that an auditor may expect but no audit can find out."""
+
+
 @dataclass(slots=True)
 class ListStatus:
     """How far one list was read. `error` is why the rest is missing; `ignored` if other lists make up for it."""
@@ -113,4 +121,11 @@ class CoverageTracker:
             )
             for tool, lists in by_tool.items()
         )
-        return Coverage(complete=not gaps, requests=self.requests, seconds=round(seconds, 2), lists=lists, gaps=gaps)
+        return Coverage(
+            complete=not gaps,
+            requests=self.requests,
+            seconds=round(seconds, 2),
+            lists=lists,
+            gaps=gaps,
+            unavailable=UNAVAILABLE,
+        )

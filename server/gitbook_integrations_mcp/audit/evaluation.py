@@ -4,17 +4,20 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal
 
+from gitbook_integrations_api.catalog import TOOLS
 from gitbook_integrations_api.report import Finding, Remedy, RuleOutcome
 from gitbook_integrations_api.report import Undecided as ReportedUndecided
 from gitbook_integrations_api.rules import RULES, SEVERITIES, Rule, Severity
 from gitbook_integrations_mcp.audit.accepted_findings import Acceptances
 from gitbook_integrations_mcp.audit.installation_rules import INSTALLATION_CHECKS
+from gitbook_integrations_mcp.audit.integration_jobs import PROTECTED, find_protected_job
 from gitbook_integrations_mcp.audit.rule_results import Facts, Match, RuleResult, Undecided
 from gitbook_integrations_mcp.audit.script_rules import SCRIPT_CHECKS
+from gitbook_integrations_mcp.audit.setting_rules import SETTING_CHECKS
 from gitbook_integrations_mcp.config.models import AuditSection
 from gitbook_integrations_mcp.digest import digest_json
 
-CHECKS = {**INSTALLATION_CHECKS, **SCRIPT_CHECKS}
+CHECKS = {**INSTALLATION_CHECKS, **SETTING_CHECKS, **SCRIPT_CHECKS}
 """The check of each rule, by rule ID."""
 
 
@@ -38,7 +41,7 @@ def evaluate_rules(facts: Facts, settings: AuditSection, acceptances: Acceptance
         results = list(CHECKS[rule.id](facts))
         undecided = [result for result in results if isinstance(result, Undecided)]
         matches = [result for result in results if isinstance(result, Match)]
-        evaluation.findings += [_build_finding(rule, severity, match, acceptances) for match in matches]
+        evaluation.findings += [_build_finding(facts, rule, severity, match, acceptances) for match in matches]
         outcome = _classify(results, undecided)
         evaluation.outcomes.append(_build_outcome(rule, severity, outcome, len(matches), undecided))
         for source in {source for each in undecided for source in each.sources}:
@@ -74,7 +77,7 @@ def _build_outcome(
     )
 
 
-def _build_finding(rule: Rule, severity: Severity, match: Match, acceptances: Acceptances) -> Finding:
+def _build_finding(facts: Facts, rule: Rule, severity: Severity, match: Match, acceptances: Acceptances) -> Finding:
     identifier = f"{rule.id}:{digest_json(match.key)[:10]}"
     return Finding(
         id=identifier,
@@ -83,7 +86,23 @@ def _build_finding(rule: Rule, severity: Severity, match: Match, acceptances: Ac
         summary=match.summary,
         subject=match.subject,
         evidence=match.evidence,
-        remedy=Remedy(tool=match.tool or rule.remedy, arguments=dict(match.arguments), advice=rule.advice),
+        remedy=_build_remedy(facts, rule, match),
         sources=match.sources,
         accepted=acceptances.find(identifier, rule.id),
+    )
+
+
+def _build_remedy(facts: Facts, rule: Rule, match: Match) -> Remedy:
+    """Return the proposed call. Never propose to remove sync, sign-in or consent, only to look at it."""
+    tool = match.tool or rule.remedy
+    advice = match.advice or rule.advice
+    installation = match.arguments.get("installationId")
+    installed = facts.inventory.installations.get(installation) if installation else None
+    job = find_protected_job(installed.facts.integration) if installed else None
+    if installed is None or job is None or TOOLS[tool].risk != "destroy":
+        return Remedy(tool=tool, arguments=dict(match.arguments), advice=advice)
+    return Remedy(
+        tool="get_integration_installation_by_id",
+        arguments={"integrationName": installed.name, "installationId": installed.id},
+        advice=f"The integration {PROTECTED[job]}. Agree on a replacement with those who need it before you remove it.",
     )

@@ -1,32 +1,32 @@
-"""The checks of the rules about installations."""
+"""The checks of the rules about installations as a whole."""
 
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 
 from gitbook_integrations_api.report import Subject
-from gitbook_integrations_mcp.audit.coverage import INSTALLATIONS, MARKETPLACE, NARROWING, name_places
+from gitbook_integrations_mcp.audit.coverage import INSTALLATIONS, MARKETPLACE, NARROWING, SITES, SPACES, name_places
+from gitbook_integrations_mcp.audit.integration_jobs import find_protected_job
 from gitbook_integrations_mcp.audit.inventory import LEVELS, Installed, Level
 from gitbook_integrations_mcp.audit.rule_results import PASS, Facts, Match, RuleCheck, RuleResult, Undecided
 
 MAX_NAMES = 5
 """Maximum number of spaces or sites that evidence names."""
 
-_UNREAD_INSTALLATIONS = Undecided("installations that could not be read", (INSTALLATIONS,))
+UNREAD_INSTALLATIONS = Undecided("installations that could not be read", (INSTALLATIONS,))
 
 
-def _for_each_installation(check: Callable[[Facts, Installed], RuleResult | None]) -> RuleCheck:
+def for_each_installation(check: Callable[[Facts, Installed], RuleResult | None]) -> RuleCheck:
     def check_all(facts: Facts) -> Iterator[RuleResult]:
         for installed in facts.inventory.installations.values():
             yield check(facts, installed) or PASS
         if facts.coverage.is_incomplete(INSTALLATIONS):
-            yield _UNREAD_INSTALLATIONS
+            yield UNREAD_INSTALLATIONS
 
     return check_all
 
 
-def _match(installed: Installed, summary: str, *evidence: str, sources: tuple[str, ...] = ()) -> Match:
+def match_installation(installed: Installed, summary: str, *evidence: str, sources: tuple[str, ...] = ()) -> Match:
     return Match(
         key=(installed.id,),
         subject=_build_subject(installed),
@@ -37,57 +37,198 @@ def _match(installed: Installed, summary: str, *evidence: str, sources: tuple[st
     )
 
 
-def _build_subject(installed: Installed) -> Subject:
-    return Subject(integration=installed.name, installation=installed.id)
-
-
-def _undecided(installed: Installed, what: str, *sources: str) -> Undecided:
+def leave_undecided(installed: Installed, what: str, *sources: str) -> Undecided:
     return Undecided(f"{installed.facts.integration.title}: {what}", sources, _build_subject(installed))
 
 
-def _is_write_scope(scope: str) -> bool:
-    return scope.endswith(":write") or scope == "space:git:sync"
+def name_places_of(facts: Facts, level: Level, places: Iterable[str]) -> str:
+    """Return the titles of spaces or sites, but not of more than `MAX_NAMES`."""
+    ids = list(places)
+    names = [facts.name_place(level, place) for place in ids[:MAX_NAMES]]
+    more = f" and {len(ids) - MAX_NAMES} more" if len(ids) > MAX_NAMES else ""
+    return f"{level}s: {', '.join(names)}{more}"
 
 
-@_for_each_installation
-def _check_unverified(_facts: Facts, installed: Installed) -> RuleResult | None:
-    integration = installed.facts.integration
-    scopes = list(filter(_is_write_scope, integration.scopes))
-    if integration.verified is not False or not scopes:
-        return None
-    owner = (integration.owner and integration.owner.title) or "unknown"
-    return _match(
-        installed,
-        f"{integration.title} is unverified and has write scopes",
-        f"write scopes: {', '.join(scopes)}",
-        f"owner: {'this organization' if integration.own else owner}",
-    )
+def get_selection(installed: Installed, level: Level) -> str | None:
+    return installed.facts.spaceSelection if level == "space" else installed.facts.siteSelection
 
 
-def _check_selection(facts: Facts) -> Iterator[RuleResult]:
-    for installed in facts.inventory.installations.values():
-        for level in LEVELS:
-            selection = installed.facts.spaceSelection if level == "space" else installed.facts.siteSelection
-            if selection == "all" and installed.may_be_on(level):
-                match = _match(
-                    installed,
-                    f"{installed.facts.integration.title} is enabled on all current and future {level}s",
-                    f"{level}_selection: all",
-                    _describe_status(installed),
-                )
-                arguments = {**match.arguments, f"{level}_selection": "selected"}
-                yield replace(match, key=(installed.id, level), arguments=arguments)
-            else:
-                yield PASS
-    if facts.coverage.is_incomplete(INSTALLATIONS):
-        yield _UNREAD_INSTALLATIONS
+def _build_subject(installed: Installed) -> Subject:
+    return Subject(integration=installed.name, installation=installed.id)
 
 
 def _describe_status(installed: Installed) -> str:
     return f"status: {installed.facts.status or 'unknown'}"
 
 
-@_for_each_installation
+def _describe_owner(installed: Installed) -> str:
+    owner = installed.facts.integration.owner
+    return f"owner: {(owner and (owner.title or owner.id)) or 'unknown'}"
+
+
+# Trust: whose code has which power. An organization's own integrations are never verified, and need not be.
+
+
+def _is_write_scope(scope: str) -> bool:
+    return scope.endswith(":write") or scope == "space:git:sync"
+
+
+@for_each_installation
+def _check_unverified_write(_facts: Facts, installed: Installed) -> RuleResult | None:
+    integration = installed.facts.integration
+    scopes = list(filter(_is_write_scope, integration.scopes))
+    if integration.verified or integration.own or not scopes:
+        return None
+    if integration.verified is None:
+        return leave_undecided(installed, "it is unknown whether GitBook has verified it", INSTALLATIONS)
+    return match_installation(
+        installed,
+        f"{integration.title} is unverified and has write scopes",
+        f"write scopes: {', '.join(scopes)}",
+        _describe_owner(installed),
+    )
+
+
+_SCRIPT_POWERS = {"site:script:inject": "runs a script in the pages", "site:visitor:auth": "decides who may read"}
+
+
+@for_each_installation
+def _check_unverified_script(facts: Facts, installed: Installed) -> RuleResult | None:
+    """Only on sites that are not known to be unpublished, because nobody reads those."""
+    integration = installed.facts.integration
+    powers = [scope for scope in _SCRIPT_POWERS if scope in integration.scopes]
+    if integration.verified or integration.own or not powers or not is_running(installed):
+        return None
+    if integration.verified is None:
+        return leave_undecided(installed, "it is unknown whether GitBook has verified it", INSTALLATIONS)
+    source = name_places("site", installed.id)
+    sites = [place for place in installed.places["site"] if is_running_on(installed, "site", place)]
+    if get_selection(installed, "site") == "all":
+        sites = [*sites, *(site for site in facts.inventory.sites if site not in installed.places["site"])]
+    sites = [place for place in sites if place not in facts.inventory.sites or _is_read(facts, place)]
+    if sites:
+        return match_installation(
+            installed,
+            f"{integration.title} is unverified and {_SCRIPT_POWERS[powers[0]]} of sites",
+            f"scopes: {', '.join(powers)}",
+            _describe_owner(installed),
+            name_places_of(facts, "site", sites),
+            sources=(source,),
+        )
+    if facts.knows_places(installed, "site"):
+        return None
+    return leave_undecided(
+        installed, "it is unknown on which sites it is enabled", NARROWING if facts.is_confined else source
+    )
+
+
+def _is_read(facts: Facts, site: str) -> bool:
+    return facts.inventory.sites[site].published is not False
+
+
+def is_running(installed: Installed) -> bool:
+    """Whether an installation is not known to be pending or paused."""
+    return installed.facts.status not in {"pending", "paused"}
+
+
+def is_running_on(installed: Installed, level: Level, place: str) -> bool:
+    """Whether it is enabled on a space or site, and not known to be pending or paused there."""
+    placement = installed.places[level].get(place)
+    return is_running(installed) and placement is not None and placement.status not in {"pending", "paused"}
+
+
+@for_each_installation
+def _check_foreign(_facts: Facts, installed: Installed) -> RuleResult | None:
+    """GitBook's own integrations can be unlisted, too. They are verified."""
+    integration = installed.facts.integration
+    if integration.visibility not in {"private", "unlisted"} or integration.own or integration.verified:
+        return None
+    if integration.own is None or integration.verified is None:
+        return leave_undecided(installed, "its owner or verification is unknown", INSTALLATIONS)
+    owner = _describe_owner(installed)
+    summary = f"{integration.title} is {integration.visibility} and belongs to {owner.removeprefix('owner: ')}"
+    return match_installation(installed, summary, owner, "verified by GitBook: no")
+
+
+def _check_marketplace(verified: bool) -> RuleCheck:
+    """Return the check of public integrations that the marketplace does not list.
+
+    GitBook verifies what it reviewed for the marketplace, so a verified integration was in it. Others never had to be.
+    """
+
+    def check_all(facts: Facts) -> Iterator[RuleResult]:
+        unread = facts.coverage.is_incomplete(MARKETPLACE)
+        for installed in facts.inventory.installations.values():
+            integration = installed.facts.integration
+            concerned = integration.visibility == "public" and bool(integration.verified) is verified
+            if not concerned or integration.own or integration.name in facts.inventory.marketplace:
+                yield PASS
+            elif not unread:
+                yield _match_unlisted(installed, verified)
+        if unread:
+            yield Undecided("public integrations missing from an incomplete list of the marketplace", (MARKETPLACE,))
+        if facts.coverage.is_incomplete(INSTALLATIONS):
+            yield UNREAD_INSTALLATIONS
+
+    return check_all
+
+
+def _match_unlisted(installed: Installed, verified: bool) -> Match:
+    title = installed.facts.integration.title
+    summary = f"{title} is no longer in the marketplace" if verified else f"{title} was never in the marketplace"
+    evidence = f"visibility: public, verified: {'yes' if verified else 'no'}, not in the marketplace"
+    match = match_installation(installed, summary, evidence, _describe_owner(installed), sources=(MARKETPLACE,))
+    return replace(match, arguments={"integrationName": installed.name})
+
+
+# Extent: more places, more scopes or more time than needed
+
+_FAR_REACHING: Mapping[Level, frozenset[str]] = {
+    "space": frozenset({"space:content:read", "space:content:write", "space:metadata:write"}),
+    "site": frozenset({"site:script:inject", "site:visitor:claims"}),
+}
+"""Scopes that matter on a confidential space or site."""
+_CONFIDENTIAL = frozenset({"private", "share-link", "visitor-auth"})
+
+
+def _check_selection(facts: Facts) -> Iterator[RuleResult]:
+    for installed in facts.inventory.installations.values():
+        for level in LEVELS:
+            yield _check_level_selection(facts, installed, level)
+    if facts.coverage.is_incomplete(INSTALLATIONS):
+        yield UNREAD_INSTALLATIONS
+
+
+def _check_level_selection(facts: Facts, installed: Installed, level: Level) -> RuleResult:
+    """Sync, sign-in and consent are wanted everywhere, and new places would lack them."""
+    integration = installed.facts.integration
+    scopes = sorted(_FAR_REACHING[level].intersection(integration.scopes))
+    if get_selection(installed, level) != "all" or not installed.may_be_on(level) or not is_running(installed):
+        return PASS
+    if not scopes or find_protected_job(integration):
+        return PASS
+    places = facts.inventory.spaces if level == "space" else facts.inventory.sites
+    confidential = [place.id for place in places.values() if place.visibility in _CONFIDENTIAL]
+    source = SPACES if level == "space" else SITES
+    if not confidential and integration.verified:
+        if facts.is_confined or facts.coverage.is_incomplete(source):
+            what = f"it is unknown which {level}s are confidential"
+            return leave_undecided(installed, what, NARROWING if facts.is_confined else source)
+        return PASS
+    reach = [f"not public {name_places_of(facts, level, confidential)}"] if confidential else []
+    match = match_installation(
+        installed,
+        f"{integration.title} is enabled on all current and future {level}s",
+        f"{level}_selection: all",
+        f"scopes: {', '.join(scopes)}",
+        *reach,
+        sources=(source,),
+    )
+    arguments = {**match.arguments, f"{level}_selection": "selected"}
+    return replace(match, key=(installed.id, level), arguments=arguments)
+
+
+@for_each_installation
 def _check_stalled(facts: Facts, installed: Installed) -> RuleResult | None:
     status, changed = installed.facts.status, installed.facts.updatedAt
     if status not in {"paused", "pending"}:
@@ -96,16 +237,21 @@ def _check_stalled(facts: Facts, installed: Installed) -> RuleResult | None:
         since = datetime.fromisoformat(changed or "")
         days = (facts.now - since).days
     except (ValueError, TypeError):
-        return _undecided(installed, "the date of its last change is unknown", INSTALLATIONS)
+        return leave_undecided(installed, "the date of its last change is unknown", INSTALLATIONS)
     if days < facts.stalled_days:
         return None
     title = installed.facts.integration.title
-    return _match(installed, f"{title} is {status} and has not changed since {since.date()}", f"last change: {changed}")
+    summary = f"{title} is {status} and has not changed since {since.date()}"
+    return match_installation(installed, summary, f"last change: {changed}")
 
 
-@_for_each_installation
+@for_each_installation
 def _check_nowhere(facts: Facts, installed: Installed) -> RuleResult | None:
-    if any(installed.places.values()) or not any(map(installed.may_be_on, LEVELS)):
+    levels = list(filter(installed.may_be_on, LEVELS))
+    if any(installed.places.values()) or not levels:
+        return None
+    unfinished = installed.facts.status == "pending" and "" in installed.missing  # another rule asks for its settings
+    if unfinished or any(get_selection(installed, level) == "all" for level in levels):
         return None
     sources = tuple(name_places(level, installed.id) for level in LEVELS)
     unread = tuple(
@@ -114,8 +260,8 @@ def _check_nowhere(facts: Facts, installed: Installed) -> RuleResult | None:
         if not facts.knows_places(installed, level)
     )
     if unread:
-        return _undecided(installed, "it is unknown where it is enabled", *unread)
-    return _match(
+        return leave_undecided(installed, "it is unknown where it is enabled", *unread)
+    return match_installation(
         installed,
         f"{installed.facts.integration.title} is not enabled on any space or site",
         f"installed: {installed.facts.createdAt or 'date unknown'}",
@@ -124,157 +270,39 @@ def _check_nowhere(facts: Facts, installed: Installed) -> RuleResult | None:
     )
 
 
-@_for_each_installation
-def _check_foreign(_facts: Facts, installed: Installed) -> RuleResult | None:
-    integration = installed.facts.integration
-    if integration.visibility not in {"private", "unlisted"} or integration.own:
-        return None
-    if integration.own is None:
-        return _undecided(installed, "its owner is unknown", INSTALLATIONS)
-    owner = (integration.owner and (integration.owner.title or integration.owner.id)) or "another organization"
-    return _match(
-        installed, f"{integration.title} is {integration.visibility} and belongs to {owner}", f"owner: {owner}"
-    )
-
-
-@_for_each_installation
-def _check_scopes(facts: Facts, installed: Installed) -> RuleResult | None:
+@for_each_installation
+def _check_scopes(_facts: Facts, installed: Installed) -> RuleResult | None:
     """Scopes on spaces need a target or blocks there, and scopes on sites need a target. Other scopes are not checked.
 
-    If the target is "all", only the levels count on which the integration is enabled.
+    Nor are integrations that can be enabled everywhere, because scopes are the same for all places.
     """
     integration = installed.facts.integration
-    if integration.target is None:
+    if integration.target not in LEVELS or integration.verified:
         return None
-    excess: dict[Level, list[str]] = {}
-    unread: list[str] = []
-    for level in LEVELS:
-        scopes = [scope for scope in integration.scopes if scope.startswith(f"{level}:")]
-        if level == "space" and (integration.blocks or integration.contentSources):
-            scopes = [scope for scope in scopes if not scope.endswith(":read")]
-        if not scopes:
-            continue
-        if not installed.may_be_on(level):
-            excess[level] = scopes
-        elif integration.target == "all" and not installed.places[level] and _is_enabled_elsewhere(installed, level):
-            selection = installed.facts.spaceSelection if level == "space" else installed.facts.siteSelection
-            if not facts.knows_places(installed, level):
-                unread.append(NARROWING if facts.is_confined else name_places(level, installed.id))
-            elif selection != "all":
-                excess[level] = scopes
-    if excess:
-        return _match(
-            installed,
-            f"{integration.title} has more scopes than it needs",
-            f"unneeded scopes: {', '.join(scope for scopes in excess.values() for scope in scopes)}",
-            f"target: {integration.target}",
-            f"blocks: {integration.blocks}",
-            f"not enabled on any {' or '.join(excess)}",
-            sources=tuple(name_places(level, installed.id) for level in LEVELS),
-        )
-    return _undecided(installed, "it is unknown where it is enabled", *unread) if unread else None
-
-
-def _is_enabled_elsewhere(installed: Installed, level: Level) -> bool:
-    return any(places for other, places in installed.places.items() if other != level)
-
-
-def _check_gone(facts: Facts) -> Iterator[RuleResult]:
-    unread = facts.coverage.is_incomplete(MARKETPLACE)
-    for installed in facts.inventory.installations.values():
-        integration = installed.facts.integration
-        if integration.visibility != "public" or integration.name in facts.inventory.marketplace:
-            yield PASS
-        elif not unread:
-            summary = f"{integration.title} is no longer in the marketplace"
-            yield _match(installed, summary, "visibility: public, but not in the marketplace", sources=(MARKETPLACE,))
-    if unread:
-        yield Undecided("public integrations missing from an incomplete list of the marketplace", (MARKETPLACE,))
-    if facts.coverage.is_incomplete(INSTALLATIONS):
-        yield _UNREAD_INSTALLATIONS
-
-
-_CHAT = re.compile("chat|messenger", re.IGNORECASE)
-
-
-def find_kind(installed: Installed) -> str | None:
-    """Return the job of an integration if an organization needs only one integration for that job."""
-    integration = installed.facts.integration
-    for kind in ("analytics", "visitor-auth"):
-        if kind in integration.categories:
-            return kind
-    is_chat = "site:script:inject" in integration.scopes and _CHAT.search(f"{integration.name} {integration.title}")
-    return "chat" if is_chat else None
-
-
-def _check_same_kind(facts: Facts) -> Iterator[RuleResult]:
-    kinds: dict[str, list[Installed]] = {}
-    for installed in facts.inventory.installations.values():
-        if kind := find_kind(installed):
-            kinds.setdefault(kind, []).append(installed)
-    for kind, group in kinds.items():
-        if len(group) < 2:
-            yield PASS
-            continue
-        counts = {each.id: sum(map(len, each.places.values())) for each in group}
-        widest = sorted(group, key=lambda each: (-counts[each.id], each.name))
-        names = sorted(each.name for each in group)
-        evidence = (f"{each.facts.integration.title}: enabled on {counts[each.id]} spaces and sites" for each in widest)
-        match = _match(widest[-1], f"{len(group)} integrations for {kind}: {', '.join(names)}", *evidence)
-        yield replace(match, key=(kind, *names))
-    if facts.inventory.narrowing.integrations is not None:
-        yield Undecided("integrations outside this audit", (NARROWING,))
-    if facts.coverage.is_incomplete(INSTALLATIONS):
-        yield _UNREAD_INSTALLATIONS
-
-
-def _check_secrets(facts: Facts) -> Iterator[RuleResult]:
-    for installed in facts.inventory.installations.values():
-        if keys := installed.secrets.get(""):
-            summary = f"{installed.facts.integration.title} has credentials in its configuration"
-            match = _match(installed, summary, f"keys: {', '.join(keys)}", "level: organization")
-            yield replace(match, key=(installed.id, "account"))
-        for level in LEVELS:
-            source = name_places(level, installed.id)
-            by_place = {place: keys for place in installed.places[level] if (keys := installed.secrets.get(place))}
-            if by_place:
-                yield _match_secrets(facts, installed, level, by_place)
-            if facts.coverage.is_incomplete(source):
-                yield _undecided(installed, f"its configurations on {level}s could not be read", source)
-        yield PASS
-    if facts.coverage.is_incomplete(INSTALLATIONS):
-        yield _UNREAD_INSTALLATIONS
-
-
-def _match_secrets(facts: Facts, installed: Installed, level: Level, by_place: Mapping[str, tuple[str, ...]]) -> Match:
-    """Return one finding for all spaces or all sites: an integration has the same settings on each of them."""
-    keys = list(dict.fromkeys(key for keys in by_place.values() for key in keys))
-    names = [facts.name_place(level, place) for place in list(by_place)[:MAX_NAMES]]
-    more = f" and {len(by_place) - MAX_NAMES} more" if len(by_place) > MAX_NAMES else ""
-    match = _match(
+    other = "site" if integration.target == "space" else "space"
+    scopes = [scope for scope in integration.scopes if scope.startswith(f"{other}:")]
+    if other == "space" and (integration.blocks or integration.contentSources):
+        scopes = [scope for scope in scopes if not scope.endswith(":read")]
+    if not scopes:
+        return None
+    return match_installation(
         installed,
-        f"{installed.facts.integration.title} has credentials in its configuration on {level}s",
-        f"keys: {', '.join(keys)}",
-        f"{level}s: {', '.join(names)}{more}",
-        sources=(name_places(level, installed.id),),
-    )
-    return replace(
-        match,
-        key=(installed.id, level),
-        arguments={**match.arguments, f"{level}Id": next(iter(by_place))},
-        tool=f"get_integration_{level}_installation",
+        f"{integration.title} has more scopes than it needs",
+        f"unneeded scopes: {', '.join(scopes)}",
+        f"target: {integration.target}",
+        f"blocks: {integration.blocks}",
     )
 
 
 INSTALLATION_CHECKS: Mapping[str, RuleCheck] = {
-    "unverified-write": _check_unverified,
+    "unverified-write": _check_unverified_write,
+    "unverified-script": _check_unverified_script,
+    "foreign-unlisted": _check_foreign,
+    "gone-from-marketplace": _check_marketplace(verified=True),
+    "never-listed": _check_marketplace(verified=False),
     "all-places-selected": _check_selection,
     "stalled-installation": _check_stalled,
     "installed-nowhere": _check_nowhere,
-    "foreign-unlisted": _check_foreign,
     "excess-scopes": _check_scopes,
-    "gone-from-marketplace": _check_gone,
-    "same-kind": _check_same_kind,
-    "secrets-in-configuration": _check_secrets,
 }
 """By rule ID."""

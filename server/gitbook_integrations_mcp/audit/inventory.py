@@ -3,6 +3,7 @@
 Third-party text is cleaned and shortened here, once. Of a configuration, only the keys of its credentials are kept.
 """
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from gitbook_integrations_api.report import (
+    GitSyncFacts,
     InstallationFacts,
     IntegrationFacts,
     Narrowing,
@@ -19,36 +21,40 @@ from gitbook_integrations_api.report import (
     SiteFacts,
     SpaceFacts,
 )
-from gitbook_integrations_mcp.calls.masking import MaskingScope, find_secrets, mask_secrets
+from gitbook_integrations_mcp.audit.configuration_forms import Form, Origin, read_form
+from gitbook_integrations_mcp.calls.masking import MaskingScope, mask_secrets
 from gitbook_integrations_mcp.calls.response import get_path
-from gitbook_integrations_mcp.calls.secret_detection import split_key
-from gitbook_integrations_mcp.text import clean_text, strip_unseen
+from gitbook_integrations_mcp.text import clean_text
 
 Level = Literal["space", "site"]
 LEVELS: tuple[Level, ...] = ("space", "site")
 
 _TEXT_LIMIT = 200
-_POLICY_LIMIT = 2000
+_POLICY_LIMIT = 4000
 _URL_LIMIT = 2000
 _INJECTS = "site:script:inject"
-_NEVER_PUBLIC = frozenset({"secret", "secrets", "password", "passphrase", "passwd", "pwd", "private", "signing"})
 _ORIGIN = re.compile(r"/integrations/([A-Za-z0-9._-]+)(?:/installations/([A-Za-z0-9_-]+))?(?=/|$)")
 
 
 @dataclass(slots=True)
 class Installed:
-    """An installation in the organization, with its spaces, its sites, and the credentials in its configurations.
+    """An installation in the organization, with its spaces, its sites, and what rules need of its configurations.
 
-    `count` is GitBook's count of its spaces. `places` are by level and ID.
+    `count` is GitBook's count of its spaces. `places` are by level and ID. Results about configurations
+    are by the ID of the space or site, or by "" for the installation itself.
     """
 
     facts: InstallationFacts
     count: int | None
     places: dict[Level, dict[str, Placement]] = field(default_factory=lambda: {"space": {}, "site": {}})
-    secrets: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Keys of credentials, by the ID of the space or site, or by "" for the installation itself."""
-    public: frozenset[str] = frozenset()
-    """Settings of sites that every reader can see, because they are part of a script in the pages."""
+    forms: Mapping[str, Form] = field(default_factory=dict)
+    """The forms of settings, by level; that of the installation itself under "account"."""
+    secrets: dict[str, dict[str, Origin]] = field(default_factory=dict)
+    """Keys of credentials, with their origin."""
+    missing: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Required settings without a value."""
+    identifiers: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Digests of the required text on sites, for example of a tracking ID, by key."""
 
     @property
     def id(self) -> str:
@@ -71,9 +77,20 @@ class Installed:
         self.places[level][identifier] = Placement(
             id=identifier, status=read_text(item.get("status")), externalIds=_read_external_ids(item)
         )
-        if keys := _read_secrets(item, self.public if level == "site" else frozenset()):
-            self.secrets[identifier] = keys
+        self.read_configuration(level, identifier, item)
         return True
+
+    def read_configuration(self, level: str, place: str, item: Mapping[str, Any]) -> None:
+        """Keep what rules need of the configuration of the installation ("account") or of one of its places."""
+        form, configuration = self.forms[level], item.get("configuration")
+        if not isinstance(configuration, Mapping):
+            return
+        if secrets := dict(form.find_secrets(configuration, MaskingScope.OPEN.enter("configuration", item))):
+            self.secrets[place] = secrets
+        if missing := form.find_missing(configuration, read_text(item.get("status"))):
+            self.missing[place] = missing
+        if level == "site" and (found := dict(form.find_identifiers(configuration))):
+            self.identifiers[place] = {key: hashlib.sha256(value.encode()).hexdigest() for key, value in found.items()}
 
 
 @dataclass(slots=True)
@@ -123,6 +140,7 @@ class Inventory:
                 title=title,
                 visibility=read_text(item.get("visibility")),
                 app=_read_url(item, "app"),
+                gitSync=_read_git_sync(item),
             )
         return True
 
@@ -139,6 +157,7 @@ class Inventory:
                 published=_read_flag(item.get("published")),
                 url=_read_url(item, "published"),
                 app=_read_url(item, "app"),
+                gitSync=_read_git_sync(item),
             )
         return True
 
@@ -180,23 +199,18 @@ def _read_external_ids(item: Mapping[str, Any]) -> tuple[str, ...]:
     return _read_texts(mask_secrets(item.get("externalIds")))
 
 
-def _read_secrets(item: Mapping[str, Any], public: frozenset[str] = frozenset()) -> tuple[str, ...]:
-    configuration = item.get("configuration")
-    scope = MaskingScope.OPEN.enter("configuration", item)
-    if isinstance(configuration, Mapping):
-        configuration = {key: value for key, value in configuration.items() if key not in public}
-    return tuple(clean_text(path, _TEXT_LIMIT) for path in find_secrets(configuration, scope=scope))
-
-
-def _read_public_settings(integration: Mapping[str, Any], scopes: tuple[str, ...]) -> frozenset[str]:
-    """Return the settings of sites that an integration which injects a script declares, but for secrets and passwords.
-
-    GitBook serves the script with them: for example, the project key of an analytics service.
-    """
-    declared = get_path(integration, "configurations.site.properties")
-    if _INJECTS not in scopes or not isinstance(declared, Mapping):
-        return frozenset()
-    return frozenset(key for key in declared if _NEVER_PUBLIC.isdisjoint(split_key(strip_unseen(key))))
+def _read_git_sync(item: Mapping[str, Any]) -> GitSyncFacts | None:
+    sync = item.get("gitSync")
+    if not isinstance(sync, Mapping):
+        return None
+    return GitSyncFacts(
+        provider=read_text(sync.get("installationProvider")),
+        repository=read_text(sync.get("repoName")),
+        status=read_text(sync.get("installationStatus")),
+        state=read_text(get_path(sync, "operation.state")),
+        direction=read_text(get_path(sync, "operation.direction")),
+        at=read_text(get_path(sync, "operation.endedAt") or get_path(sync, "operation.startedAt")),
+    )
 
 
 def _count(value: Any) -> int:
@@ -207,7 +221,8 @@ def _read_installation(item: Mapping[str, Any], organization: str) -> Installed 
     installation, integration = item.get("installation"), item.get("integration")
     if not isinstance(installation, Mapping) or (identifier := read_text(installation.get("id"))) is None:
         return None
-    facts = _read_integration(integration if isinstance(integration, Mapping) else {}, organization)
+    integration = integration if isinstance(integration, Mapping) else {}
+    facts = _read_integration(integration, organization)
     if facts is None:
         return None
     count = installation.get("spaces")
@@ -227,9 +242,10 @@ def _read_installation(item: Mapping[str, Any], organization: str) -> Installed 
         ),
         int(count) if isinstance(count, int | float) and count >= 0 else None,
     )
-    installed.public = _read_public_settings(integration if isinstance(integration, Mapping) else {}, facts.scopes)
-    if keys := _read_secrets(installation):
-        installed.secrets[""] = keys
+    # GitBook serves a script with the settings of its site, for example the project key of an analytics service.
+    public = {"site"} if _INJECTS in facts.scopes else set()
+    installed.forms = {level: read_form(integration, level, public=level in public) for level in ("account", *LEVELS)}
+    installed.read_configuration("account", "", installation)
     return installed
 
 

@@ -1,6 +1,7 @@
-"""The latest change that each caller made through this server. A report from before it no longer holds."""
+"""When each caller last changed something through this process. A report from before then no longer holds."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 from gitbook_integrations_api.endpoint import Risk
 from gitbook_integrations_mcp.calls.call import EndpointCall
@@ -10,23 +11,26 @@ CAPACITY = 1000
 
 
 class OwnChanges:
-    """Numbers the changes. A caller has the number of their latest change."""
+    """Remembers, in this process, the time of the latest change by credentials. `clock` is in seconds since 1970.
 
-    def __init__(self) -> None:
-        self._count = 0
-        self._dropped = 0
-        self._latest: OrderedDict[str, int] = OrderedDict()
+    The tokens of one user count as different callers, and so do processes.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._dropped = float("-inf")
+        self._latest: OrderedDict[str, float] = OrderedDict()
 
     def record(self, call: EndpointCall) -> None:
         """Record a call that may have changed something."""
         if call.tool.risk is Risk.READ:
             return
-        self._count += 1
-        self._latest[call.caller.id] = self._count
-        self._latest.move_to_end(call.caller.id)
+        caller = call.caller.credentials.digest
+        self._latest[caller] = self._clock()
+        self._latest.move_to_end(caller)
         if len(self._latest) > CAPACITY:
             self._dropped = self._latest.popitem(last=False)[1]
 
-    def find_latest(self, caller: str) -> int:
-        """Return the number of the caller's latest change. Of a caller that was dropped, a report never holds."""
+    def find_latest(self, caller: str) -> float:
+        """Return the time of the latest change, or of that of a caller who was dropped, if it may be theirs."""
         return self._latest.get(caller, self._dropped)

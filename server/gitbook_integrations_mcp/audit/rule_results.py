@@ -29,6 +29,12 @@ class Facts:
         narrowing = self.inventory.narrowing
         return narrowing.spaces is not None or narrowing.sites is not None
 
+    def is_requested(self, level: Level, place: str) -> bool:
+        """Whether the audit is about a space or site."""
+        narrowing = self.inventory.narrowing
+        requested = narrowing.spaces if level == "space" else narrowing.sites
+        return place in requested if requested is not None else not self.is_confined
+
     def name_place(self, level: Level, place: str) -> str:
         """Return the title of a space or site in quotes, or its ID if the title is unknown."""
         places: Mapping[str, Any] = self.inventory.spaces if level == "space" else self.inventory.sites
@@ -48,6 +54,8 @@ class Match:
     arguments: Mapping[str, Any]
     tool: str | None = None
     """The tool that fixes the finding, if it is not the rule's."""
+    advice: str | None = None
+    """The advice for that call, if it is not the rule's."""
 
 
 @dataclass(frozen=True, slots=True)

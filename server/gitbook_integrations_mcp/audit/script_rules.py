@@ -4,15 +4,20 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from gitbook_integrations_api.report import ScriptFacts, SiteFacts, Subject
+from gitbook_integrations_mcp.audit.content_policies import find_weaknesses
 from gitbook_integrations_mcp.audit.coverage import INSTALLATIONS, NARROWING, SITES, name_places, name_scripts
+from gitbook_integrations_mcp.audit.integration_jobs import find_purpose
+from gitbook_integrations_mcp.audit.inventory import Installed
 from gitbook_integrations_mcp.audit.rule_results import PASS, Facts, Match, RuleCheck, RuleResult, Undecided
 
 
 def _for_each_script(check: Callable[[Facts, SiteFacts, ScriptFacts], RuleResult | None]) -> RuleCheck:
+    """Return the check of all scripts, but for those of unpublished sites: nobody loads them."""
+
     def check_all(facts: Facts) -> Iterator[RuleResult]:
         for site in facts.inventory.sites.values():
             for script in facts.inventory.scripts.get(site.id, ()):
-                yield check(facts, site, script) or PASS
+                yield PASS if site.published is False else check(facts, site, script) or PASS
             if facts.coverage.is_incomplete(name_scripts(site.id)):
                 what = f"scripts of “{site.title}” that could not be read"
                 yield Undecided(what, (name_scripts(site.id),), Subject(site=site.id))
@@ -22,23 +27,36 @@ def _for_each_script(check: Callable[[Facts, SiteFacts, ScriptFacts], RuleResult
     return check_all
 
 
-def _match(facts: Facts, site: SiteFacts, script: ScriptFacts, summary: str) -> Match:
-    name = script.integration or ""
-    installation = script.installation or next((each.id for each in facts.inventory.find_installations(name)), "")
-    arguments = {"integrationName": name, "installationId": installation, "siteId": site.id}
-    tool = None
-    if not name or not installation:  # nothing to uninstall: the remedy can only list the site's scripts
-        tool = "list_site_integration_scripts"
-        arguments = {"organizationId": facts.inventory.organization, "siteId": site.id}
+def _match(facts: Facts, site: SiteFacts, script: ScriptFacts, summary: str, *evidence: str) -> Match:
+    """Return a finding. If the script's installation is unknown, nothing can be uninstalled, only looked at.
+
+    The ID of an installation in a script's URL need not be the one that the API uses.
+    """
+    installed = _find_installed(facts, script)
+    arguments = {"organizationId": facts.inventory.organization, "siteId": site.id}
+    tool: str | None = "list_site_integration_scripts"
+    if installed is not None:
+        arguments = {"integrationName": installed.name, "installationId": installed.id, "siteId": site.id}
+        tool = None
     return Match(
         key=(site.id, script.url),
         subject=_build_subject(site, script),
         summary=summary,
-        evidence=(f"script: {script.url}",),
+        evidence=(f"script: {script.url}", *evidence),
         sources=(SITES, name_scripts(site.id)),
         arguments=arguments,
         tool=tool,
     )
+
+
+def _find_installed(facts: Facts, script: ScriptFacts) -> Installed | None:
+    """Return the installation of a script, by its ID if possible."""
+    installations = _list_installed(facts, script)
+    return next((each for each in installations if each.id == script.installation), next(iter(installations), None))
+
+
+def _list_installed(facts: Facts, script: ScriptFacts) -> list[Installed]:
+    return list(facts.inventory.find_installations(script.integration or ""))
 
 
 def _undecided(site: SiteFacts, script: ScriptFacts, what: str, *sources: str) -> Undecided:
@@ -58,24 +76,51 @@ def _check_policy(facts: Facts, site: SiteFacts, script: ScriptFacts) -> RuleRes
     if script.contentSecurityPolicy:
         return None
     summary = f"{_name_script(script)} runs on “{site.title}” without a content security policy"
-    return _match(facts, site, script, summary)
+    return _spare_verified(facts, script, _match(facts, site, script, summary))
+
+
+@_for_each_script
+def _check_policy_strength(facts: Facts, site: SiteFacts, script: ScriptFacts) -> RuleResult | None:
+    weaknesses = find_weaknesses(script.contentSecurityPolicy) if script.contentSecurityPolicy else ()
+    if not weaknesses:
+        return None
+    summary = f"{_name_script(script)} runs on “{site.title}” with a weak content security policy"
+    match = _match(facts, site, script, summary, f"weak: {', '.join(weaknesses)}")
+    return _spare_verified(facts, script, match)
+
+
+def _spare_verified(facts: Facts, script: ScriptFacts, match: Match) -> Match:
+    """Propose to look up the developer of a verified integration, rather than to remove it."""
+    installed = _find_installed(facts, script)
+    if installed is None or not installed.facts.integration.verified:
+        return match
+    advice = "GitBook has verified the integration. Ask its developer for a stricter policy."
+    return replace(match, tool="get_integration_by_name", arguments={"integrationName": installed.name}, advice=advice)
 
 
 @_for_each_script
 def _check_cookies(facts: Facts, site: SiteFacts, script: ScriptFacts) -> RuleResult | None:
+    """A consent manager sets a cookie to remember what the reader consented to."""
     if script.cookies is None:
         return _undecided(site, script, "it is unknown whether the script may set cookies", name_scripts(site.id))
-    if not script.cookies:
+    installed = _find_installed(facts, script)
+    purpose = find_purpose(installed.facts.integration) if installed else None
+    asks = (
+        installed and purpose and purpose.job == "consent" and (purpose.certain or installed.facts.integration.verified)
+    )
+    if not script.cookies or asks:
         return None
-    return _match(facts, site, script, f"{_name_script(script)} may set cookies on “{site.title}”")
+    match = _match(facts, site, script, f"{_name_script(script)} may set cookies on “{site.title}”")
+    arguments = {"organizationId": facts.inventory.organization, "siteId": site.id}
+    return replace(match, tool="list_site_integration_scripts", arguments=arguments)
 
 
 @_for_each_script
 def _check_orphaned(facts: Facts, site: SiteFacts, script: ScriptFacts) -> RuleResult | None:
     if script.integration is None:
         return _undecided(site, script, "the URL of the script names no integration", name_scripts(site.id))
-    installations = list(facts.inventory.find_installations(script.integration))
-    if any(site.id in installed.places["site"] for installed in installations):
+    installations = _list_installed(facts, script)
+    if any(site.id in installed.places["site"] or _covers_all_sites(installed) for installed in installations):
         return None
     sources = tuple(name_places("site", each.id) for each in installations)
     unread = tuple(filter(facts.coverage.is_incomplete, sources))
@@ -88,11 +133,22 @@ def _check_orphaned(facts: Facts, site: SiteFacts, script: ScriptFacts) -> RuleR
     where = "on this site" if installations else "in the organization"
     summary = f"{script.integration} runs a script on “{site.title}” but is not installed {where}"
     match = _match(facts, site, script, summary)
-    return replace(match, sources=(*match.sources, INSTALLATIONS, *sources))
+    arguments = {"organizationId": facts.inventory.organization, "siteId": site.id}
+    return replace(
+        match,
+        sources=(*match.sources, INSTALLATIONS, *sources),
+        tool="list_site_integration_scripts",
+        arguments=arguments,
+    )
+
+
+def _covers_all_sites(installed: Installed) -> bool:
+    return installed.facts.siteSelection == "all" and installed.may_be_on("site")
 
 
 SCRIPT_CHECKS: Mapping[str, RuleCheck] = {
     "script-without-csp": _check_policy,
+    "weak-csp": _check_policy_strength,
     "script-with-cookies": _check_cookies,
     "script-not-installed": _check_orphaned,
 }

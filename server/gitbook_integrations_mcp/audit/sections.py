@@ -4,6 +4,7 @@ They are the structured content of the tool's results. `render.markdown` renders
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from pydantic_core import to_json
@@ -39,15 +40,31 @@ def summarize(report: Report) -> dict[str, Any]:
             "rulesNotChecked": {rule.id: rule.outcome for rule in report.rules if rule.outcome != "checked"},
         },
     }
-    if report.comparison is not None:
-        changes = report.comparison
-        summary["changes"] = {
-            "since": changes.baseline,
-            "sinceComplete": changes.baselineComplete,
-            **{name: len(getattr(changes, name)) for name in ("added", "removed", "changed", "newFindings", "fixed")},
-            "undecided": len(changes.undecided),
-        }
+    if changes := describe_comparison(report):
+        summary["changes"] = changes
     return summary
+
+
+def describe_comparison(report: Report) -> dict[str, Any]:
+    """Return which earlier report was compared, how old it was, and how many changes there are; {} without one."""
+    changes = report.comparison
+    if changes is None:
+        return {}
+    counted = ("added", "removed", "changed", "newFindings", "fixed", "undecided")
+    return {
+        "since": changes.baseline,
+        "sinceAgeSeconds": _measure_age(changes.baseline, report.generatedAt),
+        "sinceComplete": changes.baselineComplete,
+        **{name: len(getattr(changes, name)) for name in counted},
+    }
+
+
+def _measure_age(earlier: str, later: str) -> int | None:
+    """Return the seconds between two moments (ISO 8601), or None if one of them is no moment."""
+    try:
+        return round((datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds())
+    except (ValueError, TypeError):  # TypeError: only one of them has a time zone
+        return None
 
 
 def _group_findings(report: Report) -> Iterator[dict[str, Any]]:
@@ -128,6 +145,7 @@ def _list_gaps(report: Report, _integration: str | None) -> Iterator[dict[str, A
             undecided = [each.what for each in rule.undecided]
             more = {"more": len(undecided) - MAX_UNDECIDED} if len(undecided) > MAX_UNDECIDED else {}
             yield {"rule": rule.id, "outcome": rule.outcome, "undecided": undecided[:MAX_UNDECIDED]} | more
+    yield from ({"unavailable": fact} for fact in report.coverage.unavailable)
 
 
 def _list_changes(report: Report, integration: str | None) -> Iterator[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The tool `audit_installations`: runs a new audit, or returns details from the caller's latest report."""
+"""The tool `audit_installations`: runs a new audit, or returns details from the user's latest kept report."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,23 +8,31 @@ import anyio
 
 from gitbook_integrations_api.endpoints.audit import SECTIONS
 from gitbook_integrations_api.report import Narrowing, Report
-from gitbook_integrations_mcp.audit.auditor import Auditor
-from gitbook_integrations_mcp.audit.comparison import BaselineError, compare, read_baseline
+from gitbook_integrations_mcp.audit.comparison import BaselineError, read_baseline
 from gitbook_integrations_mcp.audit.own_changes import OwnChanges
-from gitbook_integrations_mcp.audit.render.markdown import render_items, render_summary
-from gitbook_integrations_mcp.audit.report_cache import CachedReport, CacheKey, ReportCache
-from gitbook_integrations_mcp.audit.sections import cut_page, list_items, summarize
+from gitbook_integrations_mcp.audit.render.markdown import (
+    escape,
+    format_changes,
+    format_span,
+    render_items,
+    render_summary,
+)
+from gitbook_integrations_mcp.audit.runner import AuditRun, AuditRunner, ReportKey
+from gitbook_integrations_mcp.audit.sections import cut_page, describe_comparison, list_items, summarize
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.output import Output
-from gitbook_integrations_mcp.errors import ArgumentsError
+from gitbook_integrations_mcp.errors import ArgumentsError, StoreError
+from gitbook_integrations_mcp.gitbook.user import UserResolver
 from gitbook_integrations_mcp.pipeline.progress import Progress
 from gitbook_integrations_mcp.spelling import suggest_id
+from gitbook_integrations_mcp.store.reports import REPORT_ID
+from gitbook_integrations_mcp.store.store import Store
 from gitbook_integrations_mcp.text import clean_text
 
 MORE = (
     "For details, call again with section: findings, installations, scripts, coverage or changes, and optionally "
-    "integration. Details come from this audit. Use refresh: true for a new audit, and baseline: last to compare a new "
-    "audit with this one."
+    "integration. Details come from this audit. Use refresh: true for a new audit, and baseline: last, 7d or a date to "
+    "compare a new audit with an earlier one."
 )
 
 INTEGRATION_SECTIONS = tuple(section for section in SECTIONS if section != "coverage")
@@ -32,14 +40,17 @@ INTEGRATION_SECTIONS = tuple(section for section in SECTIONS if section != "cove
 
 
 class AuditHandler:
-    """Runs calls of the tool. Callers never see each other's reports and never wait for each other."""
+    """Runs calls of the tool. The tokens of one GitBook user share reports; users never see or wait for each other."""
 
-    def __init__(self, auditor: Auditor, cache: ReportCache, cache_seconds: float, changes: OwnChanges) -> None:
-        self._auditor = auditor
-        self._cache = cache
+    def __init__(
+        self, runner: AuditRunner, users: UserResolver, store: Store, cache_seconds: float, changes: OwnChanges
+    ) -> None:
+        self._runner = runner
+        self._users = users
+        self._store = store
         self._cache_seconds = cache_seconds
         self._changes = changes
-        self._locks: WeakValueDictionary[CacheKey, anyio.Lock] = WeakValueDictionary()
+        self._locks: WeakValueDictionary[ReportKey, anyio.Lock] = WeakValueDictionary()
 
     async def run(self, call: Call) -> Output:
         """Return the result of a call.
@@ -52,49 +63,48 @@ class AuditHandler:
         narrowing = Narrowing(
             **{name: tuple(arguments[name]) for name in Narrowing.model_fields if arguments.get(name) is not None}
         )
-        key = CacheKey(call.caller.id, arguments["organizationId"], narrowing)
+        user = await self._users.resolve(call.caller.credentials)
+        key = ReportKey(user.key, arguments["organizationId"], narrowing)
         # Of concurrent calls, the first runs the audit, and the others use its report.
         lock = self._locks.setdefault(key, anyio.Lock())
         async with lock:
-            cached = self._find_cached(key, arguments) or await self._audit(key, call)
-        return _build_output(cached, arguments)
+            found = await self._find_kept(key, call) or await self._audit(key, call)
+        age = max(0.0, self._store.database.clock() - found.time)
+        return _build_output(found, age, arguments)
 
-    def _find_cached(self, key: CacheKey, arguments: Mapping[str, Any]) -> CachedReport | None:
-        """Return the latest report if it can serve this call: a request for details while the report is fresh.
+    async def _find_kept(self, key: ReportKey, call: Call) -> AuditRun | None:
+        """Return the kept report that can serve this call: the one of an earlier page, or the latest if it is fresh.
 
-        A change by the caller, during the audit or later, makes it stale.
+        A change by the caller, or of the accepted findings, makes it stale, during the audit too.
         """
+        arguments = call.arguments
         if arguments.get("section") is None or arguments.get("refresh") or arguments.get("baseline") is not None:
             return None
-        cached = self._cache.find(key)
-        # Later pages must come from the same report as the first, whatever its age.
-        if cached is None or arguments.get("page") is not None:
-            return cached
-        holds = cached.change == self._changes.find_latest(key.caller)
-        return cached if holds and cached.age <= self._cache_seconds else None
-
-    async def _audit(self, key: CacheKey, call: Call) -> CachedReport:
-        change = self._changes.find_latest(key.caller)
-        baseline = self._find_baseline(key, call.arguments.get("baseline"))
-        progress = Progress(call.context)
-        report = await self._auditor.audit(key.organization, key.narrowing, call.caller.credentials, progress.report)
-        if baseline is not None:
-            report = report.model_copy(update={"comparison": compare(baseline, report)})
-        self._cache.put(key, report, change)
-        return CachedReport(report, 0.0)
-
-    def _find_baseline(self, key: CacheKey, baseline: Any) -> Report | None:
-        if baseline is None:
-            return None
-        if baseline != "last":
-            return read_baseline(baseline)
-        cached = self._cache.find(key)
-        if cached is None:
-            raise BaselineError(
-                "No earlier audit with these arguments is in memory. Audit without baseline first, or pass an earlier "
-                "report as baseline."
+        _, _, identifier = (arguments.get("page") or "").partition("-")
+        if identifier:
+            if REPORT_ID.fullmatch(identifier) and (found := await self._runner.get(key, identifier)):
+                return found
+            raise ArgumentsError(
+                "page: the audit of this page is no longer kept. Read the section from its first page."
             )
-        return cached.report
+        try:
+            latest = await self._runner.find_latest(key)
+            if latest is None or arguments.get("page") is not None:
+                return latest
+            accepted = await self._store.acceptances.find_last_change(key.organization)
+        except StoreError:
+            return None
+        changed = max(accepted or 0, self._changes.find_latest(call.caller.credentials.digest))
+        fresh = self._store.database.clock() - latest.time <= self._cache_seconds
+        return latest if fresh and changed < latest.time else None
+
+    async def _audit(self, key: ReportKey, call: Call) -> AuditRun:
+        given = call.arguments.get("baseline")
+        if isinstance(given, str):
+            baseline: Report | None = await self._runner.find_baseline(key, given)
+        else:
+            baseline = None if given is None else read_baseline(given)
+        return await self._runner.run(key, call.caller.credentials, Progress(call.context).report, baseline)
 
 
 def _check_section(arguments: Mapping[str, Any]) -> None:
@@ -136,14 +146,17 @@ def _check_integration(report: Report, integration: str | None) -> None:
         )
 
 
-def _build_output(cached: CachedReport, arguments: Mapping[str, Any]) -> Output:
-    report, section, integration = cached.report, arguments.get("section"), arguments.get("integration")
+def _build_output(found: AuditRun, seconds: float, arguments: Mapping[str, Any]) -> Output:
+    report, section, integration = found.report, arguments.get("section"), arguments.get("integration")
     content: dict[str, Any] = {
         "generatedAt": report.generatedAt,
-        "ageSeconds": round(cached.age),
+        "ageSeconds": round(seconds),
         "complete": report.coverage.complete,
     }
-    age = f", {_format_age(cached.age)}"
+    if found.note:
+        content |= {"kept": found.id is not None, "note": found.note}
+    note = f"\n\n{found.note}" if found.note else ""
+    age = f", {_format_age(seconds)}"
     if section == "report":
         whole = (
             "Use the sections findings, installations, scripts and coverage, which have pages. The whole report is the "
@@ -153,28 +166,34 @@ def _build_output(cached: CachedReport, arguments: Mapping[str, Any]) -> Output:
         return Output(content | {"report": report.model_dump(mode="json")}, whole=whole)
     if section in {None, "summary"}:
         summary = summarize(report)
-        return Output(content | summary | {"more": MORE}, f"{render_summary(summary, age)}\n\n{MORE}")
+        return Output(content | summary | {"more": MORE}, f"{render_summary(summary, age)}{note}\n\n{MORE}")
     if section == "changes" and report.comparison is None:
         raise BaselineError(
-            "The latest audit has no comparison. Call again with baseline: last, or pass an earlier report as baseline."
+            "The latest audit has no comparison. Call again with baseline: last, an age like 7d, or a date."
         )
     _check_integration(report, integration)
     items = list_items(report, section, integration)
     page = cut_page(items, _read_page(arguments.get("page"), len(items)))
+    if "next" in page and found.id is not None:
+        page["next"]["page"] += f"-{found.id}"  # all pages come from the same report
+    comparison = describe_comparison(report) if section == "changes" else {}
     heading = f"## {section.capitalize()}{f' of {integration}' if integration else ''}{age}"
     warning = "" if report.coverage.complete else "\nThe audit is INCOMPLETE; see section coverage."
     more = f"\n\nNext page: page: {page['next']['page']}" if "next" in page else ""
-    text = f"{heading}{warning}\n\n{render_items(section, page['items'])}{more}"
-    return Output(content | {"section": section} | page, text)
+    since = "".join(f"\n{line}" for line in map(escape, format_changes(comparison or None)))
+    text = f"{heading}{warning}{since}\n\n{render_items(section, page['items'])}{more}{note}"
+    content |= {"section": section, **({"changes": comparison} if comparison else {})}
+    return Output(content | page, text)
 
 
 def _format_age(seconds: float) -> str:
-    return "just now" if seconds < 5 else f"{round(seconds)} s ago"
+    return "just now" if seconds < 5 else f"{format_span(seconds)} ago"
 
 
 def _read_page(page: str | None, count: int) -> int:
     if page is None:
         return 0
-    if not page.isdecimal() or int(page) >= max(count, 1):
+    start = page.partition("-")[0]
+    if not start.isdecimal() or len(start) > 9 or int(start) >= max(count, 1):
         raise ArgumentsError("page: unknown page of this section. Use next.page of the previous result.")
-    return int(page)
+    return int(start)

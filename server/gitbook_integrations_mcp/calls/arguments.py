@@ -87,9 +87,9 @@ def _find_structured(model: type[BaseModel]) -> Mapping[str, str]:
 
 
 def _find_object(schema: Mapping[str, Any]) -> str:
-    """Return "object" if a value can be an object or one fixed text, like a baseline, else ""."""
+    """Return "object" if a value can be an object or a text that is no JSON, like a baseline or a policy, else ""."""
     kinds = {one.get("type") for one in schema.get("anyOf", ())}
-    return "object" if kinds == {"object", None} else ""
+    return "object" if kinds == {"object", "string"} else ""
 
 
 def _is_optional_filter(tool: Tool, name: str) -> bool:

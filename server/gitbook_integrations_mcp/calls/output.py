@@ -1,6 +1,6 @@
-"""The result of a call, and the type of the functions that run composite tools."""
+"""The result of a call, and the types of the functions that run composite tools and describe their effect."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,3 +21,9 @@ class Output:
 
 Handler = Callable[[Call], Awaitable[Output]]
 """Runs a call of a composite tool. Raises `CallError` if the call fails."""
+
+Describe = Callable[[Call], Awaitable[Sequence[tuple[str, str]]]]
+"""Returns labelled texts about what a call of a composite tool would do, for its preview.
+
+An approval holds while they stay the same. Raises `CallError` if the call cannot run.
+"""

@@ -2,13 +2,15 @@
 
 import contextlib
 import io
+import json
+import re
 import sys
 from argparse import Namespace
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import anyio
 from rich.console import Console
@@ -16,11 +18,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 
 from gitbook_integrations_api.catalog import ENDPOINTS
+from gitbook_integrations_api.endpoints.audit import MOMENT
 from gitbook_integrations_api.report import Narrowing, Report
-from gitbook_integrations_api.rules import SEVERITIES, Severity
+from gitbook_integrations_api.rules import RULES, SEVERITIES, Severity
 from gitbook_integrations_mcp.audit.auditor import Auditor
 from gitbook_integrations_mcp.audit.collector import Progress
-from gitbook_integrations_mcp.audit.comparison import compare, read_baseline
+from gitbook_integrations_mcp.audit.comparison import read_baseline
 from gitbook_integrations_mcp.audit.render.html import render_page
 from gitbook_integrations_mcp.audit.render.markdown import (
     format_changes,
@@ -29,18 +32,37 @@ from gitbook_integrations_mcp.audit.render.markdown import (
     render_report,
 )
 from gitbook_integrations_mcp.audit.render.tables import TABLES, TableName, render_csv
+from gitbook_integrations_mcp.audit.runner import AuditRun, AuditRunner, ReportKey
 from gitbook_integrations_mcp.audit.sections import summarize
 from gitbook_integrations_mcp.calls.response import read_response
+from gitbook_integrations_mcp.cli import call
 from gitbook_integrations_mcp.cli.assistant_file import write_beside
-from gitbook_integrations_mcp.cli.console import print_table, use_utf8
+from gitbook_integrations_mcp.cli.console import (
+    print_json,
+    print_result,
+    print_table,
+    print_warning,
+    read_word,
+    use_utf8,
+)
 from gitbook_integrations_mcp.config.json_text import JsonError, parse_json
 from gitbook_integrations_mcp.config.settings import Settings
-from gitbook_integrations_mcp.errors import CallError, ErrorCode, RefusedError, SettingsError, StatusError, UsageError
+from gitbook_integrations_mcp.errors import (
+    CallError,
+    ErrorCode,
+    RefusedError,
+    SettingsError,
+    StatusError,
+    StoreError,
+    UsageError,
+)
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.gitbook.credentials import Credentials
 from gitbook_integrations_mcp.gitbook.opening import open_gitbook
+from gitbook_integrations_mcp.gitbook.user import UserResolver
 from gitbook_integrations_mcp.process import SUCCESS
-from gitbook_integrations_mcp.spelling import suggest_id
+from gitbook_integrations_mcp.spelling import suggest, suggest_id
+from gitbook_integrations_mcp.store.store import Store
 from gitbook_integrations_mcp.text import clean_text
 
 NEW_FINDINGS, INCOMPLETE = 3, 4
@@ -49,20 +71,29 @@ NEW_FINDINGS, INCOMPLETE = 3, 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditOptions:
-    """The options of the command. `fail_on` is the lowest severity of new findings that makes it fail."""
+    """The options of the command. `fail_on` is the lowest severity of new findings that makes it fail.
+
+    `baseline` is a file, or the moment of a kept report: `last`, an age or a date.
+    """
 
     organization: str | None
     narrowing: Narrowing
     format: Literal["table", "markdown", "json", "csv", "html"]
     table: TableName | None
     output: Path | None
-    baseline: Path | None
+    baseline: Path | str | None
     fail_on: Severity | None
 
 
 def run(settings: Settings, arguments: Namespace) -> int:
-    """Run the command and return the exit code; for its errors, see `run_audit`."""
-    return run_audit(settings, _read_options(arguments))
+    """Run the command, or its action `accept`, `withdraw` or `explain`, and return the exit code.
+
+    For its errors, see `run_audit`, `cli.call` and `explain`.
+    """
+    _, _, action = arguments.command.partition(" ")
+    if action == "explain":
+        return explain(settings, arguments)
+    return _change_acceptance(settings, arguments) if action else run_audit(settings, _read_options(arguments))
 
 
 def run_audit(settings: Settings, options: AuditOptions) -> int:
@@ -72,11 +103,11 @@ def run_audit(settings: Settings, options: AuditOptions) -> int:
         SettingsError: the organization or a token is missing, or a file cannot be used.
         CallError: GitBook failed or could not be reached.
     """
-    before = _read_baseline(options.baseline) if options.baseline else None
+    before = _read_baseline(options.baseline) if isinstance(options.baseline, Path) else options.baseline
     try:
-        report = anyio.run(_audit, settings, options)
-        if before is not None:
-            report = report.model_copy(update={"comparison": compare(before, report)})
+        report = anyio.run(_audit, settings, options, before)
+    except StoreError:
+        raise
     except RefusedError as error:
         raise SettingsError(str(error), error.code) from None
     _write(report, options)
@@ -97,9 +128,13 @@ def _read_options(arguments: Namespace) -> AuditOptions:
         format=arguments.format,
         table=arguments.table,
         output=arguments.output,
-        baseline=arguments.baseline,
+        baseline=_read_when(arguments.baseline),
         fail_on=arguments.fail_on,
     )
+
+
+def _read_when(text: str | None) -> Path | str | None:
+    return text if text is None or re.fullmatch(MOMENT, text) else Path(text)
 
 
 def _read_baseline(path: Path) -> Report:
@@ -115,17 +150,44 @@ def _read_baseline(path: Path) -> Report:
         raise SettingsError(f"{path}: {error}", error.code) from None
 
 
-async def _audit(settings: Settings, options: AuditOptions) -> Report:
+async def _audit(settings: Settings, options: AuditOptions, baseline: Report | str | None) -> Report:
+    async with _open_audits(settings, options.organization) as audits:
+        owner = await audits.users.resolve(audits.credentials)
+        key = ReportKey(owner.key, audits.organization, options.narrowing)
+        if isinstance(baseline, str):
+            baseline = await audits.runner.find_baseline(key, baseline)
+        async with _show_progress() as progress:
+            run = await audits.runner.run(key, audits.credentials, progress, baseline)
+    if run.note:
+        print_warning(run.note)
+    return run.report
+
+
+@dataclass(frozen=True, slots=True)
+class _Audits:
+    runner: AuditRunner
+    users: UserResolver
+    credentials: Credentials
+    organization: str
+
+
+@asynccontextmanager
+async def _open_audits(settings: Settings, organization: str | None) -> AsyncIterator[_Audits]:
+    """Open GitBook and the store, and close them afterwards.
+
+    Raises:
+        SettingsError: no organization is named.
+    """
     gitbook, credentials, default = open_gitbook(settings)
-    organization = options.organization or default
-    if organization is None:
+    if (organization := organization or default) is None:
         raise SettingsError(
             "The organization is missing. Pass its ID, or set GITBOOK_ORGANIZATION. "
             "`gitbook-integrations-mcp call list_organizations_for_authenticated_user` lists your organizations."
         )
+    store = Store(settings)
     try:
-        async with _show_progress() as progress:
-            return await Auditor(gitbook, settings).audit(organization, options.narrowing, credentials, progress)
+        runner = AuditRunner(Auditor(gitbook, settings), store)
+        yield _Audits(runner, UserResolver(gitbook), credentials, organization)
     except StatusError as error:
         if error.status != 404:
             raise
@@ -133,6 +195,70 @@ async def _audit(settings: Settings, options: AuditOptions) -> Report:
         raise SettingsError(f"{error}{nearest}", error.code) from None
     finally:
         await gitbook.close()
+        await store.close()
+
+
+def _change_acceptance(settings: Settings, arguments: Namespace) -> int:
+    """Call the tool, with the same checks and the same question as in an assistant."""
+    accepting = arguments.command == "audit accept"
+    names = {"finding": arguments.finding, "organizationId": arguments.organization}
+    if accepting:
+        names |= {"reason": arguments.reason, "until": arguments.until}
+    given = json.dumps({name: read_word(text) for name, text in names.items() if text is not None})
+    tool = "accept_finding" if accepting else "withdraw_acceptance"
+    return call.run(settings, Namespace(tool=tool, arguments=[given], json=arguments.json))
+
+
+def explain(settings: Settings, arguments: Namespace) -> int:
+    """Print what a rule means, or a finding of the latest kept report, with its evidence and what to do.
+
+    Raises:
+        UsageError: no rule and no finding of the latest report has this ID.
+        StoreError: the store fails.
+    """
+    rule = RULES.get(arguments.finding.partition(":")[0])
+    if rule is None:
+        raise UsageError(f"{clean_text(arguments.finding, 100)}: unknown rule.{suggest(arguments.finding, RULES)}")
+    facts: dict[str, Any] = {
+        "id": rule.id,
+        "title": rule.title,
+        "severity": rule.severity,
+        "meaning": rule.meaning,
+        "why": rule.why,
+    }
+    if arguments.finding == rule.id:
+        facts |= {"tool": rule.remedy, "advice": rule.advice}
+        _print_facts(facts, as_json=arguments.json)
+        return SUCCESS
+    run = anyio.run(_find_finding, settings, arguments.organization, arguments.finding)
+    if run is None:
+        raise UsageError(
+            f"Your latest audit does not have {clean_text(arguments.finding, 100)}. Audit again, or explain the rule "
+            f"{rule.id}."
+        )
+    finding = next(one for one in run.report.findings if one.id == arguments.finding)
+    facts |= {
+        **finding.model_dump(exclude={"rule", "remedy", "sources", "subject", "accepted"}),
+        "subject": finding.subject.model_dump(exclude_none=True),
+        **finding.remedy.model_dump(),
+        "accepted": finding.accepted.model_dump(exclude_none=True) if finding.accepted else None,
+        "generatedAt": run.report.generatedAt,
+    }
+    _print_facts(facts, as_json=arguments.json)
+    return SUCCESS
+
+
+async def _find_finding(settings: Settings, organization: str | None, finding: str) -> AuditRun | None:
+    async with _open_audits(settings, organization) as audits:
+        owner = await audits.users.resolve(audits.credentials)
+        return await audits.runner.find_finding(owner.key, audits.organization, finding)
+
+
+def _print_facts(facts: Mapping[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(facts)
+    else:
+        print_result({name: value for name, value in facts.items() if value not in (None, {}, ())})
 
 
 async def _suggest_organization(given: str, gitbook: GitBook, credentials: Credentials) -> str:

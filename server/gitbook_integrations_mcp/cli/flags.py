@@ -35,11 +35,14 @@ class Flag:
 _OF_TOOLS = frozenset({"serve", "tools", "call", "doctor", "install"})
 """Commands that offer tools, or write how to."""
 
+AUDIT_ACTIONS = frozenset({"audit accept", "audit withdraw", "audit explain"})
+"""Commands of two words."""
+
 FLAGS = (
     Flag(
         CONFIG,
         None,
-        _OF_TOOLS | {"audit", "changes", "store"},
+        _OF_TOOLS | AUDIT_ACTIONS | {"audit", "changes", "store"},
         {"type": Path, "metavar": "FILE", "help": "settings file (JSON)"},
     ),
     Flag("--toolsets", ("tools", "toolsets"), _OF_TOOLS, {"metavar": "A,B", "help": "offer only these toolsets"}),
@@ -88,13 +91,13 @@ FLAGS = (
     Flag(
         "--sandbox",
         ("server", "sandbox"),
-        _OF_TOOLS | {"audit"},
+        _OF_TOOLS | AUDIT_ACTIONS | {"audit"},
         {"action": "store_true", "help": "use the built-in GitBook sandbox; needs no token and no network"},
     ),
     Flag(
         "--log-level",
         ("server", "log_level"),
-        {"serve", "call", "doctor", "install", "audit"},
+        {"serve", "call", "doctor", "install", "audit"} | AUDIT_ACTIONS,
         {
             "choices": ("debug", "info", "warning", "error"),
             "metavar": "LEVEL",

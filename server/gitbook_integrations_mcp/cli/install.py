@@ -26,6 +26,7 @@ from gitbook_integrations_mcp.config.models import GitBookSection
 from gitbook_integrations_mcp.config.settings import PREFIX, Settings, iterate_settings, name_variable
 from gitbook_integrations_mcp.config.types import is_reference
 from gitbook_integrations_mcp.process import FAILURE, SUCCESS
+from gitbook_integrations_mcp.store.location import SQLITE
 
 OLD_NAME = "gitbook-integrations"
 """The name of the entry in earlier releases. `install` renames it."""
@@ -354,14 +355,17 @@ def _list_carried() -> Iterator[tuple[str, str]]:
     variables = {name.upper(): value for name, value in os.environ.items()}
     for section, key, field in iterate_settings():
         annotation = repr(field.annotation)
-        if section not in _CARRIED or "Secret" in annotation:
+        if section not in _CARRIED or ("Secret" in annotation and key != "url"):
             continue
         whole = variables.get(f"{PREFIX}{section}".upper())
         value = variables.get(name := name_variable(section, key)) or (parse_json(whole).get(key) if whole else None)
         if value is None or value == "":
             continue
         text = value if isinstance(value, str) else json.dumps(value)
-        yield name, str(Path(text).absolute()) if "Path" in annotation else text
+        if text.startswith(SQLITE):
+            text = f"{SQLITE}{Path(text.removeprefix(SQLITE)).absolute()}"
+        if not text.startswith("postgres"):  # whose URL can contain a password
+            yield name, str(Path(text).absolute()) if "Path" in annotation else text
 
 
 def _find_command() -> tuple[str, list[str]]:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 
 from gitbook_integrations_mcp import NAME
 from gitbook_integrations_mcp.cli.console import print_error, print_warning
-from gitbook_integrations_mcp.cli.flags import read_flags
+from gitbook_integrations_mcp.cli.flags import AUDIT_ACTIONS, read_flags
 from gitbook_integrations_mcp.cli.parser import parse
 from gitbook_integrations_mcp.errors import CallError, ProgramError, SettingsError, UsageError
 from gitbook_integrations_mcp.process import FAILURE, INTERRUPTED, USAGE, configure_logging
@@ -18,7 +18,7 @@ from gitbook_integrations_mcp.process import FAILURE, INTERRUPTED, USAGE, config
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 """Errors of writing that are not a defect."""
 
-_READS_TOKENS = frozenset({"serve", "call", "audit"})
+_READS_TOKENS = frozenset({"serve", "call", "audit"}) | AUDIT_ACTIONS
 """Commands that send tokens to GitBook; `doctor` reports their problems in its own way."""
 
 

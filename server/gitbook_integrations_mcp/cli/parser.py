@@ -6,15 +6,16 @@ Only this module and `flags` are imported before a command runs: the MCP SDK alo
 import argparse
 import importlib
 import re
+import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from gitbook_integrations_mcp import NAME, __version__
 from gitbook_integrations_mcp.cli.assistants import ASSISTANTS, ENTRY
-from gitbook_integrations_mcp.cli.flags import add_flags, find_misplaced
+from gitbook_integrations_mcp.cli.flags import AUDIT_ACTIONS, add_flags, find_misplaced
 from gitbook_integrations_mcp.errors import UsageError
 from gitbook_integrations_mcp.spelling import suggest
 
@@ -67,7 +68,8 @@ def parse(argv: Sequence[str] | None) -> Namespace:
         UsageError: it cannot be understood.
     """
     parser, commands = _build_parser()
-    if (tool := _find_tool_help(argv or ())) is not None:
+    argv = _join_actions(sys.argv[1:] if argv is None else argv)
+    if (tool := _find_tool_help(argv)) is not None:
         return Namespace(command="call", run=partial(_run, "tool_help"), tool=tool, json=False)
     arguments, rest = parser.parse_known_args(argv)
     of_command = commands.get(arguments.command, parser)
@@ -81,6 +83,16 @@ def parse(argv: Sequence[str] | None) -> Namespace:
     if arguments.command == "audit" and arguments.table and arguments.format not in {"table", "csv"}:
         of_command.error(f"--table is only for the formats table and csv; {arguments.format} has all tables.")
     return arguments
+
+
+def _join_actions(words: Sequence[str]) -> list[str]:
+    """Return the words with `audit accept` and the like as one: a command of its own, beside `audit ORGANIZATION`."""
+    joined = [*words]
+    if "audit" in words:
+        place = joined.index("audit")
+        if (command := " ".join(joined[place : place + 2])) in AUDIT_ACTIONS:
+            joined[place : place + 2] = [command]
+    return joined
 
 
 def _find_tool_help(words: Sequence[str]) -> str | None:
@@ -130,7 +142,7 @@ def _build_parser() -> tuple[Parser, dict[str, Parser]]:
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
-        parsers[name].set_defaults(run=partial(_run, name))
+        parsers[name].set_defaults(run=partial(_run, name.partition(" ")[0]))
         return parsers[name]
 
     add_command("serve", "Start the MCP server (default command).")
@@ -141,6 +153,7 @@ def _build_parser() -> tuple[Parser, dict[str, Parser]]:
     _add_audit(
         add_command("audit", "Audit an organization: installations, scopes, site scripts, risks.", _AUDIT_EPILOG)
     )
+    _add_audit_actions(add_command)
     _add_json(add_command("tools", "List the offered tools with toolset, risk, endpoint and cost in tokens."))
     call = add_command("call", "Call one tool and print its result. `call TOOL --help` shows its arguments.")
     call.add_argument("tool", metavar="TOOL", help="name of the tool")
@@ -227,13 +240,28 @@ def _add_audit(parser: Parser) -> None:
     parser.add_argument("--table", choices=tables, help="print only this table (csv: findings by default)")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write to this file instead of standard output")
     parser.add_argument(
-        "--baseline", type=Path, metavar="FILE", help="compare with this earlier report (of --format json)"
+        "--baseline",
+        metavar="WHEN|FILE",
+        help="compare with an earlier audit: last; at least 24h, 7d or 4w old; up to a date (2026-11-18); or a file "
+        "with a report of --format json",
     )
     parser.add_argument(
         "--fail-on",
         choices=["high", "medium", "low"],
         help="exit with 3 if there is a new finding of this severity or higher",
     )
+
+
+def _add_audit_actions(add_command: Callable[[str, str], Parser]) -> None:
+    accept = add_command("audit accept", "Accept a finding, or all findings of a rule. Asks for approval.")
+    withdraw = add_command("audit withdraw", "Withdraw the acceptance of a finding or a rule. Asks for approval.")
+    explain = add_command("audit explain", "Explain a rule, or a finding of your latest audit.")
+    accept.add_argument("--reason", required=True, metavar="TEXT", help="why the risk is acceptable")
+    accept.add_argument("--until", metavar="DATE", help="last day of the acceptance, for example 2027-06-30")
+    for parser in (accept, withdraw, explain):
+        parser.add_argument("finding", metavar="ID", help="ID of a finding or a rule")
+        parser.add_argument("--organization", metavar="ORGANIZATION", help="its ID (default: gitbook.organization)")
+        _add_json(parser)
 
 
 def _run(name: str, settings: "Settings", arguments: Namespace) -> int:

@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 
 from gitbook_integrations_api.endpoint import Endpoint
 from gitbook_integrations_mcp.calls.call import Call
-from gitbook_integrations_mcp.calls.plan import Plan
 from gitbook_integrations_mcp.calls.response import get_path
 from gitbook_integrations_mcp.errors import CallError, CredentialError, LimitError, StatusError, UnreachableError
 from gitbook_integrations_mcp.store.pending import Fact
@@ -48,9 +47,9 @@ def describe_call(call: Call) -> Iterator[Fact]:
             yield from _describe_argument(name, values[name])
 
 
-def describe_plan(plan: Plan) -> Iterator[Fact]:
-    """Yield what a plan does, call by call, and what stays lost."""
-    for label, value in plan.facts:
+def describe_effect(effect: Sequence[tuple[str, str]]) -> Iterator[Fact]:
+    """Yield what a call of a composite tool would do, as its handler or its plan describes it."""
+    for label, value in effect:
         yield Fact(label, _clean_foreign(value, 500))
 
 

@@ -1,7 +1,8 @@
 """Previews: the effect of a call that needs confirmation, read from GitBook.
 
 The table of endpoints determines what is read: the target is the nearest readable object on the call's path, a deletion
-also affects the lists below that path, and an integration is read for its title. A new endpoint needs no code here.
+also affects the lists below that path, and an integration is read for its title. A new endpoint needs no code here. A
+composite tool that changes something describes its effect itself.
 """
 
 from collections.abc import Mapping
@@ -14,14 +15,15 @@ import anyio
 from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_api.endpoint import Endpoint, Tool
 from gitbook_integrations_mcp.calls.call import Call
+from gitbook_integrations_mcp.calls.output import Describe
 from gitbook_integrations_mcp.calls.plan import PlannedCall, isolate_step
 from gitbook_integrations_mcp.calls.related import find_get, find_target
 from gitbook_integrations_mcp.calls.response import get_path, read_response
 from gitbook_integrations_mcp.confirmation.facts import (
     describe_call,
     describe_context,
+    describe_effect,
     describe_loss,
-    describe_plan,
     describe_settings,
     describe_target,
 )
@@ -42,10 +44,11 @@ class MismatchError(AnswerError):
 
 
 class Previewer:
-    """Reads previews with the credentials of the call."""
+    """Reads previews with the credentials of the call. `effects` describe calls of composite tools, by tool name."""
 
-    def __init__(self, gitbook: GitBook) -> None:
+    def __init__(self, gitbook: GitBook, effects: Mapping[str, Describe] | None = None) -> None:
         self._gitbook = gitbook
+        self._effects = effects or {}
 
     async def read_target(self, call: Call) -> Mapping[str, Any] | None:
         """Return the object that the call is about, or None if the token may not read it or no endpoint can.
@@ -114,6 +117,8 @@ class Previewer:
         """
         if isinstance(call, PlannedCall):
             return await self._preview_plan(call)
+        if describe := self._effects.get(call.tool.name):
+            return await _preview_effect(call, describe), None
         tool, arguments = call.tool, call.arguments
         target_reader = find_target(tool)
         target: Mapping[str, Any] | CallError = {}
@@ -175,7 +180,8 @@ class Previewer:
         another call would show the values that it restores.
         """
         scrub = call.caller.credentials.scrub
-        facts = tuple(Fact(one.label, scrub(one.value)) for one in [*describe_call(call), *describe_plan(call.plan)])
+        named = [*describe_call(call), *describe_effect(call.plan.facts)]
+        facts = tuple(Fact(one.label, scrub(one.value)) for one in named)
         first, *others = call.plan.steps
         if not others and first.tool.method == "DELETE":
             shown, target = await self.preview(isolate_step(call, first))
@@ -220,6 +226,20 @@ class Previewer:
         content = read_response(reader, response)
         _check_identity(reader, content, call.arguments)
         return content
+
+
+async def _preview_effect(call: Call, describe: Describe) -> Preview:
+    """Return the preview of a call whose handler describes its effect."""
+    effect = await describe(call)
+    credentials = call.caller.credentials
+    shown = replace(call, arguments=credentials.scrub_json(call.arguments))
+    facts = [*describe_call(shown), *describe_effect([(label, credentials.scrub(text)) for label, text in effect])]
+    return Preview(
+        title=f"{call.tool.title}?",
+        consequence=call.tool.consequence,
+        state=digest_json([[label, text] for label, text in effect]),
+        facts=tuple(Fact(one.label, credentials.scrub(one.value)) for one in facts),
+    )
 
 
 @cache

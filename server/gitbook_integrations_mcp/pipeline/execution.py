@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 class Executor:
     """Sends calls to GitBook. A change that cannot be recorded in `log` is not sent.
 
-    `on_change` is awaited with every call that may have changed something.
+    `on_change` is awaited with every call that may have changed something, and with the response if there is one.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class Executor:
         gitbook: GitBook,
         previewer: Previewer,
         log: ChangeLog,
-        on_change: Callable[[EndpointCall], Awaitable[None]] | None = None,
+        on_change: Callable[[EndpointCall, GitBookResponse | None], Awaitable[None]] | None = None,
     ) -> None:
         self._gitbook = gitbook
         self._previewer = previewer
@@ -65,11 +65,11 @@ class Executor:
         except UnreachableError as error:
             await self._complete(change, call, error, before)
             if error.sent:
-                await self._notify(call)
+                await self._notify(call, None)
             raise
         await self._complete(change, call, response, before)
         if not is_certain_failure(response):
-            await self._notify(call)
+            await self._notify(call, response)
         return call.caller.credentials.scrub_response(response), change.id
 
     async def _send(self, call: EndpointCall) -> GitBookResponse:
@@ -82,9 +82,9 @@ class Executor:
                 f"{error} {describe_uncertainty(call.tool)}", sent=True, attempts=error.attempts
             ) from None
 
-    async def _notify(self, call: EndpointCall) -> None:
+    async def _notify(self, call: EndpointCall, response: GitBookResponse | None) -> None:
         if self._on_change:
-            await self._on_change(call)
+            await self._on_change(call, response)
 
     async def _read_before(self, call: EndpointCall) -> Mapping[str, Any] | None:
         """Return the target if an undo of the call needs it."""

@@ -83,28 +83,36 @@ def show_space(space: Space) -> dict[str, Any]:
         "defaultLevel": "inherit",
         "urls": {"location": f"{API}/spaces/{space.id}", "app": path},
         "permissions": dict.fromkeys(ADMIN_OF_SPACE.split(), True),
-    }
+    } | _show_git_sync(space)
 
 
 def show_site(site: Site, organization: Organization) -> dict[str, Any]:
     path = f"{APP}/o/{site.organization}/sites/{site.id}"
     urls = {"location": f"{API}/orgs/{site.organization}/sites/{site.id}", "app": path, "preview": f"{path}/preview"}
     address = site.hostname or f"{organization.hostname}.gitbook.io/{site.id}"
-    return {
-        "object": "site",
-        "id": site.id,
-        "title": site.title,
-        "type": site.type,
-        "appliedType": site.type,
-        "visibility": site.visibility,
-        "published": site.published,
-        "createdAt": show_time(site.created_at),
-        "siteSpaces": len(site.spaces),
-        "defaultLevel": "inherit",
-        "features": [],
-        "permissions": dict.fromkeys(ADMIN_OF_SITE.split(), True),
-        "urls": urls | ({"published": f"https://{address}/"} if site.published else {}),
-    } | ({"hostname": site.hostname} if site.hostname else {})
+    return (
+        {
+            "object": "site",
+            "id": site.id,
+            "title": site.title,
+            "type": site.type,
+            "appliedType": site.type,
+            "visibility": site.visibility,
+            "published": site.published,
+            "createdAt": show_time(site.created_at),
+            "siteSpaces": len(site.spaces),
+            "defaultLevel": "inherit",
+            "features": [],
+            "permissions": dict.fromkeys(ADMIN_OF_SITE.split(), True),
+            "urls": urls | ({"published": f"https://{address}/"} if site.published else {}),
+        }
+        | ({"hostname": site.hostname} if site.hostname else {})
+        | _show_git_sync(site)
+    )
+
+
+def _show_git_sync(place: Place) -> dict[str, Any]:
+    return {"gitSync": place.git_sync} if place.git_sync else {}
 
 
 def show_place(state: State, place: Place) -> dict[str, Any]:
@@ -121,7 +129,7 @@ def show_integration(state: State, integration: Integration) -> dict[str, Any]:
         "location": f"{API}/integrations/{integration.name}",
         "app": f"{APP}/integrations/{integration.name}",
         "assets": assets,
-        "publicEndpoint": f"{RUNTIME}/integrations/{integration.name}",
+        "publicEndpoint": f"{RUNTIME}/integrations/{integration.name}/integration",
         "publicContentEndpoint": f"{CONTENT}/integrations/{integration.name}",
     }
     return {
@@ -189,9 +197,11 @@ def show_script(integration: Integration, installation: Installation, site_id: s
     """Show the script that an installation adds to the published pages of a site."""
     policy = integration.manifest.get("contentSecurityPolicy")
     if isinstance(policy, dict):
-        policy = "; ".join(f"{directive} {sources}" for directive, sources in policy.items())
+        # Manifests have line breaks and semicolons in the sources of a directive; the result is one line.
+        policy = "; ".join(" ".join([name, *sources.replace(";", " ").split()]) for name, sources in policy.items())
+    version = f"?version={integration.version}.0"
     return {
-        "script": f"{RUNTIME}{locate(installation, 'site', site_id)}/script.js",
+        "script": f"{RUNTIME}{locate(installation, 'site', site_id)}/script.js{version}",
         "cookies": "site:script:cookies" in integration.manifest["scopes"],
     } | ({"contentSecurityPolicy": policy} if policy else {})
 

@@ -23,6 +23,18 @@ class Planned:
     enabled: dict[Level, dict[int, Setup]] = field(default_factory=dict)
 
 
+def _sync(repository: str, branch: str) -> dict[str, Any]:
+    return {
+        "key": f"aurora-robotics/{repository}:{branch}",
+        "installation": "48151623",
+        "accountName": "aurora-robotics",
+        "repository": 73021144,
+        "repoName": repository,
+        "branch": branch,
+        "priority": "github",
+    }
+
+
 PLAN = (
     Planned(
         integration=OWN_INTEGRATION,
@@ -51,12 +63,10 @@ PLAN = (
     Planned(
         integration="github",
         day=41,
-        configuration={"installation": "48151623"},
-        external_ids=["48151623"],
         enabled={
             "space": {
-                2: Setup(configuration={"repository": "aurora-robotics/api-docs", "branch": "main"}),
-                8: Setup(status="paused", configuration={"repository": "aurora-robotics/vision-sdk", "branch": "v2"}),
+                2: Setup(configuration=_sync("api-docs", "main"), external_ids=["48151623"]),
+                8: Setup(status="paused", configuration=_sync("vision-sdk", "v2"), external_ids=["48151623"]),
             }
         },
     ),

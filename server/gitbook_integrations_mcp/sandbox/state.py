@@ -55,6 +55,8 @@ class Place:
     organization: str
     visibility: str
     created_at: float
+    git_sync: dict[str, Any] | None = None
+    """Its Git Sync as GitBook shows it, if it has one."""
 
 
 @dataclass(slots=True, kw_only=True)

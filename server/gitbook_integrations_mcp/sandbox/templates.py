@@ -84,7 +84,7 @@ INTEGRATIONS = (
             "categories": ["content"],
             "blocks": [
                 {
-                    "id": "mermaid",
+                    "id": "diagram",
                     "title": "Mermaid diagram",
                     "description": "A diagram drawn from text.",
                     "markdown": {"codeblock": "mermaid", "body": "content"},
@@ -103,11 +103,29 @@ INTEGRATIONS = (
             "description": "Tell channels about content changes and answer questions from your docs.",
             "visibility": "public",
             "target": "space",
-            "scopes": ["space:content:read", "space:metadata:read", "conversations:ingest"],
+            "scopes": ["space:content:read", "space:metadata:read"],
             "categories": ["collaboration"],
             "configurations": {
-                "account": {"componentId": "connect-workspace"},
-                "space": {"properties": {"channel": _text("Channel")}, "required": ["channel"]},
+                "account": {
+                    "properties": {
+                        "oauth_credentials": {
+                            "type": "button",
+                            "title": "Connection",
+                            "button_text": "Authorize",
+                            "callback_url": "/oauth",
+                        },
+                        "default_channel": _text("Default channel"),
+                    },
+                    "required": ["oauth_credentials"],
+                },
+                "space": {
+                    "properties": {
+                        "channel": _text("Channel"),
+                        "notify_content_update": {"type": "boolean", "title": "Notify of content updates"},
+                        "notify_visibility_update": {"type": "boolean", "title": "Notify of visibility updates"},
+                    },
+                    "required": ["channel"],
+                },
             },
             "externalLinks": [{"label": "Documentation", "url": "https://gitbook.com/docs/integrations/slack"}],
         },
@@ -120,11 +138,11 @@ INTEGRATIONS = (
         {
             "title": "GitHub Sync",
             "description": "Keep a space and a GitHub repository in sync, in both directions.",
-            "visibility": "public",
+            "visibility": "unlisted",
             "target": "space",
-            "scopes": ["space:git:sync", "space:content:read", "space:content:write", "space:metadata:read"],
+            "scopes": ["space:metadata:read", "space:content:read", "space:git:sync"],
             "categories": ["content", "collaboration"],
-            "configurations": {"account": {"componentId": "install-app"}, "space": {"componentId": "choose-branch"}},
+            "configurations": {"space": {"componentId": "configure"}},
         },
     ),
     Published(
@@ -144,6 +162,12 @@ INTEGRATIONS = (
                     "properties": {"tracking_id": _text("Measurement ID", "Starts with G-.")},
                     "required": ["tracking_id"],
                 }
+            },
+            "contentSecurityPolicy": {
+                "script-src": "https://www.google-analytics.com\nhttps://ssl.google-analytics.com;\n",
+                "img-src": "data:\nwww.google-analytics.com\nwww.google.com;\n",
+                "connect-src": "www.google-analytics.com\nanalytics.google.com;\n",
+                "font-src": "data:;\n",
             },
         },
     ),

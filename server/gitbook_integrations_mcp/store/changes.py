@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, delete, insert, select, update
 
 from gitbook_integrations_mcp.store.change import Change
 from gitbook_integrations_mcp.store.database import Database
@@ -39,17 +39,15 @@ class ChangeStore:
 
     async def begin(self, change: Change) -> None:
         """Write a change. When this returns, it is durable."""
+        await self._database.execute(_INSERT, **{one.name: getattr(change, one.name) for one in _FIELDS})
         now = self._database.clock()
-        async with self._database.write() as connection:
-            await connection.execute(insert(table).values({one.name: getattr(change, one.name) for one in _FIELDS}))
-            if self._pruned_at is None or now - self._pruned_at >= _PRUNE_SECONDS:
-                await connection.execute(delete(table).where(table.c.time < now - self._days * _DAY))
-                self._pruned_at = now
+        if self._pruned_at is None or now - self._pruned_at >= _PRUNE_SECONDS:
+            self._pruned_at = now
+            await self.prune()
 
     async def complete(self, change_id: str, values: Mapping[str, Any]) -> None:
         """Complete the row of a change with its outcome."""
-        async with self._database.write() as connection:
-            await connection.execute(update(table).where(table.c.id == change_id).values(**values))
+        await self._database.execute(_UPDATE, one=change_id, **values)
 
     async def find(self, change_id: str, owner: str) -> Change | None:
         """Return a change of `owner`."""
@@ -97,18 +95,16 @@ class ChangeStore:
     async def prune(self) -> int:
         """Delete the changes that are too old, and return how many there were."""
         oldest = self._database.clock() - self._days * _DAY
-        async with self._database.write() as connection:
-            result = await connection.execute(delete(table).where(table.c.time < oldest))
-        return result.rowcount
+        return len(await self._database.execute(delete(table).where(table.c.time < oldest).returning(table.c.id)))
 
     async def _select(self, *conditions: ColumnElement[bool], limit: int | None = None) -> list[Change]:
-        async with self._database.read() as connection:
-            query = select(table).where(*conditions).order_by(table.c.id.desc()).limit(limit)
-            rows = (await connection.execute(query)).all()
-        return [_read(row) for row in rows]
+        query = select(table).where(*conditions).order_by(table.c.id.desc()).limit(limit)
+        return [_read(row) for row in await self._database.execute(query)]
 
 
 _FIELDS = fields(Change)
+_INSERT = insert(table)
+_UPDATE = update(table).where(table.c.id == bindparam("one"))
 
 
 def _format_moment(seconds: float) -> str:

@@ -11,7 +11,7 @@ row: a row that a backup program writes again has another. This process remember
 import asyncio
 import contextvars
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -19,12 +19,13 @@ import anyio
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    Float,
     Row,
     Text,
     and_,
+    bindparam,
     cast,
     delete,
-    false,
     func,
     insert,
     null,
@@ -62,6 +63,10 @@ _CHANNEL = "gitbook_confirmations"
 """PostgreSQL's channel for the IDs of confirmations that are decided or removed."""
 
 
+_ONE = table.c.id == bindparam("one", type_=Text)
+_OF_PAGE = (table.c.binding == bindparam("call", type_=Text), table.c.mode == "browser")
+
+
 class ConfirmationStore:
     """The pending confirmations of all servers that share a database. `ttl` is in seconds.
 
@@ -76,6 +81,20 @@ class ConfirmationStore:
         self._waiters = 0
         self._listener: asyncio.Task[None] | None = None
         self._interval = _INTERVAL
+        self._valid = self._build_valid()
+        # Statements are built once: building one takes as long as running it.
+        self._get = _select(_ONE, self._valid)
+        self._consume_one = self._build_deletion(_ONE)
+        self._consume_of_page = self._build_deletion(*_OF_PAGE)
+        self._consume_decided = self._build_deletion(*_OF_PAGE, table.c.decision.is_not(None))
+        self._decide = (
+            update(table)
+            .where(_ONE, table.c.decision.is_(None), self._valid)
+            .values(writer=self._writer)
+            .returning(table.c.id, *self._notification)
+        )
+        columns = (table.c.id, table.c.owner, table.c.binding, table.c.mode, table.c.state, table.c.decision)
+        self._list = select(*columns, table.c.expires_at, self._valid.label("valid")).order_by(table.c.opened_at)
 
     async def open(
         self, mode: ConfirmationMode, binding: str, preview: Preview, owner: str = ""
@@ -89,20 +108,17 @@ class ConfirmationStore:
         now = self._database.clock()
         new = PendingConfirmation(mode, binding, preview, self._ttl)
         async with self._database.write() as connection:
-            if self._database.is_postgresql:  # the limits below hold for all servers together
+            if self._database.is_postgresql:  # the limits hold for all servers together
                 await connection.exec_driver_sql("LOCK TABLE confirmations IN SHARE ROW EXCLUSIVE MODE")
-            await connection.execute(delete(table).where(table.c.expires_at <= now))
-            found = await connection.execute(
-                _select(table.c.binding == binding, table.c.mode == mode, self._is_valid())
-            )
-            alike = found.all()
-            if mode == "browser":
-                for row in alike:
-                    if row.decision is None and row.state == preview.state:
-                        return self._read(row)
+            rows = (await connection.execute(self._list)).all()
+            alike = [row for row in rows if row.valid and (row.binding, row.mode) == (binding, mode)]
+            for row in alike:
+                if mode == "browser" and row.decision is None and row.state == preview.state:
+                    return self._read((await connection.execute(self._get, {"one": row.id})).one())
             kept = 0 if mode == "browser" else MAX_PENDING_PER_CALL - 1
-            await self._remove(connection, [row.id for row in alike[: max(0, len(alike) - kept)]])
-            await self._make_room(connection, owner)
+            gone = {row.id for row in rows if row.expires_at <= now}
+            gone |= {row.id for row in alike[: max(0, len(alike) - kept)]}
+            await self._remove(connection, [*gone, *_make_room(rows, gone, owner)])
             await connection.execute(
                 insert(table).values(
                     id=new.id,
@@ -122,17 +138,16 @@ class ConfirmationStore:
 
     async def get(self, confirmation_id: str) -> PendingConfirmation | None:
         """Return a confirmation without using it, or None if it is used, replaced or expired."""
-        async with self._database.read() as connection:
-            row = (await connection.execute(_select(_has_id(confirmation_id), self._is_valid()))).first()
-        return None if row is None or row.id in self._used else self._read(row)
+        rows = await self._execute(self._get, confirmation_id)
+        return next((self._read(row) for row in rows if row.id not in self._used), None)
 
     async def consume(self, confirmation_id: str) -> PendingConfirmation | None:
         """Remove and return a confirmation, or return None if it is used, replaced or expired."""
-        return await self._consume(_has_id(confirmation_id))
+        return self._use(await self._execute(self._consume_one, confirmation_id))
 
     async def consume_decided(self, binding: str) -> PendingConfirmation | None:
         """Remove and return the confirmation of a call that the human has decided on the page, if there is one."""
-        return await self._consume(table.c.binding == binding, table.c.mode == "browser", table.c.decision.is_not(None))
+        return self._use(await self._database.execute(self._consume_decided, call=binding))
 
     async def refuse(self, confirmation_id: str, binding: str) -> bool:
         """Remove a confirmation that the human refused, and every confirmation of the same call on the page.
@@ -140,23 +155,17 @@ class ConfirmationStore:
         Returns whether the confirmation was still open.
         """
         async with self._database.write() as connection:
-            refused = await self._delete(connection, _has_id(confirmation_id))
-            revoked = await self._delete(connection, table.c.binding == binding, table.c.mode == "browser")
+            one = {"one": confirmation_id if _ID.fullmatch(confirmation_id) else ""}
+            refused = (await connection.execute(self._consume_one, one)).all()
+            revoked = (await connection.execute(self._consume_of_page, {"call": binding})).all()
         again = self._mark_used([*refused, *revoked])
         return any(row.id not in again for row in refused)
 
     async def decide(self, confirmation_id: str, decision: Decision) -> bool:
         """Record the human's decision on the page. Returns whether the confirmation was open and undecided."""
-        async with self._database.write() as connection:
-            decided = await connection.execute(
-                update(table)
-                .where(_has_id(confirmation_id), table.c.decision.is_(None), self._is_valid())
-                .values(decision=decision, writer=self._writer)
-                .returning(table.c.id, *self._notification)
-            )
-            found = decided.first() is not None
+        decided = await self._execute(self._decide, confirmation_id, decision=decision)
         self._wake(confirmation_id)
-        return found
+        return bool(decided)
 
     async def wait(self, confirmation_id: str) -> None:
         """Return when a confirmation is decided or removed."""
@@ -179,52 +188,37 @@ class ConfirmationStore:
         """A column whose value PostgreSQL sends to all servers when the transaction ends."""
         return [func.pg_notify(_CHANNEL, table.c.id)] if self._database.is_postgresql else []
 
-    def _is_valid(self) -> ColumnElement[bool]:
+    def _build_valid(self) -> ColumnElement[bool]:
         """Whether a row is open: opened in this run, and neither too early nor too late, whatever the clock did."""
-        now = self._database.clock()
+        now = bindparam("now", type_=Float, callable_=self._database.clock)
         valid = and_(table.c.epoch == self._database.epoch, table.c.opened_at <= now, table.c.expires_at > now)
         if self._database.is_postgresql:
             written = cast(column("confirmations.xmin").op("::")(column("text")), BigInteger)
             valid &= written == cast(table.c.writer, BigInteger) % (1 << 32)
         return valid
 
-    async def _consume(self, *conditions: ColumnElement[bool]) -> PendingConfirmation | None:
-        async with self._database.write() as connection:
-            rows = await self._delete(connection, *conditions)
+    def _build_deletion(self, *conditions: ColumnElement[bool]) -> Any:
+        """Return the statement that deletes open confirmations and returns their rows."""
+        return delete(table).where(*conditions, self._valid).returning(*table.c, *self._notification)
+
+    async def _execute(self, statement: Any, confirmation_id: str, **values: Any) -> list[Row[Any]]:
+        """Run a statement about one confirmation. Its ID can be any text; a database cannot compare every text."""
+        known = _ID.fullmatch(confirmation_id)
+        return await self._database.execute(statement, one=confirmation_id, **values) if known else []
+
+    def _use(self, rows: list[Row[Any]]) -> PendingConfirmation | None:
         again = self._mark_used(rows)
         return next((self._read(row) for row in rows if row.id not in again), None)
 
-    async def _delete(self, connection: AsyncConnection, *conditions: ColumnElement[bool]) -> list[Row[Any]]:
-        """Delete open confirmations, and return their rows."""
-        result = await connection.execute(
-            delete(table).where(*conditions, self._is_valid()).returning(*table.c, *self._notification)
-        )
-        rows = list(result)
+    def _mark_used(self, rows: Sequence[Row[Any]]) -> set[str]:
+        """Remember the confirmations in `rows` as used, and return those that already were."""
         for row in rows:
             self._wake(row.id)
-        return rows
-
-    def _mark_used(self, rows: list[Row[Any]]) -> set[str]:
-        """Remember the confirmations in `rows` as used, and return those that already were."""
         now = self._database.clock()
         self._used = {one: expires for one, expires in self._used.items() if expires > now}
         again = {row.id for row in rows} & self._used.keys()
         self._used |= {row.id: row.expires_at for row in rows}
         return again
-
-    async def _make_room(self, connection: AsyncConnection, owner: str) -> None:
-        count = select(func.count(), func.count().filter(table.c.owner == owner)).select_from(table)
-        total, own_total = (await connection.execute(count)).one()
-        if total < MAX_PENDING and own_total < MAX_PENDING_PER_OWNER:
-            return
-        rows = (await connection.execute(select(table.c.id, table.c.owner).order_by(table.c.opened_at))).all()
-        owners = {row.id: row.owner for row in rows}
-        while len(owners) >= MAX_PENDING or sum(one == owner for one in owners.values()) >= MAX_PENDING_PER_OWNER:
-            own = [one for one, other in owners.items() if other == owner]
-            full = len(own) >= MAX_PENDING_PER_OWNER
-            gone = (None if full else choose_eviction(owners, owner)) or (own[0] if own else next(iter(owners)))
-            del owners[gone]
-            await self._remove(connection, [gone])
 
     async def _remove(self, connection: AsyncConnection, ids: list[str]) -> None:
         if ids:
@@ -293,9 +287,15 @@ class ConfirmationStore:
             self._wake()
 
 
-def _has_id(text: str) -> ColumnElement[bool]:
-    """Whether a row has an ID that a caller sent, which can be any text; a database cannot compare every text."""
-    return table.c.id == text if _ID.fullmatch(text) else false()
+def _make_room(rows: Sequence[Row[Any]], gone: Collection[str], owner: str) -> Iterator[str]:
+    """Yield the IDs of confirmations that give way to a new one of `owner`, beside those that are `gone`."""
+    owners = {row.id: row.owner for row in rows if row.id not in gone}
+    while len(owners) >= MAX_PENDING or sum(one == owner for one in owners.values()) >= MAX_PENDING_PER_OWNER:
+        own = [one for one, other in owners.items() if other == owner]
+        full = len(own) >= MAX_PENDING_PER_OWNER
+        chosen = (None if full else choose_eviction(owners, owner)) or (own[0] if own else next(iter(owners)))
+        del owners[chosen]
+        yield chosen
 
 
 def _select(*conditions: ColumnElement[bool]) -> Any:

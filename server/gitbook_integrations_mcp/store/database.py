@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import finalize
@@ -26,8 +27,9 @@ from gitbook_integrations_mcp.errors import ErrorCode, ProgramError, SettingsErr
 from gitbook_integrations_mcp.store.location import Location
 
 if TYPE_CHECKING:
-    from sqlalchemy import URL, ColumnElement, Connection
+    from sqlalchemy import URL, ColumnElement, Connection, Executable, Row
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+    from sqlalchemy.schema import DDLElement
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +41,9 @@ _TRANSACTION_SECONDS = 4 * _SECONDS
 
 _MIGRATION_LOCK = 0x67697462
 """Key of PostgreSQL's advisory lock for migrations: the first letters of GitBook."""
+
+_MEMORY = ":memory:"
+_BEGIN = "BEGIN IMMEDIATE"
 
 _DAMAGED = "is damaged"
 _SLOW = "does not respond in time"
@@ -95,12 +100,13 @@ class Database:
         A restored copy or a promoted standby is another run of PostgreSQL. For SQLite, the run of the server counts,
         the file, and the version of its schema, which a copy into the file changes.
         """
-        from sqlalchemy import Text, cast, extract, func, literal, literal_column
+        from sqlalchemy import Text, bindparam, cast, extract, func, literal_column
 
         if self.is_postgresql:
             return cast(extract("epoch", func.pg_postmaster_start_time()), Text)
         version = literal_column("(SELECT schema_version FROM pragma_schema_version)", Text)
-        return literal(f"{self._run}:{self._identity}:").concat(version)
+        place = bindparam("place", type_=Text, callable_=lambda: f"{self._run}:{self._identity}:")  # once it is open
+        return place.concat(version)
 
     @asynccontextmanager
     async def read(self) -> "AsyncIterator[AsyncConnection]":
@@ -109,7 +115,7 @@ class Database:
         Raises:
             StoreError: the database fails.
         """
-        async with self._transact("BEGIN") as connection:
+        async with self._transact() as connection:
             yield connection
 
     @asynccontextmanager
@@ -119,8 +125,21 @@ class Database:
         Raises:
             StoreError: the database fails; nothing was changed.
         """
-        async with self._transact("BEGIN IMMEDIATE") as connection:
+        async with self._transact() as connection:
+            if not self.is_postgresql:
+                # A transaction that first reads and then writes would fail if another program wrote in between.
+                await connection.exec_driver_sql(_BEGIN)
             yield connection
+
+    async def execute(self, statement: "Executable", **values: Any) -> "list[Row[Any]]":
+        """Run one statement in a transaction of its own, and return its rows. When this returns, it is durable.
+
+        Raises:
+            StoreError: the database fails; nothing was changed.
+        """
+        async with self._transact() as connection:
+            result = await connection.execute(statement, values or None)
+            return list(result) if result.returns_rows else []
 
     async def compact(self) -> None:
         """Give the space of deleted rows back to the disk, and leave no copy of them in SQLite's log.
@@ -129,7 +148,7 @@ class Database:
             StoreError: the database fails.
         """
         if not self.is_postgresql:  # which does this itself
-            async with self._transact("") as connection:
+            async with self._transact() as connection:
                 await connection.exec_driver_sql("VACUUM")
                 await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
@@ -162,15 +181,13 @@ class Database:
                     self._engine = None
 
     @asynccontextmanager
-    async def _transact(self, begin: str) -> "AsyncIterator[AsyncConnection]":
+    async def _transact(self) -> "AsyncIterator[AsyncConnection]":
         with anyio.CancelScope(shield=True):
             async with self._turn:
                 with self._translate_failures(), self._limit_time():
                     engine = await self._open()
-                    async with engine.connect() as connection:
-                        await connection.execution_options(gitbook_begin=begin)
-                        async with connection.begin():
-                            yield connection
+                    async with engine.begin() as connection:
+                        yield connection
 
     async def _open(self) -> "AsyncEngine":
         async with self._opening:
@@ -188,8 +205,9 @@ class Database:
         engine = self._build_engine()
         self._identity = self._identify_file()
         try:
-            async with engine.connect() as connection, connection.begin():
-                await connection.run_sync(_migrate, in_memory=self.location.is_memory)
+            async with engine.begin() as connection:
+                if not self.location.is_memory:  # where the tables are new
+                    await connection.run_sync(_migrate)
         except Exception as error:
             await engine.dispose()
             if not again or describe_failure(error) != _DAMAGED:
@@ -228,12 +246,14 @@ class Database:
             _create_file(self.location.path)
         from sqlalchemy import URL, event
 
-        url = URL.create("sqlite+aiosqlite", database=str(self.location.path) if self.location.path else ":memory:")
-        engine = create_async_engine(url, poolclass=StaticPool, connect_args={"timeout": _SECONDS})
+        # Transactions begin when this module says so.
+        options = {"timeout": _SECONDS, "isolation_level": None, "factory": _connect_sqlite}
+        url = URL.create("sqlite+aiosqlite", database=str(self.location.path or _MEMORY))
+        engine = create_async_engine(
+            url, poolclass=StaticPool, pool_reset_on_return=None, skip_autocommit_rollback=True, connect_args=options
+        )
         # A connection to memory stays open. Its thread stops when this object is forgotten, or the program exits.
         event.listen(engine.sync_engine, "connect", lambda one, _: finalize(self, _stop, one.driver_connection.stop))
-        event.listen(engine.sync_engine, "connect", _configure_sqlite)
-        event.listen(engine.sync_engine, "begin", _begin_sqlite)
         return engine
 
     def _identify_file(self) -> str:
@@ -283,17 +303,33 @@ def _create_file(path: Path) -> None:
         path.chmod(0o600)
 
 
-def _configure_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # transactions begin when `_begin_sqlite` says so
-    cursor = connection.cursor()
+def _connect_sqlite(*arguments: Any, **options: Any) -> sqlite3.Connection:
+    """Return a connection, ready in one step of its thread; a store in memory gets its tables."""
+    connection = sqlite3.Connection(*arguments, **options)
     for pragma in (
         "journal_mode = WAL",
         "synchronous = FULL",  # what is committed survives a loss of power
         "fullfsync = ON",  # the same on macOS
         "secure_delete = ON",  # what is deleted is overwritten
     ):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+        connection.execute(f"PRAGMA {pragma}")
+    if arguments == (_MEMORY,):
+        connection.executescript(_render_schema())
+    return connection
+
+
+@cache
+def _render_schema() -> str:
+    """Return the statements that create all tables in SQLite."""
+    from sqlalchemy.dialects import sqlite
+    from sqlalchemy.schema import CreateIndex, CreateTable
+
+    from gitbook_integrations_mcp.store.schema import METADATA
+
+    created: list[DDLElement] = []
+    for table in METADATA.sorted_tables:
+        created += [CreateTable(table), *map(CreateIndex, table.indexes)]
+    return ";".join(str(one.compile(dialect=sqlite.dialect())) for one in created)
 
 
 def _stop(stop: Callable[[], object]) -> None:
@@ -301,12 +337,6 @@ def _stop(stop: Callable[[], object]) -> None:
     thread = threading.Thread(target=stop)
     thread.start()
     thread.join()
-
-
-def _begin_sqlite(connection: "Connection") -> None:
-    # A transaction that first reads and then writes would fail if another program wrote in between.
-    if begin := connection.get_execution_options().get("gitbook_begin", "BEGIN IMMEDIATE"):
-        connection.exec_driver_sql(begin)
 
 
 def _move_aside(path: Path) -> None:
@@ -319,15 +349,12 @@ def _move_aside(path: Path) -> None:
     logger.error("The store was damaged. It is now %s, and a new one is used. Open confirmations are void.", aside)
 
 
-def _migrate(connection: "Connection", *, in_memory: bool) -> None:
+def _migrate(connection: "Connection") -> None:
     """Create or migrate the tables, if they are not those of this program."""
-    from gitbook_integrations_mcp.store.schema import METADATA, REVISION
+    from gitbook_integrations_mcp.store.schema import REVISION
 
-    if in_memory:
-        METADATA.create_all(connection)
-        return
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+    lock = f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"
+    connection.exec_driver_sql(lock if connection.dialect.name == "postgresql" else _BEGIN)
     found = _read_revision(connection)
     if found == REVISION:
         return

@@ -9,7 +9,8 @@ from gitbook_integrations_mcp import NAME
 from gitbook_integrations_mcp.config.settings import Settings
 
 FILE_NAME = "store.db"
-_SQLITE = "sqlite:///"
+SQLITE = "sqlite:///"
+"""Beginning of the URL of a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,8 @@ def locate_store(settings: Settings) -> Location:
     text = url.get_secret_value()
     if text == "memory":
         return Location()
-    if text.startswith(_SQLITE):
-        return Location(path=Path(text.removeprefix(_SQLITE)).expanduser().absolute())
+    if text.startswith(SQLITE):
+        return Location(path=Path(text.removeprefix(SQLITE)).expanduser().absolute())
     return Location(url=url)
 
 

@@ -9,10 +9,13 @@ from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.store.location import locate_store
 
 if TYPE_CHECKING:
+    from gitbook_integrations_mcp.store.acceptances import AcceptanceStore
     from gitbook_integrations_mcp.store.changes import ChangeStore
     from gitbook_integrations_mcp.store.confirmations import ConfirmationStore
     from gitbook_integrations_mcp.store.database import Database
+    from gitbook_integrations_mcp.store.reports import ReportStore
     from gitbook_integrations_mcp.store.sealing import Sealer
+    from gitbook_integrations_mcp.store.versions import VersionStore
 
 
 class Store:
@@ -44,6 +47,28 @@ class Store:
         from gitbook_integrations_mcp.store.changes import ChangeStore
 
         return ChangeStore(self.database, self._settings.store.change_days)
+
+    @cached_property
+    def reports(self) -> "ReportStore":
+        """Audit reports."""
+        from gitbook_integrations_mcp.store.reports import ReportStore
+
+        section = self._settings.store
+        return ReportStore(self.database, section.reports, section.report_days)
+
+    @cached_property
+    def acceptances(self) -> "AcceptanceStore":
+        """Accepted findings."""
+        from gitbook_integrations_mcp.store.acceptances import AcceptanceStore
+
+        return AcceptanceStore(self.database)
+
+    @cached_property
+    def versions(self) -> "VersionStore":
+        """Published versions of integrations."""
+        from gitbook_integrations_mcp.store.versions import VersionStore
+
+        return VersionStore(self.database, self._settings.store.change_days)
 
     @cached_property
     def sealer(self) -> "Sealer":

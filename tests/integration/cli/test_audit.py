@@ -9,6 +9,7 @@ import os
 import pty
 import re
 import stat
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any, get_args
@@ -16,7 +17,7 @@ from typing import Any, get_args
 import pytest
 
 from gitbook_integrations_api.report import Narrowing, Report
-from gitbook_integrations_api.rules import SEVERITIES
+from gitbook_integrations_api.rules import RULES, SEVERITIES
 from gitbook_integrations_mcp.audit.render.tables import TABLES, TableName, render_csv
 from gitbook_integrations_mcp.cli.audit import AuditOptions, run_audit
 from gitbook_integrations_mcp.cli.main import main
@@ -193,7 +194,7 @@ def test_with_a_baseline_only_new_findings_exit_with_3(tmp_path: Path, capsys: p
     write_baseline(capsys, path, findings=[each for each in report["findings"] if each["rule"] != "same-kind"])
     code, out, _ = run(capsys, *words, "low")
     assert code == 3
-    assert "0 added, 0 removed, 0 changed; 1 new findings, 0 fixed" in out
+    assert "0 added, 0 removed, 0 changed; 2 new findings, 0 fixed" in out
     assert run(capsys, *words, "medium")[0] == 0
 
 
@@ -225,7 +226,7 @@ def test_accepted_findings_do_not_fail_until_they_expire(tmp_path: Path, capsys:
     )
     words = ("--config", str(config), "--fail-on", "high")
     reason = {"reason": "known", "date": "2026-01-01"}
-    rules = ["unverified-write", "foreign-unlisted", "script-not-installed:ac477a73c5"]
+    rules = ["unverified-write", "unverified-script", "foreign-unlisted", "script-not-installed:ac477a73c5"]
     accepted.write_text(json.dumps([{"finding": rule, **reason} for rule in rules]))
     code, out, _ = run(capsys, *words)
     assert code == 0
@@ -268,7 +269,7 @@ def test_an_invalid_file_of_accepted_findings_exits_with_2(
         ("[" * 5000 + "]" * 5000, ErrorCode.INVALID_BASELINE),
         ('{"version": 1, "version": 2}', ErrorCode.INVALID_BASELINE),
         ('{"version": 2}', ErrorCode.INVALID_BASELINE),
-        ("[]", ErrorCode.INVALID_ACCEPTED_FINDINGS),
+        ("[{}]", ErrorCode.INVALID_ACCEPTED_FINDINGS),
     ],
 )
 def test_errors_keep_their_codes(content: str | None, code: ErrorCode, tmp_path: Path) -> None:
@@ -276,7 +277,7 @@ def test_errors_keep_their_codes(content: str | None, code: ErrorCode, tmp_path:
     if content is not None:
         path.write_text(content)
     is_baseline = code is ErrorCode.INVALID_BASELINE
-    settings = load_settings({"server": {"sandbox": True}, "audit": {"accepted": str(tmp_path / "missing.json")}})
+    settings = load_settings({"server": {"sandbox": True}, "audit": {} if is_baseline else {"accepted": str(path)}})
     options = AuditOptions(
         organization=None,
         narrowing=Narrowing(),
@@ -330,3 +331,94 @@ async def test_a_terminal_shows_a_progress_bar() -> None:
     os.close(ours)
     assert process.returncode == 0
     assert Report.model_validate_json(out).coverage.complete
+
+
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Use a store in a file, and return its URL."""
+    url = f"sqlite:///{tmp_path}/store.db"
+    monkeypatch.setenv("GITBOOK_MCP_STORE__URL", url)
+    return url
+
+
+@pytest.mark.usefixtures("kept")
+def test_reports_are_kept_as_baselines(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "--baseline", "last", "--json")
+    assert code == 2
+    assert json.loads(out)["error"]["code"] == "invalid_baseline"
+    first = json.loads(run(capsys, "--json")[1])
+    code, out, _ = run(capsys, "--baseline", "last", "--fail-on", "low", "--json")
+    comparison = json.loads(out)["comparison"]
+    assert (code, comparison["baseline"], comparison["removed"]) == (0, first["generatedAt"], [])
+    today = first["generatedAt"][:10]
+    assert f"Since {first['generatedAt'][:10]}" in run(capsys, "--baseline", today)[1]
+    code, _, err = run(capsys, "--baseline", "4w")
+    assert code == 2
+    assert today in err
+
+
+def test_a_report_that_cannot_be_kept_is_printed_with_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GITBOOK_MCP_STORE__URL", f"sqlite:///{tmp_path}")  # a folder
+    code, out, err = run(capsys, "--json")
+    assert code == 0
+    assert Report.model_validate_json(out).coverage.complete
+    assert "not kept" in err
+    code, out, _ = run(capsys, "--baseline", "last", "--json")
+    assert (code, json.loads(out)["error"]["code"]) == (1, "store_unavailable")
+
+
+@pytest.mark.usefixtures("kept")
+def test_explain_tells_what_a_rule_or_a_finding_means(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["audit", "explain", "same-kind"]) == 0
+    assert RULES["same-kind"].advice[:20] in capsys.readouterr().out
+    assert main(["audit", "explain", "same-kin"]) == 2
+    assert "Did you mean same-kind?" in capsys.readouterr().err
+    report = json.loads(run(capsys, "--json")[1])
+    finding = report["findings"][0]
+    words = ["audit", "explain", finding["id"], "--sandbox"]
+    assert main([*words, "--json"]) == 0
+    explained = json.loads(capsys.readouterr().out)
+    assert explained["evidence"] == finding["evidence"]
+    assert explained["tool"] == finding["remedy"]["tool"]
+    assert explained["generatedAt"] == report["generatedAt"]
+    assert main(words) == 0
+    assert finding["summary"][:30] in capsys.readouterr().out
+    assert main(["audit", "explain", "same-kind:0000000000", "--sandbox"]) == 2
+
+
+@pytest.mark.usefixtures("kept")
+def test_accepting_needs_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["audit", "accept", "same-kind", "--reason", "known", "--sandbox", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["code"] == "confirmation_unavailable"
+    assert main(["audit", "withdraw", "same-kind", "--sandbox", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["error"]["code"] == "invalid_arguments"
+    assert "0 accepted" in run(capsys)[1]
+
+
+@pytest.mark.slow
+def test_a_human_at_a_terminal_accepts_and_withdraws(kept: str, capsys: pytest.CaptureFixture[str]) -> None:
+    environment = {**os.environ, "GITBOOK_MCP_STORE__URL": kept}
+
+    def answer(text: str, *words: str) -> int:
+        ours, theirs = pty.openpty()
+        command = [*COMMAND, *words, "--sandbox"]
+        process = subprocess.Popen(command, env=environment, stdin=theirs, stdout=subprocess.PIPE, stderr=theirs)
+        os.close(theirs)
+        shown = b""
+        while b"Type yes" not in shown:
+            shown += os.read(ours, 4096)
+        assert b"same-kind" in shown
+        os.write(ours, f"{text}\n".encode())
+        process.communicate(timeout=60)
+        os.close(ours)
+        return process.returncode
+
+    accept = ("accept", "same-kind", "--reason", "known", "--until", "2999-01-01")
+    assert answer("no", *accept) == 1
+    assert "0 accepted" in run(capsys)[1]
+    assert answer("yes", *accept) == 0
+    assert " 0 accepted" not in run(capsys)[1]
+    assert answer("yes", "withdraw", "same-kind") == 0
+    assert " 0 accepted" in run(capsys)[1]

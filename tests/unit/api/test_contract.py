@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from gitbook_integrations_api.catalog import ENDPOINTS, NOT_EXPOSED, TOOLS, TOOLSETS
-from gitbook_integrations_api.endpoint import Endpoint, Tool
+from gitbook_integrations_api.endpoint import Composite, Endpoint, Risk, Tool
 from gitbook_integrations_api.options import CONFIRMATION_ARGUMENT, name_options
 from gitbook_integrations_api.schema import describe_model
 from gitbook_integrations_mcp.calls.checks import complete_arguments
@@ -339,3 +339,9 @@ async def test_tools_are_listed_in_the_order_of_the_catalog_in_both_eras() -> No
         async with connect(Upstream(), era) as client:
             listed = [tool.name for tool in (await client.list_tools()).tools]
         assert listed == list(TOOLS)
+
+
+def test_a_composite_tool_that_changes_something_always_needs_approval() -> None:
+    changing = [tool for tool in TOOLS.values() if isinstance(tool, Composite) and tool.risk is not Risk.READ]
+    assert changing
+    assert all(tool.needs_confirmation({}) for tool in changing)

@@ -48,7 +48,7 @@ async def test_the_tools_cost_few_tokens(sections: dict[str, Any]) -> None:
     assert {name: cost for name, cost in costs.items() if cost > LARGE.get(name, MOST)} == {}
     assert median(costs.values()) <= TYPICAL
     assert sum(costs.values()) <= 7_600
-    assert count_tokens({"tools": published}) <= 11_000
+    assert count_tokens({"tools": published}) <= 11_500
 
 
 def test_large_tools_exist_and_need_a_budget_of_their_own() -> None:
@@ -66,7 +66,7 @@ def test_the_instructions_cost_few_tokens_and_name_tools_that_exist() -> None:
 
 def test_every_call_that_needs_approval_has_a_consequence() -> None:
     for tool in TOOLS.values():
-        if tool.needs_confirmation(dict(tool.confirm_if)) and (tool.confirm_if or tool.risk in {"destroy", "secret"}):
+        if tool.needs_confirmation(dict(tool.confirm_if)):
             assert tool.consequence, tool.name
 
 

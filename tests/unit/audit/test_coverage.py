@@ -37,7 +37,7 @@ RULES = {
     "installations": {"unverified-write", "foreign-unlisted", "same-kind", "gone-from-marketplace", "excess-scopes"},
     "sites": {"script-without-csp", "script-with-cookies", "script-not-installed"},
     "marketplace": {"gone-from-marketplace"},
-    f"spaces of {MERMAID}": {"installed-nowhere", "secrets-in-configuration"},
+    f"spaces of {MERMAID}": {"pending-place", "required-setting-missing", "secrets-in-configuration"},
     f"sites of {GOOGLE}": {"script-not-installed", "secrets-in-configuration", "installed-nowhere"},
     "scripts of site_qLN1io": {"script-without-csp", "script-with-cookies", "script-not-installed"},
 }

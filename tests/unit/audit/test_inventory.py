@@ -15,7 +15,7 @@ def list_credentials(name: str, level: Level, configuration: dict[str, Any]) -> 
     installed = inventory.installations["i"]
     item = {"integration": name, "installation": "i", "configuration": configuration, level: "p"}
     assert installed.add_place(level, item)
-    return installed.secrets.get("p", ())
+    return tuple(installed.secrets.get("p", ()))
 
 
 @pytest.mark.parametrize(

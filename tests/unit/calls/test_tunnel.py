@@ -96,7 +96,7 @@ def test_what_looks_like_an_address_and_is_none_is_refused(host: str) -> None:
 
 
 @pytest.mark.parametrize("era", ERAS)
-@pytest.mark.parametrize("host", ["169.254.169.254", "0x7f.1", "[::ffff:7f00:1]", "localhost"])
+@pytest.mark.parametrize("host", ["169.254.169.254", "[::ffff:7f00:1]", "localhost"])
 async def test_a_private_tunnel_is_refused_before_a_human_is_asked_or_anything_is_sent(host: str, era: Era) -> None:
     upstream = Upstream()
     arguments = {"integrationName": "acme", "tunnelUrl": f"http://{host}/secret-path", "all": True}

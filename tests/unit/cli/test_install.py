@@ -35,7 +35,8 @@ OTHERS: Mapping[str, str] = {
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home directory of the test's own, and no settings in the environment."""
-    for variable in ("GITBOOK_TOKEN", "GITBOOK_INTEGRATION_TOKEN", "GITBOOK_ENDPOINT", "GITBOOK_ORGANIZATION"):
+    gitbook = ("GITBOOK_TOKEN", "GITBOOK_INTEGRATION_TOKEN", "GITBOOK_ENDPOINT", "GITBOOK_ORGANIZATION")
+    for variable in (*gitbook, "GITBOOK_MCP_STORE__URL"):
         monkeypatch.delenv(variable, raising=False)
     for variable in ("HOME", "USERPROFILE"):
         monkeypatch.setenv(variable, str(tmp_path))
@@ -387,12 +388,12 @@ def test_no_full_name_of_a_tool_is_too_long_for_an_assistant(prefix: str) -> Non
 
 def test_relative_paths_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("GITBOOK_MCP_JOURNAL__PATH", "j.jsonl")
+    monkeypatch.setenv("GITBOOK_MCP_STORE__URL", "sqlite:///store.db")
     monkeypatch.setenv("GITBOOK_MCP_AUDIT", '{"accepted": "accepted.json", "disabled_rules": ["same-kind"]}')
     (tmp_path / "accepted.json").write_text("[]")
     assert main(["install", "cursor", "--sandbox"]) == 0
     assert read(ASSISTANTS["cursor"])["mcpServers"][NAME]["env"] == {
-        "GITBOOK_MCP_JOURNAL__PATH": str(tmp_path / "j.jsonl"),
+        "GITBOOK_MCP_STORE__URL": f"sqlite:///{tmp_path}/store.db",
         "GITBOOK_MCP_AUDIT__ACCEPTED": str(tmp_path / "accepted.json"),
         "GITBOOK_MCP_AUDIT__DISABLED_RULES": '["same-kind"]',
     }

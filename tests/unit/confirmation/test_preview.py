@@ -295,6 +295,7 @@ async def read_update_facts(**changes: Any) -> dict[str, str]:
     target = find_target(spy, "uninstall_integration")
     installation = spy.sandbox.state.installations[target.arguments["installationId"]]
     installation.configuration, installation.external_ids = {"channel": "#docs", "digest": True}, ["a", "b"]
+    spy.sandbox.state.integrations[OWN_INTEGRATION].manifest.pop("configurations", None)  # any key is allowed
     server = create_gated_server(spy, extra_tools=["update_integration_installation"])
     async with meet(server, human, "2026-07-28") as client:
         await client.call_tool("update_integration_installation", {**target.arguments, **changes})

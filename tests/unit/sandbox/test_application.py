@@ -449,7 +449,7 @@ async def test_a_cursor_is_valid_for_its_own_list_only(api: Api) -> None:
 async def test_only_public_integrations_are_listed_publicly(api: Api) -> None:
     items = (await api.get("/integrations"))["items"]
     assert {item["visibility"] for item in items} == {"public"}
-    assert len(items) == 9
+    assert len(items) == 8
 
 
 @pytest.mark.parametrize(
@@ -461,7 +461,7 @@ async def test_only_public_integrations_are_listed_publicly(api: Api) -> None:
         ({"blockDomain": "www.figma.com"}, ["figma"]),
         ({"blocks": "true"}, ["mermaid", "figma"]),
         ({"contentSources": "true"}, ["ticket-importer"]),
-        ({"scope": "space:git:sync"}, ["github"]),
+        ({"scope": "space:git:sync"}, []),
         ({"target": "organization"}, ["figma"]),
         ({"target": "site", "blocks": "false", "search": "chat"}, ["chatterbox"]),
         ({"owner": "Lm5vT8sXnP0dQaHj6YgU"}, ["lumen-analytics"]),
@@ -692,7 +692,7 @@ async def test_a_space_lists_the_blocks_of_its_integrations(api: Api) -> None:
     found = await api.get(f"/spaces/{space}/integration-blocks")
     assert {item["name"]: [block["id"] for block in item["blocks"]] for item in found} == {
         OWN_INTEGRATION: ["release-notes"],
-        "mermaid": ["mermaid"],
+        "mermaid": ["diagram"],
     }
 
 
@@ -701,7 +701,7 @@ async def test_a_site_lists_its_scripts_with_policy_and_cookies(api: Api) -> Non
         scripts = await api.get(f"{ORG}/sites/{find_title(api.state, title)}/integration-scripts")
         return [(each["script"].split("/")[5], "contentSecurityPolicy" in each, each["cookies"]) for each in scripts]
 
-    assert await tell("Aurora Docs") == [("googleanalytics", False, True), ("lumen-analytics", True, False)]
+    assert await tell("Aurora Docs") == [("googleanalytics", True, True), ("lumen-analytics", True, False)]
     assert [name for name, _, _ in await tell("Help Center")] == ["googleanalytics", "heatlens", "crisp"]
     assert await tell("Partner Portal") == []
 
@@ -788,8 +788,10 @@ async def test_a_component_is_rendered_and_a_modal_completes(api: Api) -> None:
     assert (await api.send("POST", f"{OWN}/render", body)).json()["state"] == {"a": 1, "action": "refresh"}
     body["action"] = {"action": "@ui.modal.close", "returnValue": {"ok": True}}
     assert (await api.send("POST", f"{OWN}/render", body)).json() == {"type": "complete", "returnValue": {"ok": True}}
-    settings = {"componentId": "connect-workspace", "props": {}, "context": {}}
-    assert (await api.send("POST", "/integrations/slack/render", settings)).json()["element"]["type"] == "configuration"
+    settings = {"componentId": "configure", "props": {}, "context": {}}
+    assert (await api.send("POST", "/integrations/github/render", settings)).json()["element"][
+        "type"
+    ] == "configuration"
     assert_error(await api.send("POST", f"{OWN}/render", {**body, "componentId": "nothing"}), 404)
 
 

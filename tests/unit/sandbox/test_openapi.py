@@ -221,7 +221,7 @@ def get_samples(state: State) -> dict[str, list[dict[str, Any]]]:
         "render_integration_ui_with_post": [
             rendering,
             {**rendering, "action": {"action": "@ui.modal.close", "returnValue": {"a": "b"}}},
-            {"integrationName": "slack", "componentId": "connect-workspace", "props": {}, "context": {}},
+            {"integrationName": "github", "componentId": "configure", "props": {}, "context": {}},
         ],
         "publish_integration": [
             {"integrationName": "glossary", **publication},

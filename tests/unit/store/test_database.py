@@ -212,7 +212,7 @@ async def test_a_file_that_is_damaged_while_it_is_open_is_an_error_once(path: Pa
     put = await open_one(store)
     async with store.database.write() as connection:
         await connection.exec_driver_sql("PRAGMA cache_size = 0")
-    async with store.database._transact("") as connection:
+    async with store.database._transact() as connection:
         await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
         await connection.exec_driver_sql("PRAGMA shrink_memory")
     with path.open("r+b") as file:

@@ -1,4 +1,4 @@
-"""Audits: one tool that reads many endpoints and returns one result."""
+"""Audits: a tool that reads many endpoints and returns one result, and tools that accept its findings."""
 
 from typing import Annotated, Any, Literal, get_args
 
@@ -12,6 +12,8 @@ from gitbook_integrations_api.schema import ABSENT
 Section = Literal["findings", "installations", "scripts", "coverage", "changes"]
 SECTIONS: tuple[Section, ...] = get_args(Section)
 
+MOMENT = r"^(last|\d{1,4}[hdw]|\d{4}-\d{2}-\d{2})$"
+"""The latest audit, an age, or a date."""
 
 _CHOSEN = 100
 """Maximum number of integrations, spaces or sites in a partial audit, as each can need its own requests."""
@@ -35,8 +37,29 @@ class Audit(OfOrganization):
     page: PageCursor = ABSENT
     refresh: Annotated[bool, Field(description="Run a new audit")] = False
     baseline: Annotated[
-        Literal["last"] | dict[str, Any], Field(description="Compare with an earlier audit: last, or its JSON report")
+        Annotated[str, Field(pattern=MOMENT)] | dict[str, Any],
+        Field(
+            description="Compare with an earlier audit: last; at least 24h, 7d or 4w old; up to a date (2026-11-18); "
+            "or its JSON report"
+        ),
     ] = ABSENT
+
+
+FindingId = Annotated[
+    str, Field(min_length=1, max_length=100, description="ID of a finding, or of a rule for all its findings")
+]
+
+
+class AcceptedFinding(OfOrganization):
+    finding: FindingId
+    reason: Annotated[str, Field(min_length=1, max_length=250, description="Why the risk is acceptable")]
+    until: Annotated[
+        str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$", description="Last day of the acceptance, for example 2027-06-30")
+    ] = ABSENT
+
+
+class WithdrawnAcceptance(OfOrganization):
+    finding: FindingId
 
 
 class AuditResult(BaseModel):
@@ -59,6 +82,19 @@ class AuditResult(BaseModel):
     count: int | None = None
     report: dict[str, Any] | None = None
     more: str | None = None
+    kept: bool | None = None
+    note: str | None = None
+
+
+class AcceptanceResult(BaseModel):
+    """The result of an acceptance or of its withdrawal."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
+
+    status: str
+    message: str
+    finding: str | None = None
+    until: str | None = None
 
 
 TOOLS = (
@@ -83,5 +119,32 @@ TOOLS = (
             "list_integration_installation_sites",
             "list_site_integration_scripts",
         ),
+    ),
+    Composite(
+        operation="acceptFinding",
+        title="Accept a finding",
+        description="Accept a finding of audit_installations, or all findings of a rule, instead of fixing it. Audits "
+        "then show it as accepted.",
+        risk=Risk.WRITE,
+        credentials=USER,
+        input=AcceptedFinding,
+        result=one(AcceptanceResult),
+        always_confirmed=True,
+        consequence="Every audit of this organization by this server, for every user, then shows the finding as "
+        "accepted, with this reason, and no longer counts it as open.",
+        uses=("list_organization_installations",),
+    ),
+    Composite(
+        operation="withdrawAcceptance",
+        title="Withdraw an acceptance",
+        description="Withdraw the acceptance of a finding or rule. Audits then report its findings as open again.",
+        risk=Risk.WRITE,
+        credentials=USER,
+        input=WithdrawnAcceptance,
+        result=one(AcceptanceResult),
+        always_confirmed=True,
+        consequence="Every audit of this organization by this server then reports the finding as open again. The "
+        "acceptance stays on record as withdrawn.",
+        uses=("list_organization_installations",),
     ),
 )

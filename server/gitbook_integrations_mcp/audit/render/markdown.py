@@ -110,11 +110,22 @@ def format_changes(changes: Mapping[str, Any] | None) -> Iterator[str]:
     if changes is None:
         return
     counts = ", ".join(f"{changes[name]} {name}" for name in ("added", "removed", "changed"))
-    incomplete = "" if changes["sinceComplete"] else " (an incomplete audit)"
-    yield (
-        f"Since {changes['since']}{incomplete}: {counts}; {changes['newFindings']} new findings, "
-        f"{changes['fixed']} fixed; {changes['undecided']} undecided."
+    age = changes["sinceAgeSeconds"]
+    about = ([] if age is None else [f"{format_span(age)} earlier"]) + ["an INCOMPLETE audit"] * (
+        not changes["sinceComplete"]
     )
+    yield (
+        f"Since {changes['since']}{' (' + ', '.join(about) + ')' if about else ''}: {counts}; "
+        f"{changes['newFindings']} new findings, {changes['fixed']} fixed; {changes['undecided']} undecided."
+    )
+
+
+def format_span(seconds: float) -> str:
+    """Return a length of time in the largest unit of which there are two or more."""
+    for unit, size in (("days", 86400), ("hours", 3600), ("min", 60)):
+        if abs(seconds) >= 2 * size:
+            return f"{round(seconds / size)} {unit}"
+    return f"{round(seconds)} s"
 
 
 def render_items(section: Section, items: Iterable[Mapping[str, Any]]) -> str:
@@ -127,7 +138,7 @@ _HEADLINES: Mapping[Section, Sequence[str]] = {
     "findings": ("severity", "summary", "id"),
     "installations": ("name", "space", "site", "title", "status"),
     "scripts": ("url", "title"),
-    "coverage": ("source", "rule", "outcome"),
+    "coverage": ("source", "rule", "outcome", "unavailable"),
     "changes": ("change", "severity", "title", "id"),
 }
 

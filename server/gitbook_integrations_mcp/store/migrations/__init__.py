@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from alembic.config import Config
+from alembic.config import Config as AlembicConfig
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -22,7 +22,7 @@ def migrate(connection: Connection, target: str = "head") -> None:
     def list_steps(revision: str | tuple[str, ...], _context: MigrationContext) -> list[object]:
         return list(_SCRIPTS._upgrade_revs(target, revision))  # type: ignore[arg-type]
 
-    with EnvironmentContext(Config(), _SCRIPTS, fn=list_steps) as environment:
+    with EnvironmentContext(AlembicConfig(), _SCRIPTS, fn=list_steps) as environment:
         environment.configure(connection=connection)
         environment.run_migrations()
 

@@ -447,7 +447,7 @@ function makeChanges(report) {
 }
 
 function makeCoverage(report) {
-    const { complete, requests, seconds, gaps, lists } = report.coverage;
+    const { complete, requests, seconds, gaps, lists, unavailable = [] } = report.coverage;
     const unchecked = report.rules.filter((rule) => rule.outcome !== "checked");
 
     function makeGap({ tool, arguments: callArguments, reason, consequence }) {
@@ -471,6 +471,8 @@ function makeCoverage(report) {
         ...gaps.map(makeGap),
         unchecked.length > 0 && make("h3", "Rules that were not fully checked"),
         unchecked.length > 0 && make("ul", ...unchecked.map((rule) => make("li", `${rule.title}: ${rule.outcome}`))),
+        unavailable.length > 0 && make("h3", "Not in GitBook's API"),
+        unavailable.length > 0 && make("ul", ...unavailable.map((fact) => make("li", fact))),
         make("h3", "Lists that were read"),
         make("ul", ...lists.map(makeList)),
     );

@@ -1,0 +1,148 @@
+"""The tools `accept_finding` and `withdraw_acceptance`: what a call would hide or show again, and the call itself."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+from gitbook_integrations_api.catalog import ENDPOINTS
+from gitbook_integrations_api.report import Finding
+from gitbook_integrations_api.rules import RULES
+from gitbook_integrations_mcp.audit.runner import AuditRunner
+from gitbook_integrations_mcp.calls.call import Call
+from gitbook_integrations_mcp.calls.output import Output
+from gitbook_integrations_mcp.calls.response import read_response
+from gitbook_integrations_mcp.errors import ArgumentsError
+from gitbook_integrations_mcp.gitbook.client import GitBook
+from gitbook_integrations_mcp.gitbook.user import Owner, UserResolver
+from gitbook_integrations_mcp.spelling import suggest
+from gitbook_integrations_mcp.store.acceptances import KeptAcceptance
+from gitbook_integrations_mcp.store.store import Store
+from gitbook_integrations_mcp.text import clean_text
+
+Effect = Sequence[tuple[str, str]]
+
+_READER = ENDPOINTS["list_organization_installations"]
+
+
+class AcceptanceTools:
+    """Accepts findings and withdraws acceptances, for callers whose token can audit the organization."""
+
+    def __init__(self, gitbook: GitBook, runner: AuditRunner, users: UserResolver, store: Store) -> None:
+        self._gitbook = gitbook
+        self._runner = runner
+        self._users = users
+        self._store = store
+
+    async def describe_acceptance(self, call: Call) -> Effect:
+        """Return what an acceptance would hide.
+
+        Raises:
+            ArgumentsError: the rule is unknown, the latest report does not have the finding, or the date has passed.
+            CallError: the token cannot read the organization's installations, or the store fails.
+        """
+        organization, finding = await self._check_access(call)
+        self._read_until(call.arguments)
+        findings = await self._find_findings(call, organization, finding)
+        if finding in RULES:
+            rule = RULES[finding]
+            number = sum(one.accepted is None for one in findings)
+            hidden = f"{number} open in your latest audit, and all later ones"
+            effect = [("Rule", rule.title), ("Severity", rule.severity), ("Findings of the rule", hidden)]
+        else:
+            [found] = findings
+            effect = [("Finding", found.summary), ("Severity", found.severity)]
+        for earlier in await self._store.acceptances.list_active(organization, finding):
+            effect.append(("Replaces", _describe(earlier)))
+        return effect
+
+    async def accept(self, call: Call) -> Output:
+        """Accept the finding of a confirmed call; for its errors, see `describe_acceptance`."""
+        await self.describe_acceptance(call)
+        organization, finding = call.arguments["organizationId"], call.arguments["finding"]
+        reason = clean_text(call.arguments["reason"], 250)
+        until = self._read_until(call.arguments)
+        await self._store.acceptances.accept(organization, finding, reason, until, await self._name_caller(call))
+        message = f"Accepted{f' until {until}' if until else ''}. The next audit shows it."
+        return Output({"status": "accepted", "message": message, "finding": finding, "until": until})
+
+    async def describe_withdrawal(self, call: Call) -> Effect:
+        """Return what a withdrawal would end.
+
+        Raises:
+            ArgumentsError: the finding is not accepted in the store.
+            CallError: the token cannot read the organization's installations, or the store fails.
+        """
+        organization, finding = await self._check_access(call)
+        active = await self._store.acceptances.list_active(organization)
+        if not (found := [one for one in active if one.finding == finding]):
+            valid = [one.finding for one in active]
+            raise ArgumentsError(
+                f"finding: {clean_text(finding, 100)} has no acceptance in the store of this server."
+                f"{suggest(finding, valid)} Accepted: {', '.join(valid[:20]) or 'none'}. Entries of the file "
+                "audit.accepted are removed by the operator."
+            )
+        return [("Accepted", _describe(one)) for one in found]
+
+    async def withdraw(self, call: Call) -> Output:
+        """Withdraw the acceptance of a confirmed call; for its errors, see `describe_withdrawal`."""
+        await self.describe_withdrawal(call)
+        organization, finding = call.arguments["organizationId"], call.arguments["finding"]
+        await self._store.acceptances.withdraw(organization, finding, await self._name_caller(call))
+        message = "Withdrawn. The next audit reports it as open, unless the file audit.accepted accepts it, too."
+        return Output({"status": "withdrawn", "message": message, "finding": finding})
+
+    async def _check_access(self, call: Call) -> tuple[str, str]:
+        """Return organization and finding of a call whose token can audit the organization.
+
+        An acceptance changes the audits of everyone in the organization, and so nobody else may add one.
+        """
+        organization = call.arguments["organizationId"]
+        request = _READER.build_request({"organizationId": organization, "limit": 1})
+        response = await self._gitbook.send(request, call.caller.credentials.select(_READER))
+        read_response(_READER, call.caller.credentials.scrub_response(response))
+        return organization, call.arguments["finding"]
+
+    async def _find_findings(self, call: Call, organization: str, finding: str) -> list[Finding]:
+        """Return the finding, or all findings of a rule, in the user's latest report."""
+        rule = finding.partition(":")[0]
+        if rule not in RULES:
+            raise ArgumentsError(
+                f"finding: unknown rule {clean_text(rule, 100)}.{suggest(rule, RULES)} Valid: {', '.join(RULES)}."
+            )
+        user = await self._users.resolve(call.caller.credentials)
+        latest = await self._runner.find_any(user.key, organization)
+        if finding == rule:
+            return [one for one in latest.report.findings if one.rule == rule] if latest else []
+        if run := await self._runner.find_finding(user.key, organization, finding):
+            return [one for one in run.report.findings if one.id == finding]
+        known = [one.id for one in latest.report.findings] if latest else []
+        raise ArgumentsError(
+            f"finding: your latest audit of this organization does not have {clean_text(finding, 100)}."
+            f"{suggest(finding, known)} Call audit_installations with section: findings for the IDs."
+        )
+
+    def _read_until(self, arguments: Mapping[str, Any]) -> str | None:
+        text: str | None = arguments.get("until")
+        if text is None:
+            return None
+        today = datetime.fromtimestamp(self._store.database.clock(), UTC).date()
+        try:
+            day = date.fromisoformat(text)
+        except ValueError:
+            raise ArgumentsError("until: this is not a date. Write it like 2027-06-30.") from None
+        if day < today:
+            raise ArgumentsError(f"until: {text} has passed; today is {today.isoformat()} (UTC).")
+        return text
+
+    async def _name_caller(self, call: Call) -> str | None:
+        """Return who makes a call: the authenticated caller, and the GitBook user."""
+        owner: Owner = await self._users.resolve(call.caller.credentials)
+        names = [name for name in (call.caller.principal, owner.name) if name]
+        return clean_text(" as GitBook user ".join(names), 200) or None
+
+
+def _describe(acceptance: KeptAcceptance) -> str:
+    day = datetime.fromtimestamp(acceptance.time, UTC).date().isoformat()
+    by = f" by {acceptance.accepted_by}" if acceptance.accepted_by else ""
+    until = f" until {acceptance.until}" if acceptance.until else ""
+    return f"{day}{by}{until}: {acceptance.reason}"

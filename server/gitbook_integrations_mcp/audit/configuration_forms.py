@@ -1,0 +1,98 @@
+"""The forms that integrations declare for their settings, and what a configuration says when it is read with its form.
+
+A form is a schema with properties, or a component that the integration renders itself. A form exists for the
+organization ("account"), for spaces and for sites.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from gitbook_integrations_mcp.calls.masking import MaskingScope, find_secrets
+from gitbook_integrations_mcp.calls.response import get_path
+from gitbook_integrations_mcp.calls.secret_detection import split_key
+from gitbook_integrations_mcp.text import clean_text, strip_unseen
+
+Origin = Literal["typed", "stored", "unknown"]
+"""Whether a person typed a setting into a form or the integration stored it; unknown without any form."""
+
+_KEY_LIMIT = 200
+_NEVER_PUBLIC = frozenset({"secret", "secrets", "password", "passphrase", "passwd", "pwd", "private", "signing"})
+_GRANTED = frozenset({"access", "refresh", "oauth"})
+"""Words in the keys of tokens that another service granted to an integration."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The form of one level. `public` if the integration serves the settings to every reader, in a script."""
+
+    declared: Mapping[str, Mapping[str, Any]]
+    required: tuple[str, ...] = ()
+    is_component: bool = False
+    exists: bool = False
+    public: bool = False
+
+    def find_missing(self, configuration: Any, status: str | None) -> tuple[str, ...]:
+        """Return the required settings that have no value and no default.
+
+        GitBook decides about buttons: the integration behind one may store what it gets elsewhere.
+        """
+        given = configuration if isinstance(configuration, Mapping) else {}
+        return tuple(
+            clean_text(key, _KEY_LIMIT)
+            for key in self.required
+            if _is_empty(given.get(key))
+            and "default" not in (declared := self.declared.get(key, {}))
+            and not (declared.get("type") == "button" and status == "active")
+        )
+
+    def find_secrets(self, configuration: Any, scope: MaskingScope) -> Iterator[tuple[str, Origin]]:
+        """Yield the paths of credentials in a configuration, without public ones, and where they come from.
+
+        `scope` says which values results show.
+        """
+        if isinstance(configuration, Mapping):
+            configuration = {key: value for key, value in configuration.items() if not self._is_public(key, value)}
+        for path in find_secrets(configuration, scope=scope):
+            yield clean_text(path, _KEY_LIMIT), self._find_origin(path)
+
+    def find_identifiers(self, configuration: Any) -> Iterator[tuple[str, str]]:
+        """Yield required text that is free to choose, for example a tracking ID: its key and its value."""
+        for key in self.required:
+            declared = self.declared.get(key, {})
+            value = configuration.get(key) if isinstance(configuration, Mapping) else None
+            if isinstance(value, str) and value.strip() and declared.get("type") == "string" and "enum" not in declared:
+                yield key, value.strip()
+
+    def _find_origin(self, path: str) -> Origin:
+        if not self.exists:
+            return "stored" if path.startswith("oauth_credentials") else "unknown"
+        typed = (key for key, declared in self.declared.items() if declared.get("type") != "button")
+        return "typed" if any(path == key or path.startswith(f"{key}.") for key in typed) else "stored"
+
+    def _is_public(self, key: str, value: Any) -> bool:
+        words = set(split_key(strip_unseen(key)))
+        if not self.public or not _NEVER_PUBLIC.isdisjoint(words):
+            return False
+        return key in self.declared or (self.is_component and isinstance(value, str) and _GRANTED.isdisjoint(words))
+
+
+def read_form(integration: Mapping[str, Any], level: str, *, public: bool) -> Form:
+    """Return the form that an integration declares for a level."""
+    form = get_path(integration, f"configurations.{level}")
+    if not isinstance(form, Mapping):
+        return Form({}, public=public)
+    properties = form.get("properties")
+    properties = properties if isinstance(properties, Mapping) else {}
+    required = form.get("required")
+    return Form(
+        {key: declared for key, declared in properties.items() if isinstance(declared, Mapping)},
+        tuple(key for key in required if isinstance(key, str)) if isinstance(required, list) else (),
+        is_component="componentId" in form,
+        exists=True,
+        public=public,
+    )
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or value == {} or value == [] or (isinstance(value, str) and not value.strip())

@@ -1,0 +1,93 @@
+"""The job of an integration: analytics, chat, sign-in and so on.
+
+GitBook's categories are too coarse: its category analytics contains chats, a video player and a consent manager. Scopes
+show sign-in and sync; the other jobs are known by name. A category or a title is only a hint.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from gitbook_integrations_api.report import IntegrationFacts
+
+Job = Literal[
+    "web analytics",
+    "product analytics",
+    "session recording",
+    "visitor identification",
+    "chat",
+    "assistant",
+    "marketing automation",
+    "feature flags",
+    "consent",
+    "sign-in",
+    "sync",
+    "other",
+]
+
+PROTECTED: Mapping[Job, str] = {
+    "sync": "keeps content and a repository in sync",
+    "sign-in": "decides who may read a site",
+    "consent": "asks readers for their consent",
+}
+"""Jobs whose integrations an audit never proposes to remove, and what they do."""
+
+EXCLUSIVE: frozenset[Job] = frozenset(get_args(Job)) - {"marketing automation", "sync", "other"}
+"""Jobs for which a site needs only one integration."""
+
+_NAMES: Mapping[Job, str] = {
+    "web analytics": "ahrefs clicky cloudflare-web-analytics fathom goatcounter google-analytics googleanalytics "
+    "matomo pirsch piwik piwik-pro plausible simple-analytics simpleanalytics umami",
+    "product analytics": "amplitude heap june mixpanel pendo posthog",
+    "session recording": "clarity fullstory hotjar logrocket lucky-orange microsoft-clarity mouseflow smartlook",
+    "visitor identification": "clearbit koala leadfeeder rb2b salesviewer unify warmly zoominfo",
+    "chat": "chatwoot crisp drift freshchat freshdesk front helpscout intercom livechat olark salesforce-chat tawk "
+    "tawk-to tidio zendesk zendesk-chat",
+    "assistant": "inkeep kapa kapa-ai markprompt mendable runllm",
+    "marketing automation": "hubspot marketo pardot",
+    "feature flags": "bucket launchdarkly reflag split statsig",
+    "consent": "axeptio complianz cookiebot cookiehub cookieyes didomi iubenda ketch klaro onetrust osano termly "
+    "transcend trustarc usercentrics",
+    "sync": "github github-sync gitlab gitlab-sync bitbucket bitbucket-sync",
+    "other": "devtune google-tag-manager gtm loom segment slack vimeo webhook wistia",
+}
+_BY_NAME: Mapping[str, Job] = {name: job for job, names in _NAMES.items() for name in names.split()}
+
+_CONSENT = re.compile(r"consent|cookie[ -]?(?:banner|notice|manager|bot)|\bcmp\b", re.IGNORECASE)
+_CHAT = re.compile(r"chat|messenger", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """The job of an integration. `certain` is false if only its category or title hints at the job."""
+
+    job: Job
+    certain: bool = True
+
+
+def find_purpose(integration: IntegrationFacts) -> Purpose | None:
+    """Return the job of an integration, or None if it is unknown."""
+    if "space:git:sync" in integration.scopes:
+        return Purpose("sync")
+    if "site:visitor:auth" in integration.scopes:
+        return Purpose("sign-in")
+    name = integration.name.casefold()
+    if job := _BY_NAME.get(name) or _BY_NAME.get(name.removeprefix("gitbook-")):
+        return Purpose(job)
+    if "visitor-auth" in integration.categories:
+        return Purpose("sign-in", certain=False)
+    text = f"{integration.name} {integration.title}"
+    if _CONSENT.search(text):
+        return Purpose("consent", certain=False)
+    if "site:script:inject" not in integration.scopes:
+        return None
+    if _CHAT.search(text):
+        return Purpose("chat", certain=False)
+    return Purpose("web analytics", certain=False) if "analytics" in integration.categories else None
+
+
+def find_protected_job(integration: IntegrationFacts) -> Job | None:
+    """Return the job of an integration that must not be removed on an audit's word, if it has one."""
+    purpose = find_purpose(integration)
+    return purpose.job if purpose and purpose.job in PROTECTED else None

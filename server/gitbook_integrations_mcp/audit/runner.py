@@ -1,0 +1,184 @@
+"""Runs audits with everything that the store keeps: accepted findings, earlier reports, and the new report."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
+
+import anyio
+from pydantic_core import from_json
+
+from gitbook_integrations_api.report import Narrowing, Report
+from gitbook_integrations_mcp.audit.accepted_findings import AcceptedFinding, read_kept
+from gitbook_integrations_mcp.audit.auditor import Auditor
+from gitbook_integrations_mcp.audit.collector import Progress
+from gitbook_integrations_mcp.audit.comparison import BaselineError, compare, read_baseline
+from gitbook_integrations_mcp.digest import digest_json
+from gitbook_integrations_mcp.errors import StoreError
+from gitbook_integrations_mcp.gitbook.credentials import Credentials
+from gitbook_integrations_mcp.store.reports import KeptReport
+from gitbook_integrations_mcp.store.store import Store
+
+_SPAN = re.compile(r"(\d{1,4})([hdw])")
+_HOURS = {"h": 1, "d": 24, "w": 168}
+
+
+class ReportKey(NamedTuple):
+    """Identifies reports by the GitBook user who may see them, and the part of the organization that they cover."""
+
+    user: str
+    organization: str
+    narrowing: Narrowing
+
+    @property
+    def scope(self) -> tuple[str, str, str]:
+        """The key as the store knows it."""
+        return self.user, self.organization, digest_json(self.narrowing.model_dump(mode="json"))
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRun:
+    """A report, and when its audit began, in seconds since 1970.
+
+    `id` is that of the kept report; without it, `note` says why it was not kept.
+    """
+
+    report: Report
+    time: float
+    id: str | None = None
+    note: str = ""
+
+
+class AuditRunner:
+    """Runs audits, keeps their reports in `store`, and finds them again."""
+
+    def __init__(self, auditor: Auditor, store: Store) -> None:
+        self._auditor = auditor
+        self._store = store
+
+    async def run(
+        self, key: ReportKey, credentials: Credentials, progress: Progress, baseline: Report | None = None
+    ) -> AuditRun:
+        """Audit, compare with `baseline`, and keep the report. A failure of the store does not stop the audit.
+
+        Raises:
+            AcceptanceError: the file of accepted findings cannot be used.
+            BaselineError: the baseline covers something else.
+            CallError: nothing in the organization can be read.
+        """
+        accepted: Sequence[AcceptedFinding] = ()
+        problems: list[str] = []
+        try:
+            accepted = [read_kept(one) for one in await self._store.acceptances.list_active(key.organization)]
+        except StoreError as error:
+            problems.append(f"The store {error.reason}: findings that were accepted in it are shown as open.")
+        started = self._store.database.clock()
+        report = await self._auditor.audit(key.organization, key.narrowing, credentials, progress, accepted)
+        if baseline is not None:
+            report = report.model_copy(update={"comparison": compare(baseline, report)})
+        kept: str | None = None
+        try:
+            kept = await self._store.reports.add(
+                *key.scope, report.model_dump_json(), time=started, complete=report.coverage.complete
+            )
+        except StoreError as error:
+            problems.append(f"The store {error.reason}: this report was not kept and cannot be a baseline later.")
+        return AuditRun(report, started, kept, " ".join(problems))
+
+    async def find_latest(self, key: ReportKey) -> AuditRun | None:
+        """Return the latest kept report.
+
+        Raises:
+            StoreError: the store fails.
+        """
+        return await _open(await self._store.reports.find_latest(*key.scope))
+
+    async def find_any(self, user: str, organization: str) -> AuditRun | None:
+        """Return the user's latest report on any part of an organization.
+
+        Raises:
+            StoreError: the store fails.
+        """
+        return await _open(await self._store.reports.find_latest(user, organization, None))
+
+    async def find_finding(self, user: str, organization: str, finding: str) -> AuditRun | None:
+        """Return the user's latest report, if it has a finding, or else that on the whole organization, if it does.
+
+        The latest report may be on a part that does not contain the finding.
+
+        Raises:
+            StoreError: the store fails.
+        """
+        whole = ReportKey(user, organization, Narrowing())
+        for run in (await self.find_any(user, organization), await self.find_latest(whole)):
+            if run and any(one.id == finding for one in run.report.findings):
+                return run
+        return None
+
+    async def get(self, key: ReportKey, report_id: str) -> AuditRun | None:
+        """Return a kept report by its ID, or None if it is no longer kept.
+
+        Raises:
+            StoreError: the store fails.
+        """
+        return await _open(await self._store.reports.get(report_id, *key.scope))
+
+    async def find_baseline(self, key: ReportKey, moment: str) -> Report:
+        """Return the newest kept report at or before a moment: `last`, an age like `7d`, or a date.
+
+        Raises:
+            BaselineError: there is none, or the moment cannot be read.
+            StoreError: the store fails.
+        """
+        before = read_moment(moment, self._store.database.clock())
+        found = await self._store.reports.find_latest(*key.scope, before=before)
+        if found is None:
+            raise BaselineError(_explain_missing(moment, await self._store.reports.find_oldest_time(*key.scope)))
+        return (await _parse(found)).report
+
+
+def read_moment(text: str, now: float) -> float | None:
+    """Return the moment that a baseline names, in seconds since 1970; None for `last`. A date includes its whole day.
+
+    Raises:
+        BaselineError: it is none of the forms.
+    """
+    if text == "last":
+        return None
+    if span := _SPAN.fullmatch(text):
+        return now - int(span[1]) * _HOURS[span[2]] * 3600
+    try:
+        day = datetime.combine(date.fromisoformat(text), datetime.min.time(), UTC)
+        return (day + timedelta(days=1)).timestamp() - 0.001
+    except (ValueError, OverflowError):
+        raise BaselineError(
+            "baseline: pass last, an age like 24h, 7d or 4w, a date like 2026-11-18, or an earlier report."
+        ) from None
+
+
+def _explain_missing(moment: str, oldest: float | None) -> str:
+    if oldest is None:
+        return (
+            "No earlier audit with these arguments is kept for this GitBook user. Audit without baseline first, or "
+            "pass an earlier report as baseline."
+        )
+    since = datetime.fromtimestamp(oldest, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return (
+        f"No audit with these arguments is kept that is as old as {moment}. The oldest is from {since}: pass its date "
+        f"{since[:10]} or last, or an earlier report as baseline."
+    )
+
+
+async def _open(kept: KeptReport | None) -> AuditRun | None:
+    if kept is None:
+        return None
+    try:
+        return await _parse(kept)
+    except BaselineError:
+        return None  # of a version whose reports this one cannot read
+
+
+async def _parse(kept: KeptReport) -> AuditRun:
+    report = await anyio.to_thread.run_sync(lambda: read_baseline(from_json(kept.report)))
+    return AuditRun(report, kept.time, kept.id)

@@ -1,0 +1,269 @@
+"""The checks of the rules about settings and the places that they are for."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from gitbook_integrations_api.report import Subject
+from gitbook_integrations_mcp.audit.configuration_forms import Origin
+from gitbook_integrations_mcp.audit.coverage import INSTALLATIONS, NARROWING, SITES, SPACES, name_places
+from gitbook_integrations_mcp.audit.installation_rules import (
+    UNREAD_INSTALLATIONS,
+    is_running,
+    is_running_on,
+    leave_undecided,
+    match_installation,
+    name_places_of,
+)
+from gitbook_integrations_mcp.audit.integration_jobs import EXCLUSIVE, PROTECTED, Purpose, find_purpose
+from gitbook_integrations_mcp.audit.inventory import LEVELS, Installed, Level
+from gitbook_integrations_mcp.audit.rule_results import PASS, Facts, Match, RuleCheck, RuleResult, Undecided
+
+# Places: what does not work where it is enabled. If the whole installation does not, other rules say so.
+
+
+def _match_place(installed: Installed, level: Level, place: str, summary: str, *evidence: str) -> Match:
+    match = match_installation(installed, summary, *evidence, sources=(name_places(level, installed.id),))
+    return replace(
+        match,
+        key=(installed.id, level, place),
+        subject=match.subject.model_copy(update={level: place}),
+        arguments={**match.arguments, f"{level}Id": place},
+        tool=f"get_integration_{level}_installation",
+    )
+
+
+def _list_undecided_places(facts: Facts, levels: Iterable[Level] = LEVELS) -> Iterator[Undecided]:
+    """Yield what rules about single places cannot decide."""
+    for installed in facts.inventory.installations.values():
+        for level in levels:
+            if facts.coverage.is_incomplete(source := name_places(level, installed.id)):
+                yield leave_undecided(installed, f"its {level}s could not be read", source)
+    if facts.coverage.is_incomplete(INSTALLATIONS):
+        yield UNREAD_INSTALLATIONS
+
+
+def _list_places(facts: Facts, installed: Installed) -> Iterator[tuple[Level, str, str | None]]:
+    """Yield the places in the audit where an installation is enabled, with its status there.
+
+    There is none if the installation is pending or paused as a whole.
+    """
+    for level in LEVELS if is_running(installed) else ():
+        for place, placement in installed.places[level].items():
+            if not facts.is_confined or facts.is_requested(level, place):
+                yield level, place, placement.status
+
+
+def _check_missing_settings(facts: Facts) -> Iterator[RuleResult]:
+    for installed in facts.inventory.installations.values():
+        title = installed.facts.integration.title
+        missing = installed.missing.get("")
+        if missing and installed.facts.status != "paused":
+            match = match_installation(
+                installed,
+                f"{title} lacks required settings: {', '.join(missing)}",
+                "level: organization",
+                f"status: {installed.facts.status or 'unknown'}",
+            )
+            yield replace(match, key=(installed.id, "account"))
+        for level, place, status in _list_places(facts, installed) if installed.missing else ():
+            missing = installed.missing.get(place)
+            if missing and status != "paused":
+                where = facts.name_place(level, place)
+                summary = f"{title} lacks required settings on {where}: {', '.join(missing)}"
+                yield _match_place(installed, level, place, summary, f"status: {status or 'unknown'}")
+        yield PASS
+    yield from _list_undecided_places(facts)
+
+
+def _check_place_status(status: str) -> RuleCheck:
+    def check_all(facts: Facts) -> Iterator[RuleResult]:
+        for installed in facts.inventory.installations.values():
+            for level, place, status_there in _list_places(facts, installed):
+                explained = status == "pending" and place in installed.missing  # by the rule about required settings
+                if status_there == status and not explained:
+                    summary = f"{installed.facts.integration.title} is {status} on {facts.name_place(level, place)}"
+                    yield _match_place(installed, level, place, summary, f"status: {status}")
+            yield PASS
+        yield from _list_undecided_places(facts)
+
+    return check_all
+
+
+def _check_git_sync(facts: Facts) -> Iterator[RuleResult]:
+    for level in LEVELS:
+        source, key = (SPACES, "spaces") if level == "space" else (SITES, "sites")
+        tool = "list_spaces_in_organization_by_id" if level == "space" else "list_sites"
+        for place in (facts.inventory.spaces if level == "space" else facts.inventory.sites).values():
+            sync = place.gitSync
+            if sync is None or (sync.state not in {"failure", "timeout"} and sync.status != "unauthenticated"):
+                yield PASS
+                continue
+            what = "is not connected" if sync.status == "unauthenticated" else "failed"
+            yield Match(
+                key=(level, place.id),
+                subject=Subject(**{level: place.id}),
+                summary=f"Git Sync of “{place.title}” {what}",
+                evidence=(
+                    f"repository: {sync.repository or 'unknown'}",
+                    f"provider: {sync.provider or 'unknown'}, status: {sync.status or 'unknown'}",
+                    f"last synchronization: {sync.state or 'none'}, {sync.at or 'time unknown'}",
+                ),
+                sources=(source,),
+                arguments={"organizationId": facts.inventory.organization},
+                tool=tool,
+            )
+        if facts.coverage.is_incomplete(source):
+            yield Undecided(f"{key} that could not be read", (source,))
+
+
+# Several of a kind
+
+
+def _check_same_kind(facts: Facts) -> Iterator[RuleResult]:
+    """Judge each site for itself: two integrations for the same job on different sites are no duplicates."""
+    purposes = {each.id: find_purpose(each.facts.integration) for each in facts.inventory.installations.values()}
+    for site in facts.inventory.sites:
+        groups: dict[str, list[Installed]] = {}
+        for installed in facts.inventory.installations.values():
+            purpose = purposes[installed.id]
+            if purpose and purpose.job in EXCLUSIVE and is_running_on(installed, "site", site):
+                groups.setdefault(purpose.job, []).append(installed)
+        yield PASS
+        for job, group in groups.items():
+            if len(group) > 1:
+                yield _match_same_kind(facts, site, job, group, purposes)
+    if facts.inventory.narrowing.integrations is not None:
+        yield Undecided("integrations outside this audit", (NARROWING,))
+    if facts.coverage.is_incomplete(SITES):
+        yield Undecided("sites that could not be read", (SITES,))
+    yield from _list_undecided_places(facts, ("site",))
+
+
+def _match_same_kind(
+    facts: Facts, site: str, job: str, group: list[Installed], purposes: Mapping[str, Purpose | None]
+) -> Match:
+    """Propose to remove one only if its risk is higher than that of all others, and its job is certain."""
+    group = sorted(group, key=lambda each: (_rate_risk(each), each.name), reverse=True)
+    names = sorted(each.name for each in group)
+    certain = all((purpose := purposes[each.id]) and purpose.certain for each in group)
+    evidence = [f"{each.facts.integration.title}: {_describe_risk(each)}" for each in group]
+    if not certain:
+        evidence.append("GitBook's category or the title hints at the same job")
+    has = "has" if certain else "may have"
+    summary = f"{facts.name_place('site', site)} {has} {len(group)} integrations for {job}: {', '.join(names)}"
+    match = _match_place(group[0], "site", site, summary, *evidence)
+    sources = tuple(name_places("site", each.id) for each in group)
+    match = replace(match, key=(job, site, *names), sources=(INSTALLATIONS, SITES, *sources))
+    if certain and job not in PROTECTED and _rate_risk(group[0]) > _rate_risk(group[1]):
+        advice = "Keep one. The proposed call removes the one with the highest risk from this site."
+        return replace(match, tool="uninstall_integration_from_site", advice=advice)
+    arguments = {"organizationId": facts.inventory.organization, "siteId": site}
+    return replace(match, tool="list_site_integrations", arguments=arguments)
+
+
+def _rate_risk(installed: Installed) -> tuple[bool, bool]:
+    integration = installed.facts.integration
+    return not integration.verified and not integration.own, integration.visibility != "public"
+
+
+def _describe_risk(installed: Installed) -> str:
+    integration = installed.facts.integration
+    owner = (integration.owner and (integration.owner.title or integration.owner.id)) or "an unknown owner"
+    return f"{'' if integration.verified else 'not '}verified, {integration.visibility or 'unknown'}, of {owner}"
+
+
+_MEASURING = frozenset({"web analytics", "product analytics"})
+_NOT_OF_ONE_SITE = ("account", "app", "company", "host", "name", "org", "region", "url", "workspace")
+"""Parts of keys whose values are the same on all sites of an organization."""
+
+
+def _check_same_identifier(facts: Facts) -> Iterator[RuleResult]:
+    for installed in facts.inventory.installations.values():
+        purpose = find_purpose(installed.facts.integration)
+        by_value: dict[tuple[str, str], list[str]] = {}
+        if purpose and purpose.job in _MEASURING:
+            for site, identifiers in installed.identifiers.items():
+                for key, digest in identifiers.items():
+                    shared = any(part in key.lower() for part in _NOT_OF_ONE_SITE)
+                    if is_running_on(installed, "site", site) and not shared:
+                        by_value.setdefault((key, digest), []).append(site)
+        yield PASS
+        for (key, digest), sites in by_value.items():
+            if len(sites) > 1 and any(facts.is_requested("site", site) for site in sites):
+                summary = f"{installed.facts.integration.title} has the same {key} on {len(sites)} sites"
+                match = _match_place(installed, "site", sites[0], summary, name_places_of(facts, "site", sites))
+                yield replace(match, key=(installed.id, key, digest))
+    yield from _list_undecided_places(facts, ("site",))
+
+
+# Credentials
+
+
+def _check_credentials(rule: str) -> RuleCheck:
+    """Return the check of one of the three rules about credentials. Each credential belongs to one of them."""
+
+    def check_all(facts: Facts) -> Iterator[RuleResult]:
+        for installed in facts.inventory.installations.values():
+            by_place = {
+                place: keys
+                for place, secrets in installed.secrets.items()
+                if (
+                    keys := [key for key, origin in secrets.items() if _find_credential_rule(installed, origin) == rule]
+                )
+            }
+            if own := by_place.get(""):
+                summary = f"{installed.facts.integration.title} has credentials in its configuration"
+                match = match_installation(installed, summary, f"keys: {', '.join(own)}", "level: organization")
+                yield replace(match, key=(installed.id, "account"))
+            for level in LEVELS:
+                if places := {place: keys for place, keys in by_place.items() if place in installed.places[level]}:
+                    yield _match_credentials(facts, installed, level, places)
+                if facts.coverage.is_incomplete(source := name_places(level, installed.id)):
+                    yield leave_undecided(installed, f"its configurations on {level}s could not be read", source)
+            yield PASS
+        if facts.coverage.is_incomplete(INSTALLATIONS):
+            yield UNREAD_INSTALLATIONS
+
+    return check_all
+
+
+def _find_credential_rule(installed: Installed, origin: Origin) -> str:
+    integration = installed.facts.integration
+    trusted = integration.verified or integration.own
+    if origin == "stored":
+        return "stored-credentials"
+    if not trusted:
+        return "secrets-in-configuration"
+    return "typed-credentials" if origin == "typed" or integration.own else "stored-credentials"
+
+
+def _match_credentials(facts: Facts, installed: Installed, level: Level, by_place: Mapping[str, list[str]]) -> Match:
+    """Return one finding for all spaces or all sites: an integration has the same settings on each of them."""
+    keys = list(dict.fromkeys(key for keys in by_place.values() for key in keys))
+    match = _match_place(
+        installed,
+        level,
+        next(iter(by_place)),
+        f"{installed.facts.integration.title} has credentials in its configuration on {level}s",
+        f"keys: {', '.join(keys)}",
+        name_places_of(facts, level, by_place),
+    )
+    return replace(
+        match,
+        key=(installed.id, level),
+        subject=Subject(integration=installed.name, installation=installed.id),
+    )
+
+
+SETTING_CHECKS: Mapping[str, RuleCheck] = {
+    "required-setting-missing": _check_missing_settings,
+    "pending-place": _check_place_status("pending"),
+    "paused-place": _check_place_status("paused"),
+    "git-sync-failed": _check_git_sync,
+    "same-kind": _check_same_kind,
+    "same-tracking-id": _check_same_identifier,
+    "secrets-in-configuration": _check_credentials("secrets-in-configuration"),
+    "typed-credentials": _check_credentials("typed-credentials"),
+    "stored-credentials": _check_credentials("stored-credentials"),
+}
+"""By rule ID."""

@@ -1,0 +1,96 @@
+"""Published versions of integrations: script, manifest and digest, and the secrets encrypted."""
+
+import secrets
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+from sqlalchemy import Row, delete, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gitbook_integrations_mcp.store.database import Database
+from gitbook_integrations_mcp.store.schema import versions as table
+
+KEPT = 10
+"""The last versions of an integration, which are kept whatever their age."""
+
+_DAY = 86400
+
+_PRUNE_SECONDS = 3600
+"""Time between two deletions of old versions."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """A version that was published through this server. `time` is in seconds since 1970.
+
+    `change` is the ID of the change that published it, and `version` GitBook's number. `digest` is that of script and
+    manifest. `sealed` are the arguments with secrets, encrypted for the row `id`; None if none were kept.
+    """
+
+    id: str = field(default_factory=lambda: f"ver_{secrets.token_hex(8)}")
+    time: float
+    integration: str
+    digest: str
+    manifest: Mapping[str, Any] = field(repr=False)
+    script: str = field(repr=False)
+    organization: str | None = None
+    version: str | None = None
+    change: str | None = None
+    sealed: bytes | None = field(default=None, repr=False)
+
+
+class VersionStore:
+    """The published versions of all servers that share a database.
+
+    They are kept for `days`, and the last ones of an integration for ever. Each method is one transaction, and raises
+    `StoreError` if the database fails.
+    """
+
+    def __init__(self, database: Database, days: float) -> None:
+        self._database = database
+        self._days = days
+        self._pruned_at: float | None = None
+
+    async def add(self, version: Version) -> None:
+        """Keep a version."""
+        compressed = await anyio.to_thread.run_sync(zlib.compress, version.script.encode())
+        values = {column.name: getattr(version, column.name) for column in table.columns}
+        now = self._database.clock()
+        async with self._database.write() as connection:
+            await connection.execute(insert(table).values({**values, "script": compressed}))
+            if self._pruned_at is None or not 0 <= now - self._pruned_at < _PRUNE_SECONDS:
+                await self._prune(connection)
+                self._pruned_at = now
+
+    async def list(self, integration: str, limit: int = 100) -> list[Version]:
+        """Return the newest versions of an integration, the newest first."""
+        async with self._database.read() as connection:
+            query = select(table).where(table.c.integration == integration)
+            rows = (await connection.execute(query.order_by(table.c.time.desc()).limit(limit))).all()
+        return [_read(row) for row in rows]
+
+    async def get(self, version_id: str) -> Version | None:
+        """Return one version."""
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(table).where(table.c.id == version_id))).first()
+        return None if row is None else _read(row)
+
+    async def prune(self) -> int:
+        """Delete the versions that are too old, but not the last ones of an integration; return how many there were."""
+        async with self._database.write() as connection:
+            return await self._prune(connection)
+
+    async def _prune(self, connection: AsyncConnection) -> int:
+        order = func.row_number().over(partition_by=table.c.integration, order_by=table.c.time.desc())
+        ranked = select(table.c.id, table.c.time, order.label("place")).subquery()
+        oldest = self._database.clock() - self._days * _DAY
+        gone = select(ranked.c.id).where(ranked.c.place > KEPT, ranked.c.time < oldest)
+        return (await connection.execute(delete(table).where(table.c.id.in_(gone)))).rowcount
+
+
+def _read(row: Row[Any]) -> Version:
+    values = {column.name: getattr(row, column.name) for column in table.columns}
+    return Version(**{**values, "script": zlib.decompress(row.script).decode()})

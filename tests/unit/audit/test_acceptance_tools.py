@@ -1,0 +1,282 @@
+"""The tools that accept findings and withdraw acceptances: only a human's approval hides a finding from an auditor."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from mcp import Client
+from mcp.shared.exceptions import MCPError
+from mcp_types import InputRequiredResult
+
+from gitbook_integrations_mcp.app import create_server
+from gitbook_integrations_mcp.config.settings import load_settings
+from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID
+from gitbook_integrations_mcp.store.acceptances import KeptAcceptance
+from gitbook_integrations_mcp.store.store import Store
+from tests.support.audit_fixtures import Watched, fail
+from tests.support.elicitation_client import Clock, Human, meet, read_status
+from tests.support.fake_gitbook import Era, read_code, read_text
+from tests.support.gated_calls import APPROVAL, Target, call_once, each_era, start_call
+from tests.support.stores import KINDS, find_url
+
+DAY = 86400
+FINDING = "script-not-installed:ac477a73c5"
+RULE = "unverified-write"
+REASON = "Our own script"
+
+
+each_engine = pytest.mark.parametrize("engine", KINDS)
+
+
+class Place:
+    """A store, a clock, and servers in front of the sandbox that share both."""
+
+    def __init__(self, url: str) -> None:
+        self.clock = Clock(1_800_000_000.0)
+        self.watched = Watched()
+        self._options: dict[str, Any] = {"store": {"url": url}}
+        self.store = Store(load_settings(self._options), clock=self.clock)
+
+    def create_server(self, **sections: Any) -> Any:
+        """Return a new server."""
+        settings = load_settings({"server": {"sandbox": True}, "limits": {"attempts": 1}, **self._options, **sections})
+        return create_server(settings, http_transport=httpx.ASGITransport(app=self.watched), clock=self.clock)
+
+    async def list_active(self) -> list[KeptAcceptance]:
+        """Return what is accepted, as another process sees it."""
+        store = Store(load_settings(self._options), clock=self.clock)
+        try:
+            return await store.acceptances.list_active(ORGANIZATION_ID)
+        finally:
+            await store.close()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(f"sqlite:///{tmp_path}/store.db")
+
+
+@pytest.fixture(params=KINDS)
+def any_server(request: pytest.FixtureRequest) -> tuple[Place, Any]:
+    place = Place(find_url(request, request.param))
+    return place, place.create_server()
+
+
+async def audit(client: Client, **arguments: Any) -> dict[str, Any]:
+    result = await client.call_tool("audit_installations", arguments)
+    assert not result.is_error, read_text(result)
+    content: dict[str, Any] | None = result.structured_content
+    assert content is not None
+    return content
+
+
+async def list_accepted(client: Client) -> dict[str, Any]:
+    """Return the accepted findings by ID, from the latest audit if it is still valid."""
+    items = (await audit(client, section="findings"))["items"]
+    return {item["id"]: item["accepted"] for item in items if item.get("accepted")}
+
+
+@each_era
+async def test_an_approved_acceptance_holds_in_every_audit_until_it_is_withdrawn(
+    era: Era, any_server: tuple[Place, Any]
+) -> None:
+    place, server = any_server
+    human = Human()
+    async with meet(server, human, era) as client:
+        before = await audit(client)
+        place.clock.now += 1
+        result = await client.call_tool("accept_finding", {"finding": FINDING, "reason": REASON, "until": "2027-06-30"})
+        assert read_status(result) == "accepted"
+        place.clock.now += 1
+        [(identifier, accepted)] = (await list_accepted(client)).items()
+        assert identifier == FINDING
+        assert accepted == {"reason": REASON, "date": "2027-01-15", "expires": "2027-06-30", "by": "Robin Okafor"}
+        after = await audit(client)
+        assert after["findings"]["accepted"] == before["findings"]["accepted"] + 1
+        place.clock.now += 1
+        assert read_status(await client.call_tool("withdraw_acceptance", {"finding": FINDING})) == "withdrawn"
+        place.clock.now += 1
+        assert await list_accepted(client) == {}
+    shown = human.texts[0]
+    for fact in (FINDING, REASON, "2027-06-30", "Severity: high", "Finding: ", "every user"):
+        assert fact in shown
+    assert REASON in human.texts[1]
+    assert "Robin Okafor" in human.texts[1]
+
+
+@each_era
+@pytest.mark.parametrize("tool", ["accept_finding", "withdraw_acceptance"])
+async def test_without_approval_nothing_is_accepted_or_withdrawn(era: Era, tool: str, place: Place) -> None:
+    arguments = {"finding": RULE} | ({"reason": REASON} if tool == "accept_finding" else {})
+    expected = 0
+    if tool == "withdraw_acceptance":
+        await place.store.acceptances.accept(ORGANIZATION_ID, RULE, REASON, None, "Ada")
+        expected = 1
+    for human in (Human("decline"), Human("cancel"), Human(confirm=False), Human(confirm="yes")):
+        async with meet(place.create_server(), human, era) as client:
+            assert read_status(await client.call_tool(tool, arguments)).startswith("confirmation_")
+            assert len(human.requests) == 1
+    for fallback in ("refuse", "two-step"):
+        async with meet(place.create_server(confirmation={"fallback": fallback}), None, era) as client:
+            for _ in range(2):
+                assert read_status(await client.call_tool(tool, arguments)).startswith("confirmation_")
+    assert len(await place.list_active()) == expected
+
+
+async def test_an_approval_is_for_one_reason_and_for_one_call(place: Place) -> None:
+    async with meet(place.create_server(), Human(), "2026-07-28") as client:
+        target = Target("accept_finding", {"finding": RULE, "reason": REASON})
+        state = await start_call(client, target)
+        other = Target("accept_finding", {"finding": RULE, "reason": "Anything"})
+        with pytest.raises(MCPError, match="requestState"):  # the SDK seals it together with the arguments
+            await call_once(client, other, state, APPROVAL)
+        assert await place.list_active() == []
+        assert read_status(await call_once(client, target, state, APPROVAL)) == "accepted"  # type: ignore[arg-type]
+        again = await call_once(client, target, state, APPROVAL)
+        assert read_status(again) == "confirmation_expired"  # type: ignore[arg-type]
+    assert len(await place.list_active()) == 1
+
+
+async def test_a_human_is_asked_again_if_the_acceptance_would_now_do_something_else(place: Place) -> None:
+    server = place.create_server()
+    async with meet(server, Human(), "2026-07-28") as client:
+        target = Target("accept_finding", {"finding": RULE, "reason": REASON})
+        state = await start_call(client, target)
+        await place.store.acceptances.accept(ORGANIZATION_ID, RULE, "Another reason", None, "Ada")
+        again = await call_once(client, target, state, APPROVAL)
+        assert isinstance(again, InputRequiredResult)
+        assert "Another reason" in str(again.input_requests)
+        assert [one.reason for one in await place.list_active()] == ["Another reason"]
+        assert again.request_state is not None
+        assert read_status(await call_once(client, target, again.request_state, APPROVAL)) == "accepted"  # type: ignore[arg-type]
+    await place.store.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "facts"),
+    [
+        ({"finding": "unverified-wrte"}, ["unverified-write"]),
+        ({"finding": "unverified-wrte:ac477a73c5"}, ["unverified-write"]),
+        ({"finding": "script-not-installed:ac477a73c6"}, ["ac477a73c6", FINDING]),
+        ({"finding": FINDING, "until": "2026-01-01"}, ["until", "passed"]),
+        ({"finding": FINDING, "until": "2027-13-01"}, ["until"]),
+        ({"finding": FINDING, "until": "tomorrow"}, ["until"]),
+        ({"finding": FINDING, "reason": ""}, ["reason"]),
+    ],
+)
+async def test_what_cannot_be_accepted_is_refused_before_a_human_is_asked(
+    arguments: dict[str, Any], facts: list[str], place: Place
+) -> None:
+    human = Human()
+    async with meet(place.create_server(), human, "2026-07-28") as client:
+        await audit(client)
+        result = await client.call_tool("accept_finding", {"reason": REASON, **arguments})
+        assert read_code(result) == "invalid_arguments"
+        for fact in facts:
+            assert fact in read_text(result)
+    assert human.requests == []
+
+
+async def test_a_finding_needs_a_report_and_a_rule_does_not(place: Place) -> None:
+    async with meet(place.create_server(), Human(), "2026-07-28") as client:
+        result = await client.call_tool("accept_finding", {"finding": FINDING, "reason": REASON})
+        assert read_code(result) == "invalid_arguments"
+        assert "audit_installations" in read_text(result)
+        assert read_status(await client.call_tool("accept_finding", {"finding": RULE, "reason": REASON})) == "accepted"
+        accepted = await list_accepted(client)
+        assert accepted
+        assert {identifier.partition(":")[0] for identifier in accepted} == {RULE}
+
+
+async def test_a_finding_of_the_whole_organization_is_known_after_an_audit_of_a_part(place: Place) -> None:
+    async with meet(place.create_server(), Human(), "2026-07-28") as client:
+        await audit(client)
+        place.clock.now += 1
+        await audit(client, integrations=["slack"])
+        result = await client.call_tool("accept_finding", {"finding": FINDING, "reason": REASON})
+        assert read_status(result) == "accepted"
+
+
+@each_engine
+async def test_a_reason_in_any_characters_can_be_kept(engine: str, request: pytest.FixtureRequest) -> None:
+    place = Place(find_url(request, engine))
+    async with meet(place.create_server(), Human(), "2026-07-28") as client:
+        reason = "“Büro” \x00\u202e' ; DROP TABLE 日本"
+        result = await client.call_tool("accept_finding", {"finding": RULE, "reason": reason})
+        assert read_status(result) == "accepted"
+        accepted = await list_accepted(client)
+        assert {one["reason"] for one in accepted.values()} == {"“Büro” ' ; DROP TABLE 日本"}
+
+
+async def test_only_an_acceptance_can_be_withdrawn(place: Place) -> None:
+    human = Human()
+    await place.store.acceptances.accept(ORGANIZATION_ID, RULE, REASON, None, "Ada")
+    await place.store.close()
+    async with meet(place.create_server(), human, "2026-07-28") as client:
+        result = await client.call_tool("withdraw_acceptance", {"finding": "unverified-writ"})
+        assert read_code(result) == "invalid_arguments"
+        assert f"Did you mean {RULE}" in read_text(result)
+    assert human.requests == []
+
+
+@pytest.mark.parametrize("tool", ["accept_finding", "withdraw_acceptance"])
+async def test_a_token_that_cannot_audit_the_organization_cannot_change_its_audits(tool: str, place: Place) -> None:
+    human = Human()
+    await place.store.acceptances.accept(ORGANIZATION_ID, RULE, REASON, None, "Ada")
+    await place.store.close()
+    place.watched.fault = fail("/installations", 403)
+    arguments = {"finding": RULE} | ({"reason": REASON} if tool == "accept_finding" else {})
+    async with meet(place.create_server(), human, "2026-07-28") as client:
+        assert read_code(await client.call_tool(tool, arguments)) == "forbidden"
+    assert human.requests == []
+    assert [one.accepted_by for one in await place.list_active()] == ["Ada"]
+
+
+async def test_a_store_that_fails_accepts_nothing(tmp_path: Path) -> None:
+    place = Place(f"sqlite:///{tmp_path}")  # a folder
+    human = Human()
+    async with meet(place.create_server(), human, "2026-07-28") as client:
+        result = await client.call_tool("accept_finding", {"finding": RULE, "reason": REASON})
+        assert read_code(result) == "store_unavailable"
+    assert human.requests == []
+
+
+async def test_an_expired_acceptance_is_shown_as_open_again(place: Place) -> None:
+    async with meet(place.create_server(), Human(), "2026-07-28") as client:
+        await client.call_tool("accept_finding", {"finding": RULE, "reason": REASON, "until": "2027-01-16"})
+        place.clock.now += DAY
+        assert await list_accepted(client)
+        place.clock.now += DAY
+        assert await list_accepted(client) == {}
+
+
+async def test_the_file_of_accepted_findings_holds_too_and_may_be_missing(
+    place: Place, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "accepted.json"
+    async with meet(place.create_server(audit={"accepted": str(path)}), Human(), "2026-07-28") as client:
+        await audit(client)
+        await audit(client)
+        assert [one.message for one in caplog.records if "audit.accepted" in one.message] == [
+            f"audit.accepted: {path} does not exist, so it accepts no finding"
+        ]
+        place.clock.now += 1
+        await client.call_tool("accept_finding", {"finding": RULE, "reason": REASON})
+        path.write_text(json.dumps([{"finding": FINDING, "reason": "CI", "date": "2026-01-01", "by": "CI"}]))
+        place.clock.now += 1
+        accepted = await list_accepted(client)
+        assert accepted[FINDING]["by"] == "CI"
+        assert len({identifier.partition(":")[0] for identifier in accepted}) == 2
+        path.write_text("{")
+        place.clock.now += 1
+        result = await client.call_tool("audit_installations", {})
+        assert read_code(result) == "invalid_accepted_findings"
+
+
+async def test_a_rule_that_this_version_does_not_have_stops_no_audit(place: Place) -> None:
+    await place.store.acceptances.accept(ORGANIZATION_ID, "rule-of-another-version", REASON, None, None)
+    await place.store.close()
+    async with meet(place.create_server(), Human(), "2026-07-28") as client:
+        assert (await audit(client))["findings"]["accepted"] == 0
