@@ -5,6 +5,7 @@ needs are kept encrypted; everything else is kept without secrets.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +21,15 @@ from gitbook_integrations_mcp.gitbook.http import GitBookResponse
 from gitbook_integrations_mcp.store.change import Change
 from gitbook_integrations_mcp.store.store import Store
 
-_ORGANIZATIONS = ("arguments.organizationId", "arguments.organization", "before.target.organization")
+_ORGANIZATIONS = (
+    "arguments.organizationId",
+    "arguments.organization",
+    "before.target.organization",
+    "before.space.organization",
+    "result.target.organization",
+    "result.space.organization",
+)
+_ORGANIZATION = re.compile(r"[a-zA-Z0-9_-]{1,100}")
 _MAX_REQUEST_ID = 100
 
 
@@ -36,7 +45,7 @@ class ChangeLog:
         Raises:
             StoreError: it cannot be recorded, so it must not be sent.
         """
-        sources = {"arguments": call.arguments, "before": before}
+        arguments, masked = mask_for_record(call.caller, call.arguments), mask_for_record(call.caller, before)
         changes = self._store.changes
         change_id = changes.create_id()
         change = Change(
@@ -44,14 +53,12 @@ class ChangeLog:
             time=self._store.database.clock(),
             owner=call.caller.owner,
             principal=call.caller.user,
-            organization=next(
-                (one for path in _ORGANIZATIONS if isinstance(one := get_path(sources, path), str)), None
-            ),
+            organization=_find_organization({"arguments": arguments, "before": masked}),
             tool=call.tool.name,
             operation=call.tool.operation,
             digest=call.digest,
-            arguments=mask_for_record(call.caller, call.arguments),
-            before=mask_for_record(call.caller, before),
+            arguments=arguments,
+            before=masked,
             approval=approval.mode if approval else None,
             undoes=call.undoes,
             **await self._describe_undo(change_id, call, before, None),
@@ -82,6 +89,8 @@ class ChangeLog:
             }
             if done:
                 values |= await self._describe_undo(change.id, call, before, outcome)
+                if change.organization is None:
+                    values["organization"] = _find_organization({"result": _parse_body(outcome)})
             elif failed:
                 values |= _NO_UNDO
         elif not outcome.sent:
@@ -125,6 +134,12 @@ def is_certain_failure(response: GitBookResponse) -> bool:
 def mask_for_record(caller: Caller, value: Any) -> Any:
     """Return `value` without secrets and without the caller's own tokens."""
     return json.loads(caller.credentials.scrub(json.dumps(mask_secrets(value))))
+
+
+def _find_organization(sources: Mapping[str, Any]) -> str | None:
+    """Return the ID of the organization that a call is about, or None if it is unknown."""
+    found = (get_path(sources, path) for path in _ORGANIZATIONS)
+    return next((one for one in found if isinstance(one, str) and _ORGANIZATION.fullmatch(one)), None)
 
 
 def _parse_body(response: GitBookResponse | None) -> Any:

@@ -1,9 +1,15 @@
 """A recorded change, as data."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+
+PREFIX = "chg_"
+"""Beginning of the ID of each change."""
+
+_ID = re.compile(rf"{PREFIX}[0-9a-f]{{1,40}}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,3 +47,8 @@ class Change:
     def moment(self) -> str:
         """The time as ISO 8601, in UTC."""
         return datetime.fromtimestamp(self.time, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def is_change_id(text: str) -> bool:
+    """Whether a text can be the ID of a change."""
+    return _ID.fullmatch(text) is not None

@@ -10,11 +10,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, bindparam, delete, insert, select, update
 
-from gitbook_integrations_mcp.store.change import Change
+from gitbook_integrations_mcp.store.change import PREFIX, Change, is_change_id
 from gitbook_integrations_mcp.store.database import Database
 from gitbook_integrations_mcp.store.schema import changes as table
 
-_PREFIX = "chg_"
 _DIGITS = 12
 _PRUNE_SECONDS = 3600
 """Time between two deletions of old changes."""
@@ -51,6 +50,8 @@ class ChangeStore:
 
     async def find(self, change_id: str, owner: str) -> Change | None:
         """Return a change of `owner`."""
+        if not is_change_id(change_id):
+            return None
         found = await self._select(table.c.id == change_id, table.c.owner == owner, limit=1)
         return found[0] if found else None
 
@@ -109,7 +110,7 @@ _UPDATE = update(table).where(table.c.id == bindparam("one"))
 
 def _format_moment(seconds: float) -> str:
     """Return the beginning of the IDs of all changes since a moment."""
-    return f"{_PREFIX}{max(0, round(seconds * 1000)):0{_DIGITS}x}"
+    return f"{PREFIX}{max(0, round(seconds * 1000)):0{_DIGITS}x}"
 
 
 def _read(row: Row[Any]) -> Change:
