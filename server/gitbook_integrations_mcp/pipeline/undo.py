@@ -17,6 +17,8 @@ from gitbook_integrations_mcp.store.store import Store
 from gitbook_integrations_mcp.text import clean_text
 
 _MAX_LATER = 100
+_RUNNING_SECONDS = 600
+"""Time after which a call with an unknown outcome no longer runs."""
 
 
 class UndoError(RefusedError):
@@ -56,7 +58,8 @@ class UndoPlanner:
                 f"{change.tool} cannot be undone: GitBook's API does not return what it changed. Nothing was sent. "
                 "Read the current state, and make the opposite change with the tool for it."
             )
-        if (undoing := await self._find_undo(change)) is not None:
+        undoing = await self._find_undo(change)
+        if undoing is not None and not self._is_abandoned(undoing):
             raise UndoError(
                 f"{change.id} already has an undo: {undoing.id} ({undoing.moment}, outcome {undoing.outcome}). "
                 f"To repeat it, first undo {undoing.id}. Nothing was sent."
@@ -70,6 +73,8 @@ class UndoPlanner:
             ("Change", f"{change.tool} at {change.moment}, outcome {change.outcome}"),
             *((f"Call {number}", _describe_step(step)) for number, step in enumerate(steps, start=1)),
         ]
+        if undoing is not None:
+            facts.append(("Earlier undo", f"{undoing.id} at {undoing.moment}; it is unknown whether it took effect"))
         if difference := await self._find_difference(call, change, steps, kept["after"]):
             facts.append(("Changed since", difference))
         if later := await self._count_later(change):
@@ -93,6 +98,10 @@ class UndoPlanner:
                 undone = await self._store.changes.list_undoing(one.id)
                 return None if any(other.outcome == "done" for other in undone) else one
         return None
+
+    def _is_abandoned(self, undoing: Change) -> bool:
+        """Whether nobody will learn the outcome of an undo, for example because its server was killed."""
+        return undoing.outcome == "unknown" and self._store.database.clock() - undoing.time > _RUNNING_SECONDS
 
     async def _find_difference(
         self, call: Call, change: Change, steps: Sequence[Step], left: Mapping[str, Any] | None

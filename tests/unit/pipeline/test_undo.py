@@ -13,7 +13,7 @@ from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
 from gitbook_integrations_mcp.store.store import Store
-from tests.support.elicitation_client import GitBookSpy, Human, meet, read_status
+from tests.support.elicitation_client import Clock, GitBookSpy, Human, create_gated_server, meet, read_status
 from tests.support.fake_gitbook import Era, Upstream, connect, read_changes, read_code, read_text
 from tests.support.gated_calls import APPROVAL, Target, call_once, each_era, find_target, start_call
 from tests.support.stores import find_url
@@ -185,8 +185,10 @@ async def test_values_that_cannot_be_decrypted_are_an_error_before_anybody_is_as
 class Failing(GitBookSpy):
     """A GitBook that refuses to install on spaces."""
 
+    fails = True
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["method"] == "POST" and scope["path"].endswith("/spaces"):
+        if self.fails and scope["method"] == "POST" and scope["path"].endswith("/spaces"):
             scope = {**scope, "path": "/v1/nowhere", "raw_path": b"/v1/nowhere"}
         await super().__call__(scope, receive, send)
 
@@ -201,6 +203,42 @@ async def test_a_plan_stops_at_the_first_failure_and_reports_what_was_done(file:
     assert [one["tool"] for one in content["calls"]] == ["install_integration", "install_integration_on_space"]
     assert content["calls"][1]["code"] == "not_found"
     assert [one.outcome for one in await read_changes(file)] == ["done", "done", "failed"]
+
+
+async def test_an_incomplete_undo_starts_again_after_its_first_call_was_undone(file: str) -> None:
+    spy = Failing()
+    async with meet(create(spy, file), Human(), "2026-07-28") as client:
+        change_id = await uninstall(client, spy)
+        incomplete = (await client.call_tool("undo_change", {"changeId": change_id})).structured_content or {}
+        first = incomplete["calls"][0]["changeId"]
+        assert first in incomplete["message"]
+        assert read_code(await client.call_tool("undo_change", {"changeId": change_id})) == "change_not_undoable"
+        await undo(client, first)
+        spy.fails = False
+        await undo(client, change_id)
+    assert find_installation(spy).configuration == {"channel": "#docs", "api_key": SECRET}
+    assert find_installation(spy).enabled["space"]
+
+
+async def test_an_undo_whose_outcome_stays_unknown_can_be_repeated_later(file: str) -> None:
+    spy, human, clock = GitBookSpy(), Human(), Clock(1_800_000_000.0)
+    installation = find_installation(spy)
+    where = {"integrationName": OWN_INTEGRATION, "installationId": installation.id}
+    before = list(installation.external_ids)
+    async with meet(create_gated_server(spy, clock, url=file), human, "2026-07-28") as client:
+        await client.call_tool("update_integration_installation", {**where, "externalIds": ["new"]})
+        change_id = await find_change(client, "update_integration_installation")
+        undoing = (await undo(client, change_id))["calls"][0]["changeId"]
+        store = Store(load_settings({"store": {"url": file}}))
+        await store.changes.complete(undoing, {"outcome": "unknown"})  # as if the server had been killed
+        await store.close()
+        installation.external_ids = ["new"]
+        again = await client.call_tool("undo_change", {"changeId": change_id})
+        assert read_code(again) == "change_not_undoable"
+        clock.now += 601
+        await undo(client, change_id)
+        assert f"Earlier undo: {undoing}" in human.texts[-1]
+    assert installation.external_ids == before
 
 
 async def test_a_tool_that_the_server_does_not_offer_is_not_used_by_an_undo(file: str) -> None:
