@@ -250,7 +250,7 @@ def _report_plan(
 ) -> dict[str, Any]:
     steps = call.plan.steps
     if error is None or failed is None:
-        message = f"Done: all {len(steps)} calls."
+        message = f"Done: all {len(steps)} calls." if len(steps) > 1 else "Done."
         return {"status": "done", "message": message, "calls": done, "lost": list(call.plan.lost)}
     left = [step.tool.name for step in steps[len(done) + 1 :]]
     message = (

@@ -182,4 +182,4 @@ def _describe_step(step: Step) -> str:
 
 
 def _describe_value(value: Any) -> str:
-    return value if isinstance(value, str) else f"{len(value)} values"
+    return value if isinstance(value, str) else f"{len(value)} value{'' if len(value) == 1 else 's'}"
