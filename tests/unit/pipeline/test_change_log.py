@@ -1,6 +1,7 @@
 """Every call that changes something leaves one row: written before it is sent, without secrets, with its undo."""
 
 import contextlib
+import getpass
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,7 @@ async def test_a_confirmed_deletion_is_recorded_with_its_target_and_undo(era: Er
     assert change.request_id is not None
     assert change.request_id.startswith("sandbox-")
     assert change.organization == ORGANIZATION_ID
+    assert change.principal == getpass.getuser()
     assert change.before is not None
     assert change.before["id"] == installation.id
     assert {one["space"]["id"] for one in change.before["spaces"]} == set(installation.enabled["space"])
