@@ -85,7 +85,7 @@ def create_server(
         Executor(gitbook, previewer, ChangeLog(store), note_change),
         previewer,
         {**audits.handlers, "list_changes": ChangeLister(store).run},
-        {"undo_change": UndoPlanner(store).plan},
+        {"undo_change": UndoPlanner(store, previewer).plan},
         budget=Budget(settings.limits.result_tokens),
         organization=organization,
         two_step=two_step,

@@ -35,8 +35,11 @@ class Caller:
 
     @property
     def user(self) -> str | None:
-        """The person or client who makes the changes of this caller, or None if it is unknown."""
-        return self.principal or self.local_user
+        """The person or client who makes the changes of this caller, to be shown, or None if it is unknown.
+
+        A principal is JSON of the client, the issuer and the subject, as far as they are known.
+        """
+        return ", ".join(filter(None, json.loads(self.principal))) if self.principal else self.local_user
 
     @property
     def owner(self) -> str:

@@ -51,6 +51,11 @@ def find_repaired(sent: Any, current: Any) -> str | None:
     return next((path for text, path in _list_texts(sent) if text in repaired), None) if repaired else None
 
 
+def contains_repaired(value: Any) -> bool:
+    """Whether a value contains text that could not be read exactly."""
+    return any(isinstance(text, RepairedText) for text, _ in _list_texts(value))
+
+
 def _list_texts(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
     """Yield all texts in `value`, keys included, each with its path."""
     if isinstance(value, str):

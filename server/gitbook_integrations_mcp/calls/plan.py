@@ -6,6 +6,7 @@ from typing import Any
 
 from gitbook_integrations_api.endpoint import Endpoint
 from gitbook_integrations_mcp.calls.call import Call
+from gitbook_integrations_mcp.calls.undo import SETTINGS
 from gitbook_integrations_mcp.digest import digest_json
 
 
@@ -16,6 +17,11 @@ class Step:
     tool: Endpoint
     arguments: Mapping[str, Any] = field(repr=False)
     created: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def restored(self) -> list[str]:
+        """Names of the settings that the call restores."""
+        return [name for name in SETTINGS if name in self.arguments]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,11 @@ class PlannedCall(Call):
     """A call of a tool that changes something by several calls."""
 
     plan: Plan
+
+
+def isolate_step(call: PlannedCall, step: Step) -> Call:
+    """Return a call of a plan as a call of its own, with the arguments that are known before the plan runs."""
+    return Call(tool=step.tool, arguments=step.arguments, caller=call.caller, params=call.params, context=call.context)
 
 
 Planner = Callable[[Call], Awaitable[Plan]]

@@ -18,6 +18,8 @@ from gitbook_integrations_mcp.store.store import Store
 
 _COLUMNS = ("time", "id", "tool", "outcome", "status", "approval", "who", "arguments")
 _POLL_SECONDS = 1.0
+_OUTCOME_SECONDS = 600
+"""Time in which the outcome of a call is recorded."""
 
 
 def run(settings: Settings, arguments: Namespace) -> int:
@@ -61,21 +63,23 @@ async def _show(settings: Settings, arguments: Namespace, conditions: Mapping[st
 
 
 async def _follow(store: Store, arguments: Namespace, conditions: Mapping[str, Any], found: list[Change]) -> None:
-    """Print changes, the oldest first, one a line, for as long as nobody interrupts."""
+    """Print changes, the oldest first, one a line, and again with their outcome, for as long as nobody interrupts."""
     use_utf8()
-    shown: set[str] = set()
+    printed: dict[tuple[str, str], float] = {}
+    oldest = found[-1].time if len(found) == arguments.limit else conditions["since"] or 0
     while True:
         for one in reversed(found):
-            if one.id in shown:
-                continue
-            shown.add(one.id)
-            row = describe_change(one)
-            line = json.dumps(row) if arguments.json else "  ".join(str(row.get(name, "-")) for name in _COLUMNS[:-1])
-            print(line, flush=True)
+            key = (one.id, one.outcome)
+            if key not in printed:
+                printed[key] = one.time
+                row = describe_change(one)
+                short = "  ".join(str(row.get(name, "-")) for name in _COLUMNS[:-1])
+                print(json.dumps(row) if arguments.json else short, flush=True)
         await anyio.sleep(_POLL_SECONDS)
-        newest = max(shown, default="")
-        shown = {one for one in shown if one >= newest}
-        found = await store.changes.search(None, **{**conditions, "after": newest or None})
+        # Rows of other processes can appear late, and outcomes do.
+        since = max(oldest, time.time() - _OUTCOME_SECONDS)
+        printed = {key: moment for key, moment in printed.items() if moment >= since}
+        found = await store.changes.search(None, **{**conditions, "since": since, "limit": None})
 
 
 def _build_row(change: Change) -> dict[str, Any]:

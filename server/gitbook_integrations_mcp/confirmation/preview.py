@@ -16,7 +16,7 @@ from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_api.endpoint import Endpoint, Tool
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.output import Describe
-from gitbook_integrations_mcp.calls.plan import PlannedCall
+from gitbook_integrations_mcp.calls.plan import PlannedCall, isolate_step
 from gitbook_integrations_mcp.calls.related import find_get, find_target
 from gitbook_integrations_mcp.calls.response import get_path, read_response
 from gitbook_integrations_mcp.confirmation.facts import (
@@ -116,7 +116,7 @@ class Previewer:
             CallError: GitBook could not be reached.
         """
         if isinstance(call, PlannedCall):
-            return await self._preview_plan(call), None
+            return await self._preview_plan(call)
         if describe := self._effects.get(call.tool.name):
             return await _preview_effect(call, describe), None
         tool, arguments = call.tool, call.arguments
@@ -173,22 +173,30 @@ class Previewer:
         )
         return preview, _add_places(known, responses)
 
-    async def _preview_plan(self, call: PlannedCall) -> Preview:
-        """Return the preview of a plan: its own facts, and the state of every target that its calls name."""
+    async def _preview_plan(self, call: PlannedCall) -> tuple[Preview, Mapping[str, Any] | None]:
+        """Return the preview of a plan: its own facts, and the state of every target that its calls name.
+
+        If one deletion is the whole plan, its own preview is part of it, and its target is returned. The preview of
+        another call would show the values that it restores.
+        """
+        scrub = call.caller.credentials.scrub
+        named = [*describe_call(call), *describe_effect(call.plan.facts)]
+        facts = tuple(Fact(one.label, scrub(one.value)) for one in named)
+        first, *others = call.plan.steps
+        if not others and first.tool.method == "DELETE":
+            shown, target = await self.preview(isolate_step(call, first))
+            state = _digest([call.plan.digest, shown.state])
+            consequence = f"{scrub(call.tool.consequence)} {shown.consequence}"
+            title = f"{call.tool.title}?"
+            return replace(shown, title=title, consequence=consequence, state=state, facts=facts + shown.facts), target
         states: list[Any] = [call.plan.digest]
         for step in call.plan.steps:
             reader = find_target(step.tool)
             if reader is not None and reader.path_names <= step.arguments.keys():
-                state = await self._try_to_read_target(replace(call, tool=step.tool, arguments=step.arguments), reader)
-                states.append(None if isinstance(state, CallError) else state)
-        scrub = call.caller.credentials.scrub
-        facts = [*describe_call(call), *describe_effect(call.plan.facts)]
-        return Preview(
-            title=f"{call.tool.title}?",
-            consequence=scrub(call.tool.consequence),
-            state=_digest(states),
-            facts=tuple(Fact(one.label, scrub(one.value)) for one in facts),
-        )
+                one = await self._try_to_read_target(isolate_step(call, step), reader)
+                states.append(None if isinstance(one, CallError) else one)
+        consequence = scrub(call.tool.consequence)
+        return Preview(f"{call.tool.title}?", consequence, _digest(states), facts), None
 
     async def _read_organization(self, call: Call, target: Mapping[str, Any] | None) -> Mapping[str, Any] | str | None:
         """Return the organization of an installation, or only its ID if the organization cannot be read."""
@@ -248,11 +256,11 @@ def find_context(tool: Tool) -> tuple[Endpoint, ...]:
 
 
 def _add_places(target: Mapping[str, Any] | None, lists: Mapping[str, Mapping[str, Any] | CallError]) -> Any:
-    """Return a target that is deleted together with the places below it, which an undo restores."""
+    """Return a target that is deleted together with the places below it, if all were read: an undo restores them."""
     below = {
         reader.path.rpartition("/")[2]: one["items"]
         for name, one in lists.items()
-        if not isinstance(one, CallError) and (reader := ENDPOINTS[name]).is_list
+        if not isinstance(one, CallError) and (reader := ENDPOINTS[name]).is_list and not get_path(one, "next.page")
     }
     return {**target, **below} if target is not None and below else target
 

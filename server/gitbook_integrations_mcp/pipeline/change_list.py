@@ -7,10 +7,11 @@ from typing import Any
 from gitbook_integrations_api.catalog import TOOLS
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.output import Output
+from gitbook_integrations_mcp.calls.view import View
 from gitbook_integrations_mcp.errors import ArgumentsError, ErrorCode
 from gitbook_integrations_mcp.pipeline.undo import UndoError
 from gitbook_integrations_mcp.spelling import suggest
-from gitbook_integrations_mcp.store.change import Change
+from gitbook_integrations_mcp.store.change import Change, is_change_id
 from gitbook_integrations_mcp.store.store import Store
 from gitbook_integrations_mcp.text import clean_text
 
@@ -42,10 +43,13 @@ class ChangeLister:
                     "returns the IDs.",
                     ErrorCode.UNKNOWN_CHANGE,
                 )
-            return Output({"items": [{**describe_change(change), "before": change.before}]})
+            return Output(View().show({"items": [{**describe_change(change), "before": change.before}]}))
         tool = arguments.get("tool")
         if tool is not None and tool not in TOOLS:
             raise ArgumentsError(f"tool: {clean_text(tool, 64)} is no tool.{suggest(tool, TOOLS)}")
+        page = arguments.get("page")
+        if page is not None and not is_change_id(page):
+            raise ArgumentsError("page: use next.page of the result before, as it is. Nothing was sent.")
         now, limit = self._store.database.clock(), arguments.get("limit", _PAGE)
         found = await self._store.changes.search(
             owner,
@@ -54,13 +58,13 @@ class ChangeLister:
             outcome=arguments.get("outcome"),
             since=read_moment("since", arguments.get("since"), now),
             until=read_moment("until", arguments.get("until"), now),
-            before=arguments.get("page"),
+            before=page,
             limit=limit + 1,
         )
         content: dict[str, Any] = {"items": [describe_change(one) for one in found[:limit]]}
         if len(found) > limit:
             content["next"] = {"page": found[limit - 1].id}
-        return Output(content, whole="Use a smaller limit.")
+        return Output(View().show(content), whole="Use a smaller limit.")
 
 
 def describe_change(change: Change) -> dict[str, Any]:

@@ -5,23 +5,31 @@ needs are kept encrypted; everything else is kept without secrets.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping
 from typing import Any
 
-from gitbook_integrations_api.catalog import ENDPOINTS
-from gitbook_integrations_api.endpoint import UndoStep
 from gitbook_integrations_mcp.auth.callers import Caller
 from gitbook_integrations_mcp.calls.call import EndpointCall
 from gitbook_integrations_mcp.calls.json_body import read_json
 from gitbook_integrations_mcp.calls.masking import mask_secrets
 from gitbook_integrations_mcp.calls.response import get_path
+from gitbook_integrations_mcp.calls.undo import GONE, describe_state, list_undo
 from gitbook_integrations_mcp.confirmation.results import Approval
 from gitbook_integrations_mcp.errors import UnreachableError
 from gitbook_integrations_mcp.gitbook.http import GitBookResponse
 from gitbook_integrations_mcp.store.change import Change
 from gitbook_integrations_mcp.store.store import Store
 
-_ORGANIZATIONS = ("arguments.organizationId", "arguments.organization", "before.target.organization")
+_ORGANIZATIONS = (
+    "arguments.organizationId",
+    "arguments.organization",
+    "before.target.organization",
+    "before.space.organization",
+    "result.target.organization",
+    "result.space.organization",
+)
+_ORGANIZATION = re.compile(r"[a-zA-Z0-9_-]{1,100}")
 _MAX_REQUEST_ID = 100
 
 
@@ -37,7 +45,7 @@ class ChangeLog:
         Raises:
             StoreError: it cannot be recorded, so it must not be sent.
         """
-        sources = {"arguments": call.arguments, "before": before}
+        arguments, masked = mask_for_record(call.caller, call.arguments), mask_for_record(call.caller, before)
         changes = self._store.changes
         change_id = changes.create_id()
         change = Change(
@@ -45,14 +53,12 @@ class ChangeLog:
             time=self._store.database.clock(),
             owner=call.caller.owner,
             principal=call.caller.user,
-            organization=next(
-                (one for path in _ORGANIZATIONS if isinstance(one := get_path(sources, path), str)), None
-            ),
+            organization=_find_organization({"arguments": arguments, "before": masked}),
             tool=call.tool.name,
             operation=call.tool.operation,
             digest=call.digest,
-            arguments=mask_for_record(call.caller, call.arguments),
-            before=mask_for_record(call.caller, before),
+            arguments=arguments,
+            before=masked,
             approval=approval.mode if approval else None,
             undoes=call.undoes,
             **await self._describe_undo(change_id, call, before, None),
@@ -83,6 +89,8 @@ class ChangeLog:
             }
             if done:
                 values |= await self._describe_undo(change.id, call, before, outcome)
+                if change.organization is None:
+                    values["organization"] = _find_organization({"result": _parse_body(outcome)})
             elif failed:
                 values |= _NO_UNDO
         elif not outcome.sent:
@@ -93,17 +101,26 @@ class ChangeLog:
         self, change_id: str, call: EndpointCall, before: Mapping[str, Any] | None, response: GitBookResponse | None
     ) -> dict[str, Any]:
         """Return the columns that an undo needs. Secrets are only in the encrypted one."""
-        undo = call.tool.undo
-        sources = {"arguments": call.arguments, "before": before, "result": _parse_body(response)}
-        steps = list(_list_steps(call, undo.steps, sources)) if undo else []
-        if undo is None or not steps or None in steps:
+        result = _parse_body(response)
+        steps, lost = list_undo(call, before, result)
+        if not steps:
             return {**_NO_UNDO}
-        masked = mask_for_record(call.caller, steps)
-        sealed = None if masked == steps else await self._store.sealer.seal(steps, change_id)
-        return {"undo": masked, "lost": [undo.lost] if undo.lost else [], "sealed": sealed}
+        after = None
+        if response is not None and call.tool.result.shape == "nothing":
+            after = GONE
+        elif isinstance(result, Mapping):
+            after = describe_state(result)
+        kept = {"steps": steps, "after": after}
+        masked = mask_for_record(call.caller, kept)
+        undo = [
+            {**shown, "masked": [name for name, value in one["arguments"].items() if shown["arguments"][name] != value]}
+            for one, shown in zip(steps, masked["steps"], strict=True)
+        ]
+        sealed = None if masked == kept else await self._store.sealer.seal(kept, change_id)
+        return {"undo": undo, "after": masked["after"], "lost": lost, "sealed": sealed}
 
 
-_NO_UNDO: Mapping[str, Any] = {"undo": None, "lost": None, "sealed": None}
+_NO_UNDO: Mapping[str, Any] = {"undo": None, "after": None, "lost": None, "sealed": None}
 
 
 def is_certain_failure(response: GitBookResponse) -> bool:
@@ -119,37 +136,10 @@ def mask_for_record(caller: Caller, value: Any) -> Any:
     return json.loads(caller.credentials.scrub(json.dumps(mask_secrets(value))))
 
 
-def _list_steps(
-    call: EndpointCall, steps: tuple[UndoStep, ...], sources: Mapping[str, Any]
-) -> Iterator[dict[str, Any] | None]:
-    """Yield the calls of an undo, or None for one that nothing is known for."""
-    for step in steps:
-        places = [None] if step.each is None else get_path(sources, f"before.{step.each}") or []
-        for place in places:
-            endpoint = ENDPOINTS[step.tool]
-            arguments: dict[str, Any] = {}
-            created: dict[str, str] = {}
-            for name, source in step.arguments:
-                origin, _, path = source.partition(".")
-                if origin == "created":
-                    created[name] = path
-                    continue
-                if call.tool.name == step.tool and origin == "before" and name not in call.arguments:
-                    continue  # the call did not change it
-                value = _find_value({**sources, "each": place}, source)
-                if value or (value is not None and call.tool.name == step.tool):  # what is created anew is empty
-                    arguments[name] = value
-            required = {name for name, info in endpoint.input.model_fields.items() if info.is_required()}
-            if required - arguments.keys() - created.keys():
-                yield None
-            elif endpoint.method != "PATCH" or endpoint.body_names & arguments.keys():
-                yield {"tool": step.tool, "arguments": arguments, "created": created}
-
-
-def _find_value(sources: Mapping[str, Any], path: str) -> Any:
-    value = get_path(sources, path)
-    expanded = path.startswith("each.") and path != "each.configuration" and isinstance(value, Mapping)
-    return value.get("id") if expanded else value
+def _find_organization(sources: Mapping[str, Any]) -> str | None:
+    """Return the ID of the organization that a call is about, or None if it is unknown."""
+    found = (get_path(sources, path) for path in _ORGANIZATIONS)
+    return next((one for one in found if isinstance(one, str) and _ORGANIZATION.fullmatch(one)), None)
 
 
 def _parse_body(response: GitBookResponse | None) -> Any:

@@ -44,28 +44,33 @@ class Executor:
             UnreachableError: no response arrived; the message says whether the call may have taken effect.
             StoreError: the call cannot be recorded and was not sent.
         """
-        try:
-            response = await self._send_recorded(call, approval)
-        except UnreachableError as error:
-            if error.sent:
-                await self._notify(call, None)
-            raise
-        if not is_certain_failure(response):
-            await self._notify(call, response)
-        return call.caller.credentials.scrub_response(response)
+        if call.tool.risk is not Risk.READ:
+            return (await self.execute_recorded(call, approval))[0]
+        return call.caller.credentials.scrub_response(await self._send(call))
 
-    async def _send_recorded(self, call: EndpointCall, approval: Approval | None) -> GitBookResponse:
-        if call.tool.risk is Risk.READ:
-            return await self._send(call)
-        before = approval.before if approval and not call.undoes else call.before or await self._read_before(call)
+    async def execute_recorded(self, call: EndpointCall, approval: Approval | None) -> tuple[GitBookResponse, str]:
+        """Return the same for a call that changes something, and the ID of its change.
+
+        Raises:
+            UnreachableError: no response arrived; the message says whether the call may have taken effect.
+            StoreError: the call cannot be recorded and was not sent.
+        """
+        if approval and (approval.before is not None or not call.undoes):
+            before = approval.before
+        else:
+            before = call.before or await self._read_before(call)
         change = await self._log.begin(call, approval, before)
         try:
             response = await self._send(call)
         except UnreachableError as error:
             await self._complete(change, call, error, before)
+            if error.sent:
+                await self._notify(call, None)
             raise
         await self._complete(change, call, response, before)
-        return response
+        if not is_certain_failure(response):
+            await self._notify(call, response)
+        return call.caller.credentials.scrub_response(response), change.id
 
     async def _send(self, call: EndpointCall) -> GitBookResponse:
         try:
@@ -83,8 +88,10 @@ class Executor:
 
     async def _read_before(self, call: EndpointCall) -> Mapping[str, Any] | None:
         """Return the target if an undo of the call needs it."""
-        if call.tool.undo is None or not call.tool.undo.needs_target or is_written_back(call.tool):
-            return None  # not needed, or not readable: an update has already tried
+        if call.tool.undo is None or not call.tool.undo.needs_target:
+            return None
+        if is_written_back(call.tool) and not call.undoes:
+            return None  # an update that sets something has already tried
         try:
             return await self._previewer.read_target(call)
         except CallError:

@@ -27,7 +27,7 @@ from gitbook_integrations_mcp.calls.related import find_target
 from gitbook_integrations_mcp.calls.response import get_path, read_response, render_text
 from gitbook_integrations_mcp.calls.view import choose_view
 from gitbook_integrations_mcp.confirmation.preview import Previewer
-from gitbook_integrations_mcp.confirmation.results import Approval, Confirm, NotConfirmed
+from gitbook_integrations_mcp.confirmation.results import TARGET_CHANGED, Approval, Confirm, NotConfirmed
 from gitbook_integrations_mcp.errors import CallError, DefectError, ResultError
 from gitbook_integrations_mcp.pipeline.budget import Budget
 from gitbook_integrations_mcp.pipeline.configuration import check_configuration
@@ -170,21 +170,27 @@ class Pipeline:
         Raises:
             CallError: the first call failed, or nobody approved the plan.
         """
-        if approval is None:  # whatever the policy says of the tool
+        if approval is None:
             raise DefectError(f"{call.tool.name} was not approved. Nothing was sent.")
+        again = await self._planners[call.tool.name](call)  # another call can have undone the same change meanwhile
+        if again.digest != call.plan.digest:
+            return Output(TARGET_CHANGED.content)
+        if len(call.plan.steps) > 1:
+            approval = replace(approval, before=None)  # it is for several targets
         done: list[dict[str, Any]] = []
         first: Mapping[str, Any] = {}
         for step in call.plan.steps:
             try:
                 one = self._prepare_step(call, step, first)
-                response = await self._executor.execute(one, replace(approval, before=None))
+                response, change_id = await self._executor.execute_recorded(one, approval)
                 content = read_response(one.tool, response, one.arguments)
             except CallError as error:
                 if not done:
                     raise
                 return Output(_report_plan(call, done, error, step))
             first = first or content
-            done.append({"tool": step.tool.name, "status": response.status})
+            report = {"tool": step.tool.name, "status": response.status, "changeId": change_id}
+            done.append(report | ({"restored": step.restored} if step.restored else {}))
         return Output(_report_plan(call, done))
 
     def _prepare_step(self, call: PlannedCall, step: Step, first: Mapping[str, Any]) -> EndpointCall:
@@ -244,12 +250,12 @@ def _report_plan(
 ) -> dict[str, Any]:
     steps = call.plan.steps
     if error is None or failed is None:
-        message = f"Done: all {len(steps)} calls."
+        message = f"Done: all {len(steps)} calls." if len(steps) > 1 else "Done."
         return {"status": "done", "message": message, "calls": done, "lost": list(call.plan.lost)}
     left = [step.tool.name for step in steps[len(done) + 1 :]]
     message = (
         f"Incomplete: {len(done)} of {len(steps)} calls are done. {failed.tool.name} failed: {error} "
-        f"{'Not sent: ' + ', '.join(left) + '. ' if left else ''}list_changes shows each call, and what can be undone."
+        f"{'Not sent: ' + ', '.join(left) + '. ' if left else ''}To start again, undo {done[0]['changeId']} first."
     )
     calls = [*done, {"tool": failed.tool.name, "code": str(error.code)}]
     return {"status": "incomplete", "message": message, "calls": calls, "lost": list(call.plan.lost)}

@@ -1,14 +1,26 @@
 """A recorded change, as data."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+PREFIX = "chg_"
+"""Beginning of the ID of each change."""
+
+_ID = re.compile(rf"{PREFIX}[0-9a-f]{{1,40}}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """A row. Times are in seconds since 1970. `sealed` is encrypted, and everything else has no secrets."""
+    """A row. Times are in seconds since 1970. `sealed` is encrypted, and everything else has no secrets.
+
+    `before` is the target before the change, `after` what the change left of the settings that `undo` restores. `undo`
+    has the calls that undo it, each with its `tool`, its `arguments`, the names of those that are `masked`, and those
+    taken from what the first call `created`. `sealed` has `undo` and `after` without masks. `lost` says what the calls
+    do not restore.
+    """
 
     id: str
     time: float
@@ -26,6 +38,7 @@ class Change:
     attempts: int | None = None
     request_id: str | None = None
     undo: Sequence[Mapping[str, Any]] | None = field(default=None, repr=False)
+    after: Mapping[str, Any] | None = field(default=None, repr=False)
     lost: Sequence[str] | None = None
     sealed: bytes | None = field(default=None, repr=False)
     undoes: str | None = None
@@ -34,3 +47,8 @@ class Change:
     def moment(self) -> str:
         """The time as ISO 8601, in UTC."""
         return datetime.fromtimestamp(self.time, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def is_change_id(text: str) -> bool:
+    """Whether a text can be the ID of a change."""
+    return _ID.fullmatch(text) is not None

@@ -10,11 +10,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, bindparam, delete, insert, select, update
 
-from gitbook_integrations_mcp.store.change import Change
+from gitbook_integrations_mcp.store.change import PREFIX, Change, is_change_id
 from gitbook_integrations_mcp.store.database import Database
 from gitbook_integrations_mcp.store.schema import changes as table
 
-_PREFIX = "chg_"
 _DIGITS = 12
 _PRUNE_SECONDS = 3600
 """Time between two deletions of old changes."""
@@ -51,13 +50,14 @@ class ChangeStore:
 
     async def find(self, change_id: str, owner: str) -> Change | None:
         """Return a change of `owner`."""
+        if not is_change_id(change_id):
+            return None
         found = await self._select(table.c.id == change_id, table.c.owner == owner, limit=1)
         return found[0] if found else None
 
-    async def find_undoing(self, change_id: str) -> Change | None:
-        """Return a change that undid another, or may have done so."""
-        found = await self._select(table.c.undoes == change_id, table.c.outcome.in_(("done", "unknown")), limit=1)
-        return found[0] if found else None
+    async def list_undoing(self, change_id: str) -> list[Change]:
+        """Return the changes that undid another, or may have done so, newest first."""
+        return await self._select(table.c.undoes == change_id, table.c.outcome.in_(("done", "unknown")))
 
     async def search(
         self,
@@ -70,9 +70,9 @@ class ChangeStore:
         until: float | None = None,
         before: str | None = None,
         after: str | None = None,
-        limit: int = 100,
+        limit: int | None = 100,
     ) -> list[Change]:
-        """Return the newest changes of `owner`, or of everybody, that match, between two changes."""
+        """Return the newest changes of `owner`, or of everybody, that match, between two changes; at most `limit`."""
         conditions: list[ColumnElement[bool]] = [
             column == value
             for column, value in (
@@ -98,7 +98,7 @@ class ChangeStore:
         oldest = self._database.clock() - self._days * _DAY
         return len(await self._database.execute(delete(table).where(table.c.time < oldest).returning(table.c.id)))
 
-    async def _select(self, *conditions: ColumnElement[bool], limit: int) -> list[Change]:
+    async def _select(self, *conditions: ColumnElement[bool], limit: int | None = None) -> list[Change]:
         query = select(table).where(*conditions).order_by(table.c.id.desc()).limit(limit)
         return [_read(row) for row in await self._database.execute(query)]
 
@@ -110,7 +110,7 @@ _UPDATE = update(table).where(table.c.id == bindparam("one"))
 
 def _format_moment(seconds: float) -> str:
     """Return the beginning of the IDs of all changes since a moment."""
-    return f"{_PREFIX}{max(0, round(seconds * 1000)):0{_DIGITS}x}"
+    return f"{PREFIX}{max(0, round(seconds * 1000)):0{_DIGITS}x}"
 
 
 def _read(row: Row[Any]) -> Change:

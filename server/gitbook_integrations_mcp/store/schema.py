@@ -48,6 +48,7 @@ changes = Table(
     Column("attempts", Integer),
     Column("request_id", Text),
     Column("undo", JSON),
+    Column("after", JSON),
     Column("lost", JSON),
     Column("sealed", LargeBinary),
     Column("undoes", Text),

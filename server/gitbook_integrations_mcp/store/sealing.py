@@ -35,6 +35,7 @@ class Sealer:
         self._location = location
         self._settings = settings
         self._keys: dict[bytes, bytes] | None = None
+        self._loading = anyio.Lock()
 
     async def seal(self, value: Any, row: str) -> bytes | None:
         """Return JSON `value` encrypted for the row with that ID, or None if the settings keep no values.
@@ -74,14 +75,15 @@ class Sealer:
             ) from None
 
     async def _load_keys(self) -> dict[bytes, bytes]:
-        if self._keys is None:
-            try:
-                texts = await anyio.to_thread.run_sync(lambda: list(self._find_keys()))
-            except OSError as error:
-                raise StoreError(f"has a key file that cannot be used ({error.strerror})") from None
-            keys = [hashlib.sha256(text.encode()).digest() for text in texts]
-            self._keys = {hashlib.sha256(key).digest()[:_ID_BYTES]: key for key in keys}
-        return self._keys
+        async with self._loading:
+            if self._keys is None:
+                try:
+                    texts = await anyio.to_thread.run_sync(lambda: list(self._find_keys()))
+                except OSError as error:
+                    raise StoreError(f"has a key file that cannot be used ({error.strerror})") from None
+                keys = [hashlib.sha256(text.encode()).digest() for text in texts]
+                self._keys = {hashlib.sha256(key).digest()[:_ID_BYTES]: key for key in keys}
+            return self._keys
 
     def _find_keys(self) -> Iterator[str]:
         if self._settings.keys:
@@ -112,6 +114,7 @@ def _use_keyring(account: str) -> str | None:
 
 def _create_key_file(path: Path) -> str:
     """Return a new key, or that of another process that was faster."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     new = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:

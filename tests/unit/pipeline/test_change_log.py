@@ -1,6 +1,7 @@
 """Every call that changes something leaves one row: written before it is sent, without secrets, with its undo."""
 
 import contextlib
+import getpass
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,7 @@ async def test_a_confirmed_deletion_is_recorded_with_its_target_and_undo(era: Er
     assert change.request_id is not None
     assert change.request_id.startswith("sandbox-")
     assert change.organization == ORGANIZATION_ID
+    assert change.principal == getpass.getuser()
     assert change.before is not None
     assert change.before["id"] == installation.id
     assert {one["space"]["id"] for one in change.before["spaces"]} == set(installation.enabled["space"])
@@ -59,7 +61,9 @@ async def test_a_confirmed_deletion_is_recorded_with_its_target_and_undo(era: Er
         "tool": "install_integration",
         "arguments": {"integrationName": OWN_INTEGRATION, "organization": ORGANIZATION_ID},
         "created": {},
+        "masked": [],
     }
+    assert change.after == {"exists": False}
     assert change.lost
     assert len(change.digest) == 64
 
@@ -217,3 +221,23 @@ async def test_credentials_in_external_ids_and_addresses_are_masked_by_shape(fil
     content = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert b"XXXX" not in content
     assert b"abcdef0123" not in content
+
+
+@pytest.mark.parametrize("name", ["a\0b", "x" * 1000, "xoxb-1234567890-abcdefghijklmnop"])
+async def test_a_text_that_is_no_id_is_recorded_only_masked_or_not_at_all(name: str, url: str) -> None:
+    async with meet(create(GitBookSpy(), url), None, "2026-07-28") as client:
+        result = await client.call_tool("install_integration", {"integrationName": "mermaid", "organization": name})
+        assert read_code(result) == "not_found"
+        for tool in ("list_changes", "undo_change"):
+            assert read_code(await client.call_tool(tool, {"changeId": name})) == "unknown_change"
+    (change,) = await read_changes(url)
+    assert change.organization is None
+
+
+async def test_the_organization_of_an_update_of_a_space_is_known(file: str) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration_from_space")
+    async with meet(create(spy, file), None, "2026-07-28") as client:
+        await client.call_tool("update_integration_space_installation", {**target.arguments, "externalIds": ["a"]})
+    (change,) = await read_changes(file)
+    assert (change.outcome, change.organization) == ("done", ORGANIZATION_ID)

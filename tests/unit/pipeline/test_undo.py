@@ -1,17 +1,21 @@
 """Undoing a change: the plan, its approval, what it restores, and what it refuses."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from mcp.shared.exceptions import MCPError
+from mcp_types import InputRequiredResult
 
 from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
-from tests.support.elicitation_client import GitBookSpy, Human, meet, read_status
+from gitbook_integrations_mcp.store.store import Store
+from tests.support.elicitation_client import Clock, GitBookSpy, Human, create_gated_server, meet, read_status
 from tests.support.fake_gitbook import Era, Upstream, connect, read_changes, read_code, read_text
-from tests.support.gated_calls import each_era, find_target
+from tests.support.gated_calls import APPROVAL, Target, call_once, each_era, find_target, start_call
 from tests.support.stores import find_url
 
 SECRET = "xoxb-the-secret-of-the-installation"
@@ -181,8 +185,10 @@ async def test_values_that_cannot_be_decrypted_are_an_error_before_anybody_is_as
 class Failing(GitBookSpy):
     """A GitBook that refuses to install on spaces."""
 
+    fails = True
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["method"] == "POST" and scope["path"].endswith("/spaces"):
+        if self.fails and scope["method"] == "POST" and scope["path"].endswith("/spaces"):
             scope = {**scope, "path": "/v1/nowhere", "raw_path": b"/v1/nowhere"}
         await super().__call__(scope, receive, send)
 
@@ -199,6 +205,42 @@ async def test_a_plan_stops_at_the_first_failure_and_reports_what_was_done(file:
     assert [one.outcome for one in await read_changes(file)] == ["done", "done", "failed"]
 
 
+async def test_an_incomplete_undo_starts_again_after_its_first_call_was_undone(file: str) -> None:
+    spy = Failing()
+    async with meet(create(spy, file), Human(), "2026-07-28") as client:
+        change_id = await uninstall(client, spy)
+        incomplete = (await client.call_tool("undo_change", {"changeId": change_id})).structured_content or {}
+        first = incomplete["calls"][0]["changeId"]
+        assert first in incomplete["message"]
+        assert read_code(await client.call_tool("undo_change", {"changeId": change_id})) == "change_not_undoable"
+        await undo(client, first)
+        spy.fails = False
+        await undo(client, change_id)
+    assert find_installation(spy).configuration == {"channel": "#docs", "api_key": SECRET}
+    assert find_installation(spy).enabled["space"]
+
+
+async def test_an_undo_whose_outcome_stays_unknown_can_be_repeated_later(file: str) -> None:
+    spy, human, clock = GitBookSpy(), Human(), Clock(1_800_000_000.0)
+    installation = find_installation(spy)
+    where = {"integrationName": OWN_INTEGRATION, "installationId": installation.id}
+    before = list(installation.external_ids)
+    async with meet(create_gated_server(spy, clock, url=file), human, "2026-07-28") as client:
+        await client.call_tool("update_integration_installation", {**where, "externalIds": ["new"]})
+        change_id = await find_change(client, "update_integration_installation")
+        undoing = (await undo(client, change_id))["calls"][0]["changeId"]
+        store = Store(load_settings({"store": {"url": file}}))
+        await store.changes.complete(undoing, {"outcome": "unknown"})  # as if the server had been killed
+        await store.close()
+        installation.external_ids = ["new"]
+        again = await client.call_tool("undo_change", {"changeId": change_id})
+        assert read_code(again) == "change_not_undoable"
+        clock.now += 601
+        await undo(client, change_id)
+        assert f"Earlier undo: {undoing}" in human.texts[-1]
+    assert installation.external_ids == before
+
+
 async def test_a_tool_that_the_server_does_not_offer_is_not_used_by_an_undo(file: str) -> None:
     spy = GitBookSpy()
     async with meet(create(spy, file), Human(), "2026-07-28") as client:
@@ -207,3 +249,228 @@ async def test_a_tool_that_the_server_does_not_offer_is_not_used_by_an_undo(file
     async with meet(create(spy, file, tools={"exclude": ["install_integration"]}), Human(), "2026-07-28") as client:
         assert read_code(await client.call_tool("undo_change", {"changeId": change_id})) == "tool_disabled"
     assert len(spy.mutations) == sent
+
+
+async def undo(client: Any, change_id: str) -> dict[str, Any]:
+    """Undo a change, and return the content of the result."""
+    result = await client.call_tool("undo_change", {"changeId": change_id})
+    assert read_status(result) == "done"
+    content: dict[str, Any] = result.structured_content
+    return content
+
+
+async def find_change(client: Any, tool: str) -> str:
+    """Return the ID of the latest change by a tool."""
+    change_id: str = (await list_changes(client, tool=tool))[0]["id"]
+    return change_id
+
+
+@each_era
+async def test_an_update_is_undone_and_the_undo_can_be_undone_and_so_on(era: Era, url: str) -> None:
+    spy, human = GitBookSpy(), Human()
+    installation = find_installation(spy)
+    spy.sandbox.state.integrations[OWN_INTEGRATION].manifest.pop("configurations", None)  # any key is allowed
+    old = {"channel": "#old", "api_key": SECRET}
+    new = {"channel": "#new", "api_key": f"{SECRET}-new"}
+    installation.configuration, installation.external_ids = dict(old), ["a"]
+    where = {"integrationName": OWN_INTEGRATION, "installationId": installation.id}
+    keys = {"keys": ["a key of the tests that is long enough"]}
+    async with meet(create(spy, url, store=keys), human, era) as client:
+        arguments = {**where, "configuration": new, "externalIds": ["b"], "space_selection": "all"}
+        await client.call_tool("update_integration_installation", arguments)
+        change_id = await find_change(client, "update_integration_installation")
+        for expected in (old, new, old):
+            content = await undo(client, change_id)
+            assert installation.configuration == expected
+            assert installation.external_ids == (["a"] if expected == old else ["b"])
+            assert installation.selection["space"] == ("selected" if expected == old else "all")
+            [call] = content["calls"]
+            assert call["restored"] == ["configuration", "externalIds", "space_selection"]
+            assert call["changeId"] == await find_change(client, "update_integration_installation")
+            change_id = call["changeId"]
+        first = await find_change(client, "update_integration_installation")
+        listed = await list_changes(client)
+    assert first == change_id
+    assert "Changed since" not in "".join(human.texts)
+    assert SECRET not in "".join([*human.texts, str(listed)])
+
+
+async def test_a_change_is_undone_again_only_after_its_undo_was_undone(file: str) -> None:
+    spy = GitBookSpy()
+    installation = find_installation(spy)
+    where = {"integrationName": OWN_INTEGRATION, "installationId": installation.id}
+    async with meet(create(spy, file), Human(), "2026-07-28") as client:
+        await client.call_tool("update_integration_installation", {**where, "externalIds": ["new"]})
+        change_id = await find_change(client, "update_integration_installation")
+        undoing = (await undo(client, change_id))["calls"][0]["changeId"]
+        again = await client.call_tool("undo_change", {"changeId": change_id})
+        assert read_code(again) == "change_not_undoable"
+        assert undoing in read_text(again)
+        await undo(client, undoing)
+        assert installation.external_ids == ["new"]
+        await undo(client, change_id)
+        assert installation.external_ids != ["new"]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+async def test_what_changed_since_is_in_the_question(kept: bool, file: str) -> None:
+    spy, human = GitBookSpy(), Human(action="decline")
+    installation = find_installation(spy)
+    where = {"integrationName": OWN_INTEGRATION, "installationId": installation.id}
+    async with meet(create(spy, file, store={"keep_values": kept}), human, "2026-07-28") as client:
+        await client.call_tool("update_integration_installation", {**where, "externalIds": ["a"]})
+        change_id = await find_change(client, "update_integration_installation")
+        await client.call_tool("undo_change", {"changeId": change_id})
+        assert "Changed since" not in human.texts[-1]
+        installation.external_ids = ["changed by another person"]
+        await client.call_tool("undo_change", {"changeId": change_id})
+        assert "Changed since: externalIds" in human.texts[-1]
+        await client.call_tool("update_integration_installation", {**where, "space_selection": "all"})
+        await client.call_tool("undo_change", {"changeId": change_id})
+        assert "Later changes: 1 " in human.texts[-1]
+        del spy.sandbox.state.installations[installation.id]
+        assert read_code(await client.call_tool("undo_change", {"changeId": change_id})) == "not_found"
+
+
+async def test_an_undo_that_uninstalls_is_shown_as_such_and_can_be_undone_with_all_places(file: str) -> None:
+    spy, human = GitBookSpy(), Human()
+    for installation in list(spy.sandbox.state.installations.values()):
+        if installation.integration == OWN_INTEGRATION:
+            del spy.sandbox.state.installations[installation.id]
+    async with meet(create(spy, file), human, "2026-07-28") as client:
+        arguments = {"integrationName": OWN_INTEGRATION, "organization": ORGANIZATION_ID}
+        await client.call_tool("install_integration", arguments)
+        change_id = await find_change(client, "install_integration")
+        installation = find_installation(spy)
+        installation.configuration = {"api_key": SECRET}
+        space = next(one.id for one in spy.sandbox.state.spaces.values() if one.organization == ORGANIZATION_ID)
+        where = {"integrationName": OWN_INTEGRATION, "installationId": installation.id, "space": space}
+        await client.call_tool("install_integration_on_space", where)
+        installation.enabled["space"][space].configuration = {"token": SECRET}
+        undoing = (await undo(client, change_id))["calls"][0]["changeId"]
+        assert "Configuration that is lost" in human.texts[-1]
+        assert "Changed since: configuration" in human.texts[-1]
+        assert installation.id not in spy.sandbox.state.installations
+        await undo(client, undoing)
+    new = find_installation(spy)
+    assert new.configuration == {"api_key": SECRET}
+    assert new.enabled["space"][space].configuration == {"token": SECRET}
+    assert SECRET not in "".join(human.texts)
+
+
+class Partial(GitBookSpy):
+    """A GitBook that does not list spaces."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["method"] == "GET" and scope["path"].endswith("/spaces"):
+            scope = {**scope, "path": "/v1/nowhere", "raw_path": b"/v1/nowhere"}
+        await super().__call__(scope, receive, send)
+
+
+async def test_places_that_could_not_be_read_are_said_to_stay_lost(file: str) -> None:
+    spy, human = Partial(), Human()
+    async with meet(create(spy, file), human, "2026-07-28") as client:
+        change_id = await uninstall(client, spy)
+        content = await undo(client, change_id)
+    assert any(text.startswith("The spaces are not restored") for text in content["lost"])
+    assert "Stays lost: The spaces are not restored" in human.texts[-1]
+    assert find_installation(spy).enabled["space"] == {}
+
+
+class Unsure(GitBookSpy):
+    """A GitBook whose gateway answers deletions instead of it."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["method"] == "DELETE":
+            await send({"type": "http.response.start", "status": 502, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        await super().__call__(scope, receive, send)
+
+
+async def test_a_deletion_that_never_took_effect_is_not_undone(file: str) -> None:
+    spy = Unsure()
+    target = find_target(spy, "uninstall_integration")
+    async with meet(create(spy, file), Human(), "2026-07-28") as client:
+        await client.call_tool(target.name, target.arguments)
+        [change] = await list_changes(client)
+        assert change["outcome"] == "unknown"
+        result = await client.call_tool("undo_change", {"changeId": change["id"]})
+        assert read_code(result) == "change_not_undoable"
+    assert spy.mutations == []
+
+
+async def test_an_approval_of_an_undo_cannot_be_replayed_or_moved(file: str) -> None:
+    spy = GitBookSpy()
+    async with meet(create(spy, file), Human(), "2026-07-28") as client:
+        where = {"integrationName": OWN_INTEGRATION, "installationId": find_installation(spy).id}
+        await client.call_tool("update_integration_installation", {**where, "externalIds": ["a"]})
+        other = Target("undo_change", {"changeId": await find_change(client, "update_integration_installation")})
+        this = Target("undo_change", {"changeId": await uninstall(client, spy)})
+        states = [await start_call(client, this) for _ in range(2)]
+        sent = len(spy.mutations)
+        for target, state, answer in ((other, states[0], APPROVAL), (this, states[0], None), (this, None, APPROVAL)):
+            with contextlib.suppress(MCPError):  # another call than the state is for
+                refused: Any = await call_once(client, target, state, answer)
+                assert getattr(refused, "is_error", False) or read_unsent(refused)
+        assert len(spy.mutations) == sent
+        done: Any = await call_once(client, this, states[1], APPROVAL)
+        assert read_status(done) == "done"
+        sent = len(spy.mutations)
+        for state in states:
+            replayed: Any = await call_once(client, this, state, APPROVAL)
+            assert read_code(replayed) == "change_not_undoable"
+    assert len(spy.mutations) == sent
+
+
+def read_unsent(result: Any) -> bool:
+    """Whether a call was not sent: it asks, or says why."""
+    return isinstance(result, InputRequiredResult) or read_status(result).startswith("confirmation_")
+
+
+@each_era
+async def test_of_two_approved_undos_of_one_change_only_one_runs(era: Era, file: str) -> None:
+    spy = GitBookSpy()
+    server = create(spy, file)
+    async with meet(server, Human(), "2026-07-28") as first:
+        change_id = await uninstall(first, spy)
+        this = Target("undo_change", {"changeId": change_id})
+        state = await start_call(first, this)
+
+        class Slow(Human):
+            """Approves only after the other undo has run."""
+
+            async def answer(self, context: Any, params: Any) -> Any:
+                done: Any = await call_once(first, this, state, APPROVAL)
+                assert read_status(done) == "done"
+                return await super().answer(context, params)
+
+        async with meet(server, Slow(), era) as second:
+            result = await second.call_tool("undo_change", {"changeId": change_id})
+            assert read_code(result) == "change_not_undoable"
+    installed = [path for _, path in spy.mutations if path.endswith(f"/{OWN_INTEGRATION}/installations")]
+    assert len(installed) == 1
+
+
+async def test_no_file_of_the_store_contains_a_secret(file: str, tmp_path: Path) -> None:
+    spy = GitBookSpy()
+    async with meet(create(spy, file), Human(), "2026-07-28") as client:
+        await undo(client, await uninstall(client, spy))
+    content = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"uninstall_integration" in content
+    assert SECRET.encode() not in content
+
+
+async def test_a_sealed_value_that_was_moved_to_another_change_is_not_used(file: str) -> None:
+    spy, human = GitBookSpy(), Human()
+    async with meet(create(spy, file), human, "2026-07-28") as client:
+        first = await uninstall(client, spy)
+        await undo(client, first)
+        second = await uninstall(client, spy)
+        store = Store(load_settings({"store": {"url": file}}))
+        sealed = {one.id: one.sealed for one in await store.changes.search(None)}
+        await store.changes.complete(second, {"sealed": sealed[first]})
+        await store.close()
+        sent, asked = len(spy.mutations), len(human.requests)
+        assert read_code(await client.call_tool("undo_change", {"changeId": second})) == "store_key_unknown"
+    assert (len(spy.mutations), len(human.requests)) == (sent, asked)

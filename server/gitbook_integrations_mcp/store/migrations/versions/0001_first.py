@@ -45,6 +45,7 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer),
         sa.Column("request_id", sa.Text),
         sa.Column("undo", sa.JSON),
+        sa.Column("after", sa.JSON),
         sa.Column("lost", sa.JSON),
         sa.Column("sealed", sa.LargeBinary),
         sa.Column("undoes", sa.Text),

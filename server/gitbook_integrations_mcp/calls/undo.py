@@ -1,0 +1,91 @@
+"""Which calls undo a call, as its endpoint declares it, with the values that they need. Pure functions."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gitbook_integrations_api.catalog import ENDPOINTS
+from gitbook_integrations_api.endpoint import UndoStep
+from gitbook_integrations_mcp.calls.call import EndpointCall
+from gitbook_integrations_mcp.calls.json_body import contains_repaired
+from gitbook_integrations_mcp.calls.response import get_path
+
+SETTINGS = ("configuration", "externalIds", "space_selection", "site_selection")
+"""Parts of an installation that a change replaces and an undo restores."""
+
+GONE: Mapping[str, Any] = {"exists": False}
+"""The state of a target that does not exist."""
+
+
+def list_undo(
+    call: EndpointCall, before: Mapping[str, Any] | None, result: Any
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the calls that undo a call, in order, and sentences about what they do not restore.
+
+    There are none if nothing undoes it, or if a value that they need is unknown. `before` is the target before the
+    call, and `result` GitBook's response.
+    """
+    undo = call.tool.undo
+    steps: list[dict[str, Any]] = []
+    lost = dict.fromkeys([undo.lost] if undo and undo.lost else [])
+    sources = {"arguments": call.arguments, "before": before, "result": result}
+    for step in undo.steps if undo else ():
+        places = [None] if step.each is None else get_path(before, step.each)
+        if not isinstance(places, list):
+            lost[f"The {step.each} are not restored, because not all of them could be read before the change."] = None
+            continue
+        for place in places:
+            arguments, unknown = _fill_arguments(call, step, {**sources, "each": place})
+            created = {name: source.removeprefix("created.") for name, source in step.arguments if _is_created(source)}
+            endpoint = ENDPOINTS[step.tool]
+            required = {name for name, info in endpoint.input.model_fields.items() if info.is_required()}
+            if required - arguments.keys() - created.keys():
+                return [], []
+            lost |= {
+                f"{name} is not restored by {step.tool}, because its value before the change could not be read "
+                "exactly.": None
+                for name in unknown
+            }
+            if endpoint.method != "PATCH" or endpoint.body_names & arguments.keys():
+                steps.append({"tool": step.tool, "arguments": arguments, "created": created})
+    return steps, list(lost) if steps else []
+
+
+def describe_state(target: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a change leaves behind of a target, to compare it with later."""
+    return {"exists": True, **{name: target[name] for name in SETTINGS if target.get(name) is not None}}
+
+
+def compare_states(left: Mapping[str, Any], current: Mapping[str, Any]) -> str | None:
+    """Return a sentence about how a target differs from what a change left behind, or None if it does not."""
+    if left["exists"] and current["exists"]:
+        names = [name for name in SETTINGS if name in left and current.get(name) != left[name]]
+        return f"{', '.join(names)}: not as the change left it." if names else None
+    if left["exists"]:
+        return "The target no longer exists."
+    return "The target exists again." if current["exists"] else None
+
+
+def _fill_arguments(call: EndpointCall, step: UndoStep, sources: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return the known arguments of a step, and the names of the values that cannot be restored."""
+    arguments: dict[str, Any] = {}
+    unknown: list[str] = []
+    reverts = call.tool.name == step.tool  # an update by an update; other calls create what they change
+    for name, source in step.arguments:
+        if _is_created(source) or (reverts and source.startswith("before.") and name not in call.arguments):
+            continue
+        value = _find_value(sources, source)
+        if contains_repaired(value) or (value is None and name in SETTINGS):
+            unknown.append(name)
+        elif value or reverts:  # what is created anew is empty
+            arguments[name] = value
+    return arguments, unknown
+
+
+def _is_created(source: str) -> bool:
+    return source.startswith("created.")
+
+
+def _find_value(sources: Mapping[str, Any], path: str) -> Any:
+    value = get_path(sources, path)
+    expanded = path.startswith("each.") and path != "each.configuration" and isinstance(value, Mapping)
+    return value.get("id") if expanded else value
