@@ -190,11 +190,21 @@ class Previewer:
             title = f"{call.tool.title}?"
             return replace(shown, title=title, consequence=consequence, state=state, facts=facts + shown.facts), target
         states: list[Any] = [call.plan.digest]
+        losses: list[Fact] = []
         for step in call.plan.steps:
             reader = find_target(step.tool)
-            if reader is not None and reader.path_names <= step.arguments.keys():
-                one = await self._try_to_read_target(isolate_step(call, step), reader)
-                states.append(None if isinstance(one, CallError) else one)
+            if reader is None or not reader.path_names <= step.arguments.keys():
+                continue  # an earlier call of the plan creates it
+            one = isolate_step(call, step)
+            try:
+                state = await self._try_to_read_target(one, reader)
+            except StatusError as error:
+                if error.status != 404 or step is first:
+                    raise
+                state = {}  # an earlier call of the plan creates it
+            states.append(None if isinstance(state, CallError) else state)
+            losses += describe_loss(one, state)
+        facts += tuple(Fact(scrub(one.label), scrub(one.value)) for one in losses)
         consequence = scrub(call.tool.consequence)
         return Preview(f"{call.tool.title}?", consequence, _digest(states), facts), None
 

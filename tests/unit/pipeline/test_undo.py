@@ -325,6 +325,7 @@ async def test_what_changed_since_is_in_the_question(kept: bool, file: str) -> N
         installation.external_ids = ["changed by another person"]
         await client.call_tool("undo_change", {"changeId": change_id})
         assert "Changed since: externalIds" in human.texts[-1]
+        assert "External IDs that are lost: changed by another person" in human.texts[-1]
         await client.call_tool("update_integration_installation", {**where, "space_selection": "all"})
         await client.call_tool("undo_change", {"changeId": change_id})
         assert "Later changes: 1 " in human.texts[-1]
@@ -474,3 +475,52 @@ async def test_a_sealed_value_that_was_moved_to_another_change_is_not_used(file:
         sent, asked = len(spy.mutations), len(human.requests)
         assert read_code(await client.call_tool("undo_change", {"changeId": second})) == "store_key_unknown"
     assert (len(spy.mutations), len(human.requests)) == (sent, asked)
+
+
+@each_era
+@pytest.mark.parametrize("level", ["space", "site"])
+async def test_a_place_returns_with_its_configuration(level: Any, era: Era, file: str) -> None:
+    spy, human = GitBookSpy(), Human()
+    target = find_target(spy, f"uninstall_integration_from_{level}")
+    installation = spy.sandbox.state.installations[target.arguments["installationId"]]
+    place = target.arguments[f"{level}Id"]
+    installation.enabled[level][place].configuration = {"api_key": SECRET}
+    installation.enabled[level][place].external_ids = ["a"]
+    async with meet(create(spy, file), human, era) as client:
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "done"
+        assert place not in installation.enabled[level]
+        await undo(client, await find_change(client, target.name))
+    assert installation.enabled[level][place].configuration == {"api_key": SECRET}
+    assert installation.enabled[level][place].external_ids == ["a"]
+    assert SECRET not in "".join(human.texts)
+
+
+@pytest.mark.parametrize("level", ["space", "site"])
+async def test_enabling_and_configuring_a_place_is_undone(level: Any, file: str) -> None:
+    spy, human = GitBookSpy(), Human()
+    target = find_target(spy, f"uninstall_integration_from_{level}")
+    installation = spy.sandbox.state.installations[target.arguments["installationId"]]
+    place = target.arguments[f"{level}Id"]
+    updating, installing = f"update_integration_{level}_installation", f"install_integration_on_{level}"
+    own = {name: target.arguments[name] for name in ("integrationName", "installationId")}
+    installation.enabled[level][place].external_ids = ["old"]
+    async with meet(create(spy, file), human, "2026-07-28") as client:
+        await client.call_tool(updating, {**target.arguments, "externalIds": ["new"]})
+        await undo(client, await find_change(client, updating))
+        assert installation.enabled[level][place].external_ids == ["old"]
+        del installation.enabled[level][place]
+        await client.call_tool(installing, {**own, "space" if level == "space" else "siteId": place})
+        assert place in installation.enabled[level]
+        await undo(client, await find_change(client, installing))
+        assert place not in installation.enabled[level]
+        assert place in human.texts[-1]
+
+
+async def test_development_mode_is_switched_off_again(file: str) -> None:
+    spy, human = GitBookSpy(), Human()
+    target = find_target(spy, "set_integration_development_mode")
+    async with meet(create(spy, file), human, "2026-07-28") as client:
+        assert not (await client.call_tool(target.name, target.arguments)).is_error
+        content = await undo(client, await find_change(client, target.name))
+    assert spy.sandbox.state.integrations[OWN_INTEGRATION].development is None
+    assert content["lost"] == ["An earlier tunnel is not restored, because GitBook does not show it."]
