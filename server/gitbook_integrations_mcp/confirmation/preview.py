@@ -184,11 +184,11 @@ class Previewer:
         facts = tuple(Fact(one.label, scrub(one.value)) for one in named)
         first, *others = call.plan.steps
         if not others and first.tool.method == "DELETE":
-            shown, target = await self.preview(isolate_step(call, first))
+            shown, deleted = await self.preview(isolate_step(call, first))
             state = _digest([call.plan.digest, shown.state])
             consequence = f"{scrub(call.tool.consequence)} {shown.consequence}"
             title = f"{call.tool.title}?"
-            return replace(shown, title=title, consequence=consequence, state=state, facts=facts + shown.facts), target
+            return replace(shown, title=title, consequence=consequence, state=state, facts=facts + shown.facts), deleted
         states: list[Any] = [call.plan.digest]
         losses: list[Fact] = []
         for step in call.plan.steps:
@@ -196,15 +196,15 @@ class Previewer:
             if reader is None or not reader.path_names <= step.arguments.keys():
                 continue  # an earlier call of the plan creates it
             one = isolate_step(call, step)
+            target: Mapping[str, Any] | CallError = {}
             try:
-                state = await self._try_to_read_target(one, reader)
+                target = await self._try_to_read_target(one, reader)
             except StatusError as error:
                 if error.status != 404 or step is first:
-                    raise
-                state = {}  # an earlier call of the plan creates it
-            states.append(None if isinstance(state, CallError) else state)
-            losses += describe_loss(one, state)
-        facts += tuple(Fact(scrub(one.label), scrub(one.value)) for one in losses)
+                    raise  # no earlier call of the plan creates it
+            states.append(None if isinstance(target, CallError) else target)
+            losses += describe_loss(one, target)
+        facts += tuple(Fact(scrub(fact.label), scrub(fact.value)) for fact in losses)
         consequence = scrub(call.tool.consequence)
         return Preview(f"{call.tool.title}?", consequence, _digest(states), facts), None
 
