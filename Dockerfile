@@ -23,7 +23,8 @@ COPY --from=build /opt/venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     GITBOOK_MCP_SERVER__TRANSPORT=streamable-http,sse \
-    GITBOOK_MCP_HTTP__HOST=0.0.0.0
+    GITBOOK_MCP_HTTP__HOST=0.0.0.0 \
+    XDG_STATE_HOME=/tmp/state
 USER 10001:10001
 EXPOSE 8000
 # It reads the settings, so it follows host, port and transport.

@@ -233,17 +233,19 @@ def _check_settings_file(config: Path | None, settings: Settings) -> Iterator[Fi
 
 async def _check_store(store: Store) -> Finding:
     """Return whether the store can be used."""
-    if store.location.is_memory:
-        return Finding("store", "ok", "memory; a restart empties it")
+    place = "the store"
     try:
+        if store.location.is_memory:
+            return Finding("store", "ok", "memory; a restart empties it")
+        place = str(store.location)
         async with store.database.write():
             pass
     except StoreError as error:
         fix = "Check store.url. Until then, changes and calls that require confirmation fail."
-        return _fail("store", f"{store.location} {error.reason}", fix, error.code)
+        return _fail("store", f"{place} {error.reason}", fix, error.code)
     finally:
         await store.close()
-    return Finding("store", "ok", str(store.location))
+    return Finding("store", "ok", place)
 
 
 async def _check_issuer(settings: OAuthSection) -> Finding:

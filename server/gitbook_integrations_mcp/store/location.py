@@ -7,6 +7,7 @@ from pydantic import SecretStr
 
 from gitbook_integrations_mcp import NAME
 from gitbook_integrations_mcp.config.settings import Settings
+from gitbook_integrations_mcp.errors import StoreError
 
 FILE_NAME = "store.db"
 SQLITE = "sqlite:///"
@@ -54,4 +55,8 @@ def find_default_path() -> Path:
     """Return the file in the user's folder for state."""
     from platformdirs import user_state_path
 
-    return user_state_path(NAME, appauthor=False) / FILE_NAME
+    try:
+        folder = user_state_path(NAME, appauthor=False)
+    except RuntimeError:
+        raise StoreError("has no place, because there is no home directory; set store.url") from None
+    return folder / FILE_NAME

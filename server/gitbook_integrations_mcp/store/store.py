@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from gitbook_integrations_mcp.config.settings import Settings
-from gitbook_integrations_mcp.store.location import locate_store
+from gitbook_integrations_mcp.store.location import Location, locate_store
 
 if TYPE_CHECKING:
     from gitbook_integrations_mcp.store.acceptances import AcceptanceStore
@@ -22,10 +22,18 @@ class Store:
     """Everything that outlives a process. `clock` is in seconds since 1970; Workers have the same `run`."""
 
     def __init__(self, settings: Settings, *, run: str | None = None, clock: Callable[[], float] = time.time) -> None:
-        self.location = locate_store(settings)
         self._settings = settings
         self._run = run
         self._clock = clock
+
+    @cached_property
+    def location(self) -> Location:
+        """The place of the store.
+
+        Raises:
+            StoreError: it has none, because the user has no home directory.
+        """
+        return locate_store(self._settings)
 
     @cached_property
     def database(self) -> "Database":

@@ -586,7 +586,7 @@ async def test_masking_takes_linear_time_for_any_text(piece: str) -> None:
         started = time.process_time()
         await read(client, {"integrationName": "x", "installationId": "i"})
         await write(client, {"integrationName": "x", "installationId": "i"}, {"note": text, "other": f"{text}."})
-        assert time.process_time() - started < 5
+        assert time.process_time() - started < 30  # quadratic time would be minutes
 
 
 @given(st.text(), st.integers(1, 400), st.booleans())
