@@ -107,7 +107,8 @@ async def describe_bundle() -> dict[str, Any]:
 
 def pin_dependencies() -> str:
     """Return `pyproject.toml` with the versions of the lock file: every installation of the bundle gets the same."""
-    pins = [line for line in (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines() if line]
+    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    pins = [line.removesuffix("\\").strip() for line in lines if line and not line.startswith(" ")]  # without hashes
     table = ["", "[tool.uv]", "constraint-dependencies = [", *(f"    {json.dumps(pin)}," for pin in pins), "]", ""]
     return (ROOT / PROJECT).read_text(encoding="utf-8") + "\n".join(table)
 
