@@ -31,11 +31,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by the folder they are in: those through real sockets and pipes are slow."""
+    """Mark what is slow: tests through real sockets and pipes, by their folder, and those on PostgreSQL."""
     for item in items:
         if E2E in item.path.parents:
             item.add_marker("e2e")
-        elif {HTTP, STDIO}.intersection(item.path.parents):
+        elif {HTTP, STDIO}.intersection(item.path.parents) or "postgres" in item.name.partition("[")[2]:
             item.add_marker("slow")
 
 

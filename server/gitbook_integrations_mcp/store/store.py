@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Store:
-    """Everything that outlives a process. `clock` is in seconds since 1970; Workers have the same `run`."""
+    """Everything that outlives a process. `clock` is in seconds since 1970. Workers have the same `run`."""
 
     def __init__(self, settings: Settings, *, run: str | None = None, clock: Callable[[], float] = time.time) -> None:
         self._settings = settings

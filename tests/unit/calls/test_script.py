@@ -1,4 +1,4 @@
-"""What a script is told to be: a module, an old script, or nothing that GitBook can run."""
+"""Recognizing scripts: a module, an old script, or nothing that GitBook can run."""
 
 import pytest
 
