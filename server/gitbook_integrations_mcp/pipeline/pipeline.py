@@ -15,7 +15,7 @@ from mcp.server.context import ServerRequestContext
 from mcp_types import CallToolRequestParams, CallToolResult, InputRequiredResult, TextContent
 from pydantic_core import from_json
 
-from gitbook_integrations_api.endpoint import Endpoint
+from gitbook_integrations_api.endpoint import Endpoint, Risk
 from gitbook_integrations_api.options import CONFIRMATION_ARGUMENT, name_options
 from gitbook_integrations_mcp.auth.callers import Caller
 from gitbook_integrations_mcp.calls.arguments import build_request, check_arguments, normalize_arguments, split_options
@@ -159,6 +159,12 @@ class Pipeline:
                 return Output(await self._page_reader.read(call, approval, view, budget))
             response = await self._executor.execute(call, approval)
             return Output(budget.fit(read_response(call.tool, response, call.arguments), view))
+        return await self._run_handler(call, approval, budget)
+
+    async def _run_handler(self, call: Call, approval: Approval | None, budget: Budget) -> Output:
+        """Run the handler of a composite tool. Without approval, it may only read."""
+        if approval is None and call.tool.risk is not Risk.READ:
+            raise DefectError(f"{call.tool.name} was not approved. Nothing was changed.")
         output = await self._handlers[call.tool.name](call)
         if output.whole and not budget.holds(output.content):
             raise ResultError(f"The result is longer than {budget.tokens:,} tokens. {output.whole}")
