@@ -12,12 +12,15 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import anyio
 from mcp import Client
 from pydantic_core import to_jsonable_python
 
+from clients import build_client_table, build_page
 from gitbook_integrations_api.catalog import NOT_EXPOSED, TOOLS, TOOLSETS
 from gitbook_integrations_api.endpoint import CredentialKind, Endpoint, Risk, Tool
 from gitbook_integrations_api.prompts import PROMPTS
@@ -25,14 +28,16 @@ from gitbook_integrations_api.report import Report
 from gitbook_integrations_api.resources import RESOURCES
 from gitbook_integrations_api.rules import RULES
 from gitbook_integrations_mcp.app import create_server
+from gitbook_integrations_mcp.cli.assistants import ASSISTANTS
 from gitbook_integrations_mcp.cli.main import main as run_command
+from gitbook_integrations_mcp.cli.parser import build_parser
 from gitbook_integrations_mcp.config.settings import CLI_VARIABLES, iterate_settings, load_settings, name_variable
 from gitbook_integrations_mcp.errors import ErrorCode
 from publication import describe_registry_entry
 
 ROOT = Path(__file__).parent.parent
 
-# README: tables, and a session as the terminal shows it
+# Tables of the documentation, and a session as the terminal shows it
 
 _TOKENS = {
     CredentialKind.USER: "user",
@@ -49,6 +54,13 @@ def build_tool_table() -> str:
         lines += [_build_tool_row(tool) for tool in tools]
     lines += ["", f"{len(TOOLS)} tools. Deliberately none:"]
     lines += [f"`{operation}`, which {reason}" for operation, reason in NOT_EXPOSED.items()]
+    return "\n".join(lines)
+
+
+def build_toolset_table() -> str:
+    """Return the table of toolsets, each with its tools' names."""
+    lines = ["| Toolset | Tools |", "| --- | --- |"]
+    lines += [f"| {toolset} | {', '.join(f'`{tool.name}`' for tool in tools)} |" for toolset, tools in TOOLSETS.items()]
     return "\n".join(lines)
 
 
@@ -91,11 +103,41 @@ def build_settings_table() -> str:
     return "\n".join(lines)
 
 
-def build_rule_table() -> str:
-    """Return the table of the audit's rules."""
-    lines = ["| Rule | Severity | What it finds | Why it matters |", "| --- | --- | --- | --- |"]
-    lines += [f"| `{rule.id}` | {rule.severity} | {rule.meaning} | {rule.why} |" for rule in RULES.values()]
-    return "\n".join(lines)
+def build_rules() -> str:
+    """Return a section for each rule of the audit; its anchor is the rule's ID."""
+    parts = [
+        f"## {rule.id}\n\n**{str(rule.severity).capitalize()}.** {rule.meaning} {rule.why}" for rule in RULES.values()
+    ]
+    return "\n\n".join(["", *parts, ""])
+
+
+def build_command_reference() -> str:
+    """Return a section for each command, with its arguments and options."""
+    parser, commands = build_parser()
+    parts = [""]
+    for name, command in commands.items():
+        parts.append(f"## {name}\n\n{command.description}")
+        rows = [row for action in command._actions if (row := _describe_action(action, command))]
+        if rows:
+            parts.append("\n".join(["| Argument | Meaning |", "| --- | --- |", *rows]))
+        if command.epilog:
+            parts.append(f"```text\n{command.epilog.strip()}\n```")
+    assert parser.epilog is not None
+    parts.append(f"## Exit codes\n\n```text\n{parser.epilog.partition('exit codes:')[2].strip(chr(10))}\n```")
+    return "\n\n".join([*parts, ""])
+
+
+def _describe_action(action: argparse.Action, command: argparse.ArgumentParser) -> str | None:
+    if action.help == argparse.SUPPRESS or action.dest == "help":
+        return None
+    if isinstance(action, argparse._SubParsersAction):
+        choices = {one.dest: one.help for one in action._choices_actions}
+        return "<br>".join(f"| `{word}` | {text} |" for word, text in choices.items()).replace("<br>", "\n")
+    value = action.metavar or ("|".join(map(str, action.choices)) if action.choices else action.dest.upper())
+    takes = f" {value}" if action.nargs != 0 else ""
+    word = f"{', '.join(action.option_strings)}{takes}" if action.option_strings else str(value)
+    escaped = word.replace("|", "\\|")
+    return f"| `{escaped}` | {str(action.help or '').replace('|', chr(92) + '|')} |"
 
 
 SESSION = ("audit --sandbox",)
@@ -111,16 +153,6 @@ def record_session() -> str:
             assert run_command(shlex.split(command)) == 0
         lines += [f"$ gitbook-integrations-mcp {command}", *(line.rstrip() for line in output.getvalue().splitlines())]
     return "\n".join([*lines, "```"])
-
-
-README_PARTS: Mapping[str, Callable[[], str]] = {
-    "tools": build_tool_table,
-    "prompts": build_prompt_table,
-    "resources": build_resource_table,
-    "settings": build_settings_table,
-    "session": record_session,
-    "rules": build_rule_table,
-}
 
 
 def fill(path: str, parts: Mapping[str, Callable[[], str]]) -> str:
@@ -155,6 +187,56 @@ def build_code_tables() -> str:
     return "\n".join(lines[1:])
 
 
+def build_report_tables() -> str:
+    """Return a table of the fields of each part of a report."""
+    schema = Report.model_json_schema(mode="serialization")
+    parts = {"Report": schema, **{name: one for name, one in schema["$defs"].items() if "properties" in one}}
+    lines: list[str] = []
+    for name, part in parts.items():
+        lines += ["", f"## {name}", ""]
+        lines += [part["description"].partition("\n\n")[0], ""] if "description" in part else []
+        lines += ["| Field | Type | Meaning |", "| --- | --- | --- |"]
+        lines += [
+            f"| `{field}` | {_name_type(one)} | {one.get('description', '')} |"
+            for field, one in part["properties"].items()
+        ]
+    return "\n".join([*lines, ""])
+
+
+def _name_type(schema: Mapping[str, Any]) -> str:
+    """Return the type of a field in words; objects link to their table."""
+    match schema:
+        case {"$ref": reference}:
+            name = reference.rpartition("/")[2]
+            return f"[{name}](#{name.lower()})"
+        case {"anyOf": choices}:
+            return " or ".join(_name_type(one) for one in choices)
+        case {"const": value}:
+            return f"`{json.dumps(value)}`"
+        case {"enum": values}:
+            return " or ".join(f"`{value}`" for value in values)
+        case {"type": "array", "items": items}:
+            return f"list of {_name_type(items)}"
+        case {"type": "object", "additionalProperties": dict(values)}:
+            return f"object of {_name_type(values)}"
+    return str(schema.get("type", "any"))
+
+
+PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
+    "README.md": {"clients": build_client_table, "toolsets": build_toolset_table},
+    "docs/quickstart.md": {"session": record_session},
+    "docs/reference/command-line.md": {"commands": build_command_reference},
+    "docs/reference/errors.md": {"codes": build_code_tables},
+    "docs/reference/prompts.md": {"prompts": build_prompt_table},
+    "docs/reference/report.md": {"fields": build_report_tables},
+    "docs/reference/resources.md": {"resources": build_resource_table},
+    "docs/reference/rules.md": {"rules": build_rules},
+    "docs/reference/settings.md": {"settings": build_settings_table},
+    "docs/reference/tools.md": {"tools": build_tool_table},
+}
+"""The generated parts of pages, by the page's path and the part's name."""
+
+
 # Whole files
 
 
@@ -184,9 +266,9 @@ def render_report_schema() -> str:
 
 
 FILES: Mapping[str, Callable[[], str]] = {
-    "README.md": lambda: fill("README.md", README_PARTS),
+    **{path: partial(fill, path, parts) for path, parts in PARTS.items()},
+    **{f"docs/install/{name}.md": partial(build_page, name) for name in ASSISTANTS},
     "config.example.json": render_settings,
-    "docs/troubleshooting.md": lambda: fill("docs/troubleshooting.md", {"codes": build_code_tables}),
     "server.json": describe_registry_entry,
     "tests/snapshots/tools.json": render_tools,
     "tools/gitbook_integrations_api/report.schema.json": render_report_schema,

@@ -1,7 +1,7 @@
 """Check the English of Markdown pages and of the texts, docstrings and comments in the code.
 
 `.ci/prose.toml` lists the phrases to avoid, each with its replacement. `python .ci/prose.py [PATH …]` prints findings
-as `file:line: message`, and exits with 1 if there are any. Generated parts of the README are checked in their sources.
+as `file:line: message`, and exits with 1 if there are any. Generated parts of pages are checked in their sources.
 """
 
 import argparse

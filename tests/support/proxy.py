@@ -1,4 +1,4 @@
-"""The README's reverse proxies, run for real: only names, ports and certificates differ from what is documented."""
+"""The documented reverse proxies, run for real: only names, ports and certificates differ from what is documented."""
 
 import contextlib
 import re
@@ -11,17 +11,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tests.support.process import TIMEOUT, find_program
-from tests.support.repository import README
+from tests.support.repository import DOCS
 
 NAME = "mcp.example.com"
-"""What the proxy is called, in the README and here."""
+"""What the proxy is called, in the documentation and here."""
 REPLICAS = ("127.0.0.1:8001", "127.0.0.1:8002")
-"""What stands behind it in the README."""
+"""What stands behind it in the documentation."""
 
 
 def read_example(name: str) -> str:
-    """Return the block of the README that is marked with `name`."""
-    found = re.search(rf"^<!-- {name} -->\n```\w+\n(.*?)^```$", README.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    """Return the block of the page on proxies that is marked with `name`."""
+    page = (DOCS / "operate" / "proxies.md").read_text("utf-8")
+    found = re.search(rf"^<!-- {name} -->\n```\w+\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     assert found is not None
     return found[1]
 

@@ -60,7 +60,7 @@ def find_asserted_codes(path: Path) -> Iterator[str]:
 
 
 def test_every_code_is_documented() -> None:
-    text = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "reference" / "errors.md").read_text(encoding="utf-8")
     for code in ErrorCode:
         assert text.count(f'| <a id="{code}"></a>`{code}` | {code.meaning} | {code.remedy} |') == 1
 

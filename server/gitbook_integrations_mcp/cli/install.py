@@ -11,7 +11,7 @@ import shutil
 import sys
 import sysconfig
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,10 +62,16 @@ def format_entries(settings: Settings, config: Path | None = None) -> dict[str, 
     }
 
 
-def format_entry(assistant: Assistant, settings: Settings, config: Path | None = None, name: str = ENTRY) -> str:
-    """Return this server's part of the assistant's configuration as text."""
+def format_entry(
+    assistant: Assistant,
+    settings: Settings,
+    config: Path | None = None,
+    name: str = ENTRY,
+    command: Sequence[str] = (),
+) -> str:
+    """Return this server's part of the assistant's configuration as text. `command` replaces this installation's."""
     document = read_document(assistant, "")
-    _add_entry(document, assistant, settings, config, name)
+    _add_entry(document, assistant, settings, config, name, command)
     return document.text.strip()
 
 
@@ -241,7 +247,14 @@ def _is_own(entry: Any) -> bool:
     return PROGRAM in json.dumps([entry["command"], entry.get("args")], default=str).replace("_", "-")
 
 
-def _add_entry(document: Document, assistant: Assistant, settings: Settings, config: Path | None, name: str) -> None:
+def _add_entry(
+    document: Document,
+    assistant: Assistant,
+    settings: Settings,
+    config: Path | None,
+    name: str,
+    command: Sequence[str] = (),
+) -> None:
     """Add the entry to a document.
 
     Raises:
@@ -257,7 +270,7 @@ def _add_entry(document: Document, assistant: Assistant, settings: Settings, con
     for entry in (old, current):
         if entry and isinstance(entry.get("env"), Mapping):
             given |= entry["env"]
-    entry = _make_entry(assistant, settings, config, given)
+    entry = _make_entry(assistant, settings, config, given, command or _find_command())
     if old is not None and current is None:
         document.rename((assistant.servers, OLD_NAME), name)
     elif old is not None:
@@ -281,13 +294,12 @@ def _add_entry(document: Document, assistant: Assistant, settings: Settings, con
 
 
 def _make_entry(
-    assistant: Assistant, settings: Settings, config: Path | None, given: Mapping[str, Any]
+    assistant: Assistant, settings: Settings, config: Path | None, given: Mapping[str, Any], command: Sequence[str]
 ) -> dict[str, Any]:
     """Return this server's entry, with the variables that a human put into it."""
-    command, arguments = _find_command()
     plain, secret = _list_variables(settings)
     entry: dict[str, Any] = {"type": "stdio"} if assistant.typed else {}
-    entry |= {"command": command, "args": [*arguments, *_format_flags(settings, config)]}
+    entry |= {"command": command[0], "args": [*command[1:], *_format_flags(settings, config)]}
     kept = {name: value for name, value in given.items() if name not in SECRETS or not is_reference(str(value))}
     if assistant.format == "toml":  # this assistant passes variables on by name
         if secret:
@@ -368,11 +380,11 @@ def _list_carried() -> Iterator[tuple[str, str]]:
             yield name, str(Path(text).absolute()) if "Path" in annotation else text
 
 
-def _find_command() -> tuple[str, list[str]]:
+def _find_command() -> list[str]:
     """Return an absolute command, because the PATH of assistants differs from the shell's."""
     if command := shutil.which(PROGRAM, path=sysconfig.get_path("scripts")):
-        return command, []
-    return sys.executable, ["-m", "gitbook_integrations_mcp"]
+        return [command]
+    return [sys.executable, "-m", "gitbook_integrations_mcp"]
 
 
 def format_path(assistant: Assistant) -> str:

@@ -67,7 +67,7 @@ def parse(argv: Sequence[str] | None) -> Namespace:
     Raises:
         UsageError: it cannot be understood.
     """
-    parser, commands = _build_parser()
+    parser, commands = build_parser()
     argv = _join_actions(sys.argv[1:] if argv is None else argv)
     if (tool := _find_tool_help(argv)) is not None:
         return Namespace(command="call", run=partial(_run, "tool_help"), tool=tool, json=False)
@@ -116,7 +116,7 @@ def _describe_unknown(rest: Sequence[str], parser: argparse.ArgumentParser) -> s
     return f"{word}: unknown option.{suggest(word, valid)}"
 
 
-def _build_parser() -> tuple[Parser, dict[str, Parser]]:
+def build_parser() -> tuple[Parser, dict[str, Parser]]:
     """Return the parser, and those of its commands by name."""
     # Flags are taken before and after the command; after it, an absent flag must not undo one before.
     # Abbreviated flags would change their meaning, or become ambiguous, with every flag that is added.

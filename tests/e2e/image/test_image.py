@@ -25,7 +25,7 @@ from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
 from tests.support.http_server import CALLERS, bear, connect
 from tests.support.postgres_server import NAME, PostgresServer, start_postgres
 from tests.support.process import TIMEOUT
-from tests.support.repository import README
+from tests.support.repository import DOCS
 
 ROOT = Path(__file__).parents[3]
 DOCKERFILE = ROOT / "Dockerfile"
@@ -282,8 +282,9 @@ def composed_postgres() -> Iterator[PostgresServer]:
         yield server
 
 
-def test_the_readme_names_every_secret_that_compose_wants() -> None:
-    told = re.search(r"^cat > \.env <<END\n(.*?)^END$", README.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+def test_the_documentation_names_every_secret_that_compose_wants() -> None:
+    page = (DOCS / "operate" / "containers.md").read_text("utf-8")
+    told = re.search(r"^cat > \.env <<END\n(.*?)^END$", page, re.MULTILINE | re.DOTALL)
     assert told is not None
     names = set(re.findall(r"^(\w+)=", told[1], re.MULTILINE))
     assert names == set(re.findall(r"\$\{(\w+):\?\}", (ROOT / "compose.yaml").read_text("utf-8"))) == set(SECRETS)

@@ -1,4 +1,4 @@
-"""Behind the README's proxies, over TLS and before two replicas that share a database, all works as without."""
+"""Behind the documented proxies, over TLS and before two replicas that share a database, all works as without."""
 
 import hashlib
 import socket

@@ -1,0 +1,70 @@
+"""How each assistant gets this server: install links, commands and pages, made from the program's own table."""
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from urllib.parse import quote
+
+from jinja2 import Template
+
+from gitbook_integrations_mcp import NAME
+from gitbook_integrations_mcp.cli.assistants import ASSISTANTS, ENTRY
+from gitbook_integrations_mcp.cli.install import SECRETS, format_entry, format_path
+from gitbook_integrations_mcp.config.settings import Settings
+
+COMMAND = ("uvx", NAME)
+"""Starts the released program without an installation."""
+
+TOKEN = "GITBOOK_TOKEN"  # noqa: S105
+TEMPLATE = Path(__file__).with_name("client.md.jinja")
+
+
+def _link_cursor() -> str:
+    entry = {"command": COMMAND[0], "args": [*COMMAND[1:]], "env": {TOKEN: f"${{env:{TOKEN}}}"}}
+    config = base64.b64encode(json.dumps(entry).encode()).decode()
+    return f"https://cursor.com/en/install-mcp?name={ENTRY}&config={quote(config, safe='')}"
+
+
+def _link_vscode() -> str:
+    entry = {"type": "stdio", "command": COMMAND[0], "args": [*COMMAND[1:]], "env": {TOKEN: f"${{input:{TOKEN}}}"}}
+    inputs = [{"type": "promptString", "id": TOKEN, "description": SECRETS[TOKEN], "password": True}]
+    encoded = [quote(json.dumps(one), safe="") for one in (inputs, entry)]
+    return f"https://insiders.vscode.dev/redirect/mcp/install?name={ENTRY}&inputs={encoded[0]}&config={encoded[1]}"
+
+
+LINKS: Mapping[str, Callable[[], str]] = {"cursor": _link_cursor, "vscode": _link_vscode}
+"""Pages that open an assistant and add the server there."""
+
+COMMANDS: Mapping[str, str] = {
+    "claude-code": f"claude mcp add {ENTRY} -- {' '.join(COMMAND)}",
+    "codex": f"codex mcp add {ENTRY} -- {' '.join(COMMAND)}",
+    "gemini-cli": f"gemini mcp add {ENTRY} {' '.join(COMMAND)}",
+}
+"""Commands of assistants that add a server."""
+
+
+def build_client_table() -> str:
+    """Return the table of the README: how to add the server to each assistant."""
+    lines = ["| Assistant | Install |", "| --- | --- |"]
+    for name, assistant in ASSISTANTS.items():
+        ways = [f"[Add to {assistant.title}]({LINKS[name]()})"] if name in LINKS else []
+        ways += [f"`{COMMANDS[name]}`"] if name in COMMANDS else []
+        ways += [] if ways else [f"`uvx {NAME} install {name}`"]
+        lines.append(f"| [{assistant.title}](docs/install/{name}.md) | {' '.join(ways)} |")
+    return "\n".join(lines)
+
+
+def build_page(name: str) -> str:
+    """Return the page of one assistant."""
+    assistant = ASSISTANTS[name]
+    page: str = Template(TEMPLATE.read_text(encoding="utf-8"), keep_trailing_newline=True).render(
+        name=name,
+        assistant=assistant,
+        command=" ".join(COMMAND),
+        path=format_path(assistant),
+        link=LINKS[name]() if name in LINKS else None,
+        own_command=COMMANDS.get(name),
+        entry=format_entry(assistant, Settings(), command=COMMAND),
+    )
+    return page
