@@ -7,6 +7,7 @@ entry of the MCP registry.
 
 import json
 import sys
+import tomllib
 import zipfile
 from dataclasses import dataclass
 from importlib.metadata import metadata
@@ -16,13 +17,14 @@ from typing import Any
 import anyio
 from mcp import Client
 
-from gitbook_integrations_mcp import NAME, TITLE, WEBSITE
+from gitbook_integrations_mcp import NAME, TITLE
 from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.config.settings import CLI_VARIABLES, Settings, load_settings, name_variable
 
 ROOT = Path(__file__).parent.parent
 PROJECT = "pyproject.toml"
-CONTENTS = ("server", "tools", "README.md", "LICENSE")
+CONTENTS = ("server", "tools", "README.md", "LICENSE", "requirements.lock")
+ICON = ROOT / "docs" / "images" / "icon.png"
 
 REGISTRY_NAME = f"io.github.{NAME}/{NAME}"
 """Its first part is an account that the publisher must own; the README carries the name, too."""
@@ -76,7 +78,11 @@ async def describe_bundle() -> dict[str, Any]:
         "version": about["Version"],
         "description": about["Summary"],
         "author": {"name": f"The authors of {NAME}"},
-        "documentation": WEBSITE,
+        "repository": {"type": "git", "url": _find_url("Source")},
+        "homepage": _find_url("Homepage"),
+        "documentation": _find_url("Documentation"),
+        "support": _find_url("Issues"),
+        "icon": ICON.name,
         "license": about["License-Expression"],
         "keywords": about["Keywords"].split(","),
         "server": {
@@ -121,6 +127,7 @@ def build_bundle(output: Path) -> None:
     with zipfile.ZipFile(output, "w", zipfile.ZIP_DEFLATED) as bundle:
         bundle.writestr("manifest.json", _write(anyio.run(describe_bundle)))
         bundle.writestr(PROJECT, pin_dependencies())
+        bundle.write(ICON, ICON.name)
         for path in sorted(files):
             if path.is_file() and "__pycache__" not in path.parts:
                 bundle.write(path, path.relative_to(ROOT))
@@ -153,10 +160,17 @@ def describe_registry_entry() -> str:
         "title": TITLE,
         "description": about["Summary"],
         "version": about["Version"],
-        "websiteUrl": WEBSITE,
+        "websiteUrl": _find_url("Documentation"),
+        "repository": {"url": _find_url("Source"), "source": "github"},
+        "icons": [{"src": f"{_find_url('Source')}/raw/main/docs/images/icon.png", "mimeType": "image/png"}],
         "packages": [package],
     }
     return _write(entry)
+
+
+def _find_url(label: str) -> str:
+    """Return a URL of the project, by its label in `pyproject.toml`."""
+    return str(tomllib.loads((ROOT / PROJECT).read_text(encoding="utf-8"))["project"]["urls"][label])
 
 
 def _write(content: dict[str, Any]) -> str:

@@ -11,4 +11,4 @@ __version__ = "0.1.0"
 
 NAME = "gitbook-integrations-mcp"
 TITLE = "GitBook Integrations"
-WEBSITE = "https://gitbook.com/docs/developers/integrations"
+WEBSITE = "https://gitbook-integrations-mcp.github.io/gitbook-integrations-mcp/"

@@ -1,14 +1,16 @@
 """The SDK's server, with the parts that all connections share and that the transports need."""
 
 import secrets
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from importlib.resources import files
 from typing import Any
 
 import anyio
 from mcp.server.lowlevel import Server
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
-from mcp_types import ServerCapabilities
+from mcp_types import Icon, ServerCapabilities
 
 from gitbook_integrations_api.instructions import INSTRUCTIONS
 from gitbook_integrations_mcp import NAME, TITLE, WEBSITE, __version__
@@ -19,6 +21,12 @@ from gitbook_integrations_mcp.features.subscriptions import Subscriptions
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.gitbook.tracing import trace_if_enabled
 from gitbook_integrations_mcp.store.store import Store
+
+
+def read_icon() -> Icon:
+    """Return the icon that clients show beside the server's name."""
+    picture = files(__package__).joinpath("icon.svg").read_bytes()
+    return Icon(src=f"data:image/svg+xml;base64,{b64encode(picture).decode()}", mime_type="image/svg+xml", sizes=["any"])
 
 
 class IntegrationsServer(Server[None]):
@@ -39,6 +47,7 @@ class IntegrationsServer(Server[None]):
             title=TITLE,
             instructions=INSTRUCTIONS,
             website_url=WEBSITE,
+            icons=[read_icon()],
             lifespan=lambda _: self._run_lifespan(),
             get_tool_input_schema=find_schema,
         )
