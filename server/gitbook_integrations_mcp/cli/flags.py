@@ -12,13 +12,14 @@ if TYPE_CHECKING:
     from gitbook_integrations_mcp.config.settings import Settings
 
 CONFIG = "--config"
+PROFILE = "--profile"
 
 
 @dataclass(frozen=True, slots=True)
 class Flag:
     """A flag, the `commands` that take it, and its `options` for argparse.
 
-    `setting` is a section and a key; only the settings file has none.
+    `setting` is a section and a key; only the settings file and its profile have none.
     """
 
     name: str
@@ -32,8 +33,8 @@ class Flag:
         return self.name.removeprefix("--").replace("-", "_")
 
 
-_OF_TOOLS = frozenset({"serve", "tools", "call", "doctor", "install"})
-"""Commands that offer tools, or write how to."""
+_OF_TOOLS = frozenset({"serve", "tools", "call", "doctor", "install", "config"})
+"""Commands that offer tools, or show or write how."""
 
 AUDIT_ACTIONS = frozenset({"audit accept", "audit withdraw", "audit explain"})
 """Commands of two words."""
@@ -44,6 +45,12 @@ FLAGS = (
         None,
         _OF_TOOLS | AUDIT_ACTIONS | {"audit", "changes", "store"},
         {"type": Path, "metavar": "FILE", "help": "settings file (JSON)"},
+    ),
+    Flag(
+        PROFILE,
+        None,
+        _OF_TOOLS | AUDIT_ACTIONS | {"audit", "changes", "store"},
+        {"metavar": "NAME", "help": "profile in the settings file, for example one for each organization"},
     ),
     Flag("--toolsets", ("tools", "toolsets"), _OF_TOOLS, {"metavar": "A,B", "help": "offer only these toolsets"}),
     Flag(
@@ -141,11 +148,13 @@ def format_flags(settings: "Settings", config: Path | None, command: str) -> lis
 
     `config` is the settings file; without it, the one that the environment names counts.
     """
-    from gitbook_integrations_mcp.config.settings import PREFIX
+    from gitbook_integrations_mcp.config.settings import PREFIX, PROFILE_VARIABLE
 
     if config is None and (named := os.environ.get(f"{PREFIX}CONFIG")):
         config = Path(named)
     words = [] if config is None else [CONFIG, str(config.absolute())]
+    if profile := os.environ.get(PROFILE_VARIABLE):
+        words += [PROFILE, profile]
     for flag in FLAGS:
         if flag.setting and command in flag.commands:
             section = getattr(settings, flag.setting[0])

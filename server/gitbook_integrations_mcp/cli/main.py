@@ -73,7 +73,10 @@ def _run(words: Sequence[str], closed: Collection[str]) -> int:
     except ProgramError as error:
         return _fail(error, as_json=_asks_for_json(words))
     as_json = getattr(arguments, "json", False) or getattr(arguments, "format", None) == "json"
-    from gitbook_integrations_mcp.config.settings import load_settings
+    from gitbook_integrations_mcp.config.settings import PROFILE_VARIABLE, load_settings
+
+    if profile := getattr(arguments, "profile", None):
+        os.environ[PROFILE_VARIABLE] = profile  # worker processes read the settings, too
 
     try:
         settings = load_settings(read_flags(arguments), getattr(arguments, "config", None))

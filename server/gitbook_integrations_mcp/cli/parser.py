@@ -165,6 +165,9 @@ def build_parser() -> tuple[Parser, dict[str, Parser]]:
     token = add_command("token", "Create a bearer token for a caller over HTTP, and its entry for http.tokens.")
     token.add_argument("name", metavar="NAME", help="name of the caller")
     _add_json(token)
+    _add_config(add_command("config", "Show the settings in force and their sources, or write a settings file."))
+    completion = add_command("completion", "Print a script that completes commands and options in a shell.")
+    completion.add_argument("shell", choices=["bash", "zsh", "tcsh"], metavar="SHELL", help="bash, zsh or tcsh")
     sandbox = add_command("sandbox", "Serve the built-in GitBook sandbox over HTTP, for any client.")
     sandbox.add_argument("--print-env", action="store_true", help="only print the environment of clients, for a shell")
     for name, command in parsers.items():
@@ -196,6 +199,14 @@ def _add_store(parser: Parser) -> None:
     forget.add_argument("--yes", action="store_true", help="do not ask")
     for action in actions.choices.values():
         action.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON, errors too")
+
+
+def _add_config(parser: Parser) -> None:
+    _add_json(parser)
+    parser.add_argument("--all", action="store_true", help="show settings with their default, too")
+    words = "show: the settings in force; schema: the JSON Schema of settings files; init: write a settings file"
+    parser.add_argument("action", nargs="?", choices=["show", "schema", "init"], default="show", help=words)
+    parser.add_argument("file", nargs="?", type=Path, default=Path("gitbook-mcp.json"), metavar="FILE", help="of init")
 
 
 def _add_json(parser: Parser) -> None:

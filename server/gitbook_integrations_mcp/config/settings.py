@@ -39,6 +39,8 @@ from gitbook_integrations_mcp.spelling import suggest
 
 PREFIX = "GITBOOK_MCP_"
 DELIMITER = "__"
+PROFILE_VARIABLE = f"{PREFIX}PROFILE"
+SCHEMA_KEY = "$schema"
 
 CLI_VARIABLES: Mapping[str, tuple[str, str]] = {
     "GITBOOK_TOKEN": ("gitbook", "token"),
@@ -126,13 +128,13 @@ def name_variable(section: str, key: str) -> str:
 def load_settings(flags: Mapping[str, Mapping[str, Any]] | None = None, config: Path | None = None) -> Settings:
     """Return the settings from `flags`, the environment, and the file `config` or else `GITBOOK_MCP_CONFIG`.
 
+    `GITBOOK_MCP_PROFILE` selects one of the file's `profiles`, whose keys replace the file's.
+
     Raises:
         SettingsError: unreadable file, unknown key or variable, or invalid value.
     """
     _check_variables()
-    if config is None and (named := os.environ.get(f"{PREFIX}CONFIG")):
-        config = Path(named)
-    file = _read_file(config) if config else {}
+    file = read_settings_file(config)
     build: Callable[..., Settings] = Settings  # takes sources, not fields: see settings_customise_sources
     try:
         return build(_file=file, **(flags or {}))
@@ -145,6 +147,31 @@ def load_settings(flags: Mapping[str, Mapping[str, Any]] | None = None, config: 
             f"A {PREFIX}<SECTION> variable {problem}. Set single keys instead, for example "
             f"{name_variable('tools', 'read_only')}=true"
         ) from None
+
+
+def read_settings_file(config: Path | None = None) -> dict[str, Any]:
+    """Return the sections of the settings file, as `load_settings` finds it; without a file, none.
+
+    Raises:
+        SettingsError: the file cannot be read, or does not have the profile.
+    """
+    if config is None and (named := os.environ.get(f"{PREFIX}CONFIG")):
+        config = Path(named)
+    profile = os.environ.get(PROFILE_VARIABLE) or None
+    content = _read_file(config) if config else {}
+    content.pop(SCHEMA_KEY, None)
+    profiles = content.pop("profiles", {})
+    if profile is None:
+        return content
+    if not isinstance(profiles, dict) or not isinstance(selected := profiles.get(profile), dict):
+        names = [*profiles] if isinstance(profiles, dict) else []
+        listed = f" It has: {', '.join(names)}." if names else ""
+        where = f"the settings file {config} does not have it" if config else "there is no settings file"
+        raise SettingsError(f"profile {profile}: {where}.{suggest(profile, names)}{listed}")
+    for section, keys in selected.items():
+        base = content.get(section)
+        content[section] = {**base, **keys} if isinstance(base, dict) and isinstance(keys, dict) else keys
+    return content
 
 
 def _read_file(path: Path) -> dict[str, Any]:
@@ -165,7 +192,7 @@ def _read_file(path: Path) -> dict[str, Any]:
 
 def _check_variables() -> None:
     known = {name_variable(section, key) for section, key, _ in iterate_settings()}
-    known |= {f"{PREFIX}{section}".upper() for section in Settings.model_fields} | {f"{PREFIX}CONFIG"}
+    known |= {f"{PREFIX}{section}".upper() for section in Settings.model_fields} | {f"{PREFIX}CONFIG", PROFILE_VARIABLE}
     seen: set[str] = set()
     for variable, value in os.environ.items():
         if not (name := variable.upper()).startswith(PREFIX):

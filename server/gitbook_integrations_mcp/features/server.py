@@ -26,7 +26,9 @@ from gitbook_integrations_mcp.store.store import Store
 def read_icon() -> Icon:
     """Return the icon that clients show beside the server's name."""
     picture = files(__package__).joinpath("icon.svg").read_bytes()
-    return Icon(src=f"data:image/svg+xml;base64,{b64encode(picture).decode()}", mime_type="image/svg+xml", sizes=["any"])
+    return Icon(
+        src=f"data:image/svg+xml;base64,{b64encode(picture).decode()}", mime_type="image/svg+xml", sizes=["any"]
+    )
 
 
 class IntegrationsServer(Server[None]):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gitbook_integrations_mcp.cli.flags import CONFIG, FLAGS, Flag, format_flags, read_flags
+from gitbook_integrations_mcp.cli.flags import CONFIG, FLAGS, PROFILE, Flag, format_flags, read_flags
 from gitbook_integrations_mcp.cli.main import main
 from gitbook_integrations_mcp.cli.parser import parse
 from gitbook_integrations_mcp.config.settings import Settings, load_settings
@@ -19,6 +19,8 @@ COMMANDS = {
     "tools": [],
     "call": ["list_sites"],
     "changes": [],
+    "config": [],
+    "completion": ["bash"],
     "store": [],
     "token": ["ann"],
     "sandbox": [],
@@ -73,7 +75,7 @@ def test_each_flag_is_a_setting() -> None:
             section, key = flag.setting
             assert key in type(getattr(Settings.model_construct(), section)).model_fields
         else:
-            assert flag.name == CONFIG
+            assert flag.name in {CONFIG, PROFILE}
 
 
 @each_flag
@@ -84,7 +86,7 @@ def test_a_written_flag_leads_to_the_same_setting(flag: Flag) -> None:
     command = "serve"
     written = format_flags(settings, None, command)
     assert load_settings(read_flags(parse(written))) == settings
-    assert written == ([] if flag.name == CONFIG else words)
+    assert written == ([] if flag.setting is None else words)
 
 
 def test_what_an_assistant_is_given_has_no_flag_of_http(capsys: pytest.CaptureFixture[str]) -> None:

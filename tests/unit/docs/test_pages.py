@@ -35,7 +35,7 @@ NOT_RUN = {
 @pytest.mark.parametrize("page", PAGES)
 def test_every_tool_setting_and_variable_it_names_exists(page: str) -> None:
     variables = {name_variable(section, key) for section, key, _ in iterate_settings()} | set(CLI_VARIABLES)
-    variables |= {"GITBOOK_MCP_CONFIG", "GITBOOK_MCP_<SECTION>__<KEY>"}
+    variables |= {"GITBOOK_MCP_CONFIG", "GITBOOK_MCP_PROFILE", "GITBOOK_MCP_<SECTION>__<KEY>"}
     for variable in re.findall(r"(?<!\w)GITBOOK_[A-Z_<>]+", PAGES[page]):
         assert variable in variables, variable
     settings = {f"{section}.{key}" for section, key, _ in iterate_settings()}

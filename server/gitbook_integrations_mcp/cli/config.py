@@ -1,0 +1,122 @@
+"""The command `config`: shows the settings in force and their sources, and writes a settings file."""
+
+import json
+import os
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+from pydantic_core import to_jsonable_python
+
+from gitbook_integrations_mcp.cli.console import print_json, print_table
+from gitbook_integrations_mcp.cli.flags import read_flags
+from gitbook_integrations_mcp.config.settings import (
+    CLI_VARIABLES,
+    PREFIX,
+    SCHEMA_KEY,
+    Settings,
+    iterate_settings,
+    name_variable,
+    read_settings_file,
+)
+from gitbook_integrations_mcp.errors import UsageError
+from gitbook_integrations_mcp.process import SUCCESS
+
+HIDDEN = "(set)"
+
+
+def run(settings: Settings, arguments: Namespace) -> int:
+    """Run one of the actions.
+
+    Raises:
+        UsageError: `init` would overwrite a file, or cannot write it.
+    """
+    match arguments.action:
+        case "init":
+            write_file(arguments.file)
+            print(f"Written: {arguments.file}. Start with --config {arguments.file}, or set {PREFIX}CONFIG.")
+        case "schema":
+            print_json(describe_schema())
+        case _:
+            rows = list_settings(settings, arguments)
+            print_json(rows) if arguments.json else print_table([row for row in rows if _is_shown(row, arguments)])
+    return SUCCESS
+
+
+def _is_shown(row: dict[str, Any], arguments: Namespace) -> bool:
+    return bool(arguments.all) or row["source"] != "default"
+
+
+def list_settings(settings: Settings, arguments: Namespace) -> list[dict[str, Any]]:
+    """Return each setting with its value and its source. Secrets are only said to be set."""
+    flags, file = read_flags(arguments), read_settings_file(arguments.config)
+    rows = []
+    for section, key, _ in iterate_settings():
+        value = getattr(getattr(settings, section), key)
+        rows.append(
+            {
+                "setting": f"{section}.{key}",
+                "value": to_jsonable_python(_hide(value)),
+                "source": _find_source(section, key, flags, file),
+            }
+        )
+    return rows
+
+
+def _hide(value: Any) -> Any:
+    if isinstance(value, SecretStr):
+        return HIDDEN
+    if isinstance(value, list | tuple):
+        return [_hide(one) for one in value]
+    return value
+
+
+def _find_source(section: str, key: str, flags: dict[str, dict[str, Any]], file: dict[str, Any]) -> str:
+    if key in flags.get(section, {}):
+        return "flag"
+    variables = {name.upper() for name, value in os.environ.items() if value}
+    own = [name for name, place in CLI_VARIABLES.items() if place == (section, key)]
+    names = [name_variable(section, key), *own, f"{PREFIX}{section}".upper()]
+    if name := next((name for name in names if name in variables), None):
+        return name
+    return "file" if key in file.get(section, {}) else "default"
+
+
+def describe_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a settings file, with which editors complete and check it."""
+    schema = Settings.model_json_schema()
+    sections = dict(schema["properties"])
+    profile = {"type": "object", "additionalProperties": False, "properties": sections}
+    schema["properties"] = {
+        SCHEMA_KEY: {"type": "string"},
+        **sections,
+        "profiles": {
+            "type": "object",
+            "description": "Settings by the name of a profile (--profile). They replace those of the file.",
+            "additionalProperties": profile,
+        },
+    }
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def write_file(path: Path) -> None:
+    """Write a settings file for an auditor, and its schema beside it.
+
+    Raises:
+        UsageError: the file exists, or cannot be written.
+    """
+    schema = path.with_suffix(".schema.json")
+    content = {
+        SCHEMA_KEY: f"./{schema.name}",
+        "tools": {"read_only": True},
+        "profiles": {"example": {"gitbook": {"organization": "ID-of-the-organization"}}},
+    }
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(json.dumps(content, indent=2) + "\n")
+        schema.write_text(json.dumps(describe_schema(), indent=2) + "\n", encoding="utf-8")
+    except FileExistsError:
+        raise UsageError(f"{path} exists already. Nothing was written; choose another name.") from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}.") from None
