@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Callable, Mapping
+from importlib.metadata import metadata
 from pathlib import Path
 from urllib.parse import quote
 
@@ -68,3 +69,34 @@ def build_page(name: str) -> str:
         entry=format_entry(assistant, Settings(), command=COMMAND),
     )
     return page
+
+
+def describe_plugin() -> dict[str, object]:
+    """Return the manifest of the plugin for Claude Code: `.claude-plugin/plugin.json`."""
+    about = metadata(NAME)
+    return {
+        "name": ENTRY,
+        "version": about["Version"],
+        "description": about["Summary"],
+        "license": about["License-Expression"],
+        "mcpServers": {
+            ENTRY: {"command": COMMAND[0], "args": [*COMMAND[1:]], "env": {TOKEN: f"${{{TOKEN}:-}}"}},
+        },
+    }
+
+
+def describe_marketplace() -> dict[str, object]:
+    """Return the list of this repository's plugins for Claude Code: `.claude-plugin/marketplace.json`."""
+    plugin = {"name": ENTRY, "source": "./", "description": metadata(NAME)["Summary"]}
+    return {"name": NAME, "owner": {"name": f"The authors of {NAME}"}, "plugins": [plugin]}
+
+
+def describe_extension() -> dict[str, object]:
+    """Return the manifest of the extension for Gemini CLI: `gemini-extension.json`."""
+    about = metadata(NAME)
+    return {
+        "name": ENTRY,
+        "version": about["Version"],
+        "description": about["Summary"],
+        "mcpServers": {ENTRY: {"command": COMMAND[0], "args": [*COMMAND[1:]], "env": {TOKEN: f"${TOKEN}"}}},
+    }

@@ -13,6 +13,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from importlib.metadata import metadata
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,14 @@ import anyio
 from mcp import Client
 from pydantic_core import to_jsonable_python
 
-from clients import build_client_table, build_page
+from clients import build_client_table, build_page, describe_extension, describe_marketplace, describe_plugin
 from gitbook_integrations_api.catalog import NOT_EXPOSED, TOOLS, TOOLSETS
 from gitbook_integrations_api.endpoint import CredentialKind, Endpoint, Risk, Tool
 from gitbook_integrations_api.prompts import PROMPTS
 from gitbook_integrations_api.report import Report
 from gitbook_integrations_api.resources import RESOURCES
 from gitbook_integrations_api.rules import RULES
+from gitbook_integrations_mcp import NAME
 from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.cli.assistants import ASSISTANTS
 from gitbook_integrations_mcp.cli.main import main as run_command
@@ -36,6 +38,7 @@ from gitbook_integrations_mcp.errors import ErrorCode
 from publication import describe_registry_entry
 
 ROOT = Path(__file__).parent.parent
+PAGES_URL = "https://raw.githubusercontent.com/gitbook-integrations-mcp/gitbook-integrations-mcp/main"
 
 # Tables of the documentation, and a session as the terminal shows it
 
@@ -248,6 +251,24 @@ def render_settings() -> str:
     return json.dumps(sections, indent=2, ensure_ascii=False) + "\n"
 
 
+def _write_json(content: Mapping[str, object]) -> str:
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+def build_index() -> str:
+    """Return `llms.txt`: the pages of the documentation with the first sentence of each, for language models."""
+    lines = ["# gitbook-integrations-mcp", "", f"> {metadata(NAME)['Summary']}", "", "## Documentation", ""]
+    for path in sorted((ROOT / "docs").rglob("*.md")):
+        text = re.sub(r"<!--.*?-->\n*", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+        title, _, body = text.removeprefix("# ").partition("\n")
+        first = next((block for block in body.split("\n\n") if re.match(r"\s*[A-Z\[`]", block)), "").replace("\n", " ")
+        first = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", first)
+        sentence = re.match(r".*?[.:](?= |$)", first.strip())
+        where = f"{PAGES_URL}/{path.relative_to(ROOT).as_posix()}"
+        lines.append(f"- [{title}]({where}){': ' + sentence[0].rstrip(':') if sentence else ''}")
+    return "\n".join(lines) + "\n"
+
+
 def render_tools() -> str:
     """Return all tools as a client gets them."""
 
@@ -266,6 +287,10 @@ def render_report_schema() -> str:
 
 
 FILES: Mapping[str, Callable[[], str]] = {
+    ".claude-plugin/marketplace.json": lambda: _write_json(describe_marketplace()),
+    ".claude-plugin/plugin.json": lambda: _write_json(describe_plugin()),
+    "gemini-extension.json": lambda: _write_json(describe_extension()),
+    "llms.txt": build_index,
     **{path: partial(fill, path, parts) for path, parts in PARTS.items()},
     **{f"docs/install/{name}.md": partial(build_page, name) for name in ASSISTANTS},
     "config.example.json": render_settings,
@@ -306,6 +331,7 @@ def main() -> int:
         if check:
             print(f"out of date: {path} (run python .ci/generate.py)", file=sys.stderr)
         else:
+            (ROOT / path).parent.mkdir(exist_ok=True)
             (ROOT / path).write_text(text, encoding="utf-8")
             print(f"written: {path}")
     return 1 if check and outdated else 0
