@@ -9,8 +9,8 @@ import pytest
 from gitbook_integrations_api.catalog import TOOLS
 from gitbook_integrations_api.report import Finding, Report
 from gitbook_integrations_mcp.audit.configuration_forms import read_form
-from gitbook_integrations_mcp.audit.content_policies import find_weaknesses, parse_policy
 from gitbook_integrations_mcp.calls.arguments import check_arguments
+from gitbook_integrations_mcp.calls.content_policies import find_weaknesses, parse_policy
 from tests.support.audit_fixtures import Watched, audit, count_requests
 from tests.support.real_organization import NOW, REAL, create_real_organization
 
