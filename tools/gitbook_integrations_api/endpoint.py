@@ -18,7 +18,7 @@ Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Level = Literal["account", "space", "site"]
 """A level of an integration's settings: of the whole installation, or on one space or site."""
 PolicyAction = Literal["install", "widen", "publish", "tunnel"]
-"""What a call does in the eyes of the operator's policy. `widen` is a selection of all spaces or sites."""
+"""A kind of call that the operator's policy judges. `widen` is a selection of all spaces or sites."""
 
 
 class Risk(StrEnum):

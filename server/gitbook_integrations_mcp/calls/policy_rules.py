@@ -1,6 +1,6 @@
 """Evaluates the operator's policy: which rule decides about an installation, a publication or a tunnel. Pure functions.
 
-Enforcement, the tool `check_policy` and the audit use the same function. Whatever is in doubt counts against the call:
+Enforcement, the tool `check_policy` and the audit use the same function. Every doubt counts against the call:
 
 - A fact that is unknown makes a rule that denies match, and keeps a rule that allows from matching.
 - Of several scopes, one is enough for a rule that denies; a rule that allows must name all of them. The same is true of
@@ -24,7 +24,7 @@ Effect = Literal["deny", "allow"]
 
 @dataclass(frozen=True, slots=True)
 class JudgedIntegration:
-    """What rules check of an integration. A fact that is unknown is None."""
+    """The facts of an integration that rules check. A fact that is unknown is None."""
 
     name: str
     owner: str | None = None
@@ -46,7 +46,10 @@ class JudgedPlace:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What is judged. Without `place`, it concerns no space or site; `tunnel_host` is None except for tunnels."""
+    """A call or an installation that is judged.
+
+    Without `place`, it concerns no space or site. Only a tunnel has a `tunnel_host`.
+    """
 
     action: PolicyAction
     integration: JudgedIntegration
@@ -80,7 +83,7 @@ class Decision:
 
 
 def read_judged(name: str, integration: Mapping[str, Any] | None) -> JudgedIntegration:
-    """Return what rules check of an integration as GitBook shows it; everything is unknown if it could not be read."""
+    """Return the facts that rules check, of an integration as GitBook shows it. None are known if it was not read."""
     if integration is None:
         return JudgedIntegration(name)
     scopes = integration.get("scopes")

@@ -96,7 +96,7 @@ class PolicyCheck:
 
 
 class _FactReader:
-    """Reads the facts for one check, each once. What cannot be read is unknown."""
+    """Reads the facts for one check, each once. A fact that cannot be read is unknown."""
 
     def __init__(self, rules: Sequence[PolicyRule], gitbook: GitBook, previewer: Previewer) -> None:
         self._rules = rules
