@@ -137,8 +137,7 @@ class Pipeline:
         call = self._prepare(params, context, caller)
         if (planner := self._planners.get(call.tool.name)) is not None:
             call = PlannedCall(**_read_fields(call), plan=await planner(call))
-        if self._policy is not None:
-            await self._policy.check(call)
+        await self._check_policy(call)
         hidden = isinstance(call, EndpointCall) and _is_hidden(call)
         if isinstance(call, EndpointCall) and not hidden:
             call = await restore_masked_values(call, self._previewer, reveal=self._reveal)
@@ -151,6 +150,7 @@ class Pipeline:
             if not isinstance(confirmed, Approval):
                 return confirmed
             approval = confirmed
+            await self._check_policy(call)  # its facts can have changed while a human decided
         if isinstance(call, PlannedCall):
             return await self._run_plan(call, approval)
         if isinstance(call, EndpointCall):
@@ -165,6 +165,10 @@ class Pipeline:
             response = await self._executor.execute(call, approval)
             return Output(budget.fit(read_response(call.tool, response, call.arguments), view))
         return await self._run_handler(call, approval, budget)
+
+    async def _check_policy(self, call: Call) -> None:
+        if self._policy is not None:
+            await self._policy.check(call)
 
     async def _run_handler(self, call: Call, approval: Approval | None, budget: Budget) -> Output:
         """Run the handler of a composite tool. Without approval, it may only read."""

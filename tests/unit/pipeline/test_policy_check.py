@@ -214,6 +214,34 @@ async def test_an_update_that_selects_nothing_more_is_not_judged() -> None:
     assert not result.is_error, result.content
 
 
+@pytest.mark.parametrize(("selected", "denied"), [(["space"], False), (["site"], True), (["space", "site"], True)])
+async def test_each_selection_is_judged(selected: list[str], denied: bool) -> None:
+    spy = GitBookSpy()
+    arguments = {"integrationName": STRANGER, "installationId": install(spy.sandbox.state).id}
+    arguments |= {f"{level}_selection": "all" for level in selected}
+    async with connect(spy, {"places": ["non-public-sites"]}) as client:
+        result = await client.call_tool("update_integration_installation", arguments)
+    assert result.is_error is denied, result.content
+    assert len(spy.mutations) == (0 if denied else 1)
+
+
+@each_era
+async def test_facts_that_change_while_a_human_decides_are_judged_again(era: Era) -> None:
+    spy, human = GitBookSpy(), Human()
+    state = spy.sandbox.state
+    installation = install(state, "mermaid")
+    async with connect(spy, {"verified": False}, era=era, human=human) as client:
+        arguments = {"integrationName": "mermaid", "installationId": installation.id}
+        await client.call_tool("uninstall_integration", arguments)
+        changes = (await client.call_tool("list_changes", {})).structured_content
+        assert changes is not None
+        human.before = lambda: setattr(state.integrations["mermaid"], "verified", False)
+        result = await client.call_tool("undo_change", {"changeId": changes["items"][0]["id"]})
+    assert read_code(result) == "denied_by_policy"
+    assert len(human.requests) >= 2  # it was asked
+    assert len(spy.mutations) == 1
+
+
 async def test_removals_are_never_denied() -> None:
     spy = GitBookSpy()
     arguments = {"integrationName": STRANGER, "installationId": install(spy.sandbox.state).id}
