@@ -41,6 +41,7 @@ from gitbook_integrations_mcp.pipeline.change_list import ChangeLister
 from gitbook_integrations_mcp.pipeline.change_log import ChangeLog
 from gitbook_integrations_mcp.pipeline.execution import Executor
 from gitbook_integrations_mcp.pipeline.pipeline import Pipeline
+from gitbook_integrations_mcp.pipeline.policy_check import PolicyCheck
 from gitbook_integrations_mcp.pipeline.publication import keep_publication
 from gitbook_integrations_mcp.pipeline.suggestion import Suggester
 from gitbook_integrations_mcp.pipeline.undo import UndoPlanner
@@ -72,6 +73,7 @@ def create_server(
     changes = OwnChanges(clock)
     audits = AuditTools(gitbook, settings, store, clock, changes)
     previewer = Previewer(gitbook, audits.effects)
+    policy_check = PolicyCheck(settings.policy.rules, gitbook, previewer)
     subscriptions = Subscriptions()
     two_step = settings.confirmation.fallback == "two-step"
 
@@ -84,7 +86,7 @@ def create_server(
         confirm or ConfirmationService(settings.confirmation, previewer, store, page).confirm,
         Executor(gitbook, previewer, ChangeLog(store), note_change),
         previewer,
-        {**audits.handlers, "list_changes": ChangeLister(store).run},
+        {**audits.handlers, "list_changes": ChangeLister(store).run, "check_policy": policy_check.explain},
         {"undo_change": UndoPlanner(store, previewer).plan},
         budget=Budget(settings.limits.result_tokens),
         organization=organization,
@@ -92,6 +94,7 @@ def create_server(
         reveal=settings.tools.reveal_secrets,
         private_tunnels=settings.tools.allow_private_tunnels,
         suggester=Suggester(gitbook, organization),
+        policy=policy_check,
     )
     callers = Callers(
         policy,

@@ -8,6 +8,7 @@
         │   ├── UnknownToolError
         │   ├── UnknownResourceError
         │   ├── DisabledToolError
+        │   ├── PolicyError
         │   ├── ArgumentsError
         │   ├── MaskError
         │   ├── TargetError
@@ -83,6 +84,11 @@ class ErrorCode(StrEnum):
         "tunnel_not_allowed",
         "The tunnel's host is not on the internet: a loopback, private or link-local address, or a local name.",
         "Use the public URL of a tunnel, or set `tools.allow_private_tunnels`.",
+    )
+    DENIED_BY_POLICY = (
+        "denied_by_policy",
+        "A rule of the operator's policy denies the call. The error names the rule, its reason and unknown facts.",
+        "Call `check_policy` for the decision, or ask the operator to change `policy.rules`.",
     )
     INVALID_PLACEHOLDER = (
         "invalid_placeholder",
@@ -376,6 +382,12 @@ class DisabledToolError(RefusedError):
     """The operator's settings leave the tool out."""
 
     code = ErrorCode.TOOL_DISABLED
+
+
+class PolicyError(RefusedError):
+    """The operator's policy denies the call."""
+
+    code = ErrorCode.DENIED_BY_POLICY
 
 
 class ArgumentsError(RefusedError):

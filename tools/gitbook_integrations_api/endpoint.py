@@ -17,6 +17,8 @@ from gitbook_integrations_api.schema import DocumentedModel
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Level = Literal["account", "space", "site"]
 """A level of an integration's settings: of the whole installation, or on one space or site."""
+PolicyAction = Literal["install", "widen", "publish", "tunnel"]
+"""A kind of call that the operator's policy judges. `widen` is a selection of all spaces or sites."""
 
 
 class Risk(StrEnum):
@@ -231,7 +233,8 @@ class Endpoint(Tool):
     of `input` are sent in the query if the method has no body or if they are marked `Query`, and otherwise in the body.
     `success` are the documented status codes, the usual one first. The server keeps `undo` with each change. If GitBook
     returns nothing, `effect` says in the result what happens now; `{names}` in it are required arguments. `configures`
-    is the level whose schema in the integration the argument `configuration` must satisfy.
+    is the level whose schema in the integration the argument `configuration` must satisfy. The operator's policy judges
+    calls with a `policy_action`.
     """
 
     method: Method
@@ -240,6 +243,7 @@ class Endpoint(Tool):
     undo: Undo | None = None
     effect: str = ""
     configures: Level | None = None
+    policy_action: PolicyAction | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

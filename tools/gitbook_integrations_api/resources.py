@@ -111,6 +111,13 @@ RESOURCES: Mapping[str, Resource] = MappingProxyType(
                 path="/orgs/{organizationId}/report",
                 fixed={"section": "report"},
             ),
+            Resource(
+                name="policy",
+                title="The operator's policy",
+                description="The rules that deny or allow installations, publications and tunnels, in order.",
+                tool=TOOLS["check_policy"],
+                path="/policy",
+            ),
         )
     }
 )

@@ -59,6 +59,15 @@ _ALL = (
         advice="Find out who installed it and why before you uninstall it.",
     ),
     Rule(
+        id="policy-violated",
+        severity="high",
+        title="Denied by the operator's policy",
+        meaning="A rule of policy.rules denies the integration, or one of the spaces and sites where it is enabled.",
+        why="It was installed in GitBook itself, or before the rule. This server would refuse the same installation.",
+        remedy="uninstall_integration",
+        advice="Uninstall it, or ask the operator to allow it with a rule before the one that denies it.",
+    ),
+    Rule(
         id="script-not-installed",
         severity="high",
         title="Script of an integration that is not installed",

@@ -45,6 +45,7 @@ class Auditor:
     ) -> None:
         self._gitbook = gitbook
         self._settings = settings.audit
+        self._policy = settings.policy.rules
         self._file = AcceptanceFile(settings.audit.accepted)
         self._concurrency = settings.limits.concurrency
         self._clock = clock
@@ -73,7 +74,7 @@ class Auditor:
         started = self._clock()
         await collector.collect()
         seconds = self._clock() - started
-        facts = Facts(collector.inventory, collector.coverage, now, self._settings.stalled_days)
+        facts = Facts(collector.inventory, collector.coverage, now, self._settings.stalled_days, self._policy)
         report = build_report(facts, evaluate_rules(facts, self._settings, acceptances), seconds)
         text = report.model_dump_json()
         scrubbed = credentials.scrub(text)

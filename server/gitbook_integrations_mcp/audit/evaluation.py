@@ -11,13 +11,14 @@ from gitbook_integrations_api.rules import RULES, SEVERITIES, Rule, Severity
 from gitbook_integrations_mcp.audit.accepted_findings import Acceptances
 from gitbook_integrations_mcp.audit.installation_rules import INSTALLATION_CHECKS
 from gitbook_integrations_mcp.audit.integration_jobs import PROTECTED, find_protected_job
+from gitbook_integrations_mcp.audit.policy_rules import POLICY_CHECKS
 from gitbook_integrations_mcp.audit.rule_results import Facts, Match, RuleResult, Undecided
 from gitbook_integrations_mcp.audit.script_rules import SCRIPT_CHECKS
 from gitbook_integrations_mcp.audit.setting_rules import SETTING_CHECKS
 from gitbook_integrations_mcp.config.models import AuditSection
 from gitbook_integrations_mcp.digest import digest_json
 
-CHECKS = {**INSTALLATION_CHECKS, **SETTING_CHECKS, **SCRIPT_CHECKS}
+CHECKS = {**INSTALLATION_CHECKS, **POLICY_CHECKS, **SETTING_CHECKS, **SCRIPT_CHECKS}
 """The check of each rule, by rule ID."""
 
 

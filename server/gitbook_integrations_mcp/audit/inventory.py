@@ -23,6 +23,7 @@ from gitbook_integrations_api.report import (
 )
 from gitbook_integrations_mcp.audit.configuration_forms import Form, Origin, read_form
 from gitbook_integrations_mcp.calls.masking import MaskingScope, mask_secrets
+from gitbook_integrations_mcp.calls.policy_rules import JudgedIntegration, read_judged
 from gitbook_integrations_mcp.calls.response import get_path
 from gitbook_integrations_mcp.text import clean_text
 
@@ -40,12 +41,13 @@ _ORIGIN = re.compile(r"/integrations/([A-Za-z0-9._-]+)(?:/installations/([A-Za-z
 class Installed:
     """An installation in the organization, with its spaces, its sites, and what rules need of its configurations.
 
-    `count` is GitBook's count of its spaces. `places` are by level and ID. Results about configurations
-    are by the ID of the space or site, or by "" for the installation itself.
+    `count` is GitBook's count of its spaces; the operator's policy judges `judged`. `places` are by level and ID.
+    Results about configurations are by the ID of the space or site, or by "" for the installation itself.
     """
 
     facts: InstallationFacts
     count: int | None
+    judged: JudgedIntegration
     places: dict[Level, dict[str, Placement]] = field(default_factory=lambda: {"space": {}, "site": {}})
     forms: Mapping[str, Form] = field(default_factory=dict)
     """The forms of settings, by level; that of the installation itself under "account"."""
@@ -241,6 +243,7 @@ def _read_installation(item: Mapping[str, Any], organization: str) -> Installed 
             app=_read_url(installation, "app"),
         ),
         int(count) if isinstance(count, int | float) and count >= 0 else None,
+        read_judged(facts.name, integration),
     )
     # GitBook serves a script with the settings of its site, for example the project key of an analytics service.
     public = {"site"} if _INJECTS in facts.scopes else set()

@@ -8,16 +8,18 @@ from typing import Any
 from gitbook_integrations_api.report import Subject
 from gitbook_integrations_mcp.audit.coverage import CoverageTracker, name_places
 from gitbook_integrations_mcp.audit.inventory import Installed, Inventory, Level
+from gitbook_integrations_mcp.config.models import PolicyRule
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything that rules check. `now` has a time zone; `stalled_days` is the setting of that name."""
+    """Everything that rules check. `now` has a time zone; `stalled_days` and `policy` are settings."""
 
     inventory: Inventory
     coverage: CoverageTracker
     now: datetime
     stalled_days: int
+    policy: tuple[PolicyRule, ...] = ()
 
     def knows_places(self, installed: Installed, level: Level) -> bool:
         """Whether all spaces, or all sites, of an installation are known."""

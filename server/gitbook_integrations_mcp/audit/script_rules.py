@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from gitbook_integrations_api.report import ScriptFacts, SiteFacts, Subject
-from gitbook_integrations_mcp.audit.content_policies import find_weaknesses
 from gitbook_integrations_mcp.audit.coverage import INSTALLATIONS, NARROWING, SITES, name_places, name_scripts
 from gitbook_integrations_mcp.audit.integration_jobs import find_purpose
 from gitbook_integrations_mcp.audit.inventory import Installed
 from gitbook_integrations_mcp.audit.rule_results import PASS, Facts, Match, RuleCheck, RuleResult, Undecided
+from gitbook_integrations_mcp.calls.content_policies import find_weaknesses
 
 
 def _for_each_script(check: Callable[[Facts, SiteFacts, ScriptFacts], RuleResult | None]) -> RuleCheck:

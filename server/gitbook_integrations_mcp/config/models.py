@@ -15,6 +15,8 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
+from gitbook_integrations_api.endpoint import PolicyAction
+from gitbook_integrations_api.parameters import Target
 from gitbook_integrations_api.rules import Severity
 from gitbook_integrations_mcp.config.types import (
     CREATE_KEY,
@@ -24,14 +26,19 @@ from gitbook_integrations_mcp.config.types import (
     CommaSeparated,
     Endpoint,
     HeaderSafeTexts,
+    HostPattern,
     HttpPath,
+    IntegrationPattern,
     Issuer,
     Keys,
     ListenHost,
     Names,
+    OneOrMore,
+    Place,
     PrivateUrl,
     PublicUrl,
     RuleId,
+    ScopePattern,
     StoreUrl,
     Transports,
     is_reference,
@@ -241,6 +248,49 @@ class ConfirmationSection(Section):
         description="Keys that encrypt confirmation state held by clients. The first encrypts, all decrypt (for "
         "rotation). By default a random key; several replicas need the same. " + CREATE_KEY + ".",
     )
+
+
+class PolicyRule(Section):
+    """A rule of the policy. It matches a call if all its conditions hold; a rule without conditions always matches.
+
+    `calls.policy_rules` says how each condition is evaluated.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)
+    effect: Literal["deny", "allow"]
+    reason: str = Field(min_length=1, max_length=300)
+    actions: OneOrMore[PolicyAction] | None = None
+    integrations: OneOrMore[IntegrationPattern] | None = None
+    owners: OneOrMore[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]] | None = None
+    verified: bool | None = None
+    visibility: OneOrMore[Literal["public", "private", "unlisted"]] | None = None
+    scopes: OneOrMore[ScopePattern] | None = None
+    targets: OneOrMore[Target] | None = None
+    content_security_policy: OneOrMore[Literal["missing", "weak", "strict"]] | None = None
+    places: OneOrMore[Place] | None = None
+    tunnel_hosts: OneOrMore[HostPattern] | None = None
+
+    @property
+    def conditions(self) -> dict[str, Any]:
+        """The conditions that are set, besides `actions`."""
+        fixed = {"name", "effect", "reason", "actions"}
+        named = ((key, getattr(self, key)) for key in type(self).model_fields if key not in fixed)
+        return {key: value for key, value in named if value is not None}
+
+
+class PolicySection(Section):
+    rules: tuple[PolicyRule, ...] = Field(
+        (),
+        description="Ordered rules that deny or allow installations, publications and tunnels. The first rule that "
+        "matches a call decides; without one, the call is allowed. See the documentation of policies.",
+    )
+
+    @model_validator(mode="after")
+    def _check_names(self) -> Self:
+        names = [rule.name for rule in self.rules]
+        if repeated := next((name for name in names if names.count(name) > 1), None):
+            raise PydanticCustomError("policy", "{name}: two rules have this name", {"name": repeated})
+        return self
 
 
 class StoreSection(Section):

@@ -7,9 +7,9 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
@@ -29,6 +29,7 @@ from gitbook_integrations_mcp.config.models import (
     HttpSection,
     LimitsSection,
     OAuthSection,
+    PolicySection,
     Section,
     ServerSection,
     StoreSection,
@@ -82,6 +83,7 @@ class Settings(BaseSettings):
     http: HttpSection = HttpSection()
     oauth: OAuthSection = OAuthSection()
     confirmation: ConfirmationSection = ConfirmationSection()
+    policy: PolicySection = PolicySection()
     store: StoreSection = StoreSection()
     audit: AuditSection = AuditSection()
     limits: LimitsSection = LimitsSection()
@@ -223,9 +225,7 @@ def _describe(problem: ErrorDetails) -> str:
     location = [str(part) for part in problem["loc"]]
     name = ".".join(location)
     if problem["type"] == "extra_forbidden":
-        section = Settings.model_fields.get(location[0])
-        siblings = section.annotation.model_fields if section and len(location) > 1 else Settings.model_fields  # type: ignore[union-attr]
-        return f"{name}: unknown setting.{suggest(location[-1], siblings)}"
+        return f"{name}: unknown setting.{suggest(location[-1], _list_siblings(problem['loc']))}"
     variables = [variable for variable, place in CLI_VARIABLES.items() if list(place) == location[:2]]
     if len(location) > 1:
         variables.append(name_variable(*location[:2]))
@@ -235,3 +235,15 @@ def _describe(problem: ErrorDetails) -> str:
         if variables
         else (f"{name}: {message}.")
     )
+
+
+def _list_siblings(location: tuple[int | str, ...]) -> Mapping[str, FieldInfo]:
+    """Return the known keys where `location` has an unknown one, also in an object within a list."""
+    model: type[BaseModel] = Settings
+    for part in location[:-1]:
+        if isinstance(part, str):
+            kinds: list[Any] = [model.model_fields[part].annotation]
+            while not (isinstance(kinds[0], type) and issubclass(kinds[0], BaseModel)):
+                kinds += get_args(kinds.pop(0))
+            model = kinds[0]
+    return model.model_fields

@@ -1,14 +1,16 @@
 """Types of settings, which check their values. No error message repeats a secret."""
 
 import re
+from fnmatch import fnmatchcase
 from ipaddress import ip_address
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
+from gitbook_integrations_api.parameters import Scope
 from gitbook_integrations_api.rules import RULES
 from gitbook_integrations_mcp.config.json_text import JsonError, parse_json
 from gitbook_integrations_mcp.config.urls import is_private
@@ -225,6 +227,32 @@ def check_rule(rule: str) -> str:
     return rule
 
 
+PLACE_KINDS = ("public-spaces", "non-public-spaces", "public-sites", "non-public-sites")
+
+
+def _check_place(place: str) -> str:
+    """Return a place in a policy rule. A misspelt one would never match."""
+    if place not in PLACE_KINDS and not re.fullmatch(r"(space|site):[A-Za-z0-9_-]+", place):
+        raise PydanticCustomError(
+            "place",
+            "{place}: unknown place.{hint} Valid: {valid}, space:ID, site:ID",
+            {"place": place[:64], "hint": suggest(place, PLACE_KINDS), "valid": ", ".join(PLACE_KINDS)},
+        )
+    return place
+
+
+def _check_scope_pattern(pattern: str) -> str:
+    """Return a pattern of scopes. One that matches no scope of GitBook is misspelt."""
+    scopes = get_args(Scope)
+    if not any(fnmatchcase(scope, pattern) for scope in scopes):
+        raise PydanticCustomError(
+            "scope",
+            "{pattern}: matches no scope of GitBook.{hint}",
+            {"pattern": pattern[:64], "hint": suggest(pattern, scopes)},
+        )
+    return pattern
+
+
 Endpoint = Annotated[str, AfterValidator(_check_endpoint)]
 PublicUrl = Annotated[str, AfterValidator(_check_public_url)]
 CommaSeparated = BeforeValidator(_split_names)
@@ -248,3 +276,13 @@ HeaderSafeText = Annotated[str, Field(pattern=r"^[!#-\[\]-~]+$")]
 HeaderSafeTexts = Annotated[tuple[HeaderSafeText, ...], NoDecode, CommaSeparated]
 PrivateUrl = Annotated[HeaderSafeText, AfterValidator(_check_private)]
 Issuer = Annotated[PrivateUrl, AfterValidator(_check_issuer)]
+
+T = TypeVar("T")
+OneOrMore = Annotated[tuple[T, ...], Field(min_length=1)]
+
+IntegrationPattern = Annotated[str, Field(pattern=r"^[A-Za-z0-9._*?-]+$")]
+ScopePattern = Annotated[str, Field(pattern=r"^[a-z:*?]+$"), AfterValidator(_check_scope_pattern)]
+HostPattern = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:*?-]+$"), AfterValidator(str.lower)]
+"""Patterns in policy rules: `*` stands for any characters, `?` for one."""
+
+Place = Annotated[str, AfterValidator(_check_place)]

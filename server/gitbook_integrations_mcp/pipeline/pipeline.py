@@ -1,8 +1,8 @@
 """Runs the stages of a call in order, and turns the outcome into a result for the model.
 
-The order is: policy, arguments and credentials (`_prepare`), masked values, configuration, confirmation, execution,
-response, view and budget. Each stage is a module of its own; lists are read by `paging`, and composite tools by their
-own handlers.
+The order is: arguments and credentials (`_prepare`), the operator's policy, masked values, configuration, confirmation,
+execution, response, view and budget. Each stage is a module of its own; lists are read by `paging`, and composite tools
+by their own handlers.
 """
 
 import logging
@@ -34,6 +34,7 @@ from gitbook_integrations_mcp.pipeline.configuration import check_configuration
 from gitbook_integrations_mcp.pipeline.execution import Executor
 from gitbook_integrations_mcp.pipeline.masked_values import is_written_back, restore_from, restore_masked_values
 from gitbook_integrations_mcp.pipeline.paging import PageReader
+from gitbook_integrations_mcp.pipeline.policy_check import PolicyCheck
 from gitbook_integrations_mcp.pipeline.suggestion import Suggester
 from gitbook_integrations_mcp.text import clean_text
 
@@ -57,8 +58,10 @@ class Pipeline:
         reveal: bool = False,
         private_tunnels: bool = False,
         suggester: Suggester | None = None,
+        policy: PolicyCheck | None = None,
     ) -> None:
         self._suggester = suggester
+        self._policy = policy
         self._confirm = confirm
         self._executor = executor
         self._previewer = previewer
@@ -134,6 +137,7 @@ class Pipeline:
         call = self._prepare(params, context, caller)
         if (planner := self._planners.get(call.tool.name)) is not None:
             call = PlannedCall(**_read_fields(call), plan=await planner(call))
+        await self._check_policy(call)
         hidden = isinstance(call, EndpointCall) and _is_hidden(call)
         if isinstance(call, EndpointCall) and not hidden:
             call = await restore_masked_values(call, self._previewer, reveal=self._reveal)
@@ -146,6 +150,7 @@ class Pipeline:
             if not isinstance(confirmed, Approval):
                 return confirmed
             approval = confirmed
+            await self._check_policy(call)  # its facts can have changed while a human decided
         if isinstance(call, PlannedCall):
             return await self._run_plan(call, approval)
         if isinstance(call, EndpointCall):
@@ -160,6 +165,10 @@ class Pipeline:
             response = await self._executor.execute(call, approval)
             return Output(budget.fit(read_response(call.tool, response, call.arguments), view))
         return await self._run_handler(call, approval, budget)
+
+    async def _check_policy(self, call: Call) -> None:
+        if self._policy is not None:
+            await self._policy.check(call)
 
     async def _run_handler(self, call: Call, approval: Approval | None, budget: Budget) -> Output:
         """Run the handler of a composite tool. Without approval, it may only read."""

@@ -9,8 +9,9 @@ import pytest
 from gitbook_integrations_api.catalog import TOOLS
 from gitbook_integrations_api.report import Finding, Report
 from gitbook_integrations_mcp.audit.configuration_forms import read_form
-from gitbook_integrations_mcp.audit.content_policies import find_weaknesses, parse_policy
 from gitbook_integrations_mcp.calls.arguments import check_arguments
+from gitbook_integrations_mcp.calls.content_policies import find_weaknesses, parse_policy
+from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID
 from tests.support.audit_fixtures import Watched, audit, count_requests
 from tests.support.real_organization import NOW, REAL, create_real_organization
 
@@ -129,6 +130,32 @@ async def test_the_rules_need_no_further_requests() -> None:
     watched = Watched(sandbox)
     await audit(watched, clock=lambda: NOW)
     assert len(watched.requests) == count_requests(sandbox.state)
+
+
+async def test_a_policy_finds_what_it_denies_and_needs_no_further_requests() -> None:
+    sandbox = create_real_organization()
+    watched = Watched(sandbox)
+    shared = {"effect": "deny", "reason": "Not here."}
+    rules = [
+        {**shared, "name": "own", "effect": "allow", "owners": [ORGANIZATION_ID]},
+        {**shared, "name": "strangers", "verified": False, "scopes": ["*"]},
+        {**shared, "name": "scripts", "scopes": ["site:script:inject"], "content_security_policy": ["weak", "missing"]},
+        {**shared, "name": "confidential", "scopes": ["space:content:*"], "places": ["space:security"]},
+    ]
+    report = await audit(watched, clock=lambda: NOW, policy={"rules": rules})
+    found = {(one.subject.integration, one.summary.rpartition(" ")[2]) for one in _select(report, "policy-violated")}
+    assert found == {
+        ("salesviewer", "strangers"),
+        ("exporter", "strangers"),
+        *((name, "scripts") for name in ("posthog", "plausible", "heap", "zoominfo")),
+        ("github-copilot", "confidential"),
+    }
+    assert all(one.severity == "high" for one in _select(report, "policy-violated"))
+    assert len(watched.requests) == count_requests(sandbox.state)
+
+
+def _select(report: Report, rule: str) -> list[Finding]:
+    return [finding for finding in report.findings if finding.rule == rule]
 
 
 async def test_coverage_says_what_the_api_does_not_tell() -> None:

@@ -50,6 +50,7 @@ class Organization:
         self.space, *_ = self.state.get_places("space", ORGANIZATION_ID)
         for place in self.state.sites.values():
             place.orphaned_scripts = []
+        self.policy: list[dict[str, Any]] = []
         self.integration, self.installation = self.install("plain")
         self.installation.enabled["site"][self.site.id] = Setup()
 
@@ -71,7 +72,8 @@ class Organization:
 
 
 async def find(organization: Organization, **options: Any) -> list[Finding]:
-    report = await audit(Watched(organization.sandbox), clock=lambda: NOW, **options)
+    policy = {"rules": organization.policy}
+    report = await audit(Watched(organization.sandbox), clock=lambda: NOW, policy=policy, **options)
     assert report.coverage.complete
     return list(report.findings)
 
@@ -88,6 +90,16 @@ def unverify(*scopes: str, verified: bool = False) -> Spoil:
         organization.integration.verified = verified
         organization.integration.manifest |= {"scopes": list(scopes), "target": "all"}
         organization.installation.enabled["space"][organization.space.id] = Setup()
+
+    return spoil
+
+
+def add_rule(effect: str = "deny", **conditions: Any) -> Spoil:
+    """Add a rule to the operator's policy."""
+
+    def spoil(organization: Organization) -> None:
+        name = f"rule-{len(organization.policy) + 1}"
+        organization.policy.append({"name": name, "effect": effect, "reason": "Not here.", **conditions})
 
     return spoil
 
@@ -271,6 +283,16 @@ FIRES: list[tuple[str, Spoil]] = [
     ("unverified-script", distrust()),
     ("unverified-script", distrust(scopes=["site:visitor:auth"])),
     ("unverified-script", both(distrust(), move("site"), select("site", "site"))),
+    ("policy-violated", add_rule(integrations=["pla*"])),
+    ("policy-violated", both(distrust(), add_rule(verified=False))),
+    ("policy-violated", both(add_rule("allow", owners=[STRANGER]), add_rule())),
+    ("policy-violated", both(hide("visibility", "private"), add_rule(places=["non-public-sites"]))),
+    (
+        "policy-violated",
+        both(move("space", to="space"), hide("visibility", "public"), add_rule(places=["public-spaces"])),
+    ),
+    ("policy-violated", both(move("site"), select("site", "site"), add_rule(places=["non-public-sites"]))),
+    ("policy-violated", both(change(contentSecurityPolicy="script-src *"), add_rule(content_security_policy=["weak"]))),
     ("script-without-csp", change(contentSecurityPolicy="")),
     ("script-without-csp", both(distrust(), change(contentSecurityPolicy=""))),
     ("weak-csp", change(contentSecurityPolicy="script-src *; img-src 'self'")),
@@ -358,6 +380,14 @@ RESTS: list[tuple[str, Spoil]] = [
     ("unverified-script", distrust(scopes=["site:views:read"])),
     ("unverified-script", both(distrust(), enable("site", "pending"))),
     ("unverified-script", both(distrust(), unpublish)),
+    ("policy-violated", add_rule(actions=["publish", "tunnel"])),
+    ("policy-violated", add_rule(verified=False)),
+    ("policy-violated", both(add_rule("allow", owners=[GITBOOK], scopes=["site:script:*"]), add_rule())),
+    ("policy-violated", both(hide("visibility", "public"), add_rule(places=["non-public-sites", "public-spaces"]))),
+    (
+        "policy-violated",
+        both(select("site", "space"), add_rule(places=["non-public-sites"]), hide("visibility", "public")),
+    ),
     ("script-without-csp", change(contentSecurityPolicy={"script-src": "https://cdn.plain.example"})),
     ("script-without-csp", both(change(contentSecurityPolicy=""), unpublish)),
     ("weak-csp", change(contentSecurityPolicy="script-src *.plain.example; style-src 'unsafe-inline'; img-src *")),
@@ -528,6 +558,33 @@ async def test_unknown_verification_is_undecided() -> None:
     report = await audit(Watched(organization.sandbox), clock=lambda: NOW)
     rules = ("unverified-write", "unverified-script", "foreign-unlisted")
     assert {each.id: each.outcome for each in report.rules if each.id in rules} == dict.fromkeys(rules, "unchecked")
+
+
+async def test_a_fact_that_a_policy_rule_needs_and_nobody_knows_is_undecided() -> None:
+    organization = Organization()
+    organization.integration.verified = None  # type: ignore[assignment]
+    add_rule(verified=False)(organization)
+    report = await audit(Watched(organization.sandbox), clock=lambda: NOW, policy={"rules": organization.policy})
+    (outcome,) = [each for each in report.rules if each.id == "policy-violated"]
+    assert (outcome.outcome, outcome.findings) == ("partly", 0)
+    assert "rule-1: verified" in outcome.undecided[0].what
+
+
+@pytest.mark.parametrize(
+    ("spoil", "tool"),
+    [
+        (add_rule(), "uninstall_integration"),
+        (both(hide("visibility", "public"), add_rule(places=["public-sites"])), "uninstall_integration_from_site"),
+        (both(select("site", "site"), add_rule(places=["public-sites"])), "update_integration_installation"),
+        (both(change(scopes=["site:visitor:auth"]), add_rule()), "get_integration_installation_by_id"),
+    ],
+)
+async def test_the_remedy_of_a_violated_policy_ends_no_more_than_the_violation(spoil: Spoil, tool: str) -> None:
+    organization = Organization()
+    spoil(organization)
+    (finding,) = [finding for finding in await find(organization) if finding.rule == "policy-violated"]
+    assert finding.remedy.tool == tool
+    check_arguments(TOOLS[tool], finding.remedy.arguments)
 
 
 async def test_a_script_without_an_integration_in_its_url_is_undecided() -> None:

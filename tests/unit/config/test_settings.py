@@ -93,6 +93,7 @@ def test_every_setting_can_be_set_by_its_variable(monkeypatch: pytest.MonkeyPatc
         "algorithms": "ES384",
         "disabled_rules": "same-kind",
         "severity": '{"same-kind": "high"}',
+        "rules": '[{"name": "none", "effect": "deny", "reason": "Trial"}]',
     }
     for section, key, field in iterate_settings():
         text = examples.get(key, "7" if "float" in str(field.annotation) or "int" in str(field.annotation) else "a")
@@ -212,11 +213,45 @@ def test_a_header_that_cannot_be_a_token_counts_as_missing(text: str) -> None:
         ({"tool": {}}, "tool: unknown setting. Did you mean tools?"),
         ({"tools": {"readonly": True}}, "tools.readonly: unknown setting. Did you mean read_only?"),
         ([], "must contain a JSON object"),
+        ({"http": {"tokens": [{"nam": "ann"}]}}, "http.tokens.0.nam: unknown setting. Did you mean name?"),
+        ({"policy": {"rule": []}}, "policy.rule: unknown setting. Did you mean rules?"),
     ],
 )
 def test_a_wrong_file_is_refused_in_words(content: Any, expected: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=expected.replace("?", r"\?")):
         load_settings(config=write(tmp_path / "config.json", content))
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"integration": ["slack"]}, "integration: unknown setting. Did you mean integrations?"),
+        ({"scope": ["*"]}, "scope: unknown setting. Did you mean scopes?"),
+        ({"effect": "forbid"}, "effect: "),
+        ({"reason": ""}, "reason: must have at least 1 character"),
+        ({"name": "Not A Name"}, "name: "),
+        ({"verified": "maybe"}, "verified: "),
+        ({"integrations": []}, "integrations: must have at least 1 item"),
+        ({"integrations": ["https://gitbook.com/slack"]}, "integrations.0: "),
+        ({"scopes": ["space:content:wirte"]}, "matches no scope of GitBook. Did you mean space:content:write?"),
+        ({"places": ["nonpublic-spaces"]}, "unknown place. Did you mean non-public-spaces?"),
+        ({"places": ["space:"]}, "unknown place."),
+        ({"tunnel_hosts": ["https://t.example"]}, "tunnel_hosts.0: "),
+        ({"actions": ["instal"]}, "actions.0: "),
+    ],
+)
+def test_a_wrong_rule_of_the_policy_stops_the_start(changed: dict[str, Any], expected: str) -> None:
+    rule = {"name": "one", "effect": "deny", "reason": "Because.", **changed}
+    with pytest.raises(SettingsError) as caught:
+        load_settings({"policy": {"rules": [rule]}})
+    assert str(caught.value).startswith("policy.rules.0.")
+    assert expected in str(caught.value)
+
+
+def test_two_rules_of_the_policy_cannot_have_one_name() -> None:
+    rule = {"name": "one", "effect": "deny", "reason": "Because."}
+    with pytest.raises(SettingsError, match="policy: one: two rules have this name"):
+        load_settings({"policy": {"rules": [rule, rule]}})
 
 
 def test_a_file_that_is_not_json_is_refused_with_the_place(tmp_path: Path) -> None:

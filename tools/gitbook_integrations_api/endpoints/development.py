@@ -110,6 +110,7 @@ TOOLS = (
         risk=Risk.WRITE,
         credentials=USER | OAUTH,
         input=DevelopmentMode,
+        policy_action="tunnel",
         result=NOTHING,
         success=(204,),
         confirm_if=(("all", True),),

@@ -1,11 +1,18 @@
 """Integrations that can be installed, and their details."""
 
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
 from gitbook_integrations_api.endpoint import (
     INSTALLATION,
     INTEGRATION,
     OAUTH,
     USER,
+    Composite,
     Endpoint,
+    Input,
+    PolicyAction,
     Risk,
     one,
     paged,
@@ -17,9 +24,13 @@ from gitbook_integrations_api.parameters import (
     CategoryFilter,
     HasBlocks,
     HasContentSources,
+    IntegrationName,
     NameSearch,
+    OrganizationId,
     OwnerFilter,
     ScopeFilter,
+    SiteId,
+    SpaceId,
     TargetFilter,
 )
 from gitbook_integrations_api.schema import ABSENT
@@ -38,6 +49,30 @@ class Filtered(Paged):
 
 class FilteredInOrganization(Filtered, OfOrganization):
     pass
+
+
+class PolicyQuestion(Input):
+    integrationName: IntegrationName = ABSENT
+    organizationId: OrganizationId = ABSENT
+    action: Annotated[
+        PolicyAction, Field(description="Default install. widen: select all spaces or sites; tunnel: development mode")
+    ] = ABSENT
+    spaceId: SpaceId = ABSENT
+    siteId: SiteId = ABSENT
+    tunnelHost: Annotated[str, Field(min_length=1, max_length=256, description="Host of the tunnel's URL")] = ABSENT
+
+
+class PolicyAnswer(BaseModel):
+    """The decision, with the facts that it is based on; or all rules."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
+
+    decision: str | None = None
+    message: str | None = None
+    rule: dict[str, Any] | None = None
+    unknown: list[str] | None = None
+    facts: dict[str, Any] | None = None
+    rules: list[dict[str, Any]] | None = None
 
 
 TOOLS = (
@@ -75,5 +110,15 @@ TOOLS = (
         credentials=USER | INTEGRATION | INSTALLATION | OAUTH,
         input=FilteredInOrganization,
         result=paged(Integration),
+    ),
+    Composite(
+        operation="checkPolicy",
+        title="Check the policy",
+        description="Check whether the operator's policy allows to install or publish an integration, which rule "
+        "decides, and why. Without integrationName: all rules.",
+        risk=Risk.READ,
+        credentials=USER | INTEGRATION | INSTALLATION,
+        input=PolicyQuestion,
+        result=one(PolicyAnswer),  # a fact whose tool needs approval stays unknown, so that this one never needs it
     ),
 )

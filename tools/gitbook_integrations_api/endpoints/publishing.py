@@ -92,6 +92,7 @@ TOOLS = (
         risk=Risk.WRITE,
         credentials=USER | OAUTH,
         input=Publication,
+        policy_action="publish",
         result=one(Integration),
     ),
     Endpoint(

@@ -127,6 +127,7 @@ TOOLS = (
         risk=Risk.WRITE,
         credentials=USER | INTEGRATION | INSTALLATION | OAUTH,
         input=InstallationTarget,
+        policy_action="install",
         result=one(SiteInstallation),
         success=(201,),
         undo=Undo(

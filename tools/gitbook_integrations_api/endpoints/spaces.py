@@ -130,6 +130,7 @@ TOOLS = (
         risk=Risk.WRITE,
         credentials=USER | INTEGRATION | INSTALLATION | OAUTH,
         input=InstallationTarget,
+        policy_action="install",
         result=one(SpaceInstallation),
         success=(201,),
         undo=Undo(

@@ -1,0 +1,220 @@
+"""The policy stage: refuses what the operator's policy denies, before anybody is asked; the tool `check_policy`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic_core import to_jsonable_python
+
+from gitbook_integrations_api.catalog import ENDPOINTS
+from gitbook_integrations_api.endpoint import Endpoint, PolicyAction
+from gitbook_integrations_mcp.calls.call import Call
+from gitbook_integrations_mcp.calls.output import Output
+from gitbook_integrations_mcp.calls.plan import PlannedCall, isolate_step
+from gitbook_integrations_mcp.calls.policy_rules import (
+    Case,
+    JudgedIntegration,
+    JudgedPlace,
+    classify_policy,
+    judge,
+    list_conditions,
+    read_judged,
+    read_public,
+)
+from gitbook_integrations_mcp.calls.response import get_path, read_response
+from gitbook_integrations_mcp.config.models import PolicyRule
+from gitbook_integrations_mcp.confirmation.preview import Previewer
+from gitbook_integrations_mcp.errors import CallError, PolicyError
+from gitbook_integrations_mcp.gitbook.client import GitBook
+
+Level = Literal["space", "site"]
+
+_PLACE_ARGUMENTS: Mapping[Level, tuple[str, ...]] = {"space": ("space", "spaceId"), "site": ("site", "siteId")}
+_LISTS: Mapping[Level, str] = {"space": "list_spaces_in_organization_by_id", "site": "list_sites"}
+_MAX_PAGES = 100
+_NOT_OF_INTEGRATION = frozenset({"integrations", "places", "tunnel_hosts"})
+"""Conditions that need no facts of the integration besides its name."""
+
+
+class PolicyCheck:
+    """Judges calls by `rules`. A fact is read from GitBook only if a rule needs it."""
+
+    def __init__(self, rules: Sequence[PolicyRule], gitbook: GitBook, previewer: Previewer) -> None:
+        self._rules = rules
+        self._gitbook = gitbook
+        self._previewer = previewer
+
+    async def check(self, call: Call) -> None:
+        """Check a call, or every call of a plan.
+
+        Raises:
+            PolicyError: a rule denies it.
+        """
+        if not self._rules:
+            return
+        reader = _FactReader(self._rules, self._gitbook, self._previewer)
+        if isinstance(call, PlannedCall):
+            created = next((step.arguments["organization"] for step in call.plan.steps if _installs(step.tool)), None)
+            for number, step in enumerate(call.plan.steps, start=1):
+                await self._check_one(isolate_step(call, step), reader, created, f" (call {number} of the plan)")
+        else:
+            await self._check_one(call, reader)
+
+    async def _check_one(
+        self, call: Call, reader: "_FactReader", organization: str | None = None, position: str = ""
+    ) -> None:
+        if not isinstance(call.tool, Endpoint) or call.tool.policy_action is None:
+            return
+        for case in await reader.build_cases(call, call.tool.policy_action, organization):
+            decision = judge(self._rules, case)
+            if decision.is_denied:
+                raise PolicyError(
+                    f"{call.tool.name}{position} is denied. {decision.explanation} Nothing was sent. Only the operator "
+                    "can change the policy."
+                )
+
+    async def explain(self, call: Call) -> Output:
+        """Return the decision about an action that the arguments describe, or all rules."""
+        arguments = call.arguments
+        if "integrationName" not in arguments:
+            return Output({"rules": [_show_rule(rule) for rule in self._rules], "message": "The first match decides."})
+        action: PolicyAction = arguments.get("action") or ("tunnel" if "tunnelHost" in arguments else "install")
+        reader = _FactReader(self._rules, self._gitbook, self._previewer)
+        cases = await reader.build_cases(call, action, arguments.get("organizationId"))
+        decided = [(case, judge(self._rules, case)) for case in cases]
+        case, decision = next((one for one in decided if one[1].is_denied), decided[0])
+        facts = {**to_jsonable_python(case.integration), "place": to_jsonable_python(case.place)}
+        content: dict[str, Any] = {
+            "decision": decision.effect,
+            "message": decision.explanation,
+            "rule": None if decision.rule is None else _show_rule(decision.rule),
+            "unknown": list(decision.unknown),
+            "facts": {name: value for name, value in facts.items() if value is not None},
+        }
+        return Output(content)
+
+
+class _FactReader:
+    """Reads the facts for one check, each once. A fact that cannot be read is unknown."""
+
+    def __init__(self, rules: Sequence[PolicyRule], gitbook: GitBook, previewer: Previewer) -> None:
+        self._rules = rules
+        self._gitbook = gitbook
+        self._previewer = previewer
+        self._integrations: dict[str, JudgedIntegration] = {}
+        self._visibilities: dict[tuple[Level, str], Mapping[str, Any]] = {}
+
+    async def build_cases(self, call: Call, action: PolicyAction, organization: str | None) -> list[Case]:
+        """Return what is to be judged of a call: several cases if it selects both all spaces and all sites.
+
+        `organization` is that of a space or site, if the call's installation does not exist yet.
+        """
+        needed = list_conditions(self._rules, action)
+        arguments = call.arguments
+        if action == "publish":
+            publishes = isinstance(call.tool, Endpoint)
+            integration = await (self._read_manifest(call, needed) if publishes else self._read(call, needed))
+            return [Case(action, replace(integration, verified=False))]  # GitBook has not verified the new version
+        if action == "widen":
+            levels = [
+                level
+                for level in _LISTS
+                if not isinstance(call.tool, Endpoint) or arguments.get(f"{level}_selection") == "all"
+            ]
+            integration = await self._read(call, needed) if levels else JudgedIntegration(arguments["integrationName"])
+            return [Case(action, integration, JudgedPlace(level)) for level in levels]
+        integration = await self._read(call, needed)
+        if action == "tunnel":
+            url = arguments.get("tunnelUrl")
+            host = arguments.get("tunnelHost", "") if url is None else urlsplit(url).hostname
+            return [Case(action, integration, tunnel_host=host or "")]
+        places = [
+            JudgedPlace(level, place, await self._read_public(call, level, place, organization, needed))
+            for level, names in _PLACE_ARGUMENTS.items()
+            for name in names
+            if isinstance(place := arguments.get(name), str)
+        ]
+        return [Case(action, integration, place) for place in places] or [Case(action, integration)]
+
+    async def _read(self, call: Call, needed: frozenset[str]) -> JudgedIntegration:
+        name = call.arguments["integrationName"]
+        if not needed - _NOT_OF_INTEGRATION:
+            return JudgedIntegration(name)
+        if name not in self._integrations:
+            try:
+                found = await self._previewer.read_integration(call)
+            except CallError:
+                found = None
+            self._integrations[name] = read_judged(name, found)
+        return self._integrations[name]
+
+    async def _read_manifest(self, call: Call, needed: frozenset[str]) -> JudgedIntegration:
+        """Return the integration that a call publishes."""
+        arguments = call.arguments
+        return JudgedIntegration(
+            name=arguments["integrationName"],
+            owner=await self._find_owner(call) if "owners" in needed else None,
+            visibility=arguments.get("visibility"),
+            scopes=tuple(arguments["scopes"]),
+            target=arguments.get("target", "all"),
+            content_security_policy=classify_policy(arguments.get("contentSecurityPolicy")),
+        )
+
+    async def _find_owner(self, call: Call) -> str | None:
+        """Return the ID of the organization that a call publishes for, which can also be named by its subdomain."""
+        given = call.arguments["organization"]
+        for one in await self._list(call, "list_organizations_for_authenticated_user", {}):
+            if given in (one.get("id"), one.get("hostname")) and isinstance(identifier := one.get("id"), str):
+                return identifier
+        return None
+
+    async def _read_public(
+        self, call: Call, level: Level, place: str, organization: str | None, needed: frozenset[str]
+    ) -> bool | None:
+        if "places" not in needed:
+            return None
+        if isinstance(call.tool, Endpoint) and "installationId" in call.arguments:
+            taken = {name: call.arguments[name] for name in ("integrationName", "installationId")}
+            installation = await self._send(call, "get_integration_installation_by_id", taken)
+            organization = get_path(installation, "target.organization")
+        if not isinstance(organization, str):
+            return None
+        key = (level, organization)
+        if key not in self._visibilities:
+            items = await self._list(call, _LISTS[level], {"organizationId": organization})
+            self._visibilities[key] = {str(one.get("id")): one.get("visibility") for one in items}
+        return read_public(self._visibilities[key].get(place))
+
+    async def _list(self, call: Call, name: str, arguments: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """Return the items of a list, as far as it can be read."""
+        items: list[Mapping[str, Any]] = []
+        page: dict[str, Any] = {}
+        for _ in range(_MAX_PAGES):
+            content = await self._send(call, name, {**arguments, "limit": 1000, **page})
+            items += (content or {}).get("items", [])
+            following = get_path(content, "next.page")
+            if not isinstance(following, str) or page == {"page": following}:
+                break
+            page = {"page": following}
+        return items
+
+    async def _send(self, call: Call, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Return what an endpoint reads, or None. Without approval, nothing is read that only an approved call may."""
+        endpoint = ENDPOINTS[name]
+        if call.caller.policy.may_need_confirmation(endpoint):
+            return None
+        try:
+            request = endpoint.build_request(arguments)
+            return read_response(endpoint, await self._gitbook.send(request, call.caller.credentials.select(endpoint)))
+        except (CallError, ValueError):
+            return None
+
+
+def _installs(tool: Endpoint) -> bool:
+    return tool.policy_action == "install" and "organization" in tool.input.model_fields
+
+
+def _show_rule(rule: PolicyRule) -> dict[str, Any]:
+    shown: dict[str, Any] = rule.model_dump(mode="json", exclude_none=True)
+    return shown
