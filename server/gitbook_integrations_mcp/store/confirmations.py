@@ -13,7 +13,7 @@ import contextvars
 import re
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from sqlalchemy import (
@@ -33,7 +33,6 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy import literal_column as column
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gitbook_integrations_mcp.digest import digest_json
 from gitbook_integrations_mcp.errors import StoreError
@@ -41,6 +40,9 @@ from gitbook_integrations_mcp.shares import choose_eviction
 from gitbook_integrations_mcp.store.database import Database
 from gitbook_integrations_mcp.store.pending import ConfirmationMode, Decision, PendingConfirmation, Preview
 from gitbook_integrations_mcp.store.schema import confirmations as table
+
+if TYPE_CHECKING:
+    from gitbook_integrations_mcp.store.database import Transaction
 
 MAX_PENDING = 1000
 """Maximum number of pending confirmations. A new one removes one of an owner who has at least as many as its own."""
@@ -220,7 +222,7 @@ class ConfirmationStore:
         self._used |= {row.id: row.expires_at for row in rows}
         return again
 
-    async def _remove(self, connection: AsyncConnection, ids: list[str]) -> None:
+    async def _remove(self, connection: "Transaction", ids: list[str]) -> None:
         if ids:
             await connection.execute(
                 delete(table).where(table.c.id.in_(ids)).returning(table.c.id, *self._notification)

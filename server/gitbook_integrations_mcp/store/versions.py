@@ -4,14 +4,16 @@ import secrets
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from sqlalchemy import Row, delete, func, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gitbook_integrations_mcp.store.database import Database
 from gitbook_integrations_mcp.store.schema import versions as table
+
+if TYPE_CHECKING:
+    from gitbook_integrations_mcp.store.database import Transaction
 
 KEPT = 10
 """The last versions of an integration, which are kept whatever their age."""
@@ -83,7 +85,7 @@ class VersionStore:
         async with self._database.write() as connection:
             return await self._prune(connection)
 
-    async def _prune(self, connection: AsyncConnection) -> int:
+    async def _prune(self, connection: "Transaction") -> int:
         order = func.row_number().over(partition_by=table.c.integration, order_by=table.c.time.desc())
         ranked = select(table.c.id, table.c.time, order.label("place")).subquery()
         oldest = self._database.clock() - self._days * _DAY
