@@ -4,7 +4,6 @@ A change that cannot be recorded is not sent. A crash during a call leaves its o
 needs are kept encrypted; everything else is kept without secrets.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -133,7 +132,7 @@ def is_certain_failure(response: GitBookResponse) -> bool:
 
 def mask_for_record(caller: Caller, value: Any) -> Any:
     """Return `value` without secrets and without the caller's own tokens."""
-    return json.loads(caller.credentials.scrub(json.dumps(mask_secrets(value))))
+    return caller.credentials.scrub_json(mask_secrets(value))
 
 
 def _find_organization(sources: Mapping[str, Any]) -> str | None:

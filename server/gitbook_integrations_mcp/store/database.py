@@ -83,9 +83,9 @@ class Database:
         self._engine: Engine | None = None
         self._identity = ""
         self._is_damaged = False
-        self._opening = anyio.Lock()
+        self._opening = anyio.Lock(fast_acquire=True)
         # SQLite has one connection in a process, and one transaction at a time.
-        self._turn = nullcontext() if location.url else anyio.Lock()
+        self._turn = nullcontext() if location.url else anyio.Lock(fast_acquire=True)
 
     @property
     def is_postgresql(self) -> bool:

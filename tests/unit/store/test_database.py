@@ -292,10 +292,14 @@ async def test_a_transaction_that_fails_changes_nothing_and_the_next_one_works(
 ) -> None:
     store = open_store(find_url(request, kind))
     put = await open_one(store)
-    with pytest.raises(ZeroDivisionError):
+
+    async def fail() -> None:
         async with store.database.write() as connection:
             await connection.exec_driver_sql("DELETE FROM confirmations")
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
     assert await store.confirmations.consume(put.id) == put
     async with store.database.write() as connection:
         assert (await connection.exec_driver_sql("SELECT count(*) FROM confirmations")).scalar() == 0
