@@ -13,12 +13,13 @@ import contextvars
 import re
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    Connection,
     Float,
     Row,
     Text,
@@ -40,9 +41,6 @@ from gitbook_integrations_mcp.shares import choose_eviction
 from gitbook_integrations_mcp.store.database import Database
 from gitbook_integrations_mcp.store.pending import ConfirmationMode, Decision, PendingConfirmation, Preview
 from gitbook_integrations_mcp.store.schema import confirmations as table
-
-if TYPE_CHECKING:
-    from gitbook_integrations_mcp.store.database import Transaction
 
 MAX_PENDING = 1000
 """Maximum number of pending confirmations. A new one removes one of an owner who has at least as many as its own."""
@@ -86,9 +84,12 @@ class ConfirmationStore:
         self._valid = self._build_valid()
         # Statements are built once: building one takes as long as running it.
         self._get = _select(_ONE, self._valid)
+        self._insert = insert(table).values(epoch=self._database.epoch, writer=self._writer)
         self._consume_one = self._build_deletion(_ONE)
         self._consume_of_page = self._build_deletion(*_OF_PAGE)
         self._consume_decided = self._build_deletion(*_OF_PAGE, table.c.decision.is_not(None))
+        gone = table.c.id.in_(bindparam("ids", expanding=True))
+        self._remove = delete(table).where(gone).returning(table.c.id, *self._notification)
         self._decide = (
             update(table)
             .where(_ONE, table.c.decision.is_(None), self._valid)
@@ -109,34 +110,41 @@ class ConfirmationStore:
         owner = digest_json(owner)  # which can be any text
         now = self._database.clock()
         new = PendingConfirmation(mode, binding, preview, self._ttl)
-        async with self._database.write() as connection:
+
+        def open_one(connection: Connection) -> tuple[PendingConfirmation, Sequence[str]]:
             if self._database.is_postgresql:  # the limits hold for all servers together
-                await connection.exec_driver_sql("LOCK TABLE confirmations IN SHARE ROW EXCLUSIVE MODE")
-            rows = (await connection.execute(self._list)).all()
+                connection.exec_driver_sql("LOCK TABLE confirmations IN SHARE ROW EXCLUSIVE MODE")
+            rows = connection.execute(self._list).all()
             alike = [row for row in rows if row.valid and (row.binding, row.mode) == (binding, mode)]
             for row in alike:
                 if mode == "browser" and row.decision is None and row.state == preview.state:
-                    return self._read((await connection.execute(self._get, {"one": row.id})).one())
+                    return self._read(connection.execute(self._get, {"one": row.id}).one()), ()
             kept = 0 if mode == "browser" else MAX_PENDING_PER_CALL - 1
             gone = {row.id for row in rows if row.expires_at <= now}
             gone |= {row.id for row in alike[: max(0, len(alike) - kept)]}
-            await self._remove(connection, [*gone, *_make_room(rows, gone, owner)])
-            await connection.execute(
-                insert(table).values(
-                    id=new.id,
-                    mode=mode,
-                    binding=binding,
-                    owner=owner,
-                    state=preview.state,
-                    preview=preview.to_json(),
-                    csrf=new.csrf,
-                    epoch=self._database.epoch,
-                    writer=self._writer,
-                    opened_at=now,
-                    expires_at=now + self._ttl,
-                )
+            removed = [*gone, *_make_room(rows, gone, owner)]
+            if removed:
+                connection.execute(self._remove, {"ids": removed}).all()
+            connection.execute(
+                self._insert,
+                {
+                    "id": new.id,
+                    "mode": mode,
+                    "binding": binding,
+                    "owner": owner,
+                    "state": preview.state,
+                    "preview": preview.to_json(),
+                    "csrf": new.csrf,
+                    "opened_at": now,
+                    "expires_at": now + self._ttl,
+                },
             )
-        return new
+            return new, removed
+
+        opened, removed = await self._database.run(open_one)
+        for one in removed:
+            self._wake(one)
+        return opened
 
     async def get(self, confirmation_id: str) -> PendingConfirmation | None:
         """Return a confirmation without using it, or None if it is used, replaced or expired."""
@@ -156,10 +164,13 @@ class ConfirmationStore:
 
         Returns whether the confirmation was still open.
         """
-        async with self._database.write() as connection:
-            one = {"one": confirmation_id if _ID.fullmatch(confirmation_id) else ""}
-            refused = (await connection.execute(self._consume_one, one)).all()
-            revoked = (await connection.execute(self._consume_of_page, {"call": binding})).all()
+        one = {"one": confirmation_id if _ID.fullmatch(confirmation_id) else ""}
+
+        def remove(connection: Connection) -> tuple[Sequence[Row[Any]], Sequence[Row[Any]]]:
+            refused = connection.execute(self._consume_one, one).all()
+            return refused, connection.execute(self._consume_of_page, {"call": binding}).all()
+
+        refused, revoked = await self._database.run(remove)
         again = self._mark_used([*refused, *revoked])
         return any(row.id not in again for row in refused)
 
@@ -221,14 +232,6 @@ class ConfirmationStore:
         again = {row.id for row in rows} & self._used.keys()
         self._used |= {row.id: row.expires_at for row in rows}
         return again
-
-    async def _remove(self, connection: "Transaction", ids: list[str]) -> None:
-        if ids:
-            await connection.execute(
-                delete(table).where(table.c.id.in_(ids)).returning(table.c.id, *self._notification)
-            )
-        for one in ids:
-            self._wake(one)
 
     def _read(self, row: Row[Any]) -> PendingConfirmation:
         return PendingConfirmation(

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import anyio
 from pydantic import SecretStr
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     Engine: TypeAlias = AsyncEngine | SQLiteEngine
     Transaction: TypeAlias = AsyncConnection | SQLiteTransaction
+
+Value = TypeVar("Value")
 
 logger = logging.getLogger(__name__)
 
@@ -143,6 +145,19 @@ class Database:
 
         async with self._transact() as connection:
             return await connection.run_sync(run)
+
+    async def run(self, function: "Callable[[Connection], Value]") -> "Value":
+        """Return what `function` returns, which runs its statements in one transaction and in one step of the thread.
+
+        When this returns, its changes are durable. It is faster than `write`, and `function` cannot wait for anything.
+
+        Raises:
+            StoreError: the database fails; nothing was changed.
+        """
+        async with self._transact() as connection:
+            if self.is_postgresql:
+                return await connection.run_sync(function)
+            return await connection.run_sync(lambda one: _run_in_sqlite(one, function))
 
     async def compact(self) -> None:
         """Give the space of deleted rows back to the disk, and leave no copy of them in SQLite's log.
@@ -261,6 +276,13 @@ _POSTGRESQL_OPTIONS: dict[str, Any] = {
     "options": f"-c synchronous_commit=on -c statement_timeout={2000 * _SECONDS} -c lock_timeout={1000 * _SECONDS}",
     "prepare_threshold": None,
 }
+
+
+def _run_in_sqlite(connection: "Connection", function: "Callable[[Connection], Value]") -> "Value":
+    connection.exec_driver_sql(_BEGIN)
+    value = function(connection)
+    connection.commit()
+    return value
 
 
 def _read_url(url: SecretStr) -> "URL":

@@ -319,11 +319,12 @@ async def wait_without_store(store: ConfirmationStore, confirmation_id: str) -> 
 
 @pytest.mark.slow
 async def test_a_postgresql_that_does_not_respond_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "_TRANSACTION_SECONDS", 1)
     with start_postgres() as server:
         store = open_store(server.url)
         put = await store.confirmations.open("form", "binding", describe())
+        monkeypatch.setattr(database, "_TRANSACTION_SECONDS", 1)
         with server.freeze(), anyio.fail_after(30), pytest.raises(StoreError, match="does not respond in time"):
             await store.confirmations.consume(put.id)
+        monkeypatch.undo()
         await store.confirmations.open("form", "binding", describe())
         await store.close()
