@@ -6,12 +6,15 @@ simultaneous calls, in any process, gets the confirmation. When it returns, the 
 A copy of the database that is restored, or a standby that lags behind, can still contain a used confirmation. So each
 is valid only in the run of the database in which it was opened. PostgreSQL also records the transaction that wrote a
 row: a row that a backup program writes again has another. This process remembers what it used.
+
+A clock that is set back extends no confirmation: this process measures the age of each that it has seen.
 """
 
 import asyncio
 import contextvars
 import re
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -73,10 +76,12 @@ class ConfirmationStore:
     Each method is one transaction, and raises `StoreError` if the database fails.
     """
 
-    def __init__(self, database: Database, ttl: float) -> None:
+    def __init__(self, database: Database, ttl: float, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._database = database
         self._ttl = ttl
+        self._monotonic = monotonic
         self._used: dict[str, float] = {}
+        self._deadlines: dict[str, float] = {}
         self._waiting: set[tuple[str, anyio.Event]] = set()
         self._waiters = 0
         self._listener: asyncio.Task[None] | None = None
@@ -110,17 +115,19 @@ class ConfirmationStore:
         owner = digest_json(owner)  # which can be any text
         now = self._database.clock()
         new = PendingConfirmation(mode, binding, preview, self._ttl)
+        late = {one for one in self._deadlines if self._is_late(one)}
 
-        def open_one(connection: Connection) -> tuple[PendingConfirmation, Sequence[str]]:
+        def open_one(connection: Connection) -> tuple[Sequence[Row[Any]], Sequence[str], Row[Any] | None]:
             if self._database.is_postgresql:  # the limits hold for all servers together
                 connection.exec_driver_sql("LOCK TABLE confirmations IN SHARE ROW EXCLUSIVE MODE")
             rows = connection.execute(self._list).all()
-            alike = [row for row in rows if row.valid and (row.binding, row.mode) == (binding, mode)]
+            fit = (binding, mode)
+            alike = [row for row in rows if row.valid and row.id not in late and (row.binding, row.mode) == fit]
             for row in alike:
                 if mode == "browser" and row.decision is None and row.state == preview.state:
-                    return self._read(connection.execute(self._get, {"one": row.id}).one()), ()
+                    return rows, (), connection.execute(self._get, {"one": row.id}).one()
             kept = 0 if mode == "browser" else MAX_PENDING_PER_CALL - 1
-            gone = {row.id for row in rows if row.expires_at <= now}
+            gone = {row.id for row in rows if row.expires_at <= now or row.id in late}
             gone |= {row.id for row in alike[: max(0, len(alike) - kept)]}
             removed = [*gone, *_make_room(rows, gone, owner)]
             if removed:
@@ -139,17 +146,22 @@ class ConfirmationStore:
                     "expires_at": now + self._ttl,
                 },
             )
-            return new, removed
+            return rows, removed, None
 
-        opened, removed = await self._database.run(open_one)
+        rows, removed, existing = await self._database.run(open_one)
         for one in removed:
             self._wake(one)
-        return opened
+        known = {row.id for row in rows}.difference(removed)
+        self._deadlines = {one: deadline for one, deadline in self._deadlines.items() if one in known}
+        if existing is not None:
+            return self._read(existing)
+        self._deadlines[new.id] = self._monotonic() + self._ttl
+        return new
 
     async def get(self, confirmation_id: str) -> PendingConfirmation | None:
         """Return a confirmation without using it, or None if it is used, replaced or expired."""
         rows = await self._execute(self._get, confirmation_id)
-        return next((self._read(row) for row in rows if row.id not in self._used), None)
+        return next((self._read(row) for row in rows if not self._is_void(row)), None)
 
     async def consume(self, confirmation_id: str) -> PendingConfirmation | None:
         """Remove and return a confirmation, or return None if it is used, replaced or expired."""
@@ -176,6 +188,8 @@ class ConfirmationStore:
 
     async def decide(self, confirmation_id: str, decision: Decision) -> bool:
         """Record the human's decision on the page. Returns whether the confirmation was open and undecided."""
+        if self._is_late(confirmation_id):
+            return False
         decided = await self._execute(self._decide, confirmation_id, decision=decision)
         self._wake(confirmation_id)
         return bool(decided)
@@ -224,14 +238,23 @@ class ConfirmationStore:
         return next((self._read(row) for row in rows if row.id not in again), None)
 
     def _mark_used(self, rows: Sequence[Row[Any]]) -> set[str]:
-        """Remember the confirmations in `rows` as used, and return those that already were."""
+        """Remember the confirmations in `rows` as used, and return those that already were void."""
         for row in rows:
             self._wake(row.id)
         now = self._database.clock()
         self._used = {one: expires for one, expires in self._used.items() if expires > now}
-        again = {row.id for row in rows} & self._used.keys()
+        again = {row.id for row in rows if self._is_void(row)}
         self._used |= {row.id: row.expires_at for row in rows}
         return again
+
+    def _is_void(self, row: Row[Any]) -> bool:
+        """Whether this process has used a confirmation, or has seen it for longer than it is valid."""
+        self._deadlines.setdefault(row.id, self._monotonic() + row.expires_at - self._database.clock())
+        return row.id in self._used or self._is_late(row.id)
+
+    def _is_late(self, confirmation_id: str) -> bool:
+        deadline = self._deadlines.get(confirmation_id)
+        return deadline is not None and self._monotonic() >= deadline
 
     def _read(self, row: Row[Any]) -> PendingConfirmation:
         return PendingConfirmation(
