@@ -28,8 +28,8 @@ _PRUNE_SECONDS = 3600
 class Version:
     """A version that was published through this server. `time` is in seconds since 1970.
 
-    `change` is the ID of the change that published it, and `version` GitBook's number. `digest` is that of script and
-    manifest. `sealed` are the arguments with secrets, encrypted for the row `id`; None if none were kept.
+    `version` is GitBook's number, and `digest` that of script and manifest. `sealed` are the arguments with secrets,
+    encrypted for the row `id`; None if none were kept.
     """
 
     id: str = field(default_factory=lambda: f"ver_{secrets.token_hex(8)}")
@@ -40,7 +40,6 @@ class Version:
     script: str = field(repr=False)
     organization: str | None = None
     version: str | None = None
-    change: str | None = None
     sealed: bytes | None = field(default=None, repr=False)
 
 
