@@ -54,7 +54,8 @@ changes = Table(
     Column("ended_at", Float),
     Index("changes_by_time", "time"),
     Index("changes_of_organization", "organization", "id"),
-    Index("changes_of_owner", "owner", "id"),
+    # Rows can be long: a search reads only those that it returns.
+    Index("changes_of_owner", "owner", "id", "organization", "tool", "outcome"),
     Index("changes_of_undo", "undoes"),
 )
 """Calls that change something: a row is written before the call is sent, and completed afterwards.

@@ -52,7 +52,7 @@ def upgrade() -> None:
     )
     op.create_index("changes_by_time", "changes", ["time"])
     op.create_index("changes_of_organization", "changes", ["organization", "id"])
-    op.create_index("changes_of_owner", "changes", ["owner", "id"])
+    op.create_index("changes_of_owner", "changes", ["owner", "id", "organization", "tool", "outcome"])
     op.create_index("changes_of_undo", "changes", ["undoes"])
     op.create_table(
         "reports",
