@@ -18,7 +18,6 @@ import time
 from collections.abc import Callable
 
 from gitbook_integrations_mcp.audit import AuditTools
-from gitbook_integrations_mcp.audit.own_changes import OwnChanges
 from gitbook_integrations_mcp.auth.callers import Callers
 from gitbook_integrations_mcp.auth.policy import Policy
 from gitbook_integrations_mcp.calls.call import EndpointCall
@@ -70,21 +69,19 @@ def create_server(
     store = Store(settings, run=run, clock=clock)
     # On stdio nothing serves the public URL, although a shared settings file may contain one.
     page = ConfirmationPage(store, None if on_stdio else settings.http.public_url)
-    changes = OwnChanges(clock)
-    audits = AuditTools(gitbook, settings, store, clock, changes)
+    audits = AuditTools(gitbook, settings, store, clock)
     previewer = Previewer(gitbook, audits.effects)
     policy_check = PolicyCheck(settings.policy.rules, gitbook, previewer)
     subscriptions = Subscriptions()
     two_step = settings.confirmation.fallback == "two-step"
 
     async def note_change(call: EndpointCall, response: GitBookResponse | None) -> None:
-        changes.record(call)
         await keep_publication(store, call, response)
         await subscriptions.announce(call)
 
     pipeline = Pipeline(
         confirm or ConfirmationService(settings.confirmation, previewer, store, page).confirm,
-        Executor(gitbook, previewer, ChangeLog(store), note_change),
+        Executor(gitbook, previewer, ChangeLog(store, organization), note_change),
         previewer,
         {**audits.handlers, "list_changes": ChangeLister(store).run, "check_policy": policy_check.explain},
         {"undo_change": UndoPlanner(store, previewer).plan},

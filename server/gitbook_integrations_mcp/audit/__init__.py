@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from gitbook_integrations_mcp.audit.own_changes import OwnChanges
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.output import Describe, Handler
 from gitbook_integrations_mcp.config.settings import Settings
@@ -30,14 +29,11 @@ if TYPE_CHECKING:
 class AuditTools:
     """The handlers of the tools. The first call imports the rest of this package; most servers never audit."""
 
-    def __init__(
-        self, gitbook: GitBook, settings: Settings, store: Store, clock: Callable[[], float], changes: OwnChanges
-    ) -> None:
+    def __init__(self, gitbook: GitBook, settings: Settings, store: Store, clock: Callable[[], float]) -> None:
         self._gitbook = gitbook
         self._settings = settings
         self._store = store
         self._clock = clock
-        self._changes = changes
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -74,7 +70,7 @@ class AuditTools:
         from gitbook_integrations_mcp.audit.tool import AuditHandler
 
         seconds = self._settings.audit.cache_seconds
-        return AuditHandler(self._runner, self._users, self._store, seconds, self._changes)
+        return AuditHandler(self._runner, self._users, self._store, seconds)
 
     @cached_property
     def _acceptances(self) -> "AcceptanceTools":

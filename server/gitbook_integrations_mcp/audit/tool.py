@@ -9,7 +9,6 @@ import anyio
 from gitbook_integrations_api.endpoints.audit import SECTIONS
 from gitbook_integrations_api.report import Narrowing, Report
 from gitbook_integrations_mcp.audit.comparison import BaselineError, read_baseline
-from gitbook_integrations_mcp.audit.own_changes import OwnChanges
 from gitbook_integrations_mcp.audit.render.markdown import (
     escape,
     format_changes,
@@ -42,14 +41,11 @@ INTEGRATION_SECTIONS = tuple(section for section in SECTIONS if section != "cove
 class AuditHandler:
     """Runs calls of the tool. The tokens of one GitBook user share reports; users never see or wait for each other."""
 
-    def __init__(
-        self, runner: AuditRunner, users: UserResolver, store: Store, cache_seconds: float, changes: OwnChanges
-    ) -> None:
+    def __init__(self, runner: AuditRunner, users: UserResolver, store: Store, cache_seconds: float) -> None:
         self._runner = runner
         self._users = users
         self._store = store
         self._cache_seconds = cache_seconds
-        self._changes = changes
         self._locks: WeakValueDictionary[ReportKey, anyio.Lock] = WeakValueDictionary()
 
     async def run(self, call: Call) -> Output:
@@ -75,7 +71,7 @@ class AuditHandler:
     async def _find_kept(self, key: ReportKey, call: Call) -> AuditRun | None:
         """Return the kept report that can serve this call: the one of an earlier page, or the latest if it is fresh.
 
-        A change by the caller, or of the accepted findings, makes it stale, during the audit too.
+        A change of the organization or of its accepted findings makes it stale, during the audit too.
         """
         arguments = call.arguments
         if arguments.get("section") is None or arguments.get("refresh") or arguments.get("baseline") is not None:
@@ -92,11 +88,11 @@ class AuditHandler:
             if latest is None or arguments.get("page") is not None:
                 return latest
             accepted = await self._store.acceptances.find_last_change(key.organization)
+            changed = await self._store.changes.find_last_time(key.organization)
         except StoreError:
             return None
-        changed = max(accepted or 0, self._changes.find_latest(call.caller.credentials.digest))
         fresh = self._store.database.clock() - latest.time <= self._cache_seconds
-        return latest if fresh and changed < latest.time else None
+        return latest if fresh and max(accepted or 0, changed or 0) < latest.time else None
 
     async def _audit(self, key: ReportKey, call: Call) -> AuditRun:
         given = call.arguments.get("baseline")

@@ -40,11 +40,6 @@ class Call:
         }
 
     @property
-    def digest(self) -> str:
-        """Digest of tool and arguments."""
-        return digest_json([self.tool.name, self.arguments])
-
-    @property
     def binding(self) -> str:
         """Digest of what an approval is valid for: tool, arguments, options and caller."""
         return digest_json([self.tool.name, self.arguments, self.chosen_options, self.caller.id])

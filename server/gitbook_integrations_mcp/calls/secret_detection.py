@@ -148,6 +148,15 @@ _SHAPES = (
 )
 _SHAPE = re.compile("|".join(_SHAPES))
 
+_SHORTEST = 6
+"""Characters of the shortest text with the shape of a credential, `://:p@`."""
+
+_SHORTEST_WORD = 16
+"""The same for letters and digits alone: AWS's access keys have 16 or more."""
+
+_MAX_REMEMBERED = 64
+"""Characters of a key whose judgement is remembered."""
+
 _HOOK = re.compile(
     r"(?i:hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/\S|discord(?:app)?\.com/api/(?:v[0-9]{1,2}/)?webhooks/\S"
     r"|outlook\.office(?:365)?\.com/webhook/\S|webhook\.office\.com/\S|hooks\.zapier\.com/hooks/\S"
@@ -188,6 +197,10 @@ def split_key(key: str) -> list[str]:
 
 def is_secret_key(key: str) -> bool:
     """Whether the words of a key say that its value is a credential."""
+    return _is_secret_name(key) if len(key) <= _MAX_REMEMBERED else _has_secret_words(key)
+
+
+def _has_secret_words(key: str) -> bool:
     words = [word for word in split_key(key) if not word.isdecimal()]
     if not words or not _PUBLIC_WORDS.isdisjoint(words):
         return False
@@ -202,6 +215,9 @@ def is_secret_key(key: str) -> bool:
     if last == "tokens" and not _COUNT_WORDS.isdisjoint(before):
         return False
     return last in _SECRET_WORDS or (owner, last) in _SECRET_PAIRS
+
+
+_is_secret_name = lru_cache(4096)(_has_secret_words)  # objects of one kind have the same keys
 
 
 def list_public_settings(integration: str) -> frozenset[str]:
@@ -223,6 +239,8 @@ def allows_numbers(key: str) -> bool:
 
 def has_secret_shape(text: str) -> bool:
     """Whether a text is, or contains, a credential whatever its key is."""
+    if len(text) < _SHORTEST or (len(text) < _SHORTEST_WORD and text.isalnum()):
+        return False
     return (
         _SHAPE.search(text) is not None
         or ("/" in text and _HOOK.search(text) is not None)

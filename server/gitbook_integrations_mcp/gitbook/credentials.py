@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal, TypeVar
 from urllib.parse import quote
 
@@ -46,7 +47,7 @@ def describe_accepted(tool: Tool) -> str:
     return " or ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Credentials:
     """The tokens that requests are sent with; neither shows in a repr.
 
@@ -98,7 +99,7 @@ class Credentials:
 
         A text must be scrubbed before it is cut: the rest of a token would not be recognized.
         """
-        for form in self._list_forms():
+        for form in self._forms:
             text = text.replace(form, REDACTED)
         return text
 
@@ -112,12 +113,13 @@ class Credentials:
     def scrub_response(self, response: GitBookResponse) -> GitBookResponse:
         """Return a response with these tokens replaced in its body."""
         body = response.body
-        for form in self._list_forms():
+        for form in self._forms:
             body = body.replace(form.encode(), REDACTED.encode())
         return response if body == response.body else replace(response, body=body)
 
-    def _list_forms(self) -> list[str]:
-        """Return the texts in which these tokens can appear: plain, in JSON, in URLs and in Base64, longest first."""
+    @cached_property
+    def _forms(self) -> list[str]:
+        """The texts in which these tokens can appear: plain, in JSON, in URLs and in Base64, longest first."""
         forms: set[str] = set()
         for token in (self.general, self.integration):
             if token:

@@ -4,7 +4,6 @@ A change that cannot be recorded is not sent. A crash during a call leaves its o
 needs are kept encrypted; everything else is kept without secrets.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -28,16 +27,21 @@ _ORGANIZATIONS = (
     "before.space.organization",
     "result.target.organization",
     "result.space.organization",
+    "before.site.urls.location",
+    "result.site.urls.location",
 )
-_ORGANIZATION = re.compile(r"[a-zA-Z0-9_-]{1,100}")
+_ORGANIZATION = re.compile(r"([a-zA-Z0-9_-]{1,100})|https?://[^/?#]+/v1/orgs/([a-zA-Z0-9_-]{1,100})/sites/[^/?#]+")
+"""The ID of an organization, or the address of a site in the API, which contains it."""
+
 _MAX_REQUEST_ID = 100
 
 
 class ChangeLog:
-    """Keeps the changes in the store."""
+    """Keeps the changes in the store. `organization` is the default one, for calls that do not tell theirs."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, organization: str | None = None) -> None:
         self._store = store
+        self._organization = organization
 
     async def begin(self, call: EndpointCall, approval: Approval | None, before: Mapping[str, Any] | None) -> Change:
         """Record that `call` is about to be sent.
@@ -53,10 +57,9 @@ class ChangeLog:
             time=self._store.database.clock(),
             owner=call.caller.owner,
             principal=call.caller.user,
-            organization=_find_organization({"arguments": arguments, "before": masked}),
+            organization=_find_organization({"arguments": arguments, "before": masked}) or self._find_default(call),
             tool=call.tool.name,
             operation=call.tool.operation,
-            digest=call.digest,
             arguments=arguments,
             before=masked,
             approval=approval.mode if approval else None,
@@ -89,13 +92,18 @@ class ChangeLog:
             }
             if done:
                 values |= await self._describe_undo(change.id, call, before, outcome)
-                if change.organization is None:
-                    values["organization"] = _find_organization({"result": _parse_body(outcome)})
+                if change.organization == self._find_default(call):
+                    found = _find_organization({"result": _parse_body(outcome)})
+                    values["organization"] = found or change.organization
             elif failed:
                 values |= _NO_UNDO
         elif not outcome.sent:
             values |= {"outcome": "not sent", **_NO_UNDO}
         await self._store.changes.complete(change.id, values)
+
+    def _find_default(self, call: EndpointCall) -> str | None:
+        """Return the default organization, unless the call names one, if only in a text that is no ID."""
+        return None if {"organization", "organizationId"} & call.arguments.keys() else self._organization
 
     async def _describe_undo(
         self, change_id: str, call: EndpointCall, before: Mapping[str, Any] | None, response: GitBookResponse | None
@@ -133,13 +141,16 @@ def is_certain_failure(response: GitBookResponse) -> bool:
 
 def mask_for_record(caller: Caller, value: Any) -> Any:
     """Return `value` without secrets and without the caller's own tokens."""
-    return json.loads(caller.credentials.scrub(json.dumps(mask_secrets(value))))
+    return caller.credentials.scrub_json(mask_secrets(value))
 
 
 def _find_organization(sources: Mapping[str, Any]) -> str | None:
     """Return the ID of the organization that a call is about, or None if it is unknown."""
-    found = (get_path(sources, path) for path in _ORGANIZATIONS)
-    return next((one for one in found if isinstance(one, str) and _ORGANIZATION.fullmatch(one)), None)
+    for path in _ORGANIZATIONS:
+        value = get_path(sources, path)
+        if isinstance(value, str) and (found := _ORGANIZATION.fullmatch(value)):
+            return found[1] or found[2]
+    return None
 
 
 def _parse_body(response: GitBookResponse | None) -> Any:

@@ -27,7 +27,6 @@ class Change:
     owner: str = field(repr=False)
     tool: str
     operation: str
-    digest: str
     arguments: Mapping[str, Any] = field(repr=False)
     principal: str | None = None
     organization: str | None = None

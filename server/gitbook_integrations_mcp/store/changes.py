@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, delete, func, insert, select, union_all, update
 
 from gitbook_integrations_mcp.store.change import PREFIX, Change, is_change_id
 from gitbook_integrations_mcp.store.database import Database
@@ -17,6 +17,9 @@ from gitbook_integrations_mcp.store.schema import changes as table
 _DIGITS = 12
 _PRUNE_SECONDS = 3600
 """Time between two deletions of old changes."""
+
+_RUNNING = 100
+"""More changes than can run at a time in an organization."""
 
 _DAY = 86400
 
@@ -46,7 +49,7 @@ class ChangeStore:
 
     async def complete(self, change_id: str, values: Mapping[str, Any]) -> None:
         """Complete the row of a change with its outcome."""
-        await self._database.execute(_UPDATE, one=change_id, **values)
+        await self._database.execute(_UPDATE, one=change_id, ended_at=self._database.clock(), **values)
 
     async def find(self, change_id: str, owner: str) -> Change | None:
         """Return a change of `owner`."""
@@ -58,6 +61,14 @@ class ChangeStore:
     async def list_undoing(self, change_id: str) -> list[Change]:
         """Return the changes that undid another, or may have done so, newest first."""
         return await self._select(table.c.undoes == change_id, table.c.outcome.in_(("done", "unknown")))
+
+    async def find_last_time(self, organization: str) -> float | None:
+        """Return when the last change of an organization began or ended, in seconds since 1970.
+
+        A change of an unknown organization counts for each, and a change without effect for none.
+        """
+        [row] = await self._database.execute(_LAST, organization=organization)
+        return max((moment for moment in (row.began, row.ended) if moment is not None), default=None)
 
     async def search(
         self,
@@ -106,6 +117,18 @@ class ChangeStore:
 _FIELDS = fields(Change)
 _INSERT = insert(table)
 _UPDATE = update(table).where(table.c.id == bindparam("one"))
+
+
+def _select_newest(condition: ColumnElement[bool]) -> Any:
+    """Return a query for the newest changes of an organization: one of them is also the last that ended."""
+    found = select(table.c.time, table.c.ended_at).where(condition, table.c.outcome.not_in(("failed", "not sent")))
+    return select(found.order_by(table.c.id.desc()).limit(_RUNNING).subquery())
+
+
+_NEWEST = union_all(
+    _select_newest(table.c.organization == bindparam("organization")), _select_newest(table.c.organization.is_(None))
+).subquery()
+_LAST = select(func.max(_NEWEST.c.time).label("began"), func.max(_NEWEST.c.ended_at).label("ended"))
 
 
 def _format_moment(seconds: float) -> str:

@@ -6,12 +6,15 @@ simultaneous calls, in any process, gets the confirmation. When it returns, the 
 A copy of the database that is restored, or a standby that lags behind, can still contain a used confirmation. So each
 is valid only in the run of the database in which it was opened. PostgreSQL also records the transaction that wrote a
 row: a row that a backup program writes again has another. This process remembers what it used.
+
+A clock that is set back extends no confirmation: this process measures the age of each that it has seen.
 """
 
 import asyncio
 import contextvars
 import re
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -19,6 +22,7 @@ import anyio
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    Connection,
     Float,
     Row,
     Text,
@@ -33,7 +37,6 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy import literal_column as column
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gitbook_integrations_mcp.digest import digest_json
 from gitbook_integrations_mcp.errors import StoreError
@@ -73,10 +76,12 @@ class ConfirmationStore:
     Each method is one transaction, and raises `StoreError` if the database fails.
     """
 
-    def __init__(self, database: Database, ttl: float) -> None:
+    def __init__(self, database: Database, ttl: float, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._database = database
         self._ttl = ttl
+        self._monotonic = monotonic
         self._used: dict[str, float] = {}
+        self._deadlines: dict[str, float] = {}
         self._waiting: set[tuple[str, anyio.Event]] = set()
         self._waiters = 0
         self._listener: asyncio.Task[None] | None = None
@@ -84,9 +89,12 @@ class ConfirmationStore:
         self._valid = self._build_valid()
         # Statements are built once: building one takes as long as running it.
         self._get = _select(_ONE, self._valid)
+        self._insert = insert(table).values(epoch=self._database.epoch, writer=self._writer)
         self._consume_one = self._build_deletion(_ONE)
         self._consume_of_page = self._build_deletion(*_OF_PAGE)
         self._consume_decided = self._build_deletion(*_OF_PAGE, table.c.decision.is_not(None))
+        gone = table.c.id.in_(bindparam("ids", expanding=True))
+        self._remove = delete(table).where(gone).returning(table.c.id, *self._notification)
         self._decide = (
             update(table)
             .where(_ONE, table.c.decision.is_(None), self._valid)
@@ -107,39 +115,53 @@ class ConfirmationStore:
         owner = digest_json(owner)  # which can be any text
         now = self._database.clock()
         new = PendingConfirmation(mode, binding, preview, self._ttl)
-        async with self._database.write() as connection:
+        late = {one for one in self._deadlines if self._is_late(one)}
+
+        def open_one(connection: Connection) -> tuple[Sequence[Row[Any]], Sequence[str], Row[Any] | None]:
             if self._database.is_postgresql:  # the limits hold for all servers together
-                await connection.exec_driver_sql("LOCK TABLE confirmations IN SHARE ROW EXCLUSIVE MODE")
-            rows = (await connection.execute(self._list)).all()
-            alike = [row for row in rows if row.valid and (row.binding, row.mode) == (binding, mode)]
+                connection.exec_driver_sql("LOCK TABLE confirmations IN SHARE ROW EXCLUSIVE MODE")
+            rows = connection.execute(self._list).all()
+            fit = (binding, mode)
+            alike = [row for row in rows if row.valid and row.id not in late and (row.binding, row.mode) == fit]
             for row in alike:
                 if mode == "browser" and row.decision is None and row.state == preview.state:
-                    return self._read((await connection.execute(self._get, {"one": row.id})).one())
+                    return rows, (), connection.execute(self._get, {"one": row.id}).one()
             kept = 0 if mode == "browser" else MAX_PENDING_PER_CALL - 1
-            gone = {row.id for row in rows if row.expires_at <= now}
+            gone = {row.id for row in rows if row.expires_at <= now or row.id in late}
             gone |= {row.id for row in alike[: max(0, len(alike) - kept)]}
-            await self._remove(connection, [*gone, *_make_room(rows, gone, owner)])
-            await connection.execute(
-                insert(table).values(
-                    id=new.id,
-                    mode=mode,
-                    binding=binding,
-                    owner=owner,
-                    state=preview.state,
-                    preview=preview.to_json(),
-                    csrf=new.csrf,
-                    epoch=self._database.epoch,
-                    writer=self._writer,
-                    opened_at=now,
-                    expires_at=now + self._ttl,
-                )
+            removed = [*gone, *_make_room(rows, gone, owner)]
+            if removed:
+                connection.execute(self._remove, {"ids": removed}).all()
+            connection.execute(
+                self._insert,
+                {
+                    "id": new.id,
+                    "mode": mode,
+                    "binding": binding,
+                    "owner": owner,
+                    "state": preview.state,
+                    "preview": preview.to_json(),
+                    "csrf": new.csrf,
+                    "opened_at": now,
+                    "expires_at": now + self._ttl,
+                },
             )
+            return rows, removed, None
+
+        rows, removed, existing = await self._database.run(open_one)
+        for one in removed:
+            self._wake(one)
+        known = {row.id for row in rows}.difference(removed)
+        self._deadlines = {one: deadline for one, deadline in self._deadlines.items() if one in known}
+        if existing is not None:
+            return self._read(existing)
+        self._deadlines[new.id] = self._monotonic() + self._ttl
         return new
 
     async def get(self, confirmation_id: str) -> PendingConfirmation | None:
         """Return a confirmation without using it, or None if it is used, replaced or expired."""
         rows = await self._execute(self._get, confirmation_id)
-        return next((self._read(row) for row in rows if row.id not in self._used), None)
+        return next((self._read(row) for row in rows if not self._is_void(row)), None)
 
     async def consume(self, confirmation_id: str) -> PendingConfirmation | None:
         """Remove and return a confirmation, or return None if it is used, replaced or expired."""
@@ -154,15 +176,20 @@ class ConfirmationStore:
 
         Returns whether the confirmation was still open.
         """
-        async with self._database.write() as connection:
-            one = {"one": confirmation_id if _ID.fullmatch(confirmation_id) else ""}
-            refused = (await connection.execute(self._consume_one, one)).all()
-            revoked = (await connection.execute(self._consume_of_page, {"call": binding})).all()
+        one = {"one": confirmation_id if _ID.fullmatch(confirmation_id) else ""}
+
+        def remove(connection: Connection) -> tuple[Sequence[Row[Any]], Sequence[Row[Any]]]:
+            refused = connection.execute(self._consume_one, one).all()
+            return refused, connection.execute(self._consume_of_page, {"call": binding}).all()
+
+        refused, revoked = await self._database.run(remove)
         again = self._mark_used([*refused, *revoked])
         return any(row.id not in again for row in refused)
 
     async def decide(self, confirmation_id: str, decision: Decision) -> bool:
         """Record the human's decision on the page. Returns whether the confirmation was open and undecided."""
+        if self._is_late(confirmation_id):
+            return False
         decided = await self._execute(self._decide, confirmation_id, decision=decision)
         self._wake(confirmation_id)
         return bool(decided)
@@ -211,22 +238,23 @@ class ConfirmationStore:
         return next((self._read(row) for row in rows if row.id not in again), None)
 
     def _mark_used(self, rows: Sequence[Row[Any]]) -> set[str]:
-        """Remember the confirmations in `rows` as used, and return those that already were."""
+        """Remember the confirmations in `rows` as used, and return those that already were void."""
         for row in rows:
             self._wake(row.id)
         now = self._database.clock()
         self._used = {one: expires for one, expires in self._used.items() if expires > now}
-        again = {row.id for row in rows} & self._used.keys()
+        again = {row.id for row in rows if self._is_void(row)}
         self._used |= {row.id: row.expires_at for row in rows}
         return again
 
-    async def _remove(self, connection: AsyncConnection, ids: list[str]) -> None:
-        if ids:
-            await connection.execute(
-                delete(table).where(table.c.id.in_(ids)).returning(table.c.id, *self._notification)
-            )
-        for one in ids:
-            self._wake(one)
+    def _is_void(self, row: Row[Any]) -> bool:
+        """Whether this process has used a confirmation, or has seen it for longer than it is valid."""
+        self._deadlines.setdefault(row.id, self._monotonic() + row.expires_at - self._database.clock())
+        return row.id in self._used or self._is_late(row.id)
+
+    def _is_late(self, confirmation_id: str) -> bool:
+        deadline = self._deadlines.get(confirmation_id)
+        return deadline is not None and self._monotonic() >= deadline
 
     def _read(self, row: Row[Any]) -> PendingConfirmation:
         return PendingConfirmation(

@@ -52,9 +52,10 @@ async def describe_store(database: Database) -> Description:
     contents = []
     async with database.read() as connection:
         for table in KEPT:
-            query = select(func.count(), func.min(table.c.time), func.max(table.c.time)).select_from(table)
-            rows, oldest, newest = (await connection.execute(query)).one()
-            contents.append(Contents(table.name, rows, _format_time(oldest), _format_time(newest)))
+            oldest, newest = func.min(table.c.time).label("oldest"), func.max(table.c.time).label("newest")
+            query = select(func.count().label("rows"), oldest, newest).select_from(table)
+            row = (await connection.execute(query)).one()
+            contents.append(Contents(table.name, row.rows, _format_time(row.oldest), _format_time(row.newest)))
         size: int | None = None
         if database.is_postgresql:
             size = (await connection.execute(select(func.pg_database_size(func.current_database())))).scalar_one()

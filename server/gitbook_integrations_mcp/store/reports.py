@@ -4,13 +4,16 @@ import re
 import secrets
 import zlib
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import anyio
 from sqlalchemy import ColumnElement, delete, func, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gitbook_integrations_mcp.store.database import Database
 from gitbook_integrations_mcp.store.schema import reports as table
+
+if TYPE_CHECKING:
+    from gitbook_integrations_mcp.store.database import Transaction
 
 REPORT_ID = re.compile(r"rep_[0-9a-f]{16}")
 
@@ -98,7 +101,7 @@ class ReportStore:
         async with self._database.write() as connection:
             return await self._prune(connection)
 
-    async def _prune(self, connection: AsyncConnection) -> int:
+    async def _prune(self, connection: "Transaction") -> int:
         return (await connection.execute(delete(table).where(table.c.time < self._oldest))).rowcount
 
     @property

@@ -39,7 +39,6 @@ changes = Table(
     Column("organization", Text),
     Column("tool", Text, nullable=False),
     Column("operation", Text, nullable=False),
-    Column("digest", Text, nullable=False),
     Column("arguments", JSON, nullable=False),
     Column("before", JSON),
     Column("approval", Text),
@@ -52,8 +51,11 @@ changes = Table(
     Column("lost", JSON),
     Column("sealed", LargeBinary),
     Column("undoes", Text),
+    Column("ended_at", Float),
     Index("changes_by_time", "time"),
-    Index("changes_of_owner", "owner", "id"),
+    Index("changes_of_organization", "organization", "id"),
+    # Rows can be long: a search reads only those that it returns.
+    Index("changes_of_owner", "owner", "id", "organization", "tool", "outcome"),
     Index("changes_of_undo", "undoes"),
 )
 """Calls that change something: a row is written before the call is sent, and completed afterwards.
@@ -97,7 +99,6 @@ versions = Table(
     METADATA,
     Column("id", Text, primary_key=True),
     Column("time", Float, nullable=False),
-    Column("change", Text),
     Column("organization", Text),
     Column("integration", Text, nullable=False),
     Column("version", Text),

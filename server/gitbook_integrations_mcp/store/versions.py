@@ -4,14 +4,16 @@ import secrets
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from sqlalchemy import Row, delete, func, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gitbook_integrations_mcp.store.database import Database
 from gitbook_integrations_mcp.store.schema import versions as table
+
+if TYPE_CHECKING:
+    from gitbook_integrations_mcp.store.database import Transaction
 
 KEPT = 10
 """The last versions of an integration, which are kept whatever their age."""
@@ -26,8 +28,8 @@ _PRUNE_SECONDS = 3600
 class Version:
     """A version that was published through this server. `time` is in seconds since 1970.
 
-    `change` is the ID of the change that published it, and `version` GitBook's number. `digest` is that of script and
-    manifest. `sealed` are the arguments with secrets, encrypted for the row `id`; None if none were kept.
+    `version` is GitBook's number, and `digest` that of script and manifest. `sealed` are the arguments with secrets,
+    encrypted for the row `id`; None if none were kept.
     """
 
     id: str = field(default_factory=lambda: f"ver_{secrets.token_hex(8)}")
@@ -38,7 +40,6 @@ class Version:
     script: str = field(repr=False)
     organization: str | None = None
     version: str | None = None
-    change: str | None = None
     sealed: bytes | None = field(default=None, repr=False)
 
 
@@ -83,7 +84,7 @@ class VersionStore:
         async with self._database.write() as connection:
             return await self._prune(connection)
 
-    async def _prune(self, connection: AsyncConnection) -> int:
+    async def _prune(self, connection: "Transaction") -> int:
         order = func.row_number().over(partition_by=table.c.integration, order_by=table.c.time.desc())
         ranked = select(table.c.id, table.c.time, order.label("place")).subquery()
         oldest = self._database.clock() - self._days * _DAY

@@ -14,10 +14,11 @@ import pytest
 
 from gitbook_integrations_mcp.cli.main import main
 from gitbook_integrations_mcp.config.settings import load_settings
+from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION, create_sandbox
 from gitbook_integrations_mcp.store.change import Change
 from gitbook_integrations_mcp.store.store import Store
 from tests.support.elicitation_client import Clock
-from tests.support.process import COMMAND
+from tests.support.process import COMMAND, TIMEOUT
 
 HOUR = 3600
 
@@ -31,7 +32,7 @@ def write(url: str, *outcomes: str, **values: Any) -> list[str]:
         ids = []
         for moment, outcome in zip(moments, outcomes, strict=True):
             store = Store(load_settings({"store": {"url": url}}), clock=Clock(moment))
-            given = {"owner": "o", "operation": "o", "digest": "d", "arguments": {"a": "ü"}, "tool": "a_tool", **values}
+            given = {"owner": "o", "operation": "o", "arguments": {"a": "ü"}, "tool": "a_tool", **values}
             change = Change(id=store.changes.create_id(), time=moment, outcome=outcome, **given)
             await store.changes.begin(change)
             await store.close()
@@ -124,3 +125,37 @@ def test_following_prints_each_change_and_again_its_outcome_as_json_lines(
     if sys.platform != "win32":
         process.send_signal(2)
         assert process.wait() == 130
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="terminals of POSIX")
+@pytest.mark.parametrize(("typed", "outcomes"), [(b"yes\n", ["done", "done"]), (b"y\n", ["done"])])
+def test_call_undoes_a_change_on_a_terminal_if_its_user_approves(
+    typed: bytes, outcomes: list[str], url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import pty
+
+    installation = next(
+        one for one in create_sandbox().state.installations.values() if one.integration == OWN_INTEGRATION
+    )
+    words = ["call", "--sandbox", "update_integration_installation", f"integrationName={OWN_INTEGRATION}"]
+    assert main([*words, f"installationId={installation.id}", "externalIds=new"]) == 0
+    capsys.readouterr()
+    [change_id] = show(capsys)
+    ours, theirs = pty.openpty()
+    undo = [*COMMAND, "call", "--sandbox", "--json", "undo_change", f"changeId={change_id}"]
+    process = subprocess.Popen(undo, stdin=theirs, stderr=theirs, stdout=subprocess.PIPE)
+    os.close(theirs)
+    shown = b""
+    with open(ours, "r+b", buffering=0, closefd=True) as terminal, process:  # noqa: PTH123
+        while b"Type yes to approve" not in shown:
+            shown += terminal.read(1024)
+        terminal.write(typed)
+        assert process.stdout is not None
+        assert json.loads(process.stdout.read())["status"] == ("done" if len(outcomes) == 2 else "not_sent")
+        assert process.wait(timeout=TIMEOUT) == 2 - len(outcomes)
+    assert change_id.encode() in shown
+    assert main(["changes", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert [one["outcome"] for one in listed] == outcomes
+    assert listed[0].get("undoes") == (change_id if len(outcomes) == 2 else None)

@@ -221,6 +221,19 @@ async def test_a_failing_store_stops_no_audit_and_the_result_says_that_it_was_no
         assert (await call(client, baseline=given["report"]))["changes"]["removed"] == 0
 
 
+async def test_a_change_by_anybody_through_another_process_makes_the_report_stale(place: Place) -> None:
+    installed = next(one for one in list_installed(place.gitbook.watched.sandbox.state) if one.integration == "slack")
+    arguments = {"integrationName": "slack", "installationId": installed.id, "externalIds": ["new-id"]}
+    async with place.serve() as client, place.serve("bob-1") as other:
+        await call(client)
+        place.clock.now += 1
+        assert (await call(client, section="findings"))["ageSeconds"] == 1
+        changed = await other.call_tool("update_integration_installation", arguments)
+        assert not changed.is_error, read_text(changed)
+        place.clock.now += 1
+        assert (await call(client, section="findings"))["ageSeconds"] == 0
+
+
 async def test_a_change_through_another_session_of_the_caller_makes_the_report_stale(tmp_path: Path) -> None:
     place = Place(f"sqlite:///{tmp_path}/store.db")
     installed = next(one for one in list_installed(place.gitbook.watched.sandbox.state) if one.integration == "slack")

@@ -35,7 +35,7 @@ async def store(request: pytest.FixtureRequest, clock: Clock) -> AsyncIterator[S
 
 def build(store: Store, **values: Any) -> Change:
     """Return a change that begins now."""
-    given = {"owner": "ann", "tool": "a_tool", "operation": "aTool", "digest": "d", "arguments": {}, **values}
+    given = {"owner": "ann", "tool": "a_tool", "operation": "aTool", "arguments": {}, **values}
     return Change(id=store.changes.create_id(), time=store.database.clock(), **given)
 
 
@@ -98,6 +98,24 @@ async def test_what_is_too_old_is_deleted_when_a_change_is_written_and_by_prune(
     clock.now += 29 * DAY
     assert (await store.prune())["changes"] == 1
     assert [one.id for one in await store.changes.search("ann")] == [new.id]
+
+
+async def test_the_last_time_of_an_organization_is_that_of_a_change_that_may_have_had_an_effect(
+    store: Store, clock: Clock
+) -> None:
+    assert await store.changes.find_last_time("acme") is None
+    first = build(store, organization="acme")
+    await store.changes.begin(first)
+    begun = clock.now
+    clock.now += 10
+    for values in ({"organization": "other"}, {"organization": "acme", "outcome": "failed"}):
+        await store.changes.begin(build(store, **values))
+    assert await store.changes.find_last_time("acme") == begun
+    await store.changes.complete(first.id, {"outcome": "done"})
+    assert await store.changes.find_last_time("acme") == clock.now
+    clock.now += 10
+    await store.changes.begin(build(store))  # of an organization that is not known
+    assert await store.changes.find_last_time("acme") == clock.now
 
 
 async def test_only_undos_that_may_have_had_an_effect_count(store: Store, clock: Clock) -> None:

@@ -222,6 +222,24 @@ async def test_a_step_of_the_clock_makes_a_confirmation_void(store: Pair, step: 
     assert await store.other.consume(put.id) is None
 
 
+@pytest.mark.parametrize("step", [-1, -TTL, -1_000_000])
+async def test_a_clock_that_is_set_back_extends_no_confirmation(store: Pair, step: float) -> None:
+    age = Clock()
+    one = ConfirmationStore(store.one._database, TTL, monotonic=age)
+    put = await one.open("browser", "binding", describe())
+    other = await one.open("form", "binding", describe())
+    age.now += TTL - 1
+    store.pass_time(TTL - 1)
+    assert await one.get(put.id) is not None
+    store.pass_time(step if step == -1 else step + 1)
+    age.now += 1
+    assert await one.get(put.id) is None
+    assert not await one.decide(put.id, "approved")
+    assert await one.consume(other.id) is None
+    assert await one.consume_decided("binding") is None
+    assert (await one.open("browser", "binding", describe())).id != put.id
+
+
 async def test_a_caller_can_have_any_name(store: Pair) -> None:
     put = await store.one.open("form", "binding", describe(), "\ud800\x00")
     assert await store.other.consume(put.id) == put
@@ -319,11 +337,12 @@ async def wait_without_store(store: ConfirmationStore, confirmation_id: str) -> 
 
 @pytest.mark.slow
 async def test_a_postgresql_that_does_not_respond_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "_TRANSACTION_SECONDS", 1)
     with start_postgres() as server:
         store = open_store(server.url)
         put = await store.confirmations.open("form", "binding", describe())
+        monkeypatch.setattr(database, "_TRANSACTION_SECONDS", 1)
         with server.freeze(), anyio.fail_after(30), pytest.raises(StoreError, match="does not respond in time"):
             await store.confirmations.consume(put.id)
+        monkeypatch.undo()
         await store.confirmations.open("form", "binding", describe())
         await store.close()

@@ -286,6 +286,26 @@ async def test_a_newer_schema_is_left_alone(shared: str) -> None:
     await store.close()
 
 
+@pytest.mark.parametrize("kind", ["memory", *DATABASES])
+async def test_a_transaction_that_fails_changes_nothing_and_the_next_one_works(
+    request: pytest.FixtureRequest, kind: str
+) -> None:
+    store = open_store(find_url(request, kind))
+    put = await open_one(store)
+
+    async def fail() -> None:
+        async with store.database.write() as connection:
+            await connection.exec_driver_sql("DELETE FROM confirmations")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+    assert await store.confirmations.consume(put.id) == put
+    async with store.database.write() as connection:
+        assert (await connection.exec_driver_sql("SELECT count(*) FROM confirmations")).scalar() == 0
+    await store.close()
+
+
 _MIGRATE = """
 import sys, anyio
 from gitbook_integrations_mcp.store.pending import Preview

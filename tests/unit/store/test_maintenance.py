@@ -20,7 +20,7 @@ SEALED = b"\x01sealed-values-of-a-row"
 def fill(organization: str, number: int) -> list[tuple[Any, dict[str, Any]]]:
     """Return one row of each table about an organization."""
     row = {"id": f"id-{organization}-{number}", "time": 1_700_000_000.0 + number, "organization": organization}
-    call = {"owner": "o", "tool": "t", "operation": "POST /", "digest": "d", "arguments": {"a": organization}}
+    call = {"owner": "o", "tool": "t", "operation": "POST /", "arguments": {"a": organization}}
     report = {"user": "u", "narrowing": "n", "complete": True, "size": 2, "report": zlib.compress(b'{"r": 1}')}
     version = {"integration": "i", "digest": "d", "manifest": {}, "script": zlib.compress(b"export default 1")}
     return [

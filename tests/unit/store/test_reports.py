@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from sqlalchemy import event, insert
+from sqlalchemy import Engine, event, insert
 
 from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.store.maintenance import describe_store
@@ -110,10 +110,15 @@ async def test_the_baseline_among_a_thousand_reports_is_found_by_the_index(store
         await connection.execute(insert(table), rows)
         await connection.exec_driver_sql("ANALYZE")
     sent: list[tuple[str, Any]] = []
-    engine = store.database._engine
-    assert engine is not None
-    event.listen(engine.sync_engine, "before_cursor_execute", lambda *words: sent.append((words[2], words[3])))
-    assert await find(store, clock.now - 100) == "{}"
+
+    def note(*words: Any) -> None:
+        sent.append((words[2], words[3]))
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        assert await find(store, clock.now - 100) == "{}"
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
     [(statement, parameters)] = [one for one in sent if one[0].startswith("SELECT")]
     explain = "EXPLAIN " if store.database.is_postgresql else "EXPLAIN QUERY PLAN "
     async with store.database.read() as connection:

@@ -35,7 +35,7 @@ def make(time: float, integration: str = "acme", **values: Any) -> Version:
 
 
 async def test_a_version_comes_back_as_it_was_kept(store: Store, clock: Clock) -> None:
-    version = make(clock.now, organization="org", version="3", change="chg_1", sealed=b"\x01sealed")
+    version = make(clock.now, organization="org", version="3", sealed=b"\x01sealed")
     await store.versions.add(version)
     assert await store.versions.get(version.id) == version
     assert await store.versions.get("ver_unknown") is None

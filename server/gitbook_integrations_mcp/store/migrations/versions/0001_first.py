@@ -36,7 +36,6 @@ def upgrade() -> None:
         sa.Column("organization", sa.Text),
         sa.Column("tool", sa.Text, nullable=False),
         sa.Column("operation", sa.Text, nullable=False),
-        sa.Column("digest", sa.Text, nullable=False),
         sa.Column("arguments", sa.JSON, nullable=False),
         sa.Column("before", sa.JSON),
         sa.Column("approval", sa.Text),
@@ -49,9 +48,11 @@ def upgrade() -> None:
         sa.Column("lost", sa.JSON),
         sa.Column("sealed", sa.LargeBinary),
         sa.Column("undoes", sa.Text),
+        sa.Column("ended_at", sa.Float),
     )
     op.create_index("changes_by_time", "changes", ["time"])
-    op.create_index("changes_of_owner", "changes", ["owner", "id"])
+    op.create_index("changes_of_organization", "changes", ["organization", "id"])
+    op.create_index("changes_of_owner", "changes", ["owner", "id", "organization", "tool", "outcome"])
     op.create_index("changes_of_undo", "changes", ["undoes"])
     op.create_table(
         "reports",
@@ -82,7 +83,6 @@ def upgrade() -> None:
         "versions",
         sa.Column("id", sa.Text, primary_key=True),
         sa.Column("time", sa.Float, nullable=False),
-        sa.Column("change", sa.Text),
         sa.Column("organization", sa.Text),
         sa.Column("integration", sa.Text, nullable=False),
         sa.Column("version", sa.Text),
