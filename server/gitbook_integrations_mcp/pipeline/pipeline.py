@@ -35,6 +35,7 @@ from gitbook_integrations_mcp.pipeline.execution import Executor
 from gitbook_integrations_mcp.pipeline.masked_values import is_written_back, restore_from, restore_masked_values
 from gitbook_integrations_mcp.pipeline.paging import PageReader
 from gitbook_integrations_mcp.pipeline.suggestion import Suggester
+from gitbook_integrations_mcp.pipeline.widening import widens_power
 from gitbook_integrations_mcp.text import clean_text
 
 logger = logging.getLogger(__name__)
@@ -139,7 +140,7 @@ class Pipeline:
             call = await restore_masked_values(call, self._previewer, reveal=self._reveal)
             await check_configuration(call, call.before, self._previewer)
         approval: Approval | None = None
-        if caller.policy.needs_confirmation(call.tool, call.arguments):
+        if caller.policy.needs_confirmation(call.tool, call.arguments) or await widens_power(call, self._previewer):
             confirmed = await self._confirm(call)
             if isinstance(confirmed, NotConfirmed):
                 return Output(confirmed.content)

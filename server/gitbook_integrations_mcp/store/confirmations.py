@@ -106,7 +106,7 @@ class ConfirmationStore:
         """
         owner = digest_json(owner)  # which can be any text
         now = self._database.clock()
-        new = PendingConfirmation(mode, binding, preview, self._ttl)
+        new = PendingConfirmation(mode, binding, preview, self._ttl, expires_at=now + self._ttl)
         async with self._database.write() as connection:
             if self._database.is_postgresql:  # the limits hold for all servers together
                 await connection.exec_driver_sql("LOCK TABLE confirmations IN SHARE ROW EXCLUSIVE MODE")
@@ -237,6 +237,7 @@ class ConfirmationStore:
             id=row.id,
             csrf=row.csrf,
             decision=row.decision,
+            expires_at=row.expires_at,
         )
 
     @contextmanager

@@ -428,7 +428,11 @@ async def test_bodies_are_limited_and_a_publication_with_large_pictures_fits() -
         "previewImages": [picture] * 3,
     }
     spy = GitBookSpy()
-    async with serve(spy) as address, connect(address, "streamable-http", "2026-07-28") as client:
+    confirmation = {"widening": "off"}
+    async with (
+        serve(spy, confirmation=confirmation) as address,
+        connect(address, "streamable-http", "2026-07-28") as client,
+    ):
         result = await client.call_tool("publish_integration", publication)
     assert not result.is_error, read_text(result)
 

@@ -18,6 +18,7 @@ from gitbook_integrations_api.endpoint import (
     Risk,
     Undo,
     UndoStep,
+    Widening,
     one,
     paged,
 )
@@ -74,9 +75,7 @@ class DevelopmentMode(OfIntegration):
         Check.TUNNEL,
         Field(min_length=1, max_length=256, description="Public http(s) URL that receives the events"),
     ]
-    all: Annotated[
-        bool, Field(description="Also send events of organizations other than the owner. Requires human approval")
-    ] = False
+    all: Annotated[bool, Field(description="Also send events of organizations other than the owner")] = False
 
 
 class Task(OfIntegration):
@@ -113,8 +112,10 @@ TOOLS = (
         result=NOTHING,
         success=(204,),
         confirm_if=(("all", True),),
-        consequence="Events of every organization that installed the integration, including their content, are sent to "
-        "the tunnel instead of the published script until development mode is disabled.",
+        widens=Widening.EVENTS,
+        act="Enable development mode of {integration}",
+        consequence="Events of the integration, including their content, are sent to the tunnel instead of the "
+        "published script until development mode is disabled.",
         effect="Development mode of {integrationName} is on: its events now go to {tunnelUrl}, until "
         "disable_integration_development_mode is called.",
         undo=Undo(
@@ -133,6 +134,7 @@ TOOLS = (
         input=OfIntegration,
         result=NOTHING,
         success=(205,),
+        act="Disable development mode of {integration}",
         consequence="The published script handles the integration's events again. The developer's tunnel receives no "
         "more events. Development mode can be enabled again with the tunnel's URL.",
         effect="Development mode of {integrationName} is off: the published script handles its events again.",

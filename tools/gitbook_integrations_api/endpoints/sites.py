@@ -14,6 +14,7 @@ from gitbook_integrations_api.endpoint import (
     Risk,
     Undo,
     UndoStep,
+    Widening,
     array,
     one,
     paged,
@@ -129,6 +130,9 @@ TOOLS = (
         input=InstallationTarget,
         result=one(SiteInstallation),
         success=(201,),
+        widens=Widening.ACCESS,
+        act="Install {integration} on {site}",
+        consequence="The integration runs on this site, with all scopes below.",
         undo=Undo(
             (
                 UndoStep(
@@ -153,6 +157,8 @@ TOOLS = (
         input=Update,
         result=one(SiteInstallation),
         configures="site",
+        act="Update {integration} on {site}",
+        consequence="The installation on this site gets the settings below. Settings that they leave out are deleted.",
         undo=Undo(
             (
                 UndoStep(
@@ -179,6 +185,7 @@ TOOLS = (
         input=OfSiteInstallation,
         result=NOTHING,
         success=(205, 204),
+        act="Uninstall {integration} from {site}",
         consequence="The integration stops working on this site. Its configuration and external IDs there are deleted. "
         "It can be installed again, but must then be configured again.",
         undo=Undo(
