@@ -190,12 +190,13 @@ def describe_failure(error: CallError) -> str:
 def _describe_argument(name: str, value: Any) -> Iterator[Fact]:
     """Yield the value of an argument, and the host of a URL as a fact of its own."""
     yield Fact(name, _format_argument(value))
-    if isinstance(value, str) and (host := _find_host(value)):
+    if host := find_host(value):
         yield Fact(f"Host of {name}", format_text(host))
 
 
-def _find_host(text: str) -> str | None:
-    if not text.lower().startswith(("http://", "https://")):
+def find_host(text: Any) -> str | None:
+    """Return the host of a text that is a URL, or None."""
+    if not isinstance(text, str) or not text.lower().startswith(("http://", "https://")):
         return None
     try:
         return urlsplit(text).hostname

@@ -16,6 +16,7 @@ from gitbook_integrations_mcp.confirmation.facts import (
     MAX_NAMED,
     clean_foreign,
     clean_title,
+    find_host,
     format_name,
     format_text,
     join_items,
@@ -45,7 +46,7 @@ def find_doubts(integration: Mapping[str, Any] | None) -> list[str]:
     if (visibility := integration.get("visibility")) != "public":
         doubts.append(f"is {clean_foreign(visibility, 40) if visibility else 'of unknown visibility'}")
     if get_path(integration, "owner.hostname") != _GITBOOK:
-        doubts.append("belongs to another organization than GitBook")
+        doubts.append("is not made by GitBook")
     scopes = _read_scopes(integration)
     if scopes is None:
         doubts.append("has unknown scopes")
@@ -103,7 +104,7 @@ def describe_all_places(level: Place, places: Sequence[Mapping[str, Any]] | None
         return Fact(label, "present and future ones; they could not be read")
     closed = [place for place in places if not _is_public(place)]
     plus = "+" if more else ""
-    named = ", ".join(f"{format_name(place)}: {_describe_visibility(place)}" for place in closed[:MAX_NAMED])
+    named = ", ".join(f"{format_name(place)} {_name_visibility(place)}" for place in closed[:MAX_NAMED])
     rest = f", and {len(closed) - MAX_NAMED}{plus} more" if len(closed) > MAX_NAMED else ""
     listed = f" ({named}{rest})" if closed else ""
     return Fact(label, f"{len(places)}{plus} and all future ones; not public: {len(closed)}{plus}{listed}")
@@ -114,11 +115,14 @@ def _is_public(place: Mapping[str, Any]) -> bool:
 
 
 def _describe_visibility(place: Mapping[str, Any]) -> str:
-    if _is_public(place):
-        return "public"
+    return "public" if _is_public(place) else f"not public ({_name_visibility(place)})"
+
+
+def _name_visibility(place: Mapping[str, Any]) -> str:
     visibility = place.get("visibility")
-    shown = clean_foreign(visibility, 40) if visibility else "visibility unknown"
-    return f"not public ({'not published' if visibility == 'public' else shown})"
+    if visibility == "public":
+        return "not published"
+    return clean_foreign(visibility, 40) if visibility else "visibility unknown"
 
 
 # Events
@@ -146,6 +150,8 @@ def describe_publication(arguments: Mapping[str, Any], live: Mapping[str, Any], 
         yield Fact("Published version", f"{clean_foreign(live.get('version'), 40)}, which is replaced")
     else:
         yield Fact("Published version", "none: this is the first publication")
+    if "organization" in arguments:
+        yield Fact("organization", format_text(str(arguments["organization"])))
     yield from _describe_scope_changes(arguments, live)
     script = str(arguments.get("script", "")).encode("utf-8", "surrogatepass")
     runtime = f", runtime {arguments['runtime']}" if "runtime" in arguments else ""
@@ -210,7 +216,7 @@ def _list_settings(configurations: Any) -> dict[str, str]:
         for name, one in properties.items() if isinstance(properties, Mapping) else ():
             kind = clean_foreign(one.get("type") if isinstance(one, Mapping) else None, 20)
             needed = ", required" if isinstance(required, list) and name in required else ""
-            found[f"{level}.{name}"] = f" ({kind}{needed})"
+            found[f"{level} {name}"] = f" ({kind}{needed})"
         if "componentId" in schema:
             found[f"{level} (component {clean_foreign(schema['componentId'], 60)})"] = ""
     return found
@@ -254,9 +260,12 @@ _PUBLISHED: Mapping[str, Callable[[Any], str]] = {
 
 def describe_changes(arguments: Mapping[str, Any], target: Mapping[str, Any]) -> Iterator[Fact]:
     """Yield old and new value of each setting that an update deletes or replaces. Credentials are masked."""
-    for name in ("space_selection", "site_selection"):
+    for level in ("space", "site"):
+        name = f"{level}_selection"
         if name in arguments and name in target and arguments[name] != target[name]:
-            yield Fact(name, f"{clean_foreign(target[name], 40)} → {format_text(str(arguments[name]))}")
+            yield Fact(
+                f"Selection of {level}s", f"{clean_foreign(target[name], 40)} → {format_text(str(arguments[name]))}"
+            )
     current, sent = target.get("configuration"), arguments.get("configuration")
     if not isinstance(current, Mapping) or not isinstance(sent, Mapping):
         return
@@ -281,7 +290,8 @@ def _is_kept(sent: Mapping[str, Any], key: str, old: Any) -> bool:
 def _show_new(sent: Mapping[str, Any], key: str, scope: MaskingScope) -> str:
     if key not in sent or sent[key] is None:
         return "deleted"
-    return _show_value(sent[key], scope, format_text)
+    host = find_host(sent[key])
+    return _show_value(sent[key], scope, format_text) + (f", host {format_text(host)}" if host else "")
 
 
 def _show_value(value: Any, scope: MaskingScope, render: Callable[[str, int], str]) -> str:
@@ -289,4 +299,6 @@ def _show_value(value: Any, scope: MaskingScope, render: Callable[[str, int], st
         return f"{len(value)} values (not shown)"
     if scope.masks(value):
         return "a credential (not shown)"
-    return f"“{render(str(value), _MAX_VALUE)}”" if isinstance(value, str) else str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"“{render(value, _MAX_VALUE)}”" if isinstance(value, str) else str(value)
