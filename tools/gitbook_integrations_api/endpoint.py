@@ -219,7 +219,7 @@ class Tool:
 
     @property
     def verb(self) -> str:
-        """What the human does by approving: the act without its objects, for example "Uninstall"."""
+        """The act without its objects, for example "Uninstall": the label of the button that approves."""
         return re.split(r"(?: (?:from|in|of|on))? \{", self.act)[0] or "Approve"
 
     @property

@@ -38,7 +38,7 @@ _MAX_VALUE = 120
 def find_doubts(integration: Mapping[str, Any] | None) -> list[str]:
     """Return why a human decides about the access of an integration: predicates, or nothing if GitBook vouches for it.
 
-    GitBook vouches for its own listed integrations, unless they have a powerful scope. What is unknown is a doubt.
+    GitBook vouches for its own listed integrations, unless they have a powerful scope. An unknown fact is a doubt.
     """
     if integration is None:
         return ["could not be read"]

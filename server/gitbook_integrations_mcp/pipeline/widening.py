@@ -1,7 +1,7 @@
 """Judges whether a call gives an integration power, or loses a value for good, so that a human must approve it.
 
-The table of tools declares how a call can do so (`Tool.widens`, `Endpoint.configures`). What cannot be read counts
-against the call.
+The table of tools declares how a call can do so (`Tool.widens`, `Endpoint.configures`). A fact that cannot be
+read counts against the call.
 """
 
 from collections.abc import Iterator, Mapping

@@ -42,6 +42,7 @@ from tests.support.gated_calls import (
     APPROVAL,
     DESTRUCTIVE,
     GATED,
+    WIDENING,
     Target,
     call_once,
     each_era,
@@ -662,22 +663,23 @@ async def test_without_two_steps_a_confirmation_id_is_an_unknown_argument(era: E
 # The multi-round-trip form, driven by hand
 
 
-async def test_an_approval_that_is_replayed_twenty_times_runs_once() -> None:
+@pytest.mark.parametrize("name", ["uninstall_integration", "set_integration_development_mode", *WIDENING])
+async def test_an_approval_that_is_replayed_twenty_times_runs_once(name: str) -> None:
     spy = GitBookSpy()
-    target = find_target(spy, "uninstall_integration")
-    results: list[str] = []
+    target = find_target(spy, name)
+    results: list[CallToolResult] = []
     async with meet(create_gated_server(spy), Human(), "2026-07-28") as client:
         state = await start_call(client, target)
 
         async def replay() -> None:
             result = await call_once(client, target, state, APPROVAL)
             assert isinstance(result, CallToolResult)
-            results.append(read_status(result))
+            results.append(result)
 
         async with anyio.create_task_group() as group:
             for _ in range(20):
                 group.start_soon(replay)
-    assert sorted(results) == ["confirmation_expired"] * 19 + ["done"]
+    assert [(one.structured_content or {}).get("code") for one in results].count("confirmation_expired") == 19
     assert len(spy.mutations) == 1
 
 
