@@ -25,7 +25,7 @@ from gitbook_integrations_mcp.calls.output import Handler, Output
 from gitbook_integrations_mcp.calls.plan import PlannedCall, Planner, Step
 from gitbook_integrations_mcp.calls.related import find_target
 from gitbook_integrations_mcp.calls.response import get_path, read_response, render_text
-from gitbook_integrations_mcp.calls.view import choose_view
+from gitbook_integrations_mcp.calls.view import choose_view, mark_foreign
 from gitbook_integrations_mcp.confirmation.preview import Previewer
 from gitbook_integrations_mcp.confirmation.results import TARGET_CHANGED, Approval, Confirm, NotConfirmed
 from gitbook_integrations_mcp.errors import CallError, DefectError, ResultError
@@ -157,9 +157,10 @@ class Pipeline:
                     await check_configuration(call, approval.before, self._previewer)
             view = choose_view(call.tool, call.options, reveal=self._reveal)
             if call.tool.is_list:
-                return Output(await self._page_reader.read(call, approval, view, budget))
+                return Output(mark_foreign(call.tool, await self._page_reader.read(call, approval, view, budget)))
             response = await self._executor.execute(call, approval)
-            return Output(budget.fit(read_response(call.tool, response, call.arguments), view))
+            shown = budget.fit(read_response(call.tool, response, call.arguments), view)
+            return Output(mark_foreign(call.tool, shown))
         return await self._run_handler(call, approval, budget)
 
     async def _run_handler(self, call: Call, approval: Approval | None, budget: Budget) -> Output:

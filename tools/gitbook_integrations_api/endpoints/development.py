@@ -155,8 +155,8 @@ TOOLS = (
         method="GET",
         path="/integrations/{integrationName}/events/{eventId}",
         title="Get an event and its logs",
-        description="Get one event with its payload and the integration's logs. Use it to find out why an event "
-        "failed.",
+        description="Get one event with its payload and the integration's logs, which others wrote. Use it to find "
+        "out why an event failed.",
         risk=Risk.READ,
         credentials=USER | INTEGRATION | INSTALLATION,
         input=OfEvent,
@@ -180,7 +180,7 @@ TOOLS = (
         path="/integrations/{integrationName}/render",
         title="Render an integration's UI",
         description="Run a component of an integration, optionally with an action, and return the ContentKit UI that "
-        "it renders.",
+        "it renders, which others wrote.",
         risk=Risk.WRITE,
         credentials=USER | INTEGRATION | INSTALLATION,
         input=Rendering,
