@@ -70,8 +70,11 @@ def build_toolset_table() -> str:
 def _build_tool_row(tool: Tool) -> str:
     place = f"{tool.method} `{tool.path}`" if isinstance(tool, Endpoint) else "several"
     tokens = ", ".join(word for kind, word in _TOKENS.items() if kind in tool.credentials)
-    risk = f"{tool.risk} 🔒" if tool.needs_confirmation({}) else str(tool.risk)
-    if tool.confirm_if:
+    always = tool.needs_confirmation({}) or (tool.widens is not None and tool.widens.always_asks)
+    risk = f"{tool.risk} 🔒" if always else str(tool.risk)
+    if not always and (tool.widens or (isinstance(tool, Endpoint) and tool.configures)):
+        risk += " (🔒 if it gives power)"
+    if tool.confirm_if and not always:
         risk += " (🔒 with " + ", ".join(f"`{name}: {json.dumps(value)}`" for name, value in tool.confirm_if) + ")"
     return f"| `{tool.name}` | {place} | {risk} | {tokens} | {tool.description} |"
 

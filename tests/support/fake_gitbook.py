@@ -79,6 +79,10 @@ class Upstream:
         await send({"type": "http.response.body", "body": self.body})
 
 
+UNASKED = {"widening": "off"}
+"""Settings of confirmation with which only deletions and secrets need approval."""
+
+
 async def approve(call: Call) -> Approval:
     """Approve every call, for tests of what comes after the confirmation."""
     return Approval("form", Preview(call.tool.title, "", ""))
@@ -92,7 +96,7 @@ def create_pipeline(upstream: Any) -> tuple[Pipeline, Caller]:
 
 def front(gitbook: GitBook, store: Store | None = None) -> tuple[Pipeline, Caller]:
     """Return a pipeline in front of `gitbook` that approves every call, and a caller."""
-    options = load_settings({"gitbook": TOKENS})
+    options = load_settings({"gitbook": TOKENS, "confirmation": UNASKED})
     caller = Caller("", Credentials.from_settings(options.gitbook), Policy(options.tools, options.confirmation))
     previewer = Previewer(gitbook)
     executor = Executor(gitbook, previewer, ChangeLog(store or Store(options)))
@@ -100,9 +104,13 @@ def front(gitbook: GitBook, store: Store | None = None) -> tuple[Pipeline, Calle
 
 
 def connect(upstream: Any, era: Era = "2026-07-28", confirm: Confirm = approve, **flags: Mapping[str, Any]) -> Client:
-    """Return a client of a server whose GitBook is `upstream`, an ASGI app."""
+    """Return a client of a server whose GitBook is `upstream`, an ASGI app.
+
+    Calls that give power are not asked about, because reading what they are about would be a request of its own.
+    """
     gitbook = {**TOKENS, **flags.pop("gitbook", {})}
-    settings = load_settings({"gitbook": gitbook, "limits": ONCE, **flags})
+    confirmation = {**UNASKED, **flags.pop("confirmation", {})}
+    settings = load_settings({"gitbook": gitbook, "limits": ONCE, "confirmation": confirmation, **flags})
     server = create_server(settings, http_transport=httpx.ASGITransport(app=upstream), confirm=confirm)
     return Client(server, mode=era)
 

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from mcp_types import CallToolResult, ElicitResult, InputRequiredResult
 
-from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
+from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
 from tests.support.elicitation_client import GitBookSpy, read_status
 from tests.support.fake_gitbook import ERAS
 
 each_era = pytest.mark.parametrize("era", ERAS)
 
-GATED = [
+DESTRUCTIVE = [
     "unpublish_integration",
     "uninstall_integration",
     "uninstall_integration_from_space",
@@ -21,7 +21,32 @@ GATED = [
     "set_integration_development_mode",
     "create_integration_installation_token",
 ]
-"""The tools whose calls always need confirmation, and the one that can."""
+"""The tools whose calls remove something, send events elsewhere or return a credential."""
+
+WIDENING = [
+    "publish_integration",
+    "install_integration",
+    "install_integration_on_space",
+    "install_integration_on_site",
+    "update_integration_installation",
+]
+"""The other tools whose calls give power."""
+
+GATED = DESTRUCTIVE + WIDENING
+"""The tools with calls that need confirmation."""
+
+UNTRUSTED = "heatlens"
+"""An integration of the sandbox that is unverified and unlisted, and writes content and injects scripts."""
+
+
+PUBLICATION = {
+    "organization": ORGANIZATION_ID,
+    "title": "Release Notes Bot",
+    "description": "Writes release notes",
+    "script": "export default {}",
+    "scopes": ["space:content:read", "space:git:sync"],
+}
+"""A publication of the sandbox's own integration."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +63,27 @@ def find_target(spy: GitBookSpy, name: str) -> Target:
     state = spy.sandbox.state
     installation = next(one for one in state.installations.values() if one.integration == OWN_INTEGRATION)
     arguments: dict[str, Any] = {**own, "installationId": installation.id}
+    level: Any
     match name:
+        case "publish_integration":
+            arguments = {**own, **PUBLICATION}
+        case "install_integration":
+            arguments = {"integrationName": "ticket-importer", "organization": ORGANIZATION_ID}
+        case "install_integration_on_space" | "install_integration_on_site":
+            level = name.rpartition("_")[2]
+            installation = next(one for one in state.installations.values() if one.integration == UNTRUSTED)
+            places: Any = {"space": state.spaces, "site": state.sites}[level]
+            free = next(one for one in places if one not in installation.enabled[level])
+            arguments = {"integrationName": UNTRUSTED, "installationId": installation.id}
+            arguments |= {"space" if level == "space" else "siteId": free}
+        case "update_integration_installation":
+            arguments["space_selection"] = "all"
         case "unpublish_integration" | "disable_integration_development_mode":
             arguments = own
         case "set_integration_development_mode":
             arguments = {**own, "tunnelUrl": "https://tunnel.example", "all": True}
         case "uninstall_integration_from_space" | "uninstall_integration_from_site":
-            level: Any = name.rpartition("_")[2]
+            level = name.rpartition("_")[2]
             installation = next(one for one in state.installations.values() if len(one.enabled[level]) > 1)
             arguments = {
                 "integrationName": installation.integration,

@@ -34,6 +34,24 @@ class Risk(StrEnum):
     """Returns a live credential. Requires human approval."""
 
 
+class Widening(StrEnum):
+    """How a call gives an integration power: new code or scopes, a place, all places, or the events of others."""
+
+    CODE = "code"
+    """Replaces the code, scopes and settings of an integration. Every call requires human approval."""
+    ACCESS = "access"
+    """Enables an integration on an organization, a space or a site. Requires approval unless GitBook vouches for it."""
+    SELECTION = "selection"
+    """Can enable an integration on all spaces or sites. Then it requires approval, as for `ACCESS`."""
+    EVENTS = "events"
+    """Sends the events of an integration to another address. Every call requires human approval."""
+
+    @property
+    def always_asks(self) -> bool:
+        """Whether every call requires approval, whatever the integration."""
+        return self in {Widening.CODE, Widening.EVENTS}
+
+
 class CredentialKind(StrEnum):
     """Kinds of credential, with the names of GitBook's `securitySchemes`."""
 
@@ -166,9 +184,10 @@ class Tool:
 
     `operation` is a name in camelCase; the tool's name is derived from it. `credentials` are the kinds of credential
     that GitBook accepts. A call with one of the argument values in `confirm_if` needs confirmation even if the tool's
-    `risk` does not require it; with `always_confirmed`, every call does. The human reads `consequence` before they
-    approve; if the call is `irreversible`, they must also type the name of the target. `view` is the URI of a page that
-    hosts can show next to the result (MCP Apps).
+    `risk` does not require it; with `always_confirmed`, every call does. `widens` says how a call can give power. The
+    human reads `consequence` before they approve; if the call is `irreversible`, they must also type the name of the
+    target. `act` names a call in its question, for example "Uninstall {integration} from {space}". `view` is the URI of
+    a page that hosts can show next to the result (MCP Apps).
     """
 
     operation: str
@@ -180,12 +199,16 @@ class Tool:
     result: Result
     confirm_if: tuple[tuple[str, Any], ...] = ()
     always_confirmed: bool = False
+    widens: Widening | None = None
+    act: str = ""
     consequence: str = ""
     irreversible: bool = False
     view: str | None = None
 
     def __post_init__(self) -> None:
         self._check_names({name for name, _ in self.confirm_if})
+        if unknown := set(re.findall(r"{(\w*)}", self.act)) - {"integration", "organization", "space", "site"}:
+            raise TypeError(f"{self.operation}: {sorted(unknown)} cannot be named in its act")
 
     def _check_names(self, names: Set[str]) -> None:
         if unknown := names - set(self.input.model_fields):
@@ -195,6 +218,11 @@ class Tool:
     def name(self) -> str:
         """The tool's name: the operation in snake_case."""
         return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", self.operation).lower()
+
+    @property
+    def verb(self) -> str:
+        """The act without its objects, for example "Uninstall": the label of the button that approves."""
+        return re.split(r"(?: (?:from|in|of|on))? \{", self.act)[0] or "Approve"
 
     @property
     def is_destructive(self) -> bool:

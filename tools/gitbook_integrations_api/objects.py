@@ -5,6 +5,9 @@ GitBook adds or removes never breaks a call. They name only the fields that read
 
 Objects in lists have a `summary`: the fields that a list shows by default. Dots lead into nested objects. A nested
 object without dots is shown by its own summary.
+
+`foreign` are the fields that third parties write freely: payloads, logs, settings and rendered UI. Results that have
+them say so, because a model must not take them for instructions.
 """
 
 from typing import Any, ClassVar, Literal
@@ -20,6 +23,7 @@ class GitBookObject(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
 
     summary: ClassVar[tuple[str, ...]] = ()
+    foreign: ClassVar[tuple[str, ...]] = ()
 
 
 class User(GitBookObject):
@@ -97,6 +101,7 @@ class Installation(GitBookObject):
         "createdAt",
         "updatedAt",
     )
+    foreign = ("configuration", "externalIds")
 
     id: str | None = None
     status: InstallationStatus | None = None
@@ -113,6 +118,8 @@ class Installation(GitBookObject):
 
 class ContentInstallation(GitBookObject):
     """Common fields of installations on spaces and sites (`IntegrationContentInstallationBase`)."""
+
+    foreign = ("configuration", "externalIds")
 
     integration: str | None = None
     installation: str | None = None
@@ -184,6 +191,7 @@ class Event(GitBookObject):
     """`IntegrationEvent`: an event that GitBook sent to the integration, and whether the integration handled it."""
 
     summary = ("id", "status", "createdAt", "installationId", "payload.type")
+    foreign = ("payload",)
 
     id: str | None = None
     integrationId: str | None = None
@@ -200,6 +208,8 @@ class EventTrace(GitBookObject):
 class TracedEvent(GitBookObject):
     """An event with the integration's logs from handling it."""
 
+    foreign = ("event.payload", "trace.logs")
+
     event: Event | None = None
     trace: EventTrace | None = None
 
@@ -212,6 +222,8 @@ class TemporaryToken(GitBookObject):
 
 class RenderOutput(GitBookObject):
     """`ContentKitRenderOutput`: the element to show, or the value that the component returned."""
+
+    foreign = ("element", "state", "props", "returnValue")
 
     type: Literal["element", "complete"] | None = None
     element: dict[str, Any] | None = None

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from gitbook_integrations_api.report import Subject
+from gitbook_integrations_api.scopes import VISITOR_POWERS, writes
 from gitbook_integrations_mcp.audit.coverage import INSTALLATIONS, MARKETPLACE, NARROWING, SITES, SPACES, name_places
 from gitbook_integrations_mcp.audit.integration_jobs import find_protected_job
 from gitbook_integrations_mcp.audit.inventory import LEVELS, Installed, Level
@@ -69,14 +70,10 @@ def _describe_owner(installed: Installed) -> str:
 # Trust: whose code has which power. An organization's own integrations are never verified, and need not be.
 
 
-def _is_write_scope(scope: str) -> bool:
-    return scope.endswith(":write") or scope == "space:git:sync"
-
-
 @for_each_installation
 def _check_unverified_write(_facts: Facts, installed: Installed) -> RuleResult | None:
     integration = installed.facts.integration
-    scopes = list(filter(_is_write_scope, integration.scopes))
+    scopes = list(filter(writes, integration.scopes))
     if integration.verified or integration.own or not scopes:
         return None
     if integration.verified is None:
@@ -89,14 +86,11 @@ def _check_unverified_write(_facts: Facts, installed: Installed) -> RuleResult |
     )
 
 
-_SCRIPT_POWERS = {"site:script:inject": "runs a script in the pages", "site:visitor:auth": "decides who may read"}
-
-
 @for_each_installation
 def _check_unverified_script(facts: Facts, installed: Installed) -> RuleResult | None:
     """Only on sites that are not known to be unpublished, because nobody reads those."""
     integration = installed.facts.integration
-    powers = [scope for scope in _SCRIPT_POWERS if scope in integration.scopes]
+    powers = [scope for scope in VISITOR_POWERS if scope in integration.scopes]
     if integration.verified or integration.own or not powers or not is_running(installed):
         return None
     if integration.verified is None:
@@ -109,7 +103,7 @@ def _check_unverified_script(facts: Facts, installed: Installed) -> RuleResult |
     if sites:
         return match_installation(
             installed,
-            f"{integration.title} is unverified and {_SCRIPT_POWERS[powers[0]]} of sites",
+            f"{integration.title} is unverified and {VISITOR_POWERS[powers[0]]} of sites",
             f"scopes: {', '.join(powers)}",
             _describe_owner(installed),
             name_places_of(facts, "site", sites),

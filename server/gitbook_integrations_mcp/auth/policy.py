@@ -66,11 +66,19 @@ class Policy:
         errors name fields of the object.
         """
         names = {tool.name, *tool.uses} if isinstance(tool, Composite) else {tool.name}
-        return tool.needs_confirmation(arguments) or not self._extra_tools.isdisjoint(names)
+        widens = self.asks_to_widen and tool.widens is not None and tool.widens.always_asks
+        return tool.needs_confirmation(arguments) or widens or not self._extra_tools.isdisjoint(names)
 
     def may_need_confirmation(self, tool: Tool) -> bool:
         """Whether any call of this tool needs confirmation."""
-        return self.needs_confirmation(tool, dict(tool.confirm_if))
+        configures = isinstance(tool, Endpoint) and tool.configures is not None
+        widens = self.asks_to_widen and (tool.widens is not None or configures)
+        return widens or self.needs_confirmation(tool, dict(tool.confirm_if))
+
+    @property
+    def asks_to_widen(self) -> bool:
+        """Whether a call that gives power needs confirmation."""
+        return self._confirmation.widening == "ask"
 
     def admit(self, name: str) -> Tool:
         """Return a tool that is offered.

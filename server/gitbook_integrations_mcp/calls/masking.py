@@ -155,11 +155,18 @@ def may_contain_masked(json: str) -> bool:
 
 def find_secrets(settings: Any, path: str = "", scope: MaskingScope = MaskingScope.GUARDED) -> Iterator[str]:
     """Yield the paths of credentials in third parties' settings, for example `account.api_key`."""
+    return (found for found, _ in find_credentials(settings, path, scope))
+
+
+def find_credentials(
+    settings: Any, path: str = "", scope: MaskingScope = MaskingScope.GUARDED
+) -> Iterator[tuple[str, Any]]:
+    """Yield the paths of credentials in third parties' settings, with the credentials."""
     if isinstance(settings, Mapping):
         for key, child in settings.items():
-            yield from find_secrets(child, f"{path}.{key}".removeprefix("."), scope.enter(str(key), settings))
+            yield from find_credentials(child, f"{path}.{key}".removeprefix("."), scope.enter(str(key), settings))
     elif isinstance(settings, list):
         for number, child in enumerate(settings):
-            yield from find_secrets(child, f"{path}.{number}".removeprefix("."), scope)
+            yield from find_credentials(child, f"{path}.{number}".removeprefix("."), scope)
     elif scope.masks(settings):
-        yield path
+        yield path, settings

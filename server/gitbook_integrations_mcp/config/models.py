@@ -242,6 +242,11 @@ class ConfirmationSection(Section):
         le=86400,
         description="Seconds for which a confirmation stays open and an approval stays valid.",
     )
+    widening: Literal["ask", "off"] = Field(
+        "ask",
+        description="Calls that give power: `ask` for approval to publish, to install what GitBook does not vouch for, "
+        "to send events to a tunnel, and to delete or replace credentials; `off` sends them without.",
+    )
     extra_tools: Names = Field((), description="Additional tools that need confirmation.")
     keys: Keys = Field(
         (),

@@ -39,7 +39,7 @@ def build_form_schema(preview: Preview) -> dict[str, Any]:
     box = {
         "type": "boolean",
         "title": preview.title.removesuffix("?"),
-        "description": "Tick to approve",
+        "description": f"Tick to approve: {preview.verb}",
         "default": False,
     }
     properties: dict[str, Any] = {BOX: box}
@@ -48,10 +48,11 @@ def build_form_schema(preview: Preview) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": list(properties)}
 
 
-def build_form_request(preview: Preview, *, changed: bool) -> ElicitRequest:
+def build_form_request(pending: PendingConfirmation, *, changed: bool) -> ElicitRequest:
     """Return a request for a form. `changed` means that the target is not in the state that an earlier form showed."""
-    message = f"The target has changed since the last form.\n{preview.text}" if changed else preview.text
-    return ElicitRequest(params=ElicitRequestFormParams(message=message, requested_schema=build_form_schema(preview)))
+    message = f"The target has changed since the last form.\n{pending.text}" if changed else pending.text
+    schema = build_form_schema(pending.preview)
+    return ElicitRequest(params=ElicitRequestFormParams(message=message, requested_schema=schema))
 
 
 def build_url_request(pending: PendingConfirmation, url: str) -> ElicitRequest:

@@ -34,6 +34,9 @@ _MARKUP = re.compile(r"[<>\[\]`*\\]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w{1,40};)")
 _LINK = re.compile(r":(?=//)|(?<=\w)[.@](?=[^\W\d_])")
 """The characters by which clients recognize URLs, hosts and e-mail addresses in plain text, and make links of them."""
 
+_APP = re.compile(r"https://app\.gitbook\.com/[\w/.-]{1,200}", re.ASCII)
+"""A URL of GitBook's app, without characters that could format text."""
+
 _NO_LINK = str.maketrans(":.@", "：․＠")
 
 
@@ -50,7 +53,7 @@ def describe_call(call: Call) -> Iterator[Fact]:
 def describe_effect(effect: Sequence[tuple[str, str]]) -> Iterator[Fact]:
     """Yield what a call of a composite tool would do, as its handler or its plan describes it."""
     for label, value in effect:
-        yield Fact(label, _clean_foreign(value, 500))
+        yield Fact(label, clean_foreign(value, 500))
 
 
 def describe_settings(call: Call) -> Iterator[Fact]:
@@ -59,6 +62,46 @@ def describe_settings(call: Call) -> Iterator[Fact]:
         for name, value in call.arguments.items():
             if name in call.tool.body_names:
                 yield from _describe_argument(name, value)
+
+
+def write_title(
+    call: Call,
+    integration: Mapping[str, Any] | CallError | None,
+    target: Mapping[str, Any] | CallError,
+    organization: Mapping[str, Any] | str | None,
+    places: Mapping[Any, Mapping[str, Any] | None],
+) -> str:
+    """Return the title of a question: the act with the titles of what it is about, or else with names and IDs."""
+    arguments = call.arguments
+    known = target if isinstance(target, Mapping) else {}
+    names = {
+        "integration": _format_title(integration, arguments.get("integrationName")),
+        "organization": _format_title(organization, organization or "its organization"),
+    }
+    for level in ("space", "site"):
+        identifier = arguments.get(f"{level}Id") or arguments.get(level)
+        items = (places.get(level) or {}).get("items", ())
+        listed = next((one for one in items if one.get("id") == identifier), None)
+        names[level] = _format_title(listed or known.get(level), identifier)
+    return f"{call.tool.act.format_map(names) if call.tool.act else call.tool.title}?"
+
+
+def _format_title(thing: Any, otherwise: Any) -> str:
+    title = thing.get("title") if isinstance(thing, Mapping) else None
+    return f"“{clean_title(title, 60)}”" if title else clean_foreign(otherwise, 60)
+
+
+def name_requester(session: Any) -> str:
+    """Return name and version of the client, as it gives them, or nothing if it gives none."""
+    params = session.client_params
+    info = params.client_info if params else None
+    return clean_title(f"{info.name} {info.version}", 80) if info else ""
+
+
+def find_link(*things: Mapping[str, Any] | CallError | None) -> str:
+    """Return the URL of the first of `things` that GitBook gives one in its app, or nothing."""
+    links = (get_path(one, "urls.app") for one in things if isinstance(one, Mapping))
+    return next((link for link in links if isinstance(link, str) and _APP.fullmatch(link)), "")
 
 
 def describe_target(
@@ -77,24 +120,24 @@ def describe_target(
         return
     for level in ("space", "site"):
         if level in target:
-            yield Fact(level.capitalize(), _format_name(target[level]))
+            yield Fact(level.capitalize(), format_name(target[level]))
     if organization:
-        yield Fact("Organization", _format_name(organization))
+        yield Fact("Organization", format_name(organization))
     if "status" in target:
-        yield Fact("Status", _format_name(target["status"]))
+        yield Fact("Status", format_name(target["status"]))
     for level in ("space", "site"):
         if f"{level}_selection" in target:
-            yield Fact(f"{level.capitalize()}s", _format_name(target[f"{level}_selection"]))
+            yield Fact(f"{level.capitalize()}s", format_name(target[f"{level}_selection"]))
 
 
 def _describe_integration(integration: Mapping[str, Any]) -> Iterator[Fact]:
     """Yield facts about an integration. No text of its publisher stands beside what GitBook says about it."""
-    yield Fact("Integration", _format_name(integration))
-    version, visibility = (_clean_foreign(integration.get(key), 40) for key in ("version", "visibility"))
+    yield Fact("Integration", format_name(integration))
+    version, visibility = (clean_foreign(integration.get(key), 40) for key in ("version", "visibility"))
     verified = "verified by GitBook" if integration.get("verified") else "not verified by GitBook"
     yield Fact("Version", f"{version} ({visibility}, {verified})")
     if owner := integration.get("owner"):
-        yield Fact("Owner", _format_name(owner))
+        yield Fact("Owner", format_name(owner))
 
 
 def describe_context(reader: Endpoint, response: Mapping[str, Any] | CallError) -> Iterator[Fact | str]:
@@ -112,7 +155,7 @@ def describe_context(reader: Endpoint, response: Mapping[str, Any] | CallError) 
         return
     items = response["items"]
     more = "+" if response.get("next") else ""
-    named = ", ".join(_format_name(item.get(level[:-1], item)) for item in items[:MAX_NAMED])
+    named = ", ".join(format_name(item.get(level[:-1], item)) for item in items[:MAX_NAMED])
     rest = f", and {len(items) - MAX_NAMED}{more} more" if len(items) > MAX_NAMED else ""
     yield Fact(label, f"{len(items)}{more}" + (f" ({named}{rest})" if items else ""))
 
@@ -125,8 +168,8 @@ def describe_loss(call: Call, target: Mapping[str, Any] | CallError) -> Iterator
         current, kept = target.get(name), call.arguments.get(name)
         if not isinstance(current, Mapping | list) or (kept is None and call.tool.method != "DELETE"):
             continue
-        if lost := [_clean_text(one, 60) for one in current if kept is None or one not in kept]:
-            yield Fact(f"{label} that {'is' if name == 'configuration' else 'are'} lost", _list(lost))
+        if lost := [clean_title(one, 60) for one in current if kept is None or one not in kept]:
+            yield Fact(f"{label} that {'is' if name == 'configuration' else 'are'} lost", join_items(lost))
 
 
 def describe_failure(error: CallError) -> str:
@@ -147,12 +190,13 @@ def describe_failure(error: CallError) -> str:
 def _describe_argument(name: str, value: Any) -> Iterator[Fact]:
     """Yield the value of an argument, and the host of a URL as a fact of its own."""
     yield Fact(name, _format_argument(value))
-    if isinstance(value, str) and (host := _find_host(value)):
-        yield Fact(f"Host of {name}", _format_text(host))
+    if host := find_host(value):
+        yield Fact(f"Host of {name}", format_text(host))
 
 
-def _find_host(text: str) -> str | None:
-    if not text.lower().startswith(("http://", "https://")):
+def find_host(text: Any) -> str | None:
+    """Return the host of a text that is a URL, or None."""
+    if not isinstance(text, str) or not text.lower().startswith(("http://", "https://")):
         return None
     try:
         return urlsplit(text).hostname
@@ -165,13 +209,13 @@ def _format_argument(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):
-        return f"{_list([_format_item(str(key), 40) for key in value])} (values not shown)" if value else "empty"
+        return f"{join_items([_format_item(str(key), 40) for key in value])} (values not shown)" if value else "empty"
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return _list([_format_item(item, 256) for item in value]) or "empty"
+        return join_items([_format_item(item, 256) for item in value]) or "empty"
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return (
-        _format_text(str(value)) or "empty"
+        format_text(str(value)) or "empty"
         if isinstance(value, str | int | float)
         else f"{len(value)} items (not shown)"
     )
@@ -179,38 +223,38 @@ def _format_argument(value: Any) -> str:
 
 def _format_item(text: str, limit: int) -> str:
     """Return an item of a list, in quotation marks if it could be read as several."""
-    shown = _format_text(text, limit)
+    shown = format_text(text, limit)
     return f'"{shown}"' if not text or '"' in text or "," in text or text != text.strip() else shown
 
 
-def _format_text(text: str, limit: int = 256) -> str:
+def format_text(text: str, limit: int = 256) -> str:
     shown = escape_unseen(_MARKUP.sub(lambda found: escape_character(found.group()), text[:limit]))
     return shown if len(text) <= limit else f"{shown}… ({len(text):,} characters)"
 
 
-def _list(items: Sequence[str]) -> str:
+def join_items(items: Sequence[str]) -> str:
     """Return items on one line. If there are many, the others are counted."""
     rest = f", and {len(items) - MAX_LISTED:,} more" if len(items) > MAX_LISTED else ""
     return ", ".join(items[:MAX_LISTED]) + rest
 
 
-def _format_name(thing: Any) -> str:
+def format_name(thing: Any) -> str:
     """Return ID and title of an object, or only one of them. No title can close the quotes that it stands in."""
     if not isinstance(thing, Mapping):
-        return _clean_foreign(thing, 80)
+        return clean_foreign(thing, 80)
     identifier = thing.get("name") or thing.get("id") or ""
     if organization := get_path(thing, "target.organization"):
-        return _clean_foreign(f"{identifier} in organization {organization}", 100)
-    title = f"“{_clean_text(title, 80)}”" if (title := thing.get("title")) else ""
-    name = _clean_foreign(identifier, 100)
+        return clean_foreign(f"{identifier} in organization {organization}", 100)
+    title = f"“{clean_title(title, 80)}”" if (title := thing.get("title")) else ""
+    name = clean_foreign(identifier, 100)
     return f"{name} ({title})" if name and title else name or title
 
 
-def _clean_foreign(text: Any, limit: int) -> str:
+def clean_foreign(text: Any, limit: int) -> str:
     """Return text of GitBook or a third party as one line, without characters that quote or format."""
     return clean_text(str(text), limit).translate(_HARMLESS)
 
 
-def _clean_text(text: Any, limit: int) -> str:
-    """Return free text of a third party like `_clean_foreign`, and so that no client makes a link of a part of it."""
-    return _LINK.sub(lambda found: found.group().translate(_NO_LINK), _clean_foreign(text, limit))
+def clean_title(text: Any, limit: int) -> str:
+    """Return free text of a third party like `clean_foreign`, and so that no client makes a link of a part of it."""
+    return _LINK.sub(lambda found: found.group().translate(_NO_LINK), clean_foreign(text, limit))

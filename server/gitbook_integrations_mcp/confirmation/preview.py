@@ -5,7 +5,7 @@ also affects the lists below that path, and an integration is read for its title
 composite tool that changes something describes its effect itself.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -13,19 +13,34 @@ from typing import Any
 import anyio
 
 from gitbook_integrations_api.catalog import ENDPOINTS
-from gitbook_integrations_api.endpoint import Endpoint, Tool
+from gitbook_integrations_api.endpoint import Endpoint, SegmentError, Tool, Widening
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.output import Describe
 from gitbook_integrations_mcp.calls.plan import PlannedCall, isolate_step
 from gitbook_integrations_mcp.calls.related import find_get, find_target
 from gitbook_integrations_mcp.calls.response import get_path, read_response
 from gitbook_integrations_mcp.confirmation.facts import (
+    clean_foreign,
     describe_call,
     describe_context,
     describe_effect,
     describe_loss,
     describe_settings,
     describe_target,
+    find_link,
+    format_name,
+    name_requester,
+    write_title,
+)
+from gitbook_integrations_mcp.confirmation.widening import (
+    Place,
+    describe_all_places,
+    describe_changes,
+    describe_events,
+    describe_place,
+    describe_publication,
+    describe_trust,
+    list_widened,
 )
 from gitbook_integrations_mcp.digest import digest_json
 from gitbook_integrations_mcp.errors import AnswerError, CallError, CredentialError, StatusError, TargetError
@@ -151,27 +166,61 @@ class Previewer:
         shown_call = replace(call, arguments=scrub_json(arguments))
         organization = scrub_json(await self._read_organization(call, known))
         contexts = {name: one if isinstance(one, CallError) else scrub_json(one) for name, one in responses.items()}
-        described = [
+        integration = _find_integration(target_reader, shown, contexts)
+        places = scrub_json(await self._read_places(call, known, organization))
+        before = shown if known is not None and isinstance(shown, Mapping) else None
+        power = list(_describe_power(shown_call, integration, before, organization, places))
+        affected = [
+            *(one for reader in readers if reader.is_list for one in describe_context(reader, contexts[reader.name])),
+            *describe_loss(shown_call, shown),
+            *power,
+        ]
+        details = [
             *describe_call(shown_call),
             *describe_target(target_reader, shown, organization),
-            *(one for reader in readers for one in describe_context(reader, contexts[reader.name])),
-            *describe_loss(shown_call, shown),
-            *describe_settings(shown_call),
+            *(
+                one
+                for reader in readers
+                if not reader.is_list
+                for one in describe_context(reader, contexts[reader.name])
+            ),
+            *(() if tool.widens is Widening.CODE else describe_settings(shown_call)),
         ]
         preview = Preview(
-            title=f"{tool.title}?",
+            title=scrub(write_title(shown_call, integration, shown, organization, places)),
             consequence=scrub(tool.consequence or f"This call would {tool.title[0].lower()}{tool.title[1:]}."),
             state=_digest(
                 [
                     known,
                     *(None if isinstance(one := responses[reader.name], CallError) else one for reader in readers),
+                    *([fact.label, fact.value] for fact in power),
                 ]
             ),
-            facts=tuple(Fact(scrub(one.label), scrub(one.value)) for one in described if isinstance(one, Fact)),
-            notes=tuple(scrub(one) for one in described if isinstance(one, str)),
+            facts=_scrub_facts(affected, scrub),
+            details=_scrub_facts(details, scrub),
+            notes=tuple(scrub(one) for one in [*affected, *details] if isinstance(one, str)),
             typed=arguments.get("integrationName") if tool.irreversible else None,
+            verb=tool.verb,
+            requester=scrub(name_requester(call.context.session)),
+            link=find_link(shown, integration),
         )
         return preview, _add_places(known, responses)
+
+    async def _read_places(
+        self, call: Call, target: Mapping[str, Any] | None, organization: Mapping[str, Any] | str | None
+    ) -> dict[Place, Mapping[str, Any] | None]:
+        """Return, by level, the places among which the call enables an integration; None if they cannot be read."""
+        identifier = organization.get("id") if isinstance(organization, Mapping) else organization
+        read: dict[Place, Mapping[str, Any] | None] = {}
+        for level in _list_levels(call, target):
+            try:
+                one = replace(call, arguments={"organizationId": str(identifier)})
+                read[level] = await self._read(one, ENDPOINTS[_PLACES[level]]) if identifier else None
+            except MismatchError:
+                raise
+            except (CallError, SegmentError):
+                read[level] = None
+        return read
 
     async def _preview_plan(self, call: PlannedCall) -> tuple[Preview, Mapping[str, Any] | None]:
         """Return the preview of a plan: its own facts, and the state of every target that its calls name.
@@ -183,14 +232,16 @@ class Previewer:
         named = [*describe_call(call), *describe_effect(call.plan.facts)]
         facts = tuple(Fact(one.label, scrub(one.value)) for one in named)
         first, *others = call.plan.steps
-        if not others and first.tool.method == "DELETE":
+        if not others and (first.tool.method == "DELETE" or first.tool.widens in {Widening.CODE, Widening.ACCESS}):
             shown, deleted = await self.preview(isolate_step(call, first))
             state = _digest([call.plan.digest, shown.state])
             consequence = f"{scrub(call.tool.consequence)} {shown.consequence}"
             title = f"{call.tool.title}?"
-            return replace(shown, title=title, consequence=consequence, state=state, facts=facts + shown.facts), deleted
+            shown = replace(shown, title=title, consequence=consequence, state=state, verb=call.tool.verb)
+            return replace(shown, facts=facts + shown.facts), deleted if first.tool.method == "DELETE" else None
         states: list[Any] = [call.plan.digest]
-        losses: list[Fact] = []
+        losses: list[Fact] = await self._describe_planned_power(call)
+        states.append([[one.label, one.value] for one in losses])
         for step in call.plan.steps:
             reader = find_target(step.tool)
             if reader is None or not reader.path_names <= step.arguments.keys():
@@ -205,8 +256,38 @@ class Previewer:
             states.append(None if isinstance(target, CallError) else target)
             losses += describe_loss(one, target)
         facts += tuple(Fact(scrub(fact.label), scrub(fact.value)) for fact in losses)
-        consequence = scrub(call.tool.consequence)
-        return Preview(f"{call.tool.title}?", consequence, _digest(states), facts), None
+        return Preview(
+            title=f"{call.tool.title}?",
+            consequence=scrub(call.tool.consequence),
+            state=_digest(states),
+            facts=facts,
+            verb=call.tool.verb,
+            requester=scrub(name_requester(call.context.session)),
+        ), None
+
+    async def _describe_planned_power(self, call: PlannedCall) -> list[Fact]:
+        """Return what each integration may do to which the plan gives access."""
+        facts: list[Fact] = []
+        named: set[str] = set()
+        for step in call.plan.steps:
+            name = step.arguments.get("integrationName")
+            widens = step.tool.widens
+            if widens is Widening.SELECTION and not list_widened(step.arguments, None):
+                widens = None
+            if widens is None or not isinstance(name, str) or name in named:
+                continue
+            named.add(name)
+            one = isolate_step(call, step)
+            integration = call.caller.credentials.scrub_json(await self.read_integration(one))
+            facts.append(Fact("Integration that gets access", clean_foreign(name, 100)))
+            if widens is Widening.CODE:
+                live = integration or {}
+                facts += describe_publication(step.arguments, live, readable=integration is not None)
+            elif widens is Widening.EVENTS:
+                facts += describe_events(step.arguments, integration or {})
+            else:
+                facts += describe_trust(integration)
+        return facts
 
     async def _read_organization(self, call: Call, target: Mapping[str, Any] | None) -> Mapping[str, Any] | str | None:
         """Return the organization of an installation, or only its ID if the organization cannot be read."""
@@ -216,13 +297,16 @@ class Previewer:
                 installation = await self._read(call, ENDPOINTS["get_integration_installation_by_id"])
                 identifier = get_path(installation, "target.organization")
             if identifier is None:
+                identifier = call.arguments.get("organization")
+            if identifier is None:
                 return None
             page = await self._read(call, ENDPOINTS["list_organizations_for_authenticated_user"])
         except MismatchError:
             raise
         except CallError:
             return None if identifier is None else str(identifier)
-        return next((one for one in page["items"] if one.get("id") == identifier), str(identifier))
+        named = (one for one in page["items"] if identifier in (one.get("id"), one.get("hostname")))
+        return next(named, str(identifier))
 
     async def _read(self, call: Call, reader: Endpoint) -> Mapping[str, Any]:
         taken = {name: call.arguments[name] for name in reader.path_names}
@@ -249,6 +333,8 @@ async def _preview_effect(call: Call, describe: Describe) -> Preview:
         consequence=call.tool.consequence,
         state=digest_json([[label, text] for label, text in effect]),
         facts=tuple(Fact(one.label, credentials.scrub(one.value)) for one in facts),
+        verb=call.tool.verb,
+        requester=credentials.scrub(name_requester(call.context.session)),
     )
 
 
@@ -260,9 +346,73 @@ def find_context(tool: Tool) -> tuple[Endpoint, ...]:
     context = []
     if "integrationName" in tool.path_names and (reader := find_get("/integrations/{integrationName}", "object")):
         context.append(reader)
-    if tool.method == "DELETE" and (target := find_target(tool)) and target.path == tool.path:
+    target = find_target(tool)
+    if tool.method == "DELETE" and target and target.path == tool.path:
         context.extend(reader for level in _LEVELS if (reader := find_get(f"{target.path}/{level}", "page")))
+    elif tool.widens is not None and tool.widens.always_asks and target:
+        context.extend(reader for reader in (find_get(f"{target.path}/installations", "page"),) if reader)
     return tuple(context)
+
+
+_PLACES: Mapping[Place, str] = {"space": "list_spaces_in_organization_by_id", "site": "list_sites"}
+
+
+def _list_levels(call: Call, target: Mapping[str, Any] | None) -> list[Place]:
+    """Return the levels on which a call enables an integration."""
+    match call.tool.widens:
+        case Widening.ACCESS:
+            arguments: tuple[tuple[Place, str], ...] = (("space", "space"), ("site", "siteId"))
+            return [level for level, name in arguments if name in call.arguments]
+        case Widening.SELECTION:
+            return list_widened(call.arguments, target)
+        case _:
+            return []
+
+
+def _find_integration(
+    reader: Endpoint | None,
+    target: Mapping[str, Any] | CallError,
+    contexts: Mapping[str, Mapping[str, Any] | CallError],
+) -> Mapping[str, Any] | CallError | None:
+    """Return the integration that a call is about, among what was read."""
+    name = "get_integration_by_name"
+    return target if reader is not None and reader.name == name else contexts.get(name)
+
+
+def _describe_power(
+    call: Call,
+    integration: Mapping[str, Any] | CallError | None,
+    target: Mapping[str, Any] | None,
+    organization: Mapping[str, Any] | str | None,
+    places: Mapping[Place, Mapping[str, Any] | None],
+) -> Iterator[Fact]:
+    """Yield what a call gives an integration, and the values that it replaces."""
+    arguments = call.arguments
+    match call.tool.widens:
+        case Widening.CODE:
+            readable = not isinstance(integration, CallError) and integration is not None
+            live = integration if isinstance(integration, Mapping) else {}
+            yield from describe_publication(arguments, live, readable=readable)
+        case Widening.EVENTS:
+            yield from describe_events(arguments, integration if isinstance(integration, Mapping) else {})
+        case Widening.ACCESS if not places:
+            yield Fact("Gets access to", f"organization {format_name(organization)}")
+        case Widening.ACCESS:
+            for level, page in places.items():
+                identifier = str(arguments["space" if level == "space" else "siteId"])
+                yield describe_place(level, identifier, None if page is None else page["items"])
+        case Widening.SELECTION:
+            for level, page in places.items():
+                items = None if page is None else page["items"]
+                yield describe_all_places(level, items, more=bool(get_path(page, "next.page")))
+    if call.tool.widens is Widening.ACCESS or (call.tool.widens is Widening.SELECTION and places):
+        yield from describe_trust(integration if isinstance(integration, Mapping) else None)
+    if isinstance(call.tool, Endpoint) and call.tool.configures and target is not None:
+        yield from describe_changes(arguments, target)
+
+
+def _scrub_facts(described: Iterable[Fact | str], scrub: Callable[[str], str]) -> tuple[Fact, ...]:
+    return tuple(Fact(scrub(one.label), scrub(one.value)) for one in described if isinstance(one, Fact))
 
 
 def _add_places(target: Mapping[str, Any] | None, lists: Mapping[str, Mapping[str, Any] | CallError]) -> Any:

@@ -128,7 +128,7 @@ def build_confirmation_required(pending: PendingConfirmation, *, changed: bool, 
         ErrorCode.TARGET_CHANGED if changed else ErrorCode.CONFIRMATION_REQUIRED,
         message + (_SECOND_CALL if url is None else _REVIEW_ON_PAGE),
         {
-            "preview": pending.preview.text,
+            "preview": pending.text,
             **({CONFIRMATION_ARGUMENT: pending.id} if url is None else {"url": url}),
             "expiresInSeconds": pending.expires_in,
         },

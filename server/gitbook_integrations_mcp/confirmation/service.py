@@ -130,14 +130,14 @@ class ConfirmationService:
         if call.context.protocol_version not in MODERN_PROTOCOL_VERSIONS:
             return await self._ask_within_call(call, preview, changed=changed)
         pending = await self._store.confirmations.open("form", call.binding, preview, call.caller.owner)
-        request = build_form_request(preview, changed=changed)
+        request = build_form_request(pending, changed=changed)
         return InputRequiredResult(input_requests={KEY: request}, request_state=pending.id)
 
     async def _ask_within_call(self, call: Call, preview: Preview, *, changed: bool) -> ConfirmationResult:
         """Ask by a request to the client, as in protocol 2025-11-25 and older. Ask again if the target changes."""
         for _ in range(_MAX_ROUNDS):
             pending = await self._store.confirmations.open("form", call.binding, preview, call.caller.owner)
-            response = await self._send(call, build_form_request(preview, changed=changed))
+            response = await self._send(call, build_form_request(pending, changed=changed))
             if response is None:
                 await self._store.confirmations.consume(pending.id)
                 return await self._fall_back(call, preview, changed=changed)

@@ -25,7 +25,7 @@ from gitbook_integrations_mcp.calls.output import Handler, Output
 from gitbook_integrations_mcp.calls.plan import PlannedCall, Planner, Step
 from gitbook_integrations_mcp.calls.related import find_target
 from gitbook_integrations_mcp.calls.response import get_path, read_response, render_text
-from gitbook_integrations_mcp.calls.view import choose_view
+from gitbook_integrations_mcp.calls.view import choose_view, mark_foreign
 from gitbook_integrations_mcp.confirmation.preview import Previewer
 from gitbook_integrations_mcp.confirmation.results import TARGET_CHANGED, Approval, Confirm, NotConfirmed
 from gitbook_integrations_mcp.errors import CallError, DefectError, ResultError
@@ -36,6 +36,7 @@ from gitbook_integrations_mcp.pipeline.masked_values import is_written_back, res
 from gitbook_integrations_mcp.pipeline.paging import PageReader
 from gitbook_integrations_mcp.pipeline.policy_check import PolicyCheck
 from gitbook_integrations_mcp.pipeline.suggestion import Suggester
+from gitbook_integrations_mcp.pipeline.widening import widens_power
 from gitbook_integrations_mcp.text import clean_text
 
 logger = logging.getLogger(__name__)
@@ -143,7 +144,7 @@ class Pipeline:
             call = await restore_masked_values(call, self._previewer, reveal=self._reveal)
             await check_configuration(call, call.before, self._previewer)
         approval: Approval | None = None
-        if caller.policy.needs_confirmation(call.tool, call.arguments):
+        if caller.policy.needs_confirmation(call.tool, call.arguments) or await widens_power(call, self._previewer):
             confirmed = await self._confirm(call)
             if isinstance(confirmed, NotConfirmed):
                 return Output(confirmed.content)
@@ -161,9 +162,10 @@ class Pipeline:
                     await check_configuration(call, approval.before, self._previewer)
             view = choose_view(call.tool, call.options, reveal=self._reveal)
             if call.tool.is_list:
-                return Output(await self._page_reader.read(call, approval, view, budget))
+                return Output(mark_foreign(call.tool, await self._page_reader.read(call, approval, view, budget)))
             response = await self._executor.execute(call, approval)
-            return Output(budget.fit(read_response(call.tool, response, call.arguments), view))
+            shown = budget.fit(read_response(call.tool, response, call.arguments), view)
+            return Output(mark_foreign(call.tool, shown))
         return await self._run_handler(call, approval, budget)
 
     async def _check_policy(self, call: Call) -> None:

@@ -114,7 +114,7 @@ class ConfirmationStore:
         """
         owner = digest_json(owner)  # which can be any text
         now = self._database.clock()
-        new = PendingConfirmation(mode, binding, preview, self._ttl)
+        new = PendingConfirmation(mode, binding, preview, self._ttl, expires_at=now + self._ttl)
         late = {one for one in self._deadlines if self._is_late(one)}
 
         def open_one(connection: Connection) -> tuple[Sequence[Row[Any]], Sequence[str], Row[Any] | None]:
@@ -265,6 +265,7 @@ class ConfirmationStore:
             id=row.id,
             csrf=row.csrf,
             decision=row.decision,
+            expires_at=row.expires_at,
         )
 
     @contextmanager

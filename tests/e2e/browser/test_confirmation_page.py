@@ -19,9 +19,6 @@ PREVIEW = Preview(
     "The integration and every installation of it, in every organization, are deleted. This cannot be undone.",
     "state",
     (
-        Fact("Integration", "release-notes-bot (“Release Notes Bot”)"),
-        Fact("Version", "7 (private, not verified by GitBook)"),
-        Fact("Owner", "WxR7 (“Aurora”)"),
         Fact(
             "Affected installations",
             "2 (kIQ8duoOqNAy2alPIWFI in organization WxR7, x7hKgG6Ccgi3d0 in organization q)",
@@ -31,6 +28,14 @@ PREVIEW = Preview(
     ),
     ("The target could not be read (GitBook answered 403). Its state is unknown.",),
     "release-notes-bot",
+    (
+        Fact("Integration", "release-notes-bot (“Release Notes Bot”)"),
+        Fact("Version", "7 (private, not verified by GitBook)"),
+        Fact("Owner", "WxR7 (“Aurora”)"),
+        *(Fact(f"Setting {number}", "“old” → “new”") for number in range(20)),
+    ),
+    "Unpublish",
+    "assistant 1.0",
 )
 
 
@@ -151,3 +156,21 @@ def test_the_page_is_accessible_in_both_schemes_and_on_a_phone(driver: Any, url:
     assert driver.execute_script("return document.documentElement.scrollWidth") <= width
     # The page's content security policy forbids scripts; it does not apply to scripts of the driver.
     assert find_violations(driver) == []
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 720), (375, 667)])
+def test_act_consequence_affected_places_and_choices_are_in_view_at_once(
+    driver: Any, url: str, width: int, height: int
+) -> None:
+    show_in(driver, width=width, height=height)
+    driver.get(url)
+    take_screenshot(driver, f"confirmation-fold-{width}")
+    script = """
+    const bottom = document.querySelector(".decision").getBoundingClientRect().top;
+    const facts = [...document.querySelectorAll("h1, .consequence, dl:not(.details) div:first-of-type")];
+    const buttons = [...document.querySelectorAll("button")].map(one => one.getBoundingClientRect().bottom);
+    return [facts.map(one => one.getBoundingClientRect().bottom <= bottom), Math.max(...buttons) <= innerHeight];
+    """
+    assert driver.execute_script(script) == [[True, True, True], True]
+    labels = driver.execute_script("return [...document.querySelectorAll('button')].map(one => one.innerText)")
+    assert labels == ["Refuse", "Unpublish"]

@@ -77,7 +77,7 @@ async def front(
     sections: dict[str, Any] = {
         "http": {"public_url": address, "tokens": CALLERS},
         "store": {"url": postgres.url},
-        "confirmation": {"keys": KEYS},
+        "confirmation": {"keys": KEYS, "widening": "off"},
     }
     sandbox = create_sandbox()
     spies = GitBookSpy(sandbox), GitBookSpy(sandbox)

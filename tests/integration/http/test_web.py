@@ -35,7 +35,7 @@ from gitbook_integrations_mcp.sandbox import INTEGRATION_TOKEN, USER_TOKEN
 from gitbook_integrations_mcp.transports.web import create_application
 from tests.support.elicitation_client import GitBookSpy, Human, read_status
 from tests.support.fake_gitbook import ERAS, Era, Upstream, read_code, read_text
-from tests.support.gated_calls import find_target
+from tests.support.gated_calls import WIDENING, find_target
 from tests.support.http_server import CALLERS, INITIALIZE, TOKENS, Kind, answer_token, bear, connect, each_way, serve
 from tests.support.loopback import listen, open_client, open_listener
 from tests.support.process import TIMEOUT, start
@@ -66,9 +66,10 @@ async def test_confirmation_works_over_http(kind: Kind, era: Era, action: str, s
 @each_way
 async def test_a_client_that_cannot_ask_runs_nothing(kind: Kind, era: Era) -> None:
     spy = GitBookSpy()
-    target = find_target(spy, "uninstall_integration")
     async with serve(spy) as address, connect(address, kind, era) as client:
-        assert read_status(await client.call_tool(target.name, target.arguments)) == "confirmation_required"
+        for name in ("uninstall_integration", "set_integration_development_mode", *WIDENING):
+            target = find_target(spy, name)
+            assert read_status(await client.call_tool(name, target.arguments)) == "confirmation_required"
     assert spy.mutations == []
 
 
@@ -428,7 +429,11 @@ async def test_bodies_are_limited_and_a_publication_with_large_pictures_fits() -
         "previewImages": [picture] * 3,
     }
     spy = GitBookSpy()
-    async with serve(spy) as address, connect(address, "streamable-http", "2026-07-28") as client:
+    confirmation = {"widening": "off"}
+    async with (
+        serve(spy, confirmation=confirmation) as address,
+        connect(address, "streamable-http", "2026-07-28") as client,
+    ):
         result = await client.call_tool("publish_integration", publication)
     assert not result.is_error, read_text(result)
 

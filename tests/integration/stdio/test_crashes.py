@@ -78,6 +78,7 @@ def url(request: pytest.FixtureRequest) -> str:
 def start_call(url: str, address: str, organization: str) -> Iterator[tuple[Conversation, str]]:
     """Yield a server that was just asked to install something, and the ID of the request."""
     variables = {"GITBOOK_ENDPOINT": address, "GITBOOK_TOKEN": "gb_api_test", "GITBOOK_MCP_STORE__URL": url}
+    variables["GITBOOK_MCP_CONFIRMATION__WIDENING"] = "off"
     with Conversation(env=variables) as talk:
         talk.greet("2026-07-28")
         yield talk, talk.call("install_integration", integrationName="slack", organization=organization)

@@ -18,11 +18,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
+from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
 from gitbook_integrations_mcp.sandbox.application import RATE_LIMIT
 from gitbook_integrations_mcp.transports.stdio_streams import LINE_BYTES
 from tests.benchmarks.subject import environment, upstream
 from tests.support.fake_gitbook import ERAS, Era
+from tests.support.gated_calls import PUBLICATION
 from tests.support.process import COMMAND, TIMEOUT
 from tests.support.stdio_client import Conversation, Plumbing
 
@@ -283,10 +284,19 @@ def test_who_listens_for_changes_holds_up_nothing() -> None:
         assert talk.process.wait(timeout=TIMEOUT) == 0
 
 
-def test_a_question_that_nobody_can_answer_any_more_is_a_no() -> None:
+@pytest.mark.parametrize(
+    ("tool", "more"),
+    [
+        ("unpublish_integration", {}),
+        ("publish_integration", PUBLICATION),
+        ("set_integration_development_mode", {"tunnelUrl": "https://tunnel.example"}),
+        ("install_integration", {"organization": ORGANIZATION_ID}),
+    ],
+)
+def test_a_question_that_nobody_can_answer_any_more_is_a_no(tool: str, more: dict[str, Any]) -> None:
     with Conversation("--sandbox") as talk:
         talk.greet("legacy", {"elicitation": {}})
-        name = talk.call("unpublish_integration", integrationName=OWN_INTEGRATION)
+        name = talk.call(tool, integrationName=OWN_INTEGRATION, **more)
         assert talk.receive()["method"] == "elicitation/create"
         talk.hang_up()
         (answer,) = talk.receive_rest()

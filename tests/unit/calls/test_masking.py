@@ -23,7 +23,7 @@ from gitbook_integrations_mcp.pipeline.masked_values import is_written_back
 from gitbook_integrations_mcp.sandbox import INTEGRATION_TOKEN, OWN_INTEGRATION, USER_TOKEN
 from gitbook_integrations_mcp.sandbox.state import Installation
 from tests.support.elicitation_client import GitBookSpy, Human, meet
-from tests.support.fake_gitbook import ERAS, TOKENS, Era, Upstream, connect, read_text
+from tests.support.fake_gitbook import ERAS, TOKENS, UNASKED, Era, Upstream, connect, read_text
 from tests.support.samples import make_arguments
 
 each_era = pytest.mark.parametrize("era", ERAS)
@@ -42,6 +42,7 @@ PLAIN = {"channel": "#docs", "digest": True, "interval": 5, "empty": {"api_key":
 
 
 def create(spy: Any, **sections: Any) -> Any:
+    sections["confirmation"] = {**UNASKED, **sections.get("confirmation", {})}
     settings = load_settings({"server": {"sandbox": True}, **sections})
     return create_server(settings, http_transport=httpx.ASGITransport(app=spy))
 

@@ -77,6 +77,7 @@ def test_every_setting_can_be_set_by_its_variable(monkeypatch: pytest.MonkeyPatc
         "allow_private_tunnels": "true",
         "ask": "fallback",
         "fallback": "refuse",
+        "widening": "off",
         "transport": "sse,streamable-http",
         "host": "::1",
         "streamable_path": "/a",

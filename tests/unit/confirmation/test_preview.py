@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
@@ -32,7 +33,7 @@ HOSTILE = (
 
 def list_labels(text: str) -> list[str]:
     """Return the labels of the facts in a preview's text."""
-    return [line.partition(": ")[0] for line in text.splitlines()[1:-1]]
+    return [line.partition(": ")[0] for line in text.splitlines()[2:]]
 
 
 async def read_preview(title: str) -> str:
@@ -54,7 +55,7 @@ async def read_preview(title: str) -> str:
 async def test_a_hostile_title_cannot_imitate_a_fact(title: str) -> None:
     harmless, hostile = await read_preview("Slack"), await read_preview(title)
     assert list_labels(hostile) == list_labels(harmless)
-    facts = dict(line.split(": ", 1) for line in hostile.splitlines()[1:-1])
+    facts = read_facts(hostile)
     assert facts["Integration"].startswith(f"{facts['integrationName']} (“")
     assert facts["Integration"].count("“") == facts["Integration"].count("”") == 1
     assert "not verified" in facts["Version"]
@@ -78,8 +79,9 @@ LINK = re.compile(r"[a-z]+://|\w[.@][a-z]", re.IGNORECASE)
 )
 async def test_no_client_makes_a_link_of_a_third_partys_text(title: str) -> None:
     text = await read_preview(title)
-    assert text.count("evil․example") >= 3  # the integration, a space and an external ID
-    assert not LINK.search(text)
+    assert text.count("evil․example") >= 4  # the title, the integration, a space and an external ID
+    others = [line for line in text.splitlines() if not line.startswith(("In GitBook: ", "Asked for by: "))]
+    assert not LINK.search("\n".join(others))
 
 
 async def test_numbers_and_sentences_of_a_third_party_stay_as_they_are() -> None:
@@ -117,19 +119,21 @@ class FaultyGitBook(GitBookSpy):
 
 def read_facts(text: str) -> dict[str, str]:
     """Return the facts in a preview's text."""
-    return dict(line.split(": ", 1) for line in text.splitlines()[1:] if ": " in line)
+    return dict(line.split(": ", 1) for line in text.splitlines()[2:] if ": " in line)
 
 
 @each_era
 @pytest.mark.parametrize("name", GATED)
-async def test_a_form_names_the_path_arguments_of_the_call_first(name: str, era: Any) -> None:
+async def test_a_form_names_the_path_arguments_of_the_call(name: str, era: Any) -> None:
     spy, human = GitBookSpy(), Human(action="decline")
     target = find_target(spy, name)
     async with meet(create_gated_server(spy), human, era) as client:
         await client.call_tool(name, target.arguments)
-    lines = human.texts[0].splitlines()[1:]
-    named = [f"{key}: {value}" for key, value in target.arguments.items() if key not in {"tunnelUrl", "all"}]
-    assert lines[: len(named)] == named
+    lines = human.texts[0].splitlines()[2:]
+    paths = ENDPOINTS[name].path_names
+    named = [f"{key}: {value}" for key, value in target.arguments.items() if key in paths]
+    first = lines.index(named[0])
+    assert lines[first : first + len(named)] == named
 
 
 @each_era
@@ -171,7 +175,7 @@ async def test_an_unreadable_target_of_a_known_integration_is_named_by_the_call(
         assert read_status(await client.call_tool(target.name, target.arguments)) == "confirmation_declined"
     facts = read_facts(human.texts[0])
     assert facts["installationId"] == target.arguments["installationId"]
-    assert "403" in human.texts[0].splitlines()[1]
+    assert "403" in human.texts[0].splitlines()[2]
     assert "502" in facts["Affected spaces"]
     assert "403" in facts["Affected sites"]
 
@@ -285,8 +289,25 @@ def test_a_preview_survives_json(
 
 
 def test_the_text_has_a_line_for_each_note_and_fact() -> None:
-    preview = Preview("Uninstall?", "All is lost.", "state", (Fact("Status", "active"),), ("A note.",))
-    assert preview.text.splitlines() == ["Uninstall?", "A note.", "Status: active", "All is lost."]
+    preview = Preview(
+        "Uninstall?",
+        "All is lost.",
+        "state",
+        (Fact("Status", "active"),),
+        ("A note.",),
+        details=(Fact("spaceId", "s"),),
+        requester="assistant 1.0",
+        link="https://app.gitbook.com/o/1",
+    )
+    assert preview.text.splitlines() == [
+        "Uninstall?",
+        "All is lost.",
+        "A note.",
+        "Status: active",
+        "spaceId: s",
+        "Asked for by: assistant 1.0",
+        "In GitBook: https://app.gitbook.com/o/1",
+    ]
 
 
 async def read_update_facts(**changes: Any) -> dict[str, str]:

@@ -40,7 +40,9 @@ from tests.support.elicitation_client import Clock, GitBookSpy, Human, create_ga
 from tests.support.fake_gitbook import Era, read_code, read_text
 from tests.support.gated_calls import (
     APPROVAL,
+    DESTRUCTIVE,
     GATED,
+    WIDENING,
     Target,
     call_once,
     each_era,
@@ -64,11 +66,9 @@ async def test_an_approved_call_is_sent_once(name: str, era: Era) -> None:
         result = await client.call_tool(name, target.arguments)
     assert len(human.requests) == 1
     assert len(spy.mutations) == 1
-    if name == "create_integration_installation_token":
-        assert result.structured_content is not None
-        assert result.structured_content["token"]
-    else:
-        assert read_status(result) in {"done", "already_absent"}
+    assert result.structured_content is not None
+    assert not result.is_error
+    assert "code" not in result.structured_content
 
 
 REFUSALS: dict[str, tuple[Human, NotConfirmed, str]] = {
@@ -83,8 +83,10 @@ REFUSALS: dict[str, tuple[Human, NotConfirmed, str]] = {
 
 
 @each_era
-@each_tool
-@pytest.mark.parametrize("refusal", list(REFUSALS))
+@pytest.mark.parametrize(
+    ("name", "refusal"),
+    [(name, refusal) for name in GATED for refusal in REFUSALS if name in DESTRUCTIVE or refusal == "decline"],
+)
 async def test_anything_but_an_approval_sends_nothing_and_reports_the_reason(name: str, refusal: str, era: Era) -> None:
     template, expected, code = REFUSALS[refusal]
     human = Human(template.action, template.confirm, content=template.content)
@@ -200,12 +202,13 @@ async def test_a_late_approval_is_expired(era: Era) -> None:
 
 
 @each_era
-async def test_development_mode_for_the_owner_alone_needs_no_confirmation(era: Era) -> None:
+@pytest.mark.parametrize("shared", [True, False])
+async def test_with_the_operators_setting_only_events_of_others_need_confirmation(shared: bool, era: Era) -> None:
     spy, human = GitBookSpy(), Human()
-    arguments = {"integrationName": OWN_INTEGRATION, "tunnelUrl": "https://tunnel.example", "all": False}
-    async with meet(create_gated_server(spy), human, era) as client:
+    arguments = {"integrationName": OWN_INTEGRATION, "tunnelUrl": "https://tunnel.example", "all": shared}
+    async with meet(create_gated_server(spy, widening="off"), human, era) as client:
         assert read_status(await client.call_tool("set_integration_development_mode", arguments)) == "done"
-    assert human.requests == []
+    assert len(human.requests) == shared
 
 
 @each_era
@@ -660,22 +663,23 @@ async def test_without_two_steps_a_confirmation_id_is_an_unknown_argument(era: E
 # The multi-round-trip form, driven by hand
 
 
-async def test_an_approval_that_is_replayed_twenty_times_runs_once() -> None:
+@pytest.mark.parametrize("name", ["uninstall_integration", "set_integration_development_mode", *WIDENING])
+async def test_an_approval_that_is_replayed_twenty_times_runs_once(name: str) -> None:
     spy = GitBookSpy()
-    target = find_target(spy, "uninstall_integration")
-    results: list[str] = []
+    target = find_target(spy, name)
+    results: list[CallToolResult] = []
     async with meet(create_gated_server(spy), Human(), "2026-07-28") as client:
         state = await start_call(client, target)
 
         async def replay() -> None:
             result = await call_once(client, target, state, APPROVAL)
             assert isinstance(result, CallToolResult)
-            results.append(read_status(result))
+            results.append(result)
 
         async with anyio.create_task_group() as group:
             for _ in range(20):
                 group.start_soon(replay)
-    assert sorted(results) == ["confirmation_expired"] * 19 + ["done"]
+    assert [(one.structured_content or {}).get("code") for one in results].count("confirmation_expired") == 19
     assert len(spy.mutations) == 1
 
 
@@ -749,8 +753,8 @@ def test_a_form_has_only_primitive_fields() -> None:
             "properties": {
                 "confirm": {
                     "type": "boolean",
-                    "title": "Unpublish an integration",
-                    "description": "Tick to approve",
+                    "title": "Unpublish “Release Notes Bot”",
+                    "description": "Tick to approve: Unpublish",
                     "default": False,
                 },
                 "name": {"type": "string", "title": "Name", "description": f"Type {OWN_INTEGRATION} to confirm"},

@@ -87,7 +87,7 @@ async def test_an_update_is_recorded_with_the_values_it_replaced_but_no_secret(f
         "configuration": {"channel": "very-secret-new", "api_key": "very-secret-after", "digest": False},
         "space_selection": "all",
     }
-    async with meet(create(spy, file), None, "2026-07-28") as client:
+    async with meet(create(spy, file, widening="off"), None, "2026-07-28") as client:
         await client.call_tool("update_integration_installation", arguments)
     (change,) = await read_changes(file)
     assert b"very-secret" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
@@ -115,7 +115,7 @@ async def test_without_kept_values_nothing_is_encrypted(file: str) -> None:
 
 async def test_an_error_of_the_api_is_recorded_as_failed(file: str) -> None:
     arguments = {"integrationName": OWN_INTEGRATION, "organization": "nowhere"}
-    async with meet(create(GitBookSpy(), file), None, "2026-07-28") as client:
+    async with meet(create(GitBookSpy(), file), Human(), "2026-07-28") as client:
         await client.call_tool("install_integration", arguments)
     (change,) = await read_changes(file)
     assert (change.outcome, change.status, change.undo) == ("failed", 404, None)

@@ -326,7 +326,9 @@ async def test_what_changed_since_is_in_the_question(kept: bool, file: str) -> N
         await client.call_tool("undo_change", {"changeId": change_id})
         assert "Changed since: externalIds" in human.texts[-1]
         assert "External IDs that are lost: changed by another person" in human.texts[-1]
+        human.action = "accept"
         await client.call_tool("update_integration_installation", {**where, "space_selection": "all"})
+        human.action = "decline"
         await client.call_tool("undo_change", {"changeId": change_id})
         assert "Later changes: 1 " in human.texts[-1]
         del spy.sandbox.state.installations[installation.id]

@@ -18,6 +18,7 @@ from gitbook_integrations_api.endpoint import (
     Risk,
     Undo,
     UndoStep,
+    Widening,
     one,
     paged,
 )
@@ -74,9 +75,7 @@ class DevelopmentMode(OfIntegration):
         Check.TUNNEL,
         Field(min_length=1, max_length=256, description="Public http(s) URL that receives the events"),
     ]
-    all: Annotated[
-        bool, Field(description="Also send events of organizations other than the owner. Requires human approval")
-    ] = False
+    all: Annotated[bool, Field(description="Also send events of organizations other than the owner")] = False
 
 
 class Task(OfIntegration):
@@ -114,8 +113,10 @@ TOOLS = (
         result=NOTHING,
         success=(204,),
         confirm_if=(("all", True),),
-        consequence="Events of every organization that installed the integration, including their content, are sent to "
-        "the tunnel instead of the published script until development mode is disabled.",
+        widens=Widening.EVENTS,
+        act="Enable development mode of {integration}",
+        consequence="Events of the integration, including their content, are sent to the tunnel instead of the "
+        "published script until development mode is disabled.",
         effect="Development mode of {integrationName} is on: its events now go to {tunnelUrl}, until "
         "disable_integration_development_mode is called.",
         undo=Undo(
@@ -134,6 +135,7 @@ TOOLS = (
         input=OfIntegration,
         result=NOTHING,
         success=(205,),
+        act="Disable development mode of {integration}",
         consequence="The published script handles the integration's events again. The developer's tunnel receives no "
         "more events. Development mode can be enabled again with the tunnel's URL.",
         effect="Development mode of {integrationName} is off: the published script handles its events again.",
@@ -154,8 +156,8 @@ TOOLS = (
         method="GET",
         path="/integrations/{integrationName}/events/{eventId}",
         title="Get an event and its logs",
-        description="Get one event with its payload and the integration's logs. Use it to find out why an event "
-        "failed.",
+        description="Get one event with its payload and the integration's logs, which others wrote. Use it to find "
+        "out why an event failed.",
         risk=Risk.READ,
         credentials=USER | INTEGRATION | INSTALLATION,
         input=OfEvent,
@@ -179,7 +181,7 @@ TOOLS = (
         path="/integrations/{integrationName}/render",
         title="Render an integration's UI",
         description="Run a component of an integration, optionally with an action, and return the ContentKit UI that "
-        "it renders.",
+        "it renders, which others wrote.",
         risk=Risk.WRITE,
         credentials=USER | INTEGRATION | INSTALLATION,
         input=Rendering,

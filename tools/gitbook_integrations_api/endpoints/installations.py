@@ -14,6 +14,7 @@ from gitbook_integrations_api.endpoint import (
     Risk,
     Undo,
     UndoStep,
+    Widening,
     one,
     paged,
 )
@@ -148,6 +149,9 @@ TOOLS = (
         policy_action="install",
         result=one(Installation),
         success=(201,),
+        widens=Widening.ACCESS,
+        act="Install {integration} on {organization}",
+        consequence="The integration becomes part of the organization, and runs there with all scopes below.",
         undo=Undo(
             (
                 UndoStep(
@@ -170,6 +174,9 @@ TOOLS = (
         policy_action="widen",
         result=one(Installation),
         configures="account",
+        widens=Widening.SELECTION,
+        act="Update {integration} in {organization}",
+        consequence="The installation gets the settings below. Settings that they leave out are deleted.",
         undo=Undo(
             (
                 UndoStep(
@@ -195,6 +202,7 @@ TOOLS = (
         input=OfInstallation,
         result=NOTHING,
         success=(205, 204),
+        act="Uninstall {integration} from {organization}",
         consequence="The integration stops working in the organization and on all its spaces and sites. Its "
         "configuration and external IDs there are deleted. It can be installed again, but must then be configured "
         "again.",
@@ -256,6 +264,7 @@ TOOLS = (
         credentials=INTEGRATION,
         input=OfInstallation,
         result=one(TemporaryToken),
+        act="Create a token for {integration} in {organization}",
         consequence="A live credential is added to the conversation. Anyone who reads it can act for the installation, "
         "with all its scopes, until it expires. It cannot be revoked earlier.",
     ),

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, WithJsonSchema
 
 from gitbook_integrations_api.checks import Check
-from gitbook_integrations_api.endpoint import NOTHING, OAUTH, USER, Endpoint, Input, Risk, one
+from gitbook_integrations_api.endpoint import NOTHING, OAUTH, USER, Endpoint, Input, Risk, Widening, one
 from gitbook_integrations_api.inputs import OfIntegration
 from gitbook_integrations_api.manifest import (
     Base64Image,
@@ -94,6 +94,10 @@ TOOLS = (
         input=Publication,
         policy_action="publish",
         result=one(Integration),
+        widens=Widening.CODE,
+        act="Publish {integration}",
+        consequence="The script runs at once for every organization that installed the integration, with all scopes "
+        "below. The published version is replaced, and GitBook does not return its script.",
     ),
     Endpoint(
         operation="unpublishIntegration",
@@ -107,6 +111,7 @@ TOOLS = (
         input=OfIntegration,
         result=NOTHING,
         success=(205, 204),
+        act="Unpublish {integration}",
         consequence="The integration and all its installations in every organization are deleted, with their "
         "configuration and external IDs. This cannot be undone.",
         irreversible=True,

@@ -14,6 +14,7 @@ from gitbook_integrations_api.endpoint import (
     Risk,
     Undo,
     UndoStep,
+    Widening,
     array,
     one,
     paged,
@@ -130,6 +131,9 @@ TOOLS = (
         policy_action="install",
         result=one(SiteInstallation),
         success=(201,),
+        widens=Widening.ACCESS,
+        act="Install {integration} on {site}",
+        consequence="The integration runs on this site, with all scopes below.",
         undo=Undo(
             (
                 UndoStep(
@@ -154,6 +158,8 @@ TOOLS = (
         input=Update,
         result=one(SiteInstallation),
         configures="site",
+        act="Update {integration} on {site}",
+        consequence="The installation on this site gets the settings below. Settings that they leave out are deleted.",
         undo=Undo(
             (
                 UndoStep(
@@ -180,6 +186,7 @@ TOOLS = (
         input=OfSiteInstallation,
         result=NOTHING,
         success=(205, 204),
+        act="Uninstall {integration} from {site}",
         consequence="The integration stops working on this site. Its configuration and external IDs there are deleted. "
         "It can be installed again, but must then be configured again.",
         undo=Undo(

@@ -15,6 +15,7 @@ from gitbook_integrations_api.endpoint import (
     Risk,
     Undo,
     UndoStep,
+    Widening,
     array,
     one,
     paged,
@@ -133,6 +134,9 @@ TOOLS = (
         policy_action="install",
         result=one(SpaceInstallation),
         success=(201,),
+        widens=Widening.ACCESS,
+        act="Install {integration} on {space}",
+        consequence="The integration runs on this space, with all scopes below.",
         undo=Undo(
             (
                 UndoStep(
@@ -157,6 +161,8 @@ TOOLS = (
         input=Update,
         result=one(SpaceInstallation),
         configures="space",
+        act="Update {integration} on {space}",
+        consequence="The installation on this space gets the settings below. Settings that they leave out are deleted.",
         undo=Undo(
             (
                 UndoStep(
@@ -183,6 +189,7 @@ TOOLS = (
         input=OfSpaceInstallation,
         result=NOTHING,
         success=(205, 204),
+        act="Uninstall {integration} from {space}",
         consequence="The integration stops working on this space. Its configuration and external IDs there are "
         "deleted. It can be installed again, but must then be configured again.",
         undo=Undo(

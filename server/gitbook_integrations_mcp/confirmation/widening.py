@@ -1,0 +1,304 @@
+"""The facts of a question about power: what an integration may do, where, and what a publication or update changes.
+
+Pure functions. Like those in `facts`, they show the values of the call exactly, and the text of third parties in a form
+that cannot imitate a fact.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+from gitbook_integrations_api.scopes import SCOPES, is_powerful
+from gitbook_integrations_mcp.calls.masking import MASK, MaskingScope
+from gitbook_integrations_mcp.calls.response import get_path
+from gitbook_integrations_mcp.calls.view import is_shown_form
+from gitbook_integrations_mcp.confirmation.facts import (
+    MAX_NAMED,
+    clean_foreign,
+    clean_title,
+    find_host,
+    format_name,
+    format_text,
+    join_items,
+)
+from gitbook_integrations_mcp.store.pending import Fact
+
+Place = Literal["space", "site"]
+
+_GITBOOK = "gitbook"
+"""Subdomain of GitBook's own organization. GitBook gives each subdomain to one organization."""
+
+_MAX_VALUE = 120
+"""Number of characters of an old or new value that are shown."""
+
+
+# Trust and scopes
+
+
+def find_doubts(integration: Mapping[str, Any] | None) -> list[str]:
+    """Return why a human decides about the access of an integration: predicates, or nothing if GitBook vouches for it.
+
+    GitBook vouches for its own listed integrations, unless they have a powerful scope. An unknown fact is a doubt.
+    """
+    if integration is None:
+        return ["could not be read"]
+    doubts = [] if integration.get("verified") is True else ["is not verified by GitBook"]
+    if (visibility := integration.get("visibility")) != "public":
+        doubts.append(f"is {clean_foreign(visibility, 40) if visibility else 'of unknown visibility'}")
+    if get_path(integration, "owner.hostname") != _GITBOOK:
+        doubts.append("is not made by GitBook")
+    scopes = _read_scopes(integration)
+    if scopes is None:
+        doubts.append("has unknown scopes")
+    elif powerful := [scope for scope in scopes if is_powerful(scope)]:
+        doubts.append(f"may {_describe_scopes(powerful, named=False)}")
+    return doubts
+
+
+def describe_trust(integration: Mapping[str, Any] | None) -> Iterator[Fact]:
+    """Yield what an integration may do, in words, and why a human decides about its access."""
+    scopes = _read_scopes(integration or {})
+    yield Fact("It may", "unknown" if scopes is None else _describe_scopes(scopes) or "nothing (it has no scopes)")
+    if doubts := find_doubts(integration):
+        yield Fact("Asked because it", "; ".join(doubts))
+
+
+def _read_scopes(integration: Mapping[str, Any]) -> list[str] | None:
+    scopes = integration.get("scopes")
+    return [str(scope) for scope in scopes] if isinstance(scopes, list) else None
+
+
+def _describe_scopes(scopes: Iterable[str], *, named: bool = True) -> str:
+    """Return scopes in words, and with `named` also by name. Powerful ones come first."""
+    ordered = sorted(dict.fromkeys(scopes), key=lambda scope: not is_powerful(scope))
+    shown = []
+    for scope in ordered:
+        name = clean_foreign(scope, 60)
+        words = SCOPES.get(scope, "do something that this server does not know")
+        shown.append(f"{words} ({name})" if named or scope not in SCOPES else words)
+    return join_items(shown)
+
+
+# Places
+
+
+def list_widened(arguments: Mapping[str, Any], before: Mapping[str, Any] | None) -> list[Place]:
+    """Return the levels on which an update selects all places, and the selection was not known to be all before."""
+    levels: tuple[Place, ...] = ("space", "site")
+    selections = ((level, f"{level}_selection") for level in levels)
+    return [level for level, name in selections if arguments.get(name) == "all" and (before or {}).get(name) != "all"]
+
+
+def describe_place(level: Place, identifier: str, places: Sequence[Mapping[str, Any]] | None) -> Fact:
+    """Return the place that an integration gets access to, and whether everyone can read it."""
+    place = next((one for one in places or () if one.get("id") == identifier), None)
+    if place is None:
+        return Fact("Gets access to", f"{level} {format_text(identifier)} (its visibility could not be read)")
+    return Fact("Gets access to", f"{level} {format_name(place)}: {_describe_visibility(place)}")
+
+
+def describe_all_places(level: Place, places: Sequence[Mapping[str, Any]] | None, *, more: bool) -> Fact:
+    """Return all places of a level, and which of them are not public. `more` means that the list is incomplete."""
+    label = f"Gets access to all {level}s"
+    if places is None:
+        return Fact(label, "present and future ones; they could not be read")
+    closed = [place for place in places if not _is_public(place)]
+    plus = "+" if more else ""
+    named = ", ".join(f"{format_name(place)} {_name_visibility(place)}" for place in closed[:MAX_NAMED])
+    rest = f", and {len(closed) - MAX_NAMED}{plus} more" if len(closed) > MAX_NAMED else ""
+    listed = f" ({named}{rest})" if closed else ""
+    return Fact(label, f"{len(places)}{plus} and all future ones; not public: {len(closed)}{plus}{listed}")
+
+
+def _is_public(place: Mapping[str, Any]) -> bool:
+    return place.get("visibility") == "public" and place.get("published") is not False
+
+
+def _describe_visibility(place: Mapping[str, Any]) -> str:
+    return "public" if _is_public(place) else f"not public ({_name_visibility(place)})"
+
+
+def _name_visibility(place: Mapping[str, Any]) -> str:
+    visibility = place.get("visibility")
+    if visibility == "public":
+        return "not published"
+    return clean_foreign(visibility, 40) if visibility else "visibility unknown"
+
+
+# Events
+
+
+def describe_events(arguments: Mapping[str, Any], integration: Mapping[str, Any]) -> Iterator[Fact]:
+    """Yield whose events go to a tunnel, and until when."""
+    owner = integration.get("owner")
+    owned = f"its owner, {format_name(owner)}" if owner else "its owner"
+    yield Fact("Events of", "every organization that installed it" if arguments.get("all") else f"{owned}, only")
+    yield Fact("Until", "disable_integration_development_mode is called")
+
+
+# Publications
+
+
+def describe_publication(arguments: Mapping[str, Any], live: Mapping[str, Any], *, readable: bool) -> Iterator[Fact]:
+    """Yield how a publication differs from the `live` version, or all that it is able to do if there is none.
+
+    `live` is empty if no integration has this name, or if it is not `readable`.
+    """
+    if not readable:
+        yield Fact("Published version", "unknown; everything is shown as new")
+    elif live:
+        yield Fact("Published version", f"{clean_foreign(live.get('version'), 40)}, which is replaced")
+    else:
+        yield Fact("Published version", "none: this is the first publication")
+    if "organization" in arguments:
+        yield Fact("organization", format_text(str(arguments["organization"])))
+    yield from _describe_scope_changes(arguments, live)
+    script = str(arguments.get("script", "")).encode("utf-8", "surrogatepass")
+    runtime = f", runtime {arguments['runtime']}" if "runtime" in arguments else ""
+    yield Fact("Script", f"{len(script):,} bytes, SHA-256 {hashlib.sha256(script).hexdigest()}{runtime}")
+    secrets = arguments.get("secrets")
+    names = join_items([format_text(name, 60) for name in secrets]) if isinstance(secrets, Mapping) else ""
+    yield Fact("Secrets", f"{names} (values not shown)" if names else "none sent")
+    for label, name, key in (("Blocks", "blocks", "id"), ("Content sources", "contentSources", "id")):
+        yield from _describe_difference(label, _list_keys(arguments.get(name), key), _list_keys(live.get(name), key))
+    yield from _describe_difference(
+        "Settings", _list_settings(arguments.get("configurations")), _list_settings(live.get("configurations"))
+    )
+    unchanged = []
+    for name, render in _PUBLISHED.items():
+        old, new = render(live.get(name)), render(arguments.get(name))
+        if old == new:
+            unchanged += [name] if name in live else []
+        else:
+            before = f"“{clean_title(old, _MAX_VALUE)}” → " if name in live and old else ""
+            yield Fact(name, f"{before}{format_text(new, _MAX_VALUE) if name in arguments else 'not sent'}")
+    if unchanged:
+        yield Fact("Unchanged", ", ".join(unchanged))
+
+
+def _describe_scope_changes(arguments: Mapping[str, Any], live: Mapping[str, Any]) -> Iterator[Fact]:
+    new, old = arguments.get("scopes") or [], _read_scopes(live) or []
+    added, dropped = [one for one in new if one not in old], [one for one in old if one not in new]
+    kept = [one for one in new if one in old]
+    if added or not kept:
+        label = "It may now also" if live else "It may"
+        yield Fact(label, _describe_scopes(added) or "nothing (it has no scopes)")
+    if kept:
+        yield Fact("It may still", _describe_scopes(kept))
+    if dropped:
+        yield Fact("It may no longer", _describe_scopes(dropped))
+
+
+def _describe_difference(label: str, new: Mapping[str, str], old: Mapping[str, str]) -> Iterator[Fact]:
+    """Yield what was added, dropped and changed, by name."""
+    added = [f"{format_text(one, 80)}{text}" for one, text in new.items() if one not in old]
+    dropped = [clean_title(one, 80) for one in old if one not in new]
+    changed = [
+        f"{format_text(one, 80)}{old[one]} →{text}" for one, text in new.items() if one in old and old[one] != text
+    ]
+    for what, items in (("added", added), ("dropped", dropped), ("changed", changed)):
+        if items:
+            yield Fact(f"{label} {what}", join_items(items))
+
+
+def _list_keys(items: Any, key: str) -> dict[str, str]:
+    objects = items if isinstance(items, list) else []
+    return {str(one[key]): "" for one in objects if isinstance(one, Mapping) and key in one}
+
+
+def _list_settings(configurations: Any) -> dict[str, str]:
+    """Return the settings by level and name, each with a text about its type."""
+    found: dict[str, str] = {}
+    for level, schema in configurations.items() if isinstance(configurations, Mapping) else ():
+        if not isinstance(schema, Mapping):
+            continue
+        properties, required = schema.get("properties"), schema.get("required")
+        for name, one in properties.items() if isinstance(properties, Mapping) else ():
+            kind = clean_foreign(one.get("type") if isinstance(one, Mapping) else None, 20)
+            needed = ", required" if isinstance(required, list) and name in required else ""
+            found[f"{level} {name}"] = f" ({kind}{needed})"
+        if "componentId" in schema:
+            found[f"{level} (component {clean_foreign(schema['componentId'], 60)})"] = ""
+    return found
+
+
+def _render_text(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _render_list(value: Any) -> str:
+    return ", ".join(sorted(map(str, value))) if isinstance(value, list) else ""
+
+
+def _render_links(value: Any) -> str:
+    links = value if isinstance(value, list) else []
+    return ", ".join(f"{one.get('label')} {one.get('url')}" for one in links if isinstance(one, Mapping))
+
+
+def _render_policy(value: Any) -> str:
+    """Return a content security policy as a header has it."""
+    if isinstance(value, Mapping):
+        value = "; ".join(f"{str(name).replace('_', '-')} {sources}" for name, sources in sorted(value.items()))
+    return " ".join(str(value or "").split())
+
+
+_PUBLISHED: Mapping[str, Callable[[Any], str]] = {
+    "visibility": _render_text,
+    "target": _render_text,
+    "contentSecurityPolicy": _render_policy,
+    "title": _render_text,
+    "description": _render_text,
+    "summary": _render_text,
+    "categories": _render_list,
+    "externalLinks": _render_links,
+}
+"""Fields of a publication that GitBook returns, with the function that makes one text of their value."""
+
+
+# Updates
+
+
+def describe_changes(arguments: Mapping[str, Any], target: Mapping[str, Any]) -> Iterator[Fact]:
+    """Yield old and new value of each setting that an update deletes or replaces. Credentials are masked."""
+    for level in ("space", "site"):
+        name = f"{level}_selection"
+        if name in arguments and name in target and arguments[name] != target[name]:
+            yield Fact(
+                f"Selection of {level}s", f"{clean_foreign(target[name], 40)} → {format_text(str(arguments[name]))}"
+            )
+    current, sent = target.get("configuration"), arguments.get("configuration")
+    if not isinstance(current, Mapping) or not isinstance(sent, Mapping):
+        return
+    scope = MaskingScope.OPEN.enter("configuration", target)
+    changed = [(key, old, scope.enter(key, current)) for key, old in current.items() if not _is_kept(sent, key, old)]
+    for key, old, below in changed[:MAX_NAMED]:
+        shown = _show_new(sent, key, below)
+        yield Fact(f"configuration {clean_title(key, 60)}", f"{_show_value(old, below, clean_title)} → {shown}")
+    if len(changed) > MAX_NAMED:
+        yield Fact("configuration, others", f"{len(changed) - MAX_NAMED} more values are deleted or replaced")
+
+
+def _is_kept(sent: Mapping[str, Any], key: str, old: Any) -> bool:
+    if key not in sent:
+        return old is None
+    new = sent[key]
+    if isinstance(old, str) and isinstance(new, str):
+        return new == MASK or is_shown_form(new, old)
+    return bool(new == old)
+
+
+def _show_new(sent: Mapping[str, Any], key: str, scope: MaskingScope) -> str:
+    if key not in sent or sent[key] is None:
+        return "deleted"
+    host = find_host(sent[key])
+    return _show_value(sent[key], scope, format_text) + (f", host {format_text(host)}" if host else "")
+
+
+def _show_value(value: Any, scope: MaskingScope, render: Callable[[str, int], str]) -> str:
+    if isinstance(value, Mapping | list):
+        return f"{len(value)} values (not shown)"
+    if scope.masks(value):
+        return "a credential (not shown)"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"“{render(value, _MAX_VALUE)}”" if isinstance(value, str) else str(value)
