@@ -4,7 +4,7 @@
 `inventory` holds what was read; it reads configurations with the `configuration_forms` of integrations. The modules
 `installation_rules`, `setting_rules` and `script_rules` check it and return `rule_results`, with the help of
 `integration_jobs` and `content_policies`. `evaluation` runs all rules and marks the `accepted_findings`. `auditor`
-makes the report, `comparison` compares two. `runner` does both with what the store keeps: accepted findings, and the
+makes the report, `comparison` compares two, `finding_dates` continues the dates of earlier ones. `runner` does both with what the store keeps: accepted findings, and the
 reports of each GitBook user. `sections` selects parts of a report, `tool` serves them until one of the caller's
 `own_changes`, `acceptance_tools` accept findings. `render` turns reports into text.
 """

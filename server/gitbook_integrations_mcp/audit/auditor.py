@@ -114,7 +114,7 @@ def build_report(facts: Facts, evaluation: Evaluation, seconds: float) -> Report
     open_findings = [finding for finding in evaluation.findings if finding.accepted is None]
     return Report(
         generator=f"gitbook-integrations-mcp {__version__}",
-        generatedAt=facts.now.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        generatedAt=facts.time,
         organization=AuditedOrganization(id=inventory.organization, title=inventory.title),
         narrowing=inventory.narrowing,
         figures=Figures(

@@ -41,16 +41,34 @@ def read_baseline(content: Any) -> Report:
     """Return the earlier report in `content`.
 
     Raises:
-        BaselineError: `content` is not a report of the current version.
+        BaselineError: `content` is not a report that this version can read.
     """
     try:
-        return Report.model_validate(content)
+        return Report.model_validate(_upgrade(content))
     except ValidationError as error:
         place = ".".join(map(str, error.errors(include_input=False, include_url=False)[0]["loc"]))
         raise BaselineError(
-            f"The baseline is not an audit report of version {VERSION} (see {place or 'its type'}). Use the complete "
-            "output of audit --format json."
+            f"The baseline is not an audit report of version 1 or {VERSION} (see {place or 'its type'}). Use the "
+            "complete output of audit --format json."
         ) from None
+
+
+def _upgrade(content: Any) -> Any:
+    """Return a report of version 1 as one of version 2. Anything else is returned as it is.
+
+    Version 1 did not have the time since which findings exist. It is that of the report, or earlier.
+    """
+    if not isinstance(content, Mapping) or content.get("version") != 1:
+        return content
+    time = {"firstSeen": content.get("generatedAt"), "since": content.get("generatedAt")}
+
+    def date_findings(part: Any, name: str) -> Any:
+        if not isinstance(part, Mapping) or not isinstance(findings := part.get(name), list):
+            return part
+        return {**part, name: [time | finding if isinstance(finding, dict) else finding for finding in findings]}
+
+    upgraded = date_findings({**content, "version": VERSION}, "findings")
+    return upgraded | {"comparison": date_findings(content.get("comparison"), "fixed")}
 
 
 def compare(before: Report, now: Report) -> Comparison:

@@ -14,6 +14,7 @@ from gitbook_integrations_mcp.audit.accepted_findings import AcceptedFinding, re
 from gitbook_integrations_mcp.audit.auditor import Auditor
 from gitbook_integrations_mcp.audit.collector import Progress
 from gitbook_integrations_mcp.audit.comparison import BaselineError, compare, read_baseline
+from gitbook_integrations_mcp.audit.finding_dates import date_findings
 from gitbook_integrations_mcp.digest import digest_json
 from gitbook_integrations_mcp.errors import StoreError
 from gitbook_integrations_mcp.gitbook.credentials import Credentials
@@ -75,6 +76,13 @@ class AuditRunner:
             problems.append(f"The store {error.reason}: findings that were accepted in it are shown as open.")
         started = self._store.database.clock()
         report = await self._auditor.audit(key.organization, key.narrowing, credentials, progress, accepted)
+        earlier = [baseline] if baseline else []
+        try:
+            latest = await self.find_latest(key)
+            earlier += [latest.report] if latest else []
+        except StoreError as error:
+            problems.append(f"The store {error.reason}: findings of earlier audits are dated like new ones.")
+        report = date_findings(report, earlier)
         if baseline is not None:
             report = report.model_copy(update={"comparison": compare(baseline, report)})
         kept: str | None = None
