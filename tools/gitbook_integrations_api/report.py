@@ -126,6 +126,8 @@ class ScriptFacts(Part):
     cookies: bool | None = None
     integration: str | None = Field(None, description="Integration name in its URL")
     installation: str | None = Field(None, description="Installation ID in its URL")
+    owner: Owner | None = Field(None, description="Owner of the integration; null if unknown")
+    verified: bool | None = Field(None, description="Whether GitBook has verified the integration; null if unknown")
 
 
 class SiteFacts(Part):
@@ -294,6 +296,9 @@ class Report(Part):
     generator: str = Field(description="Program and version")
     generatedAt: str = Field(description="UTC, ISO 8601")
     organization: AuditedOrganization
+    others: tuple[AuditedOrganization, ...] = Field(
+        (), description="Organizations that the token can list, too, and that this report is not about"
+    )
     narrowing: Narrowing = Narrowing()
     figures: Figures
     installations: tuple[InstallationFacts, ...]

@@ -117,8 +117,8 @@ def _find_place(facts: Facts, subject: Subject) -> FindingPlace | None:
 
 
 def _find_owner(facts: Facts, subject: Subject) -> Owner | None:
-    installed = next(facts.inventory.find_installations(subject.integration or ""), None)
-    return installed.facts.integration.owner if installed else None
+    integration = facts.inventory.find_integration(subject.integration)
+    return integration.owner if integration else None
 
 
 def _build_remedy(facts: Facts, rule: Rule, match: Match) -> Remedy:

@@ -11,7 +11,7 @@ from pydantic_core import from_json
 
 from gitbook_integrations_api.report import Narrowing, Report
 from gitbook_integrations_mcp.audit.accepted_findings import AcceptedFinding, read_kept
-from gitbook_integrations_mcp.audit.auditor import Auditor
+from gitbook_integrations_mcp.audit.auditor import Audit, Auditor
 from gitbook_integrations_mcp.audit.collector import Progress
 from gitbook_integrations_mcp.audit.comparison import BaselineError, compare, read_baseline
 from gitbook_integrations_mcp.audit.finding_dates import date_findings
@@ -49,6 +49,8 @@ class AuditRun:
     time: float
     id: str | None = None
     note: str = ""
+    audit: Audit | None = None
+    """The audit itself, if it has just run."""
 
 
 class AuditRunner:
@@ -59,9 +61,16 @@ class AuditRunner:
         self._store = store
 
     async def run(
-        self, key: ReportKey, credentials: Credentials, progress: Progress, baseline: Report | None = None
+        self,
+        key: ReportKey,
+        credentials: Credentials,
+        progress: Progress,
+        baseline: Report | None = None,
+        earlier: Audit | None = None,
     ) -> AuditRun:
-        """Audit, compare with `baseline`, and keep the report. A failure of the store does not stop the audit.
+        """Audit, compare, and keep the report. A failure of the store does not stop the audit.
+
+        Without a `baseline`, the report is compared with the latest one that is kept. For `earlier`, see `Auditor`.
 
         Raises:
             AcceptanceError: the file of accepted findings cannot be used.
@@ -69,20 +78,17 @@ class AuditRunner:
             CallError: nothing in the organization can be read.
         """
         accepted: Sequence[AcceptedFinding] = ()
+        latest: AuditRun | None = None
         problems: list[str] = []
         try:
             accepted = [read_kept(one) for one in await self._store.acceptances.list_active(key.organization)]
+            latest = await self.find_latest(key)
         except StoreError as error:
             problems.append(f"The store {error.reason}: findings that were accepted in it are shown as open.")
         started = self._store.database.clock()
-        report = await self._auditor.audit(key.organization, key.narrowing, credentials, progress, accepted)
-        earlier = [baseline] if baseline else []
-        try:
-            latest = await self.find_latest(key)
-            earlier += [latest.report] if latest else []
-        except StoreError as error:
-            problems.append(f"The store {error.reason}: findings of earlier audits are dated like new ones.")
-        report = date_findings(report, earlier)
+        audit = await self._auditor.audit(key.organization, key.narrowing, credentials, progress, accepted, earlier)
+        report = date_findings(audit.report, [each for each in (baseline, latest and latest.report) if each])
+        baseline = baseline or (latest.report if latest else None)
         if baseline is not None:
             report = report.model_copy(update={"comparison": compare(baseline, report)})
         kept: str | None = None
@@ -92,7 +98,7 @@ class AuditRunner:
             )
         except StoreError as error:
             problems.append(f"The store {error.reason}: this report was not kept and cannot be a baseline later.")
-        return AuditRun(report, started, kept, " ".join(problems))
+        return AuditRun(report, started, kept, " ".join(problems), audit)
 
     async def find_latest(self, key: ReportKey) -> AuditRun | None:
         """Return the latest kept report.

@@ -111,7 +111,7 @@ def run_audit(settings: Settings, options: AuditOptions) -> int:
     except RefusedError as error:
         raise SettingsError(str(error), error.code) from None
     _write(report, options)
-    return _choose_exit_code(report, options.fail_on)
+    return _choose_exit_code(report, options)
 
 
 def _read_options(arguments: Namespace) -> AuditOptions:
@@ -352,12 +352,15 @@ def _count_findings(report: Report) -> str:
     return f"Findings: {', '.join(counts)}"
 
 
-def _choose_exit_code(report: Report, fail_on: Severity | None) -> int:
-    """Return the exit code. New findings take precedence over an incomplete audit."""
-    if fail_on is None:
+def _choose_exit_code(report: Report, options: AuditOptions) -> int:
+    """Return the exit code. New findings take precedence over an incomplete audit.
+
+    Only a baseline that was asked for makes other findings known ones.
+    """
+    if options.fail_on is None:
         return SUCCESS
-    severe = SEVERITIES[: SEVERITIES.index(fail_on) + 1]
-    new = None if report.comparison is None else report.comparison.newFindings
+    severe = SEVERITIES[: SEVERITIES.index(options.fail_on) + 1]
+    new = report.comparison.newFindings if report.comparison and options.baseline else None
     for finding in report.findings:
         if finding.accepted is None and finding.severity in severe and (new is None or finding.id in new):
             return NEW_FINDINGS

@@ -195,6 +195,17 @@ def test_an_invalid_baseline_exits_with_2(tmp_path: Path, capsys: pytest.Capture
     assert "version 1" in err
 
 
+def test_the_comparison_with_the_last_audit_makes_no_finding_a_known_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITBOOK_MCP_STORE__URL", f"sqlite:///{tmp_path}/store.db")
+    for compared in (False, True):
+        code, out, _ = run(capsys, "--format", "json", "--fail-on", "high")
+        assert code == 3
+        assert (json.loads(out)["comparison"] is not None) is compared
+    assert run(capsys, "--baseline", "last", "--fail-on", "high")[0] == 0
+
+
 @pytest.mark.parametrize("severity", SEVERITIES)
 def test_without_a_baseline_every_open_finding_of_the_severity_exits_with_3(
     severity: str, capsys: pytest.CaptureFixture[str]
