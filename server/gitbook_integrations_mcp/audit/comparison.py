@@ -108,10 +108,7 @@ def _list_gaps(report: Report) -> set[str]:
 
 
 def _index(report: Report) -> dict[tuple[str, ...], ComparedItem]:
-    return {
-        (item.kind, *(value for value in item.subject.model_dump().values() if value)): item
-        for item in _list_items(report)
-    }
+    return {(item.kind, *(value for _, value in item.subject if value)): item for item in _list_items(report)}
 
 
 def _list_items(report: Report) -> Iterator[ComparedItem]:
@@ -143,7 +140,9 @@ def _list_items(report: Report) -> Iterator[ComparedItem]:
 
 
 def _dump(part: BaseModel, names: set[str]) -> dict[str, Any]:
-    return part.model_dump(include=names)
+    """Return fields of a part; those that are parts themselves as JSON objects. Faster than pydantic on many parts."""
+    fields = {name: getattr(part, name) for name in names}
+    return {name: value.model_dump() if isinstance(value, BaseModel) else value for name, value in fields.items()}
 
 
 def _compare_item(

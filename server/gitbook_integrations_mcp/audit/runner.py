@@ -1,5 +1,6 @@
 """Runs audits with everything that the store keeps: accepted findings, earlier reports, and the new report."""
 
+import contextlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from gitbook_integrations_mcp.audit.collector import Progress
 from gitbook_integrations_mcp.audit.comparison import BaselineError, compare, read_baseline
 from gitbook_integrations_mcp.audit.finding_dates import date_findings
 from gitbook_integrations_mcp.digest import digest_json
-from gitbook_integrations_mcp.errors import StoreError
+from gitbook_integrations_mcp.errors import CallError, StoreError
 from gitbook_integrations_mcp.gitbook.credentials import Credentials
 from gitbook_integrations_mcp.store.reports import KeptReport
 from gitbook_integrations_mcp.store.store import Store
@@ -80,13 +81,28 @@ class AuditRunner:
         accepted: Sequence[AcceptedFinding] = ()
         latest: AuditRun | None = None
         problems: list[str] = []
+
+        async def read_latest() -> None:  # during the audit, because it takes as long as many requests
+            nonlocal latest
+            with contextlib.suppress(StoreError):  # which keeping the new report has, too
+                latest = await self.find_latest(key)
+
         try:
             accepted = [read_kept(one) for one in await self._store.acceptances.list_active(key.organization)]
-            latest = await self.find_latest(key)
         except StoreError as error:
             problems.append(f"The store {error.reason}: findings that were accepted in it are shown as open.")
         started = self._store.database.clock()
-        audit = await self._auditor.audit(key.organization, key.narrowing, credentials, progress, accepted, earlier)
+        audit: Audit | CallError
+        async with anyio.create_task_group() as group:
+            group.start_soon(read_latest)
+            try:
+                audit = await self._auditor.audit(
+                    key.organization, key.narrowing, credentials, progress, accepted, earlier
+                )
+            except CallError as error:
+                audit = error
+        if isinstance(audit, CallError):
+            raise audit
         report = date_findings(audit.report, [each for each in (baseline, latest and latest.report) if each])
         baseline = baseline or (latest.report if latest else None)
         if baseline is not None:
