@@ -110,6 +110,8 @@ class Inventory:
     organizations: dict[str, str | None] = field(default_factory=dict)
     """Titles of all organizations that the token can list, by ID."""
     installations: dict[str, Installed] = field(default_factory=dict)
+    installed: dict[str, IntegrationFacts] = field(default_factory=dict)
+    """All installed integrations, requested or not, by name."""
     spaces: dict[str, SpaceFacts] = field(default_factory=dict)
     sites: dict[str, SiteFacts] = field(default_factory=dict)
     scripts: dict[str, list[ScriptFacts]] = field(default_factory=dict)
@@ -132,6 +134,7 @@ class Inventory:
         if installed is None:
             return False
         self.titles["integration"][installed.name] = installed.facts.integration.title
+        self.installed[installed.name] = installed.facts.integration
         if self.narrowing.integrations is None or installed.name in self.narrowing.integrations:
             self.installations[installed.id] = installed
         return True
@@ -185,8 +188,7 @@ class Inventory:
 
     def find_integration(self, name: str | None) -> IntegrationFacts | None:
         """Return an installed or listed integration, or None if nothing is known of it."""
-        installed = next(self.find_installations(name or ""), None)
-        return installed.facts.integration if installed else self.marketplace.get(name or "")
+        return self.installed.get(name or "") or self.marketplace.get(name or "")
 
     def add_script(self, site: str, item: Mapping[str, Any]) -> bool:
         script = _read_script(item)
