@@ -48,8 +48,8 @@ _NAMES: Mapping[Job, str] = {
     "assistant": "gurubase inkeep kapa kapa-ai markprompt mendable runllm runllm-widget",
     "marketing automation": "hubspot marketo pardot",
     "feature flags": "bucket launchdarkly reflag split statsig",
-    "consent": "axeptio complianz cookiebot cookiehub cookiescript cookieyes didomi gravito iubenda ketch klaro onetrust "
-    "osano termly transcend trustarc usercentrics",
+    "consent": "axeptio complianz cookiebot cookiehub cookiescript cookieyes didomi gravito iubenda ketch klaro "
+    "onetrust osano termly transcend trustarc usercentrics",
     "sync": "github github-sync gitlab gitlab-sync bitbucket bitbucket-sync",
     "other": "calibermind devtune google-tag-manager gtm loom segment slack vimeo webhook wistia",
 }
