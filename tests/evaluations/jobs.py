@@ -1,4 +1,4 @@
-"""Twenty-two jobs on the sandbox, for developers of integrations and for administrators of installations.
+"""Twenty-four jobs on the sandbox, for developers of integrations and for administrators of installations.
 
 The comparison is fair to servers without an audit: their scripts read only necessary lists, by the way that costs the
 fewest tokens.
@@ -16,6 +16,7 @@ SPACES = {space.title: space.id for space in _STATE.spaces.values()}
 INSTALLED = {
     installation.integration: installation.id for installation in _STATE.get_installations(organization=ORGANIZATION_ID)
 }
+[OTHER_ORGANIZATION] = [each.id for each in _STATE.organizations.values() if each.member and each.id != ORGANIZATION_ID]
 FAILED = [event.id for event in _STATE.events if event.status == "failed"]
 OWN_SITES = [site.id for site in _STATE.get_places("site", ORGANIZATION_ID)]
 TUNNEL = "https://ann-laptop.tunnel.example"
@@ -113,8 +114,24 @@ JOBS = (
         request="What is installed where, what runs on our sites, and what should worry us?",
         steps=(call("audit_installations"),),
         bare=read_everything(),
-        facts=("heatlens", "crisp", "chatterbox", "Harbor Sign-In"),
-        most_tokens=700,
+        facts=("heatlens", "crisp", "chatterbox", "harbor-auth", "Internal Handbook", "Kestrel Collective"),
+        most_tokens=1000,
+    ),
+    Job(
+        name="compare two organizations",
+        request="What do my organizations have installed, and what does only one of them have?",
+        steps=(call("audit_installations", organizations="all"),),
+        bare=(*read_everything(), call("list_organization_installations", organizationId=OTHER_ORGANIZATION)),
+        facts=("Aurora Robotics", "Kestrel Collective", "slack", "heatlens"),
+        most_tokens=1000,
+    ),
+    Job(
+        name="explain a finding",
+        request="The audit reports unverified-write. What does that mean, and what should we do?",
+        steps=(call("audit_installations", explain="unverified-write"),),
+        bare=(call("list_organization_installations"),),
+        facts=("Heatlens", "unverified-write:"),
+        most_tokens=140,
     ),
     Job(
         name="scripts without a policy",
@@ -122,7 +139,7 @@ JOBS = (
         steps=(call("audit_installations", section="scripts"),),
         bare=read_scripts(),
         facts=("googleanalytics", "heatlens", "crisp", "Developer Portal", "Help Center", "cdn.lumen.example"),
-        most_tokens=850,
+        most_tokens=1000,
     ),
     Job(
         name="compare with the last audit",
@@ -130,12 +147,11 @@ JOBS = (
         steps=(
             call("audit_installations"),
             Happening(install_figma),
-            call("audit_installations", refresh=True, baseline="last"),
-            call("audit_installations", section="changes"),
+            call("audit_installations", section="changes", refresh=True),
         ),
         bare=(*read_everything(), Happening(install_figma), *read_everything()),
         facts=("figma",),
-        most_tokens=1560,
+        most_tokens=1250,
     ),
     Job(
         name="where is it enabled",
@@ -152,9 +168,10 @@ JOBS = (
     Job(
         name="who may write",
         request="Which of the installed integrations may write to our content?",
-        steps=(call("list_organization_installations"),),
-        facts=("release-notes-bot", "github", "heatlens", "space:content:write"),
-        most_tokens=1650,
+        steps=(call("audit_installations", section="access"),),
+        bare=(call("list_organization_installations"),),
+        facts=("release-notes-bot", "github", "heatlens", "space:content:write", "Release Notes"),
+        most_tokens=1100,
     ),
     Job(
         name="what is paused or pending",

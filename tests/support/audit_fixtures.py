@@ -97,7 +97,8 @@ async def audit(
     )
     auditor = Auditor(gitbook, settings, clock, sleep, wall_clock)
     try:
-        return await auditor.audit(ORGANIZATION_ID, narrowing, Credentials.from_settings(settings.gitbook), _ignore)
+        credentials = Credentials.from_settings(settings.gitbook)
+        return (await auditor.audit(ORGANIZATION_ID, narrowing, credentials, _ignore)).report
     finally:
         await gitbook.close()
 

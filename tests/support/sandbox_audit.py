@@ -25,6 +25,6 @@ def audit(*size: int) -> Report:
         pass
 
     async def run() -> Report:
-        return await Auditor(gitbook, settings).audit(organization, Narrowing(), credentials, ignore)
+        return (await Auditor(gitbook, settings).audit(organization, Narrowing(), credentials, ignore)).report
 
     return anyio.run(run)

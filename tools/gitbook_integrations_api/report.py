@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gitbook_integrations_api.rules import Severity
 
-VERSION: Literal[1] = 1
+VERSION: Literal[2] = 2
 
 
 class Part(BaseModel):
@@ -126,6 +126,8 @@ class ScriptFacts(Part):
     cookies: bool | None = None
     integration: str | None = Field(None, description="Integration name in its URL")
     installation: str | None = Field(None, description="Installation ID in its URL")
+    owner: Owner | None = Field(None, description="Owner of the integration; null if unknown")
+    verified: bool | None = Field(None, description="Whether GitBook has verified the integration; null if unknown")
 
 
 class SiteFacts(Part):
@@ -167,6 +169,15 @@ class Acceptance(Part):
     by: str | None = Field(None, description="Name of the person who accepted it; null if unknown")
 
 
+class FindingPlace(Part):
+    """The space or site that a finding is about."""
+
+    level: Literal["space", "site"]
+    id: str
+    title: str
+    visibility: str | None = None
+
+
 class Finding(Part):
     """One finding. Its `id` stays the same in all reports while its rule and subject stay the same."""
 
@@ -175,12 +186,28 @@ class Finding(Part):
     severity: Severity
     summary: str
     subject: Subject
+    place: FindingPlace | None = Field(None, description="null if it is about the organization as a whole")
+    owner: Owner | None = Field(None, description="Owner of the integration; null if unknown")
+    firstSeen: str = Field(description="Time of the first audit that had the finding (UTC, ISO 8601)")
+    since: str = Field(
+        description="Time of the audit since which no audit showed it as fixed; later than `firstSeen` if it returned"
+    )
     evidence: tuple[str, ...]
     remedy: Remedy
     sources: tuple[str, ...] = Field(
         description="Lists that the finding is based on. If one of them is among the gaps, the finding is undecided"
     )
     accepted: Acceptance | None = None
+
+
+class PastFinding(Part):
+    """A finding that an earlier report had and this one does not have."""
+
+    id: str
+    firstSeen: str
+    since: str | None = Field(
+        None, description="As in the finding, if this audit could not check it; null if it is fixed"
+    )
 
 
 class Undecided(Part):
@@ -265,10 +292,13 @@ class Comparison(Part):
 class Report(Part):
     """An installation audit."""
 
-    version: Literal[1] = VERSION
+    version: Literal[2] = VERSION
     generator: str = Field(description="Program and version")
     generatedAt: str = Field(description="UTC, ISO 8601")
     organization: AuditedOrganization
+    others: tuple[AuditedOrganization, ...] = Field(
+        (), description="Organizations that the token can list, too, and that this report is not about"
+    )
     narrowing: Narrowing = Narrowing()
     figures: Figures
     installations: tuple[InstallationFacts, ...]
@@ -278,6 +308,7 @@ class Report(Part):
     rules: tuple[RuleOutcome, ...]
     coverage: Coverage
     comparison: Comparison | None = None
+    past: tuple[PastFinding, ...] = Field((), description="Findings of earlier reports that this one does not have")
 
     @property
     def titles(self) -> dict[str, str]:

@@ -4,9 +4,10 @@
 `inventory` holds what was read; it reads configurations with the `configuration_forms` of integrations. The modules
 `installation_rules`, `policy_rules`, `setting_rules` and `script_rules` check it and return `rule_results`, with the
 help of `integration_jobs`. `evaluation` runs all rules and marks the `accepted_findings`. `auditor` makes the report,
-`comparison` compares two. `runner` does both with what the store keeps: accepted findings, and the
-reports of each GitBook user. `sections` selects parts of a report, `tool` serves them until one of the caller's
-`own_changes`, `acceptance_tools` accept findings. `render` turns reports into text.
+`comparison` compares two, `finding_dates` continues the dates of earlier ones. `runner` does this with what the store
+keeps: accepted findings, and the reports of each GitBook user. `sections` selects parts of a report, with the names of
+`places`, and `explanation` explains a finding. `tool` serves them until one of the caller's changes. `organizations`
+audits all of a token, which are set `side_by_side`. `acceptance_tools` accept findings. `render` turns reports into text.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

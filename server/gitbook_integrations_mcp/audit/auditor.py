@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from gitbook_integrations_api.report import (
     InstallationFacts,
     Narrowing,
     Report,
+    ScriptFacts,
     SiteFacts,
 )
 from gitbook_integrations_api.rules import SEVERITIES
@@ -30,6 +32,19 @@ from gitbook_integrations_mcp.errors import LimitError
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.gitbook.credentials import Credentials
 from gitbook_integrations_mcp.gitbook.http import GitBookResponse
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """A report, and everything that was read for it."""
+
+    report: Report
+    collector: Collector
+
+    @property
+    def settings(self) -> Mapping[str, Mapping[str, str]]:
+        """Digests of the settings of installations, by ID and key. Reports have no settings, so they are not kept."""
+        return {each.id: each.settings for each in self.collector.inventory.installations.values()}
 
 
 class Auditor:
@@ -59,10 +74,12 @@ class Auditor:
         credentials: Credentials,
         progress: Progress,
         accepted: Iterable[AcceptedFinding] = (),
-    ) -> Report:
+        earlier: Audit | None = None,
+    ) -> Audit:
         """Return the report on an organization or a part of it. The `credentials` are removed from its text.
 
-        `accepted` are accepted findings besides those of the file.
+        `accepted` are accepted findings besides those of the file. Lists that are the same for all organizations are
+        taken from an `earlier` audit with the same credentials, if there is one; then there is no `narrowing`.
 
         Raises:
             AcceptanceError: the file of accepted findings cannot be used.
@@ -70,7 +87,9 @@ class Auditor:
         """
         now = datetime.fromtimestamp(self._wall_clock(), UTC)
         acceptances = Acceptances([*self._file.read(), *accepted], now.date())
-        collector = Collector(organization, narrowing, self._create_send(credentials), progress, self._concurrency)
+        send = self._create_send(credentials)
+        before = earlier.collector if earlier else None
+        collector = Collector(organization, narrowing, send, progress, self._concurrency, before)
         started = self._clock()
         await collector.collect()
         seconds = self._clock() - started
@@ -78,7 +97,7 @@ class Auditor:
         report = build_report(facts, evaluate_rules(facts, self._settings, acceptances), seconds)
         text = report.model_dump_json()
         scrubbed = credentials.scrub(text)
-        return report if scrubbed == text else Report.model_validate_json(scrubbed)
+        return Audit(report if scrubbed == text else Report.model_validate_json(scrubbed), collector)
 
     def _create_send(self, credentials: Credentials) -> Send:
         """Return the function that sends the requests of an audit that starts now.
@@ -115,8 +134,15 @@ def build_report(facts: Facts, evaluation: Evaluation, seconds: float) -> Report
     open_findings = [finding for finding in evaluation.findings if finding.accepted is None]
     return Report(
         generator=f"gitbook-integrations-mcp {__version__}",
-        generatedAt=facts.now.isoformat(timespec="seconds").replace("+00:00", "Z"),
-        organization=AuditedOrganization(id=inventory.organization, title=inventory.title),
+        generatedAt=facts.time,
+        organization=AuditedOrganization(
+            id=inventory.organization, title=inventory.organizations.get(inventory.organization)
+        ),
+        others=tuple(
+            AuditedOrganization(id=identifier, title=title)
+            for identifier, title in inventory.organizations.items()
+            if identifier != inventory.organization
+        ),
         narrowing=inventory.narrowing,
         figures=Figures(
             installations=len(installations),
@@ -157,9 +183,16 @@ def _build_installation(facts: Facts, installed: Installed) -> InstallationFacts
     return installed.facts.model_copy(update=update)
 
 
-def _list_scripts(facts: Facts, site: SiteFacts) -> tuple[Any, ...] | None:
-    scripts = tuple(facts.inventory.scripts.get(site.id, ()))
+def _list_scripts(facts: Facts, site: SiteFacts) -> tuple[ScriptFacts, ...] | None:
+    scripts = tuple(_complete_script(facts, script) for script in facts.inventory.scripts.get(site.id, ()))
     return None if not scripts and facts.coverage.is_incomplete(name_scripts(site.id)) else scripts
+
+
+def _complete_script(facts: Facts, script: ScriptFacts) -> ScriptFacts:
+    integration = facts.inventory.find_integration(script.integration)
+    if integration is None:
+        return script
+    return script.model_copy(update={"owner": integration.owner, "verified": integration.verified})
 
 
 def _find_lower_bounds(coverage: CoverageTracker) -> tuple[str, ...]:

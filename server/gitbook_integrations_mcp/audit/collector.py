@@ -50,10 +50,19 @@ class Collector:
     """Collects one organization. `max_concurrency` limits the requests that run at the same time."""
 
     def __init__(
-        self, organization: str, narrowing: Narrowing, send: Send, progress: Progress, max_concurrency: int
+        self,
+        organization: str,
+        narrowing: Narrowing,
+        send: Send,
+        progress: Progress,
+        max_concurrency: int,
+        earlier: "Collector | None" = None,
     ) -> None:
-        self.inventory = Inventory(organization, narrowing)
-        self.coverage = CoverageTracker()
+        """Take what is the same for all organizations from an `earlier` collector, if there is one."""
+        self.inventory: Inventory = (
+            earlier.inventory.share(organization) if earlier else Inventory(organization, narrowing)
+        )
+        self.coverage: CoverageTracker = earlier.coverage.share() if earlier else CoverageTracker()
         self._reader = ListReader(send, self.coverage)
         self._progress = progress
         self._max_concurrency = max_concurrency
@@ -95,6 +104,8 @@ class Collector:
             ORGANIZATION: ("list_organizations_for_authenticated_user", {}, self.inventory.add_organization),
         }
         for source, (tool, arguments, add_item) in lists.items():
+            if source in self.coverage.lists:
+                continue
             if source not in {SITES, SPACES} or self._covers("site" if source == SITES else "space"):
                 yield partial(self._read, source, tool, arguments, add_item)
 

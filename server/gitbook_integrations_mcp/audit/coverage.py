@@ -16,6 +16,9 @@ ORGANIZATION = "organization"
 STATUS = "status on sites"
 """Sources: the lists that exist once in an audit."""
 
+SHARED = (MARKETPLACE, ORGANIZATION)
+"""Those that are the same for all organizations."""
+
 NARROWING = "narrowing"
 """The source of everything outside the requested part. It is no gap, but rules cannot check it."""
 
@@ -82,6 +85,10 @@ class CoverageTracker:
         assert source not in self.lists
         status = self.lists[source] = ListStatus(source, tool, arguments)
         return status
+
+    def share(self) -> "CoverageTracker":
+        """Return a tracker that knows the lists that are the same for all organizations."""
+        return CoverageTracker(lists={source: self.lists[source] for source in SHARED})
 
     def is_incomplete(self, *sources: str) -> bool:
         """Whether one of the lists was not read completely."""

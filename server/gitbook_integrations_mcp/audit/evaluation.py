@@ -1,16 +1,26 @@
 """Runs all rules. Returns the findings and, for every rule, whether it could be checked completely."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from gitbook_integrations_api.catalog import TOOLS
-from gitbook_integrations_api.report import Finding, Remedy, RuleOutcome
+from gitbook_integrations_api.report import (
+    Finding,
+    FindingPlace,
+    Owner,
+    Remedy,
+    RuleOutcome,
+    SiteFacts,
+    SpaceFacts,
+    Subject,
+)
 from gitbook_integrations_api.report import Undecided as ReportedUndecided
 from gitbook_integrations_api.rules import RULES, SEVERITIES, Rule, Severity
 from gitbook_integrations_mcp.audit.accepted_findings import Acceptances
 from gitbook_integrations_mcp.audit.installation_rules import INSTALLATION_CHECKS
 from gitbook_integrations_mcp.audit.integration_jobs import PROTECTED, find_protected_job
+from gitbook_integrations_mcp.audit.inventory import Level
 from gitbook_integrations_mcp.audit.policy_rules import POLICY_CHECKS
 from gitbook_integrations_mcp.audit.rule_results import Facts, Match, RuleResult, Undecided
 from gitbook_integrations_mcp.audit.script_rules import SCRIPT_CHECKS
@@ -86,11 +96,30 @@ def _build_finding(facts: Facts, rule: Rule, severity: Severity, match: Match, a
         severity=severity,
         summary=match.summary,
         subject=match.subject,
+        place=_find_place(facts, match.subject),
+        owner=_find_owner(facts, match.subject),
+        firstSeen=facts.time,
+        since=facts.time,
         evidence=match.evidence,
         remedy=_build_remedy(facts, rule, match),
         sources=match.sources,
         accepted=acceptances.find(identifier, rule.id),
     )
+
+
+def _find_place(facts: Facts, subject: Subject) -> FindingPlace | None:
+    level: Level = "site" if subject.site else "space"
+    if (identifier := subject.site or subject.space) is None:
+        return None
+    places: Mapping[str, SiteFacts | SpaceFacts] = facts.inventory.sites if level == "site" else facts.inventory.spaces
+    place = places.get(identifier)
+    title = facts.inventory.titles[level].get(identifier, identifier)
+    return FindingPlace(level=level, id=identifier, title=title, visibility=place.visibility if place else None)
+
+
+def _find_owner(facts: Facts, subject: Subject) -> Owner | None:
+    integration = facts.inventory.find_integration(subject.integration)
+    return integration.owner if integration else None
 
 
 def _build_remedy(facts: Facts, rule: Rule, match: Match) -> Remedy:

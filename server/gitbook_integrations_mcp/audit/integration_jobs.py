@@ -37,20 +37,21 @@ EXCLUSIVE: frozenset[Job] = frozenset(get_args(Job)) - {"marketing automation", 
 """Jobs for which a site needs only one integration."""
 
 _NAMES: Mapping[Job, str] = {
-    "web analytics": "ahrefs clicky cloudflare-web-analytics fathom goatcounter google-analytics googleanalytics "
-    "matomo pirsch piwik piwik-pro plausible simple-analytics simpleanalytics umami",
+    "web analytics": "ahrefs ahrefs-web-analytics clicky cloudflare-web-analytics fathom goatcounter google-analytics "
+    "googleanalytics matomo pirsch piwik piwik-pro plausible simple-analytics simpleanalytics umami",
     "product analytics": "amplitude heap june mixpanel pendo posthog",
     "session recording": "clarity fullstory hotjar logrocket lucky-orange microsoft-clarity mouseflow smartlook",
-    "visitor identification": "clearbit koala leadfeeder rb2b salesviewer unify warmly zoominfo",
-    "chat": "chatwoot crisp drift freshchat freshdesk front helpscout intercom livechat olark salesforce-chat tawk "
-    "tawk-to tidio zendesk zendesk-chat",
-    "assistant": "inkeep kapa kapa-ai markprompt mendable runllm",
+    "visitor identification": "clearbit koala lead-forensics leadfeeder rb2b reo reodotdev salesviewer scarf syft "
+    "unify warmly zoominfo",
+    "chat": "chatwoot crisp drift freshchat freshdesk front helpscout intercom livechat olark salesforce-chat "
+    "salesforce-service-cloud-chat salesmartly tawk tawk-to tidio zendesk zendesk-chat",
+    "assistant": "gurubase inkeep kapa kapa-ai markprompt mendable runllm runllm-widget",
     "marketing automation": "hubspot marketo pardot",
     "feature flags": "bucket launchdarkly reflag split statsig",
-    "consent": "axeptio complianz cookiebot cookiehub cookieyes didomi iubenda ketch klaro onetrust osano termly "
-    "transcend trustarc usercentrics",
+    "consent": "axeptio complianz cookiebot cookiehub cookiescript cookieyes didomi gravito iubenda ketch klaro "
+    "onetrust osano termly transcend trustarc usercentrics",
     "sync": "github github-sync gitlab gitlab-sync bitbucket bitbucket-sync",
-    "other": "devtune google-tag-manager gtm loom segment slack vimeo webhook wistia",
+    "other": "calibermind devtune google-tag-manager gtm loom segment slack vimeo webhook wistia",
 }
 _BY_NAME: Mapping[str, Job] = {name: job for job, names in _NAMES.items() for name in names.split()}
 

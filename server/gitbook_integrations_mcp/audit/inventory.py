@@ -25,6 +25,7 @@ from gitbook_integrations_mcp.audit.configuration_forms import Form, Origin, rea
 from gitbook_integrations_mcp.calls.masking import MaskingScope, mask_secrets
 from gitbook_integrations_mcp.calls.policy_rules import JudgedIntegration, read_judged
 from gitbook_integrations_mcp.calls.response import get_path
+from gitbook_integrations_mcp.digest import digest_json
 from gitbook_integrations_mcp.text import clean_text
 
 Level = Literal["space", "site"]
@@ -55,6 +56,8 @@ class Installed:
     """Keys of credentials, with their origin."""
     missing: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Required settings without a value."""
+    settings: dict[str, str] = field(default_factory=dict)
+    """Digests of the settings of the installation itself, by key."""
     identifiers: dict[str, dict[str, str]] = field(default_factory=dict)
     """Digests of the required text on sites, for example of a tracking ID, by key."""
 
@@ -91,6 +94,8 @@ class Installed:
             self.secrets[place] = secrets
         if missing := form.find_missing(configuration, read_text(item.get("status"))):
             self.missing[place] = missing
+        if level == "account":
+            self.settings = {clean_text(key, _TEXT_LIMIT): digest_json(value) for key, value in configuration.items()}
         if level == "site" and (found := dict(form.find_identifiers(configuration))):
             self.identifiers[place] = {key: hashlib.sha256(value.encode()).hexdigest() for key, value in found.items()}
 
@@ -104,12 +109,15 @@ class Inventory:
 
     organization: str
     narrowing: Narrowing
-    title: str | None = None
+    organizations: dict[str, str | None] = field(default_factory=dict)
+    """Titles of all organizations that the token can list, by ID."""
     installations: dict[str, Installed] = field(default_factory=dict)
+    installed: dict[str, IntegrationFacts] = field(default_factory=dict)
+    """All installed integrations, requested or not, by name."""
     spaces: dict[str, SpaceFacts] = field(default_factory=dict)
     sites: dict[str, SiteFacts] = field(default_factory=dict)
     scripts: dict[str, list[ScriptFacts]] = field(default_factory=dict)
-    marketplace: set[str] = field(default_factory=set)
+    marketplace: dict[str, IntegrationFacts] = field(default_factory=dict)
     titles: dict[str, dict[str, str]] = field(default_factory=lambda: {"integration": {}, "space": {}, "site": {}})
     """Titles of everything that GitBook listed, requested or not, by kind and ID."""
 
@@ -119,8 +127,8 @@ class Inventory:
 
     def add_organization(self, item: Mapping[str, Any]) -> bool:
         identifier = read_text(item.get("id"))
-        if identifier == self.organization:
-            self.title = read_text(item.get("title"))
+        if identifier is not None:
+            self.organizations[identifier] = read_text(item.get("title"))
         return identifier is not None
 
     def add_installation(self, item: Mapping[str, Any]) -> bool:
@@ -128,6 +136,7 @@ class Inventory:
         if installed is None:
             return False
         self.titles["integration"][installed.name] = installed.facts.integration.title
+        self.installed[installed.name] = installed.facts.integration
         if self.narrowing.integrations is None or installed.name in self.narrowing.integrations:
             self.installations[installed.id] = installed
         return True
@@ -164,11 +173,24 @@ class Inventory:
         return True
 
     def add_listed(self, item: Mapping[str, Any]) -> bool:
-        name = read_text(item.get("name"))
-        if name is not None:
-            self.marketplace.add(name)
-            self.titles["integration"].setdefault(name, read_text(item.get("title")) or name)
-        return name is not None
+        facts = _read_integration(item, self.organization)
+        if facts is not None:
+            self.marketplace[facts.name] = facts
+            self.titles["integration"].setdefault(facts.name, facts.title)
+        return facts is not None
+
+    def share(self, organization: str) -> "Inventory":
+        """Return an inventory of another organization with the lists that are the same for all organizations."""
+        shared = Inventory(organization, Narrowing(), organizations=self.organizations)
+        for facts in self.marketplace.values():
+            own = facts.owner.id == organization if facts.owner else None
+            shared.marketplace[facts.name] = facts.model_copy(update={"own": own})
+            shared.titles["integration"][facts.name] = facts.title
+        return shared
+
+    def find_integration(self, name: str | None) -> IntegrationFacts | None:
+        """Return an installed or listed integration, or None if nothing is known of it."""
+        return self.installed.get(name or "") or self.marketplace.get(name or "")
 
     def add_script(self, site: str, item: Mapping[str, Any]) -> bool:
         script = _read_script(item)

@@ -21,6 +21,11 @@ class Facts:
     stalled_days: int
     policy: tuple[PolicyRule, ...] = ()
 
+    @property
+    def time(self) -> str:
+        """The time of the audit, as reports write it (UTC, ISO 8601)."""
+        return self.now.isoformat(timespec="seconds").replace("+00:00", "Z")
+
     def knows_places(self, installed: Installed, level: Level) -> bool:
         """Whether all spaces, or all sites, of an installation are known."""
         return not self.is_confined and not self.coverage.is_incomplete(name_places(level, installed.id))

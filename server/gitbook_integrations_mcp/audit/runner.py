@@ -1,5 +1,6 @@
 """Runs audits with everything that the store keeps: accepted findings, earlier reports, and the new report."""
 
+import contextlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,11 +12,12 @@ from pydantic_core import from_json
 
 from gitbook_integrations_api.report import Narrowing, Report
 from gitbook_integrations_mcp.audit.accepted_findings import AcceptedFinding, read_kept
-from gitbook_integrations_mcp.audit.auditor import Auditor
+from gitbook_integrations_mcp.audit.auditor import Audit, Auditor
 from gitbook_integrations_mcp.audit.collector import Progress
 from gitbook_integrations_mcp.audit.comparison import BaselineError, compare, read_baseline
+from gitbook_integrations_mcp.audit.finding_dates import date_findings
 from gitbook_integrations_mcp.digest import digest_json
-from gitbook_integrations_mcp.errors import StoreError
+from gitbook_integrations_mcp.errors import CallError, StoreError
 from gitbook_integrations_mcp.gitbook.credentials import Credentials
 from gitbook_integrations_mcp.store.reports import KeptReport
 from gitbook_integrations_mcp.store.store import Store
@@ -48,6 +50,8 @@ class AuditRun:
     time: float
     id: str | None = None
     note: str = ""
+    audit: Audit | None = None
+    """The audit itself, if it has just run."""
 
 
 class AuditRunner:
@@ -58,9 +62,16 @@ class AuditRunner:
         self._store = store
 
     async def run(
-        self, key: ReportKey, credentials: Credentials, progress: Progress, baseline: Report | None = None
+        self,
+        key: ReportKey,
+        credentials: Credentials,
+        progress: Progress,
+        baseline: Report | None = None,
+        earlier: Audit | None = None,
     ) -> AuditRun:
-        """Audit, compare with `baseline`, and keep the report. A failure of the store does not stop the audit.
+        """Audit, compare, and keep the report. A failure of the store does not stop the audit.
+
+        Without a `baseline`, the report is compared with the latest one that is kept. For `earlier`, see `Auditor`.
 
         Raises:
             AcceptanceError: the file of accepted findings cannot be used.
@@ -68,13 +79,32 @@ class AuditRunner:
             CallError: nothing in the organization can be read.
         """
         accepted: Sequence[AcceptedFinding] = ()
+        latest: AuditRun | None = None
         problems: list[str] = []
+
+        async def read_latest() -> None:  # during the audit, because it takes as long as many requests
+            nonlocal latest
+            with contextlib.suppress(StoreError):  # which keeping the new report has, too
+                latest = await self.find_latest(key)
+
         try:
             accepted = [read_kept(one) for one in await self._store.acceptances.list_active(key.organization)]
         except StoreError as error:
             problems.append(f"The store {error.reason}: findings that were accepted in it are shown as open.")
         started = self._store.database.clock()
-        report = await self._auditor.audit(key.organization, key.narrowing, credentials, progress, accepted)
+        audit: Audit | CallError
+        async with anyio.create_task_group() as group:
+            group.start_soon(read_latest)
+            try:
+                audit = await self._auditor.audit(
+                    key.organization, key.narrowing, credentials, progress, accepted, earlier
+                )
+            except CallError as error:
+                audit = error
+        if isinstance(audit, CallError):
+            raise audit
+        report = date_findings(audit.report, [each for each in (baseline, latest and latest.report) if each])
+        baseline = baseline or (latest.report if latest else None)
         if baseline is not None:
             report = report.model_copy(update={"comparison": compare(baseline, report)})
         kept: str | None = None
@@ -84,7 +114,7 @@ class AuditRunner:
             )
         except StoreError as error:
             problems.append(f"The store {error.reason}: this report was not kept and cannot be a baseline later.")
-        return AuditRun(report, started, kept, " ".join(problems))
+        return AuditRun(report, started, kept, " ".join(problems), audit)
 
     async def find_latest(self, key: ReportKey) -> AuditRun | None:
         """Return the latest kept report.

@@ -8,7 +8,7 @@ from gitbook_integrations_mcp.audit.coverage import INSTALLATIONS, NARROWING, SI
 from gitbook_integrations_mcp.audit.integration_jobs import find_purpose
 from gitbook_integrations_mcp.audit.inventory import Installed
 from gitbook_integrations_mcp.audit.rule_results import PASS, Facts, Match, RuleCheck, RuleResult, Undecided
-from gitbook_integrations_mcp.calls.content_policies import find_weaknesses
+from gitbook_integrations_mcp.calls.content_policies import find_weaknesses, parse_policy
 
 
 def _for_each_script(check: Callable[[Facts, SiteFacts, ScriptFacts], RuleResult | None]) -> RuleCheck:
@@ -81,8 +81,11 @@ def _check_policy(facts: Facts, site: SiteFacts, script: ScriptFacts) -> RuleRes
 
 @_for_each_script
 def _check_policy_strength(facts: Facts, site: SiteFacts, script: ScriptFacts) -> RuleResult | None:
-    weaknesses = find_weaknesses(script.contentSecurityPolicy) if script.contentSecurityPolicy else ()
-    if not weaknesses:
+    """A verified integration that names no hosts for scripts, but others, needs none beside GitBook's own."""
+    policy = script.contentSecurityPolicy or ""
+    weaknesses = find_weaknesses(policy) if policy else ()
+    installed = _find_installed(facts, script)
+    if not weaknesses or (installed and installed.facts.integration.verified and not _names_scripts(policy)):
         return None
     summary = f"{_name_script(script)} runs on “{site.title}” with a weak content security policy"
     match = _match(facts, site, script, summary, f"weak: {', '.join(weaknesses)}")
@@ -98,9 +101,16 @@ def _spare_verified(facts: Facts, script: ScriptFacts, match: Match) -> Match:
     return replace(match, tool="get_integration_by_name", arguments={"integrationName": installed.name}, advice=advice)
 
 
+def _names_scripts(policy: str) -> bool:
+    return not {"script-src", "script-src-elem", "default-src"}.isdisjoint(parse_policy(policy))
+
+
 @_for_each_script
 def _check_cookies(facts: Facts, site: SiteFacts, script: ScriptFacts) -> RuleResult | None:
-    """A consent manager sets a cookie to remember what the reader consented to."""
+    """A consent manager sets a cookie to remember what the reader consented to.
+
+    A script without its required settings does nothing yet.
+    """
     if script.cookies is None:
         return _undecided(site, script, "it is unknown whether the script may set cookies", name_scripts(site.id))
     installed = _find_installed(facts, script)
@@ -108,7 +118,7 @@ def _check_cookies(facts: Facts, site: SiteFacts, script: ScriptFacts) -> RuleRe
     asks = (
         installed and purpose and purpose.job == "consent" and (purpose.certain or installed.facts.integration.verified)
     )
-    if not script.cookies or asks:
+    if not script.cookies or asks or (installed and site.id in installed.missing):
         return None
     match = _match(facts, site, script, f"{_name_script(script)} may set cookies on “{site.title}”")
     arguments = {"organizationId": facts.inventory.organization, "siteId": site.id}

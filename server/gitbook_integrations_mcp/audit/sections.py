@@ -12,9 +12,27 @@ from pydantic_core import to_json
 from gitbook_integrations_api.endpoints.audit import Section
 from gitbook_integrations_api.report import Finding, Gap, InstallationFacts, Placement, Report
 from gitbook_integrations_api.rules import Severity
+from gitbook_integrations_api.scopes import SCOPES, is_powerful, writes
+from gitbook_integrations_mcp.audit.places import PlaceNames, describe_installation, read_names
+from gitbook_integrations_mcp.text import clean_text
 
-MAX_EXAMPLES = 3
-"""Maximum number of examples per rule, and of gaps, in a summary."""
+MAX_GAPS = 3
+"""Maximum number of gaps in a summary."""
+
+MAX_EXAMPLES: Mapping[Severity, int] = {"high": 3, "medium": 2, "low": 1}
+"""Maximum number of examples per rule in a summary, by severity."""
+
+MAX_LINES = 60
+"""Maximum number of installations in a summary."""
+
+MAX_CHANGES: Mapping[str, int] = {"new": 2, "fixed": 1, "added": 1, "removed": 1, "changed": 1}
+"""Maximum number of changes in a summary, by kind."""
+
+MAX_OTHERS = 10
+"""Maximum number of other organizations in a summary."""
+
+MAX_PLACES = 10
+"""Maximum number of spaces, and of sites, that an item of a section names."""
 
 MAX_UNDECIDED = 20
 """Maximum number of unchecked things that section coverage names per rule."""
@@ -24,25 +42,47 @@ PAGE_CHARACTERS = 9000
 
 
 def summarize(report: Report) -> dict[str, Any]:
-    """Return figures, findings by rule, coverage and changes. The size does not depend on the organization's."""
-    gaps = report.coverage.gaps
+    """Return figures, findings by rule, installations, coverage and changes. The size is limited."""
+    gaps, names, others = report.coverage.gaps, read_names(report), report.others
+    lines = [describe_installation(installed, names) for installed in report.installations[:MAX_LINES]]
     summary: dict[str, Any] = {
         "organization": report.organization.model_dump(),
         "narrowing": report.narrowing.model_dump(exclude_none=True),
         "figures": report.figures.model_dump(exclude={"findings", "accepted"}),
         "findings": {**report.figures.findings, "accepted": report.figures.accepted},
         "byRule": list(_group_findings(report)),
+        "installations": lines,
+        "moreInstallations": len(report.installations) - len(lines),
         "coverage": {
             "complete": report.coverage.complete,
             "requests": report.coverage.requests,
-            "gaps": [_describe_gap(gap) for gap in gaps[:MAX_EXAMPLES]],
-            "moreGaps": max(0, len(gaps) - MAX_EXAMPLES),
+            "gaps": [_describe_gap(gap) for gap in gaps[:MAX_GAPS]],
+            "moreGaps": max(0, len(gaps) - MAX_GAPS),
             "rulesNotChecked": {rule.id: rule.outcome for rule in report.rules if rule.outcome != "checked"},
         },
     }
     if changes := describe_comparison(report):
-        summary["changes"] = changes
+        summary |= {"changes": changes, "changeExamples": _list_change_examples(report)}
+    if others:
+        summary["notAudited"] = [f"{each.title} ({each.id})" if each.title else each.id for each in others[:MAX_OTHERS]]
+        summary["moreNotAudited"] = len(others) - len(summary["notAudited"])
     return summary
+
+
+def _list_change_examples(report: Report) -> list[str]:
+    """Return the first changes of each kind as text."""
+    by_kind: dict[str, list[str]] = {kind: [] for kind in MAX_CHANGES}
+    for each in _list_changes(report, None):
+        if len(lines := by_kind.get(each["change"], [])) < MAX_CHANGES.get(each["change"], 0):
+            lines.append(f"{each['change']}: {each['title']}{_describe_difference(each)}")
+    return [line for lines in by_kind.values() for line in lines]
+
+
+def _describe_difference(change: Mapping[str, Any]) -> str:
+    if "field" not in change:
+        return f" ({change['kind']})" if "kind" in change else ""
+    before, after = (clean_text(str(change[name]), 60) for name in ("before", "after"))
+    return f", {change['field']}: {before} → {after}"
 
 
 def describe_comparison(report: Report) -> dict[str, Any]:
@@ -74,7 +114,7 @@ def _group_findings(report: Report) -> Iterator[dict[str, Any]]:
             by_rule.setdefault((finding.severity, finding.rule), []).append(finding)
     titles = {rule.id: rule.title for rule in report.rules}
     for (severity, rule), findings in by_rule.items():
-        examples = [finding.summary for finding in findings[:MAX_EXAMPLES]]
+        examples = [finding.summary for finding in findings[: MAX_EXAMPLES[severity]]]
         yield {
             "rule": rule,
             "severity": severity,
@@ -107,21 +147,24 @@ def _list_findings(report: Report, integration: str | None) -> Iterator[dict[str
 
 def _list_installations(report: Report, integration: str | None) -> Iterator[dict[str, Any]]:
     """Yield all installations, or those of one integration with their spaces and sites."""
-    titles = report.titles
+    titles, names = report.titles, read_names(report)
     for installed in report.installations:
         if integration is None:
-            yield _describe_installation(installed)
+            yield _describe_installation(installed, names)
         elif integration == installed.integration.name:
-            yield _describe_installation(installed)
+            yield _describe_installation(installed, names)
             yield from (_describe_place("space", place, titles) for place in installed.spaces)
             yield from (_describe_place("site", place, titles) for place in installed.sites)
 
 
-def _describe_installation(installed: InstallationFacts) -> dict[str, Any]:
+def _describe_installation(installed: InstallationFacts, names: PlaceNames) -> dict[str, Any]:
     facts = installed.integration.model_dump(exclude={"owner"}, exclude_none=True)
     owner = installed.integration.owner
     own = installed.model_dump(exclude={"integration", "spaces", "sites"}, exclude_none=True)
-    places = {"spaces": len(installed.spaces), "sites": len(installed.sites)}
+    places = {
+        "spaces": names.list_names(installed.spaces, MAX_PLACES),
+        "sites": names.list_names(installed.sites, MAX_PLACES),
+    }
     return facts | {"owner": (owner.title or owner.id) if owner else None} | own | places
 
 
@@ -134,8 +177,48 @@ def _list_scripts(report: Report, integration: str | None) -> Iterator[dict[str,
     for site in report.sites:
         for script in site.scripts or ():
             if integration in {None, script.integration}:
-                where = {"site": site.id, "title": site.title, "published": site.published}
-                yield where | script.model_dump(exclude_none=True)
+                yield {
+                    "site": site.id,
+                    "title": site.title,
+                    "visibility": site.visibility,
+                    "published": site.published,
+                    **script.model_dump(exclude={"contentSecurityPolicy", "owner"}, exclude_none=True),
+                    "owner": (script.owner.title or script.owner.id) if script.owner else "unknown",
+                    "csp": script.contentSecurityPolicy or "none",
+                }
+
+
+def _list_access(report: Report, integration: str | None) -> Iterator[dict[str, Any]]:
+    """Yield who may do what where: the scopes that change something first, and for each its integrations."""
+    names = read_names(report)
+    scopes = {scope for installed in report.installations for scope in installed.integration.scopes}
+    for scope in sorted(scopes, key=lambda each: (not is_powerful(each), not writes(each), each)):
+        meaning: dict[str, Any] = {"meaning": SCOPES.get(scope)}
+        for installed in report.installations:
+            facts = installed.integration
+            if scope in facts.scopes and integration in {None, facts.name}:
+                yield {"scope": scope, "integration": facts.name} | meaning | _describe_access(installed, scope, names)
+                meaning = {}  # only the first item of a scope explains it, to save tokens
+
+
+def _describe_access(installed: InstallationFacts, scope: str, names: PlaceNames) -> dict[str, Any]:
+    """Return the spaces or sites that a scope reaches; scopes that are about neither reach both."""
+    level, owner = scope.partition(":")[0], installed.integration.owner
+    item: dict[str, Any] = {
+        "status": installed.status,
+        "verified": installed.integration.verified,
+        "owner": (owner.title or owner.id) if owner else "unknown",
+    }
+    for key, places, selection, complete in (
+        ("space", installed.spaces, installed.spaceSelection, installed.spacesComplete),
+        ("site", installed.sites, installed.siteSelection, installed.sitesComplete),
+    ):
+        if level == key or level not in {"space", "site"}:
+            listed = names.list_names(places, MAX_PLACES)
+            if selection == "all" and installed.integration.target in {None, "all", key}:
+                listed = [f"all {key}s, new ones too", *listed]
+            item[f"{key}s"] = [*listed, *([] if complete else ["more may be missing"])]
+    return item
 
 
 def _list_gaps(report: Report, _integration: str | None) -> Iterator[dict[str, Any]]:
@@ -172,6 +255,7 @@ _SECTIONS: Mapping[Section, Callable[[Report, str | None], Iterator[dict[str, An
     "findings": _list_findings,
     "installations": _list_installations,
     "scripts": _list_scripts,
+    "access": _list_access,
     "coverage": _list_gaps,
     "changes": _list_changes,
 }

@@ -172,7 +172,7 @@ def _describe_risk(installed: Installed) -> str:
     return f"{'' if integration.verified else 'not '}verified, {integration.visibility or 'unknown'}, of {owner}"
 
 
-_MEASURING = frozenset({"web analytics", "product analytics"})
+_MEASURING = frozenset({"web analytics", "product analytics", "session recording"})
 _NOT_OF_ONE_SITE = ("account", "app", "company", "host", "name", "org", "region", "url", "workspace")
 """Parts of keys whose values are the same on all sites of an organization."""
 

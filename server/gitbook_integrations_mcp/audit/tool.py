@@ -9,10 +9,13 @@ import anyio
 from gitbook_integrations_api.endpoints.audit import SECTIONS
 from gitbook_integrations_api.report import Narrowing, Report
 from gitbook_integrations_mcp.audit.comparison import BaselineError, read_baseline
+from gitbook_integrations_mcp.audit.explanation import explain
+from gitbook_integrations_mcp.audit.organizations import OrganizationsAudit
 from gitbook_integrations_mcp.audit.render.markdown import (
     escape,
     format_changes,
     format_span,
+    render_explanation,
     render_items,
     render_summary,
 )
@@ -29,9 +32,9 @@ from gitbook_integrations_mcp.store.store import Store
 from gitbook_integrations_mcp.text import clean_text
 
 MORE = (
-    "For details, call again with section: findings, installations, scripts, coverage or changes, and optionally "
-    "integration. Details come from this audit. Use refresh: true for a new audit, and baseline: last, 7d or a date to "
-    "compare a new audit with an earlier one."
+    "Details of this audit: section: findings, installations, access (who may do what where), scripts, coverage or "
+    "changes, optionally with integration; explain: the ID of a finding. New audit: refresh: true; compared with an "
+    "older one: baseline: 7d or a date."
 )
 
 INTEGRATION_SECTIONS = tuple(section for section in SECTIONS if section != "coverage")
@@ -46,6 +49,7 @@ class AuditHandler:
         self._users = users
         self._store = store
         self._cache_seconds = cache_seconds
+        self._organizations = OrganizationsAudit(runner, users)
         self._locks: WeakValueDictionary[ReportKey, anyio.Lock] = WeakValueDictionary()
 
     async def run(self, call: Call) -> Output:
@@ -56,6 +60,8 @@ class AuditHandler:
         """
         arguments = call.arguments
         _check_section(arguments)
+        if arguments.get("organizations") is not None:
+            return await self._organizations.run(call)
         narrowing = Narrowing(
             **{name: tuple(arguments[name]) for name in Narrowing.model_fields if arguments.get(name) is not None}
         )
@@ -74,7 +80,8 @@ class AuditHandler:
         A change of the organization or of its accepted findings makes it stale, during the audit too.
         """
         arguments = call.arguments
-        if arguments.get("section") is None or arguments.get("refresh") or arguments.get("baseline") is not None:
+        asks_for_details = arguments.get("section") is not None or arguments.get("explain") is not None
+        if not asks_for_details or arguments.get("refresh") or arguments.get("baseline") is not None:
             return None
         _, _, identifier = (arguments.get("page") or "").partition("-")
         if identifier:
@@ -110,6 +117,15 @@ def _check_section(arguments: Mapping[str, Any]) -> None:
         ArgumentsError: an argument does not apply to the section.
     """
     section = arguments.get("section")
+    if arguments.get("explain") is not None and section is not None:
+        raise ArgumentsError("explain: leave out section. The explanation is the whole result.")
+    if arguments.get("organizations") is not None:
+        extra = [name for name in arguments if name not in {"organizationId", "organizations", "refresh"}]
+        if extra:
+            raise ArgumentsError(
+                f"organizations: leave out {', '.join(extra)}. Audit all organizations first, and then ask for the "
+                "details of one with organizationId."
+            )
     if arguments.get("integration") is not None and section not in INTEGRATION_SECTIONS:
         raise ArgumentsError(
             f"integration: add section: {', '.join(INTEGRATION_SECTIONS[:-1])} or {INTEGRATION_SECTIONS[-1]}. To audit "
@@ -160,12 +176,16 @@ def _build_output(found: AuditRun, seconds: float, arguments: Mapping[str, Any])
             "`gitbook-integrations-mcp audit --format json`."
         )
         return Output(content | {"report": report.model_dump(mode="json")}, whole=whole)
+    if (identifier := arguments.get("explain")) is not None:
+        explanation = explain(report, identifier)
+        return Output(content | {"explanation": explanation}, f"{render_explanation(explanation)}{note}")
     if section in {None, "summary"}:
         summary = summarize(report)
         return Output(content | summary | {"more": MORE}, f"{render_summary(summary, age)}{note}\n\n{MORE}")
     if section == "changes" and report.comparison is None:
         raise BaselineError(
-            "The latest audit has no comparison. Call again with baseline: last, an age like 7d, or a date."
+            "There was no earlier audit to compare this one with. Call again with refresh: true to compare the next "
+            "one, or with an earlier report as baseline."
         )
     _check_integration(report, integration)
     items = list_items(report, section, integration)

@@ -24,6 +24,7 @@ from gitbook_integrations_api.rules import RULES, SEVERITIES, Severity
 from gitbook_integrations_mcp.audit.auditor import Auditor
 from gitbook_integrations_mcp.audit.collector import Progress
 from gitbook_integrations_mcp.audit.comparison import read_baseline
+from gitbook_integrations_mcp.audit.explanation import explain_finding
 from gitbook_integrations_mcp.audit.render.html import render_page
 from gitbook_integrations_mcp.audit.render.markdown import (
     format_changes,
@@ -111,7 +112,7 @@ def run_audit(settings: Settings, options: AuditOptions) -> int:
     except RefusedError as error:
         raise SettingsError(str(error), error.code) from None
     _write(report, options)
-    return _choose_exit_code(report, options.fail_on)
+    return _choose_exit_code(report, options)
 
 
 def _read_options(arguments: Namespace) -> AuditOptions:
@@ -219,15 +220,16 @@ def explain(settings: Settings, arguments: Namespace) -> int:
     rule = RULES.get(arguments.finding.partition(":")[0])
     if rule is None:
         raise UsageError(f"{clean_text(arguments.finding, 100)}: unknown rule.{suggest(arguments.finding, RULES)}")
-    facts: dict[str, Any] = {
-        "id": rule.id,
-        "title": rule.title,
-        "severity": rule.severity,
-        "meaning": rule.meaning,
-        "why": rule.why,
-    }
     if arguments.finding == rule.id:
-        facts |= {"tool": rule.remedy, "advice": rule.advice}
+        facts = {
+            "id": rule.id,
+            "title": rule.title,
+            "severity": rule.severity,
+            "meaning": rule.meaning,
+            "why": rule.why,
+            "tool": rule.remedy,
+            "advice": rule.advice,
+        }
         _print_facts(facts, as_json=arguments.json)
         return SUCCESS
     run = anyio.run(_find_finding, settings, arguments.organization, arguments.finding)
@@ -237,14 +239,9 @@ def explain(settings: Settings, arguments: Namespace) -> int:
             f"{rule.id}."
         )
     finding = next(one for one in run.report.findings if one.id == arguments.finding)
-    facts |= {
-        **finding.model_dump(exclude={"rule", "remedy", "sources", "subject", "accepted"}),
-        "subject": finding.subject.model_dump(exclude_none=True),
-        **finding.remedy.model_dump(),
-        "accepted": finding.accepted.model_dump(exclude_none=True) if finding.accepted else None,
-        "generatedAt": run.report.generatedAt,
-    }
-    _print_facts(facts, as_json=arguments.json)
+    explained = explain_finding(finding, run.report)
+    explained |= {**explained.pop("remedy"), "generatedAt": run.report.generatedAt}
+    _print_facts(explained, as_json=arguments.json)
     return SUCCESS
 
 
@@ -352,12 +349,15 @@ def _count_findings(report: Report) -> str:
     return f"Findings: {', '.join(counts)}"
 
 
-def _choose_exit_code(report: Report, fail_on: Severity | None) -> int:
-    """Return the exit code. New findings take precedence over an incomplete audit."""
-    if fail_on is None:
+def _choose_exit_code(report: Report, options: AuditOptions) -> int:
+    """Return the exit code. New findings take precedence over an incomplete audit.
+
+    Only a baseline that was asked for makes other findings known ones.
+    """
+    if options.fail_on is None:
         return SUCCESS
-    severe = SEVERITIES[: SEVERITIES.index(fail_on) + 1]
-    new = None if report.comparison is None else report.comparison.newFindings
+    severe = SEVERITIES[: SEVERITIES.index(options.fail_on) + 1]
+    new = report.comparison.newFindings if report.comparison and options.baseline else None
     for finding in report.findings:
         if finding.accepted is None and finding.severity in severe and (new is None or finding.id in new):
             return NEW_FINDINGS

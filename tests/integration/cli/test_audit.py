@@ -16,7 +16,7 @@ from typing import Any, get_args
 
 import pytest
 
-from gitbook_integrations_api.report import Narrowing, Report
+from gitbook_integrations_api.report import Acceptance, Narrowing, Report
 from gitbook_integrations_api.rules import RULES, SEVERITIES
 from gitbook_integrations_mcp.audit.render.tables import TABLES, TableName, render_csv
 from gitbook_integrations_mcp.cli.audit import AuditOptions, run_audit
@@ -93,6 +93,22 @@ def test_csv_has_every_row_of_the_chosen_table(table: TableName, capsys: pytest.
             "findings": len(report.findings),
         }[table]
     )
+
+
+def test_the_csv_of_findings_says_where_whose_since_when_and_who_accepted_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    report = Report.model_validate_json(run(capsys, "--format", "json")[1])
+    accepted = Acceptance(reason="known", date="2026-11-01", expires="2027-06-30", by="Ada")
+    findings = tuple(each.model_copy(update={"accepted": accepted}) for each in report.findings)
+    rows = list(csv.DictReader(render_csv(report.model_copy(update={"findings": findings}), "findings").splitlines()))
+    for row, finding in zip(rows, findings, strict=True):
+        assert row["rule"] == finding.rule
+        assert row["place_id"] == (finding.place.id if finding.place else report.organization.id)
+        assert row["owner"] == (finding.owner.title if finding.owner else "")
+        assert (row["first_seen"], row["since"]) == (report.generatedAt, report.generatedAt)
+        assert (row["accepted_by"], row["accepted_until"]) == ("Ada", "2027-06-30")
+    assert {row["level"] for row in rows} == {"organization", "space", "site"}
 
 
 def test_help_lists_all_tables_and_severities(capsys: pytest.CaptureFixture[str]) -> None:
@@ -173,10 +189,21 @@ def test_a_table_cannot_be_chosen_for_formats_with_all_tables(form: str, capsys:
 
 def test_an_invalid_baseline_exits_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "report.json"
-    path.write_text('{"version": 2}')
+    path.write_text('{"version": 3}')
     code, _, err = run(capsys, "--baseline", str(path))
     assert code == 2
     assert "version 1" in err
+
+
+def test_the_comparison_with_the_last_audit_makes_no_finding_a_known_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITBOOK_MCP_STORE__URL", f"sqlite:///{tmp_path}/store.db")
+    for compared in (False, True):
+        code, out, _ = run(capsys, "--format", "json", "--fail-on", "high")
+        assert code == 3
+        assert (json.loads(out)["comparison"] is not None) is compared
+    assert run(capsys, "--baseline", "last", "--fail-on", "high")[0] == 0
 
 
 @pytest.mark.parametrize("severity", SEVERITIES)

@@ -13,6 +13,8 @@ from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID
 from tests.support.audit_fixtures import Watched, audit, count_requests, list_installed
 from tests.support.grown_sandbox import Size, create_grown_sandbox
 
+NOW = 1_790_000_000.0
+
 sizes = st.builds(
     Size,
     integrations=st.integers(1, 24),
@@ -88,10 +90,10 @@ async def test_the_inventory_matches_gitbook(size: Size) -> None:
 
 @pytest.mark.parametrize("page", [1, 2, 7])
 async def test_lists_of_many_pages_are_read_completely(page: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = await audit(Watched())
+    whole = await audit(Watched(), wall_clock=lambda: NOW)
     monkeypatch.setattr(list_reader, "PAGE_SIZE", page)
     watched = Watched()
-    report = await audit(watched)
+    report = await audit(watched, wall_clock=lambda: NOW)
     assert report.installations == whole.installations
     assert report.sites == whole.sites
     assert report.findings == whole.findings

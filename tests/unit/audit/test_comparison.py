@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, Sandbox, create_sa
 from gitbook_integrations_mcp.sandbox.state import Setup
 from tests.support.audit_fixtures import Fault, Watched, audit, fail
 
+DATA = Path(__file__).parents[2] / "data"
 ONCE = {"attempts": 1}
 SLACK, HEATLENS, MERMAID = "ny6solrb3zRTVciq2gE5", "Yh00V3IILptlqECPtsAf", "rbHSJkV1qs9dDMKkWwTH"
 HELP = "site_qLN1io"
@@ -179,6 +181,17 @@ async def test_comparison_time_is_linear_in_the_length_of_the_reports() -> None:
     assert len(comparison.fixed) == 10_000
 
 
+async def test_a_report_of_version_1_is_a_baseline() -> None:
+    written = json.loads((DATA / "report_v1.json").read_text(encoding="utf-8"))
+    baseline = read_baseline(written)
+    sandbox = create_sandbox()
+    sandbox.state.integrations["heatlens"].verified = True
+    comparison = compare(baseline, await audit(Watched(sandbox), integrations=("heatlens",)))
+    assert len(comparison.fixed) > 1
+    assert {finding.since for finding in comparison.fixed} == {written["generatedAt"]}
+    assert [(change.title, change.field) for change in comparison.changed] == [("Heatlens", "verified")]
+
+
 async def test_reports_on_different_parts_or_organizations_are_not_compared() -> None:
     whole = await audit(Watched())
     part = await audit(Watched(), sites=(HELP,))
@@ -190,7 +203,7 @@ async def test_reports_on_different_parts_or_organizations_are_not_compared() ->
         compare(other, whole)
 
 
-@pytest.mark.parametrize("content", [None, [], "report", {}, {"version": 2}])
+@pytest.mark.parametrize("content", [None, [], "report", {}, {"version": 1}, {"version": 2}, {"version": 3}])
 def test_an_invalid_report_is_rejected(content: Any) -> None:
-    with pytest.raises(BaselineError, match="version 1"):
+    with pytest.raises(BaselineError, match="version 1 or 2"):
         read_baseline(content)

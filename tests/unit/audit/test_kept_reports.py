@@ -114,6 +114,32 @@ async def test_after_a_restart_the_last_report_is_the_baseline_and_is_named(plac
         assert f"Since {first['generatedAt']} (7 days earlier)" in read_text(listed)
 
 
+async def test_a_finding_has_the_dates_of_its_first_audit_and_of_its_return(any_place: Place) -> None:
+    times, sandbox = [], any_place.gitbook.watched.sandbox
+    heatlens = sandbox.state.integrations["heatlens"]
+    audits: list[tuple[bool, Any]] = [(False, None), (False, fail("/installations?")), (True, None), (False, None)]
+    expected = [(0, 0), None, None, (0, 3)]
+    async with any_place.serve() as client:
+        for (heatlens.verified, any_place.gitbook.watched.fault), dates in zip(audits, expected, strict=True):
+            result = await call(client, section="findings", refresh=True)
+            times.append(result["generatedAt"])
+            found = [item for item in result["items"] if item["rule"] == "foreign-unlisted"]
+            assert [(one["firstSeen"], one["since"]) for one in found] == (
+                [(times[dates[0]], times[dates[1]])] if dates else []
+            )
+            any_place.clock.now += DAY
+
+
+async def test_a_gap_between_two_audits_does_not_end_a_finding(any_place: Place) -> None:
+    async with any_place.serve() as client:
+        first = await call(client, section="findings")
+        for any_place.gitbook.watched.fault in (fail("/installations?"), None):
+            any_place.clock.now += DAY
+            latest = await call(client, section="findings", refresh=True)
+    assert {item["id"] for item in latest["items"]} == {item["id"] for item in first["items"]}
+    assert {(item["firstSeen"], item["since"]) for item in latest["items"]} == {(first["generatedAt"],) * 2}
+
+
 async def test_the_tokens_of_one_user_share_reports_and_other_users_see_nothing(place: Place) -> None:
     async with place.serve("ada-1") as ada, place.serve("ada-2") as same, place.serve("bob-1") as other:
         first = await call(ada)

@@ -7,15 +7,16 @@ it at all, and one of low severity if it is true and worth knowing. It is wrong 
 import pytest
 
 from gitbook_integrations_api.catalog import TOOLS
-from gitbook_integrations_api.report import Finding, Report
+from gitbook_integrations_api.report import Finding, IntegrationFacts, Report
 from gitbook_integrations_mcp.audit.configuration_forms import read_form
+from gitbook_integrations_mcp.audit.integration_jobs import Purpose, find_purpose
 from gitbook_integrations_mcp.calls.arguments import check_arguments
 from gitbook_integrations_mcp.calls.content_policies import find_weaknesses, parse_policy
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID
 from tests.support.audit_fixtures import Watched, audit, count_requests
 from tests.support.real_organization import NOW, REAL, create_real_organization
 
-RIGHT, WRONG = True, False
+RIGHT = True
 
 JUDGED: dict[str, tuple[bool, str]] = {
     # high
@@ -46,7 +47,6 @@ JUDGED: dict[str, tuple[bool, str]] = {
     # low
     "script-with-cookies fullstory docs": (RIGHT, "it has the scope for cookies"),
     "script-with-cookies googleanalytics docs": (RIGHT, "it has the scope for cookies"),
-    "script-with-cookies googleanalytics help": (WRONG, "without a tracking ID it sets no cookies yet"),
     "script-with-cookies googleanalytics partners": (RIGHT, "it has the scope for cookies"),
     "script-with-cookies gitbook-hubspot docs": (RIGHT, "it has the scope for cookies"),
     "script-with-cookies intercom docs": (RIGHT, "it has the scope for cookies"),
@@ -165,6 +165,26 @@ async def test_coverage_says_what_the_api_does_not_tell() -> None:
         "Git Sync",
         "Consent",
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "job"),
+    [
+        ("ahrefs-web-analytics", "web analytics"),
+        ("amplitude", "product analytics"),
+        ("cookiescript", "consent"),
+        ("freshdesk", "chat"),
+        ("gravito", "consent"),
+        ("gurubase", "assistant"),
+        ("hotjar", "session recording"),
+        ("onetrust", "consent"),
+        ("reodotdev", "visitor identification"),
+        ("salesforce-chat", "chat"),
+    ],
+)
+def test_the_job_of_an_integration_that_gitbook_calls_analytics_is_known_by_name(name: str, job: str) -> None:
+    facts = IntegrationFacts(name=name, title=name, scopes=("site:script:inject",), categories=("analytics",))
+    assert find_purpose(facts) == Purpose(job)  # type: ignore[arg-type]
 
 
 POLICIES = [(name, policy) for name, each in REAL.items() if (policy := each.get("contentSecurityPolicy"))]

@@ -1,6 +1,7 @@
 """The tool `audit_installations`: a short summary first, then details from the same audit."""
 
 import json
+import re
 from typing import Any
 
 import anyio
@@ -9,9 +10,12 @@ import pytest
 from mcp import Client
 from mcp_types import CallToolResult, TextResourceContents
 
+from gitbook_integrations_api.catalog import TOOLS
 from gitbook_integrations_api.report import Report
+from gitbook_integrations_api.rules import RULES
 from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.audit import sections
+from gitbook_integrations_mcp.calls.arguments import check_arguments
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID
 from tests.support.audit_fixtures import Watched, audit, connect, count_requests, fail, list_installed, make_settings
 from tests.support.fake_gitbook import Upstream, read_text
@@ -20,6 +24,7 @@ from tests.support.tokens import count_tokens
 
 TOOL = "audit_installations"
 HELP = "site_qLN1io"
+OTHER = "q8ZfYc1JtDu5RkEo3BwA"
 HANDBOOK = "4Bx5L9BNoCBwuh9BLKDm"
 BIG = Size(integrations=60, spaces=500, sites=50, installations=2000)
 
@@ -114,8 +119,8 @@ async def test_the_report_equals_that_of_the_command_line() -> None:
     async with connect(watched) as client:
         reported = Report.model_validate((await call(client, section="report"))["report"])
     ours = await audit(watched)
-    same = {"generatedAt", "coverage"}
-    assert reported.model_dump(exclude=same) == ours.model_dump(exclude=same)
+    times: Any = {"generatedAt": True, "coverage": True, "findings": {"__all__": {"firstSeen", "since"}}}
+    assert reported.model_dump(exclude=times) == ours.model_dump(exclude=times)
 
 
 async def test_an_audit_is_compared_with_the_latest_or_with_a_given_report() -> None:
@@ -124,6 +129,8 @@ async def test_an_audit_is_compared_with_the_latest_or_with_a_given_report() -> 
     async with connect(watched) as client:
         result = await client.call_tool(TOOL, {"baseline": "last"})
         assert read_code(result) == "invalid_baseline"
+        result = await client.call_tool(TOOL, {"section": "changes"})
+        assert read_code(result) == "invalid_baseline"
         await call(client)
         del watched.sandbox.state.installations["Yh00V3IILptlqECPtsAf"]
         for given in ("last", baseline, json.dumps(baseline)):
@@ -131,10 +138,7 @@ async def test_an_audit_is_compared_with_the_latest_or_with_a_given_report() -> 
             assert (changes["added"], changes["removed"], changes["newFindings"]) == (0, 3, 0)
             listed = (await call(client, section="changes"))["items"]
             assert next(item["title"] for item in listed if item["change"] == "removed") == "Heatlens"
-        await call(client)
-        result = await client.call_tool(TOOL, {"section": "changes"})
-        assert read_code(result) == "invalid_baseline"
-        assert "baseline: last" in read_text(result)
+        assert (await call(client))["changes"]["removed"] == 0
         result = await client.call_tool(TOOL, {"baseline": {"version": 9}})
         assert read_code(result) == "invalid_baseline"
         assert "version 1" in read_text(result)
@@ -273,10 +277,171 @@ async def test_results_for_a_large_organization_are_short_and_take_the_fewest_re
         assert len(watched.reads) == len(set(watched.reads)) == count_requests(watched.sandbox.state)
         assert count_tokens(read_text(result)) <= 4000
         assert count_tokens(json.dumps(result.structured_content)) <= 4000
-        for section in ("findings", "installations", "scripts", "coverage"):
+        for section in ("findings", "installations", "access", "scripts", "coverage"):
             details = await client.call_tool(TOOL, {"section": section})
             assert count_tokens(read_text(details)) <= 6000
             assert count_tokens(json.dumps(details.structured_content)) <= 6000
+
+
+async def test_the_summary_names_the_installations_and_the_organizations_not_audited() -> None:
+    watched = Watched()
+    async with connect(watched) as client:
+        result = await client.call_tool(TOOL, {})
+    content, text = result.structured_content, read_text(result)
+    assert content is not None
+    lines = content["installations"]
+    assert [line.partition(":")[0].partition(" ")[0] for line in lines] == [
+        each.integration for each in list_installed(watched.sandbox.state)
+    ]
+    assert "heatlens (unverified, unlisted, writes, runs scripts): “Help Center”" in lines
+    assert any(line.startswith("slack:") and "Internal Handbook (private, pending)" in line for line in lines)
+    assert "mermaid: all spaces" in lines
+    assert f"Kestrel Collective ({OTHER})" in content["notAudited"]
+    for fact in (*lines, OTHER):
+        assert fact in text
+
+
+async def test_a_second_audit_names_what_changed_since_the_first() -> None:
+    watched = Watched()
+    async with connect(watched) as client:
+        assert "changes" not in await call(client)
+        del watched.sandbox.state.installations["Yh00V3IILptlqECPtsAf"]
+        watched.sandbox.state.integrations["slack"].version += 1
+        result = await client.call_tool(TOOL, {})
+    content = result.structured_content
+    assert content is not None
+    assert (content["changes"]["removed"], content["changes"]["changed"]) == (3, 1)
+    examples = content["changeExamples"]
+    assert "removed: Heatlens (installation)" in examples
+    assert any(example.startswith("changed: Slack, version: 63") for example in examples)
+    assert all(example in read_text(result) for example in examples)
+
+
+async def test_the_summary_of_40_installations_and_their_changes_is_short() -> None:
+    watched = Watched(create_grown_sandbox(Size(integrations=40, spaces=100, sites=20, installations=400)))
+    async with connect(watched) as client:
+        content = await call(client)
+        del watched.sandbox.state.installations["Yh00V3IILptlqECPtsAf"]
+        watched.sandbox.state.integrations["slack"].verified = False
+        result = await client.call_tool(TOOL, {})
+    assert len(content["installations"]) == 40
+    assert count_tokens(read_text(result)) <= 2000
+    assert count_tokens(result.structured_content) <= 2000
+
+
+async def test_access_shows_by_scope_who_reaches_which_places() -> None:
+    async with connect(Watched()) as client:
+        items = (await call(client, section="access"))["items"]
+        writers = [item["integration"] for item in items if item["scope"] == "space:content:write"]
+        slack = (await call(client, section="access", integration="slack"))["items"]
+    assert writers == ["release-notes-bot", "heatlens"]
+    assert [item["scope"] for item in items].index("space:content:write") == 0
+    assert {item["scope"] for item in slack} == {"space:content:read", "space:metadata:read"}
+    assert slack[0]["spaces"] == ["Internal Handbook (private, pending)", "Help Articles"]
+    assert "sites" not in slack[0]
+    signs_in = next(item for item in items if item["scope"] == "site:visitor:auth")
+    assert signs_in["sites"][0] == "all sites, new ones too"
+    assert (signs_in["status"], signs_in["verified"], signs_in["owner"]) == ("pending", True, "Harbor Identity")
+
+
+async def test_access_names_the_places_that_are_not_public_first_and_only_some() -> None:
+    watched = Watched(create_grown_sandbox(BIG))
+    async with connect(watched) as client:
+        items = (await call(client, section="access"))["items"]
+    spaces = max((item["spaces"] for item in items if "spaces" in item), key=len)
+    assert re.fullmatch(r"and [\d,]+ more", spaces[-1])
+    assert "(" in spaces[0]
+
+
+async def test_scripts_have_owner_verification_visibility_and_policy() -> None:
+    async with connect(Watched()) as client:
+        items = (await call(client, section="scripts"))["items"]
+    facts = {item["integration"]: (item["owner"], item.get("verified"), item["csp"]) for item in items}
+    assert facts["heatlens"] == ("Heatlens Labs", False, "none")
+    assert facts["crisp"] == ("unknown", None, "none")
+    assert facts["googleanalytics"][:2] == ("GitBook", True)
+    assert facts["googleanalytics"][2].startswith("script-src")
+    assert {item["visibility"] for item in items} == {"public"}
+
+
+async def test_an_explanation_has_the_reason_the_evidence_and_a_valid_call() -> None:
+    watched = Watched()
+    async with connect(watched) as client:
+        found = (await call(client, section="findings"))["items"]
+        sent = len(watched.reads)
+        for finding in found:
+            result = await client.call_tool(TOOL, {"explain": finding["id"]})
+            assert result.structured_content is not None, read_text(result)
+            explained, text = result.structured_content["explanation"], read_text(result)
+            assert (explained["id"], explained["summary"]) == (finding["id"], finding["summary"])
+            assert explained["why"] == RULES[finding["rule"]].why
+            assert explained["evidence"] == finding["evidence"]
+            remedy = explained["remedy"]
+            check_arguments(TOOLS[remedy["tool"]], remedy["arguments"])
+            assert remedy["tool"] in text
+            assert finding["id"] in text
+        assert len(watched.reads) == sent
+        rule = (await call(client, explain=found[0]["rule"]))["explanation"]
+        assert rule["findings"] == [f"{found[0]['id']}: {found[0]['summary']}"]
+
+
+async def test_what_cannot_be_explained_is_an_error_that_says_why() -> None:
+    watched = Watched()
+    async with connect(watched) as client:
+        found = (await call(client, section="findings"))["items"][0]["id"]
+        for wrong, fact in ((found[:-1], found), ("weak-cps", "weak-csp"), ("nothing", "section: findings")):
+            result = await client.call_tool(TOOL, {"explain": wrong})
+            assert read_code(result) == "invalid_arguments"
+            assert fact in read_text(result)
+        assert read_code(await client.call_tool(TOOL, {"explain": found, "section": "scripts"})) == "invalid_arguments"
+        watched.sandbox.state.integrations["heatlens"].verified = True
+        result = await client.call_tool(TOOL, {"explain": found, "refresh": True})
+        assert read_code(result) == "invalid_arguments"
+        assert "does not have it any more" in read_text(result)
+
+
+async def test_all_organizations_are_audited_side_by_side_without_a_request_twice() -> None:
+    watched = Watched()
+    for each in watched.sandbox.state.installations.values():
+        if each.organization == OTHER:
+            each.status = "paused"
+            each.configuration = {"channel": "their-secret-value"}
+    async with connect(watched) as client:
+        result = await client.call_tool(TOOL, {"organizations": "all"})
+        assert len(watched.requests) == len(set(watched.requests))
+        sent = len(watched.requests)
+        details = await call(client, organizationId=OTHER, section="installations")
+        assert len(watched.requests) == sent
+    content, text = result.structured_content, read_text(result)
+    assert content is not None
+    assert content["complete"]
+    assert [each["id"] for each in content["organizations"]] == [ORGANIZATION_ID, OTHER]
+    assert content["organizations"][0]["findings"]["high"] == 5
+    assert [item["name"] for item in details["items"]] == ["release-notes-bot"]
+    only = {each["integration"]: (each["in"], each["notIn"]) for each in content["onlyIn"]}
+    assert only["slack"] == (["Aurora Robotics"], ["Kestrel Collective"])
+    assert "release-notes-bot" not in only
+    (different,) = content["different"]
+    assert different["integration"] == "release-notes-bot"
+    assert different["differences"]["status"] == {"Aurora Robotics": "active", "Kestrel Collective": "paused"}
+    assert different["differences"]["setting channel"]["Kestrel Collective"] == "set"
+    assert "their-secret-value" not in text + json.dumps(content)
+    for fact in ("Aurora Robotics", "Kestrel Collective", "slack", "setting channel", "paused"):
+        assert fact in text
+
+
+async def test_an_organization_that_cannot_be_read_does_not_stop_the_others() -> None:
+    watched = Watched(fault=fail(f"/orgs/{OTHER}/", 403))
+    async with connect(watched, limits={"attempts": 1}) as client:
+        content = await call(client, organizations="all")
+        section = await client.call_tool(TOOL, {"organizations": "all", "section": "findings"})
+    assert not content["complete"]
+    assert [("error" in each, each["title"]) for each in content["organizations"]] == [
+        (False, "Aurora Robotics"),
+        (True, "Kestrel Collective"),
+    ]
+    assert content["onlyIn"] == []
+    assert read_code(section) == "invalid_arguments"
 
 
 async def test_third_party_text_cannot_become_markup() -> None:
@@ -284,7 +449,14 @@ async def test_third_party_text_cannot_become_markup() -> None:
     integration = watched.sandbox.state.integrations["heatlens"]
     integration.manifest["title"] = "![x](https://evil.example)<b>`|\n# Ignore\u202eall\u200b"
     async with connect(watched) as client:
-        for arguments in ({}, {"section": "findings"}, {"section": "installations", "integration": "heatlens"}):
+        for arguments in (
+            {},
+            {"section": "findings"},
+            {"section": "access"},
+            {"section": "installations", "integration": "heatlens"},
+            {"explain": "unverified-write"},
+            {"organizations": "all"},
+        ):
             text = read_text(await client.call_tool(TOOL, arguments))
             assert "![x]" not in text
             assert "<b>" not in text

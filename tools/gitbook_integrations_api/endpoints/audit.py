@@ -9,7 +9,7 @@ from gitbook_integrations_api.inputs import OfOrganization
 from gitbook_integrations_api.parameters import IntegrationName, PageCursor
 from gitbook_integrations_api.schema import ABSENT
 
-Section = Literal["findings", "installations", "scripts", "coverage", "changes"]
+Section = Literal["findings", "installations", "access", "scripts", "coverage", "changes"]
 SECTIONS: tuple[Section, ...] = get_args(Section)
 
 MOMENT = r"^(last|\d{1,4}[hdw]|\d{4}-\d{2}-\d{2})$"
@@ -19,7 +19,15 @@ _CHOSEN = 100
 """Maximum number of integrations, spaces or sites in a partial audit, as each can need its own requests."""
 
 
+FindingId = Annotated[
+    str, Field(min_length=1, max_length=100, description="ID of a finding, or of a rule for all its findings")
+]
+
+
 class Audit(OfOrganization):
+    organizations: Annotated[
+        Literal["all"], Field(description="all: every organization of the token, side by side")
+    ] = ABSENT
     integrations: Annotated[
         list[str], Field(min_length=1, max_length=_CHOSEN, description="Audit only these (names, at most 100)")
     ] = ABSENT
@@ -31,23 +39,18 @@ class Audit(OfOrganization):
     ] = ABSENT
     section: Annotated[
         Literal["summary", Section, "report"],
-        Field(description="Part to return, from the latest audit if it is recent. report: everything (long)"),
+        Field(description="Part of the latest audit if it is recent. report: everything (long)"),
     ] = ABSENT
     integration: Annotated[IntegrationName, Field(description="With a section: only this integration (name)")] = ABSENT
+    explain: Annotated[str, Field(max_length=100, description="ID of a finding: why, evidence and fix")] = ABSENT
     page: PageCursor = ABSENT
     refresh: Annotated[bool, Field(description="Run a new audit")] = False
     baseline: Annotated[
         Annotated[str, Field(pattern=MOMENT)] | dict[str, Any],
         Field(
-            description="Compare with an earlier audit: last; at least 24h, 7d or 4w old; up to a date (2026-11-18); "
-            "or its JSON report"
+            description="Compare with an audit at least 24h, 7d or 4w old, up to a date (2026-11-18), or a JSON report"
         ),
     ] = ABSENT
-
-
-FindingId = Annotated[
-    str, Field(min_length=1, max_length=100, description="ID of a finding, or of a rule for all its findings")
-]
 
 
 class AcceptedFinding(OfOrganization):
@@ -74,8 +77,15 @@ class AuditResult(BaseModel):
     figures: dict[str, Any] | None = None
     findings: dict[str, int] | None = None
     byRule: list[dict[str, Any]] | None = None
+    installations: list[str] | None = None
+    notAudited: list[str] | None = None
+    organizations: list[dict[str, Any]] | None = None
+    onlyIn: list[dict[str, Any]] | None = None
+    different: list[dict[str, Any]] | None = None
+    explanation: dict[str, Any] | None = None
     coverage: dict[str, Any] | None = None
     changes: dict[str, Any] | None = None
+    changeExamples: list[str] | None = None
     section: str | None = None
     items: list[dict[str, Any]] | None = None
     next: dict[str, Any] | None = None
@@ -102,7 +112,7 @@ TOOLS = (
         operation="auditInstallations",
         title="Audit installations",
         description="Audit an organization: installations, scopes, locations, site scripts and risk findings. Returns "
-        "a summary; use section and integration for details. Use this instead of many list calls.",
+        "a summary and changes; use section for details. Use this instead of many list calls.",
         risk=Risk.READ,
         credentials=USER,
         input=Audit,

@@ -53,8 +53,14 @@ def render_summary(summary: Mapping[str, Any], age: str = "") -> str:
             "",
             *_render_findings(summary),
             "",
-            *map(escape, format_coverage(summary["coverage"])),
             *map(escape, format_changes(summary.get("changes"))),
+            *(f"- {escape(example)}" for example in summary.get("changeExamples", ())),
+            "**Installations**",
+            *(f"- {escape(line)}" for line in summary["installations"]),
+            *_render_more(summary["moreInstallations"]),
+            "",
+            *map(escape, format_coverage(summary["coverage"])),
+            *map(escape, format_others(summary)),
         ]
     )
 
@@ -120,12 +126,74 @@ def format_changes(changes: Mapping[str, Any] | None) -> Iterator[str]:
     )
 
 
+def format_others(summary: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line with the organizations that the token can list, too."""
+    if names := summary.get("notAudited"):
+        more = f" and {summary['moreNotAudited']} more" if summary["moreNotAudited"] else ""
+        yield f"Not audited: {', '.join(names)}{more}. Use organizations: all to audit them, too."
+
+
+def _render_more(number: int) -> Iterator[str]:
+    if number > 0:
+        yield f"- and {number:,} more"
+
+
 def format_span(seconds: float) -> str:
     """Return a length of time in the largest unit of which there are two or more."""
     for unit, size in (("days", 86400), ("hours", 3600), ("min", 60)):
         if abs(seconds) >= 2 * size:
             return f"{round(seconds / size)} {unit}"
     return f"{round(seconds)} s"
+
+
+def render_explanation(explanation: Mapping[str, Any]) -> str:
+    """Return what an explanation of a finding or a rule says."""
+    headline = explanation.get("summary") or explanation["title"]
+    lines = [f"## {explanation['severity']}: {escape(headline)}"]
+    lines += [escape(f"{explanation['meaning']} {explanation['why']}")]
+    for name, value in explanation.items():
+        if name not in {"summary", "severity", "meaning", "why", "evidence", "findings"} and value not in (None, 0, {}):
+            lines.append(f"- {name}: {_render_value(value)}")
+    for name in ("evidence", "findings"):
+        lines += [f"- {name}:", *(f"  - {escape(one)}" for one in explanation[name])] if explanation.get(name) else []
+    return "\n".join(lines)
+
+
+def render_organizations(content: Mapping[str, Any]) -> str:
+    """Return the comparison of several organizations."""
+    lines = [f"## Installation audit of {len(content['organizations'])} organizations"]
+    for each in content["organizations"]:
+        lines += ["", f"**{escape(each['title'] or each['id'])}** (`{each['id']}`)"]
+        if "error" in each:
+            lines.append(f"Not audited: {escape(each['error'])}")
+            continue
+        counts = ", ".join(f"{number} {severity}" for severity, number in each["findings"].items())
+        lines += [format_figures(each["figures"]), f"Findings: {counts}. Most severe:"]
+        lines += [f"- {escape(finding)}" for finding in each["mostSevere"]]
+        lines += ["Installations:", *(f"- {escape(line)}" for line in each["installations"])]
+        lines += [*_render_more(each["moreInstallations"])]
+        lines += [] if each["complete"] else ["This audit is INCOMPLETE; see its section coverage."]
+    lines += ["", "**Only in some organizations**"]
+    lines += [
+        "- " + escape(f"{each['integration']}: in {', '.join(each['in'])}; not in {', '.join(each['notIn'])}")
+        for each in content["onlyIn"]
+    ] or ["None."]
+    lines += [*_render_more(content["moreOnlyIn"]), "", "**Set up differently**"]
+    lines += [
+        f"- {escape(each['integration'])}: {escape(_describe_differences(each['differences']))}"
+        for each in content["different"]
+    ] or ["None."]
+    lines += [*_render_more(content["moreDifferent"]), *map(escape, format_others(content))]
+    return "\n".join(lines)
+
+
+def _describe_differences(differences: Mapping[str, Mapping[str, Any]]) -> str:
+    parts = []
+    for name, values in differences.items():
+        same = set(values.values()) == {"differs"}
+        shown = "differs" if same else ", ".join(f"{value} in {where}" for where, value in values.items())
+        parts.append(f"{name}: {shown}")
+    return "; ".join(parts)
 
 
 def render_items(section: Section, items: Iterable[Mapping[str, Any]]) -> str:
@@ -137,6 +205,7 @@ def render_items(section: Section, items: Iterable[Mapping[str, Any]]) -> str:
 _HEADLINES: Mapping[Section, Sequence[str]] = {
     "findings": ("severity", "summary", "id"),
     "installations": ("name", "space", "site", "title", "status"),
+    "access": ("scope", "integration"),
     "scripts": ("url", "title"),
     "coverage": ("source", "rule", "outcome", "unavailable"),
     "changes": ("change", "severity", "title", "id"),

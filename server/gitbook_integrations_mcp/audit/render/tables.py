@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
@@ -83,9 +84,37 @@ _FORMULA_STARTS = (*"=+-@＝＋－＠", "\t", "\r", "\n")  # East Asian editions
 """A spreadsheet treats a cell as a formula if its text starts with one of these."""
 
 
+def _list_complete_findings(report: Report) -> Iterator[Row]:
+    """Yield findings with all columns, so that the files of all audits have the same ones."""
+    new = set(report.comparison.newFindings) if report.comparison else None
+    for finding in report.findings:
+        place, accepted = finding.place, finding.accepted
+        yield {
+            "severity": finding.severity,
+            "rule": finding.rule,
+            "finding": finding.summary,
+            "id": finding.id,
+            "integration": finding.subject.integration,
+            "owner": finding.owner and (finding.owner.title or finding.owner.id),
+            "level": place.level if place else "organization",
+            "place": place.title if place else report.organization.title,
+            "place_id": place.id if place else report.organization.id,
+            "first_seen": finding.firstSeen,
+            "since": finding.since,
+            "new": None if new is None else finding.id in new,
+            "accepted": accepted and accepted.reason,
+            "accepted_by": accepted and accepted.by,
+            "accepted_on": accepted and accepted.date,
+            "accepted_until": accepted and accepted.expires,
+            "evidence": "; ".join(finding.evidence),
+            "tool": finding.remedy.tool,
+            "arguments": json.dumps(finding.remedy.arguments, ensure_ascii=False),
+        }
+
+
 def render_csv(report: Report, table: TableName) -> str:
     """Return one table as CSV. Text that a spreadsheet would treat as a formula is marked as text."""
-    rows = list(TABLES[table](report))
+    rows = list(_list_complete_findings(report) if table == "findings" else TABLES[table](report))
     text = io.StringIO()
     if rows:
         writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")

@@ -1,0 +1,82 @@
+"""Names of the spaces and sites where integrations are enabled, short enough for a chat."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from gitbook_integrations_api.report import InstallationFacts, Placement, Report, SiteFacts, SpaceFacts
+from gitbook_integrations_api.scopes import writes
+
+PUBLIC = "public"
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceNames:
+    """Names the spaces and sites of a report."""
+
+    spaces: Mapping[str, SpaceFacts]
+    sites: Mapping[str, SiteFacts]
+
+    def name(self, place: Placement) -> str:
+        """Return the title, with the visibility if it is not public, and the status if it is not active."""
+        known = self.spaces.get(place.id) or self.sites.get(place.id)
+        marks = [] if known is None or known.visibility in {None, PUBLIC} else [str(known.visibility)]
+        if isinstance(known, SiteFacts) and known.published is False:
+            marks.append("unpublished")
+        marks += [place.status] if place.status not in {None, "active"} else []
+        title = known.title if known else place.id
+        return f"{title} ({', '.join(marks)})" if marks else title
+
+    def list_names(self, places: Sequence[Placement], most: int) -> list[str]:
+        """Return the names of places, those that are not public first, and how many more than `most` there are."""
+        ranked = sorted(places, key=self._is_public)
+        more = len(ranked) - most
+        return [*map(self.name, ranked[:most]), *([f"and {more:,} more"] if more > 0 else [])]
+
+    def _is_public(self, place: Placement) -> bool:
+        known = self.spaces.get(place.id) or self.sites.get(place.id)
+        return known is not None and known.visibility == PUBLIC
+
+
+def read_names(report: Report) -> PlaceNames:
+    """Return the names of all spaces and sites of a report."""
+    return PlaceNames({each.id: each for each in report.spaces}, {each.id: each for each in report.sites})
+
+
+def describe_installation(installed: InstallationFacts, names: PlaceNames) -> str:
+    """Return an installation as one line: its name, what an auditor must know of it, and where it is enabled."""
+    marks = ", ".join(_list_marks(installed))
+    places = "; ".join(_list_places(installed, names)) or "nowhere"
+    return f"{installed.integration.name}{f' ({marks})' if marks else ''}: {places}"
+
+
+def _list_marks(installed: InstallationFacts) -> Iterable[str]:
+    integration = installed.integration
+    if installed.status not in {None, "active"}:
+        yield str(installed.status)
+    if integration.own:
+        yield "own"
+    elif integration.verified is False:
+        yield "unverified"
+    if not integration.own and integration.visibility not in {None, PUBLIC}:
+        yield str(integration.visibility)
+    if any(map(writes, integration.scopes)):
+        yield "writes"
+    yield from (word for scope, word in _POWERS.items() if scope in integration.scopes)
+
+
+_POWERS: Mapping[str, str] = {"site:script:inject": "runs scripts", "site:visitor:auth": "signs in"}
+_MOST_NAMED = 2
+
+
+def _list_places(installed: InstallationFacts, names: PlaceNames) -> Iterable[str]:
+    for level, selection, places, complete in (
+        ("space", installed.spaceSelection, installed.spaces, installed.spacesComplete),
+        ("site", installed.siteSelection, installed.sites, installed.sitesComplete),
+    ):
+        more = "" if complete else " or more"
+        if selection == "all" and installed.integration.target in {None, "all", level}:
+            yield f"all {level}s"
+        elif len(places) > _MOST_NAMED:
+            yield f"{len(places)}{more} {level}s"
+        elif places:
+            yield ", ".join(f"“{names.name(place)}”" for place in places) + more
