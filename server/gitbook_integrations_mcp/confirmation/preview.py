@@ -204,7 +204,8 @@ class Previewer:
             requester=scrub(name_requester(call.context.session)),
             link=find_link(shown, integration),
         )
-        return preview, _add_places(known, responses)
+        deletes = isinstance(tool, Endpoint) and tool.method == "DELETE"
+        return preview, _add_places(known, responses) if deletes else known
 
     async def _read_places(
         self, call: Call, target: Mapping[str, Any] | None, organization: Mapping[str, Any] | str | None
