@@ -24,9 +24,10 @@ _UNKNOWN = "The outcome of an earlier attempt is unknown;"
 def describe_output(tool: Tool) -> dict[str, Any]:
     """Return the output schema of a tool: names without types, none required, as GitBook may change them."""
     fields: dict[str, Any] = {name: {} for name in tool.result.model.model_fields}
+    receipt: dict[str, Any] = {"receipt": {}} if isinstance(tool, Endpoint) and tool.risk is not Risk.READ else {}
     match tool.result.shape:
         case "object":
-            return {"type": "object", "properties": fields}
+            return {"type": "object", "properties": fields | receipt}
         case "page":
             listed = {"type": "array", "items": {"type": "object", "properties": fields}}
             return {
@@ -37,7 +38,10 @@ def describe_output(tool: Tool) -> dict[str, Any]:
             listed = {"type": "array", "items": {"type": "object", "properties": fields}}
             return {"type": "object", "properties": {"items": listed, "complete": {}, "note": {}}}
         case "nothing":
-            return {"type": "object", "properties": {"status": {"type": "string"}, "message": {"type": "string"}}}
+            return {
+                "type": "object",
+                "properties": {"status": {"type": "string"}, "message": {"type": "string"}, **receipt},
+            }
 
 
 def read_response(

@@ -6,7 +6,7 @@ Markdown finds none in either. No part of third parties' text is a link.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -53,6 +53,16 @@ def describe_effect(effect: Sequence[tuple[str, str]]) -> Iterator[Fact]:
         yield Fact(label, _clean_foreign(value, 500))
 
 
+def name_all(things: Sequence[Any]) -> str:
+    """Return objects by title and ID. If there are very many, the others are counted."""
+    return f"{len(things)} ({_list([format_name(thing) for thing in things])})" if things else "0"
+
+
+def name_keys(keys: Sequence[str]) -> str:
+    """Return the keys of a configuration without their values. If there are very many, the others are counted."""
+    return _list([_clean_text(key, 60) for key in keys]) or "none"
+
+
 def describe_settings(call: Call) -> Iterator[Fact]:
     """Yield what the call sets. Free-form objects show only their keys, because values may be secrets."""
     if isinstance(call.tool, Endpoint):
@@ -77,24 +87,24 @@ def describe_target(
         return
     for level in ("space", "site"):
         if level in target:
-            yield Fact(level.capitalize(), _format_name(target[level]))
+            yield Fact(level.capitalize(), format_name(target[level]))
     if organization:
-        yield Fact("Organization", _format_name(organization))
+        yield Fact("Organization", format_name(organization))
     if "status" in target:
-        yield Fact("Status", _format_name(target["status"]))
+        yield Fact("Status", format_name(target["status"]))
     for level in ("space", "site"):
         if f"{level}_selection" in target:
-            yield Fact(f"{level.capitalize()}s", _format_name(target[f"{level}_selection"]))
+            yield Fact(f"{level.capitalize()}s", format_name(target[f"{level}_selection"]))
 
 
 def _describe_integration(integration: Mapping[str, Any]) -> Iterator[Fact]:
     """Yield facts about an integration. No text of its publisher stands beside what GitBook says about it."""
-    yield Fact("Integration", _format_name(integration))
+    yield Fact("Integration", format_name(integration))
     version, visibility = (_clean_foreign(integration.get(key), 40) for key in ("version", "visibility"))
     verified = "verified by GitBook" if integration.get("verified") else "not verified by GitBook"
     yield Fact("Version", f"{version} ({visibility}, {verified})")
     if owner := integration.get("owner"):
-        yield Fact("Owner", _format_name(owner))
+        yield Fact("Owner", format_name(owner))
 
 
 def describe_context(reader: Endpoint, response: Mapping[str, Any] | CallError) -> Iterator[Fact | str]:
@@ -112,7 +122,7 @@ def describe_context(reader: Endpoint, response: Mapping[str, Any] | CallError) 
         return
     items = response["items"]
     more = "+" if response.get("next") else ""
-    named = ", ".join(_format_name(item.get(level[:-1], item)) for item in items[:MAX_NAMED])
+    named = ", ".join(format_name(item.get(level[:-1], item)) for item in items[:MAX_NAMED])
     rest = f", and {len(items) - MAX_NAMED}{more} more" if len(items) > MAX_NAMED else ""
     yield Fact(label, f"{len(items)}{more}" + (f" ({named}{rest})" if items else ""))
 
@@ -127,6 +137,14 @@ def describe_loss(call: Call, target: Mapping[str, Any] | CallError) -> Iterator
             continue
         if lost := [_clean_text(one, 60) for one in current if kept is None or one not in kept]:
             yield Fact(f"{label} that {'is' if name == 'configuration' else 'are'} lost", _list(lost))
+
+
+def name_losses(losses: Iterable[Fact], target: Mapping[str, Any] | CallError) -> Iterator[Fact]:
+    """Yield losses with the space or site on which they are, for the preview of several calls."""
+    places = {} if isinstance(target, CallError) else target
+    place = places.get("space") or places.get("site")
+    for loss in losses:
+        yield Fact(loss.label, f"{loss.value}; on {format_name(place)}") if place else loss
 
 
 def describe_failure(error: CallError) -> str:
@@ -194,7 +212,7 @@ def _list(items: Sequence[str]) -> str:
     return ", ".join(items[:MAX_LISTED]) + rest
 
 
-def _format_name(thing: Any) -> str:
+def format_name(thing: Any) -> str:
     """Return ID and title of an object, or only one of them. No title can close the quotes that it stands in."""
     if not isinstance(thing, Mapping):
         return _clean_foreign(thing, 80)

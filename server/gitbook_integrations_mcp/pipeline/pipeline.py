@@ -21,7 +21,7 @@ from gitbook_integrations_mcp.calls.arguments import build_request, check_argume
 from gitbook_integrations_mcp.calls.call import Call, EndpointCall
 from gitbook_integrations_mcp.calls.checks import complete_arguments
 from gitbook_integrations_mcp.calls.output import Handler, Output
-from gitbook_integrations_mcp.calls.plan import PlannedCall, Planner
+from gitbook_integrations_mcp.calls.plan import PlannedCall
 from gitbook_integrations_mcp.calls.related import find_target
 from gitbook_integrations_mcp.calls.response import read_response, render_text
 from gitbook_integrations_mcp.calls.view import choose_view
@@ -33,7 +33,8 @@ from gitbook_integrations_mcp.pipeline.configuration import check_configuration
 from gitbook_integrations_mcp.pipeline.execution import Executor
 from gitbook_integrations_mcp.pipeline.masked_values import is_written_back, restore_from, restore_masked_values
 from gitbook_integrations_mcp.pipeline.paging import PageReader
-from gitbook_integrations_mcp.pipeline.plan_run import PlanRunner
+from gitbook_integrations_mcp.pipeline.plan_run import PlanRunner, report_unchanged
+from gitbook_integrations_mcp.pipeline.receipt import RECEIPT, build_receipt
 from gitbook_integrations_mcp.pipeline.suggestion import Suggester
 from gitbook_integrations_mcp.text import clean_text
 
@@ -49,7 +50,7 @@ class Pipeline:
         executor: Executor,
         previewer: Previewer,
         handlers: Mapping[str, Handler],
-        planners: Mapping[str, Planner],
+        plans: PlanRunner,
         *,
         budget: Budget,
         organization: str | None = None,
@@ -67,7 +68,7 @@ class Pipeline:
         self._reveal = reveal
         self._private_tunnels = private_tunnels
         self._handlers = handlers
-        self._plan_runner = PlanRunner(executor, planners)
+        self._plans = plans
         self._organization = organization
         self._two_step = two_step
 
@@ -132,7 +133,9 @@ class Pipeline:
         self, params: CallToolRequestParams, context: ServerRequestContext[Any, Any], caller: Caller, budget: Budget
     ) -> Output | InputRequiredResult:
         call = self._prepare(params, context, caller)
-        call = await self._plan_runner.plan(call)
+        call = await self._plans.plan(call)
+        if isinstance(call, PlannedCall) and not call.plan.steps:
+            return report_unchanged(call)
         hidden = isinstance(call, EndpointCall) and _is_hidden(call)
         if isinstance(call, EndpointCall) and not hidden:
             call = await restore_masked_values(call, self._previewer, reveal=self._reveal)
@@ -146,7 +149,7 @@ class Pipeline:
                 return confirmed
             approval = confirmed
         if isinstance(call, PlannedCall):
-            return await self._plan_runner.run(call, approval)
+            return await self._plans.run(call, approval)
         if isinstance(call, EndpointCall):
             if approval:
                 # The approval is for the state that was shown.
@@ -156,8 +159,12 @@ class Pipeline:
             view = choose_view(call.tool, call.options, reveal=self._reveal)
             if call.tool.is_list:
                 return Output(await self._page_reader.read(call, approval, view, budget))
-            response = await self._executor.execute(call, approval)
-            return Output(budget.fit(read_response(call.tool, response, call.arguments), view))
+            if call.tool.risk is Risk.READ:
+                response = await self._executor.execute(call, approval)
+                return Output(budget.fit(read_response(call.tool, response, call.arguments), view))
+            recorded = await self._executor.execute_recorded(call, approval)
+            content = read_response(call.tool, recorded.response, call.arguments)
+            return Output({**budget.fit(content, view), RECEIPT: build_receipt(call, recorded, content)})
         return await self._run_handler(call, approval, budget)
 
     async def _run_handler(self, call: Call, approval: Approval | None, budget: Budget) -> Output:
