@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class PlanResult(BaseModel):
-    """What a plan did: its calls, how each ended, and how all are undone."""
+    """The calls of a plan, how each ended, and how to undo all of them."""
 
     model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
 
