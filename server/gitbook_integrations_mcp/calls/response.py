@@ -17,6 +17,9 @@ from gitbook_integrations_mcp.gitbook.credentials import describe_accepted
 from gitbook_integrations_mcp.gitbook.http import GitBookResponse
 from gitbook_integrations_mcp.text import clean_text
 
+ABSENT = "already_absent"
+"""Status of a deletion that found nothing to delete."""
+
 _MESSAGE_LIMIT = 300
 _UNKNOWN = "The outcome of an earlier attempt is unknown;"
 
@@ -98,7 +101,7 @@ def _report_done(endpoint: Endpoint, response: GitBookResponse, arguments: Mappi
         if response.uncertain:
             message = f"It is removed. {_UNKNOWN} that attempt may have removed it.{described}"
             return {"status": "done", "message": message}
-        return {"status": "already_absent", "message": f"There was nothing to remove. Nothing was changed.{described}"}
+        return {"status": ABSENT, "message": f"There was nothing to remove. Nothing was changed.{described}"}
     done = "Removed." if endpoint.method == "DELETE" else "Done."
     effect = f" {endpoint.effect.format_map(shown)}" if endpoint.effect and shown else ""
     return {"status": "done", "message": f"{done}{effect}{described}"}

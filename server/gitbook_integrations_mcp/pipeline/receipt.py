@@ -7,6 +7,7 @@ from gitbook_integrations_mcp.auth.callers import Caller
 from gitbook_integrations_mcp.calls.call import EndpointCall
 from gitbook_integrations_mcp.calls.masking import MASK
 from gitbook_integrations_mcp.calls.related import find_target
+from gitbook_integrations_mcp.calls.response import ABSENT
 from gitbook_integrations_mcp.calls.undo import SETTINGS
 from gitbook_integrations_mcp.calls.view import View
 from gitbook_integrations_mcp.pipeline.execution import Recorded
@@ -24,6 +25,8 @@ _UNSENT = object()
 def build_receipt(call: EndpointCall, recorded: Recorded, content: Mapping[str, Any]) -> dict[str, Any]:
     """Return the receipt of a call. `content` is GitBook's response."""
     change = recorded.change
+    if content.get("status") == ABSENT and call.tool.method == "DELETE":
+        return {"changeId": change.id, "undo": "Nothing was changed."}
     changed = describe_changed(call, recorded, content)
     undo = describe_undo(call.caller, change.id, possible=change.undo is not None)
     return {"changeId": change.id, **changed, "undo": undo}

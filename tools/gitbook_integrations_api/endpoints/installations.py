@@ -42,7 +42,7 @@ from gitbook_integrations_api.parameters import (
     SpaceId,
 )
 from gitbook_integrations_api.plans import PlanResult
-from gitbook_integrations_api.schema import ABSENT
+from gitbook_integrations_api.schema import ABSENT, InWords
 
 _NAME = "arguments.integrationName"
 _SETTINGS = tuple(
@@ -93,8 +93,8 @@ class Place(OfInstallation):
 
 
 class ConfigurationCopy(Input):
-    source: Annotated[Place, Field(description="Copied from; without spaceId and siteId, the installation itself")]
-    target: Annotated[Place, Field(description="Copied to, in the same form")]
+    source: Annotated[Place, Field(description="Without spaceId and siteId, the installation itself")]
+    target: Annotated[Place, InWords, Field(description="The same fields as source")]
     keys: Annotated[list[str], Field(description="Only these settings; default all")] = ABSENT
 
 
@@ -300,8 +300,8 @@ TOOLS = (
     Composite(
         operation="copyConfiguration",
         title="Copy a configuration",
-        description="Copy settings, with credentials that nobody is shown, from one installation, space or site to "
-        "another one. Other settings of the target stay.",
+        description="Copy settings, credentials unseen, from one installation, space or site to another. The target "
+        "keeps its other settings.",
         risk=Risk.DESTROY,
         credentials=USER,
         input=ConfigurationCopy,
