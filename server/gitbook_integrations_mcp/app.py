@@ -38,10 +38,15 @@ from gitbook_integrations_mcp.gitbook.opening import open_gitbook
 from gitbook_integrations_mcp.pipeline.budget import Budget
 from gitbook_integrations_mcp.pipeline.change_list import ChangeLister
 from gitbook_integrations_mcp.pipeline.change_log import ChangeLog
+from gitbook_integrations_mcp.pipeline.configuration_copy import CopyPlanner
 from gitbook_integrations_mcp.pipeline.execution import Executor
+from gitbook_integrations_mcp.pipeline.offboarding import OffboardingPlanner
 from gitbook_integrations_mcp.pipeline.pipeline import Pipeline
+from gitbook_integrations_mcp.pipeline.places import PlacesPlanner
+from gitbook_integrations_mcp.pipeline.plan_run import PlanRunner
 from gitbook_integrations_mcp.pipeline.policy_check import PolicyCheck
 from gitbook_integrations_mcp.pipeline.publication import keep_publication
+from gitbook_integrations_mcp.pipeline.snapshot import SnapshotReader
 from gitbook_integrations_mcp.pipeline.suggestion import Suggester
 from gitbook_integrations_mcp.pipeline.undo import UndoPlanner
 from gitbook_integrations_mcp.store.store import Store
@@ -79,12 +84,21 @@ def create_server(
         await keep_publication(store, call, response)
         await subscriptions.announce(call)
 
+    log = ChangeLog(store, organization)
+    executor = Executor(gitbook, previewer, log, note_change)
+    snapshots = SnapshotReader(gitbook, previewer)
+    planners = {
+        "set_installation_places": PlacesPlanner(snapshots).plan,
+        "copy_configuration": CopyPlanner(snapshots, previewer).plan,
+        "uninstall_everywhere": OffboardingPlanner(snapshots).plan,
+        "undo_change": UndoPlanner(store, previewer, snapshots).plan,
+    }
     pipeline = Pipeline(
         confirm or ConfirmationService(settings.confirmation, previewer, store, page).confirm,
-        Executor(gitbook, previewer, ChangeLog(store, organization), note_change),
+        executor,
         previewer,
         {**audits.handlers, "list_changes": ChangeLister(store).run, "check_policy": policy_check.explain},
-        {"undo_change": UndoPlanner(store, previewer).plan},
+        PlanRunner(executor, log, snapshots, planners),
         budget=Budget(settings.limits.result_tokens),
         organization=organization,
         two_step=two_step,

@@ -22,6 +22,9 @@ class Happening:
     change: Callable[[State], None]
 
 
+LAST_CHANGE = "the changeId of the last result"
+"""Stands, in the arguments of a call, for an ID that only the last result has."""
+
 Step = Call | Happening
 
 
@@ -52,6 +55,8 @@ class Job:
     """Check of GitBook's state afterwards."""
     most_tokens: int
     """Maximum tokens of the results that a model reads. The maximum number of calls is the number of `steps`."""
+    forms: int | None = None
+    """Number of questions that a human answers on this server, if it is counted."""
 
     @property
     def bare_steps(self) -> tuple[Step, ...] | None:

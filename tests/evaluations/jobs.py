@@ -1,4 +1,4 @@
-"""Twenty-four jobs on the sandbox, for developers of integrations and for administrators of installations.
+"""Twenty-eight jobs on the sandbox, for developers of integrations and for administrators of installations.
 
 The comparison is fair to servers without an audit: their scripts read only necessary lists, by the way that costs the
 fewest tokens.
@@ -8,7 +8,7 @@ from typing import Any
 
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION, create_sandbox
 from gitbook_integrations_mcp.sandbox.state import Installation, State, identify
-from tests.evaluations.job import Call, Happening, Job, call
+from tests.evaluations.job import LAST_CHANGE, Call, Happening, Job, call
 
 _STATE = create_sandbox().state
 SITES = {site.title: site.id for site in _STATE.sites.values()}
@@ -19,6 +19,10 @@ INSTALLED = {
 [OTHER_ORGANIZATION] = [each.id for each in _STATE.organizations.values() if each.member and each.id != ORGANIZATION_ID]
 FAILED = [event.id for event in _STATE.events if event.status == "failed"]
 OWN_SITES = [site.id for site in _STATE.get_places("site", ORGANIZATION_ID)]
+SLACK = _STATE.installations[INSTALLED["slack"]]
+SLACK_SPACES, SLACK_CONFIGURATION = list(SLACK.enabled["space"]), dict(SLACK.configuration)
+THREE = [SPACES[title] for title in ("Simulator", "Vision SDK", "API Reference")]
+WITH_SECRET = {"channel": "#help-center", "api_key": "xoxb-1234567890-abcdefghij"}
 TUNNEL = "https://ann-laptop.tunnel.example"
 LINTER = {
     "organization": ORGANIZATION_ID,
@@ -85,6 +89,12 @@ def configure(state: State, integration: str, level: Any, place: str) -> dict[st
     installation = get(state, integration)
     assert installation is not None
     return installation.enabled[level][place].configuration
+
+
+def add_secret(state: State) -> None:
+    """Add a credential to the settings of Slack on a space."""
+    state.integrations["slack"].manifest.pop("configurations", None)
+    state.installations[INSTALLED["slack"]].enabled["space"][SLACK_SPACES[0]].configuration = dict(WITH_SECRET)
 
 
 def install_figma(state: State) -> None:
@@ -192,7 +202,7 @@ JOBS = (
         request="Get rid of heatlens, everywhere.",
         steps=(find("heatlens"), call("uninstall_integration", **of("heatlens"))),
         done=lambda state: get(state, "heatlens") is None,
-        most_tokens=220,
+        most_tokens=330,
     ),
     Job(
         name="take it off a site",
@@ -206,7 +216,7 @@ JOBS = (
             not is_on(state, "googleanalytics", "site", SITES["Developer Portal"])
             and is_on(state, "googleanalytics", "site", SITES["Help Center"])
         ),
-        most_tokens=300,
+        most_tokens=370,
     ),
     Job(
         name="no longer on all spaces to come",
@@ -220,7 +230,7 @@ JOBS = (
             and mermaid.selection["space"] == "selected"
             and len(mermaid.enabled["space"]) == 20
         ),
-        most_tokens=450,
+        most_tokens=490,
     ),
     Job(
         name="rotate external IDs",
@@ -230,14 +240,14 @@ JOBS = (
             call("update_integration_installation", **of("github"), externalIds=["51234567"]),
         ),
         done=lambda state: (github := get(state, "github")) is not None and github.external_ids == ["51234567"],
-        most_tokens=470,
+        most_tokens=490,
     ),
     Job(
         name="install it",
         request="Install figma in our organization.",
         steps=(call("install_integration", integrationName="figma", organization=ORGANIZATION_ID),),
         done=lambda state: (figma := get(state, "figma")) is not None and figma.status == "active",
-        most_tokens=290,
+        most_tokens=320,
     ),
     Job(
         name="put it on a space",
@@ -257,6 +267,79 @@ JOBS = (
         most_tokens=2080,
     ),
     Job(
+        name="install on three spaces",
+        request="Put slack on the spaces Simulator, Vision SDK and API Reference, too.",
+        steps=(
+            find("slack"),
+            call("list_integration_installation_spaces", **of("slack")),
+            call("list_spaces_in_organization_by_id"),
+            call("set_installation_places", **of("slack"), spaces=[*SLACK_SPACES, *THREE]),
+        ),
+        bare=(
+            find("slack"),
+            call("list_spaces_in_organization_by_id"),
+            *(call("install_integration_on_space", **of("slack"), space=space) for space in THREE),
+        ),
+        done=lambda state: all(is_on(state, "slack", "space", space) for space in (*SLACK_SPACES, *THREE)),
+        most_tokens=1760,
+        forms=1,
+    ),
+    Job(
+        name="move a configuration with a secret",
+        request=f"Give slack the same settings on the space {SLACK_SPACES[1]} as on {SLACK_SPACES[0]}.",
+        steps=(
+            Happening(add_secret),
+            find("slack"),
+            call(
+                "copy_configuration",
+                source={**of("slack"), "spaceId": SLACK_SPACES[0]},
+                target={**of("slack"), "spaceId": SLACK_SPACES[1]},
+            ),
+        ),
+        bare=(
+            Happening(add_secret),
+            find("slack"),
+            call("get_integration_space_installation", **of("slack"), spaceId=SLACK_SPACES[0]),
+            call("get_integration_space_installation", **of("slack"), spaceId=SLACK_SPACES[1]),
+            call(
+                "update_integration_space_installation",
+                **of("slack"),
+                spaceId=SLACK_SPACES[1],
+                configuration=WITH_SECRET,
+            ),
+        ),
+        done=lambda state: configure(state, "slack", "space", SLACK_SPACES[1]) == WITH_SECRET,
+        most_tokens=320,
+        forms=1,
+    ),
+    Job(
+        name="offboard everywhere",
+        request="We no longer use Slack (slack). Remove it from our organization.",
+        steps=(call("uninstall_everywhere", integrationName="slack"),),
+        bare=(find("slack"), call("uninstall_integration", **of("slack"))),
+        done=lambda state: get(state, "slack") is None,
+        most_tokens=190,
+        forms=1,
+    ),
+    Job(
+        name="undo it",
+        request="Remove Slack (slack) from our organization. If somebody complains, bring it back as it was.",
+        steps=(
+            call("uninstall_everywhere", integrationName="slack"),
+            Happening(lambda _: None),
+            call("undo_change", changeId=LAST_CHANGE),
+        ),
+        bare=None,
+        done=lambda state: (
+            (slack := get(state, "slack")) is not None
+            and slack.id != INSTALLED["slack"]
+            and list(slack.enabled["space"]) == SLACK_SPACES
+            and slack.configuration == SLACK_CONFIGURATION
+        ),
+        most_tokens=550,
+        forms=2,
+    ),
+    Job(
         name="configure it on a site",
         request="The Help Center has a new tracking ID for googleanalytics: G-AURORA0009.",
         steps=(
@@ -272,7 +355,7 @@ JOBS = (
         done=lambda state: (
             configure(state, "googleanalytics", "site", SITES["Help Center"]) == {"tracking_id": "G-AURORA0009"}
         ),
-        most_tokens=460,
+        most_tokens=510,
     ),
     Job(
         name="why events failed",
@@ -318,21 +401,21 @@ JOBS = (
             (mode := state.integrations[OWN_INTEGRATION].development) is not None
             and (mode.tunnel, mode.all) == (TUNNEL, False)
         ),
-        most_tokens=60,
+        most_tokens=110,
     ),
     Job(
         name="development mode off",
         request="Robin's laptop is gone: take style-linter out of development mode.",
         steps=(call("disable_integration_development_mode", integrationName="style-linter"),),
         done=lambda state: state.integrations["style-linter"].development is None,
-        most_tokens=40,
+        most_tokens=80,
     ),
     Job(
         name="unpublish",
         request="Nobody uses style-linter. Delete it.",
         steps=(call("unpublish_integration", integrationName="style-linter"),),
         done=lambda state: "style-linter" not in state.integrations,
-        most_tokens=20,
+        most_tokens=60,
     ),
     Job(
         name="find one in the marketplace",
@@ -347,6 +430,6 @@ JOBS = (
         steps=(call("queue_integration_task", integrationName=OWN_INTEGRATION, task={"kind": "weekly-digest"}),),
         bare=None,
         done=lambda state: state.events[-1].payload.get("task") == {"kind": "weekly-digest"},
-        most_tokens=20,
+        most_tokens=60,
     ),
 )

@@ -1,8 +1,9 @@
 """Runs jobs: each with a new sandbox, a real client, a human who approves, and a check of the IDs in the calls."""
 
 import contextlib
+import re
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
@@ -15,7 +16,7 @@ from gitbook_integrations_mcp.config.models import HttpSection
 from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, USER_TOKEN, create_sandbox
 from tests.benchmarks.subject import ROOT, Subject, environment
-from tests.evaluations.job import Call, Happening, Job, Step
+from tests.evaluations.job import LAST_CHANGE, Call, Happening, Job, Step
 from tests.support.elicitation_client import Human
 from tests.support.loopback import listen, open_listener
 from tests.support.tokens import count_tokens
@@ -50,6 +51,7 @@ class Host:
     stage: Stage
     listed: list[dict[str, Any]]
     """The tools as a model sees them: name, description and input_schema."""
+    human: Human = field(default_factory=Human)
 
     @property
     def tokens(self) -> int:
@@ -65,8 +67,11 @@ class Host:
 
 @dataclass(frozen=True)
 class Cost:
+    """Calls and tokens of a model, and forms of a human."""
+
     calls: int
     tokens: int
+    forms: int = 0
 
 
 @contextlib.asynccontextmanager
@@ -75,8 +80,9 @@ async def meet_product() -> AsyncIterator[Host]:
     stage = Stage()
     flags: dict[str, dict[str, Any]] = {"server": {"sandbox": True}, "gitbook": {"organization": ORGANIZATION_ID}}
     server = create_server(load_settings(flags), http_transport=httpx.ASGITransport(app=stage))
-    async with Client(server, elicitation_callback=Human().answer) as client:
-        yield await _make_host("this server", client, stage)
+    human = Human()
+    async with Client(server, elicitation_callback=human.answer) as client:
+        yield replace(await _make_host("this server", client, stage), human=human)
 
 
 @contextlib.asynccontextmanager
@@ -107,12 +113,12 @@ async def run(job: Job, host: Host, steps: tuple[Step, ...]) -> Cost:
     host.stage.sandbox = create_sandbox()
     schemas = {tool["name"]: tool["input_schema"] for tool in host.listed}
     known = [PROMPT, job.request]
-    tokens = 0
+    tokens, forms = 0, len(host.human.requests)
     for step in steps:
         if isinstance(step, Happening):
             step.change(host.stage.sandbox.state)
             continue
-        arguments = _complete(step, schemas[step.tool])
+        arguments = _complete(step, schemas[step.tool], known[-1])
         for unknown in _find_unknown(arguments, "\n".join(known)):
             raise JobError(f"{job.name}: {step.tool} uses {unknown}, which no earlier result contains")
         text, failed = await host.call(step.tool, arguments)
@@ -121,7 +127,7 @@ async def run(job: Job, host: Host, steps: tuple[Step, ...]) -> Cost:
         tokens += count_tokens(text)
         known.append(text)
     judge(job, host.stage, "\n".join(known[2:]))
-    return Cost(sum(isinstance(step, Call) for step in steps), tokens)
+    return Cost(sum(isinstance(step, Call) for step in steps), tokens, len(host.human.requests) - forms)
 
 
 def judge(job: Job, stage: Stage, said: str) -> None:
@@ -133,10 +139,12 @@ def judge(job: Job, stage: Stage, said: str) -> None:
         raise JobError(f"{job.name}: GitBook's state is wrong")
 
 
-def _complete(step: Call, schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Add the organization if the tool requires it, as a model would that has it from the context."""
+def _complete(step: Call, schema: Mapping[str, Any], last: str) -> dict[str, Any]:
+    """Add the organization if the tool requires it, and the ID of the last change."""
     required = "organizationId" in schema.get("required", ()) and "organizationId" not in step.arguments
-    return {**({"organizationId": ORGANIZATION_ID} if required else {}), **step.arguments}
+    change = re.search(r'"changeId":"(chg_\w+)"', last)
+    given = {name: change[1] if value == LAST_CHANGE and change else value for name, value in step.arguments.items()}
+    return {**({"organizationId": ORGANIZATION_ID} if required else {}), **given}
 
 
 def _find_unknown(arguments: Mapping[str, Any], known: str) -> Iterator[str]:

@@ -25,6 +25,8 @@ from gitbook_integrations_mcp.pipeline.budget import Budget
 from gitbook_integrations_mcp.pipeline.change_log import ChangeLog
 from gitbook_integrations_mcp.pipeline.execution import Executor
 from gitbook_integrations_mcp.pipeline.pipeline import Pipeline
+from gitbook_integrations_mcp.pipeline.plan_run import PlanRunner
+from gitbook_integrations_mcp.pipeline.snapshot import SnapshotReader
 from gitbook_integrations_mcp.store.change import Change
 from gitbook_integrations_mcp.store.pending import Preview
 from gitbook_integrations_mcp.store.store import Store
@@ -99,8 +101,10 @@ def front(gitbook: GitBook, store: Store | None = None) -> tuple[Pipeline, Calle
     options = load_settings({"gitbook": TOKENS, "confirmation": UNASKED})
     caller = Caller("", Credentials.from_settings(options.gitbook), Policy(options.tools, options.confirmation))
     previewer = Previewer(gitbook)
-    executor = Executor(gitbook, previewer, ChangeLog(store or Store(options)))
-    return Pipeline(approve, executor, previewer, {}, {}, budget=Budget(options.limits.result_tokens)), caller
+    log = ChangeLog(store or Store(options))
+    executor = Executor(gitbook, previewer, log)
+    plans = PlanRunner(executor, log, SnapshotReader(gitbook, previewer), {})
+    return Pipeline(approve, executor, previewer, {}, plans, budget=Budget(options.limits.result_tokens)), caller
 
 
 def connect(upstream: Any, era: Era = "2026-07-28", confirm: Confirm = approve, **flags: Mapping[str, Any]) -> Client:

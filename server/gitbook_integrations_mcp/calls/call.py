@@ -49,7 +49,8 @@ class Call:
 class EndpointCall(Call):
     """A call of an endpoint: the request, its token, and the state of the target before the call, if it was read.
 
-    `undoes` is the ID of the change that this call undoes.
+    `undoes` is the ID of the change that this call undoes. `change_id` is the ID under which it is recorded, if it is a
+    part of a plan.
     """
 
     tool: Endpoint
@@ -57,3 +58,4 @@ class EndpointCall(Call):
     token: SecretStr
     before: Mapping[str, Any] | None = field(default=None, repr=False)
     undoes: str | None = None
+    change_id: str | None = None

@@ -6,40 +6,57 @@ from typing import Any
 
 from gitbook_integrations_api.endpoint import Endpoint
 from gitbook_integrations_mcp.calls.call import Call
-from gitbook_integrations_mcp.calls.undo import SETTINGS
+from gitbook_integrations_mcp.calls.undo import SETTINGS, describe_state
 from gitbook_integrations_mcp.digest import digest_json
+from gitbook_integrations_mcp.store.pending import Fact
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A call of a plan. `created` maps further arguments to their places in the response of the first call."""
+    """A call of a plan.
+
+    `created` maps further arguments to their places in the response of the first call of the same `group`. `before` is
+    the target as the planner read it: the call is sent only if the target is still the same. `undoes` is the ID of the
+    change that the call undoes.
+    """
 
     tool: Endpoint
     arguments: Mapping[str, Any] = field(repr=False)
     created: Mapping[str, str] = field(default_factory=dict)
+    group: int = 0
+    before: Mapping[str, Any] | None = field(default=None, repr=False)
+    undoes: str | None = None
 
     @property
     def restored(self) -> list[str]:
-        """Names of the settings that the call restores."""
+        """Names of the settings that the call sets."""
         return [name for name in SETTINGS if name in self.arguments]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Calls in order. `facts` are labelled texts about the whole, `lost` says what the calls cannot restore.
+    """Calls in order. `facts` are about the whole, and `lost` says what the calls cannot restore.
 
-    `undoes` is the ID of the change that the plan undoes.
+    The texts of third parties in `facts` are clean. `undoes` is the ID of the change that the plan undoes, and
+    `unchanged` says why there are no calls. The record of the plan names `organization`.
     """
 
     steps: tuple[Step, ...]
-    facts: tuple[tuple[str, str], ...] = ()
+    facts: tuple[Fact, ...] = ()
     lost: tuple[str, ...] = ()
     undoes: str | None = None
+    unchanged: str = ""
+    organization: str | None = None
 
     @property
     def digest(self) -> str:
-        """Digest of every call with all its arguments."""
-        return digest_json([[step.tool.name, step.arguments, step.created] for step in self.steps])
+        """Digest of every call with all its arguments, and of the state of every target that the planner read."""
+        return digest_json(
+            [
+                [step.tool.name, step.arguments, step.created, step.group, digest_target(step.before)]
+                for step in self.steps
+            ]
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +64,23 @@ class PlannedCall(Call):
     """A call of a tool that changes something by several calls."""
 
     plan: Plan
+
+
+def digest_target(target: Mapping[str, Any] | None) -> str | None:
+    """Return a digest of the settings of a target, and of its spaces and sites if they were read with it."""
+    if target is None:
+        return None
+    below = {
+        level: sorted([str(find_id(one.get(level[:-1]))), digest_target(one)] for one in target[level])
+        for level in ("spaces", "sites")
+        if isinstance(target.get(level), list)
+    }
+    return digest_json([describe_state(target), below])
+
+
+def find_id(thing: Any) -> Any:
+    """Return the ID of an object that GitBook returns whole or as its ID."""
+    return thing.get("id") if isinstance(thing, Mapping) else thing
 
 
 def isolate_step(call: PlannedCall, step: Step) -> Call:

@@ -17,6 +17,9 @@ from gitbook_integrations_mcp.gitbook.credentials import describe_accepted
 from gitbook_integrations_mcp.gitbook.http import GitBookResponse
 from gitbook_integrations_mcp.text import clean_text
 
+ABSENT = "already_absent"
+"""Status of a deletion that found nothing to delete."""
+
 _MESSAGE_LIMIT = 300
 _UNKNOWN = "The outcome of an earlier attempt is unknown;"
 
@@ -24,9 +27,10 @@ _UNKNOWN = "The outcome of an earlier attempt is unknown;"
 def describe_output(tool: Tool) -> dict[str, Any]:
     """Return the output schema of a tool: names without types, none required, as GitBook may change them."""
     fields: dict[str, Any] = {name: {} for name in tool.result.model.model_fields}
+    receipt: dict[str, Any] = {"receipt": {}} if isinstance(tool, Endpoint) and tool.risk is not Risk.READ else {}
     match tool.result.shape:
         case "object":
-            return {"type": "object", "properties": fields}
+            return {"type": "object", "properties": fields | receipt}
         case "page":
             listed = {"type": "array", "items": {"type": "object", "properties": fields}}
             return {
@@ -37,7 +41,10 @@ def describe_output(tool: Tool) -> dict[str, Any]:
             listed = {"type": "array", "items": {"type": "object", "properties": fields}}
             return {"type": "object", "properties": {"items": listed, "complete": {}, "note": {}}}
         case "nothing":
-            return {"type": "object", "properties": {"status": {"type": "string"}, "message": {"type": "string"}}}
+            return {
+                "type": "object",
+                "properties": {"status": {"type": "string"}, "message": {"type": "string"}, **receipt},
+            }
 
 
 def read_response(
@@ -94,7 +101,7 @@ def _report_done(endpoint: Endpoint, response: GitBookResponse, arguments: Mappi
         if response.uncertain:
             message = f"It is removed. {_UNKNOWN} that attempt may have removed it.{described}"
             return {"status": "done", "message": message}
-        return {"status": "already_absent", "message": f"There was nothing to remove. Nothing was changed.{described}"}
+        return {"status": ABSENT, "message": f"There was nothing to remove. Nothing was changed.{described}"}
     done = "Removed." if endpoint.method == "DELETE" else "Done."
     effect = f" {endpoint.effect.format_map(shown)}" if endpoint.effect and shown else ""
     return {"status": "done", "message": f"{done}{effect}{described}"}

@@ -6,7 +6,7 @@ Markdown finds none in either. No part of third parties' text is a link.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -54,6 +54,16 @@ def describe_effect(effect: Sequence[tuple[str, str]]) -> Iterator[Fact]:
     """Yield what a call of a composite tool would do, as its handler or its plan describes it."""
     for label, value in effect:
         yield Fact(label, clean_foreign(value, 500))
+
+
+def name_all(things: Sequence[Any]) -> str:
+    """Return objects by title and ID. If there are very many, the others are counted."""
+    return f"{len(things)} ({join_items([format_name(thing) for thing in things])})" if things else "0"
+
+
+def name_keys(keys: Sequence[str]) -> str:
+    """Return the keys of a configuration without their values. If there are very many, the others are counted."""
+    return join_items([clean_foreign(key, 60) for key in keys]) or "none"
 
 
 def describe_settings(call: Call) -> Iterator[Fact]:
@@ -170,6 +180,14 @@ def describe_loss(call: Call, target: Mapping[str, Any] | CallError) -> Iterator
             continue
         if lost := [clean_title(one, 60) for one in current if kept is None or one not in kept]:
             yield Fact(f"{label} that {'is' if name == 'configuration' else 'are'} lost", join_items(lost))
+
+
+def name_losses(losses: Iterable[Fact], target: Mapping[str, Any] | CallError) -> Iterator[Fact]:
+    """Yield losses with the space or site on which they are, for the preview of several calls."""
+    places = {} if isinstance(target, CallError) else target
+    place = places.get("space") or places.get("site")
+    for loss in losses:
+        yield Fact(loss.label, f"{loss.value}; on {format_name(place)}") if place else loss
 
 
 def describe_failure(error: CallError) -> str:

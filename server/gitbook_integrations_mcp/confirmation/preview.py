@@ -20,6 +20,7 @@ from gitbook_integrations_mcp.calls.plan import PlannedCall, isolate_step
 from gitbook_integrations_mcp.calls.related import find_get, find_target
 from gitbook_integrations_mcp.calls.response import get_path, read_response
 from gitbook_integrations_mcp.confirmation.facts import (
+    MAX_LISTED,
     clean_foreign,
     describe_call,
     describe_context,
@@ -29,6 +30,7 @@ from gitbook_integrations_mcp.confirmation.facts import (
     describe_target,
     find_link,
     format_name,
+    name_losses,
     name_requester,
     write_title,
 )
@@ -230,10 +232,10 @@ class Previewer:
         another call would show the values that it restores.
         """
         scrub = call.caller.credentials.scrub
-        named = [*describe_call(call), *describe_effect(call.plan.facts)]
-        facts = tuple(Fact(one.label, scrub(one.value)) for one in named)
+        facts = tuple(Fact(one.label, scrub(one.value)) for one in call.plan.facts)
         first, *others = call.plan.steps
-        if not others and (first.tool.method == "DELETE" or first.tool.widens in {Widening.CODE, Widening.ACCESS}):
+        own = first.tool.method == "DELETE" or first.tool.widens in {Widening.CODE, Widening.ACCESS}
+        if own and not others and first.before is None:
             shown, deleted = await self.preview(isolate_step(call, first))
             state = _digest([call.plan.digest, shown.state])
             consequence = f"{scrub(call.tool.consequence)} {shown.consequence}"
@@ -243,19 +245,27 @@ class Previewer:
         states: list[Any] = [call.plan.digest]
         losses: list[Fact] = await self._describe_planned_power(call)
         states.append([[one.label, one.value] for one in losses])
+        read: dict[str, Mapping[str, Any] | CallError] = {}
         for step in call.plan.steps:
             reader = find_target(step.tool)
             if reader is None or not reader.path_names <= step.arguments.keys():
                 continue  # an earlier call of the plan creates it
             one = isolate_step(call, step)
-            target: Mapping[str, Any] | CallError = {}
-            try:
-                target = await self._try_to_read_target(one, reader)
-            except StatusError as error:
-                if error.status != 404 or step is first:
-                    raise  # no earlier call of the plan creates it
+            path = reader.build_request({name: step.arguments[name] for name in reader.path_names}).path
+            if step.before is not None:
+                read[path] = step.before
+            elif path not in read:
+                read[path] = {}
+                try:
+                    read[path] = await self._try_to_read_target(one, reader)
+                except StatusError as error:
+                    if error.status != 404 or step is first:
+                        raise  # no earlier call of the plan creates it
+            target = read[path]
             states.append(None if isinstance(target, CallError) else target)
-            losses += describe_loss(one, target)
+            losses += name_losses(describe_loss(one, target), target)
+        if len(losses) > MAX_LISTED:
+            losses[MAX_LISTED:] = [Fact("Further losses", str(len(losses) - MAX_LISTED))]
         facts += tuple(Fact(scrub(fact.label), scrub(fact.value)) for fact in losses)
         return Preview(
             title=f"{call.tool.title}?",
@@ -319,7 +329,7 @@ class Previewer:
         if response.status >= 400:
             response = call.caller.credentials.scrub_response(response)  # its message is cut
         content = read_response(reader, response)
-        _check_identity(reader, content, call.arguments)
+        check_identity(reader, content, call.arguments)
         return content
 
 
@@ -426,7 +436,7 @@ def _add_places(target: Mapping[str, Any] | None, lists: Mapping[str, Mapping[st
     return {**target, **below} if target is not None and below else target
 
 
-def _check_identity(reader: Endpoint, content: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
+def check_identity(reader: Endpoint, content: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
     """Check that a response is about the objects that were asked for, as far as it says what it is about.
 
     Raises:

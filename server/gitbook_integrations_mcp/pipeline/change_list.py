@@ -83,6 +83,7 @@ def describe_change(change: Change) -> dict[str, Any]:
         "undo": None if change.undo is None else [{"tool": one["tool"]} for one in change.undo],
         "lost": change.lost or None,
         "undoes": change.undoes,
+        "plan": change.plan,
     }
     return {name: value for name, value in content.items() if value is not None}
 

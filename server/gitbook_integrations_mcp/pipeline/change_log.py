@@ -5,13 +5,15 @@ needs are kept encrypted; everything else is kept without secrets.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from gitbook_integrations_mcp.auth.callers import Caller
 from gitbook_integrations_mcp.calls.call import EndpointCall
 from gitbook_integrations_mcp.calls.json_body import read_json
 from gitbook_integrations_mcp.calls.masking import mask_secrets
+from gitbook_integrations_mcp.calls.plan import PlannedCall
 from gitbook_integrations_mcp.calls.response import get_path
 from gitbook_integrations_mcp.calls.undo import GONE, describe_state, list_undo
 from gitbook_integrations_mcp.confirmation.results import Approval
@@ -51,7 +53,7 @@ class ChangeLog:
         """
         arguments, masked = mask_for_record(call.caller, call.arguments), mask_for_record(call.caller, before)
         changes = self._store.changes
-        change_id = changes.create_id()
+        change_id = call.change_id or changes.create_id()
         change = Change(
             id=change_id,
             time=self._store.database.clock(),
@@ -75,8 +77,8 @@ class ChangeLog:
         call: EndpointCall,
         outcome: GitBookResponse | UnreachableError,
         before: Mapping[str, Any] | None,
-    ) -> None:
-        """Record the outcome of a call.
+    ) -> Change:
+        """Record the outcome of a call, and return the completed change.
 
         Raises:
             StoreError: it cannot be recorded; the outcome stays unknown.
@@ -100,6 +102,37 @@ class ChangeLog:
         elif not outcome.sent:
             values |= {"outcome": "not sent", **_NO_UNDO}
         await self._store.changes.complete(change.id, values)
+        return replace(change, **values)
+
+    async def begin_plan(self, call: PlannedCall, approval: Approval) -> Change:
+        """Record that the calls of a plan are about to be sent.
+
+        Raises:
+            StoreError: it cannot be recorded, so nothing must be sent.
+        """
+        change = Change(
+            id=self._store.changes.create_id(),
+            time=self._store.database.clock(),
+            owner=call.caller.owner,
+            principal=call.caller.user,
+            organization=call.plan.organization or _find_organization({"arguments": call.arguments}),
+            tool=call.tool.name,
+            operation=call.tool.operation,
+            arguments=mask_for_record(call.caller, call.arguments),
+            approval=approval.mode,
+            undoes=call.plan.undoes,
+        )
+        await self._store.changes.begin(change)
+        return change
+
+    async def complete_plan(self, plan: Change, outcome: str, parts: Sequence[Change]) -> None:
+        """Record the outcome of a plan. `parts` are its calls, as they were recorded.
+
+        Raises:
+            StoreError: it cannot be recorded; the outcome stays unknown.
+        """
+        undo = [{"tool": step["tool"]} for part in reversed(parts) for step in part.undo or ()]
+        await self._store.changes.complete(plan.id, {"outcome": outcome, "undo": undo or None})
 
     def _find_default(self, call: EndpointCall) -> str | None:
         """Return the default organization, unless the call names one, if only in a text that is no ID."""

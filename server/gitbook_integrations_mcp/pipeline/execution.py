@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from gitbook_integrations_api.endpoint import Risk
@@ -17,6 +18,15 @@ from gitbook_integrations_mcp.pipeline.masked_values import is_written_back
 from gitbook_integrations_mcp.store.change import Change
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """GitBook's response to a call that changes something, its change, and the target `before` it, if it was read."""
+
+    response: GitBookResponse
+    change: Change
+    before: Mapping[str, Any] | None = field(repr=False)
 
 
 class Executor:
@@ -45,20 +55,17 @@ class Executor:
             StoreError: the call cannot be recorded and was not sent.
         """
         if call.tool.risk is not Risk.READ:
-            return (await self.execute_recorded(call, approval))[0]
+            return (await self.execute_recorded(call, approval)).response
         return call.caller.credentials.scrub_response(await self._send(call))
 
-    async def execute_recorded(self, call: EndpointCall, approval: Approval | None) -> tuple[GitBookResponse, str]:
-        """Return the same for a call that changes something, and the ID of its change.
+    async def execute_recorded(self, call: EndpointCall, approval: Approval | None) -> Recorded:
+        """Return the same for a call that changes something, with its change.
 
         Raises:
             UnreachableError: no response arrived; the message says whether the call may have taken effect.
             StoreError: the call cannot be recorded and was not sent.
         """
-        if approval and (approval.before is not None or not call.undoes):
-            before = approval.before
-        else:
-            before = call.before or await self._read_before(call)
+        before = approval.before if approval else call.before or await self._read_before(call)
         change = await self._log.begin(call, approval, before)
         try:
             response = await self._send(call)
@@ -67,10 +74,10 @@ class Executor:
             if error.sent:
                 await self._notify(call, None)
             raise
-        await self._complete(change, call, response, before)
+        change = await self._complete(change, call, response, before)
         if not is_certain_failure(response):
             await self._notify(call, response)
-        return call.caller.credentials.scrub_response(response), change.id
+        return Recorded(call.caller.credentials.scrub_response(response), change, before)
 
     async def _send(self, call: EndpointCall) -> GitBookResponse:
         try:
@@ -90,7 +97,7 @@ class Executor:
         """Return the target if an undo of the call needs it."""
         if call.tool.undo is None or not call.tool.undo.needs_target:
             return None
-        if is_written_back(call.tool) and not call.undoes:
+        if is_written_back(call.tool):
             return None  # an update that sets something has already tried
         try:
             return await self._previewer.read_target(call)
@@ -103,9 +110,10 @@ class Executor:
         call: EndpointCall,
         outcome: GitBookResponse | UnreachableError,
         before: Mapping[str, Any] | None,
-    ) -> None:
+    ) -> Change:
         try:
-            await self._log.complete(change, call, outcome, before)
+            return await self._log.complete(change, call, outcome, before)
         except StoreError as error:
             # The call was sent, so it must return its result; its row stays, with the outcome unknown.
             logger.error("the outcome of %s (%s) was not recorded: %s", call.tool.name, change.id, error.reason)  # noqa: TRY400
+            return change

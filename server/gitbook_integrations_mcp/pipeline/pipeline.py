@@ -1,14 +1,13 @@
 """Runs the stages of a call in order, and turns the outcome into a result for the model.
 
 The order is: arguments and credentials (`_prepare`), the operator's policy, masked values, configuration, confirmation,
-execution, response, view and budget. Each stage is a module of its own; lists are read by `paging`, and composite tools
-by their own handlers.
+execution, response, view and budget. Each stage is a module of its own; lists are read by `paging`, plans are run by
+`plan_run`, and composite tools that only read have their own handlers.
 """
 
 import logging
 import traceback
 from collections.abc import Mapping
-from dataclasses import fields, replace
 from typing import Any
 
 from mcp.server.context import ServerRequestContext
@@ -22,19 +21,21 @@ from gitbook_integrations_mcp.calls.arguments import build_request, check_argume
 from gitbook_integrations_mcp.calls.call import Call, EndpointCall
 from gitbook_integrations_mcp.calls.checks import complete_arguments
 from gitbook_integrations_mcp.calls.output import Handler, Output
-from gitbook_integrations_mcp.calls.plan import PlannedCall, Planner, Step
+from gitbook_integrations_mcp.calls.plan import PlannedCall
 from gitbook_integrations_mcp.calls.related import find_target
-from gitbook_integrations_mcp.calls.response import get_path, read_response, render_text
+from gitbook_integrations_mcp.calls.response import read_response, render_text
 from gitbook_integrations_mcp.calls.view import choose_view, mark_foreign
 from gitbook_integrations_mcp.confirmation.preview import Previewer
-from gitbook_integrations_mcp.confirmation.results import TARGET_CHANGED, Approval, Confirm, NotConfirmed
+from gitbook_integrations_mcp.confirmation.results import Approval, Confirm, NotConfirmed
 from gitbook_integrations_mcp.errors import CallError, DefectError, ResultError
 from gitbook_integrations_mcp.pipeline.budget import Budget
 from gitbook_integrations_mcp.pipeline.configuration import check_configuration
 from gitbook_integrations_mcp.pipeline.execution import Executor
 from gitbook_integrations_mcp.pipeline.masked_values import is_written_back, restore_from, restore_masked_values
 from gitbook_integrations_mcp.pipeline.paging import PageReader
+from gitbook_integrations_mcp.pipeline.plan_run import PlanRunner, report_unchanged
 from gitbook_integrations_mcp.pipeline.policy_check import PolicyCheck
+from gitbook_integrations_mcp.pipeline.receipt import RECEIPT, build_receipt
 from gitbook_integrations_mcp.pipeline.suggestion import Suggester
 from gitbook_integrations_mcp.pipeline.widening import widens_power
 from gitbook_integrations_mcp.text import clean_text
@@ -51,7 +52,7 @@ class Pipeline:
         executor: Executor,
         previewer: Previewer,
         handlers: Mapping[str, Handler],
-        planners: Mapping[str, Planner],
+        plans: PlanRunner,
         *,
         budget: Budget,
         organization: str | None = None,
@@ -71,7 +72,7 @@ class Pipeline:
         self._reveal = reveal
         self._private_tunnels = private_tunnels
         self._handlers = handlers
-        self._planners = planners
+        self._plans = plans
         self._organization = organization
         self._two_step = two_step
 
@@ -136,8 +137,9 @@ class Pipeline:
         self, params: CallToolRequestParams, context: ServerRequestContext[Any, Any], caller: Caller, budget: Budget
     ) -> Output | InputRequiredResult:
         call = self._prepare(params, context, caller)
-        if (planner := self._planners.get(call.tool.name)) is not None:
-            call = PlannedCall(**_read_fields(call), plan=await planner(call))
+        call = await self._plans.plan(call)
+        if isinstance(call, PlannedCall) and not call.plan.steps:
+            return report_unchanged(call)
         await self._check_policy(call)
         hidden = isinstance(call, EndpointCall) and _is_hidden(call)
         if isinstance(call, EndpointCall) and not hidden:
@@ -153,7 +155,7 @@ class Pipeline:
             approval = confirmed
             await self._check_policy(call)  # its facts can have changed while a human decided
         if isinstance(call, PlannedCall):
-            return await self._run_plan(call, approval)
+            return await self._plans.run(call, approval)
         if isinstance(call, EndpointCall):
             if approval:
                 # The approval is for the state that was shown.
@@ -163,8 +165,13 @@ class Pipeline:
             view = choose_view(call.tool, call.options, reveal=self._reveal)
             if call.tool.is_list:
                 return Output(mark_foreign(call.tool, await self._page_reader.read(call, approval, view, budget)))
-            response = await self._executor.execute(call, approval)
-            shown = budget.fit(read_response(call.tool, response, call.arguments), view)
+            if call.tool.risk is Risk.READ:
+                response = await self._executor.execute(call, approval)
+                shown = budget.fit(read_response(call.tool, response, call.arguments), view)
+            else:
+                recorded = await self._executor.execute_recorded(call, approval)
+                content = read_response(call.tool, recorded.response, call.arguments)
+                shown = {**budget.fit(content, view), RECEIPT: build_receipt(call, recorded, content)}
             return Output(mark_foreign(call.tool, shown))
         return await self._run_handler(call, approval, budget)
 
@@ -180,52 +187,6 @@ class Pipeline:
         if output.whole and not budget.holds(output.content):
             raise ResultError(f"The result is longer than {budget.tokens:,} tokens. {output.whole}")
         return output
-
-    async def _run_plan(self, call: PlannedCall, approval: Approval | None) -> Output:
-        """Run the calls of a confirmed plan in order, until one fails, and report what each did.
-
-        Raises:
-            CallError: the first call failed, or nobody approved the plan.
-        """
-        if approval is None:
-            raise DefectError(f"{call.tool.name} was not approved. Nothing was sent.")
-        again = await self._planners[call.tool.name](call)  # another call can have undone the same change meanwhile
-        if again.digest != call.plan.digest:
-            return Output(TARGET_CHANGED.content)
-        if len(call.plan.steps) > 1:
-            approval = replace(approval, before=None)  # it is for several targets
-        done: list[dict[str, Any]] = []
-        first: Mapping[str, Any] = {}
-        for step in call.plan.steps:
-            try:
-                one = self._prepare_step(call, step, first)
-                response, change_id = await self._executor.execute_recorded(one, approval)
-                content = read_response(one.tool, response, one.arguments)
-            except CallError as error:
-                if not done:
-                    raise
-                return Output(_report_plan(call, done, error, step))
-            first = first or content
-            report = {"tool": step.tool.name, "status": response.status, "changeId": change_id}
-            done.append(report | ({"restored": step.restored} if step.restored else {}))
-        return Output(_report_plan(call, done))
-
-    def _prepare_step(self, call: PlannedCall, step: Step, first: Mapping[str, Any]) -> EndpointCall:
-        """Return a call of a plan, checked like any other. `first` is the response of the plan's first call."""
-        tool = call.caller.policy.admit(step.tool.name)
-        assert isinstance(tool, Endpoint)
-        arguments = {**step.arguments, **{name: get_path(first, path) for name, path in step.created.items()}}
-        return EndpointCall(
-            tool=tool,
-            arguments=arguments,
-            request=build_request(tool, arguments),
-            token=call.caller.credentials.select(tool),
-            caller=call.caller,
-            params=call.params,
-            context=call.context,
-            options=check_arguments(tool, arguments),
-            undoes=call.plan.undoes,
-        )
 
     def _prepare(self, params: CallToolRequestParams, context: ServerRequestContext[Any, Any], caller: Caller) -> Call:
         tool = caller.policy.admit(params.name)
@@ -256,26 +217,6 @@ class Pipeline:
             context=context,
             options=options,
         )
-
-
-def _read_fields(call: Call) -> dict[str, Any]:
-    return {one.name: getattr(call, one.name) for one in fields(call)}
-
-
-def _report_plan(
-    call: PlannedCall, done: list[dict[str, Any]], error: CallError | None = None, failed: Step | None = None
-) -> dict[str, Any]:
-    steps = call.plan.steps
-    if error is None or failed is None:
-        message = f"Done: all {len(steps)} calls." if len(steps) > 1 else "Done."
-        return {"status": "done", "message": message, "calls": done, "lost": list(call.plan.lost)}
-    left = [step.tool.name for step in steps[len(done) + 1 :]]
-    message = (
-        f"Incomplete: {len(done)} of {len(steps)} calls are done. {failed.tool.name} failed: {error} "
-        f"{'Not sent: ' + ', '.join(left) + '. ' if left else ''}To start again, undo {done[0]['changeId']} first."
-    )
-    calls = [*done, {"tool": failed.tool.name, "code": str(error.code)}]
-    return {"status": "incomplete", "message": message, "calls": calls, "lost": list(call.plan.lost)}
 
 
 def _name_tool(params: CallToolRequestParams, caller: Caller) -> str:

@@ -10,6 +10,8 @@ PREFIX = "chg_"
 """Beginning of the ID of each change."""
 
 _ID = re.compile(rf"{PREFIX}[0-9a-f]{{1,40}}")
+_LENGTH = len(PREFIX) + 22
+"""Length of the ID of a change, without the number of a call in a plan."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +22,9 @@ class Change:
     has the calls that undo it, each with its `tool`, its `arguments`, the names of those that are `masked`, and those
     taken from what the first call `created`. `sealed` has `undo` and `after` without masks. `lost` says what the calls
     do not restore.
+
+    The ID of a call in a plan begins with the ID of the plan, which has a row of its own. Its `undo` has only the names
+    of the tools.
     """
 
     id: str
@@ -46,6 +51,16 @@ class Change:
     def moment(self) -> str:
         """The time as ISO 8601, in UTC."""
         return datetime.fromtimestamp(self.time, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    @property
+    def plan(self) -> str | None:
+        """The ID of the plan that the change is a part of."""
+        return self.id[:_LENGTH] if len(self.id) > _LENGTH else None
+
+
+def number_part(plan: str, number: int) -> str:
+    """Return the ID of a call in a plan. IDs are ordered like the calls."""
+    return f"{plan}{number:04x}"
 
 
 def is_change_id(text: str) -> bool:

@@ -58,6 +58,11 @@ class ChangeStore:
         found = await self._select(table.c.id == change_id, table.c.owner == owner, limit=1)
         return found[0] if found else None
 
+    async def list_parts(self, plan: str, owner: str) -> list[Change]:
+        """Return the changes that are calls of a plan of `owner`, the last one first."""
+        parts = table.c.id.startswith(plan, autoescape=True)
+        return await self._select(parts, table.c.id != plan, table.c.owner == owner)
+
     async def list_undoing(self, change_id: str) -> list[Change]:
         """Return the changes that undid another, or may have done so, newest first."""
         return await self._select(table.c.undoes == change_id, table.c.outcome.in_(("done", "unknown")))

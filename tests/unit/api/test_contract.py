@@ -199,8 +199,10 @@ async def test_a_result_keeps_every_field_as_structured_content_and_as_the_same_
         everything = {"detail": "full"} if endpoint.is_list else {}
         answered_about = {"installationId": "x"} if "installationId" in endpoint.path_names else {}
         result = await client.call_tool(endpoint.name, make_arguments(endpoint) | everything | answered_about)
-    assert result.structured_content == expected
-    assert read_text(result) == json.dumps(expected, ensure_ascii=False, separators=(",", ":"))
+    content = result.structured_content or {}
+    assert read_text(result) == json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    assert ("receipt" in content) == (endpoint.risk is not Risk.READ)
+    assert {name: value for name, value in content.items() if name != "receipt"} == expected
 
 
 @pytest.mark.parametrize("status", [204, 205])
@@ -218,6 +220,7 @@ async def test_switching_development_mode_says_what_happens_now() -> None:
         tunnel = {"tunnelUrl": "https://tunnel.example:8443/hook?key=planted"}
         on = read_text(await client.call_tool("set_integration_development_mode", acme | tunnel))
         already = await client.call_tool("disable_integration_development_mode", acme)
+        assert (already.structured_content or {})["receipt"]["undo"] == "Nothing was changed."
     async with connect(Upstream(205)) as client:
         off = read_text(await client.call_tool("disable_integration_development_mode", acme))
     assert "acme is on: its events now go to https://tunnel.example:8443, until" in on

@@ -187,7 +187,7 @@ async def test_a_requested_token_is_not_masked() -> None:
     async with connect(upstream) as client:
         arguments = {"integrationName": "x", "installationId": "i"}
         result = await client.call_tool("create_integration_installation_token", arguments)
-    assert result.structured_content == {"token": token}
+    assert (result.structured_content or {})["token"] == token
 
 
 HIDDEN = "a\u202eb\u2066c\U000e0041d\u200be\x07f\ufe0fg\r\nh\ti\x1bj"

@@ -273,7 +273,7 @@ async def test_every_added_tool_needs_confirmation_and_a_refusal_sends_nothing(n
     if human.requests:
         assert read_status(result) == "confirmation_declined"
     else:
-        assert read_code(result) in {"not_found", "unknown_change", "target_unreadable"}
+        assert read_code(result) in {"not_found", "unknown_change", "target_unreadable", "invalid_arguments"}
 
 
 # Clients that cannot ask

@@ -35,6 +35,7 @@ def find(name: str) -> Job:
 async def test_a_job_is_done_within_its_budget(host: Host, job: Job) -> None:
     cost = await run(job, host, job.steps)
     assert cost.calls == sum(isinstance(step, Call) for step in job.steps)
+    assert job.forms in {None, cost.forms}
     assert cost.tokens <= job.most_tokens, f"{cost.tokens} tokens"
     assert cost.tokens >= job.most_tokens * 0.6 or job.most_tokens <= 20, f"{cost.tokens} tokens: lower the budget"
 

@@ -6,9 +6,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gitbook_integrations_api.endpoint import INTEGRATION, USER, Composite, Input, Risk, one
 from gitbook_integrations_api.parameters import OrganizationId, PageCursor
+from gitbook_integrations_api.plans import PlanResult
 from gitbook_integrations_api.schema import ABSENT
 
-Outcome = Literal["unknown", "done", "failed", "not sent"]
+Outcome = Literal["unknown", "done", "incomplete", "failed", "not sent"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 _UNDOING = (
@@ -49,17 +50,6 @@ class ChangePage(BaseModel):
     next: dict[str, Any] | None = None
 
 
-class UndoResult(BaseModel):
-    """The calls of an undo, and how each ended."""
-
-    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
-
-    status: str
-    message: str
-    calls: list[dict[str, Any]] | None = None
-    lost: list[str] | None = None
-
-
 TOOLS = (
     Composite(
         operation="listChanges",
@@ -79,7 +69,7 @@ TOOLS = (
         risk=Risk.DESTROY,
         credentials=USER | INTEGRATION,
         input=OneChange,
-        result=one(UndoResult),
+        result=one(PlanResult),
         consequence="The calls above run in this order. If one fails, the others are not sent.",
         uses=_UNDOING,
     ),

@@ -10,7 +10,9 @@ from gitbook_integrations_api.endpoint import (
     NOTHING,
     OAUTH,
     USER,
+    Composite,
     Endpoint,
+    Input,
     Risk,
     Undo,
     UndoStep,
@@ -37,8 +39,11 @@ from gitbook_integrations_api.parameters import (
     InstalledOn,
     NameSearch,
     Selection,
+    SiteId,
+    SpaceId,
 )
-from gitbook_integrations_api.schema import ABSENT
+from gitbook_integrations_api.plans import PlanResult
+from gitbook_integrations_api.schema import ABSENT, InWords
 
 _NAME = "arguments.integrationName"
 _SETTINGS = tuple(
@@ -76,6 +81,22 @@ class StatusFilter(SearchInOrganization):
 
 class StatusOf(OfIntegration, OfOrganization):
     pass
+
+
+class DesiredPlaces(OfInstallation):
+    spaces: Annotated[list[str], Field(description="IDs of all spaces that it should be on")] = ABSENT
+    sites: Annotated[list[str], Field(description="IDs of all sites that it should be on")] = ABSENT
+
+
+class Place(OfInstallation):
+    spaceId: SpaceId = ABSENT
+    siteId: SiteId = ABSENT
+
+
+class ConfigurationCopy(Input):
+    source: Annotated[Place, Field(description="Without spaceId and siteId, the installation itself")]
+    target: Annotated[Place, InWords, Field(description="The same fields as source")]
+    keys: Annotated[list[str], Field(description="Only these settings; default all")] = ABSENT
 
 
 TOOLS = (
@@ -267,5 +288,53 @@ TOOLS = (
         act="Create a token for {integration} in {organization}",
         consequence="A live credential is added to the conversation. Anyone who reads it can act for the installation, "
         "with all its scopes, until it expires. It cannot be revoked earlier.",
+    ),
+    Composite(
+        operation="setInstallationPlaces",
+        title="Set an installation's places",
+        description="Bring an installation to exactly these spaces or sites: adds and removes places with one "
+        "approval. A level that is left out stays.",
+        risk=Risk.DESTROY,
+        credentials=USER,
+        input=DesiredPlaces,
+        result=one(PlanResult),
+        consequence="The integration works on the added places. On the removed ones it stops working, and its "
+        "configuration and external IDs there are deleted. If one call fails, the others are not sent.",
+        uses=(
+            "update_integration_installation",
+            "install_integration_on_space",
+            "uninstall_integration_from_space",
+            "install_integration_on_site",
+            "uninstall_integration_from_site",
+        ),
+    ),
+    Composite(
+        operation="copyConfiguration",
+        title="Copy a configuration",
+        description="Copy settings, credentials unseen, from one installation, space or site to another. The target "
+        "keeps its other settings.",
+        risk=Risk.DESTROY,
+        credentials=USER,
+        input=ConfigurationCopy,
+        result=one(PlanResult),
+        consequence="The target gets these settings. Their values, credentials included, are not shown to anybody.",
+        uses=(
+            "update_integration_installation",
+            "update_integration_space_installation",
+            "update_integration_site_installation",
+        ),
+    ),
+    Composite(
+        operation="uninstallEverywhere",
+        title="Uninstall an integration everywhere",
+        description="Uninstall an integration from an organization with all spaces and sites, found by name. Keeps "
+        "what undo_change needs to restore it.",
+        risk=Risk.DESTROY,
+        credentials=USER,
+        input=StatusOf,
+        result=one(PlanResult),
+        consequence="The integration stops working in the organization and on all its spaces and sites. Its "
+        "configuration and external IDs are deleted there. undo_change can install it again with them.",
+        uses=("uninstall_integration",),
     ),
 )

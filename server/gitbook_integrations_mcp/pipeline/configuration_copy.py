@@ -1,0 +1,107 @@
+"""The tool `copy_configuration`: makes the plan that copies settings from one installation or place to another.
+
+The values go from GitBook to GitBook. Neither the model nor the human sees them, and a record has them only encrypted.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gitbook_integrations_api.catalog import ENDPOINTS
+from gitbook_integrations_mcp.calls.arguments import join_names
+from gitbook_integrations_mcp.calls.call import Call
+from gitbook_integrations_mcp.calls.json_body import contains_repaired
+from gitbook_integrations_mcp.calls.masking import find_secrets
+from gitbook_integrations_mcp.calls.plan import Plan, Step
+from gitbook_integrations_mcp.confirmation.facts import format_name, name_keys
+from gitbook_integrations_mcp.confirmation.preview import Previewer
+from gitbook_integrations_mcp.errors import ArgumentsError, ErrorCode
+from gitbook_integrations_mcp.pipeline.configuration import check_configuration
+from gitbook_integrations_mcp.pipeline.plan_run import prepare_step
+from gitbook_integrations_mcp.pipeline.snapshot import SnapshotReader
+from gitbook_integrations_mcp.store.pending import Fact
+
+
+class CopyPlanner:
+    """Reads both configurations, and merges the chosen settings into the target's."""
+
+    def __init__(self, snapshots: SnapshotReader, previewer: Previewer) -> None:
+        self._snapshots = snapshots
+        self._previewer = previewer
+
+    async def plan(self, call: Call) -> Plan:
+        """Return the update of the target.
+
+        Raises:
+            ArgumentsError: a place is ambiguous, the source lacks a setting, or the target's schema does not allow it.
+            CallError: a configuration or the schema could not be read.
+        """
+        source, target = call.arguments["source"], call.arguments["target"]
+        tools = {name: _find_update(name, call.arguments[name]) for name in ("source", "target")}
+        read = await self._snapshots.read_target(call, tools["source"], source)
+        before = await self._snapshots.read_target(call, tools["target"], target)
+        values, current = (one.get("configuration") or {} for one in (read, before))
+        keys = list(dict.fromkeys(call.arguments.get("keys", values)))
+        _check_keys(keys, values)
+        # Whether a credential is the same stays hidden: otherwise, copying a guess would show whether it is right.
+        changed = [
+            key
+            for key in keys
+            if key not in current
+            or current[key] != values[key]
+            or any(find_secrets({key: values[key]}))
+            or any(find_secrets({key: current[key]}))
+        ]
+        facts = (
+            Fact("From", _name_place(source, read)),
+            Fact("To", _name_place(target, before)),
+            Fact("Settings added", name_keys([key for key in changed if key not in current])),
+            Fact("Settings replaced", name_keys([key for key in changed if key in current])),
+            Fact("Settings kept", name_keys([key for key in current if key not in changed])),
+        )
+        unchanged = "Nothing to do: the target already has these settings. Nothing was changed."
+        if not changed:
+            return Plan((), facts, unchanged=unchanged)
+        configuration = {**current, **{key: values[key] for key in changed}}
+        step = Step(ENDPOINTS[tools["target"]], {**target, "configuration": configuration}, before=before)
+        await check_configuration(prepare_step(call, step), before, self._previewer)
+        return Plan((step,), facts)
+
+
+def _find_update(name: str, place: Mapping[str, Any]) -> str:
+    """Return the tool that updates an installation or place.
+
+    Raises:
+        ArgumentsError: it is both a space and a site.
+    """
+    levels = [level for level in ("space", "site") if f"{level}Id" in place]
+    if len(levels) > 1:
+        raise ArgumentsError(f"{name} has spaceId and siteId. Give one of them, or none. Nothing was sent.")
+    return f"update_integration_{levels[0]}_installation" if levels else "update_integration_installation"
+
+
+def _check_keys(keys: list[str], values: Mapping[str, Any]) -> None:
+    """Check that settings exist in the source and were read exactly.
+
+    Raises:
+        ArgumentsError: one does not, or was not.
+    """
+    if missing := [key for key in keys if key not in values]:
+        named = ", ".join(join_names((key,)) for key in missing)
+        present = ", ".join(join_names((key,)) for key in values) or "no settings"
+        raise ArgumentsError(
+            f"keys: the source has no {named}. It has {present}. Nothing was sent.",
+            ErrorCode.INVALID_CONFIGURATION,
+        )
+    if damaged := [key for key in keys if contains_repaired({key: values[key]})]:
+        raise ArgumentsError(
+            f"keys: {', '.join(join_names((key,)) for key in damaged)} could not be read exactly, so a copy would be "
+            "damaged. Nothing was sent.",
+            ErrorCode.INVALID_CONFIGURATION,
+        )
+
+
+def _name_place(arguments: Mapping[str, Any], read: Mapping[str, Any]) -> str:
+    """Return an installation, and the space or site on which it is, by ID and title."""
+    named = [format_name(arguments["integrationName"]), f"installation {format_name(arguments['installationId'])}"]
+    named += [f"{level} {format_name(read[level])}" for level in ("space", "site") if level in read]
+    return ", ".join(named)

@@ -1,0 +1,93 @@
+"""The tool `set_installation_places`: makes the plan that brings an installation to exactly these spaces and sites."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gitbook_integrations_api.catalog import ENDPOINTS
+from gitbook_integrations_mcp.calls.call import Call
+from gitbook_integrations_mcp.calls.plan import Plan, Step, find_id
+from gitbook_integrations_mcp.calls.response import get_path
+from gitbook_integrations_mcp.confirmation.facts import format_name, name_all
+from gitbook_integrations_mcp.errors import AnswerError, ArgumentsError
+from gitbook_integrations_mcp.pipeline.snapshot import SnapshotReader
+from gitbook_integrations_mcp.store.pending import Fact
+from gitbook_integrations_mcp.text import clean_text
+
+_LEVELS: Mapping[str, str] = {"space": "space", "site": "siteId"}
+"""The levels, each with the argument by which an installation is enabled there."""
+
+_UPDATE = "update_integration_installation"
+_MAX_NAMED = 10
+
+
+class PlacesPlanner:
+    """Compares the places of an installation with those that it should have."""
+
+    def __init__(self, snapshots: SnapshotReader) -> None:
+        self._snapshots = snapshots
+
+    async def plan(self, call: Call) -> Plan:
+        """Return the calls that add and remove places. Places are added first, so that a failure loses nothing.
+
+        Raises:
+            ArgumentsError: no level is given, or a place does not exist in the organization.
+            CallError: the installation, its places or those of the organization could not be read completely.
+        """
+        own = {name: call.arguments[name] for name in ("integrationName", "installationId")}
+        wanted = {level: call.arguments[f"{level}s"] for level in _LEVELS if f"{level}s" in call.arguments}
+        if not wanted:
+            raise ArgumentsError(f"{call.tool.name}: give spaces, sites or both. Nothing was sent.")
+        installation = await self._snapshots.read_target(call, _UPDATE, own)
+        organization = get_path(installation, "target.organization")
+        if not isinstance(organization, str):
+            raise AnswerError("GitBook did not say in which organization the installation is. Nothing was sent.")
+        facts = [Fact("Installation", f"{format_name(own['integrationName'])}, {format_name(own['installationId'])}")]
+        selections = [f"{level}_selection" for level in wanted]
+        selected = {name: "selected" for name in selections if installation.get(name) == "all"}
+        adding: list[Step] = []
+        removing: list[Step] = []
+        for level, identifiers in wanted.items():
+            listed = await self._snapshots.read_list(call, f"list_integration_installation_{level}s", own)
+            present = {str(find_id(one.get(level))): one for one in listed}
+            places = await self._snapshots.read_places(call, level, organization)
+            self._check_places(level, [one for one in identifiers if one not in present], places)
+            new = [one for one in dict.fromkeys(identifiers) if one not in present]
+            old = [one for one in present if one not in identifiers]
+            names = {one: places.get(one) or present[one].get(level) for one in (*present, *new)}
+            adding += [Step(ENDPOINTS[f"install_integration_on_{level}"], {**own, _LEVELS[level]: one}) for one in new]
+            removing += [
+                Step(ENDPOINTS[f"uninstall_integration_from_{level}"], {**own, f"{level}Id": one}, before=present[one])
+                for one in old
+            ]
+            kept = [names[one] for one in present if one in identifiers]
+            facts += [
+                Fact(f"{level.capitalize()}s {what}", name_all(which))
+                for what, which in (
+                    ("added", [names[one] for one in new]),
+                    ("removed", [names[one] for one in old]),
+                    ("kept", kept),
+                )
+            ]
+        if selected:
+            levels = [name.removesuffix("_selection") for name in selected]
+            facts.append(Fact("No longer all", " and ".join(f"{level}s" for level in levels)))
+        steps = [Step(ENDPOINTS[_UPDATE], {**own, **selected}, before=installation)] if selected else []
+        return Plan(
+            (*steps, *adding, *removing),
+            tuple(facts),
+            unchanged="Nothing to do: the installation is on exactly these places. Nothing was changed.",
+            organization=organization,
+        )
+
+    def _check_places(self, level: str, new: list[str], places: Mapping[str, Any]) -> None:
+        """Check that the new places exist.
+
+        Raises:
+            ArgumentsError: one of them does not.
+        """
+        if unknown := [clean_text(one, 60) for one in new if one not in places]:
+            named = ", ".join(unknown[:_MAX_NAMED])
+            source = "list_spaces_in_organization_by_id" if level == "space" else "list_sites"
+            raise ArgumentsError(
+                f"{level}s: the organization has none with the ID {named}. Nothing was sent. {source} returns the IDs."
+            )

@@ -1,0 +1,231 @@
+"""The stage that runs plans: calls that are confirmed as a whole, and then run one by one in order.
+
+Each call is checked like a call of its own before anybody is asked, and again before it is sent. Each is recorded. A
+plan of several calls has a record of its own, by whose ID all of them are undone at once.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+from gitbook_integrations_api.endpoint import Endpoint
+from gitbook_integrations_mcp.calls.arguments import build_request, check_arguments
+from gitbook_integrations_mcp.calls.call import Call, EndpointCall
+from gitbook_integrations_mcp.calls.masking import MASK, MaskingScope
+from gitbook_integrations_mcp.calls.output import Output
+from gitbook_integrations_mcp.calls.plan import PlannedCall, Planner, Step, digest_target
+from gitbook_integrations_mcp.calls.response import get_path, read_response
+from gitbook_integrations_mcp.confirmation.results import TARGET_CHANGED, Approval
+from gitbook_integrations_mcp.errors import (
+    CallError,
+    DefectError,
+    ErrorCode,
+    StatusError,
+    StoreError,
+    TargetError,
+    UnreachableError,
+)
+from gitbook_integrations_mcp.pipeline.change_log import ChangeLog
+from gitbook_integrations_mcp.pipeline.execution import Executor, Recorded
+from gitbook_integrations_mcp.pipeline.receipt import describe_changed, describe_undo
+from gitbook_integrations_mcp.pipeline.snapshot import SnapshotReader
+from gitbook_integrations_mcp.store.change import Change, number_part
+
+logger = logging.getLogger(__name__)
+
+
+class PlanRunner:
+    """Makes the plans of calls with `planners`, by tool name, and runs them through `executor`."""
+
+    def __init__(
+        self, executor: Executor, log: ChangeLog, snapshots: SnapshotReader, planners: Mapping[str, Planner]
+    ) -> None:
+        self._executor = executor
+        self._log = log
+        self._snapshots = snapshots
+        self._planners = planners
+
+    async def plan(self, call: Call) -> Call:
+        """Return `call` with its plan, if its tool has one.
+
+        Raises:
+            CallError: there is no plan, or this caller may not make one of its calls.
+        """
+        planner = self._planners.get(call.tool.name)
+        if planner is None:
+            return call
+        planned = PlannedCall(**{one.name: getattr(call, one.name) for one in fields(call)}, plan=await planner(call))
+        for step in planned.plan.steps:
+            if not step.created:
+                prepare_step(planned, step)
+        return planned
+
+    async def run(self, call: PlannedCall, approval: Approval | None) -> Output:
+        """Run the calls of a confirmed plan in order, until one fails, and report what each did.
+
+        Raises:
+            CallError: the first call failed, or nobody approved the plan.
+        """
+        if approval is None:
+            raise DefectError(f"{call.tool.name} was not approved. Nothing was sent.")
+        again = await self._planners[call.tool.name](call)  # another call can have undone the same change meanwhile
+        if again.digest != call.plan.digest:
+            return Output(TARGET_CHANGED.content)
+        plan = await self._log.begin_plan(call, approval) if _has_record(call) else None
+        done: list[tuple[Step, Recorded, dict[str, Any]]] = []
+        created: dict[int, Mapping[str, Any]] = {}
+        for number, step in enumerate(call.plan.steps, start=1):
+            try:
+                one = prepare_step(call, step, created.get(step.group, {}))
+                one = replace(one, change_id=number_part(plan.id, number) if plan else None)
+                recorded = await self._executor.execute_recorded(one, await self._read_before(one, step, approval))
+                content = read_response(one.tool, recorded.response, one.arguments)
+            except CallError as error:
+                failure = _hide_values(error, step)
+                if plan:
+                    outcome = "incomplete" if done else _find_outcome(failure)
+                    await self._complete(plan, outcome, [recorded.change for _, recorded, _ in done])
+                if not done:
+                    raise failure from None
+                return Output(_report(call, plan, done, failure, step))
+            created.setdefault(step.group, content)
+            done.append((step, recorded, describe_changed(one, recorded, content)))
+        if plan:
+            await self._complete(plan, "done", [recorded.change for _, recorded, _ in done])
+        return Output(_report(call, plan, done))
+
+    async def _read_before(self, call: EndpointCall, step: Step, approval: Approval) -> Approval:
+        """Return `approval` with the current target of a call, if its undo needs it.
+
+        Raises:
+            TargetError: the target is no longer as the planner read it.
+            CallError: it cannot be read although the planner could read it.
+        """
+        if step.before is None and not (call.tool.undo and call.tool.undo.needs_target):
+            return replace(approval, before=None)
+        try:
+            before = await self._snapshots.read_target(call, call.tool.name, call.arguments)
+        except CallError:
+            if step.before is not None:
+                raise
+            return replace(approval, before=None)  # the call itself will fail with the reason
+        if step.before is not None and digest_target(before) != digest_target(step.before):
+            raise TargetError(
+                f"{call.tool.name} was not sent, because its target changed after the approval.",
+                ErrorCode.TARGET_CHANGED,
+            )
+        return replace(approval, before=before)
+
+    async def _complete(self, plan: Change, outcome: str, parts: list[Change]) -> None:
+        try:
+            await self._log.complete_plan(plan, outcome, parts)
+        except StoreError as error:
+            # Its calls were sent and have their own rows, so the plan can still be undone.
+            logger.error("the outcome of %s (%s) was not recorded: %s", plan.tool, plan.id, error.reason)  # noqa: TRY400
+
+
+def report_unchanged(call: PlannedCall) -> Output:
+    """Return the result of a plan without calls."""
+    return Output({"status": "unchanged", "message": call.plan.unchanged, "calls": []})
+
+
+def prepare_step(call: Call, step: Step, created: Mapping[str, Any] | None = None) -> EndpointCall:
+    """Return a call of a plan, checked like any other. `created` is the response of the first call of its group.
+
+    Raises:
+        CallError: the caller may not make the call, or its arguments are invalid.
+    """
+    tool = call.caller.policy.admit(step.tool.name)
+    assert isinstance(tool, Endpoint)
+    arguments = {**step.arguments, **{name: get_path(created, path) for name, path in step.created.items()}}
+    return EndpointCall(
+        tool=tool,
+        arguments=arguments,
+        request=build_request(tool, arguments),
+        token=call.caller.credentials.select(tool),
+        caller=call.caller,
+        params=call.params,
+        context=call.context,
+        options=check_arguments(tool, arguments),
+        undoes=step.undoes,
+    )
+
+
+def _has_record(call: PlannedCall) -> bool:
+    """Whether a plan is recorded besides its calls: they are several, or their records do not say what it undoes."""
+    plan = call.plan
+    return len(plan.steps) > 1 or plan.undoes != plan.steps[0].undoes
+
+
+def _find_outcome(error: CallError) -> str:
+    """Return the outcome of a plan whose first call failed."""
+    match error:
+        case StatusError(status=status):
+            return "failed" if 400 <= status < 500 and status != 408 else "unknown"
+        case UnreachableError(sent=sent):
+            return "unknown" if sent else "not sent"
+        case _:
+            return "not sent"
+
+
+def _hide_values(error: CallError, step: Step) -> CallError:
+    """Return the error of a call without the credentials that the call sets, in case GitBook repeats one."""
+    text = str(error)
+    for value in sorted(_list_hidden(step.arguments, MaskingScope.OPEN), key=len, reverse=True):
+        text = text.replace(value, MASK)
+    if text == str(error):
+        return error
+    return StatusError(error.status, text) if isinstance(error, StatusError) else CallError(text, error.code)
+
+
+def _list_hidden(value: Any, scope: MaskingScope) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for key, child in value.items():
+            yield from _list_hidden(child, scope.enter(key, value))
+    elif isinstance(value, list):
+        for child in value:
+            yield from _list_hidden(child, scope)
+    elif scope.masks(value):
+        yield str(value)
+
+
+def _report(
+    call: PlannedCall,
+    plan: Change | None,
+    done: list[tuple[Step, Recorded, dict[str, Any]]],
+    error: CallError | None = None,
+    failed: Step | None = None,
+) -> dict[str, Any]:
+    """Return the result of a plan: its receipt, and those of its calls."""
+    steps, changes = call.plan.steps, [recorded.change for _, recorded, _ in done]
+    change_id = plan.id if plan else changes[0].id
+    undo = describe_undo(call.caller, change_id, possible=any(one.undo for one in changes))
+    calls: list[dict[str, Any]] = [
+        {
+            "tool": step.tool.name,
+            "status": recorded.response.status,
+            "changeId": recorded.change.id,
+            **({"restored": step.restored} if step.restored and call.plan.undoes else {}),
+            **changed,
+        }
+        for step, recorded, changed in done
+    ]
+    status, message = "done", f"Done: all {len(steps)} calls." if len(steps) > 1 else "Done."
+    if error is not None and failed is not None:
+        left = [step.tool.name for step in steps[len(done) + 1 :]]
+        rest = f" Not sent: {', '.join(left)}." if left else ""
+        offer = f" To take back what is done, undo {change_id}." if isinstance(undo, dict) else ""
+        status = "incomplete"
+        message = (
+            f"Incomplete: {len(done)} of {len(steps)} calls are done. {failed.tool.name} failed: {error}{rest}{offer}"
+        )
+        calls.append({"tool": failed.tool.name, "code": str(error.code)})
+    return {
+        "status": status,
+        "message": message,
+        "changeId": change_id,
+        "undo": undo,
+        "calls": calls,
+        "lost": list(call.plan.lost),
+    }

@@ -1,0 +1,79 @@
+"""Reads what planners need from GitBook: targets with all their spaces and sites, and the names of places."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gitbook_integrations_api.catalog import ENDPOINTS
+from gitbook_integrations_api.endpoint import Endpoint
+from gitbook_integrations_mcp.calls.arguments import build_request
+from gitbook_integrations_mcp.calls.call import Call
+from gitbook_integrations_mcp.calls.response import get_path, read_response
+from gitbook_integrations_mcp.confirmation.preview import Previewer, check_identity, find_context
+from gitbook_integrations_mcp.errors import AnswerError, TargetError
+from gitbook_integrations_mcp.gitbook.client import GitBook
+
+_PAGE_SIZE = 1000
+_LISTS = {"space": "list_spaces_in_organization_by_id", "site": "list_sites"}
+
+
+class SnapshotReader:
+    """Reads with the credentials of the call."""
+
+    def __init__(self, gitbook: GitBook, previewer: Previewer) -> None:
+        self._gitbook = gitbook
+        self._previewer = previewer
+
+    async def read_target(self, call: Call, tool: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the target of a call of `tool`, with the spaces and sites that it deletes.
+
+        Raises:
+            ArgumentsError: an argument cannot be part of a path.
+            TargetError: the token may not read it.
+            CallError: it does not exist or could not be read completely.
+        """
+        endpoint = ENDPOINTS[tool]
+        build_request(endpoint, arguments)
+        one = Call(tool=endpoint, arguments=arguments, caller=call.caller, params=call.params, context=call.context)
+        target = await self._previewer.read_target(one)
+        if target is None:
+            raise TargetError(f"{call.tool.name}: the token may not read the current state. Nothing was sent.")
+        lists = [reader for reader in find_context(endpoint) if reader.is_list]
+        return {**target, **{_name_list(one): await self.read_list(call, one.name, arguments) for one in lists}}
+
+    async def read_list(self, call: Call, tool: str, arguments: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return all items of a list, with objects instead of IDs where GitBook offers both.
+
+        Raises:
+            CallError: it could not be read completely.
+        """
+        reader = ENDPOINTS[tool]
+        taken = {name: value for name, value in arguments.items() if name in reader.input.model_fields}
+        options = {"extended": True, "limit": _PAGE_SIZE}
+        taken |= {name: value for name, value in options.items() if name in reader.query_names}
+        items: list[dict[str, Any]] = []
+        seen: set[str] = set()
+        while True:
+            response = await self._gitbook.send(build_request(reader, taken), call.caller.credentials.select(reader))
+            content = read_response(reader, response)
+            check_identity(reader, content, taken)
+            items += content["items"]
+            cursor = get_path(content, "next.page")
+            if cursor is None:
+                return items
+            if not isinstance(cursor, str) or not reader.is_paged or cursor in seen:
+                raise AnswerError(f"GitBook did not return all items of {reader.name}. Nothing was sent.")
+            seen.add(cursor)
+            taken["page"] = cursor
+
+    async def read_places(self, call: Call, level: str, organization: str) -> dict[str, dict[str, Any]]:
+        """Return the spaces or sites of an organization by ID.
+
+        Raises:
+            CallError: they could not be read completely.
+        """
+        items = await self.read_list(call, _LISTS[level], {"organizationId": organization})
+        return {one["id"]: one for one in items if isinstance(one.get("id"), str)}
+
+
+def _name_list(reader: Endpoint) -> str:
+    return reader.path.rpartition("/")[2]

@@ -1,0 +1,142 @@
+"""Copying a configuration: credentials move unseen, the target's schema decides, and an undo restores the old one."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gitbook_integrations_mcp.sandbox.state import Setup
+from tests.support.elicitation_client import GitBookSpy, Human, create_gated_server, meet, read_status
+from tests.support.fake_gitbook import Era, read_code, read_text
+from tests.support.gated_calls import each_era
+
+TOOL = "copy_configuration"
+SECRET, OLD = "xoxb-1234567890-the-secret-that-moves", "xoxb-1234567890-the-secret-before"
+
+
+NOWHERE = {"integrationName": "slack", "installationId": "nowhere"}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    """The URL of an empty store in a file."""
+    return f"sqlite:///{tmp_path}/store.db"
+
+
+class Case:
+    """An integration without a schema on two spaces, of which one has a credential."""
+
+    def __init__(self, spy: GitBookSpy | None = None) -> None:
+        self.spy = spy or GitBookSpy()
+        state = self.spy.sandbox.state
+        self.installation = next(one for one in state.installations.values() if one.integration == "slack")
+        state.integrations["slack"].manifest.pop("configurations", None)
+        first, second = list(self.installation.enabled["space"])[:2]
+        self.spaces = {"source": first, "target": second}
+        enabled: dict[str, Setup] = self.installation.enabled["space"]
+        self.setups = {name: enabled[space] for name, space in self.spaces.items()}
+        self.setups["source"].configuration = {"channel": "#docs", "api_key": SECRET}
+        self.setups["target"].configuration = {"channel": "#old", "api_key": OLD, "own": True}
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of the call."""
+        own = {"integrationName": "slack", "installationId": self.installation.id}
+        return {name: {**own, "spaceId": space} for name, space in self.spaces.items()}
+
+
+@each_era
+async def test_a_credential_moves_unseen_and_an_undo_brings_the_old_one_back(
+    era: Era, file: str, tmp_path: Path
+) -> None:
+    case, human = Case(), Human()
+    async with meet(create_gated_server(case.spy, url=file), human, era) as client:
+        result = await client.call_tool(TOOL, case.arguments)
+        assert read_status(result) == "done", read_text(result)
+        assert case.setups["target"].configuration == {"channel": "#docs", "api_key": SECRET, "own": True}
+        content = result.structured_content or {}
+        assert content["calls"][0]["changed"] == {
+            "configuration.channel": {"from": "#old", "to": "#docs"},
+            "configuration.api_key": {"from": "[masked]", "to": "[masked]"},
+        }
+        undone = await client.call_tool("undo_change", {"changeId": content["undo"]["changeId"]})
+        listed = await client.call_tool("list_changes", {})
+    assert case.setups["target"].configuration == {"channel": "#old", "api_key": OLD, "own": True}
+    assert "Settings replaced: channel, api_key" in human.texts[0]
+    assert "Settings kept: own" in human.texts[0]
+    for space in case.spaces.values():
+        assert f"{space} (“{case.spy.sandbox.state.spaces[space].title}”)" in human.texts[0]
+    stored = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    shown = "".join([*human.texts, *map(read_text, (result, undone, listed))])
+    for secret in (SECRET, OLD):
+        assert secret not in shown
+        assert secret.encode() not in stored
+
+
+async def test_only_the_chosen_settings_are_copied() -> None:
+    case = Case()
+    async with meet(create_gated_server(case.spy), Human(), "2026-07-28") as client:
+        await client.call_tool(TOOL, {**case.arguments, "keys": ["channel"]})
+    assert case.setups["target"].configuration == {"channel": "#docs", "api_key": OLD, "own": True}
+
+
+async def test_equal_settings_need_no_call_but_whether_credentials_are_equal_stays_hidden() -> None:
+    case, human = Case(), Human(action="decline")
+    case.setups["target"].configuration = {**case.setups["source"].configuration}
+    async with meet(create_gated_server(case.spy), human, "2026-07-28") as client:
+        result = await client.call_tool(TOOL, {**case.arguments, "keys": ["channel"]})
+        assert read_status(result) == "unchanged"
+        assert human.requests == []
+        assert read_status(await client.call_tool(TOOL, case.arguments)) == "confirmation_declined"
+    assert case.spy.mutations == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"keys": ["chanel"]}, "invalid_configuration"),
+        ({"source": {"integrationName": "slack", "installationId": ".."}}, "invalid_arguments"),
+        ({"target": {**NOWHERE, "spaceId": "a", "siteId": "b"}}, "invalid_arguments"),
+        ({"target": NOWHERE}, "not_found"),
+    ],
+)
+async def test_a_copy_that_cannot_be_made_is_an_error_before_anybody_is_asked(
+    changes: dict[str, Any], code: str
+) -> None:
+    case, human = Case(), Human()
+    async with meet(create_gated_server(case.spy), human, "2026-07-28") as client:
+        assert read_code(await client.call_tool(TOOL, {**case.arguments, **changes})) == code
+    assert (human.requests, case.spy.mutations) == ([], [])
+
+
+async def test_the_schema_of_the_target_decides_which_settings_are_copied() -> None:
+    case, human = Case(), Human()
+    schema = {"properties": {"channel": {"type": "string"}}}
+    case.spy.sandbox.state.integrations["slack"].manifest["configurations"] = {"space": schema}
+    case.setups["target"].configuration = {}
+    async with meet(create_gated_server(case.spy), human, "2026-07-28") as client:
+        result = await client.call_tool(TOOL, case.arguments)
+        assert read_code(result) == "invalid_configuration"
+        assert SECRET not in read_text(result)
+        assert read_status(await client.call_tool(TOOL, {**case.arguments, "keys": ["channel"]})) == "done"
+    assert case.setups["target"].configuration == {"channel": "#docs"}
+
+
+class Echoing(GitBookSpy):
+    """A GitBook whose error repeats the credential that it was sent."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["method"] == "PATCH":
+            await send({"type": "http.response.start", "status": 422, "headers": []})
+            body = f'{{"error": {{"code": 422, "message": "{SECRET} is invalid"}}}}'.encode()
+            await send({"type": "http.response.body", "body": body})
+            return
+        await super().__call__(scope, receive, send)
+
+
+async def test_an_error_of_gitbook_does_not_repeat_a_credential() -> None:
+    case = Case(Echoing())
+    async with meet(create_gated_server(case.spy), Human(), "2026-07-28") as client:
+        result = await client.call_tool(TOOL, case.arguments)
+    assert read_code(result) == "gitbook_rejected"
+    assert "[masked] is invalid" in read_text(result)

@@ -1,0 +1,85 @@
+"""Uninstalling an integration everywhere, and bringing it back."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID
+from tests.support.elicitation_client import GitBookSpy, Human, create_gated_server, meet, read_status
+from tests.support.fake_gitbook import Era, read_text
+from tests.support.gated_calls import APPROVAL, Target, call_once, each_era, start_call
+
+TOOL = "uninstall_everywhere"
+SECRET = "xoxb-1234567890-the-secret-of-the-installation"
+SLACK = {"integrationName": "slack", "organizationId": ORGANIZATION_ID}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    """The URL of an empty store in a file."""
+    return f"sqlite:///{tmp_path}/store.db"
+
+
+def find(spy: GitBookSpy) -> list[Any]:
+    """Return the installations of Slack."""
+    return [one for one in spy.sandbox.state.installations.values() if one.integration == "slack"]
+
+
+@each_era
+async def test_everything_is_removed_by_one_approval_and_returns_by_one_undo(era: Era, file: str) -> None:
+    spy, human = GitBookSpy(), Human()
+    [old] = find(spy)
+    old.configuration, old.external_ids = {"api_key": SECRET}, ["T012"]
+    places = {space: dict(setup.configuration) for space, setup in old.enabled["space"].items()}
+    async with meet(create_gated_server(spy, url=file), human, era) as client:
+        result = await client.call_tool(TOOL, SLACK)
+        assert read_status(result) == "done", read_text(result)
+        assert find(spy) == []
+        content = result.structured_content or {}
+        assert content["calls"][0]["changed"]["spaces"] == {"from": len(places), "to": 0}
+        undone = await client.call_tool("undo_change", {"changeId": content["changeId"]})
+        assert read_status(undone) == "done", read_text(undone)
+    [new] = find(spy)
+    assert (new.configuration, new.external_ids, new.selection) == (old.configuration, old.external_ids, old.selection)
+    assert {space: setup.configuration for space, setup in new.enabled["space"].items()} == places
+    for question in human.texts:
+        for space in places:
+            assert f"{space} (“{spy.sandbox.state.spaces[space].title}”)" in question
+    assert "Configuration that is lost: api_key" in human.texts[0]
+    assert SECRET not in "".join([*human.texts, read_text(result), read_text(undone)])
+
+
+async def test_an_undo_of_the_undo_uninstalls_it_by_one_call(file: str) -> None:
+    spy = GitBookSpy()
+    async with meet(create_gated_server(spy, url=file), Human(), "2026-07-28") as client:
+        content: dict[str, Any] = (await client.call_tool(TOOL, SLACK)).structured_content or {}
+        for number in range(3):
+            content = (
+                await client.call_tool("undo_change", {"changeId": content["changeId"]})
+            ).structured_content or {}
+            assert content["status"] == "done"
+            assert len(find(spy)) == (number + 1) % 2
+            assert (len(content["calls"]) == 1) == bool(number % 2)
+
+
+async def test_an_integration_that_is_not_installed_needs_no_approval() -> None:
+    spy, human = GitBookSpy(), Human()
+    async with meet(create_gated_server(spy), human, "2026-07-28") as client:
+        result = await client.call_tool(TOOL, {**SLACK, "integrationName": "slak"})
+    assert read_status(result) == "unchanged"
+    assert "slack" in read_text(result)
+    assert (human.requests, spy.mutations) == ([], [])
+
+
+@pytest.mark.parametrize("level", ["installation", "space"])
+async def test_an_approval_is_not_for_another_state(level: str) -> None:
+    spy = GitBookSpy()
+    [installation] = find(spy)
+    setup = installation if level == "installation" else next(iter(installation.enabled["space"].values()))
+    target = Target(TOOL, SLACK)
+    async with meet(create_gated_server(spy), Human(), "2026-07-28") as client:
+        state = await start_call(client, target)
+        setup.configuration = {"by": "another person"}
+        assert not hasattr(await call_once(client, target, state, APPROVAL), "structured_content")  # it asks again
+    assert spy.mutations == []

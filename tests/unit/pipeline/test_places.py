@@ -1,0 +1,261 @@
+"""Setting the places of an installation: the plan, its approval, its receipts, failures in between, and its undo."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp.shared.exceptions import MCPError
+
+from gitbook_integrations_mcp.config.settings import load_settings
+from gitbook_integrations_mcp.sandbox.state import Installation, Setup
+from gitbook_integrations_mcp.store.store import Store
+from tests.support.elicitation_client import GitBookSpy, Human, create_gated_server, meet, read_status
+from tests.support.fake_gitbook import Era, connect, read_changes, read_code, read_text
+from tests.support.gated_calls import APPROVAL, Target, call_once, each_era, start_call
+
+TOOL = "set_installation_places"
+SECRET = "xoxb-the-secret-of-a-space"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    """The URL of an empty store in a file."""
+    return f"sqlite:///{tmp_path}/store.db"
+
+
+class Case:
+    """An installation of the sandbox on several spaces, and a wish: one space more, two fewer."""
+
+    def __init__(self, spy: GitBookSpy | None = None) -> None:
+        self.spy = spy or GitBookSpy()
+        state = self.spy.sandbox.state
+        self.installation: Installation = next(
+            one for one in state.installations.values() if one.integration == "slack"
+        )
+        others = [one.id for one in state.get_places("space", self.installation.organization)]
+        self.added, kept = [one for one in others if one not in self.spaces][:2]
+        self.installation.enabled["space"][kept] = Setup()
+        self.present = list(self.installation.enabled["space"])
+        self.removed = self.present[:2]
+        for space in self.removed:
+            setup = self.installation.enabled["space"][space]
+            setup.configuration, setup.external_ids = {"api_key": SECRET}, ["external"]
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of the call."""
+        return {
+            "integrationName": self.installation.integration,
+            "installationId": self.installation.id,
+            "spaces": [*self.present[2:], self.added],
+        }
+
+    @property
+    def spaces(self) -> set[str]:
+        """The spaces on which the integration is."""
+        return set(self.installation.enabled["space"])
+
+    def title(self, space: str) -> str:
+        """Return the title of a space."""
+        return self.spy.sandbox.state.spaces[space].title
+
+
+@each_era
+async def test_one_approval_adds_and_removes_places_and_one_undo_takes_all_of_it_back(era: Era, file: str) -> None:
+    case, human = Case(), Human()
+    async with meet(create_gated_server(case.spy, url=file), human, era) as client:
+        result = await client.call_tool(TOOL, case.arguments)
+        content = result.structured_content or {}
+        assert read_status(result) == "done", read_text(result)
+        assert case.spaces == {*case.present[2:], case.added}
+        [question] = human.texts
+        for space in (case.added, *case.present):
+            assert f"{space} (“{case.title(space)}”)" in question
+        assert question.count("Configuration that is lost: api_key; on ") == 2
+        undone = await client.call_tool("undo_change", {"changeId": content["undo"]["changeId"]})
+        assert read_status(undone) == "done", read_text(undone)
+        assert case.title(case.removed[0]) in human.texts[1]
+        again = await client.call_tool("undo_change", {"changeId": content["changeId"]})
+        assert read_code(again) == "change_not_undoable"
+    assert case.spaces == set(case.present)
+    for space in case.removed:
+        setup = case.installation.enabled["space"][space]
+        assert (setup.configuration, setup.external_ids) == ({"api_key": SECRET}, ["external"])
+    assert len(human.requests) == 2
+    assert SECRET not in "".join(human.texts) + read_text(result) + read_text(undone)
+
+
+async def test_each_call_has_a_receipt_and_the_plan_has_one_id(file: str) -> None:
+    case = Case()
+    async with meet(create_gated_server(case.spy, url=file), Human(), "2026-07-28") as client:
+        content = (await client.call_tool(TOOL, case.arguments)).structured_content or {}
+    added, *removed = content["calls"]
+    assert added["tool"] == "install_integration_on_space"
+    assert [one["changed"]["externalIds"] for one in removed] == [{"from": ["external"], "to": None}] * 2
+    assert content["undo"] == {"tool": "undo_change", "changeId": content["changeId"]}
+    plan, *calls = await read_changes(file)
+    assert (plan.id, plan.tool, plan.outcome, plan.approval) == (content["changeId"], TOOL, "done", "form")
+    assert [one.id for one in calls] == [one["changeId"] for one in content["calls"]]
+    assert {one.plan for one in calls} == {plan.id}
+    assert {one.approval for one in calls} == {"form"}
+
+
+async def test_a_plan_that_changes_nothing_says_so_and_asks_nothing() -> None:
+    case, human = Case(), Human()
+    async with meet(create_gated_server(case.spy), human, "2026-07-28") as client:
+        result = await client.call_tool(TOOL, {**case.arguments, "spaces": case.present[::-1]})
+    assert read_status(result) == "unchanged"
+    assert (human.requests, case.spy.mutations) == ([], [])
+
+
+async def test_selected_places_replace_a_selection_of_all_places(file: str) -> None:
+    case, human = Case(), Human()
+    case.installation.selection.update({"space": "all"})
+    async with meet(create_gated_server(case.spy, url=file), human, "2026-07-28") as client:
+        content = (await client.call_tool(TOOL, case.arguments)).structured_content or {}
+        assert case.installation.selection == {"space": "selected", "site": "selected"}
+        assert case.spaces == {*case.present[2:], case.added}
+        assert "No longer all: spaces" in human.texts[0]
+        await client.call_tool("undo_change", {"changeId": content["changeId"]})
+    assert case.installation.selection == {"space": "all", "site": "selected"}
+    assert case.installation.enabled["space"][case.removed[0]].configuration == {"api_key": SECRET}
+
+
+@each_era
+@pytest.mark.parametrize("human", [None, Human(action="decline"), Human(action="cancel"), Human(confirm=False)])
+async def test_nothing_is_sent_without_approval(human: Human | None, era: Era) -> None:
+    case = Case()
+    async with meet(create_gated_server(case.spy, fallback="refuse"), human, era) as client:
+        assert read_status(await client.call_tool(TOOL, case.arguments)).startswith("confirmation_")
+    assert case.spy.mutations == []
+
+
+async def test_an_approval_is_used_once_and_only_for_the_same_places() -> None:
+    case = Case()
+    this = Target(TOOL, case.arguments)
+    other = Target(TOOL, {**case.arguments, "spaces": []})
+    async with meet(create_gated_server(case.spy), Human(), "2026-07-28") as client:
+        state = await start_call(client, this)
+        with pytest.raises(MCPError):  # the state is for another call
+            await call_once(client, other, state, APPROVAL)
+        assert case.spy.mutations == []
+        assert read_status(await call_once(client, this, state, APPROVAL)) == "done"  # type: ignore[arg-type]
+        sent = len(case.spy.mutations)
+        case.installation.enabled["space"][case.removed[0]] = Setup()
+        assert read_status(await call_once(client, this, state, APPROVAL)) == "confirmation_expired"  # type: ignore[arg-type]
+    assert len(case.spy.mutations) == sent
+
+
+def reconfigure(case: Case) -> None:
+    """Change the last place that is to be removed."""
+    case.installation.enabled["space"][case.removed[-1]].configuration = {"by": "another person"}
+
+
+def take_away(case: Case) -> None:
+    """Remove a place that is to be kept."""
+    del case.installation.enabled["space"][case.present[2]]
+
+
+@each_era
+@pytest.mark.parametrize("change", [reconfigure, take_away])
+async def test_nothing_is_sent_if_places_change_while_the_form_is_open(change: Any, era: Era) -> None:
+    case, human = Case(), Human()
+
+    def interfere() -> None:
+        if len(human.requests) == 1:
+            change(case)
+        else:
+            human.action = "decline"  # the second form shows the new state
+
+    human.before = interfere
+    async with meet(create_gated_server(case.spy), human, era) as client:
+        result = await client.call_tool(TOOL, case.arguments)
+    assert read_status(result) in {"target_changed", "confirmation_declined"}
+    assert case.spy.mutations == []
+
+
+class Meddling(GitBookSpy):
+    """A GitBook in which another person acts after the first change."""
+
+    act: Any = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await super().__call__(scope, receive, send)
+        if self.mutations and self.act:
+            act, self.act = self.act, None
+            act()
+
+
+async def test_a_place_that_changes_while_the_plan_runs_is_not_removed(file: str) -> None:
+    spy = Meddling()
+    case = Case(spy)
+    spy.act = lambda: reconfigure(case)
+    async with meet(create_gated_server(spy, url=file), Human(), "2026-07-28") as client:
+        content = (await client.call_tool(TOOL, case.arguments)).structured_content or {}
+        assert content["status"] == "incomplete"
+        assert content["calls"][-1] == {"tool": "uninstall_integration_from_space", "code": "target_changed"}
+        assert case.spaces == {*case.present[1:], case.added}
+        assert [one.outcome for one in await read_changes(file)] == ["incomplete", "done", "done"]
+        assert content["changeId"] in content["message"]
+        await client.call_tool("undo_change", {"changeId": content["changeId"]})
+    assert case.spaces == set(case.present)
+
+
+class Unsure(GitBookSpy):
+    """A GitBook whose gateway answers all deletions but the first one instead of it."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["method"] == "DELETE" and "DELETE" in dict(self.mutations):
+            await send({"type": "http.response.start", "status": 502, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        await super().__call__(scope, receive, send)
+
+
+async def test_after_a_crash_the_outcome_is_unknown_and_what_took_effect_can_be_undone(file: str) -> None:
+    case = Case(Unsure())
+    async with meet(create_gated_server(case.spy, url=file), Human(), "2026-07-28") as client:
+        content = (await client.call_tool(TOOL, case.arguments)).structured_content or {}
+        store = Store(load_settings({"store": {"url": file}}))
+        await store.changes.complete(content["changeId"], {"outcome": "unknown", "undo": None})  # as if it was killed
+        await store.close()
+        assert [one.outcome for one in await read_changes(file)] == ["unknown", "done", "done", "unknown"]
+        result = await client.call_tool("undo_change", {"changeId": content["changeId"]})
+        undone = result.structured_content or {}
+    assert read_status(result) == "incomplete"  # the gateway answers the last call, too
+    assert [one["tool"] for one in undone["calls"]] == [
+        "install_integration_on_space",
+        "update_integration_space_installation",
+        "uninstall_integration_from_space",
+    ]
+    assert case.installation.enabled["space"][case.removed[0]].configuration == {"api_key": SECRET}
+    assert any("had no effect" in text for text in undone["lost"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"spaces": ["nowhere"]}, "invalid_arguments"),
+        ({"sites": ["nowhere"]}, "invalid_arguments"),
+        ({"spaces": None}, "invalid_arguments"),
+        ({"installationId": ".."}, "invalid_arguments"),
+        ({"installationId": "nowhere"}, "not_found"),
+    ],
+)
+async def test_a_plan_that_cannot_be_made_is_an_error_before_anybody_is_asked(
+    changes: dict[str, Any], code: str
+) -> None:
+    case, human = Case(), Human()
+    async with meet(create_gated_server(case.spy), human, "2026-07-28") as client:
+        assert read_code(await client.call_tool(TOOL, {**case.arguments, **changes})) == code
+    assert (human.requests, case.spy.mutations) == ([], [])
+
+
+async def test_a_tool_that_the_server_does_not_offer_is_not_used_by_a_plan() -> None:
+    case = Case()
+    async with connect(
+        case.spy, server={"sandbox": True}, tools={"exclude": ["uninstall_integration_from_space"]}
+    ) as client:
+        result = await client.call_tool(TOOL, case.arguments)
+    assert read_code(result) == "tool_disabled"
+    assert case.spy.mutations == []

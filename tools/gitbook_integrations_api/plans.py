@@ -1,0 +1,18 @@
+"""The result of the tools that change something by several calls."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+
+class PlanResult(BaseModel):
+    """The calls of a plan, how each ended, and how to undo all of them."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
+
+    status: str
+    message: str
+    changeId: str | None = None
+    undo: Any = None
+    calls: list[dict[str, Any]] | None = None
+    lost: list[str] | None = None
