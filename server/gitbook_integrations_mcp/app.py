@@ -44,6 +44,7 @@ from gitbook_integrations_mcp.pipeline.pipeline import Pipeline
 from gitbook_integrations_mcp.pipeline.publication import keep_publication
 from gitbook_integrations_mcp.pipeline.suggestion import Suggester
 from gitbook_integrations_mcp.pipeline.undo import UndoPlanner
+from gitbook_integrations_mcp.pipeline.versions import PublishedVersions
 from gitbook_integrations_mcp.store.store import Store
 
 
@@ -73,19 +74,24 @@ def create_server(
     audits = AuditTools(gitbook, settings, store, clock, changes)
     previewer = Previewer(gitbook, audits.effects)
     subscriptions = Subscriptions()
+    versions = PublishedVersions(store, previewer)
     two_step = settings.confirmation.fallback == "two-step"
 
-    async def note_change(call: EndpointCall, response: GitBookResponse | None) -> None:
+    async def note_change(call: EndpointCall, response: GitBookResponse | None, change: str) -> None:
         changes.record(call)
-        await keep_publication(store, call, response)
+        await keep_publication(store, call, response, change)
         await subscriptions.announce(call)
 
     pipeline = Pipeline(
         confirm or ConfirmationService(settings.confirmation, previewer, store, page).confirm,
         Executor(gitbook, previewer, ChangeLog(store), note_change),
         previewer,
-        {**audits.handlers, "list_changes": ChangeLister(store).run},
-        {"undo_change": UndoPlanner(store, previewer).plan},
+        {
+            **audits.handlers,
+            "list_changes": ChangeLister(store).run,
+            "list_integration_versions": versions.show,
+        },
+        {"undo_change": UndoPlanner(store, previewer).plan, "rollback_integration": versions.plan_rollback},
         budget=Budget(settings.limits.result_tokens),
         organization=organization,
         two_step=two_step,

@@ -22,7 +22,8 @@ logger = logging.getLogger(__name__)
 class Executor:
     """Sends calls to GitBook. A change that cannot be recorded in `log` is not sent.
 
-    `on_change` is awaited with every call that may have changed something, and with the response if there is one.
+    `on_change` is awaited with every call that may have changed something, the response if there is one, and the ID
+    of the change.
     """
 
     def __init__(
@@ -30,7 +31,7 @@ class Executor:
         gitbook: GitBook,
         previewer: Previewer,
         log: ChangeLog,
-        on_change: Callable[[EndpointCall, GitBookResponse | None], Awaitable[None]] | None = None,
+        on_change: Callable[[EndpointCall, GitBookResponse | None, str], Awaitable[None]] | None = None,
     ) -> None:
         self._gitbook = gitbook
         self._previewer = previewer
@@ -65,11 +66,11 @@ class Executor:
         except UnreachableError as error:
             await self._complete(change, call, error, before)
             if error.sent:
-                await self._notify(call, None)
+                await self._notify(call, None, change.id)
             raise
         await self._complete(change, call, response, before)
         if not is_certain_failure(response):
-            await self._notify(call, response)
+            await self._notify(call, response, change.id)
         return call.caller.credentials.scrub_response(response), change.id
 
     async def _send(self, call: EndpointCall) -> GitBookResponse:
@@ -82,9 +83,9 @@ class Executor:
                 f"{error} {describe_uncertainty(call.tool)}", sent=True, attempts=error.attempts
             ) from None
 
-    async def _notify(self, call: EndpointCall, response: GitBookResponse | None) -> None:
+    async def _notify(self, call: EndpointCall, response: GitBookResponse | None, change: str) -> None:
         if self._on_change:
-            await self._on_change(call, response)
+            await self._on_change(call, response, change)
 
     async def _read_before(self, call: EndpointCall) -> Mapping[str, Any] | None:
         """Return the target if an undo of the call needs it."""

@@ -101,10 +101,15 @@ versions = Table(
     Column("organization", Text),
     Column("integration", Text, nullable=False),
     Column("version", Text),
+    Column("owner", Text),
+    Column("principal", Text),
     Column("digest", Text, nullable=False),
+    Column("size", Integer),
     Column("manifest", JSON, nullable=False),
+    Column("omitted", JSON),
     Column("sealed", LargeBinary),
     Column("script", LargeBinary, nullable=False),
     Index("versions_of_integration", "integration", "time"),
 )
-"""Scripts that were published through this server. `script` is compressed, `digest` that of script and manifest."""
+"""Scripts that were published through this server. `script` is compressed, `size` its characters, `digest` that of
+script and manifest. `omitted` are the names of the fields with secrets that were not kept."""

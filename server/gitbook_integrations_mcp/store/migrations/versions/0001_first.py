@@ -86,8 +86,12 @@ def upgrade() -> None:
         sa.Column("organization", sa.Text),
         sa.Column("integration", sa.Text, nullable=False),
         sa.Column("version", sa.Text),
+        sa.Column("owner", sa.Text),
+        sa.Column("principal", sa.Text),
         sa.Column("digest", sa.Text, nullable=False),
+        sa.Column("size", sa.Integer),
         sa.Column("manifest", sa.JSON, nullable=False),
+        sa.Column("omitted", sa.JSON),
         sa.Column("sealed", sa.LargeBinary),
         sa.Column("script", sa.LargeBinary, nullable=False),
     )
