@@ -39,6 +39,7 @@ from gitbook_integrations_mcp.gitbook.opening import open_gitbook
 from gitbook_integrations_mcp.pipeline.budget import Budget
 from gitbook_integrations_mcp.pipeline.change_list import ChangeLister
 from gitbook_integrations_mcp.pipeline.change_log import ChangeLog
+from gitbook_integrations_mcp.pipeline.development_mode import DevelopmentModes
 from gitbook_integrations_mcp.pipeline.execution import Executor
 from gitbook_integrations_mcp.pipeline.pipeline import Pipeline
 from gitbook_integrations_mcp.pipeline.publication import keep_publication
@@ -75,16 +76,18 @@ def create_server(
     previewer = Previewer(gitbook, audits.effects)
     subscriptions = Subscriptions()
     versions = PublishedVersions(store, previewer)
+    development = DevelopmentModes(store, gitbook, credentials, policy, settings.development)
     two_step = settings.confirmation.fallback == "two-step"
 
     async def note_change(call: EndpointCall, response: GitBookResponse | None, change: str) -> None:
         changes.record(call)
         await keep_publication(store, call, response, change)
+        await development.note(call, response, change)
         await subscriptions.announce(call)
 
     pipeline = Pipeline(
         confirm or ConfirmationService(settings.confirmation, previewer, store, page).confirm,
-        Executor(gitbook, previewer, ChangeLog(store), note_change),
+        Executor(gitbook, previewer, ChangeLog(store), note_change, development),
         previewer,
         {
             **audits.handlers,
@@ -98,6 +101,7 @@ def create_server(
         reveal=settings.tools.reveal_secrets,
         private_tunnels=settings.tools.allow_private_tunnels,
         suggester=Suggester(gitbook, organization),
+        development=development,
     )
     callers = Callers(
         policy,
@@ -106,7 +110,9 @@ def create_server(
         has_sessions=settings.http.has_sessions,
     )
     tools = Tools(describe_tools(policy, organization, two_step=two_step), pipeline, callers)
-    server = IntegrationsServer(settings.confirmation, gitbook, store, page, subscriptions, tools.find_schema)
+    server = IntegrationsServer(
+        settings.confirmation, gitbook, store, page, subscriptions, development, tools.find_schema
+    )
     server.extensions |= list_extensions(policy)
     tools.register(server)
     if list_templates(policy):

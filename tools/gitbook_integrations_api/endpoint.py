@@ -231,7 +231,9 @@ class Endpoint(Tool):
     of `input` are sent in the query if the method has no body or if they are marked `Query`, and otherwise in the body.
     `success` are the documented status codes, the usual one first. The server keeps `undo` with each change. If GitBook
     returns nothing, `effect` says in the result what happens now; `{names}` in it are required arguments. `configures`
-    is the level whose schema in the integration the argument `configuration` must satisfy.
+    is the level whose schema in the integration the argument `configuration` must satisfy. `ended_by` is the tool that
+    ends what a call begins: the call takes a duration (`for`), and after it the server itself calls that tool, as the
+    human approved.
     """
 
     method: Method
@@ -240,6 +242,7 @@ class Endpoint(Tool):
     undo: Undo | None = None
     effect: str = ""
     configures: Level | None = None
+    ended_by: str = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -22,6 +22,7 @@ from gitbook_integrations_mcp.config.types import (
     AllowedHosts,
     ApiToken,
     CommaSeparated,
+    Duration,
     Endpoint,
     HeaderSafeTexts,
     HttpPath,
@@ -36,6 +37,7 @@ from gitbook_integrations_mcp.config.types import (
     Transports,
     is_reference,
 )
+from gitbook_integrations_mcp.duration import read_duration
 
 RESERVED_PATHS = ("/health", "/ready", "/confirm", "/.well-known")
 """Paths of health checks, of the confirmation page and of OAuth metadata."""
@@ -287,6 +289,20 @@ class AuditSection(Section):
         description="An audit waits for GitBook's rate limit to reset only until it has run for this long.",
     )
     cache_seconds: float = Field(600, ge=0, description="How long an audit report is reused.")
+
+
+class DevelopmentSection(Section):
+    default_duration: Duration = Field(
+        "2h",
+        description="Duration of development mode if a call sets none (`for`): a number with `s`, `m`, `h` or `d`.",
+    )
+    max_duration: Duration = Field("24h", description="Longest duration of development mode that a call can set.")
+
+    @model_validator(mode="after")
+    def _check_durations(self) -> Self:
+        if read_duration(self.default_duration) > read_duration(self.max_duration):
+            raise PydanticCustomError("duration", "default_duration must not be longer than max_duration")
+        return self
 
 
 class LimitsSection(Section):

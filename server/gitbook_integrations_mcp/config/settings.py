@@ -25,6 +25,7 @@ from gitbook_integrations_mcp.config.json_text import JsonError, parse_json
 from gitbook_integrations_mcp.config.models import (
     AuditSection,
     ConfirmationSection,
+    DevelopmentSection,
     GitBookSection,
     HttpSection,
     LimitsSection,
@@ -82,6 +83,7 @@ class Settings(BaseSettings):
     confirmation: ConfirmationSection = ConfirmationSection()
     store: StoreSection = StoreSection()
     audit: AuditSection = AuditSection()
+    development: DevelopmentSection = DevelopmentSection()
     limits: LimitsSection = LimitsSection()
 
     @classmethod

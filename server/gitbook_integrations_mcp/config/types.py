@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
+from gitbook_integrations_api.options import DURATION
 from gitbook_integrations_api.rules import RULES
 from gitbook_integrations_mcp.config.json_text import JsonError, parse_json
 from gitbook_integrations_mcp.config.urls import is_private
@@ -225,6 +226,7 @@ def check_rule(rule: str) -> str:
     return rule
 
 
+Duration = Annotated[str, Field(pattern=DURATION)]
 Endpoint = Annotated[str, AfterValidator(_check_endpoint)]
 PublicUrl = Annotated[str, AfterValidator(_check_public_url)]
 CommaSeparated = BeforeValidator(_split_names)

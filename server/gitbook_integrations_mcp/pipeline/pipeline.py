@@ -31,6 +31,7 @@ from gitbook_integrations_mcp.confirmation.results import TARGET_CHANGED, Approv
 from gitbook_integrations_mcp.errors import CallError, DefectError, ResultError
 from gitbook_integrations_mcp.pipeline.budget import Budget
 from gitbook_integrations_mcp.pipeline.configuration import check_configuration
+from gitbook_integrations_mcp.pipeline.development_mode import DevelopmentModes
 from gitbook_integrations_mcp.pipeline.execution import Executor
 from gitbook_integrations_mcp.pipeline.masked_values import is_written_back, restore_from, restore_masked_values
 from gitbook_integrations_mcp.pipeline.paging import PageReader
@@ -57,7 +58,9 @@ class Pipeline:
         reveal: bool = False,
         private_tunnels: bool = False,
         suggester: Suggester | None = None,
+        development: DevelopmentModes | None = None,
     ) -> None:
+        self._development = development
         self._suggester = suggester
         self._confirm = confirm
         self._executor = executor
@@ -158,7 +161,10 @@ class Pipeline:
             if call.tool.is_list:
                 return Output(await self._page_reader.read(call, approval, view, budget))
             response = await self._executor.execute(call, approval)
-            return Output(budget.fit(read_response(call.tool, response, call.arguments), view))
+            content = read_response(call.tool, response, call.arguments)
+            if self._development:
+                content |= await self._development.describe(call)
+            return Output(budget.fit(content, view))
         return await self._run_handler(call, approval, budget)
 
     async def _run_handler(self, call: Call, approval: Approval | None, budget: Budget) -> Output:
@@ -226,6 +232,9 @@ class Pipeline:
         options = check_arguments(tool, arguments, option_values, private_tunnels=self._private_tunnels)
         arguments = complete_arguments(tool, arguments)
         if isinstance(tool, Endpoint):
+            if tool.ended_by and self._development:
+                caller.policy.admit(tool.ended_by)
+                options = self._development.complete_options(options)
             return EndpointCall(
                 tool=tool,
                 arguments=arguments,

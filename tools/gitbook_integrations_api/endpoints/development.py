@@ -74,9 +74,7 @@ class DevelopmentMode(OfIntegration):
         Check.TUNNEL,
         Field(min_length=1, max_length=256, description="Public http(s) URL that receives the events"),
     ]
-    all: Annotated[
-        bool, Field(description="Also send events of organizations other than the owner. Requires human approval")
-    ] = False
+    all: Annotated[bool, Field(description="Also send events of organizations other than the owner")] = False
 
 
 class Task(OfIntegration):
@@ -106,17 +104,18 @@ TOOLS = (
         method="PUT",
         path="/integrations/{integrationName}/dev",
         title="Enable development mode",
-        description="Send an integration's events to a tunnel URL instead of the published script.",
+        description="Send an integration's events to a tunnel URL instead of the published script, for a limited time.",
         risk=Risk.WRITE,
         credentials=USER | OAUTH,
         input=DevelopmentMode,
         result=NOTHING,
         success=(204,),
-        confirm_if=(("all", True),),
-        consequence="Events of every organization that installed the integration, including their content, are sent to "
-        "the tunnel instead of the published script until development mode is disabled.",
-        effect="Development mode of {integrationName} is on: its events now go to {tunnelUrl}, until "
-        "disable_integration_development_mode is called.",
+        always_confirmed=True,
+        ended_by="disable_integration_development_mode",
+        consequence="The integration's events, including their content, are sent to the tunnel instead of the "
+        "published script: with all, those of every organization that installed it. The approval includes the end: "
+        "this server disables development mode without asking again after the duration (for), and when it stops.",
+        effect="Development mode of {integrationName} is on: its events now go to {tunnelUrl}.",
         undo=Undo(
             (UndoStep("disable_integration_development_mode", (("integrationName", "arguments.integrationName"),)),),
             lost="An earlier tunnel is not restored, because GitBook does not show it.",
