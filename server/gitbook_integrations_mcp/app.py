@@ -40,6 +40,7 @@ from gitbook_integrations_mcp.pipeline.budget import Budget
 from gitbook_integrations_mcp.pipeline.change_list import ChangeLister
 from gitbook_integrations_mcp.pipeline.change_log import ChangeLog
 from gitbook_integrations_mcp.pipeline.development_mode import DevelopmentModes
+from gitbook_integrations_mcp.pipeline.events import EventInspector
 from gitbook_integrations_mcp.pipeline.execution import Executor
 from gitbook_integrations_mcp.pipeline.pipeline import Pipeline
 from gitbook_integrations_mcp.pipeline.publication import keep_publication
@@ -93,6 +94,7 @@ def create_server(
             **audits.handlers,
             "list_changes": ChangeLister(store).run,
             "list_integration_versions": versions.show,
+            "inspect_integration_events": EventInspector(gitbook, clock).run,
         },
         {"undo_change": UndoPlanner(store, previewer).plan, "rollback_integration": versions.plan_rollback},
         budget=Budget(settings.limits.result_tokens),

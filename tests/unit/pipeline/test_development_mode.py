@@ -54,8 +54,8 @@ def count_off(spy: GitBookSpy) -> int:
     return len(deleted)
 
 
-async def enable(server: Any, era: Era = "2026-07-28", human: Human | None = None, **arguments: Any) -> Any:
-    async with meet(server, human or Human(), era) as client:
+async def enable(server: Any, *, human: Human | None = None, **arguments: Any) -> Any:
+    async with meet(server, human or Human(), "2026-07-28") as client:
         return await client.call_tool(ENABLE, {**CALL, **arguments})
 
 
