@@ -136,6 +136,9 @@ async def _check(settings: Settings) -> AsyncIterator[Finding]:
     # Without retries, which could hide a problem.
     once = settings.limits.model_copy(update={"attempts": 1})
     gitbook, credentials, organization = open_gitbook(settings.model_copy(update={"limits": once}))
+    if settings.gitbook.cli_file:
+        place = f"GitBook's command line ({settings.gitbook.cli_file}, environment {settings.gitbook.cli_environment})"
+        yield Finding("source of the token", "ok", place)
     try:
         sample: Sample | None = None
         for name, variable, token in (

@@ -68,7 +68,24 @@ class GitBookSection(Section):
         pattern=r"^\w[\w &'.,:()+!-]{0,99}$",
         description="ID of the default organization. With it, `organizationId` is optional in every tool.",
     )
+    cli_environment: str | None = Field(
+        "default",
+        description="Environment of GitBook's own command line whose token is used if none is configured here; null: "
+        "never.",
+    )
     _unset: tuple[str, ...] = PrivateAttr(())
+    _cli_file: Path | None = PrivateAttr(None)
+
+    @property
+    def cli_file(self) -> Path | None:
+        """The file of GitBook's command line that the token is from, if it is from there."""
+        return self._cli_file
+
+    def use_login(self, token: SecretStr, endpoint: str, file: Path) -> Self:
+        """Return this section with the token of GitBook's command line, and the endpoint that it is for."""
+        section = self.model_copy(update={"token": token, "endpoint": endpoint})
+        section._cli_file = file
+        return section
 
     @property
     def unset_references(self) -> tuple[str, ...]:
