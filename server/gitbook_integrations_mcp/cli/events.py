@@ -90,7 +90,8 @@ async def _read(client: Client, tool: str, integration: str, **arguments: Any) -
     result = await client.call_tool(tool, {"integrationName": integration, **arguments})
     if result.is_error or result.structured_content is None:
         raise call.read_error(result)
-    return result.structured_content
+    content: dict[str, Any] = result.structured_content
+    return content
 
 
 def _print(traced: Mapping[str, Any], *, as_json: bool) -> None:

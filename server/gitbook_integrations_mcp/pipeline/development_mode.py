@@ -19,6 +19,7 @@ from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_api.options import Options
 from gitbook_integrations_mcp.auth.policy import Policy
 from gitbook_integrations_mcp.calls.call import EndpointCall
+from gitbook_integrations_mcp.calls.response import get_path
 from gitbook_integrations_mcp.config.models import DevelopmentSection
 from gitbook_integrations_mcp.confirmation.results import Approval
 from gitbook_integrations_mcp.digest import digest_json
@@ -97,6 +98,7 @@ class DevelopmentModes:
                 time=now,
                 owner=call.caller.owner,
                 principal=call.caller.user,
+                organization=_find_owner(approval),
                 integration=call.arguments["integrationName"],
                 tunnel=urlsplit(call.arguments["tunnelUrl"]).hostname or "",
                 all=call.arguments.get("all", False),
@@ -231,6 +233,7 @@ class DevelopmentModes:
             time=self._store.database.clock(),
             owner=mode.owner,
             principal=mode.principal,
+            organization=mode.organization,
             tool=DISABLE.name,
             operation=DISABLE.operation,
             digest=digest_json([DISABLE.name, arguments]),
@@ -266,6 +269,12 @@ def describe_mode(mode: "DevelopmentMode") -> dict[str, Any]:
         "by": mode.principal,
         "changeId": mode.id,
     }
+
+
+def _find_owner(approval: Approval | None) -> str | None:
+    """Return the organization that owns the integration, which was read for the question."""
+    owner = get_path(approval.before, "owner.id") if approval else None
+    return owner if isinstance(owner, str) else None
 
 
 def _format_time(seconds: float) -> str:

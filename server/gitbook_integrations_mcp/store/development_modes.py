@@ -30,6 +30,7 @@ class DevelopmentMode:
     all: bool
     credentials: str = field(repr=False)
     principal: str | None = None
+    organization: str | None = None
     approval: str | None = None
     ends_at: float | None = None
 

@@ -132,4 +132,4 @@ development_modes = Table(
     Index("development_modes_of_integration", "integration", "id"),
 )
 """Development modes that are on, or may be. `id` is that of the change that enabled one, `tunnel` only a host,
-`credentials` a digest of tokens. `claimed_at` is when a process began to disable it, and `organization` is unknown."""
+`credentials` a digest of tokens. `claimed_at` is when a process began to disable it."""

@@ -9,7 +9,7 @@ import pytest
 from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.errors import StoreError
-from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
+from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
 from gitbook_integrations_mcp.store.development_modes import CLAIM_SECONDS, DevelopmentModeStore
 from gitbook_integrations_mcp.store.store import Store
 from tests.support.elicitation_client import Clock, GitBookSpy, Human, create_gated_server, meet, read_status
@@ -54,9 +54,9 @@ def count_off(spy: GitBookSpy) -> int:
     return len(deleted)
 
 
-async def enable(server: Any, *, human: Human | None = None, **arguments: Any) -> Any:
+async def enable(server: Any, duration: str | None = None, human: Human | None = None) -> Any:
     async with meet(server, human or Human(), "2026-07-28") as client:
-        return await client.call_tool(ENABLE, {**CALL, **arguments})
+        return await client.call_tool(ENABLE, CALL if duration is None else {**CALL, "for": duration})
 
 
 @each_era
@@ -82,6 +82,7 @@ async def test_development_mode_ends_by_itself_at_the_approved_time(
     assert "1h" in human.texts[0]
     [ended, began] = changes
     assert (ended["tool"], ended["undoes"], ended["approval"]) == (OFF_TOOL, began["id"], "form")
+    assert ended["organization"] == ORGANIZATION_ID
     state = spy.sandbox.state.integrations
     assert (state[OWN_INTEGRATION].development, state[OTHER].development is None) == (None, False)
 
@@ -122,7 +123,7 @@ async def test_the_default_duration_is_part_of_the_question(url: str, spy: GitBo
 
 @pytest.mark.parametrize("duration", ["25h", "99999d", "0h", "-1h", "2 hours", "1.5h", ""])
 async def test_a_duration_that_is_too_long_or_malformed_is_refused(duration: str, spy: GitBookSpy) -> None:
-    result = await enable(create_gated_server(spy), **{"for": duration})
+    result = await enable(create_gated_server(spy), duration)
     if duration == "":  # the model left it out
         assert read_status(result) == "done"
         return
@@ -132,9 +133,9 @@ async def test_a_duration_that_is_too_long_or_malformed_is_refused(duration: str
 
 async def test_the_end_of_an_earlier_approval_does_not_end_a_later_one(url: str, spy: GitBookSpy, clock: Clock) -> None:
     server = create_gated_server(spy, clock, url=url)
-    await enable(server, **{"for": "1h"})
+    await enable(server, "1h")
     clock.now += HOUR / 2
-    await enable(server, **{"for": "2h"})
+    await enable(server, "2h")
     clock.now += HOUR
     await server.development.disable_due()
     assert count_off(spy) == 0
