@@ -37,7 +37,10 @@ _CHARACTERS = 200
 _VARYING = re.compile(r"[0-9a-f]{8,}(?:-[0-9a-f]+)*|\d+", re.IGNORECASE)
 """The parts of an error that differ between events with the same cause: numbers and IDs."""
 
-_SILENT = "No event matches. If events are missing, development mode may have been left on: events then go to a tunnel. get_integration_by_name shows developmentMode if this server enabled it."
+_SILENT = (
+    "No event matches. If events are missing, development mode may have been left on: events then go to a tunnel. "
+    "get_integration_by_name shows developmentMode if this server enabled it."
+)
 
 
 @dataclass(slots=True)
