@@ -301,7 +301,7 @@ JOBS = (
             (mode := state.integrations[OWN_INTEGRATION].development) is not None
             and (mode.tunnel, mode.all) == (TUNNEL, False)
         ),
-        most_tokens=60,
+        most_tokens=125,
     ),
     Job(
         name="development mode off",
