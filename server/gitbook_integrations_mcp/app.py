@@ -39,6 +39,8 @@ from gitbook_integrations_mcp.pipeline.budget import Budget
 from gitbook_integrations_mcp.pipeline.change_list import ChangeLister
 from gitbook_integrations_mcp.pipeline.change_log import ChangeLog
 from gitbook_integrations_mcp.pipeline.configuration_copy import CopyPlanner
+from gitbook_integrations_mcp.pipeline.development_mode import DevelopmentModes
+from gitbook_integrations_mcp.pipeline.events import EventInspector
 from gitbook_integrations_mcp.pipeline.execution import Executor
 from gitbook_integrations_mcp.pipeline.offboarding import OffboardingPlanner
 from gitbook_integrations_mcp.pipeline.pipeline import Pipeline
@@ -49,6 +51,7 @@ from gitbook_integrations_mcp.pipeline.publication import keep_publication
 from gitbook_integrations_mcp.pipeline.snapshot import SnapshotReader
 from gitbook_integrations_mcp.pipeline.suggestion import Suggester
 from gitbook_integrations_mcp.pipeline.undo import UndoPlanner
+from gitbook_integrations_mcp.pipeline.versions import PublishedVersions
 from gitbook_integrations_mcp.store.store import Store
 
 
@@ -78,26 +81,36 @@ def create_server(
     previewer = Previewer(gitbook, audits.effects)
     policy_check = PolicyCheck(settings.policy.rules, gitbook, previewer)
     subscriptions = Subscriptions()
+    versions = PublishedVersions(store, previewer)
+    development = DevelopmentModes(store, gitbook, credentials, policy, settings.development)
     two_step = settings.confirmation.fallback == "two-step"
 
-    async def note_change(call: EndpointCall, response: GitBookResponse | None) -> None:
-        await keep_publication(store, call, response)
+    async def note_change(call: EndpointCall, response: GitBookResponse | None, change: str) -> None:
+        await keep_publication(store, call, response, change)
+        await development.note(call, response, change)
         await subscriptions.announce(call)
 
     log = ChangeLog(store, organization)
-    executor = Executor(gitbook, previewer, log, note_change)
+    executor = Executor(gitbook, previewer, log, note_change, development)
     snapshots = SnapshotReader(gitbook, previewer)
     planners = {
         "set_installation_places": PlacesPlanner(snapshots).plan,
         "copy_configuration": CopyPlanner(snapshots, previewer).plan,
         "uninstall_everywhere": OffboardingPlanner(snapshots).plan,
         "undo_change": UndoPlanner(store, previewer, snapshots).plan,
+        "rollback_integration": versions.plan_rollback,
     }
     pipeline = Pipeline(
         confirm or ConfirmationService(settings.confirmation, previewer, store, page).confirm,
         executor,
         previewer,
-        {**audits.handlers, "list_changes": ChangeLister(store).run, "check_policy": policy_check.explain},
+        {
+            **audits.handlers,
+            "check_policy": policy_check.explain,
+            "inspect_integration_events": EventInspector(gitbook, clock).run,
+            "list_changes": ChangeLister(store).run,
+            "list_integration_versions": versions.show,
+        },
         PlanRunner(executor, log, snapshots, planners),
         budget=Budget(settings.limits.result_tokens),
         organization=organization,
@@ -106,6 +119,7 @@ def create_server(
         private_tunnels=settings.tools.allow_private_tunnels,
         suggester=Suggester(gitbook, organization),
         policy=policy_check,
+        development=development,
     )
     callers = Callers(
         policy,
@@ -114,7 +128,9 @@ def create_server(
         has_sessions=settings.http.has_sessions,
     )
     tools = Tools(describe_tools(policy, organization, two_step=two_step), pipeline, callers)
-    server = IntegrationsServer(settings.confirmation, gitbook, store, page, subscriptions, tools.find_schema)
+    server = IntegrationsServer(
+        settings.confirmation, gitbook, store, page, subscriptions, development, tools.find_schema
+    )
     server.extensions |= list_extensions(policy)
     tools.register(server)
     if list_templates(policy):

@@ -120,6 +120,11 @@ class ErrorCode(StrEnum):
         "The change cannot be undone: it had no effect, was already undone, or GitBook does not show what it replaced.",
         "Read the current state, and make the opposite change with the tool for it.",
     )
+    UNKNOWN_VERSION = (
+        "unknown_version",
+        "The store keeps no version of the integration with this number or ID, or more than one.",
+        "Use an ID from `list_integration_versions`. A version that was published elsewhere must be published there.",
+    )
     STORE_UNAVAILABLE = (
         "store_unavailable",
         "The store (`store.url`) cannot be used. Calls that must be confirmed or recorded are not sent.",

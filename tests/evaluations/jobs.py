@@ -401,7 +401,7 @@ JOBS = (
             (mode := state.integrations[OWN_INTEGRATION].development) is not None
             and (mode.tunnel, mode.all) == (TUNNEL, False)
         ),
-        most_tokens=110,
+        most_tokens=160,
     ),
     Job(
         name="development mode off",

@@ -262,7 +262,8 @@ class Endpoint(Tool):
     `success` are the documented status codes, the usual one first. The server keeps `undo` with each change. If GitBook
     returns nothing, `effect` says in the result what happens now; `{names}` in it are required arguments. `configures`
     is the level whose schema in the integration the argument `configuration` must satisfy. The operator's policy judges
-    calls with a `policy_action`.
+    calls with a `policy_action`. `ended_by` is the tool that ends what a call begins: the call takes a duration
+    (`for`), and after it the server itself calls that tool, as the human approved.
     """
 
     method: Method
@@ -272,6 +273,7 @@ class Endpoint(Tool):
     effect: str = ""
     configures: Level | None = None
     policy_action: PolicyAction | None = None
+    ended_by: str = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,4 +1,4 @@
-"""Arguments that this server adds to GitBook's: how much of a list is returned, and the ID of a confirmation."""
+"""Arguments that this server adds to GitBook's: how much of a list is returned, when something ends, a confirmation."""
 
 from typing import Annotated, Literal
 
@@ -14,17 +14,25 @@ MOST_ITEMS = 500
 """Default maximum number of items that `fetchAll` returns."""
 
 
+DURATION = r"^[1-9][0-9]{0,4}[smhd]$"
+"""A duration: a number of seconds, minutes, hours or days."""
+
+
 class Options(Input):
     """All options; each tool takes some of them. GitBook has no parameter with one of these names."""
 
     detail: Annotated[Literal["summary", "full"], Field(description="full: all fields")] = ABSENT
     fetchAll: Annotated[bool, Field(description="Return all pages")] = False
     maxItems: Annotated[int, Field(ge=1, le=5000, description=f"With fetchAll; default {MOST_ITEMS}")] = ABSENT
+    duration: Annotated[str, Field(alias="for", pattern=DURATION, description="Until it ends: 30m, 2h")] = ABSENT
     confirmationId: Annotated[str, Field(description="After approval: ID from the first result")] = ABSENT
 
 
 def name_options(tool: Tool) -> tuple[str, ...]:
-    """Return the options that a tool takes under any settings: `detail` for lists, all three for lists with pages."""
+    """Return the options that a tool takes under any settings.
+
+    These are `detail` for lists, three for lists with pages, and `for` where the server ends what a call begins.
+    """
     if not isinstance(tool, Endpoint) or not tool.is_list:
-        return ()
+        return ("for",) if isinstance(tool, Endpoint) and tool.ended_by else ()
     return ("detail", "fetchAll", "maxItems") if tool.is_paged else ("detail",)

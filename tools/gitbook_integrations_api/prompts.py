@@ -209,17 +209,17 @@ PROMPTS: Mapping[str, Prompt] = MappingProxyType(
                 arguments=(OWNER, OWN_INTEGRATION),
                 steps=(
                     Step(
-                        "Call `list_integration_events`, page by page, until you have found the failures that the user "
-                        "means. Their `status` is failed."
+                        "Call `inspect_integration_events`. It groups the events by type and error, those that failed "
+                        "first, each group with a sample and its logs. If there are no events at all, development "
+                        "mode may have been left on."
                     ),
                     Step(
-                        "Group them by the type in their `payload` and by `installationId`, with the first and last "
-                        "`createdAt`. If only one installation fails, its configuration is the likely cause. If all "
-                        "fail at once, it is the script or a service that the script calls."
+                        "Compare the groups. If only one installation fails, its configuration is the likely cause. "
+                        "If all fail at once, it is the script or a service that the script calls."
                     ),
                     Step(
-                        "Call `get_integration_event` for one or two events of each group, and for one that succeeded. "
-                        "The `logs` in `trace` show what the integration did and where it stopped."
+                        "If a sample does not explain its group, call `get_integration_event` for it, and for one "
+                        "that succeeded. The `logs` in `trace` show what the integration did and where it stopped."
                     ),
                     Step(
                         "If only one installation fails, call `get_integration_installation_by_id`. Check its "

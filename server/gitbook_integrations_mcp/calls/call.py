@@ -34,8 +34,8 @@ class Call:
     def chosen_options(self) -> dict[str, Any]:
         """The options that the call sets, without the ID of a confirmation, which is no part of what is approved."""
         return {
-            name: getattr(self.options, name)
-            for name in Options.model_fields
+            info.alias or name: getattr(self.options, name)
+            for name, info in Options.model_fields.items()
             if name in self.options.model_fields_set and name != CONFIRMATION_ARGUMENT
         }
 

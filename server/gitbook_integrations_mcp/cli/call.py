@@ -41,7 +41,7 @@ def run(settings: Settings, arguments: Namespace) -> int:
         raise result
     content = result.structured_content
     if result.is_error or content is None:
-        raise _read_error(result)
+        raise read_error(result)
     if arguments.json:
         print_json(content)
     else:
@@ -52,7 +52,7 @@ def run(settings: Settings, arguments: Namespace) -> int:
     return FAILURE if not_sent else SUCCESS
 
 
-def _read_error(result: CallToolResult) -> CallError:
+def read_error(result: CallToolResult) -> CallError:
     text = "\n".join(block.text for block in result.content if isinstance(block, TextContent))
     name = (result.structured_content or {}).get("code", ErrorCode.INTERNAL_ERROR)
     return CallError(text, next(code for code in ErrorCode if code == name))

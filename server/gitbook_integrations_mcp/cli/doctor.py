@@ -36,6 +36,7 @@ from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.gitbook.credentials import Credentials
 from gitbook_integrations_mcp.gitbook.http import GitBookResponse
 from gitbook_integrations_mcp.gitbook.opening import open_gitbook
+from gitbook_integrations_mcp.pipeline.development_mode import describe_mode
 from gitbook_integrations_mcp.process import FAILURE, SUCCESS
 from gitbook_integrations_mcp.spelling import find_meant, format_id
 from gitbook_integrations_mcp.store.store import Store
@@ -126,6 +127,8 @@ async def _check(settings: Settings) -> AsyncIterator[Finding]:
     yield _check_settings(settings)
     yield _describe_confirmation(settings)
     yield await _check_store(Store(settings))
+    async for one in _check_development_modes(settings):
+        yield one
     if settings.oauth.issuer:
         yield await _check_issuer(settings.oauth)
     if (insecure := _check_scheme(settings)) is not None:
@@ -133,6 +136,9 @@ async def _check(settings: Settings) -> AsyncIterator[Finding]:
     # Without retries, which could hide a problem.
     once = settings.limits.model_copy(update={"attempts": 1})
     gitbook, credentials, organization = open_gitbook(settings.model_copy(update={"limits": once}))
+    if settings.gitbook.cli_file:
+        place = f"GitBook's command line ({settings.gitbook.cli_file}, environment {settings.gitbook.cli_environment})"
+        yield Finding("source of the token", "ok", place)
     try:
         sample: Sample | None = None
         for name, variable, token in (
@@ -246,6 +252,24 @@ async def _check_store(store: Store) -> Finding:
     finally:
         await store.close()
     return Finding("store", "ok", place)
+
+
+async def _check_development_modes(settings: Settings) -> AsyncIterator[Finding]:
+    """Yield a warning for each integration whose development mode is on, as far as the store has it."""
+    store = Store(settings)
+    if not store.may_contain("development_modes"):
+        return
+    try:
+        found = await store.development_modes.list()
+    except StoreError:
+        return  # reported already
+    finally:
+        await store.close()
+    for one in found:
+        known = describe_mode(one)
+        message = f"{one.integration}: on until {known['until']}; its events go to {clean_text(one.tunnel, 80)}"
+        fix = "A running server with this store and token disables it at the end; disable_integration_development_mode "
+        yield Finding("development mode", "warning", message, f"{fix}does so now.")
 
 
 async def _check_issuer(settings: OAuthSection) -> Finding:

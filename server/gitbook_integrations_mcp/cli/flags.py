@@ -43,7 +43,7 @@ FLAGS = (
     Flag(
         CONFIG,
         None,
-        _OF_TOOLS | AUDIT_ACTIONS | {"audit", "changes", "store"},
+        _OF_TOOLS | AUDIT_ACTIONS | {"audit", "changes", "events", "store"},
         {"type": Path, "metavar": "FILE", "help": "settings file (JSON)"},
     ),
     Flag(
@@ -98,13 +98,13 @@ FLAGS = (
     Flag(
         "--sandbox",
         ("server", "sandbox"),
-        _OF_TOOLS | AUDIT_ACTIONS | {"audit"},
+        _OF_TOOLS | AUDIT_ACTIONS | {"audit", "events"},
         {"action": "store_true", "help": "use the built-in GitBook sandbox; needs no token and no network"},
     ),
     Flag(
         "--log-level",
         ("server", "log_level"),
-        {"serve", "call", "doctor", "install", "audit"} | AUDIT_ACTIONS,
+        {"serve", "call", "doctor", "install", "audit", "events"} | AUDIT_ACTIONS,
         {
             "choices": ("debug", "info", "warning", "error"),
             "metavar": "LEVEL",

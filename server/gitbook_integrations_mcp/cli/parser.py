@@ -160,6 +160,7 @@ def build_parser() -> tuple[Parser, dict[str, Parser]]:
     words = "key=value pairs, one JSON object, or - to read it from stdin"
     call.add_argument("arguments", nargs="*", default=[], metavar="ARGUMENT", help=words)
     _add_json(call)
+    _add_events(add_command("events", "Group an integration's events by type and error, or follow new ones."))
     _add_changes(add_command("changes", "Show the changes that were made through this server, newest first."))
     _add_store(add_command("store", "Show the store and what it keeps; export it, prune it, forget an organization."))
     token = add_command("token", "Create a bearer token for a caller over HTTP, and its entry for http.tokens.")
@@ -174,6 +175,15 @@ def build_parser() -> tuple[Parser, dict[str, Parser]]:
         add_flags(command, name, argparse.SUPPRESS)
     parser.set_defaults(command="serve", run=partial(_run, "serve"))
     return parser, parsers
+
+
+def _add_events(parser: Parser) -> None:
+    parser.add_argument("name", metavar="INTEGRATION", help="name of the integration")
+    parser.add_argument("--status", choices=["success", "failed"], help="only events with this status")
+    parser.add_argument("--type", metavar="TYPE", help="only events of this type, for example fetch")
+    parser.add_argument("--since", metavar="WHEN", help="only since then: 24h, 7d, 4w, or a date; not with --follow")
+    parser.add_argument("--follow", action="store_true", help="print new events with their logs, until interrupted")
+    _add_json(parser)
 
 
 def _add_changes(parser: Parser) -> None:

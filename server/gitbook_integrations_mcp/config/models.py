@@ -24,6 +24,7 @@ from gitbook_integrations_mcp.config.types import (
     AllowedHosts,
     ApiToken,
     CommaSeparated,
+    Duration,
     Endpoint,
     HeaderSafeTexts,
     HostPattern,
@@ -43,6 +44,7 @@ from gitbook_integrations_mcp.config.types import (
     Transports,
     is_reference,
 )
+from gitbook_integrations_mcp.duration import read_duration
 
 RESERVED_PATHS = ("/health", "/ready", "/confirm", "/.well-known")
 """Paths of health checks, of the confirmation page and of OAuth metadata."""
@@ -73,7 +75,24 @@ class GitBookSection(Section):
         pattern=r"^\w[\w &'.,:()+!-]{0,99}$",
         description="ID of the default organization. With it, `organizationId` is optional in every tool.",
     )
+    cli_environment: str | None = Field(
+        "default",
+        description="Environment of GitBook's own command line whose token is used if none is configured here; null: "
+        "never.",
+    )
     _unset: tuple[str, ...] = PrivateAttr(())
+    _cli_file: Path | None = PrivateAttr(None)
+
+    @property
+    def cli_file(self) -> Path | None:
+        """The file of GitBook's command line that the token is from, if it is from there."""
+        return self._cli_file
+
+    def use_login(self, token: SecretStr, endpoint: str, file: Path) -> Self:
+        """Return this section with the token of GitBook's command line, and the endpoint that it is for."""
+        section = self.model_copy(update={"token": token, "endpoint": endpoint})
+        section._cli_file = file
+        return section
 
     @property
     def unset_references(self) -> tuple[str, ...]:
@@ -342,6 +361,20 @@ class AuditSection(Section):
         description="An audit waits for GitBook's rate limit to reset only until it has run for this long.",
     )
     cache_seconds: float = Field(600, ge=0, description="How long an audit report is reused.")
+
+
+class DevelopmentSection(Section):
+    default_duration: Duration = Field(
+        "2h",
+        description="Duration of development mode if a call sets none (`for`): a number with `s`, `m`, `h` or `d`.",
+    )
+    max_duration: Duration = Field("24h", description="Longest duration of development mode that a call can set.")
+
+    @model_validator(mode="after")
+    def _check_durations(self) -> Self:
+        if read_duration(self.default_duration) > read_duration(self.max_duration):
+            raise PydanticCustomError("duration", "default_duration must not be longer than max_duration")
+        return self
 
 
 class LimitsSection(Section):

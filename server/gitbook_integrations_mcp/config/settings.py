@@ -21,10 +21,12 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as PydanticSettingsError
 
+from gitbook_integrations_mcp.config.gitbook_cli import read_cli_login
 from gitbook_integrations_mcp.config.json_text import JsonError, parse_json
 from gitbook_integrations_mcp.config.models import (
     AuditSection,
     ConfirmationSection,
+    DevelopmentSection,
     GitBookSection,
     HttpSection,
     LimitsSection,
@@ -86,6 +88,7 @@ class Settings(BaseSettings):
     policy: PolicySection = PolicySection()
     store: StoreSection = StoreSection()
     audit: AuditSection = AuditSection()
+    development: DevelopmentSection = DevelopmentSection()
     limits: LimitsSection = LimitsSection()
 
     @classmethod
@@ -139,7 +142,7 @@ def load_settings(flags: Mapping[str, Mapping[str, Any]] | None = None, config: 
     file = read_settings_file(config)
     build: Callable[..., Settings] = Settings  # takes sources, not fields: see settings_customise_sources
     try:
-        return build(_file=file, **(flags or {}))
+        settings = build(_file=file, **(flags or {}))
     except ValidationError as error:
         raise SettingsError("\n".join(map(_describe, _select_problems(error)))) from None
     except PydanticSettingsError as error:
@@ -149,6 +152,29 @@ def load_settings(flags: Mapping[str, Mapping[str, Any]] | None = None, config: 
             f"A {PREFIX}<SECTION> variable {problem}. Set single keys instead, for example "
             f"{name_variable('tools', 'read_only')}=true"
         ) from None
+    return _use_cli_login(settings)
+
+
+def _use_cli_login(settings: Settings) -> Settings:
+    """Return the settings with the token of GitBook's own command line, if they need one and it fits.
+
+    A token is sent only to the endpoint that it is for.
+    """
+    section = settings.gitbook
+    needs = settings.http.credentials == "operator" and not settings.server.sandbox and section.cli_environment
+    if section.token or section.integration_token or not needs:
+        return settings
+    login = read_cli_login(section.cli_environment or "")
+    if login is None:
+        return settings
+    default = GitBookSection().endpoint
+    try:
+        endpoint = GitBookSection(endpoint=login.endpoint or default).endpoint
+    except ValidationError:
+        return settings
+    if "endpoint" in section.model_fields_set and section.endpoint != endpoint:
+        return settings
+    return settings.model_copy(update={"gitbook": section.use_login(login.token, endpoint, login.path)})
 
 
 def read_settings_file(config: Path | None = None) -> dict[str, Any]:

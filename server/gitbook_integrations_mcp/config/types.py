@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
+from gitbook_integrations_api.options import DURATION
 from gitbook_integrations_api.parameters import Scope
 from gitbook_integrations_api.rules import RULES
 from gitbook_integrations_mcp.config.json_text import JsonError, parse_json
@@ -253,6 +254,7 @@ def _check_scope_pattern(pattern: str) -> str:
     return pattern
 
 
+Duration = Annotated[str, Field(pattern=DURATION)]
 Endpoint = Annotated[str, AfterValidator(_check_endpoint)]
 PublicUrl = Annotated[str, AfterValidator(_check_public_url)]
 CommaSeparated = BeforeValidator(_split_names)

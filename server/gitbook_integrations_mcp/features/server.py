@@ -20,6 +20,7 @@ from gitbook_integrations_mcp.features.metadata import drop_invalid_metadata
 from gitbook_integrations_mcp.features.subscriptions import Subscriptions
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.gitbook.tracing import trace_if_enabled
+from gitbook_integrations_mcp.pipeline.development_mode import DevelopmentModes
 from gitbook_integrations_mcp.store.store import Store
 
 
@@ -41,6 +42,7 @@ class IntegrationsServer(Server[None]):
         store: Store,
         page: ConfirmationPage,
         subscriptions: Subscriptions,
+        development: DevelopmentModes,
         find_schema: Callable[[str], Mapping[str, Any] | None],
     ) -> None:
         super().__init__(
@@ -56,6 +58,7 @@ class IntegrationsServer(Server[None]):
         self.gitbook = gitbook
         self.page = page
         self.subscriptions = subscriptions
+        self.development = development
         self._store = store
         self._connections = 0
         self.middleware[0] = trace_if_enabled(self.middleware[0])  # the SDK's tracing is always the first

@@ -18,6 +18,7 @@ from gitbook_integrations_mcp.calls.response import get_path
 from gitbook_integrations_mcp.calls.undo import GONE, describe_state, list_undo
 from gitbook_integrations_mcp.confirmation.results import Approval
 from gitbook_integrations_mcp.errors import UnreachableError
+from gitbook_integrations_mcp.gitbook.credentials import Credentials
 from gitbook_integrations_mcp.gitbook.http import GitBookResponse
 from gitbook_integrations_mcp.store.change import Change
 from gitbook_integrations_mcp.store.store import Store
@@ -83,24 +84,14 @@ class ChangeLog:
         Raises:
             StoreError: it cannot be recorded; the outcome stays unknown.
         """
-        values: dict[str, Any] = {"attempts": outcome.attempts}
-        if isinstance(outcome, GitBookResponse):
-            done, failed = 200 <= outcome.status < 300, is_certain_failure(outcome)
-            request_id = outcome.headers.get("x-request-id") or outcome.headers.get("cf-ray") or ""
-            values |= {
-                "outcome": "done" if done else "failed" if failed else "unknown",
-                "status": outcome.status,
-                "request_id": call.caller.credentials.scrub(request_id)[:_MAX_REQUEST_ID] or None,
-            }
-            if done:
-                values |= await self._describe_undo(change.id, call, before, outcome)
-                if change.organization == self._find_default(call):
-                    found = _find_organization({"result": _parse_body(outcome)})
-                    values["organization"] = found or change.organization
-            elif failed:
-                values |= _NO_UNDO
-        elif not outcome.sent:
-            values |= {"outcome": "not sent", **_NO_UNDO}
+        values = describe_outcome(outcome, call.caller.credentials)
+        if isinstance(outcome, GitBookResponse) and values["outcome"] == "done":
+            values |= await self._describe_undo(change.id, call, before, outcome)
+            if change.organization == self._find_default(call):
+                found = _find_organization({"result": _parse_body(outcome)})
+                values["organization"] = found or change.organization
+        elif values["outcome"] != "unknown":
+            values |= _NO_UNDO
         await self._store.changes.complete(change.id, values)
         return replace(change, **values)
 
@@ -162,6 +153,20 @@ class ChangeLog:
 
 
 _NO_UNDO: Mapping[str, Any] = {"undo": None, "after": None, "lost": None, "sealed": None}
+
+
+def describe_outcome(outcome: GitBookResponse | UnreachableError, credentials: Credentials) -> dict[str, Any]:
+    """Return the columns of a change that say how it ended."""
+    if isinstance(outcome, UnreachableError):
+        return {"attempts": outcome.attempts, "outcome": "unknown" if outcome.sent else "not sent"}
+    done, failed = 200 <= outcome.status < 300, is_certain_failure(outcome)
+    request_id = outcome.headers.get("x-request-id") or outcome.headers.get("cf-ray") or ""
+    return {
+        "attempts": outcome.attempts,
+        "outcome": "done" if done else "failed" if failed else "unknown",
+        "status": outcome.status,
+        "request_id": credentials.scrub(request_id)[:_MAX_REQUEST_ID] or None,
+    }
 
 
 def is_certain_failure(response: GitBookResponse) -> bool:

@@ -14,6 +14,7 @@ from gitbook_integrations_mcp.errors import CallError, StoreError, UnreachableEr
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.gitbook.http import GitBookResponse
 from gitbook_integrations_mcp.pipeline.change_log import ChangeLog, is_certain_failure
+from gitbook_integrations_mcp.pipeline.development_mode import DevelopmentModes
 from gitbook_integrations_mcp.pipeline.masked_values import is_written_back
 from gitbook_integrations_mcp.store.change import Change
 
@@ -32,7 +33,8 @@ class Recorded:
 class Executor:
     """Sends calls to GitBook. A change that cannot be recorded in `log` is not sent.
 
-    `on_change` is awaited with every call that may have changed something, and with the response if there is one.
+    `on_change` is awaited with every call that may have changed something, the response if there is one, and the ID
+    of the change. `development` keeps what the server must end later.
     """
 
     def __init__(
@@ -40,8 +42,10 @@ class Executor:
         gitbook: GitBook,
         previewer: Previewer,
         log: ChangeLog,
-        on_change: Callable[[EndpointCall, GitBookResponse | None], Awaitable[None]] | None = None,
+        on_change: Callable[[EndpointCall, GitBookResponse | None, str], Awaitable[None]] | None = None,
+        development: DevelopmentModes | None = None,
     ) -> None:
+        self._development = development
         self._gitbook = gitbook
         self._previewer = previewer
         self._log = log
@@ -67,16 +71,26 @@ class Executor:
         """
         before = approval.before if approval else call.before or await self._read_before(call)
         change = await self._log.begin(call, approval, before)
+        development = self._development if call.tool.ended_by else None
         try:
+            if development:
+                await development.begin(call, approval, change.id)
             response = await self._send(call)
+        except StoreError:
+            await self._complete(change, call, UnreachableError("", sent=False, attempts=0), before)
+            raise
         except UnreachableError as error:
             await self._complete(change, call, error, before)
             if error.sent:
-                await self._notify(call, None)
+                await self._notify(call, None, change.id)
+            elif development:
+                await development.cancel(change.id)
             raise
         change = await self._complete(change, call, response, before)
+        if development and is_certain_failure(response):
+            await development.cancel(change.id)
         if not is_certain_failure(response):
-            await self._notify(call, response)
+            await self._notify(call, response, change.id)
         return Recorded(call.caller.credentials.scrub_response(response), change, before)
 
     async def _send(self, call: EndpointCall) -> GitBookResponse:
@@ -89,9 +103,9 @@ class Executor:
                 f"{error} {describe_uncertainty(call.tool)}", sent=True, attempts=error.attempts
             ) from None
 
-    async def _notify(self, call: EndpointCall, response: GitBookResponse | None) -> None:
+    async def _notify(self, call: EndpointCall, response: GitBookResponse | None, change: str) -> None:
         if self._on_change:
-            await self._on_change(call, response)
+            await self._on_change(call, response, change)
 
     async def _read_before(self, call: EndpointCall) -> Mapping[str, Any] | None:
         """Return the target if an undo of the call needs it."""

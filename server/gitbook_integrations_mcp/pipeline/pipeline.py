@@ -30,6 +30,7 @@ from gitbook_integrations_mcp.confirmation.results import Approval, Confirm, Not
 from gitbook_integrations_mcp.errors import CallError, DefectError, ResultError
 from gitbook_integrations_mcp.pipeline.budget import Budget
 from gitbook_integrations_mcp.pipeline.configuration import check_configuration
+from gitbook_integrations_mcp.pipeline.development_mode import DevelopmentModes
 from gitbook_integrations_mcp.pipeline.execution import Executor
 from gitbook_integrations_mcp.pipeline.masked_values import is_written_back, restore_from, restore_masked_values
 from gitbook_integrations_mcp.pipeline.paging import PageReader
@@ -61,7 +62,9 @@ class Pipeline:
         private_tunnels: bool = False,
         suggester: Suggester | None = None,
         policy: PolicyCheck | None = None,
+        development: DevelopmentModes | None = None,
     ) -> None:
+        self._development = development
         self._suggester = suggester
         self._policy = policy
         self._confirm = confirm
@@ -157,23 +160,34 @@ class Pipeline:
         if isinstance(call, PlannedCall):
             return await self._plans.run(call, approval)
         if isinstance(call, EndpointCall):
-            if approval:
-                # The approval is for the state that was shown.
-                call = restore_from(call, approval.before, reveal=self._reveal)
-                if hidden:
-                    await check_configuration(call, approval.before, self._previewer)
-            view = choose_view(call.tool, call.options, reveal=self._reveal)
-            if call.tool.is_list:
-                return Output(mark_foreign(call.tool, await self._page_reader.read(call, approval, view, budget)))
-            if call.tool.risk is Risk.READ:
-                response = await self._executor.execute(call, approval)
-                shown = budget.fit(read_response(call.tool, response, call.arguments), view)
-            else:
-                recorded = await self._executor.execute_recorded(call, approval)
-                content = read_response(call.tool, recorded.response, call.arguments)
-                shown = {**budget.fit(content, view), RECEIPT: build_receipt(call, recorded, content)}
-            return Output(mark_foreign(call.tool, shown))
+            return await self._run_endpoint(call, approval, budget, hidden=hidden)
         return await self._run_handler(call, approval, budget)
+
+    async def _run_endpoint(
+        self, call: EndpointCall, approval: Approval | None, budget: Budget, *, hidden: bool
+    ) -> Output:
+        """Send a call, and return its response as the model gets it; a change has a receipt, too."""
+        if approval:
+            # The approval is for the state that was shown.
+            call = restore_from(call, approval.before, reveal=self._reveal)
+            if hidden:
+                await check_configuration(call, approval.before, self._previewer)
+        view = choose_view(call.tool, call.options, reveal=self._reveal)
+        if call.tool.is_list:
+            return Output(mark_foreign(call.tool, await self._page_reader.read(call, approval, view, budget)))
+        recorded = None
+        if call.tool.risk is Risk.READ:
+            response = await self._executor.execute(call, approval)
+        else:
+            recorded = await self._executor.execute_recorded(call, approval)
+            response = recorded.response
+        content = read_response(call.tool, response, call.arguments)
+        if self._development:
+            content |= await self._development.describe(call)
+        shown = budget.fit(content, view)
+        if recorded:
+            shown = {**shown, RECEIPT: build_receipt(call, recorded, content)}
+        return Output(mark_foreign(call.tool, shown))
 
     async def _check_policy(self, call: Call) -> None:
         if self._policy is not None:
@@ -198,6 +212,9 @@ class Pipeline:
         options = check_arguments(tool, arguments, option_values, private_tunnels=self._private_tunnels)
         arguments = complete_arguments(tool, arguments)
         if isinstance(tool, Endpoint):
+            if tool.ended_by and self._development:
+                caller.policy.admit(tool.ended_by)
+                options = self._development.complete_options(options)
             return EndpointCall(
                 tool=tool,
                 arguments=arguments,

@@ -20,8 +20,12 @@ logger = logging.getLogger(__name__)
 PUBLISHING = "publish_integration"
 
 
-async def keep_publication(store: Store, call: EndpointCall, response: GitBookResponse | None) -> None:
+async def keep_publication(
+    store: Store, call: EndpointCall, response: GitBookResponse | None, change: str | None = None
+) -> None:
     """Keep script and manifest if `call` published an integration and GitBook accepted it.
+
+    `change` is the ID of the change.
 
     GitBook has already published it, so a failure of the store is only logged.
     """
@@ -44,10 +48,15 @@ async def keep_publication(store: Store, call: EndpointCall, response: GitBookRe
         digest=digest_json([script, manifest]),
         manifest=manifest,
         script=script,
+        size=len(script),
+        change=change,
+        owner=call.caller.owner,
+        principal=call.caller.user,
     )
     try:
         sealed = await store.sealer.seal(secret, version.id) if secret else None
-        await store.versions.add(replace(version, sealed=sealed))
+        omitted = tuple(secret) if sealed is None else ()
+        await store.versions.add(replace(version, sealed=sealed, omitted=omitted))
     except StoreError as error:
         logger.warning("An integration was published, but its version was not kept: the store %s", error.reason)
 

@@ -1,5 +1,6 @@
 """Operations that publish and unpublish integrations."""
 
+from gitbook_integrations_api.checks import INTERNAL_SCOPES
 from gitbook_integrations_mcp.sandbox.call import ApiResponse, Call, FailureError
 from gitbook_integrations_mcp.sandbox.objects import show_integration
 from gitbook_integrations_mcp.sandbox.state import Integration, Organization, State
@@ -14,6 +15,9 @@ def publish_integration(call: Call) -> ApiResponse:
     previous = state.integrations.get(call["integrationName"])
     if previous and not state.organizations[previous.owner].member:
         raise FailureError(403, "An integration of this name belongs to another organization")
+    for scope in INTERNAL_SCOPES:
+        if scope in call["scopes"]:
+            raise FailureError(400, f"Publishing integrations with {scope} scope is not allowed")
     manifest = {name: value for name, value in call.arguments.items() if name not in HIDDEN}
     manifest.setdefault("visibility", previous.visibility if previous else "private")
     integration = Integration(

@@ -102,10 +102,36 @@ versions = Table(
     Column("organization", Text),
     Column("integration", Text, nullable=False),
     Column("version", Text),
+    Column("change", Text),
+    Column("owner", Text),
+    Column("principal", Text),
     Column("digest", Text, nullable=False),
+    Column("size", Integer),
     Column("manifest", JSON, nullable=False),
+    Column("omitted", JSON),
     Column("sealed", LargeBinary),
     Column("script", LargeBinary, nullable=False),
     Index("versions_of_integration", "integration", "time"),
 )
-"""Scripts that were published through this server. `script` is compressed, `digest` that of script and manifest."""
+"""Scripts that were published through this server. `script` is compressed, `size` its characters, `digest` that of
+script and manifest. `omitted` are the names of the fields with secrets that were not kept."""
+
+development_modes = Table(
+    "development_modes",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("time", Float, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("principal", Text),
+    Column("organization", Text),
+    Column("integration", Text, nullable=False),
+    Column("tunnel", Text, nullable=False),
+    Column("all", Boolean, nullable=False),
+    Column("credentials", Text, nullable=False),
+    Column("approval", Text),
+    Column("ends_at", Float),
+    Column("claimed_at", Float),
+    Index("development_modes_of_integration", "integration", "id"),
+)
+"""Development modes that are on, or may be. `id` is that of the change that enabled one, `tunnel` only a host,
+`credentials` a digest of tokens. `claimed_at` is when a process began to disable it."""

@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Callable
+from contextlib import closing, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from gitbook_integrations_mcp.config.settings import Settings
+from gitbook_integrations_mcp.errors import StoreError
 from gitbook_integrations_mcp.store.location import Location, locate_store
 
 if TYPE_CHECKING:
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from gitbook_integrations_mcp.store.changes import ChangeStore
     from gitbook_integrations_mcp.store.confirmations import ConfirmationStore
     from gitbook_integrations_mcp.store.database import Database
+    from gitbook_integrations_mcp.store.development_modes import DevelopmentModeStore
     from gitbook_integrations_mcp.store.reports import ReportStore
     from gitbook_integrations_mcp.store.sealing import Sealer
     from gitbook_integrations_mcp.store.versions import VersionStore
@@ -77,6 +80,29 @@ class Store:
         from gitbook_integrations_mcp.store.versions import VersionStore
 
         return VersionStore(self.database, self._settings.store.change_days)
+
+    @cached_property
+    def development_modes(self) -> "DevelopmentModeStore":
+        """Development modes that are on."""
+        from gitbook_integrations_mcp.store.development_modes import DevelopmentModeStore
+
+        return DevelopmentModeStore(self.database)
+
+    def may_contain(self, table: str) -> bool:
+        """Whether a table may have rows. This opens no database and imports nothing heavy if it has none."""
+        try:
+            location = self.location
+        except StoreError:
+            return False
+        if location.path is None:
+            return not location.is_memory or "database" in self.__dict__
+        if not location.path.exists():
+            return False
+        import sqlite3
+
+        with suppress(sqlite3.Error), closing(sqlite3.connect(f"{location.path.as_uri()}?mode=ro", uri=True)) as file:
+            return file.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is not None  # noqa: S608 - a constant
+        return True
 
     @cached_property
     def sealer(self) -> "Sealer":

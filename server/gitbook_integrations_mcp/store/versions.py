@@ -2,8 +2,8 @@
 
 import secrets
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -25,22 +25,37 @@ _PRUNE_SECONDS = 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Version:
-    """A version that was published through this server. `time` is in seconds since 1970.
+class VersionEntry:
+    """A published version without its content. `time` is in seconds since 1970, `size` the characters of the script.
 
-    `version` is GitBook's number, and `digest` that of script and manifest. `sealed` are the arguments with secrets,
-    encrypted for the row `id`; None if none were kept.
+    `change` is the ID of the change that published it, and `version` GitBook's number. `digest` is that of script and
+    manifest. `owner` identifies the caller who published it, and `principal` is the caller's name.
     """
 
     id: str = field(default_factory=lambda: f"ver_{secrets.token_hex(8)}")
     time: float
     integration: str
     digest: str
-    manifest: Mapping[str, Any] = field(repr=False)
-    script: str = field(repr=False)
     organization: str | None = None
     version: str | None = None
+    change: str | None = None
+    owner: str | None = field(default=None, repr=False)
+    principal: str | None = None
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version(VersionEntry):
+    """A version that was published through this server.
+
+    `sealed` are the arguments with secrets, encrypted for the row `id`. `omitted` are the names of those that were not
+    kept.
+    """
+
+    manifest: Mapping[str, Any] = field(repr=False)
+    script: str = field(repr=False)
     sealed: bytes | None = field(default=None, repr=False)
+    omitted: Sequence[str] = ()
 
 
 class VersionStore:
@@ -61,10 +76,18 @@ class VersionStore:
         values = {column.name: getattr(version, column.name) for column in table.columns}
         now = self._database.clock()
         async with self._database.write() as connection:
-            await connection.execute(insert(table).values({**values, "script": compressed}))
+            await connection.execute(
+                insert(table).values({**values, "script": compressed, "omitted": list(version.omitted) or None})
+            )
             if self._pruned_at is None or not 0 <= now - self._pruned_at < _PRUNE_SECONDS:
                 await self._prune(connection)
                 self._pruned_at = now
+
+    async def list_entries(self, integration: str, limit: int = 100) -> list[VersionEntry]:
+        """Return the newest versions of an integration without their content, the newest first."""
+        columns = [table.c[one.name] for one in fields(VersionEntry)]
+        query = select(*columns).where(table.c.integration == integration).order_by(table.c.time.desc()).limit(limit)
+        return [VersionEntry(**row._mapping) for row in await self._database.execute(query)]
 
     async def list(self, integration: str, limit: int = 100) -> list[Version]:
         """Return the newest versions of an integration, the newest first."""
@@ -94,4 +117,5 @@ class VersionStore:
 
 def _read(row: Row[Any]) -> Version:
     values = {column.name: getattr(row, column.name) for column in table.columns}
-    return Version(**{**values, "script": zlib.decompress(row.script).decode()})
+    script = zlib.decompress(row.script).decode()
+    return Version(**{**values, "script": script, "omitted": tuple(row.omitted or ())})

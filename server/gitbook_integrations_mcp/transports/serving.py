@@ -53,7 +53,7 @@ async def _serve_stdio(server: IntegrationsServer) -> int | None:
             received = await anext(aiter(signals))
         group.cancel_scope.cancel()
 
-    async with anyio.create_task_group() as group:
+    async with server.development.run(), anyio.create_task_group() as group:
         if sys.platform == "win32":
             signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's own handler would wait for the reading thread
         else:

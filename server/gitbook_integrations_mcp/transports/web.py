@@ -66,7 +66,7 @@ def create_application(settings: Settings, server: IntegrationsServer) -> Starle
 
     @contextlib.asynccontextmanager
     async def run_lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
-        async with lifespan() if lifespan else contextlib.nullcontext():
+        async with server.development.run(), lifespan() if lifespan else contextlib.nullcontext():
             yield {END_STREAMS: server.subscriptions.close}
 
     return Starlette(routes=routes, middleware=middleware, lifespan=run_lifespan)

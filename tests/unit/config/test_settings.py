@@ -95,6 +95,8 @@ def test_every_setting_can_be_set_by_its_variable(monkeypatch: pytest.MonkeyPatc
         "disabled_rules": "same-kind",
         "severity": '{"same-kind": "high"}',
         "rules": '[{"name": "none", "effect": "deny", "reason": "Trial"}]',
+        "default_duration": "1h",
+        "max_duration": "2d",
     }
     for section, key, field in iterate_settings():
         text = examples.get(key, "7" if "float" in str(field.annotation) or "int" in str(field.annotation) else "a")

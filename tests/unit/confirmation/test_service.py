@@ -202,13 +202,13 @@ async def test_a_late_approval_is_expired(era: Era) -> None:
 
 
 @each_era
-@pytest.mark.parametrize("shared", [True, False])
-async def test_with_the_operators_setting_only_events_of_others_need_confirmation(shared: bool, era: Era) -> None:
-    spy, human = GitBookSpy(), Human()
-    arguments = {"integrationName": OWN_INTEGRATION, "tunnelUrl": "https://tunnel.example", "all": shared}
-    async with meet(create_gated_server(spy, widening="off"), human, era) as client:
-        assert read_status(await client.call_tool("set_integration_development_mode", arguments)) == "done"
-    assert len(human.requests) == shared
+async def test_development_mode_for_the_owner_alone_needs_confirmation_too(era: Era) -> None:
+    spy, human = GitBookSpy(), Human(action="decline")
+    arguments = {"integrationName": OWN_INTEGRATION, "tunnelUrl": "https://tunnel.example", "all": False}
+    async with meet(create_gated_server(spy), human, era) as client:
+        result = await client.call_tool("set_integration_development_mode", arguments)
+        assert read_status(result) == "confirmation_declined"
+    assert spy.mutations == []
 
 
 @each_era
@@ -273,7 +273,8 @@ async def test_every_added_tool_needs_confirmation_and_a_refusal_sends_nothing(n
     if human.requests:
         assert read_status(result) == "confirmation_declined"
     else:
-        assert read_code(result) in {"not_found", "unknown_change", "target_unreadable", "invalid_arguments"}
+        codes = {"not_found", "unknown_change", "unknown_version", "target_unreadable", "invalid_arguments"}
+        assert read_code(result) in codes
 
 
 # Clients that cannot ask

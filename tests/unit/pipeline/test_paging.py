@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 from gitbook_integrations_api.catalog import ENDPOINTS, TOOLS
 from gitbook_integrations_api.endpoint import Endpoint
 from gitbook_integrations_api.options import Options, name_options
+from gitbook_integrations_api.schema import describe_arguments
 from gitbook_integrations_api.summary import outline, summarize
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
 from gitbook_integrations_mcp.tokens import estimate_result
@@ -81,8 +82,9 @@ def test_no_parameter_of_gitbooks_has_the_name_of_an_option(tool: Any) -> None:
 
 def test_an_option_that_a_tool_does_not_accept_is_an_unknown_argument() -> None:
     for tool in TOOLS.values():
-        assert set(name_options(tool)) <= set(Options.model_fields)
+        assert set(name_options(tool)) <= set(describe_arguments(Options)["properties"])
     assert name_options(TOOLS["uninstall_integration"]) == ()
+    assert name_options(TOOLS["set_integration_development_mode"]) == ("for",)
     assert name_options(TOOLS["list_site_integration_scripts"]) == ("detail",)
     assert name_options(TOOLS["list_sites"]) == ("detail", "fetchAll", "maxItems")
 

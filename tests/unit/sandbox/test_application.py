@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from gitbook_integrations_api.catalog import ENDPOINTS
+from gitbook_integrations_api.checks import INTERNAL_SCOPES
 from gitbook_integrations_api.endpoint import CredentialKind
 from gitbook_integrations_api.endpoints.publishing import Publication
 from gitbook_integrations_mcp.sandbox import (
@@ -508,6 +509,13 @@ async def test_script_and_secrets_of_a_publication_are_never_returned(api: Api) 
     for text in (response.text, json.dumps(await api.get("/integrations/glossary"))):
         assert not re.search('sc-[12]|c2MtMw|"secrets"|"script"', text)
     assert response.json()["urls"]["icon"]
+
+
+@pytest.mark.parametrize("scope", INTERNAL_SCOPES)
+async def test_a_scope_of_gitbooks_own_integrations_is_rejected(api: Api, scope: str) -> None:
+    body = {**PUBLICATION, "scopes": ["space:content:read", scope]}
+    assert f"{scope} scope is not allowed" in assert_error(await api.send("POST", "/integrations/glossary", body), 400)
+    assert "glossary" not in api.state.integrations
 
 
 async def test_publishing_for_or_over_another_organization_is_rejected(api: Api) -> None:

@@ -141,7 +141,7 @@ def get_samples(state: State) -> dict[str, list[dict[str, Any]]]:
         "title": "Glossary",
         "description": "Explains terms.",
         "script": "export default {};",
-        "scopes": ["site:script:inject"],
+        "scopes": ["space:content:read"],
     }
     whole_publication = publication | {
         "runtime": "v2",

@@ -11,7 +11,7 @@ from sqlalchemy import insert, select
 
 from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.store.maintenance import KEPT, describe_store, export_rows, forget_organization
-from gitbook_integrations_mcp.store.schema import METADATA, acceptances, changes, reports, versions
+from gitbook_integrations_mcp.store.schema import METADATA, acceptances, changes, development_modes, reports, versions
 from gitbook_integrations_mcp.store.store import Store
 
 SEALED = b"\x01sealed-values-of-a-row"
@@ -23,7 +23,9 @@ def fill(organization: str, number: int) -> list[tuple[Any, dict[str, Any]]]:
     call = {"owner": "o", "tool": "t", "operation": "POST /", "arguments": {"a": organization}}
     report = {"user": "u", "narrowing": "n", "complete": True, "size": 2, "report": zlib.compress(b'{"r": 1}')}
     version = {"integration": "i", "digest": "d", "manifest": {}, "script": zlib.compress(b"export default 1")}
+    mode = {"owner": "o", "integration": "i", "tunnel": "t.example", "all": False, "credentials": "c"}
     return [
+        (development_modes, row | mode),
         (changes, row | call | {"outcome": "done", "sealed": SEALED}),
         (reports, row | report),
         (acceptances, row | {"finding": "f", "reason": f"because of {organization}"}),
@@ -55,7 +57,7 @@ async def test_the_description_says_how_much_is_kept_since_when(store: Store) ->
 
 async def test_an_export_has_every_row_once_and_no_encrypted_value(store: Store) -> None:
     rows = [row async for row in export_rows(store.database)]
-    assert len({(row["table"], row["id"]) for row in rows}) == len(rows) == 4 * 121
+    assert len({(row["table"], row["id"]) for row in rows}) == len(rows) == 5 * 121
     assert "sealed" not in json.dumps([list(row) for row in rows])
     [version] = [row for row in rows if row["table"] == "versions" and row["organization"] == "other"]
     assert version["script"] == "export default 1"

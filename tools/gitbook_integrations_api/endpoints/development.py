@@ -1,10 +1,10 @@
 """Tools for developers of integrations: development mode, events, tasks and UI."""
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from gitbook_integrations_api.checks import Check
@@ -14,6 +14,7 @@ from gitbook_integrations_api.endpoint import (
     NOTHING,
     OAUTH,
     USER,
+    Composite,
     Endpoint,
     Risk,
     Undo,
@@ -24,7 +25,7 @@ from gitbook_integrations_api.endpoint import (
 )
 from gitbook_integrations_api.inputs import OfIntegration, Paged
 from gitbook_integrations_api.objects import Event, RenderOutput, TracedEvent
-from gitbook_integrations_api.parameters import EventId
+from gitbook_integrations_api.parameters import EventId, InstallationId
 from gitbook_integrations_api.schema import ABSENT
 
 _HOST_AND_PORT = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]*)?")
@@ -78,6 +79,25 @@ class DevelopmentMode(OfIntegration):
     all: Annotated[bool, Field(description="Also send events of organizations other than the owner")] = False
 
 
+class EventFilter(OfIntegration):
+    status: Annotated[Literal["success", "failed"], Field(description="Only events with this status")] = ABSENT
+    type: Annotated[str, Field(description="Only events of this type, for example fetch")] = ABSENT
+    since: Annotated[str, Field(description="Only since then: 24h, 7d, 4w, or a date (ISO 8601)")] = ABSENT
+    installationId: Annotated[InstallationId, Field(description="Only events of this installation")] = ABSENT
+    withTraces: Annotated[bool, Field(description="false: do not read logs, group by type only")] = True
+
+
+class EventGroups(BaseModel):
+    """Events in groups, those that failed first."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
+
+    events: int
+    failed: int
+    groups: list[dict[str, Any]]
+    note: str | None = None
+
+
 class Task(OfIntegration):
     task: Annotated[dict[str, Any], Field(description="Payload that the integration receives")]
     schedule: Annotated[
@@ -105,20 +125,21 @@ TOOLS = (
         method="PUT",
         path="/integrations/{integrationName}/dev",
         title="Enable development mode",
-        description="Send an integration's events to a tunnel URL instead of the published script.",
+        description="Send an integration's events to a tunnel URL instead of the published script, for a limited time.",
         risk=Risk.WRITE,
         credentials=USER | OAUTH,
         input=DevelopmentMode,
         policy_action="tunnel",
         result=NOTHING,
         success=(204,),
-        confirm_if=(("all", True),),
+        always_confirmed=True,
+        ended_by="disable_integration_development_mode",
         widens=Widening.EVENTS,
         act="Enable development mode of {integration}",
-        consequence="Events of the integration, including their content, are sent to the tunnel instead of the "
-        "published script until development mode is disabled.",
-        effect="Development mode of {integrationName} is on: its events now go to {tunnelUrl}, until "
-        "disable_integration_development_mode is called.",
+        consequence="The integration's events, including their content, are sent to the tunnel instead of the "
+        "published script: with all, those of every organization that installed it. The approval includes the end: "
+        "this server disables development mode without asking again after the duration (for), and when it stops.",
+        effect="Development mode of {integrationName} is on: its events now go to {tunnelUrl}.",
         undo=Undo(
             (UndoStep("disable_integration_development_mode", (("integrationName", "arguments.integrationName"),)),),
             lost="An earlier tunnel is not restored, because GitBook does not show it.",
@@ -139,6 +160,17 @@ TOOLS = (
         consequence="The published script handles the integration's events again. The developer's tunnel receives no "
         "more events. Development mode can be enabled again with the tunnel's URL.",
         effect="Development mode of {integrationName} is off: the published script handles its events again.",
+    ),
+    Composite(
+        operation="inspectIntegrationEvents",
+        title="Find out why events fail",
+        description="Group the events of an integration by type and error: counts, first, last, and a sample with its "
+        "logs.",
+        risk=Risk.READ,
+        credentials=USER | INTEGRATION | INSTALLATION,
+        input=EventFilter,
+        result=one(EventGroups),
+        uses=("list_integration_events", "get_integration_event"),
     ),
     Endpoint(
         operation="listIntegrationEvents",

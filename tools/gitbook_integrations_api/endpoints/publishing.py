@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from gitbook_integrations_api.checks import Check
-from gitbook_integrations_api.endpoint import NOTHING, OAUTH, USER, Endpoint, Input, Risk, Widening, one
+from gitbook_integrations_api.endpoint import NOTHING, OAUTH, USER, Composite, Endpoint, Input, Risk, Widening, one
 from gitbook_integrations_api.inputs import OfIntegration
 from gitbook_integrations_api.manifest import (
     Base64Image,
@@ -17,6 +17,7 @@ from gitbook_integrations_api.manifest import (
 )
 from gitbook_integrations_api.objects import Integration
 from gitbook_integrations_api.parameters import INTEGRATION_NAME, Category, Scope, Target
+from gitbook_integrations_api.plans import PlanResult
 from gitbook_integrations_api.schema import ABSENT, InWords
 
 Visibility = Literal["public", "private", "unlisted"]
@@ -81,7 +82,43 @@ class Publication(Input):
     ] = ABSENT
 
 
+class VersionOfIntegration(OfIntegration):
+    version: Annotated[str, Field(description="version or id from list_integration_versions")]
+
+
+class VersionList(BaseModel):
+    """The versions that the store keeps, newest first."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
+
+    items: list[dict[str, Any]]
+    live: int | None = None
+    note: str | None = None
+
+
 TOOLS = (
+    Composite(
+        operation="listIntegrationVersions",
+        title="List published versions",
+        description="List the versions of an integration that were published through this server: when, by whom, size "
+        "and digest of the script.",
+        risk=Risk.READ,
+        credentials=USER,
+        input=OfIntegration,
+        result=one(VersionList),
+        uses=("get_integration_by_name",),
+    ),
+    Composite(
+        operation="rollbackIntegration",
+        title="Publish an earlier version again",
+        description="Publish a version from list_integration_versions again, with its script and secrets.",
+        risk=Risk.DESTROY,
+        credentials=USER,
+        input=VersionOfIntegration,
+        result=one(PlanResult),
+        consequence="The earlier version replaces the published one for all organizations.",
+        uses=("publish_integration", "get_integration_by_name"),
+    ),
     Endpoint(
         operation="publishIntegration",
         method="POST",

@@ -1,0 +1,209 @@
+"""The tool `inspect_integration_events`: groups an integration's events by type and error, with a sample of each.
+
+The error of an event is in its trace, which takes a request of its own. So only some traces of each type are read, the
+newest first, and the result says of how many events.
+"""
+
+import re
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+
+from gitbook_integrations_api.catalog import ENDPOINTS
+from gitbook_integrations_mcp.calls.call import Call
+from gitbook_integrations_mcp.calls.masking import MASK
+from gitbook_integrations_mcp.calls.output import Output
+from gitbook_integrations_mcp.calls.response import get_path, read_response
+from gitbook_integrations_mcp.calls.secret_detection import has_secret_shape
+from gitbook_integrations_mcp.calls.view import View
+from gitbook_integrations_mcp.errors import CallError
+from gitbook_integrations_mcp.gitbook.client import GitBook
+from gitbook_integrations_mcp.pipeline.change_list import read_moment
+
+_LIST, _GET = "list_integration_events", "get_integration_event"
+_PAGE = 250
+_MOST_EVENTS = 1000
+_MOST_TRACES = 20
+_TRACES_OF_TYPE = 5
+_MOST_GROUPS = 20
+_LINES = 5
+_CHARACTERS = 200
+"""Characters of a log line that are shown."""
+
+_VARYING = re.compile(r"[0-9a-f]{8,}(?:-[0-9a-f]+)*|\d+", re.IGNORECASE)
+"""The parts of an error that differ between events with the same cause: numbers and IDs."""
+
+_SILENT = (
+    "No event matches. If events are missing, development mode may have been left on: events then go to a tunnel. "
+    "get_integration_by_name shows developmentMode if this server enabled it."
+)
+
+
+@dataclass(slots=True)
+class _Group:
+    """Events with the same type, status and error, the newest first."""
+
+    events: list[Mapping[str, Any]] = field(default_factory=list)
+    logs: list[Mapping[str, Any]] | None = None
+    sample: Mapping[str, Any] | None = None
+
+
+class EventInspector:
+    """Inspects events. `clock` is in seconds since 1970."""
+
+    def __init__(self, gitbook: GitBook, clock: Callable[[], float] = time.time) -> None:
+        self._gitbook = gitbook
+        self._clock = clock
+
+    async def run(self, call: Call) -> Output:
+        """Return the result of a call.
+
+        Raises:
+            ArgumentsError: `since` cannot be understood.
+            CallError: the events could not be read.
+        """
+        with_traces = call.arguments.get("withTraces", True)
+        events, complete = await self._read_events(call)
+        failed = [one for one in events if one.get("status") == "failed"]
+        traces: dict[str, list[Mapping[str, Any]]] = {}
+        if with_traces:
+            traces = await self._read_traces(call, _choose(failed))
+        groups = _build_groups(events, traces)
+        shown = sorted(groups.items(), key=lambda one: (one[0][1] != "failed", -len(one[1].events)))[:_MOST_GROUPS]
+        content: dict[str, Any] = {
+            "events": len(events),
+            "failed": len(failed),
+            "groups": [_describe(*key, group) for key, group in shown],
+        }
+        notes = [] if events else [_SILENT]
+        if not complete:
+            notes.append(f"Only the newest {_MOST_EVENTS} events were read; use since, type or status.")
+        if with_traces and len(traces) < len(failed):
+            notes.append(f"Traces were read for {len(traces)} of {len(failed)} failed events.")
+        if len(groups) > len(shown):
+            notes.append(f"{len(groups) - len(shown)} smaller groups are not shown.")
+        if notes:
+            content["note"] = " ".join(notes)
+        return Output(View(_CHARACTERS, _GET).show(content))
+
+    async def _read_events(self, call: Call) -> tuple[list[Mapping[str, Any]], bool]:
+        """Return the events that match, the newest first, and whether all were read."""
+        since = read_moment("since", call.arguments.get("since"), self._clock())
+        found: list[Mapping[str, Any]] = []
+        read, page = 0, None
+        while True:
+            paging = {"limit": _PAGE, **({"page": page} if page else {})}
+            content = await self._read(call, _LIST, paging)
+            items = content["items"]
+            read += len(items)
+            found += [one for one in items if _matches(one, call.arguments, since)]
+            page = get_path(content, "next.page")
+            if not page or not items or (since is not None and all(_is_before(one, since) for one in items)):
+                return sorted(found, key=_time, reverse=True), True
+            if read >= _MOST_EVENTS:
+                return sorted(found, key=_time, reverse=True), False
+
+    async def _read_traces(self, call: Call, events: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+        """Return the log lines of events by the event's ID, as far as they can be read."""
+        traces: dict[str, list[Mapping[str, Any]]] = {}
+
+        async def read(event_id: str) -> None:
+            try:
+                content = await self._read(call, _GET, {"eventId": event_id})
+            except CallError:
+                return  # the result counts the traces
+            logs = get_path(content, "trace.logs")
+            traces[event_id] = [one for one in logs if isinstance(one, Mapping)] if isinstance(logs, list) else []
+
+        async with anyio.create_task_group() as group:
+            for event in events:
+                group.start_soon(read, str(event.get("id")))
+        return traces
+
+    async def _read(self, call: Call, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        endpoint, credentials = ENDPOINTS[name], call.caller.credentials
+        request = endpoint.build_request({"integrationName": call.arguments["integrationName"], **arguments})
+        response = await self._gitbook.send(request, credentials.select(endpoint))
+        return read_response(endpoint, credentials.scrub_response(response))
+
+
+def _choose(failed: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the events whose traces are read: the newest of each type, in turn."""
+    by_type: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for event in failed:
+        by_type[_type(event)].append(event)
+    in_turn = [found[place] for place in range(_TRACES_OF_TYPE) for found in by_type.values() if place < len(found)]
+    return in_turn[:_MOST_TRACES]
+
+
+def _build_groups(
+    events: Iterable[Mapping[str, Any]], traces: Mapping[str, list[Mapping[str, Any]]]
+) -> dict[tuple[str, str, str | None], _Group]:
+    groups: dict[tuple[str, str, str | None], _Group] = defaultdict(_Group)
+    for event in events:
+        logs = traces.get(str(event.get("id")))
+        group = groups[_type(event), str(event.get("status")), None if logs is None else _find_error(logs)]
+        group.events.append(event)
+        if group.sample is None or (group.logs is None and logs is not None):
+            group.sample, group.logs = event, logs
+    return groups
+
+
+def _find_error(logs: Iterable[Mapping[str, Any]]) -> str:
+    """Return the last error that an integration logged, without the parts that vary."""
+    errors = [str(one.get("message")) for one in logs if one.get("level") == "error"]
+    return _VARYING.sub("#", _mask(errors[-1])) if errors else "(no error was logged)"
+
+
+def _mask(line: str) -> str:
+    """Return a log line with its credentials masked: single words, or else the whole line."""
+    words = [MASK if has_secret_shape(word) else word for word in line.split(" ")]
+    shown = " ".join(words)
+    return MASK if has_secret_shape(shown) else shown
+
+
+def _describe(kind: str, status: str, error: str | None, group: _Group) -> dict[str, Any]:
+    times = [_time(one) for one in group.events]
+    installations = {one["installationId"] for one in group.events if one.get("installationId")}
+    sample: dict[str, Any] = {"eventId": (group.sample or {}).get("id")}
+    if group.logs is not None:
+        sample["logs"] = [f"{one.get('level')}: {_mask(str(one.get('message')))}" for one in group.logs[-_LINES:]]
+    content = {
+        "type": kind,
+        "status": status,
+        "error": error,
+        "count": len(group.events),
+        "first": min(times),
+        "last": max(times),
+        "installationId": next(iter(installations)) if len(installations) == 1 else None,
+        "installations": len(installations) if len(installations) > 1 else None,
+        "sample": sample,
+    }
+    return {name: value for name, value in content.items() if value is not None}
+
+
+def _matches(event: Mapping[str, Any], arguments: Mapping[str, Any], since: float | None) -> bool:
+    wanted = {"status": event.get("status"), "type": _type(event), "installationId": event.get("installationId")}
+    return all(arguments.get(name) in {None, value} for name, value in wanted.items()) and not (
+        since is not None and _is_before(event, since)
+    )
+
+
+def _is_before(event: Mapping[str, Any], moment: float) -> bool:
+    try:
+        created = read_moment("createdAt", _time(event), 0)
+    except CallError:
+        return False
+    return created is not None and created < moment
+
+
+def _type(event: Mapping[str, Any]) -> str:
+    return str(get_path(event, "payload.type"))
+
+
+def _time(event: Mapping[str, Any]) -> str:
+    return str(event.get("createdAt") or "")

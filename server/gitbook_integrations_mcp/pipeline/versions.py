@@ -1,0 +1,123 @@
+"""The tools `list_integration_versions` and `rollback_integration`: the versions that the store keeps.
+
+Neither returns a script. GitBook decides who may see the versions of an integration: its administrators. The caller who
+published a version sees it in any case, also after the integration was unpublished.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from gitbook_integrations_api.catalog import ENDPOINTS
+from gitbook_integrations_mcp.calls.call import Call
+from gitbook_integrations_mcp.calls.output import Output
+from gitbook_integrations_mcp.calls.plan import Plan, Step
+from gitbook_integrations_mcp.calls.response import get_path
+from gitbook_integrations_mcp.confirmation.facts import clean_foreign
+from gitbook_integrations_mcp.confirmation.preview import Previewer
+from gitbook_integrations_mcp.errors import ErrorCode, RefusedError
+from gitbook_integrations_mcp.pipeline.publication import PUBLISHING
+from gitbook_integrations_mcp.store.pending import Fact
+from gitbook_integrations_mcp.store.store import Store
+from gitbook_integrations_mcp.text import clean_text
+
+if TYPE_CHECKING:
+    from gitbook_integrations_mcp.store.versions import VersionEntry
+
+_NONE_KEPT = (
+    "The store keeps no version of {name} that you may see. Only versions that were published through this server are "
+    "kept. Publish an earlier one from its source."
+)
+
+
+class VersionError(RefusedError):
+    """A version that cannot be published again."""
+
+    code = ErrorCode.UNKNOWN_VERSION
+
+
+class PublishedVersions:
+    """Lists the versions in `store`, and plans their publication."""
+
+    def __init__(self, store: Store, previewer: Previewer) -> None:
+        self._store = store
+        self._previewer = previewer
+
+    async def show(self, call: Call) -> Output:
+        """Return the result of `list_integration_versions`.
+
+        Raises:
+            StoreError: the store fails.
+            CallError: GitBook failed or could not be reached.
+        """
+        live = await self._previewer.read_integration(call)
+        found = await self._find_visible(call, live)
+        content: dict[str, Any] = {"items": [_describe_entry(one) for one in found]}
+        if live is not None and isinstance(live.get("version"), int | float):
+            content["live"] = int(live["version"])
+        if not found:
+            content["note"] = _NONE_KEPT.format(name=call.arguments["integrationName"])
+        return Output(content)
+
+    async def plan_rollback(self, call: Call) -> Plan:
+        """Return the call that publishes a version again.
+
+        Raises:
+            VersionError: the store does not keep exactly one such version.
+            StoreError: the store fails, or the kept secrets cannot be decrypted.
+            DisabledToolError: the server does not offer publish_integration.
+            CallError: GitBook failed or could not be reached.
+        """
+        call.caller.policy.admit(PUBLISHING)
+        call.caller.credentials.select(ENDPOINTS[PUBLISHING])
+        name, wanted = call.arguments["integrationName"], call.arguments["version"].strip()
+        live = await self._previewer.read_integration(call)
+        entries = await self._find_visible(call, live)
+        if not entries:
+            raise VersionError(f"{_NONE_KEPT.format(name=name)} Nothing was sent.")
+        matching = [one for one in entries if wanted in {one.id, one.version}]
+        if len(matching) != 1:
+            raise VersionError(_describe_mismatch(wanted, matching or entries, several=bool(matching)))
+        version = await self._store.versions.get(matching[0].id)
+        if version is None:
+            raise VersionError(f"{matching[0].id} was deleted meanwhile. Nothing was sent.")
+        secret = {} if version.sealed is None else await self._store.sealer.open(version.sealed, version.id)
+        arguments = {"integrationName": name, **version.manifest, **secret, "script": version.script}
+        lost = [f"{field} is not restored, because its secrets were not kept." for field in version.omitted]
+        entry = _describe_entry(matching[0])
+        facts = [
+            Fact("Version", _name_version(matching[0])),
+            Fact("Published", f"{entry['time']} by {clean_foreign(entry.get('by', 'unknown'), 100)}"),
+            Fact("Script", f"{entry.get('scriptCharacters', 0):,} characters, digest {version.digest[:12]}"),
+            *(Fact("Stays lost", text) for text in lost),
+        ]
+        return Plan((Step(ENDPOINTS[PUBLISHING], arguments),), tuple(facts), tuple(lost))
+
+    async def _find_visible(self, call: Call, live: Mapping[str, Any] | None) -> "list[VersionEntry]":
+        found = await self._store.versions.list_entries(call.arguments["integrationName"])
+        # Another organization may have taken the name of an integration that was unpublished.
+        owner = get_path(live, "owner.id") if get_path(live, "permissions.admin") is True else None
+        return [one for one in found if one.owner == call.caller.owner or (owner and one.organization == owner)]
+
+
+def _describe_entry(entry: "VersionEntry") -> dict[str, Any]:
+    content = {
+        "id": entry.id,
+        "version": entry.version,
+        "time": datetime.fromtimestamp(entry.time, UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "by": entry.principal,
+        "changeId": entry.change,
+        "scriptCharacters": entry.size,
+        "digest": entry.digest[:12],
+    }
+    return {name: value for name, value in content.items() if value is not None}
+
+
+def _name_version(entry: "VersionEntry") -> str:
+    return f"{entry.version} ({entry.id})" if entry.version else entry.id
+
+
+def _describe_mismatch(wanted: str, entries: "list[VersionEntry]", *, several: bool) -> str:
+    names = ", ".join(_name_version(one) for one in entries[:5])
+    problem = "is the number of several versions; use an ID" if several else "is not one of the kept versions"
+    return f"version: {clean_text(wanted, 40)} {problem}. Kept: {names}. Nothing was sent."

@@ -1,0 +1,40 @@
+"""The command `events` on the built-in sandbox."""
+
+import json
+import subprocess
+
+import pytest
+
+from gitbook_integrations_mcp.cli.main import main
+from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
+from tests.support.process import COMMAND, TIMEOUT
+
+
+def test_groups_are_printed_with_the_logs_of_a_sample(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["events", OWN_INTEGRATION, "--sandbox", "--status", "failed"]) == 0
+    printed = capsys.readouterr().out
+    assert "4 events, 4 failed" in printed
+    assert "answered 410 Gone" in printed
+
+
+def test_groups_are_printed_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["events", OWN_INTEGRATION, "--sandbox", "--type", "task", "--json"]) == 0
+    assert [one["type"] for one in json.loads(capsys.readouterr().out)["groups"]] == ["task", "task"]
+
+
+@pytest.mark.parametrize("words", [["--since", "yesterday"], ["--follow"]])
+def test_an_error_is_one_line(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["events", "no-integration" if words == ["--follow"] else OWN_INTEGRATION, "--sandbox", *words]) == 1
+    assert capsys.readouterr().err.startswith("gitbook-integrations-mcp: ")
+
+
+@pytest.mark.slow
+def test_new_events_are_followed_until_interrupted() -> None:
+    words = [*COMMAND, "events", OWN_INTEGRATION, "--sandbox", "--follow", "--status", "failed"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(4)]
+        process.send_signal(2)
+        assert process.wait(TIMEOUT) == 130
+    assert "failed  space_content_updated" in lines[0]
+    assert lines[3].strip().startswith("error: POST")

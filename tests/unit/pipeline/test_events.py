@@ -1,0 +1,127 @@
+"""Events by type and error: what a developer reads first when an integration fails."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from gitbook_integrations_mcp.app import create_server
+from gitbook_integrations_mcp.config.settings import load_settings
+from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION, Sandbox, create_sandbox
+from gitbook_integrations_mcp.sandbox.seed import DAY, EPOCH
+from tests.support.elicitation_client import meet
+from tests.support.fake_gitbook import Era, read_code
+from tests.support.gated_calls import each_era
+from tests.support.tokens import count_tokens
+
+OWN = {"integrationName": OWN_INTEGRATION}
+NOW = EPOCH + DAY * 400
+
+
+@pytest.fixture
+def sandbox() -> Sandbox:
+    return create_sandbox(clock=lambda: NOW)
+
+
+async def inspect(sandbox: Any, era: Era = "2026-07-28", **arguments: Any) -> Any:
+    """Return the result of an inspection."""
+    settings = load_settings({"server": {"sandbox": True}, "limits": {"attempts": 1}})
+    server = create_server(settings, http_transport=httpx.ASGITransport(app=sandbox), clock=lambda: NOW)
+    async with meet(server, None, era) as client:
+        return await client.call_tool("inspect_integration_events", {**OWN, **arguments})
+
+
+async def read(sandbox: Any, **arguments: Any) -> dict[str, Any]:
+    content: dict[str, Any] = (await inspect(sandbox, **arguments)).structured_content
+    return content
+
+
+@each_era
+async def test_failures_come_first_by_type_and_error_with_a_sample(era: Era, sandbox: Sandbox) -> None:
+    content = (await inspect(sandbox, era)).structured_content
+    assert (content["events"], content["failed"]) == (11, 4)
+    first = content["groups"][0]
+    assert (first["type"], first["status"], first["count"]) == ("space_content_updated", "failed", 2)
+    assert "# Gone" in first["error"]
+    assert first["first"] < first["last"]
+    assert first["sample"]["logs"][-1].endswith("410 Gone")
+    assert len([one for one in content["groups"] if one["status"] == "failed"]) == 3
+    assert count_tokens(content) < 900
+
+
+async def test_failures_with_different_errors_are_different_groups(sandbox: Sandbox) -> None:
+    newest = max((one for one in sandbox.state.events if one.status == "failed"), key=lambda one: one.created_at)
+    for number in range(3):
+        event = sandbox.state.record(OWN_INTEGRATION, newest.installation, "fetch", NOW - number, {})
+        event.status, event.logs = "failed", [("error", f"no record {number}{number}7 in the index")]
+    groups = (await read(sandbox, type="fetch", status="failed"))["groups"]
+    assert (groups[0]["error"], groups[0]["count"]) == ("no record # in the index", 3)
+    assert len(groups) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "events"),
+    [
+        ({"status": "failed"}, 4),
+        ({"type": "page_feedback"}, 2),
+        ({"status": "failed", "type": "task"}, 1),
+        ({"since": "68d"}, 4),
+        ({"since": "1h"}, 0),
+        ({"installationId": "unknown"}, 0),
+    ],
+)
+async def test_filters_narrow_the_events(arguments: dict[str, Any], events: int, sandbox: Sandbox) -> None:
+    content = await read(sandbox, **arguments)
+    assert content["events"] == events
+    assert ("development mode" in content.get("note", "")) is (events == 0)
+
+
+async def test_without_traces_no_event_is_read_and_groups_are_by_type(sandbox: Sandbox) -> None:
+    paths = []
+
+    async def record(scope: Any, receive: Any, send: Any) -> None:
+        paths.append(scope["path"])
+        await sandbox(scope, receive, send)
+
+    content = await read(record, withTraces=False)
+    assert (content["groups"][0]["type"], content["groups"][0]["count"]) == ("space_content_updated", 2)
+    assert all("logs" not in one["sample"] for one in content["groups"])
+    assert {path.rpartition("/")[2] for path in paths} == {"events"}
+
+
+async def test_many_events_stay_within_the_budget_and_the_result_says_what_was_read(sandbox: Sandbox) -> None:
+    installation = next(iter(sandbox.state.installations))
+    for number in range(1500):
+        kind = f"kind_{number % 40}"
+        event = sandbox.state.record(OWN_INTEGRATION, installation, kind, NOW - number, {})
+        event.status, event.logs = "failed", [("error", "x" * 5000)] * 50
+    result = await inspect(sandbox)
+    content = result.structured_content
+    assert content["events"] == 1000
+    assert "Only the newest 1000" in content["note"]
+    assert "20 of 1000 failed" in content["note"]
+    assert count_tokens(content) < 10_000
+
+
+async def test_a_trace_that_cannot_be_read_is_counted(sandbox: Sandbox) -> None:
+    async def fail(scope: Any, receive: Any, send: Any) -> None:
+        if not scope["path"].endswith("/events"):
+            scope = {**scope, "path": "/v1/nowhere", "raw_path": b"/v1/nowhere"}
+        await sandbox(scope, receive, send)
+
+    content = await read(fail)
+    assert content["failed"] == 4
+    assert "0 of 4 failed" in content["note"]
+
+
+async def test_a_credential_in_a_log_is_masked(sandbox: Sandbox) -> None:
+    event = sandbox.state.record(OWN_INTEGRATION, None, "task", NOW, {})
+    event.status, event.logs = "failed", [("info", f"key=ghp_{'Ab1' * 12}"), ("error", f"no ghp_{'Ab1' * 12} here")]
+    content = await read(sandbox)
+    assert "ghp_" not in str(content)
+    assert any(one["error"] == "no [masked] here" for one in content["groups"] if one["status"] == "failed")
+
+
+@pytest.mark.parametrize(("arguments", "code"), [({"since": "yesterday"}, "invalid_arguments")])
+async def test_what_cannot_be_understood_is_refused(arguments: dict[str, Any], code: str, sandbox: Sandbox) -> None:
+    assert read_code(await inspect(sandbox, **arguments)) == code
