@@ -9,6 +9,7 @@ the start of a server on stdio that does not need them (by this share of its CPU
 - the audit (4 %): `audit.AuditTools`, on the first audit
 - Jinja2 and the pages made with it (2 %): `features.apps` and `confirmation.page`, for the first page
 - the GitBook sandbox (3 %): `gitbook.opening`, for servers that use it
+- ruamel.yaml (%): `publishing.tools`, on the first call for a folder
 - rich (2 %): `cli.console`, for tables
 - the settings, the modules of subcommands and, with them, the MCP SDK (most of the start): `cli`, for the command that
   runs
@@ -23,6 +24,7 @@ from gitbook_integrations_mcp.auth.callers import Callers
 from gitbook_integrations_mcp.auth.policy import Policy
 from gitbook_integrations_mcp.calls.call import EndpointCall
 from gitbook_integrations_mcp.config.settings import Settings
+from gitbook_integrations_mcp.config.validation import offers_folders
 from gitbook_integrations_mcp.confirmation.page import ConfirmationPage
 from gitbook_integrations_mcp.confirmation.preview import Previewer
 from gitbook_integrations_mcp.confirmation.results import Confirm
@@ -44,6 +46,7 @@ from gitbook_integrations_mcp.pipeline.pipeline import Pipeline
 from gitbook_integrations_mcp.pipeline.publication import keep_publication
 from gitbook_integrations_mcp.pipeline.suggestion import Suggester
 from gitbook_integrations_mcp.pipeline.undo import UndoPlanner
+from gitbook_integrations_mcp.publishing.tools import FolderTools
 from gitbook_integrations_mcp.store.store import Store
 
 
@@ -64,7 +67,7 @@ def create_server(
         SettingsError: the settings name an unknown tool or toolset, or a store that cannot be used.
     """
     on_stdio = "stdio" in settings.server.transport
-    policy = Policy(settings.tools, settings.confirmation)
+    policy = Policy(settings.tools, settings.confirmation, folders=offers_folders(settings))
     gitbook, credentials, organization = open_gitbook(settings, http_transport)
     store = Store(settings, run=run, clock=clock)
     # On stdio nothing serves the public URL, although a shared settings file may contain one.
@@ -72,6 +75,7 @@ def create_server(
     changes = OwnChanges(clock)
     audits = AuditTools(gitbook, settings, store, clock, changes)
     previewer = Previewer(gitbook, audits.effects)
+    folders = FolderTools(settings.publishing, previewer, organization)
     subscriptions = Subscriptions()
     two_step = settings.confirmation.fallback == "two-step"
 
@@ -84,8 +88,8 @@ def create_server(
         confirm or ConfirmationService(settings.confirmation, previewer, store, page).confirm,
         Executor(gitbook, previewer, ChangeLog(store), note_change),
         previewer,
-        {**audits.handlers, "list_changes": ChangeLister(store).run},
-        {"undo_change": UndoPlanner(store, previewer).plan},
+        {**audits.handlers, "list_changes": ChangeLister(store).run, "check_integration_folder": folders.check},
+        {"undo_change": UndoPlanner(store, previewer).plan, "publish_integration_folder": folders.plan},
         budget=Budget(settings.limits.result_tokens),
         organization=organization,
         two_step=two_step,

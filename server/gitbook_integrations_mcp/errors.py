@@ -114,6 +114,16 @@ class ErrorCode(StrEnum):
         "The change cannot be undone: it had no effect, was already undone, or GitBook does not show what it replaced.",
         "Read the current state, and make the opposite change with the tool for it.",
     )
+    FOLDER_NOT_ALLOWED = (
+        "folder_not_allowed",
+        "The folder is not below one of those that the operator allows (`publishing.roots`). Nothing was read.",
+        "Name a folder below one of these, or ask the operator to add it.",
+    )
+    INVALID_FOLDER = (
+        "invalid_folder",
+        "The folder has no manifest, or what it contains cannot be published. Nothing was sent.",
+        "Fix each problem that the error lists with file and line; `check_integration_folder` lists them, too.",
+    )
     STORE_UNAVAILABLE = (
         "store_unavailable",
         "The store (`store.url`) cannot be used. Calls that must be confirmed or recorded are not sent.",

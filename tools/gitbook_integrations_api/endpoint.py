@@ -217,10 +217,11 @@ class Composite(Tool):
     `uses` are the names of the tools whose endpoints it may call. The server has a handler for it. If it changes what
     the server keeps, its handler also describes the effect of a call, for the preview. If it changes something in
     GitBook by several calls, the server has a planner instead: the plan is confirmed as a whole, and then runs call by
-    call.
+    call. A tool that `reads_folder` reads files of the server's machine, and is offered only where the operator allows.
     """
 
     uses: tuple[str, ...] = ()
+    reads_folder: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

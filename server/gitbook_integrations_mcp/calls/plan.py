@@ -6,6 +6,7 @@ from typing import Any
 
 from gitbook_integrations_api.endpoint import Endpoint
 from gitbook_integrations_mcp.calls.call import Call
+from gitbook_integrations_mcp.calls.output import Output
 from gitbook_integrations_mcp.calls.undo import SETTINGS
 from gitbook_integrations_mcp.digest import digest_json
 
@@ -28,13 +29,16 @@ class Step:
 class Plan:
     """Calls in order. `facts` are labelled texts about the whole, `lost` says what the calls cannot restore.
 
-    `undoes` is the ID of the change that the plan undoes.
+    `undoes` is the ID of the change that the plan undoes. The result of the call contains `report`, and the parts
+    `returned` of the response to the last call.
     """
 
     steps: tuple[Step, ...]
     facts: tuple[tuple[str, str], ...] = ()
     lost: tuple[str, ...] = ()
     undoes: str | None = None
+    report: Mapping[str, Any] = field(default_factory=dict)
+    returned: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -54,5 +58,5 @@ def isolate_step(call: PlannedCall, step: Step) -> Call:
     return Call(tool=step.tool, arguments=step.arguments, caller=call.caller, params=call.params, context=call.context)
 
 
-Planner = Callable[[Call], Awaitable[Plan]]
-"""Makes the plan of a call. Raises `CallError` if there is none."""
+Planner = Callable[[Call], Awaitable[Plan | Output]]
+"""Makes the plan of a call, or the result of a call that changes nothing. Raises `CallError` if there is none."""

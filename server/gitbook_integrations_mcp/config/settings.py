@@ -29,6 +29,7 @@ from gitbook_integrations_mcp.config.models import (
     HttpSection,
     LimitsSection,
     OAuthSection,
+    PublishingSection,
     Section,
     ServerSection,
     StoreSection,
@@ -81,6 +82,7 @@ class Settings(BaseSettings):
     oauth: OAuthSection = OAuthSection()
     confirmation: ConfirmationSection = ConfirmationSection()
     store: StoreSection = StoreSection()
+    publishing: PublishingSection = PublishingSection()
     audit: AuditSection = AuditSection()
     limits: LimitsSection = LimitsSection()
 

@@ -133,7 +133,10 @@ class Pipeline:
     ) -> Output | InputRequiredResult:
         call = self._prepare(params, context, caller)
         if (planner := self._planners.get(call.tool.name)) is not None:
-            call = PlannedCall(**_read_fields(call), plan=await planner(call))
+            planned = await planner(call)
+            if isinstance(planned, Output):
+                return planned
+            call = PlannedCall(**_read_fields(call), plan=planned)
         hidden = isinstance(call, EndpointCall) and _is_hidden(call)
         if isinstance(call, EndpointCall) and not hidden:
             call = await restore_masked_values(call, self._previewer, reveal=self._reveal)
@@ -179,7 +182,7 @@ class Pipeline:
         if approval is None:
             raise DefectError(f"{call.tool.name} was not approved. Nothing was sent.")
         again = await self._planners[call.tool.name](call)  # another call can have undone the same change meanwhile
-        if again.digest != call.plan.digest:
+        if isinstance(again, Output) or again.digest != call.plan.digest:
             return Output(TARGET_CHANGED.content)
         if len(call.plan.steps) > 1:
             approval = replace(approval, before=None)  # it is for several targets
@@ -197,7 +200,8 @@ class Pipeline:
             first = first or content
             report = {"tool": step.tool.name, "status": response.status, "changeId": change_id}
             done.append(report | ({"restored": step.restored} if step.restored else {}))
-        return Output(_report_plan(call, done))
+        returned = {path: get_path(content, path) for path in call.plan.returned}
+        return Output({**_report_plan(call, done), **call.plan.report, **returned})
 
     def _prepare_step(self, call: PlannedCall, step: Step, first: Mapping[str, Any]) -> EndpointCall:
         """Return a call of a plan, checked like any other. `first` is the response of the plan's first call."""

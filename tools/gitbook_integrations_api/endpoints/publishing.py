@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from gitbook_integrations_api.checks import Check
-from gitbook_integrations_api.endpoint import NOTHING, OAUTH, USER, Endpoint, Input, Risk, one
+from gitbook_integrations_api.endpoint import INTEGRATION, NOTHING, OAUTH, USER, Composite, Endpoint, Input, Risk, one
 from gitbook_integrations_api.inputs import OfIntegration
 from gitbook_integrations_api.manifest import (
     Base64Image,
@@ -81,7 +81,59 @@ class Publication(Input):
     ] = ABSENT
 
 
+class FolderInput(Input):
+    path: Annotated[str, Field(description="Folder with gitbook-manifest.yaml, or that file")]
+    environment: Annotated[str, Field(description="Environment in envs of the manifest")] = ABSENT
+    organization: Annotated[str, Field(description="Owner, in place of the manifest's")] = ABSENT
+    scriptFile: Annotated[str, Field(description="Bundled file in the folder, in place of the manifest's script")] = (
+        ABSENT
+    )
+
+
+class FolderPublication(FolderInput):
+    dryRun: Annotated[bool, Field(description="Only show what would be approved")] = ABSENT
+
+
+class FolderReport(BaseModel):
+    """What a folder would publish, or what was published from it. No content and no value of a secret."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
+
+    status: str | None = None
+    message: str | None = None
+    ok: bool | None = None
+    integration: str | None = None
+    version: float | None = None
+    files: list[dict[str, Any]] | None = None
+    problems: list[dict[str, Any]] | None = None
+
+
 TOOLS = (
+    Composite(
+        operation="checkIntegrationFolder",
+        title="Check an integration's folder",
+        description="Check manifest, images, secrets and script of an integration on this machine, as for publishing. "
+        "Lists every problem with its line.",
+        risk=Risk.READ,
+        credentials=USER | INTEGRATION,
+        input=FolderInput,
+        result=one(FolderReport),
+        reads_folder=True,
+    ),
+    Composite(
+        operation="publishIntegrationFolder",
+        title="Publish an integration from a folder",
+        description="Publish an integration from a folder on this machine. Prefer this to publish_integration: the "
+        "server reads manifest, images and script.",
+        risk=Risk.WRITE,
+        credentials=USER | OAUTH,
+        input=FolderPublication,
+        result=one(FolderReport),
+        always_confirmed=True,
+        consequence="This replaces the published version in all organizations.",
+        uses=("publish_integration",),
+        reads_folder=True,
+    ),
     Endpoint(
         operation="publishIntegration",
         method="POST",

@@ -1,0 +1,42 @@
+"""Folders of integrations, as developers have them."""
+
+import base64
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gitbook_integrations_mcp.publishing.files import MANIFEST
+from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
+from tests.support.samples import SCRIPT, make_png
+
+PNG = base64.b64decode(make_png())
+
+CONTENT: Mapping[str, Any] = {
+    "name": OWN_INTEGRATION,
+    "title": "Release Notes Bot",
+    "description": "Writes release notes",
+    "icon": "./assets/icon.png",
+    "script": "./dist/script.js",
+    "organization": ORGANIZATION_ID,
+    "visibility": "private",
+    "scopes": ["space:content:read"],
+}
+"""A manifest of the sandbox's own integration, without problems."""
+
+
+def write_folder(
+    place: Path, files: Mapping[str, str | bytes] | None = None, *, text: str | None = None, **changed: Any
+) -> Path:
+    """Write a folder whose manifest is `text`, or `CONTENT` with changes (None leaves a key out), and return it.
+
+    JSON is YAML, too. Each key of the manifest has a line of its own.
+    """
+    manifest = {name: value for name, value in {**CONTENT, **changed}.items() if value is not None}
+    lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(value)}" for name, value in manifest.items())
+    written = {"assets/icon.png": PNG, "dist/script.js": SCRIPT, MANIFEST: text or f"{{\n{lines}\n}}", **(files or {})}
+    for name, content in written.items():
+        path = place / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return place

@@ -1,0 +1,176 @@
+"""The tools for folders, as clients use them: what is offered, asked, sent and shown."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from gitbook_integrations_mcp.app import create_server
+from gitbook_integrations_mcp.config.settings import load_settings
+from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
+from tests.support.elicitation_client import GitBookSpy, Human, meet, read_status
+from tests.support.fake_gitbook import Era, Upstream, connect, read_changes, read_code, read_text
+from tests.support.gated_calls import each_era
+from tests.support.integration_folder import write_folder
+
+CHECK, PUBLISH = "check_integration_folder", "publish_integration_folder"
+SECRET = "s3cr3t-value-of-the-folder"
+
+
+def create(spy: Any, root: Path | None, **sections: Any) -> Any:
+    """Return a server that may read folders below `root`."""
+    publishing = {"roots": [str(root)] if root else [], **sections.pop("publishing", {})}
+    settings = load_settings({"server": {"sandbox": True}, "publishing": publishing, **sections})
+    return create_server(settings, http_transport=httpx.ASGITransport(app=spy))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_folder(tmp_path / "bot")
+
+
+async def list_names(server: Any) -> set[str]:
+    async with meet(server, None, "2026-07-28") as client:
+        return {tool.name for tool in (await client.list_tools()).tools}
+
+
+@pytest.mark.parametrize(
+    ("sections", "offered"),
+    [
+        ({}, True),
+        ({"server": {"sandbox": True, "transport": ["streamable-http"]}}, True),
+        ({"server": {"sandbox": True, "transport": ["sse"]}, "http": {"host": "0.0.0.0"}}, False),
+        ({"server": {"sandbox": True, "transport": ["sse"]}, "http": {"public_url": "https://mcp.example"}}, False),
+        ({"server": {"sandbox": True, "transport": ["sse"]}, "http": {"allowed_hosts": ["mcp.example"]}}, False),
+        ({"publishing": {"roots": []}}, False),
+        ({"tools": {"read_only": True}}, None),
+    ],
+)
+async def test_folders_are_offered_only_to_this_machine_and_below_roots(
+    tmp_path: Path, sections: dict[str, Any], offered: bool | None
+) -> None:
+    names = await list_names(create(GitBookSpy(), tmp_path, **sections)) & {CHECK, PUBLISH}
+    assert names == {True: {CHECK, PUBLISH}, False: set(), None: {CHECK}}[offered]
+
+
+async def test_a_call_of_a_tool_that_is_not_offered_reads_nothing(folder: Path) -> None:
+    async with meet(create(GitBookSpy(), None), Human(), "2026-07-28") as client:
+        for name in (CHECK, PUBLISH):
+            assert read_code(await client.call_tool(name, {"path": str(folder)})) == "tool_disabled"
+
+
+@each_era
+async def test_a_folder_is_published_after_approval_with_sizes_and_digests(era: Era, tmp_path: Path) -> None:
+    write_folder(tmp_path / "bot", {".env": f"KEY={SECRET}\n"}, secrets={"API": "${{ env.KEY }}"})
+    spy, human = GitBookSpy(), Human()
+    url = f"sqlite:///{tmp_path}/store.db"
+    async with meet(create(spy, tmp_path, store={"url": url}), human, era) as client:
+        version = spy.sandbox.state.integrations[OWN_INTEGRATION].version
+        result = await client.call_tool(PUBLISH, {"path": "bot"})
+        changes = await client.call_tool("list_changes", {})
+    content = result.structured_content
+    assert read_status(result) == "done"
+    assert content["version"] == version + 1
+    assert content["secrets"] == ["API"]
+    assert {one["role"]: one["bytes"] for one in content["files"]} == {"icon": 8, "script": 18}
+    published = spy.sandbox.state.integrations[OWN_INTEGRATION]
+    assert published.secrets == {"API": SECRET}
+    [question] = human.texts
+    assert "dist/script.js, 18 bytes" in question
+    [change] = await read_changes(url)
+    assert (change.tool, change.outcome, change.approval) == ("publish_integration", "done", "form")
+    for shown in (question, read_text(result), json.dumps(content), read_text(changes), repr(change)):
+        assert SECRET not in shown
+    for shown in (question, read_text(result)):
+        assert "export default" not in shown
+
+
+@pytest.mark.parametrize("human", [Human(action="decline"), Human(action="cancel"), Human(confirm=False), None])
+@each_era
+async def test_nothing_is_sent_without_approval(era: Era, folder: Path, human: Human | None) -> None:
+    spy = GitBookSpy()
+    fallback = {"confirmation": {"fallback": "refuse"}}
+    async with meet(create(spy, folder, **fallback), human, era) as client:
+        result = await client.call_tool(PUBLISH, {"path": str(folder)})
+    assert read_status(result).startswith("confirmation_")
+    assert spy.mutations == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda folder: (folder / "dist" / "script.js").write_text("export default {evil: 1};"),
+        lambda folder: (folder / ".env").write_text("KEY=another"),
+        lambda folder: write_folder(folder, scopes=["space:content:read", "space:content:write"]),
+        lambda folder: (folder / "gitbook-manifest.yaml").unlink(),
+    ],
+    ids=["script", "secret", "scopes", "gone"],
+)
+@each_era
+async def test_an_approval_is_only_for_the_folder_as_it_was_shown(
+    era: Era, tmp_path: Path, change: Callable[[Path], object]
+) -> None:
+    folder = write_folder(tmp_path, {".env": "KEY=one"}, secrets={"API": "${{ env.KEY }}"})
+    spy, human = GitBookSpy(), Human()
+
+    def interfere() -> None:
+        if len(human.requests) == 1:
+            change(folder)
+        else:
+            human.action = "decline"
+
+    human.before = interfere
+    async with meet(create(spy, folder), human, era) as client:
+        result = await client.call_tool(PUBLISH, {"path": str(folder)})
+    assert result.is_error or result.structured_content["status"] == "not_sent"
+    assert spy.mutations == []
+
+
+@pytest.mark.parametrize("fallback", ["two-step", "browser"])
+async def test_an_approval_by_a_second_call_is_for_the_folder_that_was_shown(folder: Path, fallback: str) -> None:
+    spy = GitBookSpy()
+    server = create(spy, folder, confirmation={"ask": "fallback", "fallback": fallback})
+    async with meet(server, None, "legacy") as client:
+        first = await client.call_tool(PUBLISH, {"path": str(folder)})
+        assert read_status(first) == "confirmation_required"
+        confirmation = first.structured_content.get("confirmationId")
+        write_folder(folder, {"dist/script.js": "export default {evil: 1};"})
+        arguments = {"path": str(folder), **({"confirmationId": confirmation} if confirmation else {})}
+        assert read_status(await client.call_tool(PUBLISH, arguments)) in {"target_changed", "confirmation_required"}
+    assert spy.mutations == []
+
+
+@each_era
+async def test_a_dry_run_asks_nobody_and_sends_nothing(era: Era, folder: Path) -> None:
+    spy, human = GitBookSpy(), Human()
+    async with meet(create(spy, folder), human, era) as client:
+        result = await client.call_tool(PUBLISH, {"path": str(folder), "dryRun": True})
+    assert read_status(result) == "dry_run"
+    assert result.structured_content["facts"]["Title"] == "Release Notes Bot"
+    assert (human.requests, spy.mutations) == ([], [])
+
+
+@each_era
+async def test_a_folder_with_problems_is_not_published(era: Era, tmp_path: Path) -> None:
+    folder = write_folder(tmp_path, title=None, scopes=["space:content:reed"])
+    spy, human = GitBookSpy(), Human()
+    async with meet(create(spy, folder), human, era) as client:
+        result = await client.call_tool(PUBLISH, {"path": str(folder)})
+        checked = await client.call_tool(CHECK, {"path": str(folder)})
+    assert read_code(result) == "invalid_folder"
+    assert [one["line"] for one in checked.structured_content["problems"]] == [1, 8]
+    assert not checked.structured_content["ok"]
+    assert (human.requests, spy.mutations) == ([], [])
+
+
+async def test_the_owner_is_the_argument_then_the_default_then_the_manifest(folder: Path) -> None:
+    owners = []
+    for default, argument in [(None, {}), ("of-the-settings", {}), ("of-the-settings", {"organization": "named"})]:
+        publishing = {"roots": [str(folder)]}
+        async with connect(Upstream(), gitbook={"organization": default}, publishing=publishing) as client:
+            result = await client.call_tool(CHECK, {"path": str(folder), **argument})
+            owners.append(result.structured_content["organization"])
+    assert owners == [ORGANIZATION_ID, "of-the-settings", "named"]
