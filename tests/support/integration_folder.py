@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import httpx
+
+from gitbook_integrations_mcp.app import create_server
+from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.publishing.files import MANIFEST
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
 from tests.support.samples import SCRIPT, make_png
@@ -40,3 +44,10 @@ def write_folder(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content.encode() if isinstance(content, str) else content)
     return place
+
+
+def create_folder_server(spy: Any, root: Path | None, **sections: Any) -> Any:
+    """Return a server in front of `spy` that may read folders below `root`."""
+    publishing = {"roots": [str(root)] if root else [], **sections.pop("publishing", {})}
+    settings = load_settings({"server": {"sandbox": True}, "publishing": publishing, **sections})
+    return create_server(settings, http_transport=httpx.ASGITransport(app=spy))

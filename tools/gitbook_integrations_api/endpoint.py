@@ -163,10 +163,10 @@ class Tool:
     """A tool that a model can call. Safety checks, lists and documentation are derived from it.
 
     `operation` is a name in camelCase; the tool's name is derived from it. `credentials` are the kinds of credential
-    that GitBook accepts. A call with one of the argument values in `confirm_if` needs confirmation even if the tool's
-    `risk` does not require it; with `always_confirmed`, every call does. The human reads `consequence` before they
-    approve; if the call is `irreversible`, they must also type the name of the target. `view` is the URI of a page that
-    hosts can show next to the result (MCP Apps).
+    that GitBook accepts, none for a tool that sends nothing. A call with one of the argument values in `confirm_if`
+    needs confirmation even if the tool's `risk` does not require it; with `always_confirmed`, every call does. The
+    human reads `consequence` before they approve; if the call is `irreversible`, they must also type the name of the
+    target. `view` is the URI of a page that hosts can show next to the result (MCP Apps).
     """
 
     operation: str

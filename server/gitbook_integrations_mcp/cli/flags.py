@@ -32,6 +32,8 @@ class Flag:
         return self.name.removeprefix("--").replace("-", "_")
 
 
+_OF_FOLDERS = frozenset({"publish", "check"})
+
 _OF_TOOLS = frozenset({"serve", "tools", "call", "doctor", "install"})
 """Commands that offer tools, or write how to."""
 
@@ -42,7 +44,7 @@ FLAGS = (
     Flag(
         CONFIG,
         None,
-        _OF_TOOLS | AUDIT_ACTIONS | {"audit", "changes", "store"},
+        _OF_TOOLS | _OF_FOLDERS | AUDIT_ACTIONS | {"audit", "changes", "store", "new"},
         {"type": Path, "metavar": "FILE", "help": "settings file (JSON)"},
     ),
     Flag("--toolsets", ("tools", "toolsets"), _OF_TOOLS, {"metavar": "A,B", "help": "offer only these toolsets"}),
@@ -58,6 +60,18 @@ FLAGS = (
         ("tools", "read_only"),
         _OF_TOOLS,
         {"action": "store_true", "help": "offer only tools that change nothing"},
+    ),
+    Flag(
+        "--roots",
+        ("publishing", "roots"),
+        _OF_TOOLS,
+        {"metavar": "A,B", "help": "offer to check and publish integrations in folders below these"},
+    ),
+    Flag(
+        "--build",
+        ("publishing", "build"),
+        _OF_TOOLS | _OF_FOLDERS,
+        {"action": "store_true", "help": "bundle scripts with the esbuild in the folder's own node_modules"},
     ),
     # An assistant starts the server over stdio: `install` has no use for these four.
     Flag(
@@ -91,13 +105,13 @@ FLAGS = (
     Flag(
         "--sandbox",
         ("server", "sandbox"),
-        _OF_TOOLS | AUDIT_ACTIONS | {"audit"},
+        _OF_TOOLS | AUDIT_ACTIONS | {"audit", "publish"},
         {"action": "store_true", "help": "use the built-in GitBook sandbox; needs no token and no network"},
     ),
     Flag(
         "--log-level",
         ("server", "log_level"),
-        {"serve", "call", "doctor", "install", "audit"} | AUDIT_ACTIONS,
+        {"serve", "call", "doctor", "install", "audit", "publish"} | AUDIT_ACTIONS,
         {
             "choices": ("debug", "info", "warning", "error"),
             "metavar": "LEVEL",
@@ -156,4 +170,4 @@ def format_flags(settings: "Settings", config: Path | None, command: str) -> lis
 
 
 def _format_value(value: Any) -> str:
-    return ",".join(value) if isinstance(value, tuple) else str(value)
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -240,7 +240,8 @@ class Pipeline:
                 context=context,
                 options=options,
             )
-        caller.credentials.select(tool)  # a missing token is reported before a human is asked to confirm
+        if tool.credentials:
+            caller.credentials.select(tool)  # a missing token is reported before a human is asked to confirm
         return Call(
             tool=tool,
             arguments=arguments,

@@ -74,7 +74,10 @@ envs: {{}}
 
 
 def test_an_environment_replaces_owner_visibility_and_secrets(tmp_path: Path) -> None:
-    envs = {"prod": {"organization": "other", "visibility": "public", "secrets": {"A": "2"}, "title": "No"}, "empty": {}}
+    envs = {
+        "prod": {"organization": "other", "visibility": "public", "secrets": {"A": "2"}, "title": "No"},
+        "empty": {},
+    }
     write_folder(tmp_path, secrets={"A": "1", "B": "1"}, envs=envs)
     prod = read(tmp_path, environment="prod").arguments
     assert [prod[name] for name in ("organization", "visibility", "secrets", "title")] == [

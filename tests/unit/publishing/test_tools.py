@@ -5,26 +5,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
-from gitbook_integrations_mcp.app import create_server
-from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
 from tests.support.elicitation_client import GitBookSpy, Human, meet, read_status
 from tests.support.fake_gitbook import Era, Upstream, connect, read_changes, read_code, read_text
 from tests.support.gated_calls import each_era
-from tests.support.integration_folder import write_folder
+from tests.support.integration_folder import create_folder_server, write_folder
 
 CHECK, PUBLISH = "check_integration_folder", "publish_integration_folder"
 SECRET = "s3cr3t-value-of-the-folder"
-
-
-def create(spy: Any, root: Path | None, **sections: Any) -> Any:
-    """Return a server that may read folders below `root`."""
-    publishing = {"roots": [str(root)] if root else [], **sections.pop("publishing", {})}
-    settings = load_settings({"server": {"sandbox": True}, "publishing": publishing, **sections})
-    return create_server(settings, http_transport=httpx.ASGITransport(app=spy))
 
 
 @pytest.fixture
@@ -52,12 +42,12 @@ async def list_names(server: Any) -> set[str]:
 async def test_folders_are_offered_only_to_this_machine_and_below_roots(
     tmp_path: Path, sections: dict[str, Any], offered: bool | None
 ) -> None:
-    names = await list_names(create(GitBookSpy(), tmp_path, **sections)) & {CHECK, PUBLISH}
+    names = await list_names(create_folder_server(GitBookSpy(), tmp_path, **sections)) & {CHECK, PUBLISH}
     assert names == {True: {CHECK, PUBLISH}, False: set(), None: {CHECK}}[offered]
 
 
 async def test_a_call_of_a_tool_that_is_not_offered_reads_nothing(folder: Path) -> None:
-    async with meet(create(GitBookSpy(), None), Human(), "2026-07-28") as client:
+    async with meet(create_folder_server(GitBookSpy(), None), Human(), "2026-07-28") as client:
         for name in (CHECK, PUBLISH):
             assert read_code(await client.call_tool(name, {"path": str(folder)})) == "tool_disabled"
 
@@ -67,7 +57,7 @@ async def test_a_folder_is_published_after_approval_with_sizes_and_digests(era: 
     write_folder(tmp_path / "bot", {".env": f"KEY={SECRET}\n"}, secrets={"API": "${{ env.KEY }}"})
     spy, human = GitBookSpy(), Human()
     url = f"sqlite:///{tmp_path}/store.db"
-    async with meet(create(spy, tmp_path, store={"url": url}), human, era) as client:
+    async with meet(create_folder_server(spy, tmp_path, store={"url": url}), human, era) as client:
         version = spy.sandbox.state.integrations[OWN_INTEGRATION].version
         result = await client.call_tool(PUBLISH, {"path": "bot"})
         changes = await client.call_tool("list_changes", {})
@@ -93,7 +83,7 @@ async def test_a_folder_is_published_after_approval_with_sizes_and_digests(era: 
 async def test_nothing_is_sent_without_approval(era: Era, folder: Path, human: Human | None) -> None:
     spy = GitBookSpy()
     fallback = {"confirmation": {"fallback": "refuse"}}
-    async with meet(create(spy, folder, **fallback), human, era) as client:
+    async with meet(create_folder_server(spy, folder, **fallback), human, era) as client:
         result = await client.call_tool(PUBLISH, {"path": str(folder)})
     assert read_status(result).startswith("confirmation_")
     assert spy.mutations == []
@@ -123,7 +113,7 @@ async def test_an_approval_is_only_for_the_folder_as_it_was_shown(
             human.action = "decline"
 
     human.before = interfere
-    async with meet(create(spy, folder), human, era) as client:
+    async with meet(create_folder_server(spy, folder), human, era) as client:
         result = await client.call_tool(PUBLISH, {"path": str(folder)})
     assert result.is_error or result.structured_content["status"] == "not_sent"
     assert spy.mutations == []
@@ -132,7 +122,7 @@ async def test_an_approval_is_only_for_the_folder_as_it_was_shown(
 @pytest.mark.parametrize("fallback", ["two-step", "browser"])
 async def test_an_approval_by_a_second_call_is_for_the_folder_that_was_shown(folder: Path, fallback: str) -> None:
     spy = GitBookSpy()
-    server = create(spy, folder, confirmation={"ask": "fallback", "fallback": fallback})
+    server = create_folder_server(spy, folder, confirmation={"ask": "fallback", "fallback": fallback})
     async with meet(server, None, "legacy") as client:
         first = await client.call_tool(PUBLISH, {"path": str(folder)})
         assert read_status(first) == "confirmation_required"
@@ -146,7 +136,7 @@ async def test_an_approval_by_a_second_call_is_for_the_folder_that_was_shown(fol
 @each_era
 async def test_a_dry_run_asks_nobody_and_sends_nothing(era: Era, folder: Path) -> None:
     spy, human = GitBookSpy(), Human()
-    async with meet(create(spy, folder), human, era) as client:
+    async with meet(create_folder_server(spy, folder), human, era) as client:
         result = await client.call_tool(PUBLISH, {"path": str(folder), "dryRun": True})
     assert read_status(result) == "dry_run"
     assert result.structured_content["facts"]["Title"] == "Release Notes Bot"
@@ -157,7 +147,7 @@ async def test_a_dry_run_asks_nobody_and_sends_nothing(era: Era, folder: Path) -
 async def test_a_folder_with_problems_is_not_published(era: Era, tmp_path: Path) -> None:
     folder = write_folder(tmp_path, title=None, scopes=["space:content:reed"])
     spy, human = GitBookSpy(), Human()
-    async with meet(create(spy, folder), human, era) as client:
+    async with meet(create_folder_server(spy, folder), human, era) as client:
         result = await client.call_tool(PUBLISH, {"path": str(folder)})
         checked = await client.call_tool(CHECK, {"path": str(folder)})
     assert read_code(result) == "invalid_folder"

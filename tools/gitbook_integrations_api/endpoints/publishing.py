@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from gitbook_integrations_api.checks import Check
-from gitbook_integrations_api.endpoint import INTEGRATION, NOTHING, OAUTH, USER, Composite, Endpoint, Input, Risk, one
+from gitbook_integrations_api.endpoint import NOTHING, OAUTH, USER, Composite, Endpoint, Input, Risk, one
 from gitbook_integrations_api.inputs import OfIntegration
 from gitbook_integrations_api.manifest import (
     Base64Image,
@@ -115,7 +115,7 @@ TOOLS = (
         description="Check manifest, images, secrets and script of an integration on this machine, as for publishing. "
         "Lists every problem with its line.",
         risk=Risk.READ,
-        credentials=USER | INTEGRATION,
+        credentials=frozenset(),
         input=FolderInput,
         result=one(FolderReport),
         reads_folder=True,
