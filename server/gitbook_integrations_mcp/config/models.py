@@ -283,8 +283,8 @@ class PublishingSection(Section):
     )
     build: bool = Field(
         False,
-        description="Bundle scripts with the esbuild in the folder's own `node_modules`. Whoever can write to a folder "
-        "below `publishing.roots` can then run programs as the server's user, before anybody is asked.",
+        description="Bundle scripts with the esbuild in the folder's own `node_modules`. Everyone who can write to a "
+        "folder below `publishing.roots` can then run programs as the server's user, before anybody is asked.",
     )
 
 

@@ -32,7 +32,7 @@ PUBLISH = ENDPOINTS["publish_integration"]
 DEFAULT_ENVIRONMENT = "default"
 
 _ENVIRONMENT_KEYS = ("organization", "visibility", "secrets")
-"""What an environment in `envs` can replace."""
+"""The keys that an environment in `envs` can replace."""
 _ARGUMENTS = {"name": "integrationName"}
 """Keys of a manifest with another name in the API."""
 _NAMED = [name for name in Publication.model_fields if name not in {"integrationName", "runtime"}]
@@ -47,7 +47,7 @@ _ANY_SCRIPT = "export default {};"
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a caller names: the folder or its manifest, and the choices that the manifest leaves open."""
+    """The folder or its manifest, as a caller names it, and the choices that the manifest leaves open."""
 
     path: str
     environment: str = DEFAULT_ENVIRONMENT

@@ -15,7 +15,7 @@ SPACES = {tool.name for tool in TOOLSETS["spaces"]}
 TOOLS_OF_THE_STORE = {tool.name for tool in TOOLSETS["changes"]}
 
 CHOICES: dict[str, tuple[dict[str, Any], set[str]]] = {
-    "all": ({}, OFFERED),
+    "all": ({}, set(OFFERED)),
     "read-only": ({"read_only": True}, READS),
     "two toolsets": ({"toolsets": ["sites", "spaces"]}, SITES | SPACES),
     "single tools": ({"include": ["get_authenticated_user", "list_sites"]}, {"get_authenticated_user", "list_sites"}),

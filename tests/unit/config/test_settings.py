@@ -92,6 +92,8 @@ def test_every_setting_can_be_set_by_its_variable(monkeypatch: pytest.MonkeyPatc
         "jwks_url": "https://login.example/jwks",
         "algorithms": "ES384",
         "disabled_rules": "same-kind",
+        "roots": "/a",
+        "build": "true",
         "severity": '{"same-kind": "high"}',
     }
     for section, key, field in iterate_settings():
@@ -133,6 +135,11 @@ def test_an_empty_variable_is_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
         ("GITBOOK_TOKEN", "se\ncret", "contains a space or a line break"),
         ("GITBOOK_TOKEN", "geheim·nis", "not allowed in a token"),
         ("GITBOOK_TOKEN", "   ", "is empty"),
+        ("GITBOOK_MCP_PUBLISHING__ROOTS", "integrations", "must be the absolute path"),
+        ("GITBOOK_MCP_PUBLISHING__ROOTS", "/", "must be the absolute path"),
+        ("GITBOOK_MCP_PUBLISHING__SECRETS", "API_KEY,GITBOOK_TOKEN", "none of this server's own"),
+        ("GITBOOK_MCP_PUBLISHING__SECRETS", "gitbook_mcp_store__keys", "none of this server's own"),
+        ("GITBOOK_MCP_PUBLISHING__SECRETS", "A-B", "must be the name"),
         ("GITBOOK_MCP_STORE__URL", "disk", "store.url: must be memory, the URL of a SQLite file"),
         ("GITBOOK_MCP_STORE__URL", "sqlite://store.db", "store.url: must be memory"),
         ("GITBOOK_MCP_STORE__URL", "sqlite:///store.db?mode=ro", "store.url: must be memory"),

@@ -95,7 +95,7 @@ class FolderPublication(FolderInput):
 
 
 class FolderReport(BaseModel):
-    """What a folder would publish, or what was published from it. No content and no value of a secret."""
+    """A folder that can be published, or was. It has no content of a file and no value of a secret."""
 
     model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
 
