@@ -103,7 +103,8 @@ def create_server(
         per_request=settings.http.credentials == "per-request",
         has_sessions=settings.http.has_sessions,
     )
-    tools = Tools(describe_tools(policy, organization, two_step=two_step), pipeline, callers)
+    most = policy.with_folders() if on_stdio else policy
+    tools = Tools(describe_tools(most, organization, two_step=two_step), pipeline, callers)
     server = IntegrationsServer(settings.confirmation, gitbook, store, page, subscriptions, tools.find_schema)
     server.extensions |= list_extensions(policy)
     tools.register(server)

@@ -48,6 +48,7 @@ def write_folder(
 
 def create_folder_server(spy: Any, root: Path | None, **sections: Any) -> Any:
     """Return a server in front of `spy` that may read folders below `root`."""
+    sections.setdefault("server", {"sandbox": True})
     publishing = {"roots": [str(root)] if root else [], **sections.pop("publishing", {})}
-    settings = load_settings({"server": {"sandbox": True}, "publishing": publishing, **sections})
+    settings = load_settings({"publishing": publishing, **sections})
     return create_server(settings, http_transport=httpx.ASGITransport(app=spy))

@@ -62,6 +62,11 @@ class Policy:
         return self._narrow(read_only, known)
 
     @cache  # noqa: B019  # a policy lives as long as the server
+    def with_folders(self) -> "Policy":
+        """Return this policy with the tools for folders, for a client on the server's machine that declares roots."""
+        return Policy(self._settings, self._confirmation, self._narrowed, folders=True)
+
+    @cache  # noqa: B019
     def _narrow(self, read_only: bool, toolsets: frozenset[str] | None) -> "Policy":
         filters = ToolsSection(read_only=read_only, toolsets=None if toolsets is None else tuple(toolsets))
         return Policy(self._settings, self._confirmation, filters, folders=self._folders)

@@ -274,7 +274,8 @@ class PublishingSection(Section):
     roots: Roots = Field(
         (),
         description="Folders below which integrations may be read and published, as absolute paths. Without one, the "
-        "tools for folders are not offered. They are offered only over stdio and on loopback.",
+        "tools for folders are offered only to clients on stdio that declare roots, which count, too. With one, they "
+        "are offered on stdio and on loopback.",
     )
     secrets: SecretNames = Field(
         (),

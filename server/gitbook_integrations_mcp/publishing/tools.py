@@ -13,6 +13,7 @@ from gitbook_integrations_mcp.calls.plan import Plan, PlannedCall, Step
 from gitbook_integrations_mcp.config.models import PublishingSection
 from gitbook_integrations_mcp.confirmation.preview import Previewer
 from gitbook_integrations_mcp.errors import ErrorCode
+from gitbook_integrations_mcp.publishing.client_roots import read_client_roots
 from gitbook_integrations_mcp.publishing.files import FolderError, Roots
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class FolderTools:
             given.get("organization", self._organization),
             given.get("scriptFile"),
         )
-        roots = Roots(self._settings.roots)
+        roots = Roots([*self._settings.roots, *await read_client_roots(call)])
         # Reading and bundling take their time; other calls go on meanwhile.
         return await to_thread.run_sync(read_folder, self._settings, roots, order, call.caller.credentials.scrub)
 

@@ -141,7 +141,7 @@ def test_a_problem_is_reported_with_its_line(tmp_path: Path, changed: dict[str, 
 
 
 def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
-    changed = {"title": "x", "scopes": ["no"], "icon": "none.png", "secrets": {"A": "${{ env.A }}"}}
+    changed: dict[str, Any] = {"title": "x", "scopes": ["no"], "icon": "none.png", "secrets": {"A": "${{ env.A }}"}}
     folder = read(write_folder(tmp_path, **changed))
     assert [line for line, _ in list_lines(folder)] == [3, 5, 9, 10]
 
@@ -300,7 +300,8 @@ def test_no_file_outside_of_the_roots_is_read(tmp_path: Path, key: str, way: str
     elif key == "scriptFile":
         order["script"] = name
     else:
-        write_folder(root, **{key: [name] if key == "previewImages" else name})
+        changed: dict[str, Any] = {key: [name] if key == "previewImages" else name}
+        write_folder(root, **changed)
     folder = read(root, **order)
     [problem] = folder.problems
     assert "outside of the allowed folders" in problem.text

@@ -5,12 +5,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
+from mcp_types import ListRootsResult, Root
 
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
 from tests.support.elicitation_client import GitBookSpy, Human, meet, read_status
 from tests.support.fake_gitbook import Era, Upstream, connect, read_changes, read_code, read_text
 from tests.support.gated_calls import each_era
+from tests.support.http_server import serve
 from tests.support.integration_folder import create_folder_server, write_folder
 
 CHECK, PUBLISH = "check_integration_folder", "publish_integration_folder"
@@ -164,3 +170,46 @@ async def test_the_owner_is_the_argument_then_the_default_then_the_manifest(fold
             result = await client.call_tool(CHECK, {"path": str(folder), **argument})
             owners.append(result.structured_content["organization"])
     assert owners == [ORGANIZATION_ID, "of-the-settings", "named"]
+
+
+def declare(*uris: str) -> Any:
+    """Return what a client answers that declares these roots."""
+
+    async def answer(_context: Any) -> ListRootsResult:
+        return ListRootsResult(roots=[Root(uri=uri) for uri in uris])
+
+    return answer
+
+
+async def test_the_roots_of_a_client_on_stdio_count(tmp_path: Path) -> None:
+    write_folder(tmp_path / "open" / "bot")
+    write_folder(tmp_path / "other" / "bot")
+    spy, human = GitBookSpy(), Human()
+    server = create_folder_server(spy, None)
+    roots = declare((tmp_path / "open").as_uri(), "file://host/share", "file:///")
+    async with Client(server, mode="legacy", elicitation_callback=human.answer, list_roots_callback=roots) as client:
+        assert {tool.name for tool in (await client.list_tools()).tools} >= {CHECK, PUBLISH}
+        outside = await client.call_tool(PUBLISH, {"path": str(tmp_path / "other" / "bot")})
+        assert read_code(outside) == "folder_not_allowed"
+        assert spy.mutations == []
+        assert read_status(await client.call_tool(PUBLISH, {"path": str(tmp_path / "open" / "bot")})) == "done"
+
+
+async def test_a_client_that_does_not_answer_with_roots_gets_nothing(folder: Path) -> None:
+    async def fail(_context: Any) -> ListRootsResult:
+        raise MCPError(-32603, "no")
+
+    answers: list[Any] = [fail, declare(), declare("file:///"), declare("file://host/share"), declare("http:///a")]
+    for roots in answers:
+        async with Client(create_folder_server(GitBookSpy(), None), mode="legacy", list_roots_callback=roots) as client:
+            assert read_code(await client.call_tool(CHECK, {"path": str(folder)})) == "folder_not_allowed"
+
+
+@pytest.mark.slow
+async def test_the_roots_of_a_remote_client_do_not_count(folder: Path) -> None:
+    roots = declare(folder.as_uri())
+    async with serve(GitBookSpy()) as address, httpx2.AsyncClient(trust_env=False) as http:
+        transport = streamable_http_client(f"{address}/mcp", http_client=http)
+        async with Client(transport, mode="legacy", list_roots_callback=roots) as client:
+            assert not {tool.name for tool in (await client.list_tools()).tools} & {CHECK, PUBLISH}
+            assert read_code(await client.call_tool(CHECK, {"path": str(folder)})) == "tool_disabled"
