@@ -28,6 +28,24 @@ CONTENT: Mapping[str, Any] = {
 }
 """A manifest of the sandbox's own integration, without problems."""
 
+COMPONENT = """\
+import { createComponent, createIntegration } from "@gitbook/runtime";
+import text from "./note.raw.css";
+
+const block = createComponent<object, { message: string }, { action: string }, any>({
+    componentId: "note",
+    initialState: () => ({ message: text }),
+    action: async () => ({}),
+    render: async (element) => (
+        <block>
+            <button label={element.state.message} onPress={{ action: "click" }} />
+        </block>
+    ),
+});
+export default createIntegration({ fetch: async () => new Response(process.env.NODE_ENV), components: [block] });
+"""
+"""A script in TSX with a block; it imports a style sheet as text."""
+
 
 def write_folder(
     place: Path, files: Mapping[str, str | bytes] | None = None, *, text: str | None = None, **changed: Any

@@ -12,26 +12,10 @@ from gitbook_integrations_mcp.publishing import bundler
 from gitbook_integrations_mcp.publishing.files import Roots
 from gitbook_integrations_mcp.publishing.folder import Folder, Order, read_folder
 from tests.support.elicitation_client import GitBookSpy, Human, meet, read_status
-from tests.support.integration_folder import create_folder_server, write_folder
+from tests.support.integration_folder import COMPONENT, create_folder_server, write_folder
 from tests.support.npm import install_package
 
 ESBUILD, RUNTIME = "esbuild@0.25.12", "@gitbook/runtime@0.23.3"
-COMPONENT = """\
-import { createComponent, createIntegration } from "@gitbook/runtime";
-import text from "./note.raw.css";
-
-const block = createComponent<object, { message: string }, { action: string }, any>({
-    componentId: "note",
-    initialState: () => ({ message: text }),
-    action: async () => ({}),
-    render: async (element) => (
-        <block>
-            <button label={element.state.message} onPress={{ action: "click" }} />
-        </block>
-    ),
-});
-export default createIntegration({ fetch: async () => new Response(process.env.NODE_ENV), components: [block] });
-"""
 BUILD = PublishingSection(build=True)
 
 
