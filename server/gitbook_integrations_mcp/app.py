@@ -9,7 +9,7 @@ the start of a server on stdio that does not need them (by this share of its CPU
 - the audit (4 %): `audit.AuditTools`, on the first audit
 - Jinja2 and the pages made with it (2 %): `features.apps` and `confirmation.page`, for the first page
 - the GitBook sandbox (3 %): `gitbook.opening`, for servers that use it
-- ruamel.yaml (%): `publishing.tools`, on the first call for a folder
+- ruamel.yaml and what reads folders (3 %): `publishing.tools`, on the first call for a folder
 - rich (2 %): `cli.console`, for tables
 - the settings, the modules of subcommands and, with them, the MCP SDK (most of the start): `cli`, for the command that
   runs

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from anyio import to_thread
 
-from gitbook_integrations_api.catalog import ENDPOINTS
+from gitbook_integrations_api.catalog import ENDPOINTS, TOOLS
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.output import Output
 from gitbook_integrations_mcp.calls.plan import Plan, PlannedCall, Step
 from gitbook_integrations_mcp.config.models import PublishingSection
 from gitbook_integrations_mcp.confirmation.preview import Previewer
-from gitbook_integrations_mcp.errors import ErrorCode
+from gitbook_integrations_mcp.errors import DisabledToolError, ErrorCode
 from gitbook_integrations_mcp.publishing.client_roots import read_client_roots
 from gitbook_integrations_mcp.publishing.files import FolderError, Roots
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 _RETURNED = ("version", "visibility", "urls.app")
 """Parts of GitBook's response that the result contains."""
+
+_SHOWN_BY_A_DRY_RUN = ("check_integration_folder", "get_integration_by_name")
+"""Tools whose results a dry run contains, at least in part."""
 
 
 class FolderTools:
@@ -47,12 +50,18 @@ class FolderTools:
 
         Raises:
             FolderError: the folder may not be read, or has problems; the message has a line for each.
-            DisabledToolError: the server does not offer `publish_integration`.
+            DisabledToolError: the server does not offer `publish_integration`, or a dry run needs approval.
             CallError: GitBook could not be read for a dry run.
         """
         publish = ENDPOINTS["publish_integration"]
         call.caller.policy.admit(publish.name)
         call.caller.credentials.select(publish)
+        dry = bool(call.arguments.get("dryRun"))
+        if dry and any(call.caller.policy.may_need_confirmation(TOOLS[name]) for name in _SHOWN_BY_A_DRY_RUN):
+            raise DisabledToolError(
+                "A dry run would show what may only be read after approval (confirmation.extra_tools). Nothing was "
+                "sent. Call the tool without dryRun: the approval shows the same."
+            )
         folder = await self._read(call)
         if folder.problems:
             lines = "\n".join(f"- {problem}" for problem in folder.problems)
@@ -64,7 +73,7 @@ class FolderTools:
             report={name: described[name] for name in ("integration", "organization", "files", "secrets", "notes")},
             returned=_RETURNED,
         )
-        if not call.arguments.get("dryRun"):
+        if not dry:
             return plan
         preview, _ = await self._previewer.preview(
             PlannedCall(**{one.name: getattr(call, one.name) for one in fields(call)}, plan=plan)

@@ -214,7 +214,7 @@ async def test_a_server_whose_token_is_a_reference_warns_and_lists_its_tools(tmp
 def test_the_table_of_tools_shows_what_each_is_and_costs(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "tools")
     assert code == 0
-    for name, tool in TOOLS.items():
+    for name, tool in OFFERED.items():
         (line,) = [line for line in out.splitlines() if f" {name} " in line]
         assert str(tool.risk) in line
         assert not isinstance(tool, Endpoint) or tool.path in line

@@ -149,6 +149,16 @@ async def test_a_dry_run_asks_nobody_and_sends_nothing(era: Era, folder: Path) -
     assert (human.requests, spy.mutations) == ([], [])
 
 
+@pytest.mark.parametrize("tool", [CHECK, "get_integration_by_name"])
+async def test_a_dry_run_shows_nothing_that_needs_approval(folder: Path, tool: str) -> None:
+    server = create_folder_server(GitBookSpy(), folder, confirmation={"extra_tools": [tool]})
+    async with meet(server, Human(action="decline"), "2026-07-28") as client:
+        result = await client.call_tool(PUBLISH, {"path": str(folder), "dryRun": True})
+        assert read_code(result) == "tool_disabled"
+        checked = await client.call_tool(CHECK, {"path": str(folder)})
+        assert (checked.structured_content.get("code") == "confirmation_declined") == (tool == CHECK)
+
+
 @each_era
 async def test_a_folder_with_problems_is_not_published(era: Era, tmp_path: Path) -> None:
     folder = write_folder(tmp_path, title=None, scopes=["space:content:reed"])
