@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from gitbook_integrations_mcp.publishing.files import Roots
@@ -99,7 +100,8 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
         if sys.platform == "win32":
             process.kill()
         else:
-            os.killpg(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError, PermissionError):  # it has just ended
+                os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     if process.stderr:
         process.stderr.close()
