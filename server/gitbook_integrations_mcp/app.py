@@ -9,6 +9,7 @@ the start of a server on stdio that does not need them (by this share of its CPU
 - the audit (4 %): `audit.AuditTools`, on the first audit
 - Jinja2 and the pages made with it (2 %): `features.apps` and `confirmation.page`, for the first page
 - the GitBook sandbox (3 %): `gitbook.opening`, for servers that use it
+- ruamel.yaml and what reads folders (3 %): `publishing.tools`, on the first call for a folder
 - rich (2 %): `cli.console`, for tables
 - the settings, the modules of subcommands and, with them, the MCP SDK (most of the start): `cli`, for the command that
   runs
@@ -22,6 +23,7 @@ from gitbook_integrations_mcp.auth.callers import Callers
 from gitbook_integrations_mcp.auth.policy import Policy
 from gitbook_integrations_mcp.calls.call import EndpointCall
 from gitbook_integrations_mcp.config.settings import Settings
+from gitbook_integrations_mcp.config.validation import offers_folders
 from gitbook_integrations_mcp.confirmation.page import ConfirmationPage
 from gitbook_integrations_mcp.confirmation.preview import Previewer
 from gitbook_integrations_mcp.confirmation.results import Confirm
@@ -52,6 +54,7 @@ from gitbook_integrations_mcp.pipeline.snapshot import SnapshotReader
 from gitbook_integrations_mcp.pipeline.suggestion import Suggester
 from gitbook_integrations_mcp.pipeline.undo import UndoPlanner
 from gitbook_integrations_mcp.pipeline.versions import PublishedVersions
+from gitbook_integrations_mcp.publishing.tools import FolderTools
 from gitbook_integrations_mcp.store.store import Store
 
 
@@ -72,7 +75,7 @@ def create_server(
         SettingsError: the settings name an unknown tool or toolset, or a store that cannot be used.
     """
     on_stdio = "stdio" in settings.server.transport
-    policy = Policy(settings.tools, settings.confirmation)
+    policy = Policy(settings.tools, settings.confirmation, folders=offers_folders(settings))
     gitbook, credentials, organization = open_gitbook(settings, http_transport)
     store = Store(settings, run=run, clock=clock)
     # On stdio nothing serves the public URL, although a shared settings file may contain one.
@@ -80,6 +83,7 @@ def create_server(
     audits = AuditTools(gitbook, settings, store, clock)
     previewer = Previewer(gitbook, audits.effects)
     policy_check = PolicyCheck(settings.policy.rules, gitbook, previewer)
+    folders = FolderTools(settings.publishing, previewer, organization)
     subscriptions = Subscriptions()
     versions = PublishedVersions(store, previewer)
     development = DevelopmentModes(store, gitbook, credentials, policy, settings.development)
@@ -99,6 +103,7 @@ def create_server(
         "uninstall_everywhere": OffboardingPlanner(snapshots).plan,
         "undo_change": UndoPlanner(store, previewer, snapshots).plan,
         "rollback_integration": versions.plan_rollback,
+        "publish_integration_folder": folders.plan,
     }
     pipeline = Pipeline(
         confirm or ConfirmationService(settings.confirmation, previewer, store, page).confirm,
@@ -106,6 +111,7 @@ def create_server(
         previewer,
         {
             **audits.handlers,
+            "check_integration_folder": folders.check,
             "check_policy": policy_check.explain,
             "inspect_integration_events": EventInspector(gitbook, clock).run,
             "list_changes": ChangeLister(store).run,
@@ -127,7 +133,8 @@ def create_server(
         per_request=settings.http.credentials == "per-request",
         has_sessions=settings.http.has_sessions,
     )
-    tools = Tools(describe_tools(policy, organization, two_step=two_step), pipeline, callers)
+    most = policy.with_folders() if on_stdio else policy
+    tools = Tools(describe_tools(most, organization, two_step=two_step), pipeline, callers)
     server = IntegrationsServer(
         settings.confirmation, gitbook, store, page, subscriptions, development, tools.find_schema
     )

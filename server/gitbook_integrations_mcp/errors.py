@@ -125,6 +125,16 @@ class ErrorCode(StrEnum):
         "The store keeps no version of the integration with this number or ID, or more than one.",
         "Use an ID from `list_integration_versions`. A version that was published elsewhere must be published there.",
     )
+    FOLDER_NOT_ALLOWED = (
+        "folder_not_allowed",
+        "The folder is not below one of those that the operator allows (`publishing.roots`). Nothing was read.",
+        "Name a folder below one of these, or ask the operator to add it.",
+    )
+    INVALID_FOLDER = (
+        "invalid_folder",
+        "The folder has no manifest, or what it contains cannot be published. Nothing was sent.",
+        "Fix each problem that the error lists with file and line; `check_integration_folder` lists them, too.",
+    )
     STORE_UNAVAILABLE = (
         "store_unavailable",
         "The store (`store.url`) cannot be used. Calls that must be confirmed or recorded are not sent.",

@@ -3,8 +3,12 @@
 import base64
 from typing import Any
 
-from gitbook_integrations_api.endpoint import Endpoint, Tool
+from gitbook_integrations_api.catalog import TOOLS
+from gitbook_integrations_api.endpoint import Composite, Endpoint, Tool
 from gitbook_integrations_api.schema import describe_model
+
+OFFERED = {name: tool for name, tool in TOOLS.items() if not (isinstance(tool, Composite) and tool.reads_folder)}
+"""The tools that a server offers by default: those for folders need `publishing.roots`."""
 
 SCRIPT = "export default {};"
 """A script that GitBook can run."""

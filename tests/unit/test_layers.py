@@ -21,7 +21,7 @@ LAYERS = (
     {"calls"},
     {"confirmation"},
     {"pipeline"},
-    {"audit"},
+    {"audit", "publishing"},
     {"features"},
     {"app"},
     {"transports"},

@@ -183,11 +183,11 @@ class Tool:
     """A tool that a model can call. Safety checks, lists and documentation are derived from it.
 
     `operation` is a name in camelCase; the tool's name is derived from it. `credentials` are the kinds of credential
-    that GitBook accepts. A call with one of the argument values in `confirm_if` needs confirmation even if the tool's
-    `risk` does not require it; with `always_confirmed`, every call does. `widens` says how a call can give power. The
-    human reads `consequence` before they approve; if the call is `irreversible`, they must also type the name of the
-    target. `act` names a call in its question, for example "Uninstall {integration} from {space}". `view` is the URI of
-    a page that hosts can show next to the result (MCP Apps).
+    that GitBook accepts, none for a tool that sends nothing. A call with one of the argument values in `confirm_if`
+    needs confirmation even if the tool's `risk` does not require it; with `always_confirmed`, every call does. `widens`
+    says how a call can give power. The human reads `consequence` before they approve; if the call is `irreversible`,
+    they must also type the name of the target. `act` names a call in its question, for example "Uninstall {integration}
+    from {space}". `view` is the URI of a page that hosts can show next to the result (MCP Apps).
     """
 
     operation: str
@@ -247,10 +247,11 @@ class Composite(Tool):
     `uses` are the names of the tools whose endpoints it may call. The server has a handler for it. If it changes what
     the server keeps, its handler also describes the effect of a call, for the preview. If it changes something in
     GitBook by several calls, the server has a planner instead: the plan is confirmed as a whole, and then runs call by
-    call.
+    call. A tool that `reads_folder` reads files of the server's machine, and is offered only where the operator allows.
     """
 
     uses: tuple[str, ...] = ()
+    reads_folder: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ import base64
 import binascii
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, create_model
+from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, create_model
 from pydantic_core import PydanticCustomError
 
 from gitbook_integrations_api.schema import ABSENT, DocumentedModel
@@ -104,7 +104,16 @@ class PropertiesConfiguration(ManifestPart):
     )
 
 
-ConfigurationSchema = PropertiesConfiguration | ConfigurationComponent
+def _find_kind(value: Any) -> str:
+    """Return which of the two a configuration is meant to be, so that problems are only those of this one."""
+    names = value if isinstance(value, dict) else {*getattr(value, "model_fields_set", ())}
+    return "(component)" if "componentId" in names and "properties" not in names else "(properties)"
+
+
+ConfigurationSchema = Annotated[
+    Annotated[PropertiesConfiguration, Tag("(properties)")] | Annotated[ConfigurationComponent, Tag("(component)")],
+    Discriminator(_find_kind),
+]
 
 
 class Configurations(ManifestPart):

@@ -257,6 +257,11 @@ PROMPTS: Mapping[str, Prompt] = MappingProxyType(
                     ),
                     Step("Call `list_integration_events`. If events fail in development, stop and report which ones."),
                     Step(
+                        "If the new version is a folder, call `check_integration_folder` with its `path`. Fix what it "
+                        "reports, and skip the next step.",
+                        extra=True,
+                    ),
+                    Step(
                         "Ask the user for the new version, or read it where they tell you to: bundled script and "
                         "manifest. Compare it with the published one: added scopes, removed blocks (pages that use "
                         "them lose them), changed configurations, a less strict content security policy."
@@ -265,6 +270,11 @@ PROMPTS: Mapping[str, Prompt] = MappingProxyType(
                         "Stop. Show the user the comparison. Publishing replaces the published version in all "
                         "organizations at once, possibly without a further confirmation. Continue only if they clearly "
                         "agree."
+                    ),
+                    Step(
+                        "For a folder, call `publish_integration_folder` with `dryRun` and show the result, then "
+                        "without it. The user approves that call. Skip the next step.",
+                        extra=True,
                     ),
                     Step(
                         "Call `publish_integration` once, with the complete definition: omitted fields may be lost. If "

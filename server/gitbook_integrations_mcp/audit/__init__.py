@@ -7,7 +7,8 @@ help of `integration_jobs`. `evaluation` runs all rules and marks the `accepted_
 `comparison` compares two, `finding_dates` continues the dates of earlier ones. `runner` does this with what the store
 keeps: accepted findings, and the reports of each GitBook user. `sections` selects parts of a report, with the names of
 `places`, and `explanation` explains a finding. `tool` serves them until one of the caller's changes. `organizations`
-audits all of a token and sets them `side_by_side`. `acceptance_tools` accept findings. `render` turns reports into text.
+audits all of a token and sets them `side_by_side`. `acceptance_tools` accept findings. `render` turns
+reports into text.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

@@ -61,7 +61,8 @@ class Callers:
     def identify(self, context: ServerRequestContext[Any, Any]) -> Caller:
         """Return the caller of a request."""
         if context.request is None:
-            return Caller("", self._credentials, self._policy, local_user=_find_local_user())
+            policy = self._policy.with_folders() if declares_roots(context) else self._policy
+            return Caller("", self._credentials, policy, local_user=_find_local_user())
         headers: Mapping[str, str] = context.request.headers
         principal = authenticated_principal(context)
         credentials = Credentials.from_headers(headers) if self._per_request else self._credentials
@@ -81,6 +82,13 @@ class Callers:
         if not read_only and toolsets is None:
             return self._policy
         return self._policy.narrow(read_only=read_only, toolsets=toolsets)
+
+
+def declares_roots(context: ServerRequestContext[Any, Any]) -> bool:
+    """Whether the client is on stdio and can be asked for its roots (protocol 2025-11-25 and older)."""
+    capabilities = context.session.client_capabilities
+    is_old = context.protocol_version not in MODERN_PROTOCOL_VERSIONS
+    return context.request is None and is_old and capabilities is not None and capabilities.roots is not None
 
 
 @cache

@@ -16,14 +16,19 @@ from gitbook_integrations_mcp.spelling import find_nearest, suggest
 
 
 class Policy:
-    """The operator's selection of tools.
+    """The operator's selection of tools. `folders` offers those that read folders of the server's machine.
 
     Raises:
         SettingsError: unknown toolset or tool. A misspelt name must not leave a tool enabled.
     """
 
     def __init__(
-        self, settings: ToolsSection, confirmation: ConfirmationSection, narrowed: ToolsSection | None = None
+        self,
+        settings: ToolsSection,
+        confirmation: ConfirmationSection,
+        narrowed: ToolsSection | None = None,
+        *,
+        folders: bool = False,
     ) -> None:
         _check_names("tools.toolsets", "toolset", settings.toolsets or (), TOOLSETS)
         _check_names("tools.include", "tool", settings.include or (), TOOLS)
@@ -32,6 +37,7 @@ class Policy:
         self._settings = settings
         self._confirmation = confirmation
         self._narrowed = narrowed
+        self._folders = folders
         self._extra_tools = frozenset(confirmation.extra_tools).union(
             _find_updates(TOOLS[name] for name in confirmation.extra_tools)
         )
@@ -42,6 +48,8 @@ class Policy:
 
     def _find_reason(self, tool: Tool) -> str | None:
         """Return why a tool is disabled, by settings or by the client's headers, or None if it is offered."""
+        if isinstance(tool, Composite) and tool.reads_folder and not self._folders:
+            return "it reads folders of the server's machine, only over stdio or on loopback, below publishing.roots"
         if reason := _find_excluding_setting(self._settings, tool):
             return reason
         if self._narrowed and (reason := _find_excluding_setting(self._narrowed, tool)):
@@ -54,9 +62,14 @@ class Policy:
         return self._narrow(read_only, known)
 
     @cache  # noqa: B019  # a policy lives as long as the server
+    def with_folders(self) -> "Policy":
+        """Return this policy with the tools for folders, for a client on the server's machine that declares roots."""
+        return Policy(self._settings, self._confirmation, self._narrowed, folders=True)
+
+    @cache  # noqa: B019
     def _narrow(self, read_only: bool, toolsets: frozenset[str] | None) -> "Policy":
         filters = ToolsSection(read_only=read_only, toolsets=None if toolsets is None else tuple(toolsets))
-        return Policy(self._settings, self._confirmation, filters)
+        return Policy(self._settings, self._confirmation, filters, folders=self._folders)
 
     def needs_confirmation(self, tool: Tool, arguments: Mapping[str, Any]) -> bool:
         """Whether a call needs confirmation. The operator can add tools to this list but not remove any.

@@ -14,7 +14,7 @@ from gitbook_integrations_api.checks import INTERNAL_SCOPES, REPLACED_VALUES
 from gitbook_integrations_api.endpoint import Endpoint, Request, SegmentError, Tool
 from gitbook_integrations_api.options import Options, name_options
 from gitbook_integrations_api.schema import describe_model
-from gitbook_integrations_mcp.calls.checks import find_problems
+from gitbook_integrations_mcp.calls.checks import Problem, find_problems
 from gitbook_integrations_mcp.errors import ArgumentsError, ErrorCode
 from gitbook_integrations_mcp.spelling import find_nearest, suggest
 
@@ -155,18 +155,33 @@ def check_arguments(
             "Nothing was sent."
         ) from None
     options, problems = _validate(Options, option_values)
-    problems = [*_validate(tool.input, arguments)[1], *problems]
-    if not problems and (missing := _name_missing_changes(tool, arguments)):
+    listed = [*_list_schema_problems(tool, arguments), *(_read_problem(tool, one, given) for one in problems)]
+    if not listed and (missing := _name_missing_changes(tool, arguments)):
         raise _create_error(tool, [f"The update changes nothing. Give at least one of: {', '.join(missing)}."])
-    invalid = {str(problem["loc"][0]) for problem in problems if problem["loc"]}
-    further = list(find_problems(tool, arguments, invalid, private_tunnels=private_tunnels))
-    if options is None or problems or further:
-        lines = [_describe_problem(tool, problem, given) for problem in problems]
-        lines += [f"{join_names(problem.path)} {problem.text}." for problem in further]
-        unknown = any(problem["type"] == "extra_forbidden" for problem in problems)
-        code = ErrorCode.UNKNOWN_ARGUMENT if unknown else ErrorCode.INVALID_ARGUMENTS
-        raise _create_error(tool, dict.fromkeys(lines), code if problems else further[0].code)
+    listed += _list_further_problems(tool, arguments, listed, private_tunnels=private_tunnels)
+    if options is None or listed:
+        unknown = any(problem.code is ErrorCode.UNKNOWN_ARGUMENT for problem in listed)
+        lines = dict.fromkeys(problem.describe(join_names(problem.path)) for problem in listed)
+        raise _create_error(tool, lines, ErrorCode.UNKNOWN_ARGUMENT if unknown else listed[0].code)
     return options
+
+
+def list_problems(tool: Tool, arguments: Mapping[str, Any]) -> list[Problem]:
+    """Return everything that is wrong with `arguments`: against the schema first, then the further checks."""
+    problems = _list_schema_problems(tool, arguments)
+    return [*problems, *_list_further_problems(tool, arguments, problems)]
+
+
+def _list_schema_problems(tool: Tool, arguments: Mapping[str, Any]) -> list[Problem]:
+    return [_read_problem(tool, one, arguments) for one in _validate(tool.input, arguments)[1]]
+
+
+def _list_further_problems(
+    tool: Tool, arguments: Mapping[str, Any], problems: Iterable[Problem], *, private_tunnels: bool = False
+) -> list[Problem]:
+    """Return the problems of the arguments that have none yet."""
+    invalid = {str(problem.path[0]) for problem in problems if problem.path}
+    return list(find_problems(tool, arguments, invalid, private_tunnels=private_tunnels))
 
 
 def build_request(endpoint: Endpoint, arguments: Mapping[str, Any]) -> Request:
@@ -200,18 +215,20 @@ def _create_error(tool: Tool, lines: Iterable[str], code: ErrorCode = ErrorCode.
     return ArgumentsError(f"Invalid arguments for {tool.name}. Nothing was sent.\n{listed}", code)
 
 
-def _describe_problem(tool: Tool, problem: ErrorDetails, arguments: Mapping[str, Any]) -> str:
+def _read_problem(tool: Tool, problem: ErrorDetails, arguments: Mapping[str, Any]) -> Problem:
     location = _trim_location(problem, arguments)
-    path = join_names(location)
+    code = ErrorCode.INVALID_ARGUMENTS
     match problem["type"]:
         case "extra_forbidden":
-            return f"{path}: unknown argument.{_describe_valid_names(str(location[-1]), tool)}"
+            text = f"unknown argument.{_describe_valid_names(str(location[-1]), tool)}"
+            code = ErrorCode.UNKNOWN_ARGUMENT
         case "missing" if len(location) == 1:
-            return f"{path} is required. {_find_description(tool, str(location[0]))}".rstrip()
+            text = f"is required. {_find_description(tool, str(location[0]))}".rstrip()
         case "literal_error":
-            return f"{path} {_describe_rule(problem)}.{_suggest_value(problem, location, arguments)}"
+            text = f"{_describe_rule(problem)}.{_suggest_value(problem, location, arguments)}"
         case _:
-            return f"{path} {_describe_rule(problem)}."
+            text = _describe_rule(problem)
+    return Problem(tuple(location), text, code)
 
 
 def _trim_location(problem: ErrorDetails, arguments: Mapping[str, Any]) -> list[int | str]:

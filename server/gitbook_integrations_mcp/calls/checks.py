@@ -33,6 +33,11 @@ class Problem:
     text: str
     code: ErrorCode = ErrorCode.INVALID_PUBLICATION
 
+    def describe(self, name: str) -> str:
+        """Return the problem as a sentence about `name`."""
+        separator = ": " if self.code is ErrorCode.UNKNOWN_ARGUMENT else " "
+        return f"{name}{separator}{self.text}{'' if self.text.endswith(('.', '?')) else '.'}"
+
 
 def find_problems(
     tool: Tool, arguments: Mapping[str, Any], skip: Iterable[str] = (), *, private_tunnels: bool = False

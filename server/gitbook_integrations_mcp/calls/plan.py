@@ -6,6 +6,7 @@ from typing import Any
 
 from gitbook_integrations_api.endpoint import Endpoint
 from gitbook_integrations_mcp.calls.call import Call
+from gitbook_integrations_mcp.calls.output import Output
 from gitbook_integrations_mcp.calls.undo import SETTINGS, describe_state
 from gitbook_integrations_mcp.digest import digest_json
 from gitbook_integrations_mcp.store.pending import Fact
@@ -38,7 +39,8 @@ class Plan:
     """Calls in order. `facts` are about the whole, and `lost` says what the calls cannot restore.
 
     The texts of third parties in `facts` are clean. `undoes` is the ID of the change that the plan undoes, and
-    `unchanged` says why there are no calls. The record of the plan names `organization`.
+    `unchanged` says why there are no calls. The record of the plan names `organization`. The result of the call
+    contains `report`, and the parts `returned` of the response to the last call.
     """
 
     steps: tuple[Step, ...]
@@ -47,6 +49,8 @@ class Plan:
     undoes: str | None = None
     unchanged: str = ""
     organization: str | None = None
+    report: Mapping[str, Any] = field(default_factory=dict)
+    returned: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -88,5 +92,5 @@ def isolate_step(call: PlannedCall, step: Step) -> Call:
     return Call(tool=step.tool, arguments=step.arguments, caller=call.caller, params=call.params, context=call.context)
 
 
-Planner = Callable[[Call], Awaitable[Plan]]
-"""Makes the plan of a call. Raises `CallError` if there is none."""
+Planner = Callable[[Call], Awaitable[Plan | Output]]
+"""Makes the plan of a call, or the result of a call that changes nothing. Raises `CallError` if there is none."""

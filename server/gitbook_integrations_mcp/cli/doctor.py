@@ -38,6 +38,7 @@ from gitbook_integrations_mcp.gitbook.http import GitBookResponse
 from gitbook_integrations_mcp.gitbook.opening import open_gitbook
 from gitbook_integrations_mcp.pipeline.development_mode import describe_mode
 from gitbook_integrations_mcp.process import FAILURE, SUCCESS
+from gitbook_integrations_mcp.publishing.files import MANIFEST, FolderError, Roots
 from gitbook_integrations_mcp.spelling import find_meant, format_id
 from gitbook_integrations_mcp.store.store import Store
 from gitbook_integrations_mcp.text import clean_text
@@ -78,7 +79,7 @@ class Sample:
 def run(settings: Settings, arguments: Namespace) -> int:
     """Run all checks, print them with an entry for each assistant, and return the exit code."""
     findings = anyio.run(_collect, settings)
-    findings += [*_check_settings_file(arguments.config, settings), *_check_assistants()]
+    findings += [*_check_folder(settings), *_check_settings_file(arguments.config, settings), *_check_assistants()]
     scrub = Credentials.from_settings(settings.gitbook).scrub
     findings = [replace(one, message=scrub(one.message), fix=scrub(one.fix)) for one in findings]
     return _report(findings, format_entries(settings, arguments.config), as_json=arguments.json)
@@ -235,6 +236,24 @@ def _check_privacy(check: str, path: Path) -> Iterator[Finding]:
 def _check_settings_file(config: Path | None, settings: Settings) -> Iterator[Finding]:
     if path := find_settings_file(config, settings):
         yield from _check_privacy("settings file", path)
+
+
+def _check_folder(settings: Settings) -> Iterator[Finding]:
+    """Yield whether the integration in the current folder can be published, if there is one."""
+    if not Path(MANIFEST).is_file():
+        return
+    from gitbook_integrations_mcp.publishing.folder import Order, read_folder
+
+    try:
+        folder = read_folder(settings.publishing, Roots([Path.cwd()]), Order(str(Path.cwd())))
+    except FolderError as error:
+        yield _fail("integration folder", str(error), "", error.code)
+        return
+    if folder.problems:
+        message = f"{count(len(folder.problems), 'problem')}, first {folder.problems[0]}"
+        yield _fail("integration folder", message, f"`{NAME} check` lists all of them.", ErrorCode.INVALID_FOLDER)
+    else:
+        yield Finding("integration folder", "ok", f"{folder.arguments['integrationName']} can be published")
 
 
 async def _check_store(store: Store) -> Finding:

@@ -33,6 +33,8 @@ class Flag:
         return self.name.removeprefix("--").replace("-", "_")
 
 
+_OF_FOLDERS = frozenset({"publish", "check"})
+
 _OF_TOOLS = frozenset({"serve", "tools", "call", "doctor", "install", "config"})
 """Commands that offer tools, or show or write how."""
 
@@ -43,7 +45,7 @@ FLAGS = (
     Flag(
         CONFIG,
         None,
-        _OF_TOOLS | AUDIT_ACTIONS | {"audit", "changes", "events", "store"},
+        _OF_TOOLS | _OF_FOLDERS | AUDIT_ACTIONS | {"audit", "changes", "events", "store", "new"},
         {"type": Path, "metavar": "FILE", "help": "settings file (JSON)"},
     ),
     Flag(
@@ -65,6 +67,18 @@ FLAGS = (
         ("tools", "read_only"),
         _OF_TOOLS,
         {"action": "store_true", "help": "offer only tools that change nothing"},
+    ),
+    Flag(
+        "--roots",
+        ("publishing", "roots"),
+        _OF_TOOLS,
+        {"metavar": "A,B", "help": "offer to check and publish integrations in folders below these"},
+    ),
+    Flag(
+        "--build",
+        ("publishing", "build"),
+        _OF_TOOLS | _OF_FOLDERS,
+        {"action": "store_true", "help": "bundle scripts with the esbuild in the folder's own node_modules"},
     ),
     # An assistant starts the server over stdio: `install` has no use for these four.
     Flag(
@@ -98,13 +112,13 @@ FLAGS = (
     Flag(
         "--sandbox",
         ("server", "sandbox"),
-        _OF_TOOLS | AUDIT_ACTIONS | {"audit", "events"},
+        _OF_TOOLS | AUDIT_ACTIONS | {"audit", "events", "publish"},
         {"action": "store_true", "help": "use the built-in GitBook sandbox; needs no token and no network"},
     ),
     Flag(
         "--log-level",
         ("server", "log_level"),
-        {"serve", "call", "doctor", "install", "audit", "events"} | AUDIT_ACTIONS,
+        {"serve", "call", "doctor", "install", "audit", "events", "publish"} | AUDIT_ACTIONS,
         {
             "choices": ("debug", "info", "warning", "error"),
             "metavar": "LEVEL",
@@ -165,4 +179,4 @@ def format_flags(settings: "Settings", config: Path | None, command: str) -> lis
 
 
 def _format_value(value: Any) -> str:
-    return ",".join(value) if isinstance(value, tuple) else str(value)
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

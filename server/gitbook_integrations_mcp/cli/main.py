@@ -18,7 +18,7 @@ from gitbook_integrations_mcp.process import FAILURE, INTERRUPTED, USAGE, config
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 """Errors of writing that are not a defect."""
 
-_READS_TOKENS = frozenset({"serve", "call", "audit", "events"}) | AUDIT_ACTIONS
+_READS_TOKENS = frozenset({"serve", "call", "audit", "events", "publish"}) | AUDIT_ACTIONS
 """Commands that send tokens to GitBook; `doctor` reports their problems in its own way."""
 
 

@@ -161,6 +161,14 @@ def build_parser() -> tuple[Parser, dict[str, Parser]]:
     call.add_argument("arguments", nargs="*", default=[], metavar="ARGUMENT", help=words)
     _add_json(call)
     _add_events(add_command("events", "Group an integration's events by type and error, or follow new ones."))
+    publish = add_command("publish", "Publish an integration from a folder. Asks for approval.")
+    publish.add_argument("--dry-run", action="store_true", help="only show what would be approved, and send nothing")
+    _add_folder(publish)
+    _add_folder(add_command("check", "Check an integration's folder as for publishing, and send nothing."))
+    new = add_command("new", "Write a minimal integration into a new folder.")
+    new.add_argument("name", metavar="NAME", help="name of the integration and of the folder")
+    new.add_argument("--organization", metavar="ORGANIZATION", help="its owner (default: gitbook.organization)")
+    _add_json(new)
     _add_changes(add_command("changes", "Show the changes that were made through this server, newest first."))
     _add_store(add_command("store", "Show the store and what it keeps; export it, prune it, forget an organization."))
     token = add_command("token", "Create a bearer token for a caller over HTTP, and its entry for http.tokens.")
@@ -194,6 +202,17 @@ def _add_changes(parser: Parser) -> None:
     parser.add_argument("--outcome", choices=["unknown", "done", "failed", "not sent"], help="only with this outcome")
     parser.add_argument("--limit", type=int, default=50, metavar="N", help="at most this many (default: 50)")
     parser.add_argument("--follow", action="store_true", help="go on with new changes, until interrupted")
+    _add_json(parser)
+
+
+def _add_folder(parser: Parser) -> None:
+    words = "folder with gitbook-manifest.yaml, or that file (default: this folder)"
+    parser.add_argument("path", nargs="?", type=Path, default=Path(), metavar="PATH", help=words)
+    parser.add_argument("--env", metavar="ENVIRONMENT", help="environment in envs of the manifest (default: default)")
+    parser.add_argument("--organization", metavar="ORGANIZATION", help="the owner, in place of the manifest's")
+    parser.add_argument(
+        "--script", metavar="FILE", help="bundled file in the folder, in place of the manifest's script"
+    )
     _add_json(parser)
 
 

@@ -10,6 +10,7 @@ from gitbook_integrations_api.endpoint import Endpoint
 from gitbook_integrations_mcp.auth.policy import Policy
 from gitbook_integrations_mcp.cli.console import count, print_json, print_table
 from gitbook_integrations_mcp.config.settings import Settings
+from gitbook_integrations_mcp.config.validation import offers_folders
 from gitbook_integrations_mcp.features.tools import describe_tool
 from gitbook_integrations_mcp.process import SUCCESS
 from gitbook_integrations_mcp.tokens import estimate_tool
@@ -28,7 +29,7 @@ def run(settings: Settings, arguments: Namespace) -> int:
 
 def list_tools(settings: Settings) -> list[dict[str, Any]]:
     """Return a row for each offered tool, in the order in which clients get them."""
-    policy = Policy(settings.tools, settings.confirmation)
+    policy = Policy(settings.tools, settings.confirmation, folders=offers_folders(settings))
     return [
         {
             "toolset": TOOLSET_OF[tool.name],

@@ -38,8 +38,10 @@ from gitbook_integrations_mcp.config.types import (
     Place,
     PrivateUrl,
     PublicUrl,
+    Roots,
     RuleId,
     ScopePattern,
+    SecretNames,
     StoreUrl,
     Transports,
     is_reference,
@@ -339,6 +341,25 @@ class StoreSection(Section):
     report_days: float = Field(365, gt=0, description="Days for which audit reports are kept.")
     reports: int = Field(
         100, gt=0, description="Maximum number of audit reports that are kept for each user and organization."
+    )
+
+
+class PublishingSection(Section):
+    roots: Roots = Field(
+        (),
+        description="Folders below which integrations may be read and published, as absolute paths. Without one, the "
+        "tools for folders are offered only to clients on stdio that declare roots, which count, too. With one, they "
+        "are offered on stdio and on loopback.",
+    )
+    secrets: SecretNames = Field(
+        (),
+        description="Environment variables of the server that a manifest may put into `secrets` as `${{ env.NAME }}`. "
+        "Those in a file `.env` beside the manifest need no setting.",
+    )
+    build: bool = Field(
+        False,
+        description="Bundle scripts with the esbuild in the folder's own `node_modules`. Everyone who can write to a "
+        "folder below `publishing.roots` can then run programs as the server's user, before anybody is asked.",
     )
 
 

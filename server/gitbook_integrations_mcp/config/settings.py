@@ -32,6 +32,7 @@ from gitbook_integrations_mcp.config.models import (
     LimitsSection,
     OAuthSection,
     PolicySection,
+    PublishingSection,
     Section,
     ServerSection,
     StoreSection,
@@ -87,6 +88,7 @@ class Settings(BaseSettings):
     confirmation: ConfirmationSection = ConfirmationSection()
     policy: PolicySection = PolicySection()
     store: StoreSection = StoreSection()
+    publishing: PublishingSection = PublishingSection()
     audit: AuditSection = AuditSection()
     development: DevelopmentSection = DevelopmentSection()
     limits: LimitsSection = LimitsSection()

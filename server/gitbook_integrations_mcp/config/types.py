@@ -3,6 +3,7 @@
 import re
 from fnmatch import fnmatchcase
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 from urllib.parse import urlsplit
 
@@ -10,7 +11,6 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
-from gitbook_integrations_api.options import DURATION
 from gitbook_integrations_api.parameters import Scope
 from gitbook_integrations_api.rules import RULES
 from gitbook_integrations_mcp.config.json_text import JsonError, parse_json
@@ -254,13 +254,52 @@ def _check_scope_pattern(pattern: str) -> str:
     return pattern
 
 
-Duration = Annotated[str, Field(pattern=DURATION)]
+def _check_roots(roots: tuple[Path, ...]) -> tuple[Path, ...]:
+    roots = tuple(root.expanduser() for root in roots)
+    for root in roots:
+        if not root.is_absolute() or root == root.parent:
+            raise PydanticCustomError(
+                "roots",
+                "{root}: must be the absolute path of a folder, and not that of a whole file system",
+                {"root": str(root)},
+            )
+    return roots
+
+
+_OWN_VARIABLES = (
+    "GITBOOK_MCP_",
+    "GITBOOK_TOKEN",
+    "GITBOOK_INTEGRATION_TOKEN",
+    "GITBOOK_ENDPOINT",
+    "GITBOOK_ORGANIZATION",
+)
+
+
+def is_own_variable(name: str) -> bool:
+    """Whether an environment variable belongs to this program, or to GitBook's command line."""
+    return name.upper().startswith(_OWN_VARIABLES)
+
+
+def _check_secret_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) or is_own_variable(name):
+            raise PydanticCustomError(
+                "secrets",
+                "{name}: must be the name of an environment variable, and none of this server's own",
+                {"name": name[:64]},
+            )
+    return names
+
+
 Endpoint = Annotated[str, AfterValidator(_check_endpoint)]
 PublicUrl = Annotated[str, AfterValidator(_check_public_url)]
 CommaSeparated = BeforeValidator(_split_names)
 """Accepts a list also as "a,b", the form in flags and variables."""
 ApiToken = Annotated[SecretStr, AfterValidator(check_token)]
 Names = Annotated[tuple[str, ...], NoDecode, CommaSeparated]
+Duration = Annotated[str, Field(pattern=DURATION)]
+Roots = Annotated[tuple[Path, ...], NoDecode, CommaSeparated, AfterValidator(_check_roots)]
+SecretNames = Annotated[Names, AfterValidator(_check_secret_names)]
 Transports = Annotated[tuple[Transport, ...], NoDecode, BeforeValidator(_read_transports)]
 ListenHost = Annotated[str, AfterValidator(_check_listen_host)]
 AllowedHosts = Annotated[Names, AfterValidator(_check_allowed_hosts)]

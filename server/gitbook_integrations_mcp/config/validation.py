@@ -68,3 +68,10 @@ def check_workers(settings: Settings) -> None:
         raise SettingsError(
             f"{workers}: each worker would have its own sandbox. With server.sandbox, set http.workers to 1."
         )
+
+
+def offers_folders(settings: Settings) -> bool:
+    """Whether callers may name folders of this machine: the operator allowed some, and only this machine can call."""
+    http = settings.http
+    is_local = is_loopback(http.host) and http.public_url is None and not http.allowed_hosts
+    return bool(settings.publishing.roots) and ("stdio" in settings.server.transport or is_local)

@@ -34,7 +34,7 @@ from gitbook_integrations_mcp.pipeline.development_mode import DevelopmentModes
 from gitbook_integrations_mcp.pipeline.execution import Executor
 from gitbook_integrations_mcp.pipeline.masked_values import is_written_back, restore_from, restore_masked_values
 from gitbook_integrations_mcp.pipeline.paging import PageReader
-from gitbook_integrations_mcp.pipeline.plan_run import PlanRunner, report_unchanged
+from gitbook_integrations_mcp.pipeline.plan_run import PlanRunner
 from gitbook_integrations_mcp.pipeline.policy_check import PolicyCheck
 from gitbook_integrations_mcp.pipeline.receipt import RECEIPT, build_receipt
 from gitbook_integrations_mcp.pipeline.suggestion import Suggester
@@ -140,9 +140,10 @@ class Pipeline:
         self, params: CallToolRequestParams, context: ServerRequestContext[Any, Any], caller: Caller, budget: Budget
     ) -> Output | InputRequiredResult:
         call = self._prepare(params, context, caller)
-        call = await self._plans.plan(call)
-        if isinstance(call, PlannedCall) and not call.plan.steps:
-            return report_unchanged(call)
+        planned = await self._plans.plan(call)
+        if isinstance(planned, Output):
+            return planned
+        call = planned
         await self._check_policy(call)
         hidden = isinstance(call, EndpointCall) and _is_hidden(call)
         if isinstance(call, EndpointCall) and not hidden:
@@ -225,7 +226,8 @@ class Pipeline:
                 context=context,
                 options=options,
             )
-        caller.credentials.select(tool)  # a missing token is reported before a human is asked to confirm
+        if tool.credentials:
+            caller.credentials.select(tool)  # a missing token is reported before a human is asked to confirm
         return Call(
             tool=tool,
             arguments=arguments,

@@ -46,8 +46,8 @@ class PlanRunner:
         self._snapshots = snapshots
         self._planners = planners
 
-    async def plan(self, call: Call) -> Call:
-        """Return `call` with its plan, if its tool has one.
+    async def plan(self, call: Call) -> Call | Output:
+        """Return `call` with its plan, if its tool has one, or the result of a call that changes nothing.
 
         Raises:
             CallError: there is no plan, or this caller may not make one of its calls.
@@ -55,7 +55,12 @@ class PlanRunner:
         planner = self._planners.get(call.tool.name)
         if planner is None:
             return call
-        planned = PlannedCall(**{one.name: getattr(call, one.name) for one in fields(call)}, plan=await planner(call))
+        plan = await planner(call)
+        if isinstance(plan, Output):
+            return plan
+        if not plan.steps:
+            return Output({"status": "unchanged", "message": plan.unchanged, "calls": []})
+        planned = PlannedCall(**{one.name: getattr(call, one.name) for one in fields(call)}, plan=plan)
         for step in planned.plan.steps:
             if not step.created:
                 prepare_step(planned, step)
@@ -70,7 +75,7 @@ class PlanRunner:
         if approval is None:
             raise DefectError(f"{call.tool.name} was not approved. Nothing was sent.")
         again = await self._planners[call.tool.name](call)  # another call can have undone the same change meanwhile
-        if again.digest != call.plan.digest:
+        if isinstance(again, Output) or again.digest != call.plan.digest:
             return Output(TARGET_CHANGED.content)
         plan = await self._log.begin_plan(call, approval) if _has_record(call) else None
         done: list[tuple[Step, Recorded, dict[str, Any]]] = []
@@ -93,7 +98,8 @@ class PlanRunner:
             done.append((step, recorded, describe_changed(one, recorded, content)))
         if plan:
             await self._complete(plan, "done", [recorded.change for _, recorded, _ in done])
-        return Output(_report(call, plan, done))
+        returned = {path: get_path(content, path) for path in call.plan.returned}
+        return Output({**_report(call, plan, done), **call.plan.report, **returned})
 
     async def _read_before(self, call: EndpointCall, step: Step, approval: Approval) -> Approval:
         """Return `approval` with the current target of a call, if its undo needs it.
@@ -123,11 +129,6 @@ class PlanRunner:
         except StoreError as error:
             # Its calls were sent and have their own rows, so the plan can still be undone.
             logger.error("the outcome of %s (%s) was not recorded: %s", plan.tool, plan.id, error.reason)  # noqa: TRY400
-
-
-def report_unchanged(call: PlannedCall) -> Output:
-    """Return the result of a plan without calls."""
-    return Output({"status": "unchanged", "message": call.plan.unchanged, "calls": []})
 
 
 def prepare_step(call: Call, step: Step, created: Mapping[str, Any] | None = None) -> EndpointCall:

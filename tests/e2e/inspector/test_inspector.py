@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from gitbook_integrations_api.catalog import TOOLS
 from gitbook_integrations_api.prompts import PROMPTS
 from tests.support.npm import install_package
 from tests.support.process import COMMAND, TIMEOUT, start
+from tests.support.samples import OFFERED
 
 
 @contextlib.contextmanager
@@ -35,7 +35,7 @@ def test_the_inspector_lists_calls_and_reads(transport: str) -> None:
         return json.loads(ended.stdout)
 
     with reach(transport) as target:
-        assert [tool["name"] for tool in ask("--method", "tools/list")["tools"]] == list(TOOLS)
+        assert [tool["name"] for tool in ask("--method", "tools/list")["tools"]] == list(OFFERED)
         result = ask("--method", "tools/call", "--tool-name", "list_sites", "--tool-arg", "limit=2")
         assert len(result["structuredContent"]["items"]) == 2
         assert [prompt["name"] for prompt in ask("--method", "prompts/list")["prompts"]] == list(PROMPTS)

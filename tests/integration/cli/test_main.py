@@ -28,6 +28,7 @@ from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION, USER_TOKEN
 from tests.support.elicitation_client import Human, read_status
 from tests.support.fake_gitbook import ERAS, Era
 from tests.support.process import COMMAND, TIMEOUT
+from tests.support.samples import OFFERED
 from tests.support.tokens import count_tokens
 
 
@@ -58,7 +59,7 @@ async def test_the_command_alone_serves_mcp_over_stdio(era: Era) -> None:
     server = StdioServerParameters(command=COMMAND[0], args=[*COMMAND[1:], "--sandbox"])
     async with Client(server, mode=era) as client:
         assert client.protocol_version == ("2025-11-25" if era == "legacy" else era)
-        assert [tool.name for tool in (await client.list_tools()).tools] == list(TOOLS)
+        assert [tool.name for tool in (await client.list_tools()).tools] == list(OFFERED)
         result = await client.call_tool("list_sites", {})
     assert result.structured_content is not None
     assert len(result.structured_content["items"]) == 5
@@ -150,7 +151,7 @@ async def main():
         await client.list_tools()
 anyio.run(main)
 names = ("httpx", "aiohttp", "rich", "truststore", "sqlalchemy", "alembic", "jinja2")
-names += ("gitbook_integrations_mcp.sandbox",)
+names += ("ruamel.yaml", "gitbook_integrations_mcp.sandbox")
 print([name for name in names if name in sys.modules])
 """
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=TIMEOUT)
@@ -205,7 +206,7 @@ async def test_a_server_whose_token_is_a_reference_warns_and_lists_its_tools(tmp
     )
     with (tmp_path / "log").open("w+") as log:
         async with Client(stdio_client(server, errlog=log)) as client:
-            assert len((await client.list_tools()).tools) == len(TOOLS)
+            assert len((await client.list_tools()).tools) == len(OFFERED)
         log.seek(0)
         assert "gitbook.token counts as not set" in log.read()
 
@@ -213,11 +214,11 @@ async def test_a_server_whose_token_is_a_reference_warns_and_lists_its_tools(tmp
 def test_the_table_of_tools_shows_what_each_is_and_costs(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "tools")
     assert code == 0
-    for name, tool in TOOLS.items():
+    for name, tool in OFFERED.items():
         (line,) = [line for line in out.splitlines() if f" {name} " in line]
         assert str(tool.risk) in line
         assert not isinstance(tool, Endpoint) or tool.path in line
-    assert f"{len(TOOLS)} tools" in out
+    assert f"{len(OFFERED)} tools" in out
 
 
 def test_the_estimate_of_tokens_is_near_the_truth() -> None:

@@ -20,7 +20,6 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
-from gitbook_integrations_api.catalog import TOOLS
 from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.auth.hosts import LOOPBACK, list_hosts
 from gitbook_integrations_mcp.config.settings import load_settings
@@ -39,14 +38,14 @@ from tests.support.gated_calls import WIDENING, find_target
 from tests.support.http_server import CALLERS, INITIALIZE, TOKENS, Kind, answer_token, bear, connect, each_way, serve
 from tests.support.loopback import listen, open_client, open_listener
 from tests.support.process import TIMEOUT, start
-from tests.support.samples import SCRIPT, make_png
+from tests.support.samples import OFFERED, SCRIPT, make_png
 
 
 @each_way
 async def test_tools_are_listed_and_called(kind: Kind, era: Era) -> None:
     async with serve(GitBookSpy()) as address, connect(address, kind, era) as client:
         assert client.protocol_version == ("2025-11-25" if era == "legacy" else era)
-        assert len((await client.list_tools()).tools) == len(TOOLS)
+        assert len((await client.list_tools()).tools) == len(OFFERED)
         result = await client.call_tool("list_sites", {})
     assert result.structured_content is not None
     assert len(result.structured_content["items"]) == 5
@@ -473,7 +472,7 @@ async def test_without_a_token_of_their_own_tools_are_listed_and_calls_say_what_
     async with serve(upstream, **sections) as address:
         for headers in ({}, {"X-GitBook-Token": "two words"}):
             async with connect(address, kind, era, headers=headers) as client:
-                assert len((await client.list_tools()).tools) == len(TOOLS)
+                assert len((await client.list_tools()).tools) == len(OFFERED)
                 result = await client.call_tool("list_integrations", {})
             assert result.is_error
             assert "X-GitBook-Token" in read_text(result)

@@ -16,7 +16,7 @@ from gitbook_integrations_mcp.calls.checks import complete_arguments
 from gitbook_integrations_mcp.features.tools import describe_tool
 from gitbook_integrations_mcp.pipeline.masked_values import is_written_back
 from tests.support.fake_gitbook import ERAS, TOKENS, Era, Upstream, connect, read_text
-from tests.support.samples import make_arguments
+from tests.support.samples import OFFERED, make_arguments
 
 DESTRUCTIVE = {
     "unpublish_integration",
@@ -341,7 +341,7 @@ async def test_tools_are_listed_in_the_order_of_the_catalog_in_both_eras() -> No
     for era in ERAS:
         async with connect(Upstream(), era) as client:
             listed = [tool.name for tool in (await client.list_tools()).tools]
-        assert listed == list(TOOLS)
+        assert listed == list(OFFERED)
 
 
 def test_a_composite_tool_that_changes_something_always_needs_approval() -> None:

@@ -38,8 +38,13 @@ async def list_published(**sections: Any) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize(
     "sections",
-    [{}, {"gitbook": {"organization": "WxR7pNq2bTzK4mVs9LhC"}}, {"confirmation": {"fallback": "two-step"}}],
-    ids=["by default", "with an organization", "with two steps"],
+    [
+        {},
+        {"gitbook": {"organization": "WxR7pNq2bTzK4mVs9LhC"}},
+        {"confirmation": {"fallback": "two-step"}},
+        {"publishing": {"roots": ["/integrations"]}},
+    ],
+    ids=["by default", "with an organization", "with two steps", "with folders"],
 )
 async def test_the_tools_cost_few_tokens(sections: dict[str, Any]) -> None:
     published = await list_published(**sections)

@@ -7,20 +7,20 @@ import pytest
 from gitbook_integrations_api.catalog import TOOLS, TOOLSETS
 from gitbook_integrations_api.endpoint import Risk
 from tests.support.fake_gitbook import Upstream, connect, read_code, read_text
-from tests.support.samples import make_arguments
+from tests.support.samples import OFFERED, make_arguments
 
-READS = {name for name, tool in TOOLS.items() if tool.risk is Risk.READ}
+READS = {name for name, tool in OFFERED.items() if tool.risk is Risk.READ}
 SITES = {tool.name for tool in TOOLSETS["sites"]}
 SPACES = {tool.name for tool in TOOLSETS["spaces"]}
 TOOLS_OF_THE_STORE = {tool.name for tool in TOOLSETS["changes"]}
 
 CHOICES: dict[str, tuple[dict[str, Any], set[str]]] = {
-    "all": ({}, set(TOOLS)),
+    "all": ({}, set(OFFERED)),
     "read-only": ({"read_only": True}, READS),
     "two toolsets": ({"toolsets": ["sites", "spaces"]}, SITES | SPACES),
     "single tools": ({"include": ["get_authenticated_user", "list_sites"]}, {"get_authenticated_user", "list_sites"}),
     "a toolset and a tool": ({"toolsets": ["sites"], "include": ["list_sites"]}, SITES | {"list_sites"}),
-    "all but one": ({"exclude": ["unpublish_integration"]}, set(TOOLS) - {"unpublish_integration"}),
+    "all but one": ({"exclude": ["unpublish_integration"]}, set(OFFERED) - {"unpublish_integration"}),
     "exclusion wins": ({"include": ["list_sites"], "exclude": ["list_sites"]}, set()),
     "read-only wins": ({"include": ["uninstall_integration"], "read_only": True}, set()),
     "no toolset": ({"toolsets": []}, set()),

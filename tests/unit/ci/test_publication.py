@@ -19,6 +19,7 @@ from gitbook_integrations_api.catalog import TOOLS
 from publication import build_bundle, describe_registry_entry
 from tests.support.npm import install_package
 from tests.support.repository import README, ROOT
+from tests.support.samples import OFFERED
 
 
 @pytest.fixture(scope="module")
@@ -76,5 +77,5 @@ async def test_the_bundle_starts_as_its_manifest_says_and_has_the_tools_it_names
         result = await client.call_tool("list_sites", {})
     assert not result.is_error
     named = {tool["name"] for tool in manifest["tools"]}
-    assert named == set(TOOLS)
+    assert named == set(OFFERED)
     assert tools == {name for name in named if TOOLS[name].risk == "read"}

@@ -18,6 +18,9 @@ COMMANDS = {
     "audit explain": ["same-kind"],
     "tools": [],
     "call": ["list_sites"],
+    "publish": [],
+    "check": [],
+    "new": ["bot"],
     "changes": [],
     "config": [],
     "completion": ["bash"],
@@ -27,7 +30,14 @@ COMMANDS = {
 }
 """Commands, each with the positionals that it needs."""
 
-VALUES = {"--transport": "sse", "--host": "::1", "--port": "1234", "--workers": "2", "--log-level": "debug"}
+VALUES = {
+    "--roots": "/a,/b",
+    "--transport": "sse",
+    "--host": "::1",
+    "--port": "1234",
+    "--workers": "2",
+    "--log-level": "debug",
+}
 
 each_flag = pytest.mark.parametrize("flag", FLAGS, ids=lambda flag: flag.name)
 

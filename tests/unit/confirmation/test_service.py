@@ -50,7 +50,7 @@ from tests.support.gated_calls import (
     request_confirmation_id,
     start_call,
 )
-from tests.support.samples import make_arguments
+from tests.support.samples import OFFERED, make_arguments
 from tests.support.stdio_client import Conversation
 
 each_tool = pytest.mark.parametrize("name", GATED)
@@ -264,7 +264,7 @@ async def test_a_placeholder_below_what_an_added_tool_reads_is_still_rejected() 
     assert spy.mutations == []
 
 
-@pytest.mark.parametrize("name", TOOLS)
+@pytest.mark.parametrize("name", OFFERED)
 async def test_every_added_tool_needs_confirmation_and_a_refusal_sends_nothing(name: str) -> None:
     spy, human = GitBookSpy(), Human(action="decline")
     async with meet(create_gated_server(spy, extra_tools=[name]), human, "2026-07-28") as client:

@@ -96,6 +96,33 @@ class VersionList(BaseModel):
     note: str | None = None
 
 
+class FolderInput(Input):
+    path: Annotated[str, Field(description="Folder with gitbook-manifest.yaml, or that file")]
+    environment: Annotated[str, Field(description="Environment in envs of the manifest")] = ABSENT
+    organization: Annotated[str, Field(description="Owner, in place of the manifest's")] = ABSENT
+    scriptFile: Annotated[str, Field(description="Bundled file in the folder, in place of the manifest's script")] = (
+        ABSENT
+    )
+
+
+class FolderPublication(FolderInput):
+    dryRun: Annotated[bool, Field(description="Only show what would be approved")] = ABSENT
+
+
+class FolderReport(BaseModel):
+    """A folder that can be published, or was. It has no content of a file and no value of a secret."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
+
+    status: str | None = None
+    message: str | None = None
+    ok: bool | None = None
+    integration: str | None = None
+    version: float | None = None
+    files: list[dict[str, Any]] | None = None
+    problems: list[dict[str, Any]] | None = None
+
+
 TOOLS = (
     Composite(
         operation="listIntegrationVersions",
@@ -118,6 +145,31 @@ TOOLS = (
         result=one(PlanResult),
         consequence="The earlier version replaces the published one for all organizations.",
         uses=("publish_integration", "get_integration_by_name"),
+    ),
+    Composite(
+        operation="checkIntegrationFolder",
+        title="Check an integration's folder",
+        description="Check manifest, images, secrets and script of an integration on this machine, as for publishing. "
+        "Lists every problem with its line.",
+        risk=Risk.READ,
+        credentials=frozenset(),
+        input=FolderInput,
+        result=one(FolderReport),
+        reads_folder=True,
+    ),
+    Composite(
+        operation="publishIntegrationFolder",
+        title="Publish an integration from a folder",
+        description="Publish an integration from a folder on this machine. Prefer this to publish_integration: the "
+        "server reads manifest, images and script.",
+        risk=Risk.WRITE,
+        credentials=USER | OAUTH,
+        input=FolderPublication,
+        result=one(FolderReport),
+        always_confirmed=True,
+        consequence="This replaces the published version in all organizations.",
+        uses=("publish_integration",),
+        reads_folder=True,
     ),
     Endpoint(
         operation="publishIntegration",

@@ -1,0 +1,34 @@
+"""The command `publish`: publishes an integration from a folder, after approval on the terminal."""
+
+import json
+from argparse import Namespace
+from pathlib import Path
+
+from gitbook_integrations_mcp.cli import call
+from gitbook_integrations_mcp.config.settings import Settings
+
+
+def run(settings: Settings, arguments: Namespace) -> int:
+    """Publish the folder, or only show what would be approved, and return the exit code.
+
+    Raises:
+        CallError: the folder cannot be published, or GitBook failed.
+    """
+    given = {
+        "path": str(arguments.path.absolute()),
+        "environment": arguments.env,
+        "organization": arguments.organization,
+        "scriptFile": arguments.script,
+        "dryRun": arguments.dry_run,
+    }
+    words = [json.dumps({name: value for name, value in given.items() if value is not None})]
+    called = Namespace(tool="publish_integration_folder", arguments=words, json=arguments.json)
+    return call.run(allow_folder(settings, arguments.path), called)
+
+
+def allow_folder(settings: Settings, path: Path) -> Settings:
+    """Return settings with which the folder that a human named on the command line can be read."""
+    folder = path.absolute() if path.is_dir() else path.absolute().parent
+    publishing = settings.publishing.model_copy(update={"roots": (folder, *settings.publishing.roots)})
+    server = settings.server.model_copy(update={"transport": ("stdio",)})
+    return settings.model_copy(update={"publishing": publishing, "server": server})

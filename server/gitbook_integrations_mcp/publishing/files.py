@@ -1,0 +1,107 @@
+"""Reads files below the folders that the operator allows, and no others."""
+
+import os
+import stat
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from gitbook_integrations_mcp.errors import ErrorCode, RefusedError
+
+MANIFEST = "gitbook-manifest.yaml"
+
+
+class FolderError(RefusedError):
+    """A folder that the server may not read, or cannot publish."""
+
+    code = ErrorCode.FOLDER_NOT_ALLOWED
+
+
+class FileError(Exception):
+    """A file that cannot be used. The text is a predicate."""
+
+
+class Roots:
+    """The folders below which files may be read."""
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self._paths = [*dict.fromkeys(path.expanduser().resolve() for path in paths)]
+
+    def find_manifest(self, text: str) -> Path:
+        """Return the manifest that `text` names: the file itself, or its folder; absolute, or relative to a root.
+
+        Raises:
+            FolderError: it is not below a root, or there is no manifest.
+        """
+        try:
+            named = Path(text).expanduser()
+            places = [named] if named.is_absolute() else [root / named for root in self._paths]
+            resolved = [place.resolve() for place in places]
+        except (OSError, RuntimeError, ValueError):
+            resolved = []
+        allowed = [place for place in resolved if self._contain(place)]
+        if not allowed:
+            raise FolderError(
+                "path is not below one of the folders that the operator allows (publishing.roots). Nothing was read "
+                "and nothing was sent."
+            )
+        for place in allowed:
+            with suppress(OSError, RuntimeError):  # for example, a name that is too long
+                manifest = (place / MANIFEST if place.is_dir() else place).resolve()
+                if manifest.suffix in {".yaml", ".yml"} and self._contain(manifest) and manifest.is_file():
+                    return manifest
+        raise FolderError(
+            f"path has no {MANIFEST}. Name a folder that contains one, or the file itself. Nothing was sent.",
+            ErrorCode.INVALID_FOLDER,
+        )
+
+    def find(self, folder: Path, name: str) -> Path:
+        """Return the real path of the file that a manifest in `folder` names.
+
+        Raises:
+            FileError: it is outside of the roots.
+        """
+        try:
+            path = (folder / name).resolve()
+        except (OSError, RuntimeError, ValueError):
+            raise FileError("is not a valid path") from None
+        if not self._contain(path):
+            raise FileError("is outside of the allowed folders")
+        return path
+
+    def read(self, folder: Path, name: str, limit: int) -> bytes:
+        """Return the content of the file that a manifest in `folder` names.
+
+        Raises:
+            FileError: it is outside of the roots, missing, no regular file, or longer than `limit` bytes.
+        """
+        path = self.find(folder, name)
+        # The path is resolved, so a symbolic link at its end is a new one. A pipe must not stop the server.
+        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        try:
+            with os.fdopen(os.open(path, flags), "rb") as file:
+                status = os.fstat(file.fileno())
+                if not stat.S_ISREG(status.st_mode):
+                    raise FileError("is not a file")
+                content = file.read(limit + 1)
+        except FileNotFoundError:
+            raise FileError("does not exist") from None
+        except IsADirectoryError:
+            raise FileError("is a folder, not a file") from None
+        except OSError as error:
+            raise FileError(f"cannot be read: {error.strerror}") from None
+        if len(content) > limit:
+            raise FileError(f"has more than {limit:,} bytes")
+        return content
+
+    def find_program(self, folder: Path, name: str) -> Path | None:
+        """Return the program of this name in the nearest `node_modules` of `folder` or above it, below a root."""
+        for above in (folder, *folder.parents):
+            with suppress(OSError, RuntimeError):
+                program = (above / "node_modules" / ".bin" / name).resolve()
+                if self._contain(above) and self._contain(program) and program.is_file():
+                    return program
+        return None
+
+    def _contain(self, path: Path) -> bool:
+        return any(path.is_relative_to(root) for root in self._paths)

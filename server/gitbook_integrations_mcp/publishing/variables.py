@@ -1,0 +1,78 @@
+"""Puts the values of variables into the secrets of a manifest.
+
+A manifest is other people's text. It gets only variables that the operator allows and those of the file `.env` beside
+it, and never one of this server's own.
+"""
+
+import os
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from gitbook_integrations_mcp.config.types import is_own_variable
+from gitbook_integrations_mcp.publishing.files import FileError, Roots
+
+DOTENV = ".env"
+_MAX_BYTES = 64 * 1024
+_REFERENCE = re.compile(r"\$\{\{\s*env\.(\S+?)\s*\}\}")
+_OTHER = re.compile(r"\$\{\{\s*\"?op://")
+_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*", re.ASCII)
+
+
+class VariableError(Exception):
+    """A reference that has no value. The text is a predicate and repeats no value."""
+
+
+class Variables:
+    """The variables that a manifest may use: those of `.env`, and the `allowed` ones of the environment."""
+
+    def __init__(self, dotenv: Mapping[str, str], allowed: Collection[str]) -> None:
+        self._values = {**dotenv, **{name: value for name in allowed if (value := os.environ.get(name))}}
+
+    def replace(self, text: str) -> str:
+        """Return `text` with every `${{ env.NAME }}` replaced by its value.
+
+        Raises:
+            VariableError: a variable is missing, empty or not allowed, or the reference is of another kind.
+        """
+        if _OTHER.search(text):
+            raise VariableError(
+                "refers to 1Password (op://), which this server does not read. Use ${{ env.NAME }} and the file .env"
+            )
+        return _REFERENCE.sub(self._find, text)
+
+    def _find(self, match: re.Match[str]) -> str:
+        name = match[1]
+        if not re.fullmatch(r"[A-Za-z_]\w{0,99}", name, re.ASCII):
+            raise VariableError("refers to something that is no name of a variable")
+        if is_own_variable(name):
+            raise VariableError(f"refers to {name}, a variable of this server, which is never published")
+        if value := self._values.get(name):
+            return value
+        raise VariableError(
+            f"refers to {name}, which has no value that may be used. Set it in {DOTENV} beside the manifest, or ask "
+            "the operator to set it and to add it to publishing.secrets"
+        )
+
+
+def read_dotenv(roots: Roots, folder: Path) -> dict[str, str]:
+    """Return the variables in the file `.env` of a folder; none without the file.
+
+    Raises:
+        FileError: the file is too long, outside of the roots, or no text.
+    """
+    if not (folder / DOTENV).exists():
+        return {}
+    try:
+        text = roots.read(folder, DOTENV, _MAX_BYTES).decode("utf-8-sig")
+    except ValueError:
+        raise FileError("is not valid UTF-8") from None
+    lines = (_LINE.fullmatch(line) for line in text.splitlines())
+    return {match[1]: _read_value(match[2]) for match in lines if match}
+
+
+def _read_value(text: str) -> str:
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+        inner = text[1:-1]
+        return inner.replace("\\n", "\n") if text[0] == '"' else inner
+    return re.split(r"\s#", text, maxsplit=1)[0].rstrip()
