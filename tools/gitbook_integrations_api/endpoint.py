@@ -229,13 +229,15 @@ class Endpoint(Tool):
 
     `operation` is GitBook's operationId; `path` is a template whose `{names}` are fields of `input`. The other fields
     of `input` are sent in the query if the method has no body or if they are marked `Query`, and otherwise in the body.
-    `success` are the documented status codes, the usual one first. The server keeps `undo` with each change. If GitBook
-    returns nothing, `effect` says in the result what happens now; `{names}` in it are required arguments. `configures`
-    is the level whose schema in the integration the argument `configuration` must satisfy.
+    An OAuth token needs all `scopes`; they are empty if GitBook accepts no OAuth token. `success` are the documented
+    status codes, the usual one first. The server keeps `undo` with each change. If GitBook returns nothing, `effect`
+    says in the result what happens now; `{names}` in it are required arguments. `configures` is the level whose schema
+    in the integration the argument `configuration` must satisfy.
     """
 
     method: Method
     path: str
+    scopes: tuple[str, ...] = ()
     success: tuple[int, ...] = (200,)
     undo: Undo | None = None
     effect: str = ""
@@ -245,6 +247,8 @@ class Endpoint(Tool):
         super().__post_init__()
         self._check_names(self.path_names | set(re.findall(r"{(\w+)}", self.effect)))
         self._check_names({"configuration"} if self.configures else set())
+        if bool(self.scopes) != (CredentialKind.OAUTH in self.credentials):
+            raise TypeError(f"{self.operation}: it has scopes if and only if it accepts an OAuth token")
 
     @property
     def is_destructive(self) -> bool:
