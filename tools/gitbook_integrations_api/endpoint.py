@@ -163,10 +163,10 @@ class Tool:
     """A tool that a model can call. Safety checks, lists and documentation are derived from it.
 
     `operation` is a name in camelCase; the tool's name is derived from it. `credentials` are the kinds of credential
-    that GitBook accepts. A call with one of the argument values in `confirm_if` needs confirmation even if the tool's
-    `risk` does not require it; with `always_confirmed`, every call does. The human reads `consequence` before they
-    approve; if the call is `irreversible`, they must also type the name of the target. `view` is the URI of a page that
-    hosts can show next to the result (MCP Apps).
+    that GitBook accepts, and `scopes` those that an OAuth token needs, all of them. A call with one of the argument
+    values in `confirm_if` needs confirmation even if the tool's `risk` does not require it; with `always_confirmed`,
+    every call does. The human reads `consequence` before they approve; if the call is `irreversible`, they must also
+    type the name of the target. `view` is the URI of a page that hosts can show next to the result (MCP Apps).
     """
 
     operation: str
@@ -176,6 +176,7 @@ class Tool:
     credentials: frozenset[CredentialKind]
     input: type[Input]
     result: Result
+    scopes: tuple[str, ...] = ()
     confirm_if: tuple[tuple[str, Any], ...] = ()
     always_confirmed: bool = False
     consequence: str = ""
@@ -229,15 +230,13 @@ class Endpoint(Tool):
 
     `operation` is GitBook's operationId; `path` is a template whose `{names}` are fields of `input`. The other fields
     of `input` are sent in the query if the method has no body or if they are marked `Query`, and otherwise in the body.
-    An OAuth token needs all `scopes`; they are empty if GitBook accepts no OAuth token. `success` are the documented
-    status codes, the usual one first. The server keeps `undo` with each change. If GitBook returns nothing, `effect`
-    says in the result what happens now; `{names}` in it are required arguments. `configures` is the level whose schema
-    in the integration the argument `configuration` must satisfy.
+    `success` are the documented status codes, the usual one first. The server keeps `undo` with each change. If GitBook
+    returns nothing, `effect` says in the result what happens now; `{names}` in it are required arguments. `configures`
+    is the level whose schema in the integration the argument `configuration` must satisfy.
     """
 
     method: Method
     path: str
-    scopes: tuple[str, ...] = ()
     success: tuple[int, ...] = (200,)
     undo: Undo | None = None
     effect: str = ""

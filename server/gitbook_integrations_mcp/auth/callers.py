@@ -61,7 +61,8 @@ class Callers:
     def identify(self, context: ServerRequestContext[Any, Any]) -> Caller:
         """Return the caller of a request."""
         if context.request is None:
-            return Caller("", self._credentials, self._policy, local_user=_find_local_user())
+            policy = _withhold(self._policy, self._credentials)
+            return Caller("", self._credentials, policy, local_user=_find_local_user())
         headers: Mapping[str, str] = context.request.headers
         principal = authenticated_principal(context)
         credentials = Credentials.from_headers(headers) if self._per_request else self._credentials
@@ -72,7 +73,7 @@ class Callers:
         # Without a principal, the GitBook token identifies the caller. Servers with different tokens can share a store;
         # an approval for one of them is not valid for the others.
         identity = json.dumps([principal, *sessions, credentials.digest])
-        return Caller(identity, credentials, self._narrow(headers), principal)
+        return Caller(identity, credentials, _withhold(self._narrow(headers), credentials), principal)
 
     def _narrow(self, headers: Mapping[str, str]) -> Policy:
         """Return the policy without the tools that the request's headers exclude."""
@@ -81,6 +82,12 @@ class Callers:
         if not read_only and toolsets is None:
             return self._policy
         return self._policy.narrow(read_only=read_only, toolsets=toolsets)
+
+
+def _withhold(policy: Policy, credentials: Credentials) -> Policy:
+    """Return the policy without the tools that no credential serves, if there is a login."""
+    names = frozenset(name for name, tool in policy.tools.items() if not credentials.offers(tool))
+    return policy.withhold(names) if names else policy
 
 
 @cache

@@ -23,7 +23,11 @@ class Policy:
     """
 
     def __init__(
-        self, settings: ToolsSection, confirmation: ConfirmationSection, narrowed: ToolsSection | None = None
+        self,
+        settings: ToolsSection,
+        confirmation: ConfirmationSection,
+        narrowed: ToolsSection | None = None,
+        withheld: frozenset[str] = frozenset(),
     ) -> None:
         _check_names("tools.toolsets", "toolset", settings.toolsets or (), TOOLSETS)
         _check_names("tools.include", "tool", settings.include or (), TOOLS)
@@ -35,8 +39,10 @@ class Policy:
         self._extra_tools = frozenset(confirmation.extra_tools).union(
             _find_updates(TOOLS[name] for name in confirmation.extra_tools)
         )
+        self._permitted = {name: tool for name, tool in TOOLS.items() if self._find_reason(tool) is None}
+        self._withheld = withheld
         self.tools: Mapping[str, Tool] = MappingProxyType(
-            {name: tool for name, tool in TOOLS.items() if self._find_reason(tool) is None}
+            {name: tool for name, tool in self._permitted.items() if name not in withheld}
         )
         """The tools that are offered, in the catalog's order."""
 
@@ -56,7 +62,12 @@ class Policy:
     @cache  # noqa: B019  # a policy lives as long as the server
     def _narrow(self, read_only: bool, toolsets: frozenset[str] | None) -> "Policy":
         filters = ToolsSection(read_only=read_only, toolsets=None if toolsets is None else tuple(toolsets))
-        return Policy(self._settings, self._confirmation, filters)
+        return Policy(self._settings, self._confirmation, filters, self._withheld)
+
+    @cache  # noqa: B019  # a policy lives as long as the server
+    def withhold(self, names: frozenset[str]) -> "Policy":
+        """Return this policy without the tools that no credential serves. A call of one ends in an error about that."""
+        return Policy(self._settings, self._confirmation, self._narrowed, names)
 
     def needs_confirmation(self, tool: Tool, arguments: Mapping[str, Any]) -> bool:
         """Whether a call needs confirmation. The operator can add tools to this list but not remove any.
@@ -73,13 +84,13 @@ class Policy:
         return self.needs_confirmation(tool, dict(tool.confirm_if))
 
     def admit(self, name: str) -> Tool:
-        """Return a tool that is offered.
+        """Return a tool that is offered, or withheld only because no credential serves it.
 
         Raises:
             UnknownToolError: the tool does not exist.
             DisabledToolError: the settings or the client's headers exclude it.
         """
-        if tool := self.tools.get(name):
+        if tool := self._permitted.get(name):
             return tool
         if name not in TOOLS:
             containing = [tool for tool in self.tools if len(name) > 3 and name.lower() in tool]
@@ -106,7 +117,7 @@ class Policy:
             DisabledToolError: the tool is disabled, or cannot be read as a resource.
         """
         self.admit(name)
-        if not self.may_read(name):
+        if name not in self._withheld and not self.may_read(name):
             raise DisabledToolError(
                 f"{name} requires confirmation on this server, so it cannot be read as a resource. Call the tool."
             )

@@ -32,7 +32,7 @@ class Flag:
         return self.name.removeprefix("--").replace("-", "_")
 
 
-_OF_TOOLS = frozenset({"serve", "tools", "call", "doctor", "install"})
+_OF_TOOLS = frozenset({"serve", "tools", "call", "doctor", "install", "login", "whoami"})
 """Commands that offer tools, or write how to."""
 
 AUDIT_ACTIONS = frozenset({"audit accept", "audit withdraw", "audit explain"})
@@ -42,7 +42,7 @@ FLAGS = (
     Flag(
         CONFIG,
         None,
-        _OF_TOOLS | AUDIT_ACTIONS | {"audit", "changes", "store"},
+        _OF_TOOLS | AUDIT_ACTIONS | {"audit", "changes", "store", "logout"},
         {"type": Path, "metavar": "FILE", "help": "settings file (JSON)"},
     ),
     Flag("--toolsets", ("tools", "toolsets"), _OF_TOOLS, {"metavar": "A,B", "help": "offer only these toolsets"}),
@@ -91,7 +91,7 @@ FLAGS = (
     Flag(
         "--sandbox",
         ("server", "sandbox"),
-        _OF_TOOLS | AUDIT_ACTIONS | {"audit"},
+        _OF_TOOLS - {"login", "whoami"} | AUDIT_ACTIONS | {"audit"},
         {"action": "store_true", "help": "use the built-in GitBook sandbox; needs no token and no network"},
     ),
     Flag(

@@ -1,7 +1,7 @@
 """The GitBook sandbox as an ASGI application: runs the operation that an HTTP request names.
 
-Each request passes the same checks in the same order: quota, route, token, kind of token, scopes, arguments. Errors have
-the form of GitBook's errors, and every response has rate-limit headers.
+Each request passes the same checks in the same order: quota, route, token, kind of token, scopes, arguments. Errors
+have the form of GitBook's errors, and every response has rate-limit headers.
 """
 
 import itertools
@@ -26,7 +26,12 @@ from gitbook_integrations_mcp.sandbox.state import State
 RATE_LIMIT = 1000
 """Default number of requests that a token may make in a minute."""
 
-KINDS = {"user": "a user", "integration": "an integration", "integration-installation": "an installation", "oauth": "an OAuth client"}
+KINDS = {
+    "user": "a user",
+    "integration": "an integration",
+    "integration-installation": "an installation",
+    "oauth": "an OAuth client",
+}
 
 
 class Sandbox:

@@ -1,7 +1,7 @@
 """The sandbox's OAuth authorization server, with the features of GitBook's.
 
-It has metadata (RFC 8414), dynamic registration, an authorization page, and a token endpoint with PKCE (S256). A refresh
-token works once: if it is used again, the whole grant ends, as OAuth 2.1 recommends.
+It has metadata (RFC 8414), dynamic registration, an authorization page, and a token endpoint with PKCE (S256). A
+refresh token works once: if it is used again, the whole grant ends, as OAuth 2.1 recommends.
 """
 
 import base64

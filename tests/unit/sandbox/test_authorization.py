@@ -1,4 +1,4 @@
-"""The sandbox's authorization server: registration, consent, PKCE, rotation, revocation, and scopes on every endpoint."""
+"""The sandbox's authorization server: registration, consent, PKCE, rotation, revocation, scopes."""
 
 from collections.abc import AsyncIterator
 from typing import Any
