@@ -8,6 +8,7 @@ the start of a server on stdio that does not need them (by this share of its CPU
 - SQLAlchemy and its drivers (as much as the MCP SDK): `store.store`, for the first confirmation, change or audit
 - the audit (4 %): `audit.AuditTools`, on the first audit
 - Jinja2 and the pages made with it (2 %): `features.apps` and `confirmation.page`, for the first page
+- authlib, keyring and sqlite3: `gitbook.oauth` and `store.logins`, for a login that exists
 - the GitBook sandbox (3 %): `gitbook.opening`, for servers that use it
 - rich (2 %): `cli.console`, for tables
 - the settings, the modules of subcommands and, with them, the MCP SDK (most of the start): `cli`, for the command that
@@ -29,6 +30,7 @@ from gitbook_integrations_mcp.confirmation.results import Confirm
 from gitbook_integrations_mcp.confirmation.service import ConfirmationService
 from gitbook_integrations_mcp.features.apps import list_extensions
 from gitbook_integrations_mcp.features.completion import Completer
+from gitbook_integrations_mcp.features.login_watch import LoginWatch
 from gitbook_integrations_mcp.features.prompts import Prompts, list_prompts
 from gitbook_integrations_mcp.features.resources import Resources, list_templates
 from gitbook_integrations_mcp.features.server import IntegrationsServer
@@ -72,7 +74,12 @@ def create_server(
     changes = OwnChanges(clock)
     audits = AuditTools(gitbook, settings, store, clock, changes)
     previewer = Previewer(gitbook, audits.effects)
+    # With several processes, a change is rarely made by the process that the subscribed client is connected to.
+    watched = on_stdio or settings.http.has_sessions
+    per_request = settings.http.credentials == "per-request"
+    session = credentials.session if watched and not per_request else None
     subscriptions = Subscriptions()
+    subscriptions.announces_tools = session is not None
     two_step = settings.confirmation.fallback == "two-step"
 
     async def note_change(call: EndpointCall, response: GitBookResponse | None) -> None:
@@ -96,16 +103,15 @@ def create_server(
     callers = Callers(
         policy,
         credentials,
-        per_request=settings.http.credentials == "per-request",
+        per_request=per_request,
         has_sessions=settings.http.has_sessions,
     )
-    tools = Tools(describe_tools(policy, organization, two_step=two_step), pipeline, callers)
-    server = IntegrationsServer(settings.confirmation, gitbook, store, page, subscriptions, tools.find_schema)
+    tools = Tools(describe_tools(policy, organization, two_step=two_step), pipeline, callers, subscriptions)
+    watch = LoginWatch(session, subscriptions) if session else None
+    server = IntegrationsServer(settings.confirmation, gitbook, store, page, subscriptions, tools.find_schema, watch)
     server.extensions |= list_extensions(policy)
     tools.register(server)
     if list_templates(policy):
-        # With several processes, a change is rarely made by the process that the subscribed client is connected to.
-        watched = on_stdio or settings.http.has_sessions
         Resources(pipeline, callers, subscriptions, organization).register(server, watched=watched)
     if list_prompts(policy):
         Prompts(callers, organization).register(server)

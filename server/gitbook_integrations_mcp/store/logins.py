@@ -5,17 +5,19 @@ tokens are in the operating system's keyring. Without a usable one they are in t
 """
 
 import os
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from gitbook_integrations_mcp import NAME
 from gitbook_integrations_mcp.errors import ErrorCode, SessionError
+
+if TYPE_CHECKING:
+    import sqlite3
 
 _LOCK_SECONDS = 30.0
 """Time to wait for another process that replaces the tokens."""
@@ -71,7 +73,7 @@ class _Kept(BaseModel):
 class LockedLogin:
     """A login that no other process can change meanwhile."""
 
-    def __init__(self, connection: sqlite3.Connection, endpoint: str) -> None:
+    def __init__(self, connection: "sqlite3.Connection", endpoint: str) -> None:
         self._connection = connection
         self._endpoint = endpoint
 
@@ -129,6 +131,8 @@ class LoginStore:
         """
         if not self.path.exists():
             return None
+        import sqlite3
+
         with _explain(), closing(sqlite3.connect(self.path, timeout=_LOCK_SECONDS)) as connection:
             return _read_row(connection, self._endpoint)[0]
 
@@ -147,6 +151,8 @@ class LoginStore:
         Raises:
             SessionError: the file cannot be used.
         """
+        import sqlite3
+
         with _explain():
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
@@ -165,6 +171,8 @@ class LoginStore:
 
 @contextmanager
 def _explain() -> Iterator[None]:
+    import sqlite3
+
     try:
         yield
     except sqlite3.Error as error:
@@ -177,7 +185,9 @@ def _create_error(reason: str) -> SessionError:
     return SessionError(f"The login with GitBook is not available. {reason}", ErrorCode.LOGIN_UNAVAILABLE)
 
 
-def _read_row(connection: sqlite3.Connection, endpoint: str) -> tuple[Login | None, str | None]:
+def _read_row(connection: "sqlite3.Connection", endpoint: str) -> tuple[Login | None, str | None]:
+    import sqlite3
+
     try:
         row = connection.execute("SELECT facts, tokens FROM login WHERE endpoint = ?", (endpoint,)).fetchone()
     except sqlite3.OperationalError as error:

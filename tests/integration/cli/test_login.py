@@ -1,7 +1,6 @@
 """The commands `login`, `logout` and `whoami`, against the sandbox's authorization server on loopback."""
 
 import asyncio
-import io
 import json
 import os
 import socket
@@ -210,8 +209,8 @@ def test_without_encryption_nothing_is_sent(run: Run, gitbook: Sandbox, monkeypa
 def paste(run: Run, monkeypatch: pytest.MonkeyPatch, change: Callable[[str], str]) -> tuple[int, str, str]:
     """Log in without a browser: the human copies the printed address, approves, and pastes what `change` makes."""
 
-    class Terminal(io.StringIO):
-        def readline(self, _size: int | None = -1) -> str:
+    class Terminal:
+        def readline(self) -> str:
             address = next(line for line in printed if line.startswith("http"))
             return change(asyncio.run(approve(address)))
 
@@ -260,4 +259,3 @@ def test_without_a_browser_the_redirected_address_is_pasted(
         assert code == 1
         assert read_code(out) == expected
         assert not find_login_path().exists()
-

@@ -149,7 +149,7 @@ async def main():
     async with Client(create_server(load_settings())) as client:
         await client.list_tools()
 anyio.run(main)
-names = ("httpx", "aiohttp", "rich", "truststore", "sqlalchemy", "alembic", "jinja2")
+names = ("httpx", "aiohttp", "rich", "truststore", "sqlalchemy", "sqlite3", "authlib", "keyring", "alembic", "jinja2")
 names += ("gitbook_integrations_mcp.sandbox",)
 print([name for name in names if name in sys.modules])
 """
