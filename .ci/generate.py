@@ -55,6 +55,8 @@ def build_tool_table() -> str:
 def _build_tool_row(tool: Tool) -> str:
     place = f"{tool.method} `{tool.path}`" if isinstance(tool, Endpoint) else "several"
     tokens = ", ".join(word for kind, word in _TOKENS.items() if kind in tool.credentials)
+    if CredentialKind.OAUTH in tool.credentials:
+        tokens += ", login" + (f" ({', '.join(f'`{scope}`' for scope in tool.scopes)})" if tool.scopes else "")
     risk = f"{tool.risk} 🔒" if tool.needs_confirmation({}) else str(tool.risk)
     if tool.confirm_if:
         risk += " (🔒 with " + ", ".join(f"`{name}: {json.dumps(value)}`" for name, value in tool.confirm_if) + ")"

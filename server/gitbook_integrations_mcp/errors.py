@@ -514,9 +514,11 @@ class LimitError(UnreachableError):
 class SessionError(UnreachableError):
     """The login with GitBook has no valid token, so the call had no effect."""
 
-    def __init__(self, message: str, code: ErrorCode) -> None:
+    code = ErrorCode.LOGIN_EXPIRED
+
+    def __init__(self, message: str, code: ErrorCode | None = None) -> None:
         super().__init__(message, sent=False)
-        self.code = code
+        self.code = code or type(self).code
 
 
 class DefectError(CallError):

@@ -1,6 +1,7 @@
 """The command `install`: adds this server to the configuration of an assistant.
 
-An entry refers to the variables that hold tokens and contains no token. The rest of the file stays unchanged.
+An entry contains no token. It refers to the variables of tokens that are set here; without any, the server uses the
+login with GitBook. The rest of the file stays unchanged.
 """
 
 import contextlib
@@ -38,7 +39,7 @@ SECRETS: Mapping[str, str] = {
 """Variables that hold a token, each with the value it needs."""
 
 _PLAIN = frozenset(
-    {"GITBOOK_ENDPOINT", "GITBOOK_ORGANIZATION"}
+    {"GITBOOK_ENDPOINT", "GITBOOK_OAUTH_ENDPOINT", "GITBOOK_ORGANIZATION"}
     | {
         name_variable(section, key)
         for section, key, field in iterate_settings()
@@ -322,7 +323,8 @@ def _format_next_step(assistant: Assistant, settings: Settings, env: Mapping[str
     restart = f"Restart {assistant.title} if it is running."
     missing = [name for name in secret if name not in env or is_reference(str(env[name]))]
     if not missing:
-        return restart
+        given = settings.server.sandbox or env.get("GITBOOK_TOKEN") or env.get("GITBOOK_INTEGRATION_TOKEN")
+        return restart if given else f"{restart} To log in with GitBook: `{PROGRAM} login`"
     names = " and ".join(missing)
     if assistant.prompts:
         return f"{restart} It prompts you for {names} when it starts the server."
@@ -344,9 +346,12 @@ def _list_variables(settings: Settings) -> tuple[dict[str, str], dict[str, str]]
     gitbook, default = settings.gitbook, GitBookSection()
     plain = {
         "GITBOOK_ENDPOINT": gitbook.endpoint if gitbook.endpoint != default.endpoint else None,
+        "GITBOOK_OAUTH_ENDPOINT": gitbook.oauth_endpoint,
         "GITBOOK_ORGANIZATION": gitbook.organization,
     }
-    secret = {name: value for name, value in SECRETS.items() if name == "GITBOOK_TOKEN" or gitbook.integration_token}
+    used = {"GITBOOK_TOKEN": gitbook.token, "GITBOOK_INTEGRATION_TOKEN": gitbook.integration_token}
+    unset = {f"GITBOOK_{key}".upper() for key in gitbook.unset_references}
+    secret = {name: value for name, value in SECRETS.items() if used[name] or name in unset}
     return {name: value for name, value in plain.items() if value} | carried, secret
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _LOCK_SECONDS = 30.0
 """Time to wait for another process that replaces the tokens."""
 
+_REPAIR = "If this lasts, delete login.db in the user's folder for state, and log in again."
+
 _SCHEMA = "CREATE TABLE IF NOT EXISTS login (endpoint TEXT PRIMARY KEY, facts TEXT NOT NULL, tokens TEXT)"
 
 Place = Literal["keyring", "file"]
@@ -176,9 +178,9 @@ def _explain() -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise _create_error(f"Its file cannot be used ({error.sqlite_errorname}).") from None
+        raise _create_error(f"Its file cannot be used ({error.sqlite_errorname}). {_REPAIR}") from None
     except OSError as error:
-        raise _create_error(f"Its file cannot be used ({error.strerror}).") from None
+        raise _create_error(f"Its file cannot be used ({error.strerror}). {_REPAIR}") from None
 
 
 def _create_error(reason: str) -> SessionError:

@@ -259,3 +259,37 @@ def test_without_a_browser_the_redirected_address_is_pasted(
         assert code == 1
         assert read_code(out) == expected
         assert not find_login_path().exists()
+
+
+def test_doctor_checks_the_login(gitbook: Sandbox, browse: Decide, run: Run) -> None:
+    def examine() -> dict[str, Any]:
+        checks = json.loads(run("doctor", "--json")[1])["checks"]
+        found: dict[str, Any] = next(check for check in checks if check["check"] == "login")
+        return found
+
+    assert examine()["status"] == "skipped"
+    run("login", "--tools", "list_sites,get_authenticated_user")
+    checked = examine()
+    assert checked["status"] == "warning"
+    assert "login --add" in checked["fix"]
+    run("login")
+    assert examine()["status"] == "ok"
+    for grant, _ in gitbook.state.access_tokens.values():
+        grant.revoked = True
+    assert examine()["code"] == "login_expired"
+
+
+def test_the_table_of_tools_shows_the_credential_of_each(
+    gitbook: Sandbox, browse: Decide, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("login", "--tools", "list_sites")
+    monkeypatch.setenv("GITBOOK_TOKEN", "personal")
+    rows = {row["tool"]: row for row in json.loads(run("tools", "--json")[1])["tools"]}
+    assert rows["list_sites"]["scopes"] == ["site:read"]
+    assert {
+        name: rows[name]["credential"] for name in ("list_sites", "list_integrations", "queue_integration_task")
+    } == {
+        "list_sites": "login",
+        "list_integrations": "token",
+        "queue_integration_task": None,
+    }

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +41,14 @@ class Network:
         self.tokens: list[str] = []
         self.cut = ""
         """Beginning of the paths of requests that are lost."""
+        self.before_token: Callable[[], None] = lambda: None
+        """Runs when a token is requested."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self.cut and scope["path"].startswith(self.cut):
             raise OSError
+        if scope["path"] == "/oauth/token":
+            self.before_token()
         if scope["path"].startswith("/v1"):
             self.tokens.append(dict(scope["headers"])[b"authorization"].decode().removeprefix("Bearer "))
         await self.sandbox(scope, receive, send)
@@ -225,15 +230,16 @@ async def test_while_a_token_is_valid_a_renewal_that_fails_ends_no_call(
 
 
 async def test_a_renewal_is_kept_although_the_call_is_cancelled(
-    session: Session, network: Network, clock: Clock, transport: httpx.ASGITransport
+    session: Session, network: Network, clock: Clock
 ) -> None:
-    await session.fetch_token()
+    first = await session.fetch_token()
     clock.now += LIFETIME
-    with anyio.CancelScope() as scope:
-        scope.cancel()
+    cancelled = anyio.CancelScope()
+    network.before_token = cancelled.cancel
+    with cancelled:
         await session.fetch_token()
-    assert await session.fetch_token()
-    assert network.sandbox.authorization.renewals <= 1
+    assert await session.fetch_token() != first
+    assert network.sandbox.authorization.renewals == 1
 
 
 async def test_a_renewal_with_fewer_scopes_offers_fewer_tools(session: Session, network: Network, clock: Clock) -> None:
@@ -248,9 +254,13 @@ async def test_a_renewal_with_fewer_scopes_offers_fewer_tools(session: Session, 
 async def test_a_new_login_takes_effect_at_once(session: Session, transport: httpx.ASGITransport, clock: Clock) -> None:
     first = await session.fetch_token()
     await sign_in(transport, clock, "site:read")
-    assert session.login
+    assert session.login is not None
     assert session.login.scopes == {"site:read"}
     assert await session.fetch_token() != first
+
+
+async def test_after_a_logout_there_is_no_login(session: Session) -> None:
+    await session.fetch_token()
     with open_logins(load_settings()).lock() as locked:
         locked.delete()
     assert session.login is None
