@@ -256,8 +256,7 @@ def _add_entry(document: Document, assistant: Assistant, settings: Settings, con
     old = servers.get(OLD_NAME) if _is_own(servers.get(OLD_NAME)) else None
     given: dict[str, Any] = {}
     for entry in (old, current):
-        if entry and isinstance(entry.get("env"), Mapping):
-            given |= entry["env"]
+        given |= _list_given(entry or {})
     entry = _make_entry(assistant, settings, config, given)
     if old is not None and current is None:
         document.rename((assistant.servers, OLD_NAME), name)
@@ -281,12 +280,20 @@ def _add_entry(document: Document, assistant: Assistant, settings: Settings, con
             )
 
 
+def _list_given(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the variables of an entry, also those that an assistant passes on by name."""
+    passed, env = entry.get("env_vars"), entry.get("env")
+    references = {name: f"${{{name}}}" for name in passed if name in SECRETS} if isinstance(passed, list) else {}
+    return references | dict(env) if isinstance(env, Mapping) else references
+
+
 def _make_entry(
     assistant: Assistant, settings: Settings, config: Path | None, given: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return this server's entry, with the variables that a human put into it."""
     command, arguments = _find_command()
     plain, secret = _list_variables(settings)
+    secret |= {name: value for name, value in SECRETS.items() if name in given}  # what the entry uses stays
     entry: dict[str, Any] = {"type": "stdio"} if assistant.typed else {}
     entry |= {"command": command, "args": [*arguments, *_format_flags(settings, config)]}
     kept = {name: value for name, value in given.items() if name not in SECRETS or not is_reference(str(value))}

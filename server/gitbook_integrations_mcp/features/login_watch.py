@@ -6,7 +6,7 @@ from gitbook_integrations_mcp.features.subscriptions import Subscriptions
 from gitbook_integrations_mcp.gitbook.session import Session
 
 SECONDS = 2.0
-"""Time between looks at the file of the login; no system tells of its changes in the same way."""
+"""Time between looks at the file of the login; not every system reports its changes."""
 
 
 class LoginWatch:

@@ -1,6 +1,6 @@
 """The client of GitBook's OAuth authorization server: metadata, registration, authorization, tokens, revocation.
 
-Whatever the server does not support (registration, rotation, revocation) is left out where possible. Texts of errors
+The program goes on without features that the server does not have (rotation, revocation) where it can. Texts of errors
 contain no token, no code and no address with a query.
 """
 

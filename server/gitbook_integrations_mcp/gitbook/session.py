@@ -1,7 +1,7 @@
 """The login of this machine's user as a credential: its scopes, and an access token that is renewed in time.
 
-All processes of the user share one login. Whoever finds that the access token expires soon renews it under the lock of
-the store; the others then find the new one. A new login takes effect at once, without a restart.
+All processes of the user share one login. The first one that finds that the access token expires soon renews it under
+the lock of the store; the others then find the new one. A new login takes effect at once, without a restart.
 """
 
 import hashlib
@@ -61,7 +61,7 @@ class Session:
 
     @property
     def digest(self) -> str:
-        """What identifies the user of the login, without revealing a token."""
+        """Digest that identifies the user of the login without revealing a token, or nothing without a login."""
         login = self.login
         return hashlib.sha256(f"{login.endpoint}\n{login.owner}".encode()).hexdigest() if login else ""
 
@@ -75,7 +75,7 @@ class Session:
         async with self._loading:
             current = self._tokens if self._tokens_version == self._store.read_version() else None
             if current is None or self._is_due(current, rejected):
-                # A renewal that the server made must be kept, whoever waits for it.
+                # A renewal that the server made must be kept, also if the call is cancelled.
                 with anyio.CancelScope(shield=True):
                     current = await self._load(rejected)
             assert current is not None
@@ -154,7 +154,7 @@ class Session:
 
 
 Token = SecretStr | Session
-"""What a request is sent with: a configured token, or the login."""
+"""The credential of a request: a configured token, or the login."""
 
 
 def _create_expired(reason: str) -> SessionError:

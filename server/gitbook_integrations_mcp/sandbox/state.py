@@ -153,7 +153,7 @@ class Event:
 
 @dataclass(slots=True)
 class Grant:
-    """What a user allowed an OAuth client. All of its tokens end when it is revoked."""
+    """The scopes that a user granted to an OAuth client. All tokens of the grant end when it is revoked."""
 
     scopes: frozenset[str]
     revoked: bool = False

@@ -148,7 +148,7 @@ class LoginStore:
 
     @contextmanager
     def lock(self) -> Iterator[LockedLogin]:
-        """Keep all other processes from changing the login. What was written is kept at the end, or nothing of it.
+        """Keep all other processes from changing the login. Changes are kept at the end, all or none.
 
         Raises:
             SessionError: the file cannot be used.
@@ -188,14 +188,9 @@ def _create_error(reason: str) -> SessionError:
 
 
 def _read_row(connection: "sqlite3.Connection", endpoint: str) -> tuple[Login | None, str | None]:
-    import sqlite3
-
-    try:
-        row = connection.execute("SELECT facts, tokens FROM login WHERE endpoint = ?", (endpoint,)).fetchone()
-    except sqlite3.OperationalError as error:
-        if "no such table" in str(error):
-            return None, None
-        raise
+    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'login'").fetchone() is None:
+        return None, None  # another process has just created the file
+    row = connection.execute("SELECT facts, tokens FROM login WHERE endpoint = ?", (endpoint,)).fetchone()
     try:
         return (None, None) if row is None else (Login.model_validate_json(row[0]), row[1])
     except ValidationError:
