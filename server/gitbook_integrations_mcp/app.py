@@ -8,7 +8,7 @@ the start of a server on stdio that does not need them (by this share of its CPU
 - SQLAlchemy and its drivers (as much as the MCP SDK): `store.store`, for the first confirmation, change or audit
 - the audit (4 %): `audit.AuditTools`, on the first audit
 - Jinja2 and the pages made with it (2 %): `features.apps` and `confirmation.page`, for the first page
-- authlib, keyring and sqlite3: `gitbook.oauth` and `store.logins`, for a login that exists
+- authlib, keyring, sqlite3 and http.server: `gitbook.oauth`, `store.logins` and `net.redirect`, for a login
 - the GitBook sandbox (3 %): `gitbook.opening`, for servers that use it
 - rich (2 %): `cli.console`, for tables
 - the settings, the modules of subcommands and, with them, the MCP SDK (most of the start): `cli`, for the command that
@@ -28,6 +28,7 @@ from gitbook_integrations_mcp.confirmation.page import ConfirmationPage
 from gitbook_integrations_mcp.confirmation.preview import Previewer
 from gitbook_integrations_mcp.confirmation.results import Confirm
 from gitbook_integrations_mcp.confirmation.service import ConfirmationService
+from gitbook_integrations_mcp.confirmation.step_up import StepUp
 from gitbook_integrations_mcp.features.apps import list_extensions
 from gitbook_integrations_mcp.features.completion import Completer
 from gitbook_integrations_mcp.features.login_watch import LoginWatch
@@ -99,6 +100,7 @@ def create_server(
         reveal=settings.tools.reveal_secrets,
         private_tunnels=settings.tools.allow_private_tunnels,
         suggester=Suggester(gitbook, organization),
+        step_up=StepUp(settings, session, http_transport) if session and on_stdio else None,
     )
     callers = Callers(
         policy,

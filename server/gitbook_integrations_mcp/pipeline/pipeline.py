@@ -28,7 +28,8 @@ from gitbook_integrations_mcp.calls.response import get_path, read_response, ren
 from gitbook_integrations_mcp.calls.view import choose_view
 from gitbook_integrations_mcp.confirmation.preview import Previewer
 from gitbook_integrations_mcp.confirmation.results import TARGET_CHANGED, Approval, Confirm, NotConfirmed
-from gitbook_integrations_mcp.errors import CallError, DefectError, ResultError
+from gitbook_integrations_mcp.confirmation.step_up import StepUp
+from gitbook_integrations_mcp.errors import CallError, CredentialError, DefectError, ErrorCode, ResultError
 from gitbook_integrations_mcp.pipeline.budget import Budget
 from gitbook_integrations_mcp.pipeline.configuration import check_configuration
 from gitbook_integrations_mcp.pipeline.execution import Executor
@@ -57,7 +58,9 @@ class Pipeline:
         reveal: bool = False,
         private_tunnels: bool = False,
         suggester: Suggester | None = None,
+        step_up: StepUp | None = None,
     ) -> None:
+        self._step_up = step_up
         self._suggester = suggester
         self._confirm = confirm
         self._executor = executor
@@ -131,7 +134,9 @@ class Pipeline:
     async def _run_stages(
         self, params: CallToolRequestParams, context: ServerRequestContext[Any, Any], caller: Caller, budget: Budget
     ) -> Output | InputRequiredResult:
-        call = self._prepare(params, context, caller)
+        call = await self._prepare_or_ask(params, context, caller)
+        if isinstance(call, InputRequiredResult):
+            return call
         if (planner := self._planners.get(call.tool.name)) is not None:
             call = PlannedCall(**_read_fields(call), plan=await planner(call))
         hidden = isinstance(call, EndpointCall) and _is_hidden(call)
@@ -215,6 +220,18 @@ class Pipeline:
             options=check_arguments(tool, arguments),
             undoes=call.plan.undoes,
         )
+
+    async def _prepare_or_ask(
+        self, params: CallToolRequestParams, context: ServerRequestContext[Any, Any], caller: Caller
+    ) -> Call | InputRequiredResult:
+        """Return the call. If the login lacks a scope, ask the human to grant it first."""
+        try:
+            return self._prepare(params, context, caller)
+        except CredentialError as error:
+            if error.code is not ErrorCode.MISSING_SCOPE or self._step_up is None:
+                raise
+            granted = await self._step_up.ask(caller.policy.admit(params.name), error, params, context)
+        return granted if isinstance(granted, InputRequiredResult) else self._prepare(granted, context, caller)
 
     def _prepare(self, params: CallToolRequestParams, context: ServerRequestContext[Any, Any], caller: Caller) -> Call:
         tool = caller.policy.admit(params.name)

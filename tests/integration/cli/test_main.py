@@ -149,8 +149,8 @@ async def main():
     async with Client(create_server(load_settings())) as client:
         await client.list_tools()
 anyio.run(main)
-names = ("httpx", "aiohttp", "rich", "truststore", "sqlalchemy", "sqlite3", "authlib", "keyring", "alembic", "jinja2")
-names += ("gitbook_integrations_mcp.sandbox",)
+names = ("httpx", "aiohttp", "rich", "truststore", "sqlalchemy", "alembic", "jinja2")
+names += ("sqlite3", "authlib", "keyring", "http.server", "gitbook_integrations_mcp.sandbox")
 print([name for name in names if name in sys.modules])
 """
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=TIMEOUT)
