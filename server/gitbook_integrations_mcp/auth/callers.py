@@ -62,7 +62,8 @@ class Callers:
         """Return the caller of a request."""
         if context.request is None:
             policy = _withhold(self._policy, self._credentials)
-            return Caller("", self._credentials, policy, local_user=_find_local_user())
+            login = self._credentials.session.digest if self._credentials.session else ""
+            return Caller(login, self._credentials, policy, local_user=_find_local_user())
         headers: Mapping[str, str] = context.request.headers
         principal = authenticated_principal(context)
         credentials = Credentials.from_headers(headers) if self._per_request else self._credentials

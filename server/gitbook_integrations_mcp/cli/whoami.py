@@ -75,7 +75,7 @@ async def identify(settings: Settings) -> Identity:
         await session.fetch_token()
         organizations: list[str] = []
         if login.scopes.issuperset(_LISTING.scopes):
-            response = await gitbook.send(_LISTING.build_request({}), session)
+            response = await gitbook.send(_LISTING.build_request({}), session.token)
             items = read_response(_LISTING, response)["items"]
             organizations = [clean_text(str(item.get("title") or item.get("id")), 100) for item in items]
     finally:

@@ -96,7 +96,7 @@ class Credentials:
         chosen: Token | None = None
         match self.choose(tool):
             case "login":
-                chosen = self.session
+                chosen = self.session.token if self.session else None
             case "token":
                 chosen = self.general
             case "integration token":

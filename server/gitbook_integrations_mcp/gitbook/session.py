@@ -8,6 +8,7 @@ import hashlib
 import time
 from collections import deque
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 
 import anyio
 from pydantic import SecretStr
@@ -82,6 +83,11 @@ class Session:
             return current.access
 
     @property
+    def token(self) -> "LoginToken":
+        """The credential of one call."""
+        return LoginToken(self, self.digest)
+
+    @property
     def expires(self) -> float | None:
         """When the access token that was fetched last expires, in seconds since 1970, or None if it is unknown."""
         return self._tokens.expires if self._tokens else None
@@ -153,7 +159,27 @@ class Session:
                 self._seen.append(token.get_secret_value())
 
 
-Token = SecretStr | Session
+@dataclass(frozen=True, slots=True)
+class LoginToken:
+    """The login of one user, for one call. `digest` is that of the session when the call came."""
+
+    session: Session
+    digest: str
+
+    async def fetch_token(self, rejected: SecretStr | None = None) -> SecretStr:
+        """Return the same as the session, but never a token of another user, whose approval was not asked for.
+
+        Raises:
+            SessionError: there is no valid token, or another user has logged in since the call came.
+            UnreachableError: the authorization server does not answer, and the token has expired.
+        """
+        token = await self.session.fetch_token(rejected)
+        if self.session.digest != self.digest:
+            raise SessionError("Another login replaced the one that this call began with. Call the tool again.")
+        return token
+
+
+Token = SecretStr | LoginToken
 """The credential of a request: a configured token, or the login."""
 
 

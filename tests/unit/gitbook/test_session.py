@@ -12,7 +12,8 @@ import anyio
 import httpx
 import pytest
 from mcp import Client
-from mcp_types import CallToolResult
+from mcp.client.session import ClientRequestContext
+from mcp_types import CallToolResult, ElicitRequestFormParams, ElicitRequestParams, ElicitResult
 from starlette.types import Receive, Scope, Send
 
 from gitbook_integrations_api.catalog import TOOLS
@@ -22,11 +23,12 @@ from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.errors import ErrorCode, LoginError, SessionError, UnreachableError
 from gitbook_integrations_mcp.gitbook.login import open_logins
 from gitbook_integrations_mcp.gitbook.session import LEEWAY_SECONDS, Session
-from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, USER_TOKEN, Sandbox, create_sandbox
+from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION, USER_TOKEN, Sandbox, create_sandbox
 from gitbook_integrations_mcp.sandbox.authorization import LIFETIME
 from gitbook_integrations_mcp.store.location import find_login_path
 from gitbook_integrations_mcp.store.logins import LoginStore
 from tests.support.elicitation_client import Clock
+from tests.support.fake_gitbook import ERAS, Era
 from tests.support.login import log_in
 
 SPACES = "list_spaces_in_organization_by_id"
@@ -275,6 +277,28 @@ async def test_a_login_that_cannot_be_read_is_an_error_and_no_login(session: Ses
     with pytest.raises(SessionError) as raised:
         await session.fetch_token()
     assert raised.value.code is ErrorCode.LOGIN_UNAVAILABLE
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_an_approval_is_not_valid_after_another_user_logged_in(
+    era: Era, transport: httpx.ASGITransport, network: Network, clock: Clock
+) -> None:
+    await sign_in(transport, clock)
+
+    async def approve(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+        network.sandbox.state.user.id = "another"
+        await sign_in(transport, clock)
+        assert isinstance(params, ElicitRequestFormParams)
+        name = params.requested_schema["properties"].get("name", {}).get("description", "")
+        typed = {"name": name.removeprefix("Type ").removesuffix(" to confirm")} if name else {}
+        return ElicitResult.model_validate({"action": "accept", "content": {"confirm": True, **typed}})
+
+    server = create_server(load_settings(), http_transport=transport)
+    async with Client(server, mode=era, elicitation_callback=approve) as client:
+        result = await client.call_tool("unpublish_integration", {"integrationName": OWN_INTEGRATION})
+    assert result.structured_content
+    assert result.structured_content["code"] in {ErrorCode.LOGIN_EXPIRED, ErrorCode.CONFIRMATION_EXPIRED}
+    assert OWN_INTEGRATION in network.sandbox.state.integrations
 
 
 # Secrets
