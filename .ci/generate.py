@@ -70,6 +70,8 @@ def build_toolset_table() -> str:
 def _build_tool_row(tool: Tool) -> str:
     place = f"{tool.method} `{tool.path}`" if isinstance(tool, Endpoint) else "several"
     tokens = ", ".join(word for kind, word in _TOKENS.items() if kind in tool.credentials)
+    if CredentialKind.OAUTH in tool.credentials:
+        tokens += ", login" + (f" ({', '.join(f'`{scope}`' for scope in tool.scopes)})" if tool.scopes else "")
     always = tool.needs_confirmation({}) or (tool.widens is not None and tool.widens.always_asks)
     risk = f"{tool.risk} 🔒" if always else str(tool.risk)
     if not always and (tool.widens or (isinstance(tool, Endpoint) and tool.configures)):

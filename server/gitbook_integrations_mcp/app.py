@@ -8,6 +8,7 @@ the start of a server on stdio that does not need them (by this share of its CPU
 - SQLAlchemy and its drivers (as much as the MCP SDK): `store.store`, for the first confirmation, change or audit
 - the audit (4 %): `audit.AuditTools`, on the first audit
 - Jinja2 and the pages made with it (2 %): `features.apps` and `confirmation.page`, for the first page
+- authlib, keyring, sqlite3 and http.server: `gitbook.oauth`, `store.logins` and `net.redirect`, for a login
 - the GitBook sandbox (3 %): `gitbook.opening`, for servers that use it
 - ruamel.yaml and what reads folders (3 %): `publishing.tools`, on the first call for a folder
 - rich (2 %): `cli.console`, for tables
@@ -28,8 +29,10 @@ from gitbook_integrations_mcp.confirmation.page import ConfirmationPage
 from gitbook_integrations_mcp.confirmation.preview import Previewer
 from gitbook_integrations_mcp.confirmation.results import Confirm
 from gitbook_integrations_mcp.confirmation.service import ConfirmationService
+from gitbook_integrations_mcp.confirmation.step_up import StepUp
 from gitbook_integrations_mcp.features.apps import list_extensions
 from gitbook_integrations_mcp.features.completion import Completer
+from gitbook_integrations_mcp.features.login_watch import LoginWatch
 from gitbook_integrations_mcp.features.prompts import Prompts, list_prompts
 from gitbook_integrations_mcp.features.resources import Resources, list_templates
 from gitbook_integrations_mcp.features.server import IntegrationsServer
@@ -84,9 +87,14 @@ def create_server(
     previewer = Previewer(gitbook, audits.effects)
     policy_check = PolicyCheck(settings.policy.rules, gitbook, previewer)
     folders = FolderTools(settings.publishing, previewer, organization)
-    subscriptions = Subscriptions()
     versions = PublishedVersions(store, previewer)
     development = DevelopmentModes(store, gitbook, credentials, policy, settings.development)
+    # With several processes, a change is rarely made by the process that the subscribed client is connected to.
+    watched = on_stdio or settings.http.has_sessions
+    per_request = settings.http.credentials == "per-request"
+    session = credentials.session if watched and not per_request else None
+    subscriptions = Subscriptions()
+    subscriptions.announces_tools = session is not None
     two_step = settings.confirmation.fallback == "two-step"
 
     async def note_change(call: EndpointCall, response: GitBookResponse | None, change: str) -> None:
@@ -126,23 +134,23 @@ def create_server(
         suggester=Suggester(gitbook, organization),
         policy=policy_check,
         development=development,
+        step_up=StepUp(settings, session, http_transport) if session and on_stdio else None,
     )
     callers = Callers(
         policy,
         credentials,
-        per_request=settings.http.credentials == "per-request",
+        per_request=per_request,
         has_sessions=settings.http.has_sessions,
     )
     most = policy.with_folders() if on_stdio else policy
-    tools = Tools(describe_tools(most, organization, two_step=two_step), pipeline, callers)
+    tools = Tools(describe_tools(most, organization, two_step=two_step), pipeline, callers, subscriptions)
+    watch = LoginWatch(session, subscriptions) if session else None
     server = IntegrationsServer(
-        settings.confirmation, gitbook, store, page, subscriptions, development, tools.find_schema
+        settings.confirmation, gitbook, store, page, subscriptions, development, tools.find_schema, watch
     )
     server.extensions |= list_extensions(policy)
     tools.register(server)
     if list_templates(policy):
-        # With several processes, a change is rarely made by the process that the subscribed client is connected to.
-        watched = on_stdio or settings.http.has_sessions
         Resources(pipeline, callers, subscriptions, organization).register(server, watched=watched)
     if list_prompts(policy):
         Prompts(callers, organization).register(server)

@@ -13,13 +13,15 @@
         │   ├── MaskError
         │   ├── TargetError
         │   ├── CredentialError
+        │   ├── LoginError
         │   ├── ResultError
         │   └── StoreError
         ├── UpstreamError        GitBook, or the way to it, failed
         │   ├── StatusError      GitBook answered with an error status
         │   ├── AnswerError      an answer that cannot be read: not JSON, empty, a redirect, another shape
         │   └── UnreachableError no complete answer: connection, TLS, proxy, time-out, size
-        │       └── LimitError   not sent: GitBook's rate limit is used up, or too many calls are ahead
+        │       ├── LimitError   not sent: GitBook's rate limit is used up, or too many calls are ahead
+        │       └── SessionError not sent: the login with GitBook has ended, or cannot be read
         └── DefectError          a defect of this server
 
 A text says what happened, why, and what to do next. None holds a credential, and none quotes the HTTP library, whose
@@ -109,6 +111,36 @@ class ErrorCode(StrEnum):
         "missing_token",
         "No configured GitBook token is of a kind that this endpoint accepts.",
         "Set the variable or the header that the error names.",
+    )
+    MISSING_SCOPE = (
+        "missing_scope",
+        "The login with GitBook does not have a scope that this endpoint requires.",
+        "Run the `login` command that the error names.",
+    )
+    LOGIN_FAILED = (
+        "login_failed",
+        "The login with GitBook failed: the authorization server rejected it, or did not answer as expected.",
+        "Do what the error says, then run `gitbook-integrations-mcp login` again. An earlier login still works.",
+    )
+    LOGIN_DECLINED = (
+        "login_declined",
+        "The user declined the login in the browser, or did not complete it in time.",
+        "Run `gitbook-integrations-mcp login` again. An earlier login still works.",
+    )
+    LOGIN_MISMATCH = (
+        "login_mismatch",
+        "The response to the login has another state or issuer, or the metadata name another issuer.",
+        "Run `gitbook-integrations-mcp login` again, and check `gitbook.oauth_endpoint`.",
+    )
+    LOGIN_EXPIRED = (
+        "login_expired",
+        "The login with GitBook has ended: it expired or was revoked, and GitBook did not renew it.",
+        "Run `gitbook-integrations-mcp login`. The server does not have to be restarted.",
+    )
+    LOGIN_UNAVAILABLE = (
+        "login_unavailable",
+        "The login cannot be read or written: the system's keyring is locked, or its file cannot be used.",
+        "Unlock the keyring, or run `gitbook-integrations-mcp login` again.",
     )
     UNKNOWN_CHANGE = (
         "unknown_change",
@@ -429,6 +461,12 @@ class CredentialError(RefusedError):
     code = ErrorCode.MISSING_TOKEN
 
 
+class LoginError(RefusedError):
+    """A login with GitBook failed. An earlier login still works."""
+
+    code = ErrorCode.LOGIN_FAILED
+
+
 class ResultError(RefusedError):
     """The result is too long, and cannot be cut."""
 
@@ -498,6 +536,16 @@ class LimitError(UnreachableError):
         self.wait = wait
         super().__init__(message, sent=False)
         self.code = ErrorCode.RATE_LIMITED
+
+
+class SessionError(UnreachableError):
+    """The login with GitBook has no valid token, so the call had no effect."""
+
+    code = ErrorCode.LOGIN_EXPIRED
+
+    def __init__(self, message: str, code: ErrorCode | None = None) -> None:
+        super().__init__(message, sent=False)
+        self.code = code or type(self).code
 
 
 class DefectError(CallError):

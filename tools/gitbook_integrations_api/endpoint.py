@@ -183,11 +183,12 @@ class Tool:
     """A tool that a model can call. Safety checks, lists and documentation are derived from it.
 
     `operation` is a name in camelCase; the tool's name is derived from it. `credentials` are the kinds of credential
-    that GitBook accepts, none for a tool that sends nothing. A call with one of the argument values in `confirm_if`
-    needs confirmation even if the tool's `risk` does not require it; with `always_confirmed`, every call does. `widens`
-    says how a call can give power. The human reads `consequence` before they approve; if the call is `irreversible`,
-    they must also type the name of the target. `act` names a call in its question, for example "Uninstall {integration}
-    from {space}". `view` is the URI of a page that hosts can show next to the result (MCP Apps).
+    that GitBook accepts, none for a tool that sends nothing, and `scopes` those that an OAuth token needs, all of them.
+    A call with one of the argument values in `confirm_if` needs confirmation even if the tool's `risk` does not require
+    it; with `always_confirmed`, every call does. `widens` says how a call can give power. The human reads `consequence`
+    before they approve; if the call is `irreversible`, they must also type the name of the target. `act` names a call
+    in its question, for example "Uninstall {integration} from {space}". `view` is the URI of a page that hosts can show
+    next to the result (MCP Apps).
     """
 
     operation: str
@@ -197,6 +198,7 @@ class Tool:
     credentials: frozenset[CredentialKind]
     input: type[Input]
     result: Result
+    scopes: tuple[str, ...] = ()
     confirm_if: tuple[tuple[str, Any], ...] = ()
     always_confirmed: bool = False
     widens: Widening | None = None
@@ -280,6 +282,8 @@ class Endpoint(Tool):
         super().__post_init__()
         self._check_names(self.path_names | set(re.findall(r"{(\w+)}", self.effect)))
         self._check_names({"configuration"} if self.configures else set())
+        if bool(self.scopes) != (CredentialKind.OAUTH in self.credentials):
+            raise TypeError(f"{self.operation}: it has scopes if and only if it accepts an OAuth token")
 
     @property
     def is_destructive(self) -> bool:

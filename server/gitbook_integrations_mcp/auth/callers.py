@@ -61,8 +61,10 @@ class Callers:
     def identify(self, context: ServerRequestContext[Any, Any]) -> Caller:
         """Return the caller of a request."""
         if context.request is None:
-            policy = self._policy.with_folders() if declares_roots(context) else self._policy
-            return Caller("", self._credentials, policy, local_user=_find_local_user())
+            offered = self._policy.with_folders() if declares_roots(context) else self._policy
+            policy = _withhold(offered, self._credentials)
+            login = self._credentials.session.digest if self._credentials.session else ""
+            return Caller(login, self._credentials, policy, local_user=_find_local_user())
         headers: Mapping[str, str] = context.request.headers
         principal = authenticated_principal(context)
         credentials = Credentials.from_headers(headers) if self._per_request else self._credentials
@@ -73,7 +75,7 @@ class Callers:
         # Without a principal, the GitBook token identifies the caller. Servers with different tokens can share a store;
         # an approval for one of them is not valid for the others.
         identity = json.dumps([principal, *sessions, credentials.digest])
-        return Caller(identity, credentials, self._narrow(headers), principal)
+        return Caller(identity, credentials, _withhold(self._narrow(headers), credentials), principal)
 
     def _narrow(self, headers: Mapping[str, str]) -> Policy:
         """Return the policy without the tools that the request's headers exclude."""
@@ -89,6 +91,12 @@ def declares_roots(context: ServerRequestContext[Any, Any]) -> bool:
     capabilities = context.session.client_capabilities
     is_old = context.protocol_version not in MODERN_PROTOCOL_VERSIONS
     return context.request is None and is_old and capabilities is not None and capabilities.roots is not None
+
+
+def _withhold(policy: Policy, credentials: Credentials) -> Policy:
+    """Return the policy without the tools that no credential serves, if there is a login."""
+    names = frozenset(name for name, tool in policy.tools.items() if not credentials.offers(tool))
+    return policy.withhold(names) if names else policy
 
 
 @cache

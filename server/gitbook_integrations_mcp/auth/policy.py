@@ -27,6 +27,7 @@ class Policy:
         settings: ToolsSection,
         confirmation: ConfirmationSection,
         narrowed: ToolsSection | None = None,
+        withheld: frozenset[str] = frozenset(),
         *,
         folders: bool = False,
     ) -> None:
@@ -41,8 +42,10 @@ class Policy:
         self._extra_tools = frozenset(confirmation.extra_tools).union(
             _find_updates(TOOLS[name] for name in confirmation.extra_tools)
         )
+        self._permitted = {name: tool for name, tool in TOOLS.items() if self._find_reason(tool) is None}
+        self._withheld = withheld
         self.tools: Mapping[str, Tool] = MappingProxyType(
-            {name: tool for name, tool in TOOLS.items() if self._find_reason(tool) is None}
+            {name: tool for name, tool in self._permitted.items() if name not in withheld}
         )
         """The tools that are offered, in the catalog's order."""
 
@@ -64,12 +67,17 @@ class Policy:
     @cache  # noqa: B019  # a policy lives as long as the server
     def with_folders(self) -> "Policy":
         """Return this policy with the tools for folders, for a client on the server's machine that declares roots."""
-        return Policy(self._settings, self._confirmation, self._narrowed, folders=True)
+        return Policy(self._settings, self._confirmation, self._narrowed, self._withheld, folders=True)
 
     @cache  # noqa: B019
     def _narrow(self, read_only: bool, toolsets: frozenset[str] | None) -> "Policy":
         filters = ToolsSection(read_only=read_only, toolsets=None if toolsets is None else tuple(toolsets))
-        return Policy(self._settings, self._confirmation, filters, folders=self._folders)
+        return Policy(self._settings, self._confirmation, filters, self._withheld, folders=self._folders)
+
+    @cache  # noqa: B019  # a policy lives as long as the server
+    def withhold(self, names: frozenset[str]) -> "Policy":
+        """Return this policy without the tools that no credential serves. A call of one ends in an error about that."""
+        return Policy(self._settings, self._confirmation, self._narrowed, names, folders=self._folders)
 
     def needs_confirmation(self, tool: Tool, arguments: Mapping[str, Any]) -> bool:
         """Whether a call needs confirmation. The operator can add tools to this list but not remove any.
@@ -94,13 +102,13 @@ class Policy:
         return self._confirmation.widening == "ask"
 
     def admit(self, name: str) -> Tool:
-        """Return a tool that is offered.
+        """Return a tool that is offered, or withheld only because no credential serves it.
 
         Raises:
             UnknownToolError: the tool does not exist.
             DisabledToolError: the settings or the client's headers exclude it.
         """
-        if tool := self.tools.get(name):
+        if tool := self._permitted.get(name):
             return tool
         if name not in TOOLS:
             containing = [tool for tool in self.tools if len(name) > 3 and name.lower() in tool]
@@ -127,7 +135,7 @@ class Policy:
             DisabledToolError: the tool is disabled, or cannot be read as a resource.
         """
         self.admit(name)
-        if not self.may_read(name):
+        if name not in self._withheld and not self.may_read(name):
             raise DisabledToolError(
                 f"{name} requires confirmation on this server, so it cannot be read as a resource. Call the tool."
             )

@@ -6,12 +6,12 @@ from typing import Any
 
 from mcp.server.context import ServerRequestContext
 from mcp_types import CallToolRequestParams
-from pydantic import SecretStr
 
 from gitbook_integrations_api.endpoint import Endpoint, Request, Tool
 from gitbook_integrations_api.options import CONFIRMATION_ARGUMENT, Options
 from gitbook_integrations_mcp.auth.callers import Caller
 from gitbook_integrations_mcp.digest import digest_json
+from gitbook_integrations_mcp.gitbook.session import Token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ class EndpointCall(Call):
 
     tool: Endpoint
     request: Request
-    token: SecretStr
+    token: Token
     before: Mapping[str, Any] | None = field(default=None, repr=False)
     undoes: str | None = None
     change_id: str | None = None

@@ -27,11 +27,12 @@ from gitbook_integrations_mcp.cli.assistants import ASSISTANTS
 from gitbook_integrations_mcp.cli.console import count, print_json
 from gitbook_integrations_mcp.cli.install import find_entry, format_entries, format_path, holds_token
 from gitbook_integrations_mcp.cli.private_files import find_settings_file, is_exposed, suggest_private
+from gitbook_integrations_mcp.cli.whoami import identify
 from gitbook_integrations_mcp.config.models import OAuthSection
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.config.urls import is_loopback
 from gitbook_integrations_mcp.config.validation import check_exposure, check_keys, check_workers
-from gitbook_integrations_mcp.errors import ErrorCode, SettingsError, StatusError, StoreError, UpstreamError
+from gitbook_integrations_mcp.errors import CallError, ErrorCode, SettingsError, StatusError, StoreError, UpstreamError
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.gitbook.credentials import Credentials
 from gitbook_integrations_mcp.gitbook.http import GitBookResponse
@@ -40,6 +41,7 @@ from gitbook_integrations_mcp.pipeline.development_mode import describe_mode
 from gitbook_integrations_mcp.process import FAILURE, SUCCESS
 from gitbook_integrations_mcp.publishing.files import MANIFEST, FolderError, Roots
 from gitbook_integrations_mcp.spelling import find_meant, format_id
+from gitbook_integrations_mcp.store.logins import Login
 from gitbook_integrations_mcp.store.store import Store
 from gitbook_integrations_mcp.text import clean_text
 
@@ -142,6 +144,9 @@ async def _check(settings: Settings) -> AsyncIterator[Finding]:
         yield Finding("source of the token", "ok", place)
     try:
         sample: Sample | None = None
+        login = credentials.session.login if credentials.session else None
+        if credentials.session is not None:
+            yield await _check_login(settings, login)
         for name, variable, token in (
             ("token", "GITBOOK_TOKEN", credentials.general),
             ("integration token", "GITBOOK_INTEGRATION_TOKEN", credentials.integration),
@@ -153,7 +158,7 @@ async def _check(settings: Settings) -> AsyncIterator[Finding]:
             if token is None:
                 yield Finding(
                     name,
-                    "skipped" if name != "token" else "warning",
+                    "skipped" if name != "token" or login else "warning",
                     "not set",
                     f"Set {variable} to {_describe_needed_token(name)}.",
                 )
@@ -172,6 +177,23 @@ async def _check(settings: Settings) -> AsyncIterator[Finding]:
     finally:
         await gitbook.close()
     yield await _check_sandbox(settings)
+
+
+async def _check_login(settings: Settings, login: Login | None) -> Finding:
+    """Return whether the login works, and which tools lack a scope."""
+    if login is None:
+        return Finding("login", "skipped", "not logged in", f"Run `{NAME} login`: no token is then needed.")
+    try:
+        identity = await identify(settings)
+    except CallError as error:
+        return _fail("login", str(error), f"Run `{NAME} login`.", error.code)
+    who = clean_text(identity.login.name or "an unknown user", 80)
+    place = "the system's keyring" if login.place == "keyring" else "a file that only you can read"
+    message = f"{who}, {count(len(identity.login.scopes), 'scope')}, in {place}"
+    if identity.command:
+        missing = f"{message}; {count(len(identity.missing), 'tool')} without a scope: {', '.join(identity.missing)}"
+        return Finding("login", "warning", missing, f"Run `{identity.command}` to add them.")
+    return Finding("login", "ok", message)
 
 
 def _describe_needed_token(name: str) -> str:

@@ -35,7 +35,7 @@ class Flag:
 
 _OF_FOLDERS = frozenset({"publish", "check"})
 
-_OF_TOOLS = frozenset({"serve", "tools", "call", "doctor", "install", "config"})
+_OF_TOOLS = frozenset({"serve", "tools", "call", "doctor", "install", "config", "login", "whoami"})
 """Commands that offer tools, or show or write how."""
 
 AUDIT_ACTIONS = frozenset({"audit accept", "audit withdraw", "audit explain"})
@@ -45,13 +45,13 @@ FLAGS = (
     Flag(
         CONFIG,
         None,
-        _OF_TOOLS | _OF_FOLDERS | AUDIT_ACTIONS | {"audit", "changes", "events", "store", "new"},
+        _OF_TOOLS | _OF_FOLDERS | AUDIT_ACTIONS | {"audit", "changes", "events", "store", "new", "logout"},
         {"type": Path, "metavar": "FILE", "help": "settings file (JSON)"},
     ),
     Flag(
         PROFILE,
         None,
-        _OF_TOOLS | AUDIT_ACTIONS | {"audit", "changes", "store"},
+        _OF_TOOLS | _OF_FOLDERS | AUDIT_ACTIONS | {"audit", "changes", "events", "store", "new", "logout"},
         {"metavar": "NAME", "help": "profile in the settings file, for example one for each organization"},
     ),
     Flag("--toolsets", ("tools", "toolsets"), _OF_TOOLS, {"metavar": "A,B", "help": "offer only these toolsets"}),
@@ -112,7 +112,7 @@ FLAGS = (
     Flag(
         "--sandbox",
         ("server", "sandbox"),
-        _OF_TOOLS | AUDIT_ACTIONS | {"audit", "events", "publish"},
+        _OF_TOOLS - {"login", "whoami"} | AUDIT_ACTIONS | {"audit", "events", "publish"},
         {"action": "store_true", "help": "use the built-in GitBook sandbox; needs no token and no network"},
     ),
     Flag(

@@ -1,6 +1,7 @@
 """The command `install`: adds this server to the configuration of an assistant.
 
-An entry refers to the variables that hold tokens and contains no token. The rest of the file stays unchanged.
+An entry contains no token. It refers to the variables of tokens that are set here; without any, the server uses the
+login with GitBook. The rest of the file stays unchanged.
 """
 
 import contextlib
@@ -38,7 +39,7 @@ SECRETS: Mapping[str, str] = {
 """Variables that hold a token, each with the value it needs."""
 
 _PLAIN = frozenset(
-    {"GITBOOK_ENDPOINT", "GITBOOK_ORGANIZATION"}
+    {"GITBOOK_ENDPOINT", "GITBOOK_OAUTH_ENDPOINT", "GITBOOK_ORGANIZATION"}
     | {
         name_variable(section, key)
         for section, key, field in iterate_settings()
@@ -268,8 +269,7 @@ def _add_entry(
     old = servers.get(OLD_NAME) if _is_own(servers.get(OLD_NAME)) else None
     given: dict[str, Any] = {}
     for entry in (old, current):
-        if entry and isinstance(entry.get("env"), Mapping):
-            given |= entry["env"]
+        given |= _list_given(entry or {})
     entry = _make_entry(assistant, settings, config, given, command or _find_command())
     if old is not None and current is None:
         document.rename((assistant.servers, OLD_NAME), name)
@@ -293,11 +293,19 @@ def _add_entry(
             )
 
 
+def _list_given(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the variables of an entry, also those that an assistant passes on by name."""
+    passed, env = entry.get("env_vars"), entry.get("env")
+    references = {name: f"${{{name}}}" for name in passed if name in SECRETS} if isinstance(passed, list) else {}
+    return references | dict(env) if isinstance(env, Mapping) else references
+
+
 def _make_entry(
     assistant: Assistant, settings: Settings, config: Path | None, given: Mapping[str, Any], command: Sequence[str]
 ) -> dict[str, Any]:
     """Return this server's entry, with the variables that a human put into it."""
     plain, secret = _list_variables(settings)
+    secret |= {name: value for name, value in SECRETS.items() if name in given}  # what the entry uses stays
     entry: dict[str, Any] = {"type": "stdio"} if assistant.typed else {}
     entry |= {"command": command[0], "args": [*command[1:], *_format_flags(settings, config)]}
     kept = {name: value for name, value in given.items() if name not in SECRETS or not is_reference(str(value))}
@@ -334,7 +342,8 @@ def _format_next_step(assistant: Assistant, settings: Settings, env: Mapping[str
     restart = f"Restart {assistant.title} if it is running."
     missing = [name for name in secret if name not in env or is_reference(str(env[name]))]
     if not missing:
-        return restart
+        given = settings.server.sandbox or env.get("GITBOOK_TOKEN") or env.get("GITBOOK_INTEGRATION_TOKEN")
+        return restart if given else f"{restart} To log in with GitBook: `{PROGRAM} login`"
     names = " and ".join(missing)
     if assistant.prompts:
         return f"{restart} It prompts you for {names} when it starts the server."
@@ -356,9 +365,12 @@ def _list_variables(settings: Settings) -> tuple[dict[str, str], dict[str, str]]
     gitbook, default = settings.gitbook, GitBookSection()
     plain = {
         "GITBOOK_ENDPOINT": gitbook.endpoint if gitbook.endpoint != default.endpoint else None,
+        "GITBOOK_OAUTH_ENDPOINT": gitbook.oauth_endpoint,
         "GITBOOK_ORGANIZATION": gitbook.organization,
     }
-    secret = {name: value for name, value in SECRETS.items() if name == "GITBOOK_TOKEN" or gitbook.integration_token}
+    used = {"GITBOOK_TOKEN": gitbook.token, "GITBOOK_INTEGRATION_TOKEN": gitbook.integration_token}
+    unset = {f"GITBOOK_{key}".upper() for key in gitbook.unset_references}
+    secret = {name: value for name, value in SECRETS.items() if used[name] or name in unset}
     return {name: value for name, value in plain.items() if value} | carried, secret
 
 

@@ -146,6 +146,9 @@ def build_parser() -> tuple[Parser, dict[str, Parser]]:
         return parsers[name]
 
     add_command("serve", "Start the MCP server (default command).")
+    _add_login(add_command("login", "Log in with GitBook in a browser, with only the scopes of the offered tools."))
+    _add_json(add_command("logout", "End the login with GitBook."))
+    _add_json(add_command("whoami", "Show the login with GitBook, and the tools that it does not serve."))
     _add_install(add_command("install", "Add this server, with the given options, to an assistant's configuration."))
     _add_file(add_command("uninstall", "Remove this server from an assistant's configuration."))
     doctor = add_command("doctor", "Check settings, tokens and the connection; print configurations for assistants.")
@@ -240,6 +243,14 @@ def _add_config(parser: Parser) -> None:
 
 def _add_json(parser: Parser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON, errors too")
+
+
+def _add_login(parser: Parser) -> None:
+    parser.add_argument("--add", metavar="A,B", help="ask for the scopes of these tools and those of the last login")
+    parser.add_argument("--no-browser", action="store_true", help="open no browser: paste the redirected address")
+    parser.add_argument("--redirect-port", type=int, default=0, metavar="N", help="port that the browser returns to")
+    parser.add_argument("--seconds", type=float, default=300, metavar="N", help="time to approve (default: 300)")
+    _add_json(parser)
 
 
 def _add_install(parser: Parser) -> None:

@@ -12,6 +12,7 @@ from gitbook_integrations_mcp.cli.console import count, print_json, print_table
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.config.validation import offers_folders
 from gitbook_integrations_mcp.features.tools import describe_tool
+from gitbook_integrations_mcp.gitbook.opening import open_gitbook
 from gitbook_integrations_mcp.process import SUCCESS
 from gitbook_integrations_mcp.tokens import estimate_tool
 
@@ -30,6 +31,7 @@ def run(settings: Settings, arguments: Namespace) -> int:
 def list_tools(settings: Settings) -> list[dict[str, Any]]:
     """Return a row for each offered tool, in the order in which clients get them."""
     policy = Policy(settings.tools, settings.confirmation, folders=offers_folders(settings))
+    _, credentials, _ = open_gitbook(settings)
     return [
         {
             "toolset": TOOLSET_OF[tool.name],
@@ -38,6 +40,8 @@ def list_tools(settings: Settings) -> list[dict[str, Any]]:
             "asks": policy.may_need_confirmation(tool),
             "method": tool.method if isinstance(tool, Endpoint) else None,
             "path": tool.path if isinstance(tool, Endpoint) else None,
+            "scopes": list(tool.scopes),
+            "credential": credentials.choose(tool),
             "tokens": estimate_cost(
                 describe_tool(tool, settings.gitbook.organization).model_dump(by_alias=True, exclude_none=True)
             ),

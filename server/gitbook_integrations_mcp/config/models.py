@@ -72,6 +72,16 @@ class GitBookSection(Section):
         None, description="Token of an integration, for endpoints that do not accept a user's token."
     )
     endpoint: Endpoint = Field("https://api.gitbook.com", description="Base URL of GitBook's API, without `/v1`.")
+    oauth_endpoint: PrivateUrl | None = Field(
+        None,
+        description="Issuer of GitBook's authorization server, for `login`. By default the sibling of the API's host, "
+        "`https://oauth.gitbook.com`.",
+    )
+    client_id: str | None = Field(
+        None,
+        pattern=r"^[!-~]{1,255}$",
+        description="ID of an OAuth client for `login`, if GitBook does not let this program register one.",
+    )
     organization: str | None = Field(
         None,
         pattern=r"^\w[\w &'.,:()+!-]{0,99}$",

@@ -1,6 +1,6 @@
 """All settings in one frozen model. Flags override environment variables, which override the JSON file.
 
-Every setting has a variable `GITBOOK_MCP_<SECTION>__<KEY>`. Four also have a short one, as in GitBook's own CLI.
+Every setting has a variable `GITBOOK_MCP_<SECTION>__<KEY>`. Five also have a short one, as in GitBook's own CLI.
 """
 
 import os
@@ -50,6 +50,7 @@ CLI_VARIABLES: Mapping[str, tuple[str, str]] = {
     "GITBOOK_TOKEN": ("gitbook", "token"),
     "GITBOOK_INTEGRATION_TOKEN": ("gitbook", "integration_token"),
     "GITBOOK_ENDPOINT": ("gitbook", "endpoint"),
+    "GITBOOK_OAUTH_ENDPOINT": ("gitbook", "oauth_endpoint"),
     "GITBOOK_ORGANIZATION": ("gitbook", "organization"),
 }
 """Variables without the prefix: the names in GitBook's own CLI, and one more in their style."""

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
+from gitbook_integrations_api.options import DURATION
 from gitbook_integrations_api.parameters import Scope
 from gitbook_integrations_api.rules import RULES
 from gitbook_integrations_mcp.config.json_text import JsonError, parse_json

@@ -1,5 +1,6 @@
 """The SDK's server, with the parts that all connections share and that the transports need."""
 
+import asyncio
 import secrets
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -16,6 +17,7 @@ from gitbook_integrations_api.instructions import INSTRUCTIONS
 from gitbook_integrations_mcp import NAME, TITLE, WEBSITE, __version__
 from gitbook_integrations_mcp.config.models import ConfirmationSection
 from gitbook_integrations_mcp.confirmation.page import ConfirmationPage
+from gitbook_integrations_mcp.features.login_watch import LoginWatch
 from gitbook_integrations_mcp.features.metadata import drop_invalid_metadata
 from gitbook_integrations_mcp.features.subscriptions import Subscriptions
 from gitbook_integrations_mcp.gitbook.client import GitBook
@@ -44,6 +46,7 @@ class IntegrationsServer(Server[None]):
         subscriptions: Subscriptions,
         development: DevelopmentModes,
         find_schema: Callable[[str], Mapping[str, Any] | None],
+        watch: LoginWatch | None = None,
     ) -> None:
         super().__init__(
             NAME,
@@ -61,6 +64,8 @@ class IntegrationsServer(Server[None]):
         self.development = development
         self._store = store
         self._connections = 0
+        self._watch = watch
+        self._watching: asyncio.Task[None] | None = None
         self.middleware[0] = trace_if_enabled(self.middleware[0])  # the SDK's tracing is always the first
         self.middleware.append(drop_invalid_metadata)
         # The sealed state outlives the confirmation in it, so that the model gets `confirmation_expired` as a result.
@@ -72,20 +77,27 @@ class IntegrationsServer(Server[None]):
     async def _run_lifespan(self) -> AsyncIterator[None]:
         # Some transports enter this once for each connection. All connections share the parts that are closed here.
         self._connections += 1
+        if self._watch is not None and self._watching is None:
+            self._watching = asyncio.create_task(self._watch.run())
         try:
             yield
         finally:
             self._connections -= 1
             if self._connections == 0:
+                if self._watching is not None:
+                    self._watching.cancel()
+                    self._watching = None
                 with anyio.CancelScope(shield=True):
                     await self.gitbook.close()
                     await self.page.close()
                     await self._store.close()
 
     def get_capabilities(self, *args: Any, **kwargs: Any) -> ServerCapabilities:
-        """Return the capabilities. The SDK announces list changes for subscriptions, but these lists never change."""
+        """Return the capabilities. The SDK announces list changes for subscriptions, but only that of tools changes."""
         capabilities = super().get_capabilities(*args, **kwargs)
         for capability in (capabilities.tools, capabilities.prompts, capabilities.resources):
             if capability:
                 capability.list_changed = False
+        if capabilities.tools:
+            capabilities.tools.list_changed = self._watch is not None
         return capabilities

@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 from mcp.server.connection import Connection
 from mcp.server.context import ServerRequestContext
-from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated, ToolsListChanged
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     INTERNAL_ERROR,
@@ -55,12 +55,14 @@ class Watcher:
 
 
 class Subscriptions:
-    """All subscriptions in this process."""
+    """All subscriptions in this process. `announces_tools` means that the list of tools can change."""
 
     def __init__(self) -> None:
+        self.announces_tools = False
         self._watchers: dict[Watcher, None] = {}  # oldest first
         self._sessions: dict[Connection, Watcher] = {}
-        self._streams: set[ListenHandler] = set()
+        self._streams: dict[ListenHandler, InMemorySubscriptionBus] = {}
+        self._listed: set[Connection] = set()
 
     async def announce(self, call: EndpointCall) -> None:
         """Notify the watchers of the caller of `call` about the resources that it may have changed."""
@@ -69,6 +71,22 @@ class Subscriptions:
                 for watcher in list(self._watchers):
                     if watcher.caller == call.caller.id:
                         group.start_soon(_notify, watcher, call)
+
+    def follow_tools(self, context: Context) -> None:
+        """Notify the session of a request when the list of tools changes, until it ends."""
+        connection: Connection = context.session._connection
+        if connection not in self._listed and len(self._listed) < MAX_WATCHERS:
+            self._listed.add(connection)
+            connection.exit_stack.callback(self._listed.discard, connection)
+
+    async def announce_tools(self) -> None:
+        """Notify all sessions that have listed the tools, and all streams that ask for it."""
+        with anyio.move_on_after(_TIMEOUT_SECONDS):
+            async with anyio.create_task_group() as group:
+                for connection in list(self._listed):
+                    group.start_soon(connection.send_tool_list_changed)
+                for bus in list(self._streams.values()):
+                    group.start_soon(bus.publish, ToolsListChanged())
 
     def close(self) -> None:
         """End all streams regularly, so that their clients see no broken connection."""
@@ -135,13 +153,14 @@ class Subscriptions:
         owner = _identify_owner(caller)
         watcher = Watcher(caller.id, owner, lambda uri: bus.publish(ResourceUpdated(uri)), stream.close, watched)
         self._add(watcher)
-        self._streams.add(stream)
-        honoured = SubscriptionFilter(resource_subscriptions=list(watched))
+        self._streams[stream] = bus
+        tools = params.notifications.tools_list_changed if self.announces_tools else None
+        honoured = SubscriptionFilter(resource_subscriptions=list(watched), tools_list_changed=tools)
         try:
             return await stream(context, params.model_copy(update={"notifications": honoured}))
         finally:
             self._watchers.pop(watcher, None)
-            self._streams.discard(stream)
+            self._streams.pop(stream, None)
 
 
 def _identify_owner(caller: Caller) -> str:

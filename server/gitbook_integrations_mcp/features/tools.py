@@ -5,6 +5,7 @@ from typing import Any
 import mcp_types
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from gitbook_integrations_api.endpoint import Risk, Tool
 from gitbook_integrations_api.options import CONFIRMATION_ARGUMENT, Options, name_options
@@ -13,6 +14,7 @@ from gitbook_integrations_mcp.auth.callers import Callers
 from gitbook_integrations_mcp.auth.policy import Policy
 from gitbook_integrations_mcp.calls.arguments import ORGANIZATION_NAMES
 from gitbook_integrations_mcp.calls.response import describe_output
+from gitbook_integrations_mcp.features.subscriptions import Subscriptions
 from gitbook_integrations_mcp.pipeline.pipeline import Pipeline
 
 WARNING = "Requires human approval."
@@ -26,7 +28,10 @@ Context = ServerRequestContext[Any, Any]
 class Tools:
     """Serves the tools of each caller. `published` are all offered tools by name; calls run through `pipeline`."""
 
-    def __init__(self, published: dict[str, mcp_types.Tool], pipeline: Pipeline, callers: Callers) -> None:
+    def __init__(
+        self, published: dict[str, mcp_types.Tool], pipeline: Pipeline, callers: Callers, subscriptions: Subscriptions
+    ) -> None:
+        self._subscriptions = subscriptions
         self._published = published
         self._pipeline = pipeline
         self._callers = callers
@@ -44,6 +49,8 @@ class Tools:
         self, context: Context, _params: mcp_types.PaginatedRequestParams | None
     ) -> mcp_types.ListToolsResult:
         """Handle tools/list."""
+        if self._subscriptions.announces_tools and context.protocol_version not in MODERN_PROTOCOL_VERSIONS:
+            self._subscriptions.follow_tools(context)
         offered = self._callers.identify(context).policy.tools
         return mcp_types.ListToolsResult(tools=[self._published[name] for name in offered])
 

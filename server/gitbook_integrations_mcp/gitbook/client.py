@@ -19,6 +19,7 @@ from gitbook_integrations_mcp.errors import LimitError, UnreachableError
 from gitbook_integrations_mcp.gitbook.http import GitBookResponse, HTTPClient, HTTPTransport
 from gitbook_integrations_mcp.gitbook.rate_limit import Permit, RateLimiter
 from gitbook_integrations_mcp.gitbook.retry import RetryDecision, decide
+from gitbook_integrations_mcp.gitbook.session import Token
 from gitbook_integrations_mcp.gitbook.tracing import trace_attempt
 
 logger = logging.getLogger(__name__)
@@ -57,14 +58,26 @@ class GitBook:
         self._sleep = sleep
         self._jitter = jitter
 
-    async def send(self, request: Request, token: SecretStr) -> GitBookResponse:
+    async def send(self, request: Request, token: Token) -> GitBookResponse:
         """Send `request` with `token`, and return the last response. Cancelling this cancels the request.
+
+        If GitBook rejects the token of a login before it expires, it is renewed once.
 
         Raises:
             UnreachableError: no complete response arrived.
             LimitError: the request was not sent: GitBook would reject it, or too many requests are ahead in the queue.
+            SessionError: the login has ended.
         """
-        credential = hashlib.sha256(token.get_secret_value().encode()).digest()
+        if isinstance(token, SecretStr):
+            return await self._send(request, token, hashlib.sha256(token.get_secret_value().encode()).digest())
+        credential = token.digest.encode()  # the limits go on when the token is renewed
+        access = await token.fetch_token()
+        response = await self._send(request, access, credential)
+        if response.status == 401 and not response.uncertain:
+            response = await self._send(request, await token.fetch_token(rejected=access), credential)
+        return response
+
+    async def _send(self, request: Request, token: SecretStr, credential: bytes) -> GitBookResponse:
         endpoint = f"{request.method} {request.template or request.path}"
         settings = self._settings
         end = self._clock() + settings.call_seconds

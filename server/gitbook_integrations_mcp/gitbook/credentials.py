@@ -1,11 +1,11 @@
-"""Selects the token of a request: GitBook's endpoints accept different kinds of token."""
+"""Selects the credential of a request: GitBook's endpoints accept different kinds."""
 
 import base64
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import lru_cache
 from typing import Literal, TypeVar
 from urllib.parse import quote
 
@@ -13,10 +13,12 @@ from pydantic import SecretStr
 from pydantic_core import PydanticCustomError
 
 from gitbook_integrations_api.endpoint import CredentialKind, Tool
+from gitbook_integrations_mcp import NAME
 from gitbook_integrations_mcp.config.models import GitBookSection
 from gitbook_integrations_mcp.config.types import check_token
-from gitbook_integrations_mcp.errors import CredentialError
+from gitbook_integrations_mcp.errors import CredentialError, ErrorCode
 from gitbook_integrations_mcp.gitbook.http import GitBookResponse
+from gitbook_integrations_mcp.gitbook.session import Session, Token
 
 REDACTED = "[redacted]"
 """Replaces this server's own tokens if a response echoes one."""
@@ -36,6 +38,9 @@ JSONData = TypeVar("JSONData")
 USER_HEADER = "X-GitBook-Token"
 INTEGRATION_HEADER = "X-GitBook-Integration-Token"
 
+Source = Literal["login", "token", "integration token"]
+"""The credentials of this program, in the order in which they are preferred."""
+
 _NOT_USER = frozenset({CredentialKind.INTEGRATION, CredentialKind.INSTALLATION})
 
 
@@ -49,15 +54,17 @@ def describe_accepted(tool: Tool) -> str:
 
 @dataclass(frozen=True)
 class Credentials:
-    """The tokens that requests are sent with; neither shows in a repr.
+    """The tokens that requests are sent with; none shows in a repr.
 
     `general` is usually a user's token, but any kind works if GitBook accepts it. `integration` is the token of an
-    integration or an installation, for endpoints that accept no user's token.
+    integration or an installation, for endpoints that accept no user's token. `session` is the login of this machine's
+    user.
     """
 
     general: SecretStr | None
     integration: SecretStr | None
     source: Literal["settings", "headers"] = "settings"
+    session: Session | None = None
 
     @classmethod
     def from_settings(cls, settings: GitBookSection) -> "Credentials":
@@ -69,16 +76,50 @@ class Credentials:
         """Return the credentials in the headers of a request; a malformed token counts as missing."""
         return cls(_read_header(headers, USER_HEADER), _read_header(headers, INTEGRATION_HEADER), "headers")
 
-    def select(self, tool: Tool) -> SecretStr:
-        """Return the token to use for `tool`.
+    def choose(self, tool: Tool) -> Source | None:
+        """Return which credential serves `tool`, or None if there is none.
+
+        It is the login if its scopes suffice, else the configured token, else that of an integration.
+        """
+        login = self.session.login if self.session else None
+        if login and CredentialKind.OAUTH in tool.credentials and login.scopes.issuperset(tool.scopes):
+            return "login"
+        if CredentialKind.USER in tool.credentials and self.general:
+            return "token"
+        return "integration token" if tool.credentials & _NOT_USER and self.integration else None
+
+    def select(self, tool: Tool) -> Token:
+        """Return what to send for `tool`.
 
         Raises:
-            CredentialError: no token that GitBook accepts for it is configured.
+            CredentialError: there is no credential that GitBook accepts for it.
         """
-        if CredentialKind.USER in tool.credentials and self.general:
-            return self.general
-        if tool.credentials & _NOT_USER and self.integration:
-            return self.integration
+        chosen: Token | None = None
+        match self.choose(tool):
+            case "login":
+                chosen = self.session.token if self.session else None
+            case "token":
+                chosen = self.general
+            case "integration token":
+                chosen = self.integration
+        if chosen is None:
+            raise self._create_error(tool)
+        return chosen
+
+    def offers(self, tool: Tool) -> bool:
+        """Whether to offer `tool`. With a login, only what some credential serves is offered."""
+        has_login = self.session is not None and self.session.login is not None
+        return not has_login or not tool.credentials or self.choose(tool) is not None
+
+    def _create_error(self, tool: Tool) -> CredentialError:
+        login = self.session.login if self.session else None
+        if login and (missing := sorted({*tool.scopes} - login.scopes)):
+            scopes = f"scope{'s' * (len(missing) > 1)} {', '.join(missing)}"
+            return CredentialError(
+                f"{tool.name} requires the {scopes}, which the login with GitBook does not have. Ask the operator to "
+                f"run `{NAME} login --add {tool.name}`, which needs no restart. Nothing was sent.",
+                ErrorCode.MISSING_SCOPE,
+            )
         user = CredentialKind.USER in tool.credentials
         if self.source == "headers":
             header = USER_HEADER if user else INTEGRATION_HEADER
@@ -86,12 +127,16 @@ class Credentials:
         else:
             variable = "GITBOOK_TOKEN" if user else "GITBOOK_INTEGRATION_TOKEN"
             remedy = f"none is configured. Ask the operator to set {variable} and restart the server."
-        raise CredentialError(f"{tool.name} requires {describe_accepted(tool)}, but {remedy} Nothing was sent.")
+            if tool.scopes:
+                remedy += f" Or ask them to run `{NAME} login`, which needs no restart."
+        return CredentialError(f"{tool.name} requires {describe_accepted(tool)}, but {remedy} Nothing was sent.")
 
     @property
     def digest(self) -> str:
         """A digest that identifies these credentials without revealing them."""
         tokens = [token.get_secret_value() if token else "" for token in (self.general, self.integration)]
+        if self.session and (login := self.session.digest):
+            tokens.append(login)
         return hashlib.sha256("\n".join(tokens).encode()).hexdigest()
 
     def scrub(self, text: str) -> str:
@@ -117,16 +162,20 @@ class Credentials:
             body = body.replace(form.encode(), REDACTED.encode())
         return response if body == response.body else replace(response, body=body)
 
-    @cached_property
-    def _forms(self) -> list[str]:
-        """The texts in which these tokens can appear: plain, in JSON, in URLs and in Base64, longest first."""
-        forms: set[str] = set()
-        for token in (self.general, self.integration):
-            if token:
-                secret = token.get_secret_value()
-                forms |= {secret, json.dumps(secret)[1:-1], quote(secret, safe=""), *_encode_base64(secret)}
-        forms |= {form.replace("/", "\\/") for form in forms}
-        return sorted(forms, key=len, reverse=True)
+    @property
+    def _forms(self) -> tuple[str, ...]:
+        configured = [token.get_secret_value() for token in (self.general, self.integration) if token]
+        return _list_forms((*configured, *(self.session.secrets if self.session else ())))
+
+
+@lru_cache(maxsize=64)
+def _list_forms(secrets: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the texts in which tokens can appear: plain, in JSON, in URLs and in Base64, longest first."""
+    forms: set[str] = set()
+    for secret in secrets:
+        forms |= {secret, json.dumps(secret)[1:-1], quote(secret, safe=""), *_encode_base64(secret)}
+    forms |= {form.replace("/", "\\/") for form in forms}
+    return tuple(sorted(forms, key=len, reverse=True))
 
 
 def _encode_base64(secret: str) -> Iterator[str]:

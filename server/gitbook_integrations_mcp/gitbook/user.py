@@ -40,6 +40,8 @@ class UserResolver:
 
         It is the user, or else the credentials themselves: the token is that of an integration, or GitBook fails.
         """
+        if credentials.session is not None and (login := credentials.session.login) is not None and login.user:
+            return Owner(f"user:{login.user}", login.name)
         known = self._owners.get(credentials.digest)
         if known is not None and 0 <= self._clock() - known[0] < _SECONDS:
             return known[1]

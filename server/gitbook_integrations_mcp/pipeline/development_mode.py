@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import anyio
-from pydantic import SecretStr
 
 from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_api.options import Options
@@ -226,7 +225,7 @@ class DevelopmentModes:
             StoreError: the store fails.
         """
         changes, arguments = self._store.changes, {"integrationName": mode.integration}
-        token: SecretStr = credentials.select(DISABLE)
+        token = credentials.select(DISABLE)
         change = Change(
             id=changes.create_id(),
             time=self._store.database.clock(),

@@ -27,7 +27,8 @@ from gitbook_integrations_mcp.calls.response import read_response, render_text
 from gitbook_integrations_mcp.calls.view import choose_view, mark_foreign
 from gitbook_integrations_mcp.confirmation.preview import Previewer
 from gitbook_integrations_mcp.confirmation.results import Approval, Confirm, NotConfirmed
-from gitbook_integrations_mcp.errors import CallError, DefectError, ResultError
+from gitbook_integrations_mcp.confirmation.step_up import StepUp
+from gitbook_integrations_mcp.errors import CallError, CredentialError, DefectError, ErrorCode, ResultError
 from gitbook_integrations_mcp.pipeline.budget import Budget
 from gitbook_integrations_mcp.pipeline.configuration import check_configuration
 from gitbook_integrations_mcp.pipeline.development_mode import DevelopmentModes
@@ -63,8 +64,10 @@ class Pipeline:
         suggester: Suggester | None = None,
         policy: PolicyCheck | None = None,
         development: DevelopmentModes | None = None,
+        step_up: StepUp | None = None,
     ) -> None:
         self._development = development
+        self._step_up = step_up
         self._suggester = suggester
         self._policy = policy
         self._confirm = confirm
@@ -139,11 +142,12 @@ class Pipeline:
     async def _run_stages(
         self, params: CallToolRequestParams, context: ServerRequestContext[Any, Any], caller: Caller, budget: Budget
     ) -> Output | InputRequiredResult:
-        call = self._prepare(params, context, caller)
-        planned = await self._plans.plan(call)
-        if isinstance(planned, Output):
-            return planned
-        call = planned
+        prepared = await self._prepare_or_ask(params, context, caller)
+        if isinstance(prepared, InputRequiredResult):
+            return prepared
+        call = await self._plans.plan(prepared)
+        if isinstance(call, Output):
+            return call
         await self._check_policy(call)
         hidden = isinstance(call, EndpointCall) and _is_hidden(call)
         if isinstance(call, EndpointCall) and not hidden:
@@ -202,6 +206,18 @@ class Pipeline:
         if output.whole and not budget.holds(output.content):
             raise ResultError(f"The result is longer than {budget.tokens:,} tokens. {output.whole}")
         return output
+
+    async def _prepare_or_ask(
+        self, params: CallToolRequestParams, context: ServerRequestContext[Any, Any], caller: Caller
+    ) -> Call | InputRequiredResult:
+        """Return the call. If the login lacks a scope, ask the human to grant it first."""
+        try:
+            return self._prepare(params, context, caller)
+        except CredentialError as error:
+            if error.code is not ErrorCode.MISSING_SCOPE or self._step_up is None:
+                raise
+            granted = await self._step_up.ask(caller.policy.admit(params.name), error, params, context)
+        return granted if isinstance(granted, InputRequiredResult) else self._prepare(granted, context, caller)
 
     def _prepare(self, params: CallToolRequestParams, context: ServerRequestContext[Any, Any], caller: Caller) -> Call:
         tool = caller.policy.admit(params.name)

@@ -1,7 +1,7 @@
 """The GitBook sandbox as an ASGI application: runs the operation that an HTTP request names.
 
-Each request passes the same checks in the same order: quota, route, token, kind of token, arguments. Errors have the
-form of GitBook's errors, and every response has rate-limit headers.
+Each request passes the same checks in the same order: quota, route, token, kind of token, scopes, arguments. Errors
+have the form of GitBook's errors, and every response has rate-limit headers.
 """
 
 import itertools
@@ -14,6 +14,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from gitbook_integrations_api.catalog import ENDPOINTS
+from gitbook_integrations_api.endpoint import CredentialKind
+from gitbook_integrations_mcp.sandbox.authorization import AuthorizationServer
 from gitbook_integrations_mcp.sandbox.call import ApiResponse, Call, FailureError
 from gitbook_integrations_mcp.sandbox.credentials import Caller, authenticate
 from gitbook_integrations_mcp.sandbox.quota import Allowance, Quota
@@ -24,7 +26,12 @@ from gitbook_integrations_mcp.sandbox.state import State
 RATE_LIMIT = 1000
 """Default number of requests that a token may make in a minute."""
 
-KINDS = {"user": "a user", "integration": "an integration", "integration-installation": "an installation"}
+KINDS = {
+    "user": "a user",
+    "integration": "an integration",
+    "integration-installation": "an installation",
+    "oauth": "an OAuth client",
+}
 
 
 class Sandbox:
@@ -33,6 +40,7 @@ class Sandbox:
     def __init__(self, state: State, clock: Callable[[], float], rate_limit: int) -> None:
         self.state = state
         self.clock = clock
+        self.authorization = AuthorizationServer(state, lambda: self.clock())
         self._quota = Quota(rate_limit)
         self._routes = [Route(endpoint) for endpoint in ENDPOINTS.values()]
         self._request_numbers = itertools.count(1)
@@ -42,7 +50,7 @@ class Sandbox:
             raise NotImplementedError("the GitBook sandbox supports HTTP only")  # servers expect an exception for that
         request = Request(scope, receive)
         body = await request.body()
-        response = self._create_response(request, body)
+        response = self.authorization.respond(request, body) or self._create_response(request, body)
         await response(scope, receive, send)
 
     def _create_response(self, request: Request, body: bytes) -> Response:
@@ -73,6 +81,8 @@ class Sandbox:
             raise FailureError(401, "Authentication is required: the bearer token is missing, unknown or expired")
         if caller.kind not in route.endpoint.credentials:
             raise FailureError(403, f"This endpoint does not accept the token of {KINDS[caller.kind]}")
+        if caller.kind is CredentialKind.OAUTH and (missing := [*{*route.endpoint.scopes} - caller.scopes]):
+            raise FailureError(403, f"The token lacks the scope {', '.join(sorted(missing))}")
         arguments = route.read_arguments(segments, request.query_params, body)
         return route.operation(Call(self.state, route.endpoint, caller, arguments, now))
 

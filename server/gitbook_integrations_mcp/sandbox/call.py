@@ -70,7 +70,7 @@ class Call:
 
     def find_own_integration(self) -> Integration:
         """Return the integration in the path; unless it is a user's, the token must belong to it."""
-        if self.caller.kind is not CredentialKind.USER:
+        if not self.caller.is_user:
             if self["integrationName"] not in self.state.integrations:
                 raise FailureError(404, "Integration not found")
             if self["integrationName"] != self.caller.integration:
@@ -80,7 +80,7 @@ class Call:
     def find_managed_integration(self) -> Integration:
         """Return the integration in the path; the caller must be the integration, or a user of its organization."""
         integration = self.find_own_integration()
-        if self.caller.kind is CredentialKind.USER and not self.state.organizations[integration.owner].member:
+        if self.caller.is_user and not self.state.organizations[integration.owner].member:
             raise FailureError(403, "Only the organization that published the integration may do this")
         return integration
 
@@ -135,13 +135,13 @@ class Call:
             return True
         owned = self.state.organizations[integration.owner].member
         installed = self.state.get_installations(integration=integration.name)
-        return self.caller.kind is CredentialKind.USER and (owned or any(map(self.sees, installed)))
+        return self.caller.is_user and (owned or any(map(self.sees, installed)))
 
     def _admit(self, organization_id: str) -> Organization:
         organization = self.state.organizations.get(organization_id)
         if organization is None:
             raise FailureError(404, "Organization not found")
-        if self.caller.kind is CredentialKind.USER:
+        if self.caller.is_user:
             admitted = organization.member
         else:
             admitted = any(map(self.sees, self.state.get_installations(organization=organization_id)))

@@ -1,4 +1,4 @@
-"""The three kinds of token that the GitBook sandbox accepts, and the caller that each identifies."""
+"""The kinds of token that the GitBook sandbox accepts, and the caller that each identifies."""
 
 import secrets
 from dataclasses import dataclass
@@ -19,11 +19,17 @@ LIFETIME = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The owner of the token: the user, an integration, or an installation."""
+    """The owner of the token: the user, an integration, or an installation. `scopes` limit an OAuth token."""
 
     kind: CredentialKind
     integration: str = ""
     installation: str = ""
+    scopes: frozenset[str] = frozenset()
+
+    @property
+    def is_user(self) -> bool:
+        """Whether this is the user, with a personal access token or an OAuth token."""
+        return self.kind in {CredentialKind.USER, CredentialKind.OAUTH}
 
 
 def authenticate(state: State, token: str, now: float) -> Caller | None:
@@ -35,6 +41,9 @@ def authenticate(state: State, token: str, now: float) -> Caller | None:
     name = token.removeprefix(f"{INTEGRATION_TOKEN}_")
     if name != token:
         return Caller(CredentialKind.INTEGRATION, name) if name in state.integrations else None
+    if token in state.access_tokens:
+        grant, expires = state.access_tokens[token]
+        return None if grant.revoked or now >= expires else Caller(CredentialKind.OAUTH, scopes=grant.scopes)
     installation_id, expires = state.tokens.get(token, ("", 0.0))
     installation = state.installations.get(installation_id)
     if installation is None or now >= expires:

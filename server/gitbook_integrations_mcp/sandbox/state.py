@@ -151,6 +151,14 @@ class Event:
     logs: list[tuple[str, str]] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class Grant:
+    """The scopes that a user granted to an OAuth client. All tokens of the grant end when it is revoked."""
+
+    scopes: frozenset[str]
+    revoked: bool = False
+
+
 class State:
     """The whole state. Tests may change it; the next request sees the change."""
 
@@ -164,6 +172,8 @@ class State:
         self.events: list[Event] = []
         self.tokens: dict[str, tuple[str, float]] = {}
         """Temporary tokens, with the installation that each belongs to and the time when it expires."""
+        self.access_tokens: dict[str, tuple[Grant, float]] = {}
+        """OAuth access tokens, with the grant that each belongs to and the time when it expires."""
         self._numbers = itertools.count(1)
 
     def create_id(self, kind: str) -> str:

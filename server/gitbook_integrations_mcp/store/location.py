@@ -60,3 +60,12 @@ def find_default_path() -> Path:
     except RuntimeError:
         raise StoreError("has no place, because there is no home directory; set store.url") from None
     return folder / FILE_NAME
+
+
+def find_login_path() -> Path:
+    """Return the file of the login with GitBook, in the same folder: it belongs to the user, whatever `store.url` is.
+
+    Raises:
+        StoreError: the user has no home directory.
+    """
+    return find_default_path().with_name("login.db")

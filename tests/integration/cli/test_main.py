@@ -151,7 +151,7 @@ async def main():
         await client.list_tools()
 anyio.run(main)
 names = ("httpx", "aiohttp", "rich", "truststore", "sqlalchemy", "alembic", "jinja2")
-names += ("ruamel.yaml", "gitbook_integrations_mcp.sandbox")
+names += ("ruamel.yaml", "sqlite3", "authlib", "keyring", "http.server", "gitbook_integrations_mcp.sandbox")
 print([name for name in names if name in sys.modules])
 """
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=TIMEOUT)

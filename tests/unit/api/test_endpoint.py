@@ -1,5 +1,6 @@
 """How arguments become requests: which values cannot be path segments, and where each argument is sent."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_api.endpoint import (
     NOTHING,
+    OAUTH,
     USER,
     Endpoint,
     Input,
@@ -84,6 +86,13 @@ def declare(method: Method) -> Endpoint:
         input=Arguments,
         result=NOTHING,
     )
+
+
+def test_scopes_are_declared_exactly_where_an_oauth_token_is_accepted() -> None:
+    with pytest.raises(TypeError, match="scopes"):
+        replace(declare("GET"), credentials=USER | OAUTH)
+    with pytest.raises(TypeError, match="scopes"):
+        replace(declare("GET"), scopes=("site:read",))
 
 
 PATH = {"first": "x y", "second": "z"}

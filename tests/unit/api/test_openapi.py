@@ -354,6 +354,8 @@ def test_tokens_are_the_documented_ones(tool: str, operations: dict[str, Operati
     ours = {str(token) for token in endpoint.credentials}
     theirs = {kind for alternative in alternatives for kind in alternative} - INTERNAL_TOKENS
     assert ours == theirs, f"{tool}: ours {sorted(ours)}, theirs {sorted(theirs)}"
+    scopes = [alternative["oauth"] for alternative in alternatives if "oauth" in alternative]
+    assert [list(endpoint.scopes)] * bool(endpoint.scopes) == scopes, f"{tool}: ours {endpoint.scopes}"
 
 
 @each_tool

@@ -114,13 +114,30 @@ def test_a_token_that_a_human_put_there_stays_and_flags_are_renewed(
             f'{assistant.path.read_text()}\n[{assistant.servers}.{NAME}.env]\nGITBOOK_TOKEN="{TOKEN}"'
         )
     else:
-        content[assistant.servers][NAME]["env"]["GITBOOK_TOKEN"] = TOKEN
+        content[assistant.servers][NAME].setdefault("env", {})["GITBOOK_TOKEN"] = TOKEN
         assistant.path.write_text(json.dumps(content))
     assert main(["install", name, "--read-only"]) == 0
     entry = read(assistant)[assistant.servers][NAME]
     assert entry["env"]["GITBOOK_TOKEN"] == TOKEN
     assert entry["args"][-1] == "--read-only"
     assert TOKEN not in capsys.readouterr().out
+
+
+@each_assistant
+def test_without_a_token_the_entry_has_none_and_login_is_suggested_but_a_reference_stays(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assistant = ASSISTANTS[name]
+    assert main(["install", name]) == 0
+    assert "GITBOOK_TOKEN" not in assistant.path.read_text(encoding="utf-8")
+    assert "gitbook-integrations-mcp login" in capsys.readouterr().out
+    with monkeypatch.context() as patch:
+        patch.setenv("GITBOOK_TOKEN", TOKEN)
+        assert main(["install", name]) == 0
+    before = assistant.path.read_text(encoding="utf-8")
+    assert "GITBOOK_TOKEN" in before
+    assert main(["install", name]) == 0
+    assert assistant.path.read_text(encoding="utf-8") == before
 
 
 @each_assistant

@@ -68,6 +68,7 @@ def test_the_variables_of_gitbooks_own_cli_are_understood(monkeypatch: pytest.Mo
 def test_every_setting_can_be_set_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     examples = {
         "endpoint": "https://e.example",
+        "oauth_endpoint": "https://oauth.example",
         "result_tokens": "7000",
         "log_level": "info",
         "sandbox": "true",

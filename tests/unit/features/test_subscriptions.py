@@ -185,7 +185,7 @@ async def test_a_client_that_goes_leaves_nothing_behind(era: Era, monkeypatch: p
                 async with watch(subscriber, SLACK):
                     (subscriptions,) = made
                     assert len(subscriptions._watchers) == 1
-        assert (subscriptions._watchers, subscriptions._sessions, subscriptions._streams) == ({}, {}, set())
+        assert (subscriptions._watchers, subscriptions._sessions, subscriptions._streams) == ({}, {}, {})
 
 
 async def test_a_client_that_takes_nothing_does_not_hold_up_a_call(monkeypatch: pytest.MonkeyPatch) -> None:

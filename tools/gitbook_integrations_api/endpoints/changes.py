@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gitbook_integrations_api.endpoint import INTEGRATION, USER, Composite, Input, Risk, one
+from gitbook_integrations_api.endpoint import INTEGRATION, OAUTH, USER, Composite, Input, Risk, one
 from gitbook_integrations_api.parameters import OrganizationId, PageCursor
 from gitbook_integrations_api.plans import PlanResult
 from gitbook_integrations_api.schema import ABSENT
@@ -57,7 +57,7 @@ TOOLS = (
         description="List your changes through this server, newest first: when, what, outcome, and whether "
         "undo_change can undo it.",
         risk=Risk.READ,
-        credentials=USER | INTEGRATION,
+        credentials=USER | INTEGRATION | OAUTH,
         input=ChangeFilter,
         result=one(ChangePage),
     ),
@@ -67,7 +67,7 @@ TOOLS = (
         description="Undo a change from list_changes: restores configuration with credentials, external IDs, spaces "
         "and sites.",
         risk=Risk.DESTROY,
-        credentials=USER | INTEGRATION,
+        credentials=USER | INTEGRATION | OAUTH,
         input=OneChange,
         result=one(PlanResult),
         consequence="The calls above run in this order. If one fails, the others are not sent.",

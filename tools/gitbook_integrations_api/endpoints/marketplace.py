@@ -108,6 +108,7 @@ TOOLS = (
         "unlisted ones. Use list_organization_installations for integrations that are already installed.",
         risk=Risk.READ,
         credentials=USER | INTEGRATION | INSTALLATION | OAUTH,
+        scopes=("integration:read",),
         input=FilteredInOrganization,
         result=paged(Integration),
     ),

@@ -1,0 +1,118 @@
+"""The command `login`: logs in with GitBook in a browser, with only the scopes that the offered tools need."""
+
+import socket
+import sys
+import webbrowser
+from argparse import Namespace
+from collections.abc import Iterable
+
+import anyio
+
+from gitbook_integrations_api.catalog import TOOLS
+from gitbook_integrations_api.endpoint import CredentialKind
+from gitbook_integrations_mcp import NAME
+from gitbook_integrations_mcp.auth.policy import Policy
+from gitbook_integrations_mcp.cli.console import count, print_json
+from gitbook_integrations_mcp.cli.whoami import describe_login
+from gitbook_integrations_mcp.config.settings import Settings
+from gitbook_integrations_mcp.errors import ErrorCode, LoginError, SettingsError, UsageError
+from gitbook_integrations_mcp.gitbook.login import LoginFlow, collect_scopes, open_logins
+from gitbook_integrations_mcp.net.redirect import PATH, RedirectListener
+from gitbook_integrations_mcp.process import SUCCESS
+from gitbook_integrations_mcp.spelling import suggest
+from gitbook_integrations_mcp.store.logins import Login
+from gitbook_integrations_mcp.text import clean_text
+
+
+def run(settings: Settings, arguments: Namespace) -> int:
+    """Log in, print who is logged in and where the login is kept, and return the exit code.
+
+    Raises:
+        UsageError: a tool of `--add` does not exist.
+        SettingsError: the port of `--redirect-port` cannot be used.
+        LoginError: the login failed. An earlier login still works.
+        CallError: the authorization server or GitBook does not answer, or the login cannot be kept.
+    """
+    scopes = _choose_scopes(settings, arguments.add)
+    _tell(f"This login asks for {count(len(scopes), 'scope')}: {', '.join(sorted(scopes))}")
+    flow = LoginFlow(settings, scopes)
+    if arguments.no_browser:
+        login = anyio.run(_log_in_by_paste, flow, arguments.redirect_port)
+    else:
+        login = anyio.run(_log_in, flow, arguments.redirect_port, arguments.seconds)
+    if arguments.json:
+        print_json({**describe_login(login), "notGranted": sorted(scopes - login.scopes)})
+    else:
+        print("\n".join(_describe(login, scopes, settings)))
+    return SUCCESS
+
+
+def _tell(text: str) -> None:
+    """Print what the user has to know or do now; standard output is for the result."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def _choose_scopes(settings: Settings, added: str | None) -> frozenset[str]:
+    """Return the scopes of the offered tools, or those of the current login and of the tools in `added`."""
+    if added is None:
+        return collect_scopes(Policy(settings.tools, settings.confirmation).tools.values())
+    names = [name.strip() for name in added.split(",") if name.strip()]
+    for name in names:
+        if name not in TOOLS:
+            raise UsageError(f"--add {name}: unknown tool.{suggest(name, TOOLS)}")
+    current = open_logins(settings).read()
+    return collect_scopes(TOOLS[name] for name in names) | (current.scopes if current else frozenset())
+
+
+async def _log_in(flow: LoginFlow, port: int, seconds: float) -> Login:
+    try:
+        listener = RedirectListener(port)
+    except OSError as error:
+        raise SettingsError(
+            f"Cannot listen on 127.0.0.1, port {port}: {error.strerror}. Choose another with --redirect-port."
+        ) from None
+    with listener.listen():
+        address = await flow.prepare(listener.redirect_uri)
+        listener.accepts = flow.accepts
+        _tell(f"Approve it in the browser:\n{address}")
+        await anyio.to_thread.run_sync(webbrowser.open, address, abandon_on_cancel=True)
+        response = await anyio.to_thread.run_sync(listener.wait, seconds, abandon_on_cancel=True)
+        if response is None:
+            raise LoginError(
+                f"The browser did not come back within {seconds:g} s. On a remote machine, use --no-browser.",
+                ErrorCode.LOGIN_DECLINED,
+            )
+        return await flow.complete(response)
+
+
+async def _log_in_by_paste(flow: LoginFlow, port: int) -> Login:
+    address = await flow.prepare(f"http://127.0.0.1:{port or _find_free_port()}{PATH}")
+    _tell(
+        f"Open this address in any browser, and approve it:\n{address}\n\nThen the browser shows an error, because "
+        "nothing listens at the address that it is sent to. Copy that address from its address bar, and paste it here:"
+    )
+    response = await anyio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True)
+    if not response.strip():
+        raise LoginError("No address was pasted.", ErrorCode.LOGIN_DECLINED)
+    return await flow.complete(response)
+
+
+def _find_free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _describe(login: Login, scopes: Iterable[str], settings: Settings) -> list[str]:
+    lines = [f"Logged in{f' as {clean_text(login.name, 80)}' if login.name else ''}."]
+    if login.place == "keyring":
+        lines.append("The login is in the system's keyring.")
+    else:
+        path = open_logins(settings).path
+        lines.append(f"No keyring can be used, so the login is in {path}, which only you can read.")
+    if missing := sorted({*scopes} - login.scopes):
+        lines.append(f"Not granted: {', '.join(missing)}. To grant them, run `{NAME} login` again.")
+    tools = Policy(settings.tools, settings.confirmation).tools
+    if others := [name for name, tool in tools.items() if CredentialKind.OAUTH not in tool.credentials]:
+        lines.append(f"{count(len(others), 'tool')} cannot use a login and need a token: {', '.join(others)}")
+    return lines

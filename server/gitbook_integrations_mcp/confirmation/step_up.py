@@ -1,0 +1,158 @@
+"""Step-up: a call that lacks a scope asks the human to grant just that scope on GitBook's page, and then goes on.
+
+It needs a client that can open a web page, and a server on stdio: the browser returns to loopback on this machine.
+"""
+
+import secrets
+from collections import OrderedDict
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import anyio
+from mcp.server.context import ServerRequestContext
+from mcp.shared.exceptions import MCPError
+from mcp.shared.message import ServerMessageMetadata
+from mcp_types import (
+    CallToolRequestParams,
+    ElicitRequest,
+    ElicitRequestURLParams,
+    ElicitResult,
+    InputRequiredResult,
+)
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from pydantic import ValidationError
+
+from gitbook_integrations_api.endpoint import Tool
+from gitbook_integrations_mcp.config.settings import Settings
+from gitbook_integrations_mcp.confirmation.elicitation import accepts_urls
+from gitbook_integrations_mcp.errors import CredentialError, ErrorCode, LoginError
+from gitbook_integrations_mcp.gitbook.http import HTTPTransport
+from gitbook_integrations_mcp.gitbook.session import Session
+
+if TYPE_CHECKING:
+    from gitbook_integrations_mcp.gitbook.login import LoginFlow
+
+KEY = "login"
+"""Name of the login among the input requests of a call."""
+
+_MAX_SECONDS = 300.0
+_MAX_PENDING = 4
+"""Logins that wait at the same time; a further one ends the oldest."""
+
+
+class _Pending:
+    """A login that waits for the browser, for a call of one tool."""
+
+    def __init__(self, tool: str, flow: "LoginFlow") -> None:
+        self.tool = tool
+        from gitbook_integrations_mcp.net.redirect import RedirectListener
+
+        self.flow = flow
+        self.address = ""
+        self._listener = RedirectListener(0)
+        self._stack = ExitStack()
+
+    async def open(self) -> None:
+        """Prepare the login, and listen for the browser.
+
+        Raises:
+            CallError: the authorization server cannot be used.
+        """
+        self.address = await self.flow.prepare(self._listener.redirect_uri)
+        self._listener.accepts = self.flow.accepts
+        self._stack.enter_context(self._listener.listen())
+
+    async def complete(self, seconds: float) -> None:
+        """Wait for the browser, and keep the login.
+
+        Raises:
+            LoginError: the human declined, or did not complete it in time.
+            CallError: the authorization server or GitBook refused, or does not answer.
+        """
+        response = await anyio.to_thread.run_sync(self._listener.wait, seconds, abandon_on_cancel=True)
+        if response is None:
+            raise LoginError("The browser did not return in time. Nothing was sent.", ErrorCode.LOGIN_DECLINED)
+        await self.flow.complete(response)
+
+    async def close(self) -> None:
+        """Close the port."""
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(self._stack.close)
+
+
+class StepUp:
+    """Asks for missing scopes through the client."""
+
+    def __init__(self, settings: Settings, session: Session, transport: HTTPTransport | None = None) -> None:
+        self._settings = settings
+        self._session = session
+        self._transport = transport
+        self._pending: OrderedDict[str, _Pending] = OrderedDict()
+
+    async def ask(
+        self,
+        tool: Tool,
+        error: CredentialError,
+        params: CallToolRequestParams,
+        context: ServerRequestContext[None, None],
+    ) -> InputRequiredResult | CallToolRequestParams:
+        """Return the parameters with which the call goes on after consent, or a request to the client.
+
+        Raises:
+            CredentialError: `error`, if the client cannot open a page or the human does not open it.
+            LoginError: the human declined on the page, or did not complete the login in time.
+            CallError: the authorization server or GitBook refused, or does not answer.
+        """
+        pending = self._pending.pop(params.request_state or "", None)
+        if pending is not None:
+            return await self._finish(pending, tool, error, params)
+        login = self._session.login
+        if login is None or not accepts_urls(context.session.client_capabilities):
+            raise error
+        from gitbook_integrations_mcp.gitbook.login import LoginFlow
+
+        scopes = login.scopes.union(tool.scopes)
+        pending = _Pending(tool.name, LoginFlow(self._settings, scopes, self._transport))
+        await pending.open()
+        identifier = secrets.token_urlsafe(24)
+        request = _build_request(tool, sorted({*tool.scopes} - login.scopes), pending.address, identifier)
+        if context.protocol_version in MODERN_PROTOCOL_VERSIONS:
+            self._pending[identifier] = pending
+            if len(self._pending) > _MAX_PENDING:
+                await self._pending.popitem(last=False)[1].close()
+            return InputRequiredResult(input_requests={KEY: request}, request_state=identifier)
+        try:
+            metadata = ServerMessageMetadata(related_request_id=context.request_id)
+            response = await context.session.send_request(request, ElicitResult, metadata=metadata)
+        except (MCPError, ValidationError):
+            await pending.close()
+            raise error from None
+        return await self._finish(pending, tool, error, params, response)
+
+    async def _finish(
+        self,
+        pending: _Pending,
+        tool: Tool,
+        error: CredentialError,
+        params: CallToolRequestParams,
+        response: object = None,
+    ) -> CallToolRequestParams:
+        """Complete a login if the client opened its page for a call of this tool."""
+        response = response or (params.input_responses or {}).get(KEY)
+        try:
+            opened = isinstance(response, ElicitResult) and response.action == "accept"
+            if not opened or pending.tool != tool.name:
+                raise error
+            await pending.complete(min(self._settings.confirmation.ttl, _MAX_SECONDS))
+        finally:
+            await pending.close()
+        # The call goes on as if it were new: an approval is asked for after this.
+        return params.model_copy(update={"request_state": None, "input_responses": None})
+
+
+def _build_request(tool: Tool, missing: list[str], address: str, identifier: str) -> ElicitRequest:
+    message = (
+        f"{tool.title} requires {', '.join(missing)}, which your login with GitBook does not have. Open GitBook's "
+        "page, and approve it there."
+    )
+    return ElicitRequest(params=ElicitRequestURLParams(message=message, url=address, elicitation_id=identifier))
