@@ -239,7 +239,7 @@ class Previewer:
             shown, deleted = await self.preview(isolate_step(call, first))
             state = _digest([call.plan.digest, shown.state])
             consequence = f"{scrub(call.tool.consequence)} {shown.consequence}"
-            title = f"{call.tool.title}?"
+            title = await self._write_plan_title(call)
             shown = replace(shown, title=title, consequence=consequence, state=state, verb=call.tool.verb)
             return replace(shown, facts=facts + shown.facts), deleted if first.tool.method == "DELETE" else None
         states: list[Any] = [call.plan.digest]
@@ -268,13 +268,22 @@ class Previewer:
             losses[MAX_LISTED:] = [Fact("Further losses", str(len(losses) - MAX_LISTED))]
         facts += tuple(Fact(scrub(fact.label), scrub(fact.value)) for fact in losses)
         return Preview(
-            title=f"{call.tool.title}?",
+            title=await self._write_plan_title(call),
             consequence=scrub(call.tool.consequence),
             state=_digest(states),
             facts=facts,
             verb=call.tool.verb,
             requester=scrub(name_requester(call.context.session)),
         ), None
+
+    async def _write_plan_title(self, call: PlannedCall) -> str:
+        """Return the title of a plan, with the integration of its first call if the tool's act names it."""
+        integration: Mapping[str, Any] | None = None
+        first = isolate_step(call, call.plan.steps[0])
+        if "{integration}" in call.tool.act:
+            integration = await self.read_integration(first)
+        named = replace(first, tool=call.tool)
+        return call.caller.credentials.scrub(write_title(named, integration, {}, None, {}))
 
     async def _describe_planned_power(self, call: PlannedCall) -> list[Fact]:
         """Return what each integration may do to which the plan gives access."""

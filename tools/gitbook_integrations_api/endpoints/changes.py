@@ -66,6 +66,7 @@ TOOLS = (
         title="Undo a change",
         description="Undo a change from list_changes: restores configuration with credentials, external IDs, spaces "
         "and sites.",
+        act="Undo the change",
         risk=Risk.DESTROY,
         credentials=USER | INTEGRATION | OAUTH,
         input=OneChange,

@@ -299,6 +299,7 @@ TOOLS = (
         title="Set an installation's places",
         description="Bring an installation to exactly these spaces or sites: adds and removes places with one "
         "approval. A level that is left out stays.",
+        act="Change the places of {integration}",
         risk=Risk.DESTROY,
         credentials=USER,
         input=DesiredPlaces,
@@ -318,6 +319,7 @@ TOOLS = (
         title="Copy a configuration",
         description="Copy settings, credentials unseen, from one installation, space or site to another. The target "
         "keeps its other settings.",
+        act="Copy a configuration to {integration}",
         risk=Risk.DESTROY,
         credentials=USER,
         input=ConfigurationCopy,
@@ -334,6 +336,7 @@ TOOLS = (
         title="Uninstall an integration everywhere",
         description="Uninstall an integration from an organization with all spaces and sites, found by name. Keeps "
         "what undo_change needs to restore it.",
+        act="Uninstall {integration} everywhere",
         risk=Risk.DESTROY,
         credentials=USER,
         input=StatusOf,

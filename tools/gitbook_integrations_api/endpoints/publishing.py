@@ -139,6 +139,7 @@ TOOLS = (
         operation="rollbackIntegration",
         title="Publish an earlier version again",
         description="Publish a version from list_integration_versions again, with its script and secrets.",
+        act="Roll back {integration}",
         risk=Risk.DESTROY,
         credentials=USER,
         input=VersionOfIntegration,
@@ -162,6 +163,7 @@ TOOLS = (
         title="Publish an integration from a folder",
         description="Publish an integration from a folder on this machine. Prefer this to publish_integration: the "
         "server reads manifest, images and script.",
+        act="Publish {integration}",
         risk=Risk.WRITE,
         credentials=USER | OAUTH,
         input=FolderPublication,
