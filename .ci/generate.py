@@ -309,7 +309,7 @@ FILES: Mapping[str, Callable[[], str]] = {
 @contextlib.contextmanager
 def ignore_settings() -> Iterator[None]:
     """Remove the settings of this machine from the environment meanwhile: files show the defaults."""
-    removed = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("GITBOOK")}
+    removed = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(("GITBOOK", "XDG_"))}
     try:
         yield
     finally:

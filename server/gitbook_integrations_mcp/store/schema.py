@@ -4,7 +4,7 @@ from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, LargeBinary
 
 METADATA = MetaData()
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest migration."""
 
 confirmations = Table(

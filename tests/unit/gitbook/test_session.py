@@ -16,7 +16,6 @@ from mcp.client.session import ClientRequestContext
 from mcp_types import CallToolResult, ElicitRequestFormParams, ElicitRequestParams, ElicitResult
 from starlette.types import Receive, Scope, Send
 
-from gitbook_integrations_api.catalog import TOOLS
 from gitbook_integrations_api.endpoint import CredentialKind
 from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.config.settings import load_settings
@@ -30,6 +29,7 @@ from gitbook_integrations_mcp.store.logins import LoginStore
 from tests.support.elicitation_client import Clock
 from tests.support.fake_gitbook import ERAS, Era
 from tests.support.login import log_in
+from tests.support.samples import OFFERED
 
 SPACES = "list_spaces_in_organization_by_id"
 SITES = "list_sites"
@@ -125,7 +125,7 @@ async def test_only_what_the_login_serves_is_offered_and_other_calls_name_the_sc
         offered = {tool.name for tool in (await client.list_tools()).tools}
     assert offered == {
         name
-        for name, tool in TOOLS.items()
+        for name, tool in OFFERED.items()
         if CredentialKind.OAUTH in tool.credentials and {*tool.scopes} <= {"space:read"}
     }
     code, message = read_error(await call(transport, SITES))
@@ -139,7 +139,7 @@ async def test_only_what_the_login_serves_is_offered_and_other_calls_name_the_sc
 
 async def test_without_a_login_all_tools_are_offered_and_the_error_names_login(transport: httpx.ASGITransport) -> None:
     async with Client(create_server(load_settings(), http_transport=transport)) as client:
-        assert len((await client.list_tools()).tools) == len(TOOLS)
+        assert len((await client.list_tools()).tools) == len(OFFERED)
     code, message = read_error(await call(transport, SITES))
     assert code == ErrorCode.MISSING_TOKEN
     assert "login" in message
@@ -158,7 +158,7 @@ async def test_a_login_is_sent_to_no_other_endpoint(
 async def test_the_sandbox_in_the_process_ignores_the_login(transport: httpx.ASGITransport, clock: Clock) -> None:
     await sign_in(transport, clock, "space:read")
     async with Client(create_server(load_settings({"server": {"sandbox": True}}))) as client:
-        assert len((await client.list_tools()).tools) == len(TOOLS)
+        assert len((await client.list_tools()).tools) == len(OFFERED)
 
 
 # Renewal

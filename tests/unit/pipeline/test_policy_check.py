@@ -289,7 +289,7 @@ async def test_without_a_rule_that_needs_them_no_facts_are_read() -> None:
         {"integrations": ["other"]},
         {"name": "unreviewed", "actions": ["publish"], "verified": False},
     ]
-    async with connect(watched, *rules) as client:
+    async with connect(watched, *rules, confirmation={"widening": "off"}) as client:
         result = await client.call_tool("install_integration", arguments)
     assert not result.is_error, result.content
     assert watched.requests[0].endswith("/installations")

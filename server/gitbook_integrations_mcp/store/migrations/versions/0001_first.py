@@ -36,6 +36,7 @@ def upgrade() -> None:
         sa.Column("organization", sa.Text),
         sa.Column("tool", sa.Text, nullable=False),
         sa.Column("operation", sa.Text, nullable=False),
+        sa.Column("digest", sa.Text, nullable=False),
         sa.Column("arguments", sa.JSON, nullable=False),
         sa.Column("before", sa.JSON),
         sa.Column("approval", sa.Text),
@@ -48,11 +49,9 @@ def upgrade() -> None:
         sa.Column("lost", sa.JSON),
         sa.Column("sealed", sa.LargeBinary),
         sa.Column("undoes", sa.Text),
-        sa.Column("ended_at", sa.Float),
     )
     op.create_index("changes_by_time", "changes", ["time"])
-    op.create_index("changes_of_organization", "changes", ["organization", "id"])
-    op.create_index("changes_of_owner", "changes", ["owner", "id", "organization", "tool", "outcome"])
+    op.create_index("changes_of_owner", "changes", ["owner", "id"])
     op.create_index("changes_of_undo", "changes", ["undoes"])
     op.create_table(
         "reports",
@@ -83,33 +82,13 @@ def upgrade() -> None:
         "versions",
         sa.Column("id", sa.Text, primary_key=True),
         sa.Column("time", sa.Float, nullable=False),
+        sa.Column("change", sa.Text),
         sa.Column("organization", sa.Text),
         sa.Column("integration", sa.Text, nullable=False),
         sa.Column("version", sa.Text),
-        sa.Column("change", sa.Text),
-        sa.Column("owner", sa.Text),
-        sa.Column("principal", sa.Text),
         sa.Column("digest", sa.Text, nullable=False),
-        sa.Column("size", sa.Integer),
         sa.Column("manifest", sa.JSON, nullable=False),
-        sa.Column("omitted", sa.JSON),
         sa.Column("sealed", sa.LargeBinary),
         sa.Column("script", sa.LargeBinary, nullable=False),
     )
     op.create_index("versions_of_integration", "versions", ["integration", "time"])
-    op.create_table(
-        "development_modes",
-        sa.Column("id", sa.Text, primary_key=True),
-        sa.Column("time", sa.Float, nullable=False),
-        sa.Column("owner", sa.Text, nullable=False),
-        sa.Column("principal", sa.Text),
-        sa.Column("organization", sa.Text),
-        sa.Column("integration", sa.Text, nullable=False),
-        sa.Column("tunnel", sa.Text, nullable=False),
-        sa.Column("all", sa.Boolean, nullable=False),
-        sa.Column("credentials", sa.Text, nullable=False),
-        sa.Column("approval", sa.Text),
-        sa.Column("ends_at", sa.Float),
-        sa.Column("claimed_at", sa.Float),
-    )
-    op.create_index("development_modes_of_integration", "development_modes", ["integration", "id"])

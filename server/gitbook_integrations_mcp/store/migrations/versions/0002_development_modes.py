@@ -1,0 +1,39 @@
+"""Add development modes, who published a version, and when a change ended; drop the digest of changes."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    """Change the tables of changes and versions, and create one."""
+    op.drop_column("changes", "digest")
+    op.add_column("changes", sa.Column("ended_at", sa.Float))
+    op.create_index("changes_of_organization", "changes", ["organization", "id"])
+    op.drop_index("changes_of_owner", "changes")
+    op.create_index("changes_of_owner", "changes", ["owner", "id", "organization", "tool", "outcome"])
+    for column in (
+        sa.Column("owner", sa.Text),
+        sa.Column("principal", sa.Text),
+        sa.Column("size", sa.Integer),
+        sa.Column("omitted", sa.JSON),
+    ):
+        op.add_column("versions", column)
+    op.create_table(
+        "development_modes",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("time", sa.Float, nullable=False),
+        sa.Column("owner", sa.Text, nullable=False),
+        sa.Column("principal", sa.Text),
+        sa.Column("organization", sa.Text),
+        sa.Column("integration", sa.Text, nullable=False),
+        sa.Column("tunnel", sa.Text, nullable=False),
+        sa.Column("all", sa.Boolean, nullable=False),
+        sa.Column("credentials", sa.Text, nullable=False),
+        sa.Column("approval", sa.Text),
+        sa.Column("ends_at", sa.Float),
+        sa.Column("claimed_at", sa.Float),
+    )
+    op.create_index("development_modes_of_integration", "development_modes", ["integration", "id"])
