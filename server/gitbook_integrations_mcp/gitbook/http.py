@@ -8,7 +8,7 @@ cookies, and read bodies of any size.
 import asyncio
 import contextlib
 import json
-import ssl
+import sys
 import urllib.request
 import zlib
 from collections.abc import AsyncIterator, Mapping
@@ -22,6 +22,7 @@ from gitbook_integrations_api.endpoint import Request
 from gitbook_integrations_mcp import __version__
 from gitbook_integrations_mcp.config.models import LimitsSection
 from gitbook_integrations_mcp.errors import UnreachableError
+from gitbook_integrations_mcp.gitbook.tls import create_context, skip_default_certificates
 
 if TYPE_CHECKING:
     import httpx
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     HTTPTransport = httpx.AsyncBaseTransport
 else:
     HTTPTransport = Any
+
+sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
+"""httpx runs without its command line, which would load rich and Pygments on its import."""
 
 USER_AGENT = f"gitbook-integrations-mcp/{__version__}"
 _HEADERS = [
@@ -45,7 +49,7 @@ _CHUNK = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class GitBookResponse:
-    """An HTTP response as received: status, headers (case-insensitive) and body.
+    """An HTTP response as received: status, headers (by name in lower case) and body.
 
     `attempts` is how often the request was sent. `uncertain` means that an earlier attempt, whose outcome is unknown,
     may have taken effect. `wait` is how many seconds to wait before the next attempt, if GitBook asks for it.
@@ -85,8 +89,9 @@ class HTTPClient:
         try:
             # Opened on the first request, because that imports httpx and aiohttp.
             transport = self._transport = self._transport or self._custom_transport or open_transport(self._endpoint)
-            async with asyncio.timeout(seconds), asyncio.timeout(None) as writing:
-                raw = await transport.handle_async_request(self._build_request(request, token, writing))
+            async with asyncio.timeout(seconds) as deadline:
+                end = deadline.when()
+                raw = await transport.handle_async_request(self._build_request(request, token, deadline))
                 try:
                     body = await _read_body(raw, self._settings.body_bytes)
                 finally:
@@ -94,7 +99,7 @@ class HTTPClient:
                     with contextlib.suppress(Exception):
                         await raw.aclose()
         except TimeoutError:
-            if writing.expired():
+            if deadline.when() != end:
                 failure = f"did not read the request body for {self._settings.write_seconds:g} s"
             else:
                 failure = f"sent no complete response within {self._settings.call_seconds:g} s, including waits"
@@ -102,7 +107,7 @@ class HTTPClient:
         except Exception as error:  # noqa: BLE001
             # The text of any exception can contain a header or a URL, so only its type is used.
             raise self._create_error(error) from None
-        return GitBookResponse(raw.status_code, raw.headers, body)
+        return GitBookResponse(raw.status_code, dict(raw.headers.items()), body)
 
     async def close(self) -> None:
         """Close the connections. The client can be used again afterwards."""
@@ -110,24 +115,27 @@ class HTTPClient:
             await self._transport.aclose()
             self._transport = None
 
-    def _build_request(self, request: Request, token: SecretStr, writing: asyncio.Timeout) -> "httpx.Request":
+    def _build_request(self, request: Request, token: SecretStr, deadline: asyncio.Timeout) -> "httpx.Request":
         import httpx
 
         settings = self._settings
-        url = f"{self._endpoint}/v1{request.path}"
-        headers = [*_HEADERS, ("Authorization", f"Bearer {token.get_secret_value()}")]
-        content: bytes | AsyncIterator[bytes] | None = None
+        query = f"?{urlencode(request.query)}" if request.query else ""
+        url = httpx.URL(f"{self._endpoint}/v1{request.path}{query}")
+        content = b""
+        headers = [("Host", url.netloc.decode()), *_HEADERS, ("Authorization", f"Bearer {token.get_secret_value()}")]
         if request.body is not None:
             content = json.dumps(request.body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
             headers.append(("Content-Type", "application/json"))
-            if len(content) > _CHUNK:
-                headers.append(("Content-Length", str(len(content))))
-                content = _stream_content(content, settings.write_seconds, writing)
-        return httpx.Request(
+        if content or request.method in {"POST", "PUT", "PATCH"}:
+            headers.append(("Content-Length", str(len(content))))
+        whole = len(content) <= _CHUNK
+        built = httpx.Request(
             request.method,
-            f"{url}?{urlencode(request.query)}" if request.query else url,
+            url,
             headers=headers,
-            content=content,
+            content=None if whole else _stream_content(content, settings.write_seconds, deadline),
+            # httpx would search the headers for what they already have.
+            stream=httpx.ByteStream(content) if whole else None,
             extensions={
                 "timeout": {
                     "connect": settings.connect_seconds,
@@ -136,6 +144,9 @@ class HTTPClient:
                 }
             },
         )
+        if whole:
+            built.read()
+        return built
 
     def _create_error(self, error: Exception) -> UnreachableError:
         """Return the error for an exception of the HTTP layer; `sent` is false only if nothing was sent for certain."""
@@ -182,13 +193,14 @@ class HTTPClient:
         return f"The connection to {self.host} was lost before the response was complete.", True
 
 
-async def _stream_content(content: bytes, seconds: float, writing: asyncio.Timeout) -> AsyncIterator[bytes]:
-    """Yield `content` in chunks; each must be written within `seconds`."""
-    clock = asyncio.get_running_loop().time
+async def _stream_content(content: bytes, seconds: float, deadline: asyncio.Timeout) -> AsyncIterator[bytes]:
+    """Yield `content` in chunks; each must be written within `seconds`, and before `deadline`."""
+    clock, end = asyncio.get_running_loop().time, deadline.when()
+    assert end is not None
     for start in range(0, len(content), _CHUNK):
-        writing.reschedule(clock() + seconds)
+        deadline.reschedule(min(clock() + seconds, end))
         yield content[start : start + _CHUNK]
-    writing.reschedule(None)
+    deadline.reschedule(end)
 
 
 async def _read_body(raw: "httpx.Response", limit: int) -> bytes:
@@ -227,14 +239,21 @@ async def _read_body(raw: "httpx.Response", limit: int) -> bytes:
     return body
 
 
+def import_engine() -> None:
+    """Import httpx and aiohttp, which takes most of the time of a first call."""
+    if "httpx_aiohttp" not in sys.modules:
+        with skip_default_certificates():
+            import httpx_aiohttp  # noqa: F401
+
+
 def open_transport(endpoint: str) -> HTTPTransport:
     """Return a transport that uses the operating system's trust store and the proxy of the environment."""
+    import_engine()
     import aiohttp
     import httpx
-    import truststore
     from httpx_aiohttp import AiohttpTransport
 
-    context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = create_context()
     parts = urlsplit(endpoint)
     proxies = urllib.request.getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all")
