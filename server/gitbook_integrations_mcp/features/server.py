@@ -9,6 +9,7 @@ import anyio
 from mcp.server.lowlevel import Server
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 from mcp_types import ServerCapabilities
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from gitbook_integrations_api.instructions import INSTRUCTIONS
 from gitbook_integrations_mcp import NAME, TITLE, WEBSITE, __version__
@@ -69,8 +70,10 @@ class IntegrationsServer(Server[None]):
                     await self._store.close()
 
     def get_capabilities(self, *args: Any, **kwargs: Any) -> ServerCapabilities:
-        """Return the capabilities. The SDK announces list changes for subscriptions, but these lists never change."""
+        """Return the capabilities. The SDK announces list changes for subscriptions, but no subscription has them."""
         capabilities = super().get_capabilities(*args, **kwargs)
+        if kwargs.get("protocol_version") not in MODERN_PROTOCOL_VERSIONS:
+            return capabilities
         for capability in (capabilities.tools, capabilities.prompts, capabilities.resources):
             if capability:
                 capability.list_changed = False

@@ -5,6 +5,7 @@ import sys
 
 import anyio
 import uvicorn
+from mcp.server.lowlevel import NotificationOptions
 
 from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.config.settings import Settings
@@ -14,6 +15,9 @@ from gitbook_integrations_mcp.net.http_server import build_options
 from gitbook_integrations_mcp.net.listener import open_listener
 from gitbook_integrations_mcp.process import reduce_garbage_collection
 from gitbook_integrations_mcp.transports.stdio import open_stdio
+
+LISTS_CHANGE = NotificationOptions(tools_changed=True, prompts_changed=True, resources_changed=True)
+"""On stdio, a list of the last start can be the first answer, and a notification corrects it if it is out of date."""
 
 
 def serve(settings: Settings) -> None:
@@ -30,20 +34,20 @@ def serve(settings: Settings) -> None:
     server = create_server(settings)
     reduce_garbage_collection()
     if alone:
-        _run_stdio(server)
+        _run_stdio(server, settings)
     else:
         _serve_http(settings, server)
 
 
-def _run_stdio(server: IntegrationsServer) -> None:
-    if signum := anyio.run(_serve_stdio, server):
+def _run_stdio(server: IntegrationsServer, settings: Settings) -> None:
+    if signum := anyio.run(_serve_stdio, server, settings):
         # Everything is closed. The signal ends the process, so that the exit status shows it, and so that a thread that
         # still reads from a terminal cannot delay the end.
         signal.signal(signum, signal.SIG_DFL)
         signal.raise_signal(signum)
 
 
-async def _serve_stdio(server: IntegrationsServer) -> int | None:
+async def _serve_stdio(server: IntegrationsServer, settings: Settings) -> int | None:
     """Return the signal that stopped the server, or None if the client ended the connection."""
     received: int | None = None
 
@@ -58,8 +62,8 @@ async def _serve_stdio(server: IntegrationsServer) -> int | None:
             signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's own handler would wait for the reading thread
         else:
             group.start_soon(await_signal)
-        async with open_stdio() as (connection, outgoing):
-            await server.run(connection, outgoing, server.create_initialization_options())
+        async with open_stdio(save_answers=settings.server.save_answers) as (connection, outgoing):
+            await server.run(connection, outgoing, server.create_initialization_options(LISTS_CHANGE))
         group.cancel_scope.cancel()
     return received
 
