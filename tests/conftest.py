@@ -75,7 +75,7 @@ def openapi() -> dict[str, Any]:
 
 @pytest.fixture(scope="session", autouse=True)
 def keep_user_files_apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Use neither the store, the saved answers nor the keyring of the user who runs the tests. Processes inherit this."""
+    """Use neither store, saved answers nor keyring of the user who runs the tests. Processes inherit this."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GITBOOK_MCP_STORE__URL", "memory")
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))

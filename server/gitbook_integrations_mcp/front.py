@@ -1,16 +1,18 @@
 """Answers the first requests on stdio from saved answers, while the server is imported, which takes a second.
 
-The server saves its answers to the requests that open a connection: the handshake and the lists. They depend on the
-settings and the installed packages alone, so the next start of the same kind can give them at once. A thread gives them
-until `take_over`; then the server gets every byte that was read, and answers again. It compares these answers with those
-that were given, drops them, and saves what is different: see `transports.saved_answers`.
+The server saves its answers to the requests that open a connection: the handshake and the lists. They depend only on
+the settings and the installed packages, so the next start of the same kind can give them at once. A thread gives them
+until `take_over`. Then the server gets every byte that was read, and answers again. It compares these answers with
+those that were given, drops them, and saves what is different: see `transports.saved_answers`.
 
-Only requests that have a saved answer are answered, in their order. The first other line, and everything after it, waits
-for the server. Whatever is unusual starts as if this module did not exist: terminals and files as standard streams,
-Windows, no cache folder, and a file of answers that is damaged or that other users can change.
+Only requests that have a saved answer are answered, in their order. The first other line, and everything after it,
+waits for the server. Whatever is unusual starts as if this module did not exist: terminals and files as standard
+streams, Windows, no cache folder, and a file of answers that is damaged or that other users can change.
 
 This module imports nothing but small modules of the standard library.
 """
+
+from __future__ import annotations
 
 import json
 import os
@@ -44,16 +46,14 @@ _SECRET_SECTIONS = frozenset(name.partition("__")[0] for name in SECRET_VARIABLE
 
 _OTHER_VARIABLES = frozenset({"GITBOOK_ENDPOINT", "GITBOOK_ORGANIZATION"})
 
-METHODS = frozenset(
-    {"initialize", "server/discover", "ping", "tools/list", "prompts/list", "resources/templates/list"}
-)
+METHODS = frozenset({"initialize", "server/discover", "ping", "tools/list", "prompts/list", "resources/templates/list"})
 """Requests whose answers depend neither on the client, the token nor the time."""
 
 QUIET_SECONDS = 0.05
 """Without a request for this long, the import of the server begins."""
 
 _LINE_BYTES = 64 * 1024
-_FILE_BYTES = 4 * 1024 * 1024
+_FILE_BYTES = 8 * 1024 * 1024
 _FILES = 32
 """Kinds of start whose answers are kept: the latest."""
 
@@ -81,7 +81,8 @@ class Opening:
         if len(line) > _LINE_BYTES or rb"\u" in line or line.count(b"{") + line.count(b"[") > 100:
             return None  # JSON that strict parsers may refuse
         try:
-            message = json.loads(line, parse_constant=_refuse)
+            text = line.decode()  # of bytes, `json` would guess the encoding
+            message = json.loads(text, parse_constant=_refuse)
         except (ValueError, RecursionError):
             return None
         if not isinstance(message, dict) or message.pop("jsonrpc", None) != "2.0":
@@ -172,7 +173,7 @@ class AnswerFile:
         answers = content.get("answers")
         return answers if isinstance(answers, dict) and all(map(_is_text, answers.values())) else {}
 
-    def save(self, answers: Mapping[str, str], mode: int = 0o600) -> None:
+    def save(self, answers: Mapping[str, str]) -> None:
         """Replace the file.
 
         Raises:
@@ -184,7 +185,6 @@ class AnswerFile:
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with open(descriptor, "w", encoding="utf-8") as file:
             file.write(content)
-            os.fchmod(descriptor, mode)
         os.replace(new, self.path)
         with os.scandir(self._folder) as entries:
             files = sorted((one.stat().st_mtime, one.path) for one in entries if one.name.startswith("answers-"))
@@ -194,8 +194,8 @@ class AnswerFile:
 
 def find_file(words: Sequence[str], environ: Mapping[str, str]) -> AnswerFile | None:
     """Return the file of answers for a start with these command-line arguments and variables, or None."""
-    if words and words[0] != "serve" and not words[0].startswith("-"):
-        return None  # another command
+    if sys.platform == "win32" or (words and words[0] != "serve" and not words[0].startswith("-")):
+        return None  # which cannot wait for pipes, or is another command
     if sys.platform == "darwin":
         caches = os.path.expanduser("~/Library/Caches")
     else:
@@ -258,7 +258,7 @@ class Front:
         self._reader = reader
         self._writer = writer
         self._wake: tuple[int, int] | None = None
-        self._thread: "threading.Thread | None" = None
+        self._thread: threading.Thread | None = None
 
     @property
     def is_finished(self) -> bool:
@@ -331,15 +331,13 @@ _current: Front | None = None
 def begin() -> bool:
     """Answer the first requests, if this start has saved answers, and return whether that was all that was asked."""
     global _current
-    if sys.platform == "win32":
-        return False
     try:
         modes = [os.fstat(descriptor).st_mode for descriptor in (0, 1)]
-    except OSError:
-        return False  # closed
-    if not all(stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) for mode in modes):
-        return False
-    file = find_file(sys.argv[1:], os.environ)
+        if not all(stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) for mode in modes):
+            return False
+        file = find_file(sys.argv[1:], os.environ)
+    except (OSError, ValueError):
+        return False  # a closed stream, or a folder that cannot be read
     if file is None:
         return False
     _current = Front(file)

@@ -1,15 +1,33 @@
-"""Compares the server's answers with those that `front` gave, and saves them for the next start."""
+"""Compares the server's answers with those that `front` gave, and saves them for the next start.
+
+`prepare_answers` saves them before the first start: `install` uses it, and the container image when it is built.
+"""
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from mcp_types import RequestId
-from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+import anyio
+from mcp.server.lowlevel import NotificationOptions
+from mcp.shared.message import SessionMessage
+from mcp_types import (
+    JSONRPCError,
+    JSONRPCMessage,
+    JSONRPCRequest,
+    JSONRPCResponse,
+    RequestId,
+    jsonrpc_message_adapter,
+)
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 
+from gitbook_integrations_mcp.features.server import IntegrationsServer
 from gitbook_integrations_mcp.front import METHODS, AnswerFile, Front, Opening
 
 logger = logging.getLogger(__name__)
+
+LISTS_CHANGE = NotificationOptions(tools_changed=True, prompts_changed=True, resources_changed=True)
+"""On stdio, a client can get the list of an earlier start. A notification follows if that list is out of date."""
 
 MAX_ANSWERS = 64
 """Maximum number of answers in a file. Clients can put anything into the parameters of a request."""
@@ -27,6 +45,7 @@ class SavedAnswers:
 
     def __init__(self, file: AnswerFile, answers: Mapping[str, str], answered: int = 0) -> None:
         self._file = file
+        self._given = answers
         self._answers = dict(answers)
         self._answered = answered
         self._opening: Opening | None = Opening()
@@ -66,7 +85,9 @@ class SavedAnswers:
         if not answered:
             return line
         version, method, _ = json.loads(key)
-        if result == before or version in MODERN_PROTOCOL_VERSIONS:  # these notify in streams that clients open
+        if (
+            result == self._given[key] or version in MODERN_PROTOCOL_VERSIONS
+        ):  # these notify in streams that clients open
             return b""
         return NOTIFICATIONS.get(method, b"")
 
@@ -75,3 +96,51 @@ class SavedAnswers:
             self._file.save(self._answers)
         except OSError as error:
             logger.info("The answers for the next start were not saved: %s.", error.strerror)
+
+
+async def prepare_answers(server: IntegrationsServer, file: AnswerFile) -> None:
+    """Save what `server` answers to the handshake and the lists in all versions of the protocol.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    file.save({})
+    for version in (*HANDSHAKE_PROTOCOL_VERSIONS, *MODERN_PROTOCOL_VERSIONS):
+        saved = SavedAnswers(file, file.load())
+        to_server, incoming = anyio.create_memory_object_stream[SessionMessage | Exception]()
+        outgoing, from_server = anyio.create_memory_object_stream[SessionMessage]()
+        async with anyio.create_task_group() as group:
+            group.start_soon(server.run, incoming, outgoing, server.create_initialization_options(LISTS_CHANGE))
+            async with to_server, from_server:
+                for line in _list_requests(version):
+                    saved.read_request(line)
+                    message = jsonrpc_message_adapter.validate_json(line)
+                    await to_server.send(SessionMessage(message))
+                    if isinstance(message, JSONRPCRequest):
+                        answer = (await from_server.receive()).message
+                        assert isinstance(answer, JSONRPCResponse | JSONRPCError)
+                        saved.read_answer(answer.id, write_message(answer))
+
+
+def _list_requests(version: str) -> Iterator[bytes]:
+    """Yield the lines that open a connection."""
+    messages: list[dict[str, Any]]
+    meta: dict[str, Any] = {}
+    if version in MODERN_PROTOCOL_VERSIONS:
+        prefix = "io.modelcontextprotocol/"
+        meta = {"_meta": {f"{prefix}protocolVersion": version, f"{prefix}clientCapabilities": {}}}
+        messages = [{"id": "server/discover", "method": "server/discover", "params": meta}]
+    else:
+        hello = {"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "", "version": ""}}
+        messages = [
+            {"id": "initialize", "method": "initialize", "params": hello},
+            {"method": "notifications/initialized"},
+        ]
+    messages += [{"id": one, "method": one, "params": meta} for one in sorted(METHODS) if one.endswith("/list")]
+    for message in messages:
+        yield json.dumps({"jsonrpc": "2.0", **message}).encode()
+
+
+def write_message(message: JSONRPCMessage) -> bytes:
+    """Return a message as a line."""
+    return jsonrpc_message_adapter.dump_json(message, by_alias=True, exclude_unset=True) + b"\n"

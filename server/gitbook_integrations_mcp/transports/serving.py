@@ -5,7 +5,6 @@ import sys
 
 import anyio
 import uvicorn
-from mcp.server.lowlevel import NotificationOptions
 
 from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.config.settings import Settings
@@ -14,10 +13,8 @@ from gitbook_integrations_mcp.features.server import IntegrationsServer
 from gitbook_integrations_mcp.net.http_server import build_options
 from gitbook_integrations_mcp.net.listener import open_listener
 from gitbook_integrations_mcp.process import reduce_garbage_collection
+from gitbook_integrations_mcp.transports.saved_answers import LISTS_CHANGE
 from gitbook_integrations_mcp.transports.stdio import open_stdio
-
-LISTS_CHANGE = NotificationOptions(tools_changed=True, prompts_changed=True, resources_changed=True)
-"""On stdio, a list of the last start can be the first answer, and a notification corrects it if it is out of date."""
 
 
 def serve(settings: Settings) -> None:

@@ -38,9 +38,9 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from gitbook_integrations_mcp.errors import ErrorCode
-from gitbook_integrations_mcp.front import Front, take_over
+from gitbook_integrations_mcp.front import take_over
 from gitbook_integrations_mcp.transports.envelope import Envelope, read_envelope
-from gitbook_integrations_mcp.transports.saved_answers import SavedAnswers
+from gitbook_integrations_mcp.transports.saved_answers import SavedAnswers, write_message
 from gitbook_integrations_mcp.transports.stdio_streams import (
     LINE_BYTES,
     LineBuffer,
@@ -137,7 +137,7 @@ class Connection(ObjectReceiveStream[SessionMessage]):
             async for item in messages:
                 message = item.message
                 if readable:
-                    line = jsonrpc_message_adapter.dump_json(message, by_alias=True, exclude_unset=True) + b"\n"
+                    line = write_message(message)
                     if self._saved and isinstance(message, JSONRPCResponse | JSONRPCError):
                         line = self._saved.read_answer(message.id, line)
                     readable = await self._send(writer, line)
