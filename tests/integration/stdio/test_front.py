@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from gitbook_integrations_mcp.app import create_server
@@ -20,17 +21,17 @@ from tests.support.fake_gitbook import ERAS, Era
 from tests.support.process import TIMEOUT
 from tests.support.stdio_client import Conversation
 
-MARK = '"saved answer"'
+MARK = "markOfTheSavedAnswer"
 WORDS = ("--sandbox",)
 
 
 @pytest.fixture(scope="module")
-async def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache folder with the answers of the server that these tests start."""
     cache = tmp_path_factory.mktemp("prepared")
     file = find_file(WORDS, {**os.environ, "XDG_CACHE_HOME": str(cache)})
     assert file
-    await prepare_answers(create_server(load_settings({"server": {"sandbox": True}})), file)
+    anyio.run(prepare_answers, create_server(load_settings({"server": {"sandbox": True}})), file)
     return cache
 
 
@@ -59,7 +60,7 @@ def mark(cache: Path, method: str = "tools/list") -> None:
     content = json.loads(find_answers(cache).read_bytes())
     for key, answer in content["answers"].items():
         if json.loads(key)[1] == method:
-            content["answers"][key] = f'{{"_meta":{{"from":{MARK}}},{answer[1:]}'
+            content["answers"][key] = f'{{"{MARK}":true,{answer[1:]}'
     find_answers(cache).write_text(json.dumps(content))
 
 
@@ -87,7 +88,8 @@ def test_saved_answers_are_given_while_the_server_starts_and_then_corrected(cach
     assert not is_marked(again)
     assert len(again["result"]["tools"]) == len(first["result"]["tools"])
     corrected = read_answers(cache)
-    assert sum(MARK in answer for answer in corrected.values()) < sum(1 for key in right if "tools/list" in key)
+    stale = [key for key, answer in corrected.items() if answer != right[key]]
+    assert len(stale) == len([key for key in right if json.loads(key)[1] == "tools/list"]) - 1
     assert corrected.keys() == right.keys()
 
 
