@@ -4,6 +4,7 @@ import signal
 import sys
 
 import anyio
+import anyio.to_thread
 import uvicorn
 
 from gitbook_integrations_mcp.app import create_server
@@ -15,6 +16,9 @@ from gitbook_integrations_mcp.net.listener import open_listener
 from gitbook_integrations_mcp.process import reduce_garbage_collection
 from gitbook_integrations_mcp.transports.saved_answers import LISTS_CHANGE
 from gitbook_integrations_mcp.transports.stdio import open_stdio
+
+IDLE_SECONDS = 0.1
+"""Time after the start of a server on stdio until it imports what its first call needs, if no call has done that."""
 
 
 def serve(settings: Settings) -> None:
@@ -54,12 +58,17 @@ async def _serve_stdio(server: IntegrationsServer, settings: Settings) -> int | 
             received = await anext(aiter(signals))
         group.cancel_scope.cancel()
 
+    async def prepare_calls() -> None:
+        await anyio.sleep(IDLE_SECONDS)
+        await anyio.to_thread.run_sync(server.gitbook.prepare, abandon_on_cancel=True)
+
     async with anyio.create_task_group() as group:
         if sys.platform == "win32":
             signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's own handler would wait for the reading thread
         else:
             group.start_soon(await_signal)
         async with open_stdio(save_answers=settings.server.save_answers) as (connection, outgoing):
+            group.start_soon(prepare_calls)
             await server.run(connection, outgoing, server.create_initialization_options(LISTS_CHANGE))
         group.cancel_scope.cancel()
     return received

@@ -108,7 +108,7 @@ def test_prepared_answers_are_those_of_the_server_for_any_client(cache: Path, er
 
 
 def test_the_first_start_saves_what_the_next_one_answers(tmp_path: Path) -> None:
-    answers = []
+    answers: list[list[dict[str, Any]]] = []
     for _ in range(2):
         with start(tmp_path) as talk:
             talk.ask("initialize", HELLO)
