@@ -6,8 +6,8 @@ until `take_over`. Then the server gets every byte that was read, and answers ag
 those that were given, drops them, and saves what is different: see `transports.saved_answers`.
 
 Only requests that have a saved answer are answered, in their order. The first other line, and everything after it,
-waits for the server. Whatever is unusual starts as if this module did not exist: terminals and files as standard
-streams, Windows, no cache folder, and a file of answers that is damaged or that other users can change.
+waits for the server. This module does nothing where something is unusual: terminals and files as standard streams,
+Windows, no cache folder, and a file of answers that is damaged or that other users can change.
 
 This module imports nothing but small modules of the standard library.
 """
@@ -101,7 +101,7 @@ class Opening:
         return request, json.dumps([self._version, method, params])
 
     def _check(self, method: str, params: dict[str, object]) -> bool:
-        """Whether a request is valid at this point. What describes the client is checked and removed."""
+        """Whether a request is valid at this point. The description of the client is checked and removed."""
         meta = params.get("_meta")
         if method == "initialize":
             version = params.get("protocolVersion")

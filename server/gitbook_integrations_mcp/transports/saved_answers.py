@@ -37,7 +37,7 @@ NOTIFICATIONS: Mapping[str, bytes] = {
     for method in METHODS
     if (kind := method.partition("/")[0]) and method.endswith("/list")
 }
-"""What clients get when the list that they got is out of date."""
+"""Messages for clients that got a list that is out of date, by the method of the list."""
 
 
 class SavedAnswers:
