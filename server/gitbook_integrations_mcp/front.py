@@ -88,32 +88,32 @@ class Opening:
         if not isinstance(message, dict) or message.pop("jsonrpc", None) != "2.0":
             return None
         method, params = message.pop("method", None), message.pop("params", {})
-        if not isinstance(params, dict):
-            return None
-        if method == "notifications/initialized" and not message and not params:
+        if method == "notifications/initialized" and not message and params == {}:
             self._initialized = self._version is not None and not self._modern
             return (None, "") if self._initialized else None
         request = message.pop("id", None)
-        if message or method not in METHODS or not _is_plain(request):
+        valid = isinstance(method, str) and method in METHODS and isinstance(params, dict)
+        if message or not valid or not _is_plain(request) or not self._check(method, params):
             return None
-        if not self._check(method, params):
-            return None
-        return request, json.dumps([self._version, method, params])
+        return request, json.dumps([self._version, method])
 
     def _check(self, method: str, params: dict[str, object]) -> bool:
-        """Whether a request is valid at this point. The description of the client is checked and removed."""
-        meta = params.get("_meta")
+        """Whether a request is valid at this point, and has no parameters but those that every client sends."""
         if method == "initialize":
-            version = params.get("protocolVersion")
-            valid = isinstance(version, str) and self._version is None
-            self._version = version
-            return valid and meta is None and _remove_client(params, "")
-        if isinstance(meta, dict) and f"{_META}protocolVersion" in meta:
-            version = meta[f"{_META}protocolVersion"]
-            valid = self._version is None or (self._modern and self._version == version)
-            self._version, self._modern = version, True
-            return valid and isinstance(version, str) and _remove_client(meta, _META)
-        return self._initialized and not self._modern
+            version = params.pop("protocolVersion", None)
+            valid = self._version is None and _remove_client(params, "clientInfo", "capabilities")
+        elif params:
+            meta = params.pop("_meta", None)
+            if not isinstance(meta, dict):
+                return False
+            version = meta.pop(f"{_META}protocolVersion", None)
+            valid = self._version in (None, version) and (self._modern or self._version is None)
+            valid = valid and _remove_client(meta, f"{_META}clientInfo", f"{_META}clientCapabilities") and not meta
+            self._modern = True
+        else:
+            return self._initialized
+        self._version = version
+        return valid and isinstance(version, str) and not params
 
 
 def _refuse(constant: str) -> object:
@@ -127,13 +127,12 @@ def _is_plain(request: object) -> bool:
     return type(request) is int and abs(request) < 2**53
 
 
-def _remove_client(params: dict[str, object], prefix: str) -> bool:
+def _remove_client(params: dict[str, object], info: str, capabilities: str) -> bool:
     """Remove name, version and capabilities of the client, and return whether they are valid."""
-    about = params.pop(f"{prefix}clientInfo", None if prefix else {})
-    capabilities = params.pop(f"{prefix}{'clientCapabilities' if prefix else 'capabilities'}", None)
+    about = params.pop(info, {"name": "", "version": ""} if info.startswith(_META) else None)
+    able = params.pop(capabilities, None)
     named = isinstance(about, dict) and {"name", "version"} <= about.keys() and all(map(_is_text, about.values()))
-    allowed = isinstance(capabilities, dict) and all(isinstance(one, dict) for one in capabilities.values())
-    return (named or (about is None and bool(prefix))) and allowed
+    return named and isinstance(able, dict) and all(isinstance(one, dict) for one in able.values())
 
 
 def _is_text(value: object) -> bool:
@@ -182,10 +181,14 @@ class AnswerFile:
         os.makedirs(self._folder, mode=0o700, exist_ok=True)
         content = json.dumps({"kind": self._kind, "answers": dict(answers)})
         new = f"{self.path}.{os.getpid()}"
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(content)
-        os.replace(new, self.path)
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with open(descriptor, "w", encoding="utf-8") as file:
+                file.write(content)
+            os.replace(new, self.path)
+        except OSError:
+            os.unlink(new)
+            raise
         with os.scandir(self._folder) as entries:
             files = sorted((one.stat().st_mtime, one.path) for one in entries if one.name.startswith("answers-"))
         for _, path in files[:-_FILES]:

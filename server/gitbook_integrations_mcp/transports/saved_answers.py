@@ -30,7 +30,7 @@ LISTS_CHANGE = NotificationOptions(tools_changed=True, prompts_changed=True, res
 """On stdio, a client can get the list of an earlier start. A notification follows if that list is out of date."""
 
 MAX_ANSWERS = 64
-"""Maximum number of answers in a file. Clients can put anything into the parameters of a request."""
+"""Maximum number of answers in a file. Clients can ask for any version of the protocol."""
 
 NOTIFICATIONS: Mapping[str, bytes] = {
     method: b'{"jsonrpc":"2.0","method":"notifications/%s/list_changed"}\n' % kind.encode()
@@ -56,6 +56,11 @@ class SavedAnswers:
     def continue_from(cls, front: Front) -> "SavedAnswers":
         """Return the saved answers of a connection that a front began."""
         return cls(front.file, front.answers, front.answered)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the opening has ended and everything in it is answered."""
+        return self._opening is None and not self._waiting
 
     def read_request(self, line: bytes) -> None:
         """Take note of the client's next line."""
@@ -84,7 +89,7 @@ class SavedAnswers:
             self._save()
         if not answered:
             return line
-        version, method, _ = json.loads(key)
+        version, method = json.loads(key)
         if (
             result == self._given[key] or version in MODERN_PROTOCOL_VERSIONS
         ):  # these notify in streams that clients open

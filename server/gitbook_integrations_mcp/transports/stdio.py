@@ -75,6 +75,7 @@ async def open_stdio(*, save_answers: bool = False) -> AsyncIterator[tuple["Conn
         connection = Connection(StdinReader(reader), outgoing.clone(), saved)
         if front:
             connection.resume(bytes(front.received), bytes(front.unsent))
+        del front
         async with anyio.create_task_group() as group:
             group.start_soon(connection.write, messages, writer)
             try:
@@ -140,6 +141,7 @@ class Connection(ObjectReceiveStream[SessionMessage]):
                     line = write_message(message)
                     if self._saved and isinstance(message, JSONRPCResponse | JSONRPCError):
                         line = self._saved.read_answer(message.id, line)
+                        self._saved = None if self._saved.is_complete else self._saved
                     readable = await self._send(writer, line)
                 if isinstance(message, JSONRPCRequest):
                     self._unanswered.add(message.id)

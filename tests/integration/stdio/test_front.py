@@ -153,7 +153,7 @@ def test_a_call_that_is_cancelled_during_the_start_gets_no_answer(cache: Path) -
         note = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": cancelled}}
         talk.send(json.dumps(note).encode() + b"\n")
         called = talk.call("list_sites")
-        answers = []
+        answers: list[dict[str, Any]] = []
         while not answers or answers[-1]["id"] != called:
             answers.append(talk.receive())
     assert "result" in answers[-1]
