@@ -81,7 +81,7 @@ class SavedAnswers:
         if place is None:
             return line
         _, key, answered = self._waiting.pop(place)
-        result = line.partition(b',"result":')[2].rstrip()[:-1].decode()  # an error has none
+        result = line.partition(b',"result":')[2].rstrip()[:-1].decode() or None  # an error has none
         before = self._answers.pop(key, None)
         if result and len(self._answers) < MAX_ANSWERS:
             self._answers[key] = result
@@ -90,11 +90,9 @@ class SavedAnswers:
         if not answered:
             return line
         version, method = json.loads(key)
-        if (
-            result == self._given[key] or version in MODERN_PROTOCOL_VERSIONS
-        ):  # these notify in streams that clients open
-            return b""
-        return NOTIFICATIONS.get(method, b"")
+        # Clients with protocol 2026-07-28 accept notifications only in the streams that they open.
+        is_notified = result != self._given[key] and version not in MODERN_PROTOCOL_VERSIONS
+        return NOTIFICATIONS.get(method, b"") if is_notified else b""
 
     def _save(self) -> None:
         try:
