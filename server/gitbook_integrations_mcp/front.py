@@ -49,6 +49,9 @@ _OTHER_VARIABLES = frozenset({"GITBOOK_ENDPOINT", "GITBOOK_ORGANIZATION"})
 METHODS = frozenset({"initialize", "server/discover", "ping", "tools/list", "prompts/list", "resources/templates/list"})
 """Requests whose answers depend neither on the client, the token nor the time."""
 
+CAPABILITIES = ("roots",)
+"""Capabilities of clients that distinguish answers: clients with roots can be offered more tools."""
+
 QUIET_SECONDS = 0.05
 """Without a request for this long, the import of the server begins."""
 
@@ -70,6 +73,7 @@ class Opening:
 
     def __init__(self) -> None:
         self._version: object = None
+        self._capabilities: list[str] = []
         self._modern = False
         self._initialized = False
 
@@ -95,25 +99,35 @@ class Opening:
         valid = isinstance(method, str) and method in METHODS and isinstance(params, dict)
         if message or not valid or not _is_plain(request) or not self._check(method, params):
             return None
-        return request, json.dumps([self._version, method])
+        return request, json.dumps([self._version, method, self._capabilities])
 
     def _check(self, method: str, params: dict[str, object]) -> bool:
         """Whether a request is valid at this point, and has no parameters but those that every client sends."""
         if method == "initialize":
             version = params.pop("protocolVersion", None)
-            valid = self._version is None and _remove_client(params, "clientInfo", "capabilities")
+            valid = self._version is None and self._remove_client(params, "clientInfo", "capabilities")
         elif params:
             meta = params.pop("_meta", None)
             if not isinstance(meta, dict):
                 return False
             version = meta.pop(f"{_META}protocolVersion", None)
             valid = self._version in (None, version) and (self._modern or self._version is None)
-            valid = valid and _remove_client(meta, f"{_META}clientInfo", f"{_META}clientCapabilities") and not meta
+            valid = valid and self._remove_client(meta, f"{_META}clientInfo", f"{_META}clientCapabilities") and not meta
             self._modern = True
         else:
             return self._initialized
         self._version = version
         return valid and isinstance(version, str) and not params
+
+    def _remove_client(self, params: dict[str, object], info: str, capabilities: str) -> bool:
+        """Remove name, version and capabilities of the client, and return whether they are valid."""
+        about = params.pop(info, {"name": "", "version": ""} if info.startswith(_META) else None)
+        able = params.pop(capabilities, None)
+        if not isinstance(about, dict) or not isinstance(able, dict):
+            return False
+        self._capabilities = [name for name in CAPABILITIES if name in able]
+        named = {"name", "version"} <= about.keys() and all(map(_is_text, about.values()))
+        return named and all(isinstance(one, dict) for one in able.values())
 
 
 def _refuse(constant: str) -> object:
@@ -125,14 +139,6 @@ def _is_plain(request: object) -> bool:
     if isinstance(request, str):
         return len(request) <= 100 and request.isascii() and request.isprintable()
     return type(request) is int and abs(request) < 2**53
-
-
-def _remove_client(params: dict[str, object], info: str, capabilities: str) -> bool:
-    """Remove name, version and capabilities of the client, and return whether they are valid."""
-    about = params.pop(info, {"name": "", "version": ""} if info.startswith(_META) else None)
-    able = params.pop(capabilities, None)
-    named = isinstance(about, dict) and {"name", "version"} <= about.keys() and all(map(_is_text, about.values()))
-    return named and isinstance(able, dict) and all(isinstance(one, dict) for one in able.values())
 
 
 def _is_text(value: object) -> bool:
@@ -167,10 +173,12 @@ class AnswerFile:
                 content = json.loads(file.read())
         except (OSError, ValueError, RecursionError):
             return {}
-        if not isinstance(content, dict) or content.get("kind") != self._kind:
+        try:
+            answers = {key: content["texts"][place] for key, place in content["answers"].items()}
+            valid = content["kind"] == self._kind and all(map(_is_text, answers.values()))
+        except (AttributeError, LookupError, TypeError):
             return {}
-        answers = content.get("answers")
-        return answers if isinstance(answers, dict) and all(map(_is_text, answers.values())) else {}
+        return answers if valid else {}
 
     def save(self, answers: Mapping[str, str]) -> None:
         """Replace the file.
@@ -179,7 +187,9 @@ class AnswerFile:
             OSError: it cannot be written.
         """
         os.makedirs(self._folder, mode=0o700, exist_ok=True)
-        content = json.dumps({"kind": self._kind, "answers": dict(answers)})
+        texts = sorted(set(answers.values()))  # most are equal in several versions of the protocol
+        places = {key: texts.index(text) for key, text in answers.items()}
+        content = json.dumps({"kind": self._kind, "texts": texts, "answers": places})
         new = f"{self.path}.{os.getpid()}"
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:

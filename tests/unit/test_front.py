@@ -69,7 +69,7 @@ def read_last(*lines: bytes) -> tuple[Any, str] | None:
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        ([hello()], [hello(capabilities={"roots": {"listChanged": True}}, client={"name": "a", "version": "2"})]),
+        ([hello()], [hello(capabilities={"elicitation": {"form": {}}}, client={"name": "a", "version": "2"})]),
         ([*GREETING, encode("tools/list", 1)], [*GREETING, encode("tools/list", "two", {})]),
         ([modern("tools/list")], [modern("tools/list", client=CLIENT)]),
         ([modern("tools/list")], [modern("server/discover"), modern("tools/list")]),
@@ -86,6 +86,7 @@ def test_requests_that_differ_only_in_id_and_client_have_one_answer(one: list[by
     ("one", "other"),
     [
         ([hello()], [hello("2025-06-18")]),
+        ([*GREETING, encode("ping", 1)], [hello(capabilities={"roots": {}}), GREETING[1], encode("ping", 1)]),
         ([*GREETING, encode("tools/list", 1)], [hello("2025-06-18"), GREETING[1], encode("tools/list", 1)]),
         ([*GREETING, encode("tools/list", 1)], [*GREETING, encode("prompts/list", 1)]),
         ([*GREETING, encode("tools/list", 1)], [modern("tools/list")]),
@@ -298,8 +299,11 @@ def give_away(path: Path) -> None:
         write("[]"),
         write("[" * 100_000),
         write('{"kind": "kind"}'),
-        write('{"kind": "kind", "answers": {"key": 1}}'),
-        write('{"kind": "other", "answers": {"key": "{}"}}'),
+        write('{"kind": "kind", "texts": [], "answers": {"key": 0}}'),
+        write('{"kind": "kind", "texts": [1], "answers": {"key": 0}}'),
+        write('{"kind": "kind", "texts": ["{}"], "answers": {"key": "0"}}'),
+        write('{"kind": "kind", "texts": ["{}"], "answers": ["key"]}'),
+        write('{"kind": "other", "texts": ["{}"], "answers": {"key": 0}}'),
         lambda path: path.write_bytes(b"\xff"),
         lambda path: path.write_text(path.read_text() + " " * 9_000_000),
         lambda path: path.chmod(0o620),

@@ -7,16 +7,12 @@ cookies, and read bodies of any size.
 
 import asyncio
 import contextlib
-import importlib
 import json
-import re
 import ssl
-import sys
 import urllib.request
 import zlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
@@ -237,45 +233,14 @@ async def _read_body(raw: "httpx.Response", limit: int) -> bytes:
     return body
 
 
-def create_tls_context() -> ssl.SSLContext:
-    """Return a context that trusts what the operating system trusts, or the files that `SSL_CERT_FILE` or _DIR name.
-
-    On Linux, OpenSSL reads the certificates itself, once. truststore would read them for each connection, and so stop
-    the event loop for 40 ms. It is needed where the certificates are not in files, or not where OpenSSL looks for them.
-    """
-    paths = ssl.get_default_verify_paths()
-    if sys.platform == "linux" and (paths.cafile or (paths.capath and _holds_certificates(Path(paths.capath)))):
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.set_default_verify_paths()
-        return context
-    import truststore
-
-    return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-
-
-def _holds_certificates(folder: Path) -> bool:
-    """Whether OpenSSL finds certificates in a folder: in files whose names are digests of their subjects."""
-    return any(re.fullmatch(r"[0-9a-fA-F]{8}\.\d", path.name) for path in folder.iterdir())
-
-
-def import_httpx() -> None:
-    """Import httpx without its command line, which would import rich and pygments: a fifth of the first call's time."""
-    if "httpx" not in sys.modules:
-        sys.modules["httpx._main"] = None  # type: ignore[assignment]  # as if rich were not installed
-        try:
-            importlib.import_module("httpx")
-        finally:
-            del sys.modules["httpx._main"]
-
-
 def open_transport(endpoint: str) -> HTTPTransport:
     """Return a transport that uses the operating system's trust store and the proxy of the environment."""
-    import_httpx()
     import aiohttp
     import httpx
+    import truststore
     from httpx_aiohttp import AiohttpTransport
 
-    context = create_tls_context()
+    context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     parts = urlsplit(endpoint)
     proxies = urllib.request.getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all")

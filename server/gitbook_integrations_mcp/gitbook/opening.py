@@ -5,7 +5,7 @@ from pydantic import SecretStr
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.gitbook.credentials import Credentials
-from gitbook_integrations_mcp.gitbook.http import HTTPTransport, import_httpx
+from gitbook_integrations_mcp.gitbook.http import HTTPTransport
 
 
 def open_gitbook(settings: Settings, transport: HTTPTransport | None = None) -> tuple[GitBook, Credentials, str | None]:
@@ -14,7 +14,6 @@ def open_gitbook(settings: Settings, transport: HTTPTransport | None = None) -> 
     if not settings.server.sandbox:
         client = GitBook(section.endpoint, settings.limits, transport)
         return client, Credentials.from_settings(section), section.organization
-    import_httpx()
     from httpx import ASGITransport
 
     from gitbook_integrations_mcp.sandbox import INTEGRATION_TOKEN, ORGANIZATION_ID, USER_TOKEN, create_sandbox

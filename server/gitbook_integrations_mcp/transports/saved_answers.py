@@ -3,6 +3,7 @@
 `prepare_answers` saves them before the first start: `install` uses it, and the container image when it is built.
 """
 
+import itertools
 import json
 import logging
 from collections.abc import Iterator, Mapping
@@ -22,7 +23,7 @@ from mcp_types import (
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 
 from gitbook_integrations_mcp.features.server import IntegrationsServer
-from gitbook_integrations_mcp.front import METHODS, AnswerFile, Front, Opening
+from gitbook_integrations_mcp.front import CAPABILITIES, METHODS, AnswerFile, Front, Opening
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +90,7 @@ class SavedAnswers:
             self._save()
         if not answered:
             return line
-        version, method = json.loads(key)
+        version, method, _ = json.loads(key)
         # Clients with protocol 2026-07-28 accept notifications only in the streams that they open.
         is_notified = result != self._given[key] and version not in MODERN_PROTOCOL_VERSIONS
         return NOTIFICATIONS.get(method, b"") if is_notified else b""
@@ -102,20 +103,24 @@ class SavedAnswers:
 
 
 async def prepare_answers(server: IntegrationsServer, file: AnswerFile) -> None:
-    """Save what `server` answers to the handshake and the lists in all versions of the protocol.
+    """Save what `server` answers to the handshake and the lists, in all versions of the protocol.
+
+    Clients with and without `CAPABILITIES` are prepared for.
 
     Raises:
         OSError: the file cannot be written.
     """
     file.save({})
-    for version in (*HANDSHAKE_PROTOCOL_VERSIONS, *MODERN_PROTOCOL_VERSIONS):
+    versions = (*HANDSHAKE_PROTOCOL_VERSIONS, *MODERN_PROTOCOL_VERSIONS)
+    clients: tuple[dict[str, Any], ...] = ({}, {name: {} for name in CAPABILITIES})
+    for version, capabilities in itertools.product(versions, clients):
         saved = SavedAnswers(file, file.load())
         to_server, incoming = anyio.create_memory_object_stream[SessionMessage | Exception]()
         outgoing, from_server = anyio.create_memory_object_stream[SessionMessage]()
         async with anyio.create_task_group() as group:
             group.start_soon(server.run, incoming, outgoing, server.create_initialization_options(LISTS_CHANGE))
             async with to_server, from_server:
-                for line in _list_requests(version):
+                for line in _list_requests(version, capabilities):
                     saved.read_request(line)
                     message = jsonrpc_message_adapter.validate_json(line)
                     await to_server.send(SessionMessage(message))
@@ -125,16 +130,16 @@ async def prepare_answers(server: IntegrationsServer, file: AnswerFile) -> None:
                         saved.read_answer(answer.id, write_message(answer))
 
 
-def _list_requests(version: str) -> Iterator[bytes]:
+def _list_requests(version: str, capabilities: Mapping[str, Any]) -> Iterator[bytes]:
     """Yield the lines that open a connection."""
     messages: list[dict[str, Any]]
     meta: dict[str, Any] = {}
     if version in MODERN_PROTOCOL_VERSIONS:
         prefix = "io.modelcontextprotocol/"
-        meta = {"_meta": {f"{prefix}protocolVersion": version, f"{prefix}clientCapabilities": {}}}
+        meta = {"_meta": {f"{prefix}protocolVersion": version, f"{prefix}clientCapabilities": capabilities}}
         messages = [{"id": "server/discover", "method": "server/discover", "params": meta}]
     else:
-        hello = {"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "", "version": ""}}
+        hello = {"protocolVersion": version, "capabilities": capabilities, "clientInfo": {"name": "", "version": ""}}
         messages = [
             {"id": "initialize", "method": "initialize", "params": hello},
             {"method": "notifications/initialized"},

@@ -227,7 +227,7 @@ def test_without_callers_tokens_the_container_does_not_start(image: Image) -> No
 def test_the_image_has_the_first_answers_over_stdio(image: Image) -> None:
     (file,) = Path(image.place("/opt/cache/gitbook-integrations-mcp")).iterdir()
     content = json.loads(file.read_bytes())
-    file.write_text(json.dumps({**content, "answers": dict.fromkeys(content["answers"], '{"saved":true}')}))
+    file.write_text(json.dumps({**content, "texts": ['{"saved":true}'] * len(content["texts"])}))
     hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
     line = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello})
     command = [*image.stage.command[:1], "--transport", "stdio"]

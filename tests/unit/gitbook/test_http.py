@@ -3,8 +3,6 @@
 import asyncio
 import contextlib
 import ssl
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -22,7 +20,7 @@ from gitbook_integrations_api.endpoint import Method, Request
 from gitbook_integrations_mcp.config.models import LimitsSection
 from gitbook_integrations_mcp.errors import UnreachableError
 from gitbook_integrations_mcp.gitbook.client import GitBook
-from gitbook_integrations_mcp.gitbook.http import GitBookResponse, HTTPClient, create_tls_context
+from gitbook_integrations_mcp.gitbook.http import GitBookResponse, HTTPClient
 
 TOKEN = "client-token-0123456789"
 READ = Request("GET", "/user")
@@ -225,45 +223,6 @@ async def test_the_trust_store_of_the_operating_system_is_used(tmp_path: Path, m
         assert (await send(endpoint)).status == 200
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, the certificates of the system are not in files")
-@pytest.mark.parametrize(("named", "plain"), [("file", True), ("folder", True), ("empty", False), ("nothing", False)])
-def test_on_linux_openssl_reads_the_certificates_if_it_finds_them(
-    named: str, plain: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    create_certificate(tmp_path / "file")
-    for folder, file in (("folder", "12345678.0"), ("empty", "server.pem")):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / file).touch()
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / named if named == "file" else tmp_path / "nothing"))
-    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / named))
-    context = create_tls_context()
-    assert (type(context) is ssl.SSLContext) is plain
-    assert context.verify_mode is ssl.CERT_REQUIRED
-    assert context.check_hostname
-
-
-async def test_a_client_that_was_prepared_reports_the_same_errors(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", "ftp://proxy.invalid")
-    client = HTTPClient("https://gitbook.invalid", LimitsSection())
-    client.prepare()
-    with pytest.raises(UnreachableError):
-        await client.send(READ, SecretStr(TOKEN), 5)
-    await client.close()
-
-
-@pytest.mark.slow
-def test_what_a_call_imports_leaves_out_the_command_line_of_httpx() -> None:
-    program = """
-import sys
-from gitbook_integrations_mcp.gitbook.http import open_transport
-open_transport("https://gitbook.invalid")
-import httpx
-print([name for name in ("rich", "pygments", "click", "httpx._main") if name in sys.modules], httpx.main)
-"""
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert ended.stdout.startswith("[] <function main")
-
-
 async def test_the_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     heads: list[bytes] = []
 
@@ -277,6 +236,15 @@ async def test_the_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPa
         monkeypatch.setenv("NO_PROXY", "gitbook.invalid")
         assert "could not be resolved" in str(await fail("http://gitbook.invalid"))
     assert [head.partition(b"\r\n")[0] for head in heads] == [b"GET http://gitbook.invalid/v1/user HTTP/1.1"]
+
+
+async def test_a_client_that_was_prepared_reports_the_same_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "ftp://proxy.invalid")
+    client = HTTPClient("https://gitbook.invalid", LimitsSection())
+    client.prepare()
+    with pytest.raises(UnreachableError):
+        await client.send(READ, SecretStr(TOKEN), 5)
+    await client.close()
 
 
 async def test_an_unreachable_proxy_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
