@@ -24,7 +24,11 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     GITBOOK_MCP_SERVER__TRANSPORT=streamable-http,sse \
     GITBOOK_MCP_HTTP__HOST=0.0.0.0 \
+    XDG_CACHE_HOME=/opt/cache \
     XDG_STATE_HOME=/tmp/state
+# The first answers over stdio, for `docker run --interactive … --transport stdio`: see docs/concepts/start.md.
+RUN python -m gitbook_integrations_mcp.cli.answers --transport stdio \
+    && chmod -R a+rX /opt/cache
 USER 10001:10001
 EXPOSE 8000
 # It reads the settings, so it follows host, port and transport.

@@ -75,10 +75,11 @@ def openapi() -> dict[str, Any]:
 
 @pytest.fixture(scope="session", autouse=True)
 def keep_user_files_apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Use no store, keyring or login of the user who runs the tests. Processes inherit this."""
+    """Use no store, saved answers, keyring or login of the user who runs the tests. Processes inherit this."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GITBOOK_MCP_STORE__URL", "memory")
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
         patch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
         yield

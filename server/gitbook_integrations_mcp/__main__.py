@@ -1,5 +1,21 @@
-"""`python -m gitbook_integrations_mcp` is the command `gitbook-integrations-mcp`."""
+"""The command `gitbook-integrations-mcp`, also as `python -m gitbook_integrations_mcp`.
 
-from gitbook_integrations_mcp.cli.main import main
+The first answers come from `front`, before the command line and, with it, everything else is imported.
+"""
 
-raise SystemExit(main())
+from gitbook_integrations_mcp import front
+
+
+def main() -> int:
+    """Run the command and return its exit code."""
+    try:
+        if front.begin():
+            return 0
+        from gitbook_integrations_mcp.cli.main import main as run_command
+    except KeyboardInterrupt:
+        return 130  # as shells report it
+    return run_command()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

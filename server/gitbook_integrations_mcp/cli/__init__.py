@@ -1,5 +1,5 @@
 """The command line: `main` runs it, `parser` is its grammar, `flags` the table of flags that stand for settings.
 
 Each command has a module of its name; `console` prints results, and `assistants` lists where `install` writes.
-`healthcheck` is no command, but the health check of the container image.
+`healthcheck` and `answers` are no commands: the container image runs them.
 """

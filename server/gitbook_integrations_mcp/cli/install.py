@@ -107,6 +107,7 @@ def run(settings: Settings, arguments: Namespace) -> int:
             print(f"Added to {assistant.title}: {edit.name}")
             report_backup(backup)
             print(_format_next_step(assistant, settings, edit.entry.get("env", {})))
+            _save_answers(settings, config, edit.entry.get("env", {}))
     except EditError as error:
         print(f"{error} Add this yourself:\n{format_entry(assistant, settings, config, name)}", file=sys.stderr)
         return FAILURE
@@ -118,6 +119,18 @@ def run(settings: Settings, arguments: Namespace) -> int:
         else:
             _warn_of_exposed(file)
     return SUCCESS
+
+
+def _save_answers(settings: Settings, config: Path | None, given: Mapping[str, Any]) -> None:
+    """Make the first start as fast as any other, with the variables of this shell or without: assistants differ."""
+    from gitbook_integrations_mcp.cli.answers import save_answers
+
+    words = _format_flags(settings, config)
+    environ = {name: value for name, value in os.environ.items() if not name.upper().startswith("GITBOOK")}
+    given = {name: str(value) for name, value in given.items()}
+    settings = settings.model_copy(update={"server": settings.server.model_copy(update={"transport": ("stdio",)})})
+    with contextlib.suppress(OSError):
+        save_answers(settings, [(words, {**environ, **given}), (words, {**os.environ, **given})])
 
 
 def _warn_of_exposed(path: Path) -> None:

@@ -145,6 +145,11 @@ class ServerSection(Section):
     sandbox: bool = Field(
         False, description="Use the built-in GitBook sandbox instead of the real API. It needs no token and no network."
     )
+    save_answers: bool = Field(
+        True,
+        description="On stdio, save the answers to the handshake and the lists, and give them at the next start while "
+        "the server is still loading.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "warning", description="Lowest level of the messages that are logged to standard error."
     )

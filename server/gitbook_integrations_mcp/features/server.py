@@ -12,6 +12,7 @@ import anyio
 from mcp.server.lowlevel import Server
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 from mcp_types import Icon, ServerCapabilities
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from gitbook_integrations_api.instructions import INSTRUCTIONS
 from gitbook_integrations_mcp import NAME, TITLE, WEBSITE, __version__
@@ -95,9 +96,10 @@ class IntegrationsServer(Server[None]):
     def get_capabilities(self, *args: Any, **kwargs: Any) -> ServerCapabilities:
         """Return the capabilities. The SDK announces list changes for subscriptions, but only that of tools changes."""
         capabilities = super().get_capabilities(*args, **kwargs)
-        for capability in (capabilities.tools, capabilities.prompts, capabilities.resources):
-            if capability:
-                capability.list_changed = False
-        if capabilities.tools:
-            capabilities.tools.list_changed = self._watch is not None
+        if kwargs.get("protocol_version") in MODERN_PROTOCOL_VERSIONS:
+            for capability in (capabilities.tools, capabilities.prompts, capabilities.resources):
+                if capability:
+                    capability.list_changed = False
+        if capabilities.tools and self._watch is not None:
+            capabilities.tools.list_changed = True
         return capabilities

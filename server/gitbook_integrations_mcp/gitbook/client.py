@@ -120,6 +120,10 @@ class GitBook:
                 f"{self._http.host} did not respond within {PROBE_SECONDS:g} s.", sent=True
             ) from None
 
+    def prepare(self) -> None:
+        """Import what the first request needs, in advance. A thread can do this."""
+        self._http.prepare()
+
     async def close(self) -> None:
         """Close the connections. The client can be used again afterwards."""
         await self._http.close()

@@ -109,6 +109,12 @@ class HTTPClient:
             raise self._create_error(error) from None
         return GitBookResponse(raw.status_code, dict(raw.headers.items()), body)
 
+    def prepare(self) -> None:
+        """Import what the first request needs, in advance. A thread can do this."""
+        with contextlib.suppress(Exception):  # the first request fails in the same way, and reports it
+            transport = self._custom_transport or open_transport(self._endpoint)
+            self._transport = self._transport or transport  # the first request can have come meanwhile
+
     async def close(self) -> None:
         """Close the connections. The client can be used again afterwards."""
         if self._transport:

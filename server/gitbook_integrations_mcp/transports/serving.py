@@ -5,6 +5,7 @@ import sys
 from importlib.util import find_spec
 
 import anyio
+import anyio.to_thread
 import uvicorn
 
 from gitbook_integrations_mcp.app import create_server
@@ -14,7 +15,11 @@ from gitbook_integrations_mcp.features.server import IntegrationsServer
 from gitbook_integrations_mcp.net.http_server import build_options
 from gitbook_integrations_mcp.net.listener import open_listener
 from gitbook_integrations_mcp.process import reduce_garbage_collection
+from gitbook_integrations_mcp.transports.saved_answers import LISTS_CHANGE
 from gitbook_integrations_mcp.transports.stdio import open_stdio
+
+IDLE_SECONDS = 0.1
+"""Time after the start of a server on stdio until it imports what its first call needs, if no call has done that."""
 
 
 def serve(settings: Settings) -> None:
@@ -31,21 +36,21 @@ def serve(settings: Settings) -> None:
     server = create_server(settings)
     reduce_garbage_collection()
     if alone:
-        _run_stdio(server)
+        _run_stdio(server, settings)
     else:
         _serve_http(settings, server)
 
 
-def _run_stdio(server: IntegrationsServer) -> None:
+def _run_stdio(server: IntegrationsServer, settings: Settings) -> None:
     fast_loop = find_spec("uvloop") is not None  # uvicorn does the same
-    if signum := anyio.run(_serve_stdio, server, backend_options={"use_uvloop": fast_loop}):
+    if signum := anyio.run(_serve_stdio, server, settings, backend_options={"use_uvloop": fast_loop}):
         # Everything is closed. The signal ends the process, so that the exit status shows it, and so that a thread that
         # still reads from a terminal cannot delay the end.
         signal.signal(signum, signal.SIG_DFL)
         signal.raise_signal(signum)
 
 
-async def _serve_stdio(server: IntegrationsServer) -> int | None:
+async def _serve_stdio(server: IntegrationsServer, settings: Settings) -> int | None:
     """Return the signal that stopped the server, or None if the client ended the connection."""
     received: int | None = None
 
@@ -55,13 +60,18 @@ async def _serve_stdio(server: IntegrationsServer) -> int | None:
             received = await anext(aiter(signals))
         group.cancel_scope.cancel()
 
+    async def prepare_calls() -> None:
+        await anyio.sleep(IDLE_SECONDS)
+        await anyio.to_thread.run_sync(server.gitbook.prepare, abandon_on_cancel=True)
+
     async with server.development.run(), anyio.create_task_group() as group:
         if sys.platform == "win32":
             signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's own handler would wait for the reading thread
         else:
             group.start_soon(await_signal)
-        async with open_stdio() as (connection, outgoing):
-            await server.run(connection, outgoing, server.create_initialization_options())
+        async with open_stdio(save_answers=settings.server.save_answers) as (connection, outgoing):
+            group.start_soon(prepare_calls)
+            await server.run(connection, outgoing, server.create_initialization_options(LISTS_CHANGE))
         group.cancel_scope.cancel()
     return received
 

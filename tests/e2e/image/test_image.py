@@ -112,7 +112,7 @@ class Image:
             process.communicate(timeout=TIMEOUT)
         return process.returncode == 0
 
-    def _run(self, command: list[str], environment: Mapping[str, str]) -> subprocess.Popen[str]:
+    def _run(self, command: list[str], environment: Mapping[str, str], *, pipes: bool = False) -> subprocess.Popen[str]:
         """Start a command as the container's user, where whoever tests may become that."""
         user, group = map(int, self.stage.read("USER").split(":"))
         assert user > 0 < group
@@ -126,6 +126,8 @@ class Image:
             user=user if may else None,
             group=group if may else None,
             extra_groups=[] if may else None,
+            stdin=subprocess.PIPE if pipes else None,
+            stdout=subprocess.PIPE if pipes else None,
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -164,6 +166,10 @@ def image() -> Iterator[Image]:
                     environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"}
                     subprocess.run(["/bin/sh", "-c", image.place(rest)], cwd=here, env=environment, check=True)
         shutil.rmtree(here)  # the final stage has only what it copies
+        for word, rest in final.steps:
+            if word == "RUN":
+                environment = image.environment({"HOME": folder})
+                subprocess.run(["/bin/sh", "-c", image.place(rest)], cwd="/", env=environment, check=True)
         yield image
 
 
@@ -216,6 +222,18 @@ def test_what_it_needs_is_pinned() -> None:
 
 def test_without_callers_tokens_the_container_does_not_start(image: Image) -> None:
     assert "Set http.tokens" in image.fail({})
+
+
+def test_the_image_has_the_first_answers_over_stdio(image: Image) -> None:
+    (file,) = Path(image.place("/opt/cache/gitbook-integrations-mcp")).iterdir()
+    content = json.loads(file.read_bytes())
+    file.write_text(json.dumps({**content, "texts": ['{"saved":true}'] * len(content["texts"])}))
+    hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+    line = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello})
+    command = [*image.stage.command[:1], "--transport", "stdio"]
+    with image._run(command, image.environment({"GITBOOK_TOKEN": "t" * 20}), pipes=True) as process:
+        output, said = process.communicate(f"{line}\n", timeout=TIMEOUT)
+    assert json.loads(output) == {"jsonrpc": "2.0", "id": 1, "result": {"saved": True}}, said
 
 
 def test_the_container_is_well_and_stops_when_told(image: Image) -> None:

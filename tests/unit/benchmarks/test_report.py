@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.benchmarks.measure import CPU_SMALL, START, THROUGHPUT, Metric, Results
+from tests.benchmarks.measure import CPU_SMALL, START_UNSAVED, THROUGHPUT, Metric, Results
 from tests.benchmarks.report import render
 from tests.benchmarks.subject import Subject
 
@@ -32,8 +32,8 @@ def test_what_nobody_else_can_do_is_a_dash_with_its_reason() -> None:
 @pytest.mark.parametrize(
     ("metric", "ours", "theirs", "expected"),
     [
-        (START, 100.0, 100.0, "| 1.00× | ≤ 1.10× ✓ |"),
-        (START, 120.0, 100.0, "| 1.20× | ≤ 1.10× ✗ |"),
+        (START_UNSAVED, 100.0, 100.0, "| 1.00× | ≤ 1.10× ✓ |"),
+        (START_UNSAVED, 120.0, 100.0, "| 1.20× | ≤ 1.10× ✗ |"),
         (CPU_SMALL, 1.0, 2.0, "| 0.50× | ≤ 0.75× ✓ |"),
         (THROUGHPUT, 300.0, 200.0, "| 1.50× | ≥ 2.00× ✗ |"),
     ],

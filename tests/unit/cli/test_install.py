@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import anyio.to_thread
 import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
@@ -19,6 +20,8 @@ from gitbook_integrations_mcp.cli.assistants import ENTRY as NAME
 from gitbook_integrations_mcp.cli.install import OLD_NAME, format_entries
 from gitbook_integrations_mcp.cli.main import main
 from gitbook_integrations_mcp.config.settings import load_settings
+from gitbook_integrations_mcp.front import FOLDER
+from tests.support.process import COMMAND
 
 TOKEN = "user-token-0123456789"
 INTEGRATION_TOKEN = "integration-token-0123456789"
@@ -40,6 +43,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(variable, raising=False)
     for variable in ("HOME", "USERPROFILE"):
         monkeypatch.setenv(variable, str(tmp_path))
+    # The answers of the server are saved only where a test is about them, as that takes time.
+    monkeypatch.setenv("GITBOOK_MCP_SERVER__SAVE_ANSWERS", "false")
     for variable in ("APPDATA", "XDG_CONFIG_HOME"):
         monkeypatch.setenv(variable, str(tmp_path / "config"))
     return tmp_path
@@ -72,6 +77,35 @@ async def test_an_assistant_starts_the_server_that_was_installed(
     assert all(tool.annotations and tool.annotations.read_only_hint for tool in tools)
     assert "env" not in entry
     assert str(home) not in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("inherited", [True, False])
+async def test_even_the_first_start_after_an_installation_has_saved_answers(
+    inherited: bool, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GITBOOK_MCP_SERVER__SAVE_ANSWERS")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+    monkeypatch.setenv("GITBOOK_TOKEN", TOKEN)
+    monkeypatch.setenv("GITBOOK_ORGANIZATION", "an-organization")
+    monkeypatch.setenv("GITBOOK_MCP_TOOLS__READ_ONLY", "true")
+    await anyio.to_thread.run_sync(main, ["install", "claude-code"])
+    entry = read(ASSISTANTS["claude-code"])["mcpServers"][NAME]
+    files = sorted((home / "cache" / FOLDER).iterdir())
+    assert len(files) == 2
+    for file in files:
+        text = file.read_text()
+        assert TOKEN not in text
+        file.write_text(text.replace('\\"name\\":\\"list_sites\\"', '\\"name\\":\\"saved_tool\\"'))
+    base = {name: value for name, value in os.environ.items() if inherited or not name.startswith("GITBOOK")}
+    server = StdioServerParameters(
+        command=COMMAND[0],
+        args=[*COMMAND[1:], *entry["args"]],
+        env={**base, **entry["env"], "GITBOOK_TOKEN": TOKEN},
+    )
+    async with Client(server) as client:
+        assert "saved_tool" in {tool.name for tool in (await client.list_tools()).tools}
+    assert sorted((home / "cache" / FOLDER).iterdir()) == files
 
 
 @each_assistant

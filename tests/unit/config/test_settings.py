@@ -72,6 +72,7 @@ def test_every_setting_can_be_set_by_its_variable(monkeypatch: pytest.MonkeyPatc
         "result_tokens": "7000",
         "log_level": "info",
         "sandbox": "true",
+        "save_answers": "false",
         "read_only": "true",
         "stateless": "true",
         "reveal_secrets": "true",

@@ -14,7 +14,7 @@ from gitbook_integrations_api.endpoint import Method, Request
 from gitbook_integrations_mcp.config.models import LimitsSection
 from gitbook_integrations_mcp.errors import UnreachableError
 from gitbook_integrations_mcp.gitbook.client import GitBook
-from gitbook_integrations_mcp.gitbook.http import GitBookResponse
+from gitbook_integrations_mcp.gitbook.http import GitBookResponse, HTTPClient
 from tests.support.certificates import create_certificate
 
 TOKEN = "client-token-0123456789"
@@ -195,6 +195,15 @@ async def test_the_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPa
         monkeypatch.setenv("NO_PROXY", "gitbook.invalid")
         assert "could not be resolved" in str(await fail("http://gitbook.invalid"))
     assert [head.partition(b"\r\n")[0] for head in heads] == [b"GET http://gitbook.invalid/v1/user HTTP/1.1"]
+
+
+async def test_a_client_that_was_prepared_reports_the_same_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "ftp://proxy.invalid")
+    client = HTTPClient("https://gitbook.invalid", LimitsSection())
+    client.prepare()
+    with pytest.raises(UnreachableError):
+        await client.send(READ, SecretStr(TOKEN), 5)
+    await client.close()
 
 
 async def test_an_unreachable_proxy_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
