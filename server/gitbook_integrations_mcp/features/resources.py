@@ -60,7 +60,7 @@ def list_templates(policy: Policy) -> list[ResourceTemplate]:
             title=resource.title,
             description=resource.description,
             uri_template=resource.uri_template,
-            mime_type=MIME_TYPE,
+            mime_type=None if resource.document else MIME_TYPE,
         )
         for resource in RESOURCES.values()
         if policy.may_read(resource.tool.name)
@@ -112,6 +112,13 @@ class Resources:
             return view
         try:
             address = read_address(params.uri)
+            if address.resource.document:
+                text, mime_type = await self._pipeline.read_document(
+                    address.resource.tool.name, address.arguments, context, caller
+                )
+                return ReadResourceResult(
+                    contents=[TextResourceContents(uri=params.uri, mime_type=mime_type, text=text)]
+                )
             # The report is read whole, because it is a document that clients keep; lists have pages.
             budget = UNLIMITED if isinstance(address.resource.tool, Composite) else None
             result = await self._pipeline.read(address.resource.tool.name, address.arguments, context, caller, budget)
