@@ -30,7 +30,7 @@ from gitbook_integrations_mcp.confirmation.service import ConfirmationService
 from gitbook_integrations_mcp.features.apps import list_extensions
 from gitbook_integrations_mcp.features.completion import Completer
 from gitbook_integrations_mcp.features.prompts import Prompts, list_prompts
-from gitbook_integrations_mcp.features.resources import Resources, list_templates
+from gitbook_integrations_mcp.features.resources import Resources, has_resources, list_templates
 from gitbook_integrations_mcp.features.server import IntegrationsServer
 from gitbook_integrations_mcp.features.subscriptions import Subscriptions
 from gitbook_integrations_mcp.features.tools import Tools, describe_tools
@@ -103,7 +103,7 @@ def create_server(
     server = IntegrationsServer(settings.confirmation, gitbook, store, page, subscriptions, tools.find_schema)
     server.extensions |= list_extensions(policy)
     tools.register(server)
-    if list_templates(policy):
+    if has_resources(policy):
         # With several processes, a change is rarely made by the process that the subscribed client is connected to.
         watched = on_stdio or settings.http.has_sessions
         Resources(pipeline, callers, subscriptions, organization).register(server, watched=watched)

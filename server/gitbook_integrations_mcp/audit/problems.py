@@ -1,4 +1,4 @@
-"""What a reader of a report needs first: a verdict, and the open findings grouped by rule with a command for each."""
+"""The beginning of a report: a verdict, and the open findings grouped by rule with a command for each."""
 
 import json
 import shlex
@@ -40,7 +40,7 @@ class Problem:
 
     @property
     def advice(self) -> str:
-        """What to consider before the fix."""
+        """Advice to read before the fix."""
         return self.findings[0].remedy.advice
 
 
@@ -87,7 +87,7 @@ def format_day(moment: str, now: str) -> str:
 
 
 def format_command(remedy: Remedy) -> str:
-    """Return the remedy as a command for a shell. Whatever needs approval asks for it when the command runs."""
+    """Return the remedy as a command for a shell. Running it asks for approval, if the tool needs one."""
     arguments = remedy.arguments
     if all(isinstance(value, str) for value in arguments.values()):
         words = [f"{name}={value}" for name, value in arguments.items()]

@@ -52,18 +52,23 @@ _NOT_FOUND_BEFORE_2026 = -32002
 Context = ServerRequestContext[Any, Any]
 
 
+def has_resources(policy: Policy) -> bool:
+    """Whether any resource is offered: one whose tool can be read."""
+    return any(policy.may_read(resource.tool.name) for resource in RESOURCES.values())
+
+
 def list_templates(policy: Policy) -> list[ResourceTemplate]:
-    """Return the templates of the offered resources: those whose tools can be read."""
+    """Return the templates of the offered resources. Documents have none: clients read only those that are linked."""
     return [
         ResourceTemplate(
             name=resource.name,
             title=resource.title,
             description=resource.description,
             uri_template=resource.uri_template,
-            mime_type=None if resource.document else MIME_TYPE,
+            mime_type=MIME_TYPE,
         )
         for resource in RESOURCES.values()
-        if policy.may_read(resource.tool.name)
+        if not resource.document and policy.may_read(resource.tool.name)
     ]
 
 

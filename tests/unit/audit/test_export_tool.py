@@ -116,6 +116,11 @@ async def test_over_http_there_is_a_link_and_no_file(place: Place) -> None:
         assert "path" not in await export(client)
 
 
+async def test_a_link_can_be_read_where_only_this_tool_is_offered() -> None:
+    async with connect(Watched(), tools={"include": [TOOL]}) as client:
+        assert (await read(client, (await export(client, "csv"))["uri"])).text.startswith("severity,rule")
+
+
 async def test_without_the_tool_its_documents_cannot_be_read() -> None:
     uri = write_report_uri(ORGANIZATION_ID, "rep_0000000000000000", "html")
     async with connect(Watched(), tools={"exclude": [TOOL]}) as client:

@@ -88,7 +88,6 @@ function addFilters() {
     const findings = findAll(".finding");
     const groups = findAll(".group");
     const rows = findAll("tr[data-integrations]");
-    const readText = (element) => `${element.textContent} ${find("[aria-label]", element)?.ariaLabel ?? ""}`;
     const texts = new Map();
 
     function matches(element) {
@@ -97,7 +96,7 @@ function addFilters() {
         }
         const text = search.value.trim().toLowerCase();
         if (text && !texts.has(element)) {
-            texts.set(element, readText(element).toLowerCase());
+            texts.set(element, element.textContent.toLowerCase());
         }
         return !text || texts.get(element).includes(text);
     }
