@@ -78,6 +78,7 @@ def keep_user_files_apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """Use no store, saved answers, keyring or login of the user who runs the tests. Processes inherit this."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GITBOOK_MCP_STORE__URL", "memory")
+        patch.delenv("GITHUB_STEP_SUMMARY", raising=False)
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))

@@ -35,7 +35,7 @@ from gitbook_integrations_mcp.features.apps import list_extensions
 from gitbook_integrations_mcp.features.completion import Completer
 from gitbook_integrations_mcp.features.login_watch import LoginWatch
 from gitbook_integrations_mcp.features.prompts import Prompts, list_prompts
-from gitbook_integrations_mcp.features.resources import Resources, list_templates
+from gitbook_integrations_mcp.features.resources import Resources, has_resources, list_templates
 from gitbook_integrations_mcp.features.server import IntegrationsServer
 from gitbook_integrations_mcp.features.subscriptions import Subscriptions
 from gitbook_integrations_mcp.features.tools import Tools, describe_tools
@@ -151,7 +151,7 @@ def create_server(
     )
     server.extensions |= list_extensions(policy)
     tools.register(server)
-    if list_templates(policy):
+    if has_resources(policy):
         Resources(pipeline, callers, subscriptions, organization).register(server, watched=watched)
     if list_prompts(policy):
         Prompts(callers, organization).register(server)

@@ -6,6 +6,7 @@ With `SCREENSHOTS` set to a folder, what the browser shows is kept there to be l
 import base64
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -68,6 +69,17 @@ def find_violations(driver: Any) -> list[Any]:
         "axe.run().then(found => arguments[arguments.length - 1](found.violations))"
     )
     return [(one["id"], [node["html"] for node in one["nodes"]]) for one in violations]
+
+
+def count_pages(driver: Any, without: str = "") -> int:
+    """Return how many A4 pages the page takes on paper, without the elements that match a selector."""
+    driver.execute_script(
+        "const sheet = new CSSStyleSheet(); sheet.replaceSync(arguments[0]); document.adoptedStyleSheets = [sheet]",
+        f"{without} {{ display: none }}" if without else "",
+    )
+    paper = {"paperWidth": 8.27, "paperHeight": 11.69, "printBackground": True}
+    printed = base64.b64decode(driver.execute_cdp_cmd("Page.printToPDF", paper)["data"])
+    return len(re.findall(rb"/Type\s*/Page\b", printed))
 
 
 def take_screenshot(driver: Any, name: str) -> None:

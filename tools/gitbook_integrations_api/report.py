@@ -289,6 +289,14 @@ class Comparison(Part):
     undecided: tuple[str, ...] = Field((), description="Parts that could not be compared, with the reason")
 
 
+class TrendPoint(Part):
+    """The open findings of one audit, by severity."""
+
+    time: str = Field(description="Time of the audit (UTC, ISO 8601)")
+    findings: dict[Severity, int]
+    complete: bool = Field(description="Whether the audit was complete; if not, there may have been more findings")
+
+
 class Report(Part):
     """An installation audit."""
 
@@ -309,6 +317,9 @@ class Report(Part):
     coverage: Coverage
     comparison: Comparison | None = None
     past: tuple[PastFinding, ...] = Field((), description="Findings of earlier reports that this one does not have")
+    trend: tuple[TrendPoint, ...] = Field(
+        (), description="This audit and earlier ones of the same part, the last one of each day, the oldest first"
+    )
 
     @property
     def titles(self) -> dict[str, str]:

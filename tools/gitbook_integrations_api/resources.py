@@ -24,7 +24,7 @@ class Resource:
     """The result of a tool that reads, under a URI: the path of the tool's endpoint, or `path` if it has no endpoint.
 
     `fixed` are arguments with constant values. `shows` are further API paths: a write below one of them changes the
-    resource.
+    resource. A `document` is a file in a format of its own, not the tool's result.
     """
 
     name: str
@@ -34,6 +34,7 @@ class Resource:
     path: str = ""
     fixed: Mapping[str, Any] = field(default_factory=dict)
     shows: tuple[str, ...] = ()
+    document: bool = False
 
     @cached_property
     def path_template(self) -> str:
@@ -117,6 +118,14 @@ RESOURCES: Mapping[str, Resource] = MappingProxyType(
                 description="The rules that deny or allow installations, publications and tunnels, in order.",
                 tool=TOOLS["check_policy"],
                 path="/policy",
+            ),
+            Resource(
+                name="exported_report",
+                title="An exported audit report",
+                description="A report that export_report has linked: html, markdown, csv, sarif or json.",
+                tool=TOOLS["export_report"],
+                path="/orgs/{organizationId}/reports/{reportId}/{format}",
+                document=True,
             ),
         )
     }

@@ -6,8 +6,9 @@
 help of `integration_jobs`. `evaluation` runs all rules and marks the `accepted_findings`. `auditor` makes the report,
 `comparison` compares two, `finding_dates` continues the dates of earlier ones. `runner` does this with what the store
 keeps: accepted findings, and the reports of each GitBook user. `sections` selects parts of a report, with the names of
-`places`, and `explanation` explains a finding. `tool` serves them until one of the caller's changes. `organizations`
-audits all of a token and sets them `side_by_side`. `acceptance_tools` accept findings. `render` turns
+`places`, and `explanation` explains a finding. `tool` serves them until a change of the organization. `organizations`
+audits all of a token and sets them `side_by_side`. `acceptance_tools` accept findings. `export_tool` links whole
+reports, as `exported_files`. `problems` groups findings for people, `trend` counts them over time, and `render` turns
 reports into text.
 """
 
@@ -23,6 +24,7 @@ from gitbook_integrations_mcp.store.store import Store
 
 if TYPE_CHECKING:
     from gitbook_integrations_mcp.audit.acceptance_tools import AcceptanceTools
+    from gitbook_integrations_mcp.audit.export_tool import ExportHandler
     from gitbook_integrations_mcp.audit.runner import AuditRunner
     from gitbook_integrations_mcp.audit.tool import AuditHandler
     from gitbook_integrations_mcp.gitbook.user import UserResolver
@@ -42,6 +44,7 @@ class AuditTools:
         """The handlers by tool name."""
         return {
             "audit_installations": _defer(lambda: self._audits.run),
+            "export_report": _defer(lambda: self._exports.run),
             "accept_finding": _defer(lambda: self._acceptances.accept),
             "withdraw_acceptance": _defer(lambda: self._acceptances.withdraw),
         }
@@ -73,6 +76,14 @@ class AuditTools:
 
         seconds = self._settings.audit.cache_seconds
         return AuditHandler(self._runner, self._users, self._store, seconds)
+
+    @cached_property
+    def _exports(self) -> "ExportHandler":
+        from gitbook_integrations_mcp.audit.export_tool import ExportHandler
+        from gitbook_integrations_mcp.audit.exported_files import ExportedFiles
+
+        files = ExportedFiles(self._settings) if "stdio" in self._settings.server.transport else None
+        return ExportHandler(self._audits, self._runner, self._users, files)
 
     @cached_property
     def _acceptances(self) -> "AcceptanceTools":

@@ -1,6 +1,6 @@
 """Names of the spaces and sites where integrations are enabled, short enough for a chat."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gitbook_integrations_api.report import InstallationFacts, Placement, Report, SiteFacts, SpaceFacts
@@ -59,9 +59,14 @@ def _list_marks(installed: InstallationFacts) -> Iterable[str]:
         yield "unverified"
     if not integration.own and integration.visibility not in {None, PUBLIC}:
         yield str(integration.visibility)
-    if any(map(writes, integration.scopes)):
+    yield from list_powers(integration.scopes)
+
+
+def list_powers(scopes: Collection[str]) -> Iterable[str]:
+    """Yield what an integration with these scopes can change, in words."""
+    if any(map(writes, scopes)):
         yield "writes"
-    yield from (word for scope, word in _POWERS.items() if scope in integration.scopes)
+    yield from (word for scope, word in _POWERS.items() if scope in scopes)
 
 
 _POWERS: Mapping[str, str] = {"site:script:inject": "runs scripts", "site:visitor:auth": "signs in"}

@@ -16,6 +16,7 @@ from gitbook_integrations_mcp.audit.auditor import Audit, Auditor
 from gitbook_integrations_mcp.audit.collector import Progress
 from gitbook_integrations_mcp.audit.comparison import BaselineError, compare, read_baseline
 from gitbook_integrations_mcp.audit.finding_dates import date_findings
+from gitbook_integrations_mcp.audit.trend import continue_trend
 from gitbook_integrations_mcp.digest import digest_json
 from gitbook_integrations_mcp.errors import CallError, StoreError
 from gitbook_integrations_mcp.gitbook.credentials import Credentials
@@ -103,7 +104,8 @@ class AuditRunner:
                 audit = error
         if isinstance(audit, CallError):
             raise audit
-        report = date_findings(audit.report, [each for each in (baseline, latest and latest.report) if each])
+        earlier_reports = [each for each in (baseline, latest and latest.report) if each]
+        report = continue_trend(date_findings(audit.report, earlier_reports), earlier_reports)
         baseline = baseline or (latest.report if latest else None)
         if baseline is not None:
             report = report.model_copy(update={"comparison": compare(baseline, report)})
@@ -153,6 +155,14 @@ class AuditRunner:
             StoreError: the store fails.
         """
         return await _open(await self._store.reports.get(report_id, *key.scope))
+
+    async def get_any(self, user: str, organization: str, report_id: str) -> AuditRun | None:
+        """Return a kept report of the user on any part of an organization, or None if it is no longer kept.
+
+        Raises:
+            StoreError: the store fails.
+        """
+        return await _open(await self._store.reports.get(report_id, user, organization, None))
 
     async def find_baseline(self, key: ReportKey, moment: str) -> Report:
         """Return the newest kept report at or before a moment: `last`, an age like `7d`, or a date.

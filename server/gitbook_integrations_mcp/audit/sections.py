@@ -10,10 +10,11 @@ from typing import Any
 from pydantic_core import to_json
 
 from gitbook_integrations_api.endpoints.audit import Section
-from gitbook_integrations_api.report import Finding, Gap, InstallationFacts, Placement, Report
+from gitbook_integrations_api.report import Gap, InstallationFacts, Placement, Report
 from gitbook_integrations_api.rules import Severity
 from gitbook_integrations_api.scopes import SCOPES, is_powerful, writes
 from gitbook_integrations_mcp.audit.places import PlaceNames, describe_installation, read_names
+from gitbook_integrations_mcp.audit.problems import Problem, group_findings
 from gitbook_integrations_mcp.text import clean_text
 
 MAX_GAPS = 3
@@ -50,7 +51,7 @@ def summarize(report: Report) -> dict[str, Any]:
         "narrowing": report.narrowing.model_dump(exclude_none=True),
         "figures": report.figures.model_dump(exclude={"findings", "accepted"}),
         "findings": {**report.figures.findings, "accepted": report.figures.accepted},
-        "byRule": list(_group_findings(report)),
+        "byRule": [_describe_problem(problem) for problem in group_findings(report)],
         "installations": lines,
         "moreInstallations": len(report.installations) - len(lines),
         "coverage": {
@@ -62,14 +63,14 @@ def summarize(report: Report) -> dict[str, Any]:
         },
     }
     if changes := describe_comparison(report):
-        summary |= {"changes": changes, "changeExamples": _list_change_examples(report)}
+        summary |= {"changes": changes, "changeExamples": list_change_examples(report)}
     if others:
         summary["notAudited"] = [f"{each.title} ({each.id})" if each.title else each.id for each in others[:MAX_OTHERS]]
         summary["moreNotAudited"] = len(others) - len(summary["notAudited"])
     return summary
 
 
-def _list_change_examples(report: Report) -> list[str]:
+def list_change_examples(report: Report) -> list[str]:
     """Return the first changes of each kind as text."""
     by_kind: dict[str, list[str]] = {kind: [] for kind in MAX_CHANGES}
     for each in _list_changes(report, None):
@@ -107,21 +108,14 @@ def _measure_age(earlier: str, later: str) -> int | None:
         return None
 
 
-def _group_findings(report: Report) -> Iterator[dict[str, Any]]:
-    by_rule: dict[tuple[Severity, str], list[Finding]] = {}
-    for finding in report.findings:
-        if finding.accepted is None:
-            by_rule.setdefault((finding.severity, finding.rule), []).append(finding)
-    titles = {rule.id: rule.title for rule in report.rules}
-    for (severity, rule), findings in by_rule.items():
-        examples = [finding.summary for finding in findings[: MAX_EXAMPLES[severity]]]
-        yield {
-            "rule": rule,
-            "severity": severity,
-            "title": titles[rule],
-            "count": len(findings),
-            "examples": examples,
-        }
+def _describe_problem(problem: Problem) -> dict[str, Any]:
+    return {
+        "rule": problem.rule.id,
+        "severity": problem.severity,
+        "title": problem.rule.title,
+        "count": len(problem.findings),
+        "examples": [finding.summary for finding in problem.findings[: MAX_EXAMPLES[problem.severity]]],
+    }
 
 
 def _describe_gap(gap: Gap) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from gitbook_integrations_api.endpoints.audit import SECTIONS
 from gitbook_integrations_api.report import Narrowing, Report
 from gitbook_integrations_mcp.audit.comparison import BaselineError, read_baseline
 from gitbook_integrations_mcp.audit.explanation import explain
+from gitbook_integrations_mcp.audit.exported_files import write_report_uri
 from gitbook_integrations_mcp.audit.organizations import OrganizationsAudit
 from gitbook_integrations_mcp.audit.render.markdown import (
     escape,
@@ -68,17 +69,25 @@ class AuditHandler:
         user = await self._users.resolve(call.caller.credentials)
         key = ReportKey(user.key, arguments["organizationId"], narrowing)
         # Of concurrent calls, the first runs the audit, and the others use its report.
-        lock = self._locks.setdefault(key, anyio.Lock())
-        async with lock:
+        async with self._lock(key):
             found = await self._find_kept(key, call) or await self._audit(key, call)
         age = max(0.0, self._store.database.clock() - found.time)
         return _build_output(found, age, arguments)
 
-    async def _find_kept(self, key: ReportKey, call: Call) -> AuditRun | None:
-        """Return the kept report that can serve this call: the one of an earlier page, or the latest if it is fresh.
+    async def find_report(self, key: ReportKey, call: Call) -> AuditRun:
+        """Return the user's latest report if it is fresh, or that of a new audit.
 
-        A change of the organization or of its accepted findings makes it stale, during the audit too.
+        Raises:
+            CallError: nothing can be read.
         """
+        async with self._lock(key):
+            return await self._find_latest(key, call) or await self._audit(key, call)
+
+    def _lock(self, key: ReportKey) -> anyio.Lock:
+        return self._locks.setdefault(key, anyio.Lock())
+
+    async def _find_kept(self, key: ReportKey, call: Call) -> AuditRun | None:
+        """Return the kept report that can serve this call: the one of an earlier page, or the latest if it is fresh."""
         arguments = call.arguments
         asks_for_details = arguments.get("section") is not None or arguments.get("explain") is not None
         if not asks_for_details or arguments.get("refresh") or arguments.get("baseline") is not None:
@@ -90,9 +99,16 @@ class AuditHandler:
             raise ArgumentsError(
                 "page: the audit of this page is no longer kept. Read the section from its first page."
             )
+        return await self._find_latest(key, call)
+
+    async def _find_latest(self, key: ReportKey, call: Call) -> AuditRun | None:
+        """Return the latest kept report if it is fresh, or if its next page is asked for.
+
+        A change of the organization or of its accepted findings makes it stale, during the audit too.
+        """
         try:
             latest = await self._runner.find_latest(key)
-            if latest is None or arguments.get("page") is not None:
+            if latest is None or call.arguments.get("page") is not None:
                 return latest
             accepted = await self._store.acceptances.find_last_change(key.organization)
             changed = await self._store.changes.find_last_time(key.organization)
@@ -165,15 +181,17 @@ def _build_output(found: AuditRun, seconds: float, arguments: Mapping[str, Any])
         "ageSeconds": round(seconds),
         "complete": report.coverage.complete,
     }
+    if found.id is not None:
+        content["reportUri"] = write_report_uri(report.organization.id, found.id, "html")
     if found.note:
         content |= {"kept": found.id is not None, "note": found.note}
     note = f"\n\n{found.note}" if found.note else ""
     age = f", {_format_age(seconds)}"
     if section == "report":
         whole = (
-            "Use the sections findings, installations, scripts and coverage, which have pages. The whole report is the "
-            f"resource gitbook-integrations://orgs/{report.organization.id}/report, or the output of "
-            "`gitbook-integrations-mcp audit --format json`."
+            "Use the sections findings, installations, scripts and coverage, which have pages. export_report links the "
+            f"whole report; it is also the resource gitbook-integrations://orgs/{report.organization.id}/report, and "
+            "the output of `gitbook-integrations-mcp audit --format json`."
         )
         return Output(content | {"report": report.model_dump(mode="json")}, whole=whole)
     if (identifier := arguments.get("explain")) is not None:

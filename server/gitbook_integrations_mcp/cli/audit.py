@@ -3,49 +3,50 @@
 import contextlib
 import io
 import json
+import os
 import re
+import secrets
 import sys
+import webbrowser
 from argparse import Namespace
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import anyio
+from pydantic import SecretStr
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 
 from gitbook_integrations_api.catalog import ENDPOINTS
-from gitbook_integrations_api.endpoints.audit import MOMENT
+from gitbook_integrations_api.endpoints.audit import MOMENT, ExportFormat
 from gitbook_integrations_api.report import Narrowing, Report
 from gitbook_integrations_api.rules import RULES, SEVERITIES, Severity
 from gitbook_integrations_mcp.audit.auditor import Auditor
 from gitbook_integrations_mcp.audit.collector import Progress
 from gitbook_integrations_mcp.audit.comparison import read_baseline
 from gitbook_integrations_mcp.audit.explanation import explain_finding
-from gitbook_integrations_mcp.audit.render.html import render_page
-from gitbook_integrations_mcp.audit.render.markdown import (
-    format_changes,
-    format_coverage,
-    format_figures,
-    render_report,
-)
-from gitbook_integrations_mcp.audit.render.tables import TABLES, TableName, render_csv
+from gitbook_integrations_mcp.audit.exported_files import ExportedFiles, name_file
+from gitbook_integrations_mcp.audit.render.documents import render_document
+from gitbook_integrations_mcp.audit.render.markdown import render_brief
+from gitbook_integrations_mcp.audit.render.tables import TableName, render_csv
 from gitbook_integrations_mcp.audit.runner import AuditRun, AuditRunner, ReportKey
-from gitbook_integrations_mcp.audit.sections import summarize
 from gitbook_integrations_mcp.calls.response import read_response
 from gitbook_integrations_mcp.cli import call
 from gitbook_integrations_mcp.cli.assistant_file import write_beside
+from gitbook_integrations_mcp.cli.audit_report import print_report, print_report_table
 from gitbook_integrations_mcp.cli.console import (
     print_json,
     print_result,
-    print_table,
     print_warning,
     read_word,
     use_utf8,
 )
+from gitbook_integrations_mcp.cli.notification import NotificationError, notify, read_target
 from gitbook_integrations_mcp.config.json_text import JsonError, parse_json
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.errors import (
@@ -61,7 +62,7 @@ from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.gitbook.credentials import Credentials
 from gitbook_integrations_mcp.gitbook.opening import open_gitbook
 from gitbook_integrations_mcp.gitbook.user import UserResolver
-from gitbook_integrations_mcp.process import SUCCESS
+from gitbook_integrations_mcp.process import FAILURE, SUCCESS
 from gitbook_integrations_mcp.spelling import suggest, suggest_id
 from gitbook_integrations_mcp.store.store import Store
 from gitbook_integrations_mcp.text import clean_text
@@ -79,11 +80,13 @@ class AuditOptions:
 
     organization: str | None
     narrowing: Narrowing
-    format: Literal["table", "markdown", "json", "csv", "html"]
+    format: Literal["table"] | ExportFormat
     table: TableName | None
     output: Path | None
     baseline: Path | str | None
     fail_on: Severity | None
+    open: bool = False
+    notify: SecretStr | None = None
 
 
 def run(settings: Settings, arguments: Namespace) -> int:
@@ -106,13 +109,49 @@ def run_audit(settings: Settings, options: AuditOptions) -> int:
     """
     before = _read_baseline(options.baseline) if isinstance(options.baseline, Path) else options.baseline
     try:
-        report = anyio.run(_audit, settings, options, before)
+        run = anyio.run(_audit, settings, options, before)
     except StoreError:
         raise
     except RefusedError as error:
         raise SettingsError(str(error), error.code) from None
+    report = run.report
     _write(report, options)
-    return _choose_exit_code(report, options)
+    _append_summary(report)
+    if options.open:
+        _open_page(run, options, settings)
+    code = _choose_exit_code(report, options)
+    if options.notify:
+        try:
+            anyio.run(notify, options.notify, report)
+        except NotificationError as error:
+            print_warning(str(error))
+            code = code or FAILURE
+    return code
+
+
+def _append_summary(report: Report) -> None:
+    """Append the main results to the summary of a job in GitHub Actions."""
+    if path := os.environ.get("GITHUB_STEP_SUMMARY"):
+        try:
+            with Path(path).open("a", encoding="utf-8") as file:
+                file.write(f"{render_brief(report)}\n\n")
+        except OSError as error:
+            print_warning(f"The job summary could not be written: {error.strerror}.")
+
+
+def _open_page(run: AuditRun, options: AuditOptions, settings: Settings) -> None:
+    """Open the page in a browser: the file that was written, or else a private one."""
+    if options.format == "html" and options.output:
+        path = options.output.absolute()
+    else:
+        name = name_file(run.id or f"rep_{secrets.token_hex(8)}", "html")
+        try:
+            path = ExportedFiles(settings).write(name, partial(render_document, run.report, "html"))
+        except OSError as error:
+            raise SettingsError(f"Cannot write the page: {error.strerror}.") from None
+    print(f"Page: {path}", file=sys.stderr)
+    if not webbrowser.open(path.as_uri()):
+        print_warning("No browser could be opened.")
 
 
 def _read_options(arguments: Namespace) -> AuditOptions:
@@ -131,6 +170,8 @@ def _read_options(arguments: Namespace) -> AuditOptions:
         output=arguments.output,
         baseline=_read_when(arguments.baseline),
         fail_on=arguments.fail_on,
+        open=arguments.open,
+        notify=read_target(arguments.notify) if arguments.notify is not None else None,
     )
 
 
@@ -151,7 +192,7 @@ def _read_baseline(path: Path) -> Report:
         raise SettingsError(f"{path}: {error}", error.code) from None
 
 
-async def _audit(settings: Settings, options: AuditOptions, baseline: Report | str | None) -> Report:
+async def _audit(settings: Settings, options: AuditOptions, baseline: Report | str | None) -> AuditRun:
     async with _open_audits(settings, options.organization) as audits:
         owner = await audits.users.resolve(audits.credentials)
         key = ReportKey(owner.key, audits.organization, options.narrowing)
@@ -161,7 +202,7 @@ async def _audit(settings: Settings, options: AuditOptions, baseline: Report | s
             run = await audits.runner.run(key, audits.credentials, progress, baseline)
     if run.note:
         print_warning(run.note)
-    return run.report
+    return run
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,33 +361,14 @@ def _replace(path: Path, content: bytes) -> None:
 def _print(report: Report, options: AuditOptions) -> None:
     if options.format != "table" and not options.output:
         use_utf8()
-    match options.format:
-        case "json":
-            print(report.model_dump_json(indent=2))
-        case "markdown":
-            print(render_report(report), end="")
-        case "html":
-            print(render_page(report), end="")
-        case "csv":
-            print(render_csv(report, options.table or "findings"), end="")
-        case "table":
-            _print_tables(report, [options.table] if options.table else ("installations", "scripts", "findings"))
-
-
-def _print_tables(report: Report, names: Sequence[TableName]) -> None:
-    summary = summarize(report)
-    print(f"{report.organization.title or report.organization.id}: {format_figures(summary['figures'])}")
-    for name in names:
-        print()
-        print_table(list(TABLES[name](report)), footer=_count_findings(report) if name == "findings" else "")
-    print()
-    print("\n".join([*format_coverage(summary["coverage"]), *format_changes(summary.get("changes"))]))
-
-
-def _count_findings(report: Report) -> str:
-    figures = report.figures
-    counts = [*(f"{figures.findings[severity]} {severity}" for severity in SEVERITIES), f"{figures.accepted} accepted"]
-    return f"Findings: {', '.join(counts)}"
+    if options.format == "csv" and options.table:
+        print(render_csv(report, options.table), end="")
+    elif options.format != "table":
+        print(render_document(report, options.format), end="")
+    elif options.table:
+        print_report_table(report, options.table)
+    else:
+        print_report(report)
 
 
 def _choose_exit_code(report: Report, options: AuditOptions) -> int:

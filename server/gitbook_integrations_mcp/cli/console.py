@@ -4,12 +4,13 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from gitbook_integrations_mcp import NAME
 from gitbook_integrations_mcp.errors import ProgramError
-from gitbook_integrations_mcp.text import clean_text
+from gitbook_integrations_mcp.text import clean_text, strip_unseen
 
 _MAX_WIDTH = 60
 _IDENTIFYING = ("name", "id", "title", "status", "space_selection", "site_selection", "spaceId", "siteId")
@@ -55,8 +56,25 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def print_table(rows: Sequence[Mapping[str, Any]], footer: str = "") -> None:
-    """Print `rows` as a table whose columns are the keys of the first row."""
+Line = list[tuple[str, str]]
+"""A line of text in parts, each with its style."""
+
+
+def print_lines(lines: Iterable[Line]) -> None:
+    """Print lines, in colour on a terminal that has colours."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False, soft_wrap=True)
+    for line in lines:
+        parts = ((strip_unseen(text).replace("\n", " ").replace("\t", " "), style) for text, style in line)
+        console.print(Text.assemble(*parts))
+
+
+def print_table(
+    rows: Sequence[Mapping[str, Any]], footer: str = "", styles: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Print `rows` as a table whose columns are the keys of the first row. `styles` are those of columns."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -72,7 +90,7 @@ def print_table(rows: Sequence[Mapping[str, Any]], footer: str = "") -> None:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
         for name in columns:
             numeric = isinstance(rows[0][name], int | float) and not isinstance(rows[0][name], bool)
-            table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+            table.add_column(name, justify="right" if numeric else "left", overflow="fold", style=styles.get(name))
         for row in rows:
             table.add_row(*(Text(format_value(row.get(name))) for name in columns))
         console.print(table)

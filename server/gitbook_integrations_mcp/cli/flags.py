@@ -45,13 +45,13 @@ FLAGS = (
     Flag(
         CONFIG,
         None,
-        _OF_TOOLS | _OF_FOLDERS | AUDIT_ACTIONS | {"audit", "changes", "events", "store", "new", "logout"},
+        _OF_TOOLS | _OF_FOLDERS | AUDIT_ACTIONS | {"audit", "changes", "events", "schedule", "store", "new", "logout"},
         {"type": Path, "metavar": "FILE", "help": "settings file (JSON)"},
     ),
     Flag(
         PROFILE,
         None,
-        _OF_TOOLS | _OF_FOLDERS | AUDIT_ACTIONS | {"audit", "changes", "events", "store", "new", "logout"},
+        _OF_TOOLS | _OF_FOLDERS | AUDIT_ACTIONS | {"audit", "changes", "events", "schedule", "store", "new", "logout"},
         {"metavar": "NAME", "help": "profile in the settings file, for example one for each organization"},
     ),
     Flag("--toolsets", ("tools", "toolsets"), _OF_TOOLS, {"metavar": "A,B", "help": "offer only these toolsets"}),

@@ -157,6 +157,7 @@ def build_parser() -> tuple[Parser, dict[str, Parser]]:
         add_command("audit", "Audit an organization: installations, scopes, site scripts, risks.", _AUDIT_EPILOG)
     )
     _add_audit_actions(add_command)
+    _add_schedule(add_command("schedule", "Print a file that runs the audit every week, with the settings in force."))
     _add_json(add_command("tools", "List the offered tools with toolset, risk, endpoint and cost in tokens."))
     call = add_command("call", "Call one tool and print its result. `call TOOL --help` shows its arguments.")
     call.add_argument("tool", metavar="TOOL", help="name of the tool")
@@ -278,7 +279,7 @@ def _add_audit(parser: Parser) -> None:
     )
     for name in ("integrations", "spaces", "sites"):
         parser.add_argument(f"--{name}", metavar="A,B", help=f"audit only these {name}")
-    formats = ["table", "markdown", "json", "csv", "html"]
+    formats = ["table", "markdown", "json", "csv", "html", "sarif"]
     parser.add_argument("--format", choices=formats, default="table", help="default: table")
     parser.add_argument(
         "--json",
@@ -300,6 +301,27 @@ def _add_audit(parser: Parser) -> None:
         "--fail-on",
         choices=["high", "medium", "low"],
         help="exit with 3 if there is a new finding of this severity or higher",
+    )
+    parser.add_argument("--open", action="store_true", help="open the report as a page in a browser, too")
+    parser.add_argument(
+        "--notify",
+        metavar="slack[:URL]",
+        help="send new findings to an incoming webhook of Slack; without URL, to that in SLACK_WEBHOOK_URL",
+    )
+
+
+def _add_schedule(parser: Parser) -> None:
+    systems = {"github": "a workflow of GitHub Actions", "cron": "a crontab", "systemd": "a service and a timer"}
+    words = "; ".join(f"{name}: {meaning}" for name, meaning in systems.items())
+    parser.add_argument("system", choices=list(systems), metavar="SYSTEM", help=words)
+    parser.add_argument(
+        "organization", nargs="?", metavar="ORGANIZATION", help="its ID (default: gitbook.organization)"
+    )
+    parser.add_argument(
+        "--fail-on", choices=["high", "medium", "low"], default="high", help="as for `audit` (default: high)"
+    )
+    parser.add_argument(
+        "--notify", action="store_true", help="send new findings to Slack; the file says where its URL belongs"
     )
 
 

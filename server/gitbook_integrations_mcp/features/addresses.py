@@ -15,7 +15,7 @@ from gitbook_integrations_mcp.calls.arguments import build_request, check_argume
 from gitbook_integrations_mcp.errors import UnknownResourceError
 
 MIME_TYPE = "application/json"
-"""The MIME type of every resource."""
+"""The MIME type of every resource that is not a document."""
 
 _MAX_LENGTH = 1000
 """Maximum length of a URI in characters. A subscription keeps its URI in memory."""

@@ -52,8 +52,13 @@ _NOT_FOUND_BEFORE_2026 = -32002
 Context = ServerRequestContext[Any, Any]
 
 
+def has_resources(policy: Policy) -> bool:
+    """Whether any resource is offered: one whose tool can be read."""
+    return any(policy.may_read(resource.tool.name) for resource in RESOURCES.values())
+
+
 def list_templates(policy: Policy) -> list[ResourceTemplate]:
-    """Return the templates of the offered resources: those whose tools can be read."""
+    """Return the templates of the offered resources. Documents have none: clients read only those that are linked."""
     return [
         ResourceTemplate(
             name=resource.name,
@@ -63,7 +68,7 @@ def list_templates(policy: Policy) -> list[ResourceTemplate]:
             mime_type=MIME_TYPE,
         )
         for resource in RESOURCES.values()
-        if policy.may_read(resource.tool.name)
+        if not resource.document and policy.may_read(resource.tool.name)
     ]
 
 
@@ -112,6 +117,13 @@ class Resources:
             return view
         try:
             address = read_address(params.uri)
+            if address.resource.document:
+                text, mime_type = await self._pipeline.read_document(
+                    address.resource.tool.name, address.arguments, context, caller
+                )
+                return ReadResourceResult(
+                    contents=[TextResourceContents(uri=params.uri, mime_type=mime_type, text=text)]
+                )
             # The report is read whole, because it is a document that clients keep; lists have pages.
             budget = UNLIMITED if isinstance(address.resource.tool, Composite) else None
             result = await self._pipeline.read(address.resource.tool.name, address.arguments, context, caller, budget)

@@ -10,8 +10,16 @@ import traceback
 from collections.abc import Mapping
 from typing import Any
 
+import anyio
 from mcp.server.context import ServerRequestContext
-from mcp_types import CallToolRequestParams, CallToolResult, InputRequiredResult, TextContent
+from mcp_types import (
+    CallToolRequestParams,
+    CallToolResult,
+    ContentBlock,
+    InputRequiredResult,
+    ResourceLink,
+    TextContent,
+)
 from pydantic_core import from_json
 
 from gitbook_integrations_api.endpoint import Endpoint, Risk
@@ -29,7 +37,7 @@ from gitbook_integrations_mcp.confirmation.preview import Previewer
 from gitbook_integrations_mcp.confirmation.results import Approval, Confirm, NotConfirmed
 from gitbook_integrations_mcp.confirmation.step_up import StepUp
 from gitbook_integrations_mcp.errors import CallError, CredentialError, DefectError, ErrorCode, ResultError
-from gitbook_integrations_mcp.pipeline.budget import Budget
+from gitbook_integrations_mcp.pipeline.budget import UNLIMITED, Budget
 from gitbook_integrations_mcp.pipeline.configuration import check_configuration
 from gitbook_integrations_mcp.pipeline.development_mode import DevelopmentModes
 from gitbook_integrations_mcp.pipeline.execution import Executor
@@ -119,6 +127,22 @@ class Pipeline:
         outcome = await self._run_logged(params, context, caller, budget or self._budget)
         assert not isinstance(outcome, InputRequiredResult)
         return _build_result(caller, outcome)
+
+    async def read_document(
+        self, name: str, arguments: Mapping[str, Any], context: ServerRequestContext[Any, Any], caller: Caller
+    ) -> tuple[str, str]:
+        """Return the text and the MIME type of the document to which the reading tool `name` links.
+
+        Raises:
+            CallError: as for `read`.
+        """
+        caller.policy.admit_read(name)
+        params = CallToolRequestParams(name=name, arguments={**arguments})
+        outcome = await self._run_logged(params, context, caller, UNLIMITED)
+        assert isinstance(outcome, Output)
+        assert outcome.document is not None
+        text = await anyio.to_thread.run_sync(outcome.document.render)
+        return caller.credentials.scrub(text), outcome.document.mime_type
 
     async def _run_logged(
         self, params: CallToolRequestParams, context: ServerRequestContext[Any, Any], caller: Caller, budget: Budget
@@ -274,7 +298,18 @@ def _build_result(caller: Caller, output: Output) -> CallToolResult:
     if scrubbed != text:
         text, content = scrubbed, from_json(scrubbed)
     shown = text if output.text is None else caller.credentials.scrub(output.text)
-    return CallToolResult(content=[TextContent(type="text", text=shown)], structured_content=content)
+    blocks: list[ContentBlock] = [TextContent(type="text", text=shown)]
+    if (document := output.document) is not None:
+        blocks.append(
+            ResourceLink(
+                type="resource_link",
+                uri=document.uri,
+                name=document.name,
+                title=document.title,
+                mime_type=document.mime_type,
+            )
+        )
+    return CallToolResult(content=blocks, structured_content=content)
 
 
 def _build_error_result(caller: Caller, error: CallError, hint: str = "") -> CallToolResult:

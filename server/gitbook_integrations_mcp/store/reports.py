@@ -85,8 +85,8 @@ class ReportStore:
         condition = self._belongs(user, organization, narrowing)
         return await self._find(*condition, *(() if before is None else (table.c.time <= before,)))
 
-    async def get(self, report_id: str, user: str, organization: str, narrowing: str) -> KeptReport | None:
-        """Return one report of the user, or None if it is no longer kept."""
+    async def get(self, report_id: str, user: str, organization: str, narrowing: str | None) -> KeptReport | None:
+        """Return one report of the user, or None if it is no longer kept. `narrowing` is as in `find_latest`."""
         return await self._find(*self._belongs(user, organization, narrowing), table.c.id == report_id)
 
     async def find_oldest_time(self, user: str, organization: str, narrowing: str) -> float | None:

@@ -1,9 +1,9 @@
 // A minimal host of MCP Apps on the official bridge. It shows the page in `setup.html` in a sandboxed frame, sends it the
-// arguments and the result of a call, returns `setup.answers` for its calls, and records its requests.
+// arguments and the result of a call, returns `setup.page` for its reads, and records its requests.
 import { AppBridge, PostMessageTransport } from "@modelcontextprotocol/ext-apps/app-bridge";
 
 const setup = JSON.parse(document.getElementById("setup").textContent);
-const noted = { messages: [], calls: [], links: [], sizes: 0 };
+const noted = { messages: [], reads: [], links: [], sizes: 0 };
 window.noted = noted;
 
 const frame = document.createElement("iframe");
@@ -14,9 +14,9 @@ document.body.append(frame);
 
 const bridge = new AppBridge(null, { name: "test-host", version: "1" }, setup.capabilities, { hostContext: { theme: setup.theme } });
 window.bridge = bridge;
-bridge.oncalltool = async (params) => {
-    noted.calls.push(params);
-    return setup.answers[params.arguments.section];
+bridge.onreadresource = async (params) => {
+    noted.reads.push(params.uri);
+    return setup.page;
 };
 bridge.onmessage = async (params) => {
     noted.messages.push(params);

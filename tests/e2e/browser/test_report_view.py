@@ -75,18 +75,21 @@ def test_the_extension_and_mime_type_equal_those_of_the_sdk() -> None:
 
 
 def prepare(capabilities: Mapping[str, Any], theme: str = "light") -> dict[str, Any]:
-    """Return the setup of the host: the page, the arguments and result of a call, and the whole report."""
+    """Return the setup of the host: the app, the arguments and result of a call, and the page of the report."""
 
     async def run() -> dict[str, Any]:
         async with Client(create()) as client:
             arguments = {"organizationId": ORGANIZATION_ID}
             result = await client.call_tool(TOOL, arguments)
+            uri = (result.structured_content or {})["reportUri"]
+            page = await client.read_resource(uri)
             whole = await client.call_tool(TOOL, arguments | {"section": "report"})
             return {
                 "html": await read_page(client),
-                "arguments": arguments | {"section": "summary"},
+                "arguments": arguments,
                 "result": result.model_dump(mode="json", by_alias=True, exclude_none=True),
-                "answers": {"report": whole.model_dump(mode="json", by_alias=True, exclude_none=True)},
+                "page": page.model_dump(mode="json", by_alias=True, exclude_none=True),
+                "report": (whole.structured_content or {})["report"],
                 "capabilities": capabilities,
                 "theme": theme,
             }
@@ -145,16 +148,16 @@ def read_noted(driver: Any) -> dict[str, Any]:
 
 @needs_browser
 def test_the_page_shows_the_whole_report(driver: Any, bundle: str, tmp_path: Path) -> None:
-    setup = prepare({"serverTools": {}, "message": {"text": {}}, "openLinks": {}}, theme="dark")
+    setup = prepare({"serverResources": {}, "message": {"text": {}}, "openLinks": {}}, theme="dark")
     open_host(driver, bundle, tmp_path, setup)
     await_text(driver, "h1", "Installation audit of Aurora Robotics")
-    report = setup["answers"]["report"]["structuredContent"]["report"]
+    report = setup["report"]
     shown = driver.execute_script("return document.querySelector('[data-figure=installations] strong').textContent")
     assert shown == str(report["figures"]["installations"])
     assert driver.execute_script("return document.documentElement.dataset.theme") == "dark"
     assert find_violations(driver) == []
     noted = read_noted(driver)
-    assert noted["calls"] == [{"name": TOOL, "arguments": {"organizationId": ORGANIZATION_ID, "section": "report"}}]
+    assert noted["reads"] == [setup["result"]["structuredContent"]["reportUri"]]
     assert noted["sizes"] > 0
     _, logged = read_logs(driver)
     assert [line for line in logged if "SEVERE" in line or "Uncaught" in line or "Refused" in line] == []
@@ -164,10 +167,10 @@ def test_the_page_shows_the_whole_report(driver: Any, bundle: str, tmp_path: Pat
 def test_the_button_of_a_finding_asks_the_assistant_and_the_host_opens_links(
     driver: Any, bundle: str, tmp_path: Path
 ) -> None:
-    setup = prepare({"serverTools": {}, "message": {"text": {}}, "openLinks": {}})
+    setup = prepare({"serverResources": {}, "message": {"text": {}}, "openLinks": {}})
     open_host(driver, bundle, tmp_path, setup)
     await_text(driver, "h1", "Aurora Robotics")
-    driver.execute_script("document.querySelector('details').open = true")
+    driver.execute_script("document.querySelector('details.finding').open = true")
     await_text(driver, "button.ask", "Ask the assistant")
     driver.execute_script("document.querySelector('button.ask').click(); document.querySelector('tbody a').click()")
     driver.switch_to.default_content()
@@ -176,7 +179,7 @@ def test_the_button_of_a_finding_asks_the_assistant_and_the_host_opens_links(
     WebDriverWait(driver, 20).until(lambda driver: driver.execute_script("return window.noted.links.length > 0"))
     noted = read_noted(driver)
     (message,) = noted["messages"]
-    finding = setup["answers"]["report"]["structuredContent"]["report"]["findings"][0]
+    finding = setup["report"]["findings"][0]
     assert message["role"] == "user"
     assert finding["id"] in message["content"][0]["text"]
     assert finding["summary"] not in message["content"][0]["text"]  # third-party text is not the user's
@@ -185,7 +188,7 @@ def test_the_button_of_a_finding_asks_the_assistant_and_the_host_opens_links(
 
 @needs_browser
 def test_the_page_follows_the_theme_of_the_host(driver: Any, bundle: str, tmp_path: Path) -> None:
-    open_host(driver, bundle, tmp_path, prepare({"serverTools": {}}))
+    open_host(driver, bundle, tmp_path, prepare({"serverResources": {}}))
     await_text(driver, "h1", "Aurora Robotics")
     assert driver.execute_script("return document.querySelectorAll('button.ask').length") == 0
     driver.switch_to.default_content()
@@ -203,7 +206,8 @@ def test_the_page_follows_the_theme_of_the_host(driver: Any, bundle: str, tmp_pa
     ("capabilities", "result", "status"),
     [
         ({}, None, "does not allow the page to read the whole report"),
-        ({"serverTools": {}}, {"isError": True, "content": [{"type": "text", "text": "No token."}]}, "No token."),
+        ({"serverResources": {}}, {"content": [], "structuredContent": {}}, "has no page"),
+        ({"serverResources": {}}, {"isError": True, "content": [{"type": "text", "text": "No token."}]}, "No token."),
     ],
 )
 def test_the_page_shows_why_it_has_no_report(

@@ -11,6 +11,7 @@ import re
 import stat
 import subprocess
 import sys
+import webbrowser
 from pathlib import Path
 from typing import Any, get_args
 
@@ -77,6 +78,67 @@ def test_all_formats_have_the_same_content(capsys: pytest.CaptureFixture[str]) -
     for installed in report.installations:
         assert installed.integration.name in table
         assert installed.id in markdown
+
+
+def test_the_terminal_shows_the_verdict_first_and_the_next_steps_last(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = run(capsys)[1].splitlines()
+    assert lines[1] == "5 high · 7 medium · 11 low · complete"
+    headings = [line.split()[0] for line in lines if line.startswith(("HIGH", "MEDIUM", "LOW"))]
+    assert headings == sorted(headings, key=["HIGH", "MEDIUM", "LOW"].index)
+    assert any(line.startswith("  gitbook-integrations-mcp call uninstall_integration ") for line in lines)
+    assert lines[-1] == "  gitbook-integrations-mcp audit --open"
+
+
+def test_a_job_of_github_gets_a_summary(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "summary"
+    path.write_text("# Before\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(path))
+    assert run(capsys, "--json")[0] == 0
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith("# Before\n## Installation audit of Aurora Robotics")
+    assert "**5 high · 7 medium · 11 low · complete**" in text
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path))
+    code, _, err = run(capsys, "--json")
+    assert (code, "job summary" in err) == (0, True)
+
+
+def test_sarif_goes_to_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "audit.sarif"
+    assert run(capsys, "--format", "sarif", "--output", str(path)) == (0, "", "")
+    assert json.loads(path.read_text(encoding="utf-8"))["version"] == "2.1.0"
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_open_shows_the_page_in_a_browser(
+    written: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = tmp_path / "shown"
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {shown}\n')
+    browser.chmod(0o700)
+    monkeypatch.setenv("BROWSER", f"{browser} %s")
+    monkeypatch.setattr(webbrowser, "_tryorder", None)  # read BROWSER again
+    output = tmp_path / "audit.html"
+    code, _, err = run(capsys, "--open", *(("--format", "html", "--output", str(output)) if written else ()))
+    assert code == 0
+    path = Path(shown.read_text().strip().removeprefix("file://"))
+    assert "Do first" in path.read_text(encoding="utf-8")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert str(path) in err
+    assert (path == output) is written
+
+
+def test_a_message_that_cannot_be_sent_fails_and_the_url_stays_hidden(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "--json", "--notify", "slack:https://127.0.0.1:9/hidden")
+    assert code == 1
+    assert Report.model_validate_json(out).coverage.complete
+    assert "not notified" in err
+    assert "hidden" not in err
+    code, out, err = run(capsys, "--notify", "slack:http://127.0.0.1:9/hidden")
+    assert (code, out) == (2, "")
+    assert "hidden" not in err
 
 
 @pytest.mark.parametrize("table", get_args(TableName))

@@ -119,7 +119,7 @@ async def test_the_report_equals_that_of_the_command_line() -> None:
     async with connect(watched) as client:
         reported = Report.model_validate((await call(client, section="report"))["report"])
     ours = await audit(watched)
-    times: Any = {"generatedAt": True, "coverage": True, "findings": {"__all__": {"firstSeen", "since"}}}
+    times: Any = {"generatedAt": True, "coverage": True, "trend": True, "findings": {"__all__": {"firstSeen", "since"}}}
     assert reported.model_dump(exclude=times) == ours.model_dump(exclude=times)
 
 

@@ -37,7 +37,8 @@ async def test_every_argument_of_every_prompt_and_template_has_values(era: Era) 
         for prompt in PROMPTS.values():
             for argument in prompt.arguments:
                 assert (await complete(client, PromptReference(name=prompt.name), argument.name)).values
-        for resource in RESOURCES.values():
+        for template in (await client.list_resource_templates()).resource_templates:
+            resource = RESOURCES[template.name]
             ref = ResourceTemplateReference(uri=resource.uri_template)
             for name in resource.names:
                 assert (await complete(client, ref, name)).values

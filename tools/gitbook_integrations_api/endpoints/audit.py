@@ -12,6 +12,12 @@ from gitbook_integrations_api.schema import ABSENT
 Section = Literal["findings", "installations", "access", "scripts", "coverage", "changes"]
 SECTIONS: tuple[Section, ...] = get_args(Section)
 
+ExportFormat = Literal["html", "markdown", "csv", "sarif", "json"]
+EXPORT_FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
+
+REPORT_ID = r"^rep_[0-9a-f]{16}$"
+"""The ID of a kept report."""
+
 MOMENT = r"^(last|\d{1,4}[hdw]|\d{4}-\d{2}-\d{2})$"
 """The latest audit, an age, or a date."""
 
@@ -53,6 +59,11 @@ class Audit(OfOrganization):
     ] = ABSENT
 
 
+class Export(OfOrganization):
+    format: Annotated[ExportFormat, Field(description="html: a page. csv: findings")]
+    reportId: Annotated[str, Field(pattern=REPORT_ID, description="An earlier report")] = ABSENT
+
+
 class AcceptedFinding(OfOrganization):
     finding: FindingId
     reason: Annotated[str, Field(min_length=1, max_length=250, description="Why the risk is acceptable")]
@@ -92,8 +103,23 @@ class AuditResult(BaseModel):
     count: int | None = None
     report: dict[str, Any] | None = None
     more: str | None = None
+    reportUri: str | None = None
     kept: bool | None = None
     note: str | None = None
+
+
+class ExportResult(BaseModel):
+    """Where an exported report is: a resource, and a file if the server runs on the user's machine."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
+
+    uri: str
+    path: str | None = None
+    format: str
+    reportId: str
+    generatedAt: str
+    complete: bool
+    verdict: str
 
 
 class AcceptanceResult(BaseModel):
@@ -129,6 +155,17 @@ TOOLS = (
             "list_integration_installation_sites",
             "list_site_integration_scripts",
         ),
+    ),
+    Composite(
+        operation="exportReport",
+        title="Export an audit report",
+        description="Export the whole report of a recent or new audit, for people or programs. Returns a link and, on "
+        "the user's machine, a file path.",
+        risk=Risk.READ,
+        credentials=USER,
+        input=Export,
+        result=one(ExportResult),
+        uses=("audit_installations",),
     ),
     Composite(
         operation="acceptFinding",

@@ -7,7 +7,8 @@ from typing import Any
 
 from gitbook_integrations_api.endpoints.audit import SECTIONS, Section
 from gitbook_integrations_api.report import Report
-from gitbook_integrations_mcp.audit.sections import list_items, summarize
+from gitbook_integrations_mcp.audit.problems import MOST_FIRST, describe_verdict, format_command, group_findings
+from gitbook_integrations_mcp.audit.sections import describe_comparison, list_change_examples, list_items, summarize
 
 _MARKUP = re.compile(r"([\\`*~\[\]<>|]|(?<![^\W_])_|_(?![^\W_]))")
 """Characters that can start emphasis, a link, an image, an element or a cell.
@@ -239,9 +240,42 @@ def _render_json(value: Mapping[str, Any]) -> str:
     return f"`{text.replace('`', chr(0x2019))}`"
 
 
+def render_brief(report: Report) -> str:
+    """Return the verdict, what to do first, and what changed: at most two pages."""
+    problems, title = group_findings(report), report.organization.title or report.organization.id
+    lines = [
+        f"## Installation audit of {escape(title)}, {report.generatedAt}",
+        "",
+        f"**{' · '.join(escape(text) for _, text in describe_verdict(report))}**",
+        *_render_narrowing(report.narrowing.model_dump(exclude_none=True)),
+        "",
+        "### Do first",
+        "",
+    ]
+    for number, problem in enumerate(problems[:MOST_FIRST], start=1):
+        subjects = f": {problem.subjects}" if problem.subjects else ""
+        title = escape(f"{problem.rule.title} ({len(problem.findings)}){subjects}")
+        lines += [f"{number}. **{problem.severity}** {title}", ""]
+        lines += [f"   {escape(f'{problem.rule.why} {problem.advice}')}"]
+        lines += ["", *(f"       {line}" for line in format_command(problem.findings[0].remedy).splitlines()), ""]
+    if not problems:
+        lines += ["Nothing: the checked rules have no open findings.", ""]
+    elif (more := len(problems) - MOST_FIRST) > 0:
+        lines += [f"Rules with less severe findings: {more}.", ""]
+    if changes := describe_comparison(report):
+        lines += ["### What changed", "", *map(escape, format_changes(changes))]
+        lines += [f"- {escape(example)}" for example in list_change_examples(report)]
+    return "\n".join(lines).rstrip()
+
+
 def render_report(report: Report) -> str:
     """Return a whole report."""
-    parts = [render_summary(summarize(report), f", {report.generatedAt}")]
+    summary = summarize(report)
+    parts = [
+        render_brief(report),
+        f"### Figures\n\n{format_figures(summary['figures'])}",
+        "\n".join(map(escape, format_coverage(summary["coverage"]))),
+    ]
     parts += [
         f"### {section.capitalize()}\n\n{render_items(section, items)}"
         for section in SECTIONS

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 from gitbook_integrations_api.report import Report
+from gitbook_integrations_mcp.audit.places import list_powers
 
 TableName = Literal["installations", "places", "scripts", "findings"]
 Row = dict[str, Any]
@@ -23,6 +24,7 @@ def _list_installations(report: Report) -> Iterator[Row]:
             "verified": integration.verified,
             "owner": (integration.owner and integration.owner.title) or "",
             "scopes": len(integration.scopes),
+            "access": ", ".join(list_powers(integration.scopes)),
             "spaces": _count(len(installed.spaces), installed.spaceSelection, complete=installed.spacesComplete),
             "sites": _count(len(installed.sites), installed.siteSelection, complete=installed.sitesComplete),
         }
@@ -64,7 +66,7 @@ def _list_scripts(report: Report) -> Iterator[Row]:
 def _list_findings(report: Report) -> Iterator[Row]:
     new = set(report.comparison.newFindings) if report.comparison else set()
     for finding in report.findings:
-        row: Row = {"severity": finding.severity, "finding": finding.summary, "id": finding.id}
+        row: Row = {"severity": finding.severity, "id": finding.id, "finding": finding.summary}
         if report.comparison:
             row["new"] = finding.id in new
         if any(each.accepted for each in report.findings):

@@ -1,12 +1,10 @@
 "use strict";
 // The page in a host of MCP Apps (extension io.modelcontextprotocol/ui, protocol 2026-01-26). The host sends the tool's
-// result; the page calls the same tool for the whole report. The button of a finding asks the assistant about it.
+// result; the page reads the report that it links to. The button of a finding asks the assistant about it.
 
 const PROTOCOL = "2026-01-26";
-const TOOL = "audit_installations";
 const pending = new Map();
 let lastId = 0;
-let auditArguments = {};
 let capabilities = {};
 
 const send = (message) => parent.postMessage({ jsonrpc: "2.0", ...message }, "*");
@@ -31,53 +29,38 @@ function applyContext(context = {}) {
     }
 }
 
-/** The arguments that identify the audit, without those that select a part of the report. */
-function selectAuditArguments({ organizationId, integrations, spaces, sites }) {
-    const selected = Object.entries({ organizationId, integrations, spaces, sites });
-    return Object.fromEntries(selected.filter(([, value]) => value !== undefined));
-}
-
+/** Shows the report of a result, which the server has rendered: its values are escaped there. */
 async function showResult(result) {
     if (result.isError) {
         const text = result.content?.find((part) => part.type === "text")?.text;
         return showStatus(text ?? "The audit failed.");
     }
-    const report = result.structuredContent?.report ?? (await readReport());
-    if (report) {
-        showReport(report, capabilities.message ? askAssistant : null);
+    const uri = result.structuredContent?.reportUri;
+    if (!uri) {
+        return showStatus("This result has no page. Ask the assistant about it.");
     }
-}
-
-/** Reads the whole report, or shows why it cannot be read. */
-async function readReport() {
-    if (!capabilities.serverTools) {
-        showStatus("This host does not allow the page to read the whole report. Ask the assistant about it.");
-        return null;
+    if (!capabilities.serverResources) {
+        return showStatus("This host does not allow the page to read the whole report. Ask the assistant about it.");
     }
     showStatus("Reading the whole report …");
-    const callArguments = { ...selectAuditArguments(auditArguments), section: "report" };
-    const result = await request("tools/call", { name: TOOL, arguments: callArguments });
-    const report = result.isError ? null : result.structuredContent?.report;
-    if (!report) {
-        showStatus("The whole report could not be read. Ask the assistant about it.");
-    }
-    return report;
+    const { contents } = await request("resources/read", { uri });
+    const page = new DOMParser().parseFromString(contents[0].text, "text/html");
+    document.title = page.title;
+    document.getElementById("report").replaceWith(document.adoptNode(page.getElementById("report")));
+    enhance(capabilities.message ? askAssistant : null);
 }
 
-function askAssistant(finding) {
+function askAssistant(identifier) {
     // The message is sent as the user's own, so it must not contain third-party text: only the ID of the finding.
     const text =
-        `Look closer at the finding ${finding.id} of the installation audit: ` +
+        `Look closer at the finding ${identifier} of the installation audit: ` +
         "is it a problem here, and what should be done? Change nothing before I agree.";
     request("ui/message", { role: "user", content: [{ type: "text", text }] }).catch(() => {});
 }
 
 const notificationHandlers = {
-    "ui/notifications/tool-input": (params) => {
-        auditArguments = params.arguments ?? {};
-    },
     "ui/notifications/tool-result": (result) => {
-        showResult(result).catch(() => showStatus("The report could not be shown."));
+        showResult(result).catch(() => showStatus("The report could not be read. Ask the assistant about it."));
     },
     "ui/notifications/tool-cancelled": () => showStatus("The audit was cancelled."),
     "ui/notifications/host-context-changed": applyContext,
@@ -106,7 +89,7 @@ addEventListener("message", ({ source, data }) => {
 
 // A sandboxed page cannot open links, but its host can.
 addEventListener("click", (event) => {
-    const anchor = event.target.closest?.("a[href]");
+    const anchor = event.target.closest?.('a[href^="https:"]');
     if (!anchor || !capabilities.openLinks) {
         return;
     }

@@ -1,0 +1,54 @@
+"""A report begins with a verdict, and with the open findings by rule, each with a command that can be pasted."""
+
+import shlex
+
+import pytest
+
+from gitbook_integrations_api.report import Acceptance, Comparison, Remedy
+from gitbook_integrations_mcp.audit.problems import describe_verdict, format_command, format_day, group_findings
+from tests.support.sandbox_audit import audit
+
+
+def test_the_verdict_counts_open_and_new_findings_and_says_whether_the_audit_is_complete() -> None:
+    report = audit()
+    new = tuple(finding.id for finding in report.findings[:3])
+    baseline = f"{report.generatedAt[:4]}-10-25T00:00:00Z"
+    changes = Comparison(baseline=baseline, baselineComplete=True, newFindings=new)
+    figures = report.figures.model_copy(update={"findings": {"high": 9, "medium": 0, "low": 2}})
+    compared = report.model_copy(update={"comparison": changes, "figures": figures})
+    assert [text for _, text in describe_verdict(compared)] == ["9 high", "2 low", "3 new since 25 Oct", "complete"]
+    none = figures.model_copy(update={"findings": {"high": 0, "medium": 0, "low": 0}})
+    coverage = report.coverage.model_copy(update={"complete": False})
+    clean = report.model_copy(update={"figures": none, "coverage": coverage})
+    assert [text for _, text in describe_verdict(clean)] == ["no open findings", "INCOMPLETE"]
+
+
+def test_problems_are_the_open_findings_by_rule_the_most_severe_first() -> None:
+    report = audit()
+    first = report.findings[0].model_copy(update={"accepted": Acceptance(reason="known", date="2026-01-01")})
+    problems = group_findings(report.model_copy(update={"findings": (first, *report.findings[1:])}))
+    grouped = [finding.id for problem in problems for finding in problem.findings]
+    assert sorted(grouped) == sorted(finding.id for finding in report.findings[1:])
+    severities = [problem.severity for problem in problems]
+    assert severities == sorted(severities, key=["high", "medium", "low"].index)
+    assert all(finding.rule == problem.rule.id for problem in problems for finding in problem.findings)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"integrationName": "slack"}, ["integrationName=slack"]),
+        ({"a": "$(touch x)'; `y` & z"}, ["a=$(touch x)'; `y` & z"]),
+        ({"a": "x", "spaces": ["s"]}, ['{"a": "x", "spaces": ["s"]}']),
+    ],
+)
+def test_a_command_runs_nothing_but_the_call(arguments: dict[str, object], words: list[str]) -> None:
+    command = format_command(Remedy(tool="uninstall_integration", arguments=arguments, advice=""))
+    assert shlex.split(command) == ["gitbook-integrations-mcp", "call", "uninstall_integration", *words]
+
+
+@pytest.mark.parametrize(
+    ("moment", "day"), [("2026-10-05T01:02:03Z", "5 Oct"), ("2025-10-25T00:00:00Z", "25 Oct 2025"), ("?", "?")]
+)
+def test_days_have_a_year_only_if_it_is_another_one(moment: str, day: str) -> None:
+    assert format_day(moment, "2026-11-26T00:00:00Z") == day
