@@ -140,13 +140,14 @@ class Connection(ObjectReceiveStream[SessionMessage]):
             readable = await self._send(writer, self._unsent)
             async for item in messages:
                 ready = [item.message, *_take_ready(messages)]
-                if readable:
-                    readable = await self._send(writer, b"".join(map(self._format, ready)))
-                for message in ready:
+                for message in ready:  # the client can answer the first before it has read the last
                     if isinstance(message, JSONRPCRequest):
                         self._unanswered.add(message.id)
                         self._changed.set()
-                    elif not isinstance(message, JSONRPCNotification):
+                if readable:
+                    readable = await self._send(writer, b"".join(map(self._format, ready)))
+                for message in ready:
+                    if isinstance(message, JSONRPCResponse | JSONRPCError):
                         await self._finish(message.id)
 
     def _format(self, message: JSONRPCMessage) -> bytes:
