@@ -16,7 +16,7 @@ from pydantic_core import from_json, to_json
 
 from gitbook_integrations_mcp import TITLE
 from gitbook_integrations_mcp.config.models import GitBookSection
-from gitbook_integrations_mcp.config.urls import is_private
+from gitbook_integrations_mcp.config.urls import is_loopback, is_private
 from gitbook_integrations_mcp.errors import ErrorCode, LoginError, UnreachableError
 from gitbook_integrations_mcp.gitbook.http import USER_AGENT, HTTPTransport, open_transport
 from gitbook_integrations_mcp.store.logins import Tokens
@@ -64,6 +64,7 @@ class Authorization:
     redirect_uri: str
     state: str
     verifier: SecretStr
+    scopes: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ class OAuthClient:
             "grant_types": ["authorization_code", "refresh_token"],
             "response_types": ["code"],
             "token_endpoint_auth_method": "none",
-            "application_type": "native",
+            "application_type": "native" if is_loopback(urlsplit(redirect_uri).hostname or "") else "web",
         }
         headers = {"Content-Type": "application/json"}
         status, body = await self._send("POST", metadata.registration_endpoint, to_json(client), headers)
@@ -172,7 +173,7 @@ class OAuthClient:
             code_challenge=create_s256_code_challenge(verifier),
             code_challenge_method="S256",
         )
-        return Authorization(str(address), client_id, redirect_uri, state, SecretStr(verifier))
+        return Authorization(str(address), client_id, redirect_uri, state, SecretStr(verifier), frozenset(scopes))
 
     async def exchange(self, metadata: Metadata, authorization: Authorization, response: str) -> Granted:
         """Return the tokens for the response of the browser, given as the address that it was sent to.
