@@ -42,7 +42,7 @@ FLAGS = (
     Flag(
         CONFIG,
         None,
-        _OF_TOOLS | AUDIT_ACTIONS | {"audit", "changes", "store", "logout"},
+        _OF_TOOLS | AUDIT_ACTIONS | {"audit", "changes", "store", "logout", "accounts"},
         {"type": Path, "metavar": "FILE", "help": "settings file (JSON)"},
     ),
     Flag("--toolsets", ("tools", "toolsets"), _OF_TOOLS, {"metavar": "A,B", "help": "offer only these toolsets"}),

@@ -4,7 +4,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from mcp.server.lowlevel import Server
@@ -21,6 +21,9 @@ from gitbook_integrations_mcp.features.subscriptions import Subscriptions
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.gitbook.tracing import trace_if_enabled
 from gitbook_integrations_mcp.store.store import Store
+
+if TYPE_CHECKING:
+    from gitbook_integrations_mcp.accounts.page import AccountPage
 
 
 class IntegrationsServer(Server[None]):
@@ -47,6 +50,7 @@ class IntegrationsServer(Server[None]):
         )
         self.gitbook = gitbook
         self.page = page
+        self.account_page: AccountPage | None = None
         self.subscriptions = subscriptions
         self._store = store
         self._connections = 0

@@ -169,9 +169,7 @@ async def revoke(login: Login, tokens: Tokens, transport: HTTPTransport | None =
         return False
 
 
-async def _identify(
-    settings: Settings, login: Login, tokens: Tokens, transport: HTTPTransport | None
-) -> Login:
+async def _identify(settings: Settings, login: Login, tokens: Tokens, transport: HTTPTransport | None) -> Login:
     """Return the login with its user, if it may read them.
 
     Raises:

@@ -39,6 +39,9 @@ class HeldLogin(Protocol):
     async def write(self, login: Login, tokens: Tokens) -> Login:
         """Keep new tokens, and return the login as it is kept."""
 
+    async def end(self) -> None:
+        """Note that the login has ended for good."""
+
 
 class LoginSource(Protocol):
     """Where a login is kept."""
@@ -150,6 +153,7 @@ class Session:
         if tokens.refresh is None:
             if self._is_valid(tokens, rejected):
                 return login, tokens
+            await held.end()
             raise self._create_expired("it has no refresh token")
         return await self._renew(held, login, tokens, tokens.refresh, rejected)
 
@@ -164,6 +168,8 @@ class Session:
         except RejectedError as error:
             if self._is_valid(tokens, rejected):
                 return login, tokens
+            if error.reason.startswith("invalid_grant"):
+                await held.end()
             raise self._create_expired(error.reason) from None
         except CallError as error:
             if self._is_valid(tokens, rejected):

@@ -7,15 +7,15 @@ own handlers.
 
 import logging
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, Protocol
 
 from mcp.server.context import ServerRequestContext
 from mcp_types import CallToolRequestParams, CallToolResult, InputRequiredResult, TextContent
 from pydantic_core import from_json
 
-from gitbook_integrations_api.endpoint import Endpoint, Risk
+from gitbook_integrations_api.endpoint import Endpoint, Risk, Tool
 from gitbook_integrations_api.options import CONFIRMATION_ARGUMENT, name_options
 from gitbook_integrations_mcp.auth.callers import Caller
 from gitbook_integrations_mcp.calls.arguments import build_request, check_arguments, normalize_arguments, split_options
@@ -28,7 +28,6 @@ from gitbook_integrations_mcp.calls.response import get_path, read_response, ren
 from gitbook_integrations_mcp.calls.view import choose_view
 from gitbook_integrations_mcp.confirmation.preview import Previewer
 from gitbook_integrations_mcp.confirmation.results import TARGET_CHANGED, Approval, Confirm, NotConfirmed
-from gitbook_integrations_mcp.confirmation.step_up import StepUp
 from gitbook_integrations_mcp.errors import CallError, CredentialError, DefectError, ErrorCode, ResultError
 from gitbook_integrations_mcp.pipeline.budget import Budget
 from gitbook_integrations_mcp.pipeline.configuration import check_configuration
@@ -39,6 +38,21 @@ from gitbook_integrations_mcp.pipeline.suggestion import Suggester
 from gitbook_integrations_mcp.text import clean_text
 
 logger = logging.getLogger(__name__)
+
+_GRANTED_BY_HUMANS = frozenset({ErrorCode.MISSING_SCOPE, ErrorCode.ACCOUNT_NOT_LINKED})
+
+
+class AsksForScopes(Protocol):
+    """Asks a human for what a call lacks: `StepUp` on stdio, `AccountLinks` over HTTP."""
+
+    async def ask(
+        self, tool: Tool, error: CredentialError, params: CallToolRequestParams, context: ServerRequestContext[Any, Any]
+    ) -> InputRequiredResult | CallToolRequestParams:
+        """Return the parameters with which the call goes on, or a request to the client.
+
+        Raises:
+            CallError: the human did not grant it.
+        """
 
 
 class Pipeline:
@@ -58,8 +72,10 @@ class Pipeline:
         reveal: bool = False,
         private_tunnels: bool = False,
         suggester: Suggester | None = None,
-        step_up: StepUp | None = None,
+        step_up: AsksForScopes | None = None,
+        identify: Callable[[ServerRequestContext[Any, Any]], Caller] | None = None,
     ) -> None:
+        self._identify = identify
         self._step_up = step_up
         self._suggester = suggester
         self._confirm = confirm
@@ -228,10 +244,13 @@ class Pipeline:
         try:
             return self._prepare(params, context, caller)
         except CredentialError as error:
-            if error.code is not ErrorCode.MISSING_SCOPE or self._step_up is None:
+            if error.code not in _GRANTED_BY_HUMANS or self._step_up is None:
                 raise
             granted = await self._step_up.ask(caller.policy.admit(params.name), error, params, context)
-        return granted if isinstance(granted, InputRequiredResult) else self._prepare(granted, context, caller)
+        if isinstance(granted, InputRequiredResult):
+            return granted
+        # An approval that is asked for after this is for the new login.
+        return self._prepare(granted, context, self._identify(context) if self._identify else caller)
 
     def _prepare(self, params: CallToolRequestParams, context: ServerRequestContext[Any, Any], caller: Caller) -> Call:
         tool = caller.policy.admit(params.name)

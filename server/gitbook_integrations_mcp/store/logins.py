@@ -207,6 +207,9 @@ class _HeldLogin:
     async def write(self, login: Login, tokens: Tokens) -> Login:
         return await anyio.to_thread.run_sync(self._locked.write, login, tokens)
 
+    async def end(self) -> None:
+        """Keep the login, so that commands can show whose it was."""
+
 
 @contextmanager
 def _explain() -> Iterator[None]:

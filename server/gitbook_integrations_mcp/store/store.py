@@ -10,9 +10,11 @@ from gitbook_integrations_mcp.store.location import Location, locate_store
 
 if TYPE_CHECKING:
     from gitbook_integrations_mcp.store.acceptances import AcceptanceStore
+    from gitbook_integrations_mcp.store.accounts import AccountStore
     from gitbook_integrations_mcp.store.changes import ChangeStore
     from gitbook_integrations_mcp.store.confirmations import ConfirmationStore
     from gitbook_integrations_mcp.store.database import Database
+    from gitbook_integrations_mcp.store.links import LinkStore
     from gitbook_integrations_mcp.store.reports import ReportStore
     from gitbook_integrations_mcp.store.sealing import Sealer
     from gitbook_integrations_mcp.store.versions import VersionStore
@@ -77,6 +79,20 @@ class Store:
         from gitbook_integrations_mcp.store.versions import VersionStore
 
         return VersionStore(self.database, self._settings.store.change_days)
+
+    @cached_property
+    def accounts(self) -> "AccountStore":
+        """GitBook accounts that callers linked."""
+        from gitbook_integrations_mcp.store.accounts import AccountStore
+
+        return AccountStore(self.database, self.sealer)
+
+    @cached_property
+    def links(self) -> "LinkStore":
+        """Pages for linking an account."""
+        from gitbook_integrations_mcp.store.links import LinkStore
+
+        return LinkStore(self.database, self.sealer)
 
     @cached_property
     def sealer(self) -> "Sealer":

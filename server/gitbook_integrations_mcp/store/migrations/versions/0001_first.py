@@ -92,3 +92,28 @@ def upgrade() -> None:
         sa.Column("script", sa.LargeBinary, nullable=False),
     )
     op.create_index("versions_of_integration", "versions", ["integration", "time"])
+    op.create_table(
+        "accounts",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("time", sa.Float, nullable=False),
+        sa.Column("principal", sa.Text, nullable=False),
+        sa.Column("version", sa.Text, nullable=False),
+        sa.Column("facts", sa.JSON, nullable=False),
+        sa.Column("sealed", sa.LargeBinary, nullable=False),
+        sa.Column("lease", sa.Text),
+        sa.Column("leased_until", sa.Float),
+    )
+    op.create_table(
+        "account_links",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("principal", sa.Text),
+        sa.Column("scopes", sa.JSON, nullable=False),
+        sa.Column("csrf", sa.Text, nullable=False),
+        sa.Column("is_proven", sa.Boolean, nullable=False),
+        sa.Column("browser", sa.Text),
+        sa.Column("state", sa.Text),
+        sa.Column("sealed", sa.LargeBinary),
+        sa.Column("expires_at", sa.Float, nullable=False),
+    )
+    op.create_index("account_links_of_browser", "account_links", ["browser"])
+    op.create_index("account_links_by_expiry", "account_links", ["expires_at"])
