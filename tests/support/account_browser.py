@@ -31,15 +31,23 @@ class AccountBrowser:
         response = await self.post(url, action="sign-in", token=token)
         return await self.client.get(response.headers["location"]) if response.is_redirect else response
 
+    async def go_to_issuer(self, url: str) -> str:
+        """Choose to sign in at the issuer of access tokens, and return the address of its page."""
+        return find_next(await self.post(url, action="sign-in-at-issuer"))
+
     async def begin(self, url: str, token: str) -> str:
         """Sign in, approve, and return the address of the authorization server's page."""
         assert (await self.sign_in(url, token)).status_code == 200
-        page = await self.post(url, action="link")
-        found = _NEXT.search(page.text)
-        assert found, page.text
-        return unescape(found[1])
+        return find_next(await self.post(url, action="link"))
 
     async def link(self, url: str, token: str, **decision: object) -> httpx.Response:
         """Link an account from the first page to the last, and return the last."""
         back = await decide(self.gitbook, await self.begin(url, token), **decision)  # type: ignore[arg-type]
         return await self.client.get(back)
+
+
+def find_next(page: httpx.Response) -> str:
+    """Return the address that a page sends the browser to."""
+    found = _NEXT.search(page.text)
+    assert found, page.text
+    return unescape(found[1])

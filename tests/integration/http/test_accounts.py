@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,15 +11,16 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 from mcp.client.session import ClientRequestContext
-from mcp_types import ElicitRequestParams, ElicitRequestURLParams, ElicitResult
+from mcp_types import CallToolResult, ElicitRequestParams, ElicitRequestURLParams, ElicitResult
 
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, Sandbox, create_sandbox
-from tests.support.account_browser import AccountBrowser
+from tests.support.account_browser import AccountBrowser, find_next
 from tests.support.consent import decide
 from tests.support.elicitation_client import Human
 from tests.support.fake_gitbook import ERAS, Era, read_code, read_text
 from tests.support.http_server import CALLERS, TOKENS, bear, connect, serve
 from tests.support.loopback import open_client
+from tests.support.oauth_server import CLIENT_ID, PAGE_ID, SCOPE, Authority, run_authority
 from tests.support.stores import KEYS, RUN
 
 ENDPOINT = "http://localhost:9999"
@@ -41,10 +42,9 @@ class World:
         async with open_client() as client:
             yield AccountBrowser(self.address, client, self.gitbook)
 
-    async def find_link(self, name: str, tool: str = "list_sites", era: Era = "2026-07-28") -> str:
+    async def find_link(self, name: str, headers: Mapping[str, str] | None = None) -> str:
         """Return the address that a call of this caller ends with."""
-        async with connect(self.address, "streamable-http", era, headers=bear(name)) as client:
-            result = await client.call_tool(tool, {})
+        result = await self.call(name, headers=headers)
         assert result.is_error
         found = re.search(r"http\S+/accounts/\S+", read_text(result))
         assert found, read_text(result)
@@ -57,10 +57,10 @@ class World:
         assert page.status_code == 200, page.text
         assert "Account linked" in page.text
 
-    async def call(self, name: str, tool: str = "list_sites", **arguments: Any) -> Any:
+    async def call(self, name: str, headers: Mapping[str, str] | None = None) -> CallToolResult:
         """Call a tool as this caller."""
-        async with connect(self.address, "streamable-http", "2026-07-28", headers=bear(name)) as client:
-            return await client.call_tool(tool, arguments)
+        async with connect(self.address, "streamable-http", "2026-07-28", headers=headers or bear(name)) as client:
+            return await client.call_tool("list_sites", {})
 
 
 @dataclass
@@ -268,3 +268,69 @@ async def test_an_account_that_gitbook_ended_is_asked_for_again(world: World) ->
     assert read_code(await world.call("ann")) == "account_not_linked"
     await world.link("ann")
     assert not (await world.call("ann")).is_error
+
+
+# Callers with access tokens sign in at the issuer of these
+
+
+@pytest.fixture(scope="module")
+def authority() -> Iterator[Authority]:
+    with run_authority() as running:
+        yield running
+
+
+@dataclass
+class Visit:
+    """What a user gets who opens a link of a call of Ann's client, and signs in at the issuer."""
+
+    world: World
+    link: str
+    page: httpx.Response
+    browser: AccountBrowser
+    headers: dict[str, str]
+
+
+@contextlib.asynccontextmanager
+async def visit(authority: Authority, folder: Path, user: str) -> AsyncIterator[Visit]:
+    """Yield what `user` gets."""
+    sandbox = create_sandbox()
+    settings = choose_settings(folder)
+    settings["oauth"] = {"issuer": authority.issuer, "client_id": PAGE_ID, "scopes": [SCOPE]}
+    settings["http"] = {"credentials": "login"}
+    async with (
+        serve(sandbox, public=True, **settings) as address,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app=sandbox)) as gitbook,
+    ):
+        authority.page_redirects.append(f"{address}/accounts/callback")
+        world = World(sandbox, address, gitbook, folder)
+        token = authority.sign(aud=f"{address}/mcp", scope=SCOPE)
+        headers = {"Authorization": f"Bearer {token}"}
+        link = await world.find_link("ann", headers=headers)
+        async with world.browse() as browser:
+            at_issuer = await browser.go_to_issuer(link)
+            back = await browser.client.get(at_issuer, headers={"X-User": user})
+            page = await browser.client.get(back.headers["location"])
+            if page.is_redirect:
+                page = await browser.client.get(page.headers["location"])
+            yield Visit(world, link, page, browser, headers)
+
+
+async def test_a_caller_with_an_access_token_signs_in_at_the_issuer(authority: Authority, tmp_path: Path) -> None:
+    async with visit(authority, tmp_path, "ann") as found:
+        assert found.page.status_code == 200
+        for text in ("ann", authority.issuer, CLIENT_ID):
+            assert text in found.page.text
+        at_gitbook = find_next(await found.browser.post(str(found.page.url), action="link"))
+        page = await found.browser.client.get(await decide(found.world.gitbook, at_gitbook))
+        assert "Account linked" in page.text
+        assert not (await found.world.call("ann", headers=found.headers)).is_error
+        token = authority.sign(aud=f"{found.world.address}/mcp", scope=SCOPE, client_id="another client")
+        other = {"Authorization": f"Bearer {token}"}
+        assert read_code(await found.world.call("ann", headers=other)) == "account_not_linked"
+
+
+async def test_another_user_of_the_issuer_cannot_use_the_link(authority: Authority, tmp_path: Path) -> None:
+    async with visit(authority, tmp_path, "bob") as found:
+        assert found.page.status_code == 403
+        assert (await found.browser.post(found.link, action="link")).status_code in {403, 410}
+        assert read_code(await found.world.call("ann", headers=found.headers)) == "account_not_linked"
