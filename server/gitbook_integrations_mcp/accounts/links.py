@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from gitbook_integrations_api.endpoint import Tool
 from gitbook_integrations_mcp.confirmation.elicitation import accepts_urls
-from gitbook_integrations_mcp.confirmation.step_up import KEY
+from gitbook_integrations_mcp.confirmation.step_up import KEY, renew_call
 from gitbook_integrations_mcp.errors import CredentialError
 from gitbook_integrations_mcp.gitbook.accounts import Accounts
 from gitbook_integrations_mcp.store.links import SECONDS
@@ -94,7 +94,7 @@ class AccountLinks:
             await self._accounts.load(principal)
             login = self._accounts.find(principal).login
             if login is not None and login.scopes.issuperset(tool.scopes):
-                return params.model_copy(update={"request_state": None, "input_responses": None})
+                return renew_call(params)
             if _is_new(login, before):
                 raise error  # without the scope
             if time.monotonic() >= end:

@@ -13,6 +13,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import anyio
 from mcp.server.auth.provider import AccessToken
 from pydantic import SecretStr
 from starlette.requests import Request
@@ -66,9 +67,11 @@ class AccountPage:
         self._origin = settings.http.public_url
         self._redirect_uri = f"{self._origin}{CALLBACK}"
         self._authentication = Authentication(settings)
-        is_encrypted = self._origin.startswith("https:")
-        self._is_encrypted = is_encrypted
-        self._cookie = "__Host-gitbook-accounts" if is_encrypted else "gitbook-accounts"
+        self._issuer: tuple[Metadata, str] | None = None
+        """Metadata of the issuer of access tokens, and the client ID of this page there."""
+        self._registering = anyio.Lock()
+        self._is_encrypted = self._origin.startswith("https:")
+        self._cookie = "__Host-gitbook-accounts" if self._is_encrypted else "gitbook-accounts"
 
     async def application(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request. This ASGI application has no routes, so that every response passes the same checks."""
@@ -155,8 +158,11 @@ class AccountPage:
     async def _begin_sign_in(self, link: Link) -> Response:
         """Send the browser to the issuer of access tokens."""
         oauth, client = self._settings.oauth, self._create_issuer_client()
-        metadata = await client.discover()
-        client_id = oauth.client_id or await client.register(metadata, self._redirect_uri)
+        async with self._registering:  # once: anybody can begin to sign in
+            if self._issuer is None:
+                metadata = await client.discover()
+                self._issuer = metadata, oauth.client_id or await client.register(metadata, self._redirect_uri)
+        metadata, client_id = self._issuer
         resource = self._authentication.resource
         authorization = client.prepare(metadata, client_id, self._redirect_uri, oauth.scopes, resource=resource)
         cookie = await self._store.links.bind(link.id, link.principal, is_proven=False)

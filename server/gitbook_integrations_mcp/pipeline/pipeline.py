@@ -28,6 +28,7 @@ from gitbook_integrations_mcp.calls.response import get_path, read_response, ren
 from gitbook_integrations_mcp.calls.view import choose_view
 from gitbook_integrations_mcp.confirmation.preview import Previewer
 from gitbook_integrations_mcp.confirmation.results import TARGET_CHANGED, Approval, Confirm, NotConfirmed
+from gitbook_integrations_mcp.confirmation.step_up import KEY, read_consent
 from gitbook_integrations_mcp.errors import CallError, CredentialError, DefectError, ErrorCode, ResultError
 from gitbook_integrations_mcp.pipeline.budget import Budget
 from gitbook_integrations_mcp.pipeline.configuration import check_configuration
@@ -242,7 +243,9 @@ class Pipeline:
     ) -> Call | InputRequiredResult:
         """Return the call. If the login lacks a scope, ask the human to grant it first."""
         try:
-            return self._prepare(params, context, caller)
+            call = self._prepare(params, context, caller)
+            # Without this, the state of a request for a login would be taken for that of a confirmation.
+            return replace(call, params=read_consent(params)) if KEY in (params.input_responses or {}) else call
         except CredentialError as error:
             if error.code not in _GRANTED_BY_HUMANS or self._step_up is None:
                 raise

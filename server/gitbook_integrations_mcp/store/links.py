@@ -19,6 +19,9 @@ from gitbook_integrations_mcp.store.sealing import Sealer
 SECONDS = 600.0
 """Time for which a link can be used."""
 
+_MAX_ANONYMOUS = 1000
+"""Links that anybody can open without a call. A further one ends the oldest."""
+
 
 @dataclass(frozen=True, slots=True)
 class Link:
@@ -49,6 +52,10 @@ class LinkStore:
         now = self._database.clock()
         async with self._database.write() as connection:
             await connection.execute(delete(table).where(table.c.expires_at <= now))
+            if principal is None:
+                anonymous = select(table.c.id).where(table.c.principal.is_(None)).order_by(table.c.expires_at.desc())
+                oldest = anonymous.offset(_MAX_ANONYMOUS - 1).limit(_MAX_ANONYMOUS)
+                await connection.execute(delete(table).where(table.c.id.in_(oldest)))
             unused = select(table).where(table.c.principal == principal, table.c.browser.is_(None))
             late = unused.where(table.c.expires_at > now + SECONDS / 2)
             for row in (await connection.execute(late)).all() if principal is not None else ():

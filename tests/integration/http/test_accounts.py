@@ -16,8 +16,9 @@ from mcp_types import CallToolResult, ElicitRequestParams, ElicitRequestURLParam
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, Sandbox, create_sandbox
 from tests.support.account_browser import AccountBrowser, find_next
 from tests.support.consent import decide
-from tests.support.elicitation_client import Human
+from tests.support.elicitation_client import GitBookSpy, Human, read_status
 from tests.support.fake_gitbook import ERAS, Era, read_code, read_text
+from tests.support.gated_calls import find_target
 from tests.support.http_server import CALLERS, TOKENS, bear, connect, serve
 from tests.support.loopback import open_client
 from tests.support.oauth_server import CLIENT_ID, PAGE_ID, SCOPE, Authority, run_authority
@@ -70,12 +71,14 @@ class LinkingHuman(Human):
     world: World | None = None
 
     async def answer(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
-        """Link an account before the client goes on."""
-        assert isinstance(params, ElicitRequestURLParams)
+        """Link an account before the client goes on. Answer forms as told."""
+        if not isinstance(params, ElicitRequestURLParams):
+            return await super().answer(context, params)
         assert self.world
         async with self.world.browse() as browser:
             assert "Account linked" in (await browser.link(params.url, TOKENS["ann"])).text
-        return await super().answer(context, params)
+        self.requests.append(params)
+        return ElicitResult(action="accept")
 
 
 def choose_settings(folder: Path) -> dict[str, Any]:
@@ -111,6 +114,24 @@ async def test_a_client_that_opens_pages_goes_on_after_the_account_is_linked(wor
     async with connect(world.address, "streamable-http", era, human, bear("ann")) as client:
         result = await client.call_tool("list_sites", {})
     assert not result.is_error, result.content
+    assert len(human.requests) == 1
+
+
+@each_era
+@pytest.mark.parametrize(("action", "status"), [("decline", "confirmation_declined"), ("accept", "done")])
+async def test_linking_an_account_approves_no_call(world: World, era: Era, action: str, status: str) -> None:
+    human, spy = LinkingHuman(action=action, world=world), GitBookSpy(world.sandbox)
+    target = find_target(spy, "unpublish_integration")
+    async with connect(world.address, "streamable-http", era, human, bear("ann")) as client:
+        assert read_status(await client.call_tool(target.name, target.arguments)) == status
+    assert [isinstance(request, ElicitRequestURLParams) for request in human.requests] == [True, False]
+
+
+@each_era
+async def test_a_caller_who_does_not_open_the_page_gets_nothing(world: World, era: Era) -> None:
+    human = Human(action="decline")
+    async with connect(world.address, "streamable-http", era, human, bear("ann")) as client:
+        assert read_code(await client.call_tool("list_sites", {})) == "account_not_linked"
     assert len(human.requests) == 1
 
 

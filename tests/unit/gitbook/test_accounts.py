@@ -53,8 +53,8 @@ class Fleet:
 async def fleet(request: Any) -> AsyncIterator[Fleet]:
     clock = Clock(time.time())
     sandbox = create_sandbox(clock=clock)
-    sections = {"gitbook": {"endpoint": ENDPOINT}, "store": {"url": find_url(request, request.param), "keys": KEYS}}
-    settings = load_settings(sections)
+    section = {"url": find_url(request, request.param), "keys": KEYS}
+    settings = load_settings({"gitbook": {"endpoint": ENDPOINT}, "store": section})
     stores = [Store(settings, run=RUN, clock=clock) for _ in range(4)]
     try:
         yield Fleet(sandbox, httpx.ASGITransport(app=sandbox), clock, settings, stores)
