@@ -1,6 +1,6 @@
 """Asks a caller over HTTP to link a GitBook account, or to grant a missing scope, on a page of this server.
 
-The address of the page gives nobody access: whoever opens it must first prove to be the caller.
+The address of the page gives nobody access: a person who opens it must first prove to be the caller.
 """
 
 import time

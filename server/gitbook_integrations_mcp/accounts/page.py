@@ -1,8 +1,8 @@
 """The page on which callers link their GitBook account, see it, and remove it.
 
-Whoever opens it signs in first: with the bearer token of this server, or at the issuer of its access tokens. A link
-from a call can be used only by the principal who made the call, in the browser in which they signed in. GitBook is
-asked only after the user approved here. The state of that request belongs to the browser, and works once.
+Users sign in first: with their bearer token for this server, or at the issuer of its access tokens. A link from a call
+can be used only by the principal who made the call, in the browser in which they signed in. GitBook is asked only after
+the user approved here. The state of that request belongs to the browser, and works once.
 """
 
 import hmac

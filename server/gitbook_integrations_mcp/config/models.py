@@ -146,8 +146,8 @@ class HttpSection(Section):
     credentials: Literal["operator", "per-request", "login"] = Field(
         "operator",
         description="GitBook tokens that calls use: `operator` for the configured ones, `per-request` for those in the "
-        "headers `X-GitBook-Token` and `X-GitBook-Integration-Token` of each request, `login` for the GitBook account "
-        "that each caller links on a page of this server.",
+        "headers `X-GitBook-Token` and `X-GitBook-Integration-Token` of each request. With `login`, each caller links "
+        "their own GitBook account on a page of this server.",
     )
     public_url: PublicUrl | None = Field(
         None,

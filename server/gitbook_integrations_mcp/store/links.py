@@ -1,7 +1,7 @@
 """Pages on which a caller links a GitBook account: who may use each, and what it waits for.
 
-A link is for one principal, for a few minutes. It belongs to the browser in which somebody proved to be that principal.
-The state of an authorization request is spent with its link, by one deleting statement.
+A link is for one principal, for a few minutes. It belongs to the browser in which a user proved to be that principal.
+The state of an authorization request is used up with its link, by one deleting statement.
 """
 
 import hashlib
@@ -25,9 +25,9 @@ _MAX_ANONYMOUS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A page for one principal. `is_proven` tells whether somebody in its browser proved to be that principal.
+    """A page for one principal. `is_proven` means that the user of its browser proved to be that principal.
 
-    `principal` is None until somebody who came without a link from a call has signed in.
+    `principal` is None until a user who came without a link from a call has signed in.
     """
 
     id: str

@@ -5,7 +5,7 @@ import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -69,6 +69,8 @@ class LinkingHuman(Human):
     """Ann, who opens the page when her client asks, and links an account there."""
 
     world: World | None = None
+    opened: Literal["accept", "decline"] = "accept"
+    """The answer to the request to open the page."""
 
     async def answer(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
         """Link an account before the client goes on. Answer forms as told."""
@@ -78,7 +80,7 @@ class LinkingHuman(Human):
         async with self.world.browse() as browser:
             assert "Account linked" in (await browser.link(params.url, TOKENS["ann"])).text
         self.requests.append(params)
-        return ElicitResult(action="accept")
+        return ElicitResult(action=self.opened)
 
 
 def choose_settings(folder: Path) -> dict[str, Any]:
@@ -133,6 +135,16 @@ async def test_a_caller_who_does_not_open_the_page_gets_nothing(world: World, er
     async with connect(world.address, "streamable-http", era, human, bear("ann")) as client:
         assert read_code(await client.call_tool("list_sites", {})) == "account_not_linked"
     assert len(human.requests) == 1
+
+
+@each_era
+async def test_a_call_that_the_caller_declined_does_not_run_although_an_account_was_linked(
+    world: World, era: Era
+) -> None:
+    human = LinkingHuman(world=world, opened="decline")
+    async with connect(world.address, "streamable-http", era, human, bear("ann")) as client:
+        code = read_code(await client.call_tool("list_sites", {}))
+    assert code == ("account_not_linked" if era == "legacy" else "login_declined")
 
 
 async def test_an_account_serves_only_the_caller_who_linked_it(world: World) -> None:
