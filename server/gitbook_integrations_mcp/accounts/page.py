@@ -217,8 +217,8 @@ class AccountPage:
     ) -> Response:
         from gitbook_integrations_mcp.gitbook.login import obtain_login, revoke
 
-        assert link.is_proven
-        assert link.principal
+        if not link.is_proven or link.principal is None:
+            return _render_foreign()
         client = self._create_client()
         login, tokens = await obtain_login(self._settings, client, metadata, authorization, address, self._transport)
         earlier = await self._store.accounts.keep(link.principal, login, tokens)

@@ -20,7 +20,10 @@ _COMPRESSED = frozenset({"report", "script"})
 _PRIVATE = (confirmations, accounts, account_links)
 
 KEPT = tuple(table for table in METADATA.sorted_tables if table not in _PRIVATE)
-"""The tables whose rows stay. Confirmations are secrets of a few minutes: they are neither shown nor exported."""
+"""The tables whose rows stay, and are about organizations.
+
+Confirmations and links are secrets of a few minutes: they are neither shown nor exported. Accounts belong to callers;
+the command `accounts` shows and removes them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -283,10 +283,13 @@ async def test_the_owner_sees_and_removes_the_account(world: World) -> None:
     assert read_code(await world.call("ann")) == "account_not_linked"
 
 
-async def test_nothing_that_is_kept_holds_a_token_in_the_clear(world: World) -> None:
+async def test_nothing_that_is_kept_or_logged_holds_a_token_in_the_clear(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", "gitbook_integrations_mcp")
     await world.link("ann")
     assert not (await world.call("ann")).is_error
-    kept = b"".join(path.read_bytes() for path in world.folder.iterdir())
+    kept = b"".join(path.read_bytes() for path in world.folder.iterdir()) + caplog.text.encode()
     tokens = [token.encode() for token in world.sandbox.state.access_tokens]
     assert tokens
     assert not any(token in kept for token in tokens)
