@@ -11,6 +11,7 @@ the start of a server on stdio that does not need them (by this share of its CPU
 - the audit (4 %): `audit.AuditTools`, on the first audit
 - Jinja2 and the pages made with it (2 %): `features.apps` and `confirmation.page`, for the first page
 - authlib, keyring, sqlite3 and http.server: `gitbook.oauth`, `store.logins` and `net.redirect`, for a login
+- the pages where callers link accounts: `accounts`, for servers with `http.credentials: login`
 - the GitBook sandbox (3 %): `gitbook.opening`, for servers that use it
 - ruamel.yaml and what reads folders (3 %): `publishing.tools`, on the first call for a folder
 - rich (2 %): `cli.console`, for tables
@@ -20,13 +21,14 @@ the start of a server on stdio that does not need them (by this share of its CPU
 
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from gitbook_integrations_mcp.audit import AuditTools
 from gitbook_integrations_mcp.auth.callers import Callers
 from gitbook_integrations_mcp.auth.policy import Policy
 from gitbook_integrations_mcp.calls.call import EndpointCall
 from gitbook_integrations_mcp.config.settings import Settings
-from gitbook_integrations_mcp.config.validation import offers_folders
+from gitbook_integrations_mcp.config.validation import check_accounts, offers_folders
 from gitbook_integrations_mcp.confirmation.page import ConfirmationPage
 from gitbook_integrations_mcp.confirmation.preview import Previewer
 from gitbook_integrations_mcp.confirmation.results import Confirm
@@ -40,6 +42,7 @@ from gitbook_integrations_mcp.features.resources import Resources, has_resources
 from gitbook_integrations_mcp.features.server import IntegrationsServer
 from gitbook_integrations_mcp.features.subscriptions import Subscriptions
 from gitbook_integrations_mcp.features.tools import Tools, describe_tools
+from gitbook_integrations_mcp.gitbook.accounts import Accounts
 from gitbook_integrations_mcp.gitbook.http import GitBookResponse, HTTPTransport
 from gitbook_integrations_mcp.gitbook.opening import open_gitbook
 from gitbook_integrations_mcp.pipeline.budget import Budget
@@ -50,7 +53,7 @@ from gitbook_integrations_mcp.pipeline.development_mode import DevelopmentModes
 from gitbook_integrations_mcp.pipeline.events import EventInspector
 from gitbook_integrations_mcp.pipeline.execution import Executor
 from gitbook_integrations_mcp.pipeline.offboarding import OffboardingPlanner
-from gitbook_integrations_mcp.pipeline.pipeline import Pipeline
+from gitbook_integrations_mcp.pipeline.pipeline import AsksForScopes, Pipeline
 from gitbook_integrations_mcp.pipeline.places import PlacesPlanner
 from gitbook_integrations_mcp.pipeline.plan_run import PlanRunner
 from gitbook_integrations_mcp.pipeline.policy_check import PolicyCheck
@@ -61,6 +64,9 @@ from gitbook_integrations_mcp.pipeline.undo import UndoPlanner
 from gitbook_integrations_mcp.pipeline.versions import PublishedVersions
 from gitbook_integrations_mcp.publishing.tools import FolderTools
 from gitbook_integrations_mcp.store.store import Store
+
+if TYPE_CHECKING:
+    from gitbook_integrations_mcp.accounts.page import AccountPage
 
 
 def create_server(
@@ -94,7 +100,20 @@ def create_server(
     # With several processes, a change is rarely made by the process that the subscribed client is connected to.
     watched = on_stdio or settings.http.has_sessions
     per_request = settings.http.credentials == "per-request"
-    session = credentials.session if watched and not per_request else None
+    session = credentials.session if watched and (on_stdio or settings.http.credentials == "operator") else None
+    accounts: Accounts | None = None
+    step_up: AsksForScopes | None = StepUp(settings, session, http_transport) if session and on_stdio else None
+    account_page: AccountPage | None = None
+    if settings.http.credentials == "login" and not on_stdio:
+        check_accounts(settings)
+        accounts, step_up, account_page = _create_accounts(settings, policy, store, http_transport, clock)
+    callers = Callers(
+        policy,
+        credentials,
+        per_request=per_request,
+        has_sessions=settings.http.has_sessions,
+        accounts=accounts,
+    )
     subscriptions = Subscriptions()
     subscriptions.announces_tools = session is not None
     two_step = settings.confirmation.fallback == "two-step"
@@ -136,13 +155,8 @@ def create_server(
         suggester=Suggester(gitbook, organization),
         policy=policy_check,
         development=development,
-        step_up=StepUp(settings, session, http_transport) if session and on_stdio else None,
-    )
-    callers = Callers(
-        policy,
-        credentials,
-        per_request=per_request,
-        has_sessions=settings.http.has_sessions,
+        step_up=step_up,
+        identify=callers.identify,
     )
     most = policy.with_folders() if on_stdio else policy
     tools = Tools(describe_tools(most, organization, two_step=two_step), pipeline, callers, subscriptions)
@@ -151,6 +165,8 @@ def create_server(
         settings.confirmation, gitbook, store, page, subscriptions, development, tools.find_schema, watch
     )
     server.extensions |= list_extensions(policy)
+    server.middleware.append(callers.load_account)
+    server.account_page = account_page
     tools.register(server)
     if has_resources(policy):
         Resources(pipeline, callers, subscriptions, organization).register(server, watched=watched)
@@ -159,3 +175,18 @@ def create_server(
     if list_templates(policy) or list_prompts(policy):
         Completer(pipeline, callers, organization).register(server)
     return server
+
+
+def _create_accounts(
+    settings: Settings, policy: Policy, store: Store, transport: HTTPTransport | None, clock: Callable[[], float]
+) -> "tuple[Accounts, AsksForScopes, AccountPage]":
+    """Return the accounts of callers, what asks for them, and the page where they are linked."""
+    from gitbook_integrations_mcp.accounts.links import AccountLinks
+    from gitbook_integrations_mcp.accounts.page import AccountPage
+    from gitbook_integrations_mcp.gitbook.login import collect_scopes
+
+    assert settings.http.public_url
+    accounts = Accounts(store, settings.gitbook.endpoint, transport, clock)
+    scopes = collect_scopes(policy.tools.values())
+    links = AccountLinks(store, accounts, scopes, settings.http.public_url)
+    return accounts, links, AccountPage(settings, store, transport)

@@ -117,6 +117,11 @@ class ErrorCode(StrEnum):
         "The login with GitBook does not have a scope that this endpoint requires.",
         "Run the `login` command that the error names.",
     )
+    ACCOUNT_NOT_LINKED = (
+        "account_not_linked",
+        "The caller has linked no GitBook account to this server (`http.credentials: login`).",
+        "Open the page that the error names, sign in there, and link your account. Then call again.",
+    )
     LOGIN_FAILED = (
         "login_failed",
         "The login with GitBook failed: the authorization server rejected it, or did not answer as expected.",

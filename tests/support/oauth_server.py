@@ -19,6 +19,8 @@ from werkzeug.serving import make_server
 
 CLIENT_ID, CLIENT_SECRET, REDIRECT_URI = "assistant", "assistants-secret", "http://localhost:3999/callback"
 SCOPE = "integrations:read"
+PAGE_ID = "page"
+"""Client ID of the page on which people link accounts."""
 
 
 @dataclass
@@ -32,7 +34,7 @@ class User:
 
 
 class RegisteredClient(ClientMixin):  # type: ignore[misc]
-    """The one client that the authority knows."""
+    """The assistant, which the authority knows."""
 
     def get_client_id(self) -> str:
         return CLIENT_ID
@@ -54,6 +56,22 @@ class RegisteredClient(ClientMixin):  # type: ignore[misc]
 
     def check_grant_type(self, grant_type: str) -> bool:
         return grant_type in {"authorization_code", "client_credentials"}
+
+
+@dataclass
+class PublicClient(RegisteredClient):
+    """The page of the server, which has no secret."""
+
+    redirect_uris: list[str]
+
+    def get_client_id(self) -> str:
+        return PAGE_ID
+
+    def check_redirect_uri(self, redirect_uri: str) -> bool:
+        return redirect_uri in self.redirect_uris
+
+    def check_endpoint_auth_method(self, method: str, _endpoint: str) -> bool:
+        return method == "none"
 
 
 @dataclass
@@ -85,6 +103,8 @@ class Authority:
     requests: list[str] = field(default_factory=list)
     broken: bool = False
     metadata: dict[str, Any] = field(default_factory=dict)
+    page_redirects: list[str] = field(default_factory=list)
+    """Where the page of a server may be sent back to."""
 
     def rotate(self) -> None:
         """Sign with a new key from now on; the old one is no longer published."""
@@ -106,6 +126,8 @@ def make_key(parameters: Any = None) -> RSAKey:
 
 class CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc]
     """Codes that the browser brings, each exchanged once."""
+
+    TOKEN_ENDPOINT_AUTH_METHODS: ClassVar[list[str]] = ["client_secret_basic", "none"]
 
     codes: ClassVar[dict[str, Code]] = {}
 
@@ -134,9 +156,10 @@ def create_server(app: Flask, authority: Authority) -> AuthorizationServer:
         def get_audiences(self, _client: Any, _user: Any, _scope: Any) -> str:
             return request.form["resource"]  # RFC 8707, which authlib leaves to us
 
+    clients = {CLIENT_ID: RegisteredClient(), PAGE_ID: PublicClient(authority.page_redirects)}
     server = AuthorizationServer(
         app,
-        query_client=lambda client_id: RegisteredClient() if client_id == CLIENT_ID else None,
+        query_client=lambda client_id: clients.get(client_id),
         save_token=lambda _token, _request: None,
     )
     server.register_token_generator("default", AccessTokenGenerator(authority.issuer))

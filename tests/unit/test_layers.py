@@ -20,6 +20,7 @@ LAYERS = (
     {"auth"},
     {"calls"},
     {"confirmation"},
+    {"accounts"},
     {"pipeline"},
     {"audit", "publishing"},
     {"features"},

@@ -1,7 +1,7 @@
 """Authentication over HTTP: which bearer tokens are accepted for which resource."""
 
 from mcp.server.auth.handlers.metadata import ProtectedResourceMetadataHandler
-from mcp.server.auth.provider import TokenVerifier
+from mcp.server.auth.provider import AccessToken, TokenVerifier
 from mcp.shared.auth import ProtectedResourceMetadata
 from starlette.routing import Route
 from starlette.types import ASGIApp
@@ -21,13 +21,33 @@ class Authentication:
         paths = {"sse": http.sse_path, "streamable-http": http.streamable_path}
         self._oauth = oauth
         self._resources: dict[str, str] = {}
-        self._verifiers: list[TokenVerifier] = [StaticTokens(http.tokens)] if http.tokens else []
+        self._static_tokens = StaticTokens(http.tokens)
+        self._access_tokens: AccessTokens | None = None
+        self._verifiers: list[TokenVerifier] = [self._static_tokens] if http.tokens else []
         if oauth.issuer:
             served = [paths[transport] for transport in settings.server.transport]
             self._resources = {path: f"{http.public_url}{path}" for path in served}
             audience = oauth.audience or tuple(self._resources.values())
-            self._verifiers.append(AccessTokens(oauth, audience, Issuer(oauth)))
+            self._access_tokens = AccessTokens(oauth, audience, Issuer(oauth))
+            self._verifiers.append(self._access_tokens)
         self._public_url = http.public_url
+
+    @property
+    def resource(self) -> str:
+        """The URL for which an access token is requested (RFC 8707)."""
+        return next(iter(self._resources.values()))
+
+    async def verify_static_token(self, token: str) -> AccessToken | None:
+        """Return the caller whose bearer token is in the settings, or None."""
+        return await self._static_tokens.verify_token(token)
+
+    async def verify_access_token(self, token: str) -> AccessToken | None:
+        """Return the verified claims of an access token, or None if it is not a JWT.
+
+        Raises:
+            BearerError: the token is invalid, or cannot be verified now.
+        """
+        return await self._access_tokens.verify_token(token) if self._access_tokens else None
 
     def guard(self, app: ASGIApp, path: str) -> ASGIApp:
         """Return `app` behind a bearer guard, if authentication is configured. `path` is the path of its resource."""

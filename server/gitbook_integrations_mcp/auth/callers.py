@@ -3,15 +3,18 @@
 import getpass
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from mcp.server.context import ServerRequestContext
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.request_state import authenticated_principal
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from gitbook_integrations_mcp.auth.policy import Policy
+from gitbook_integrations_mcp.errors import StoreError
+from gitbook_integrations_mcp.gitbook.accounts import Accounts
 from gitbook_integrations_mcp.gitbook.credentials import Credentials
 
 READ_ONLY_HEADER = "X-MCP-Readonly"
@@ -51,8 +54,16 @@ class Callers:
     """Identifies callers. On stdio there is only one caller, who uses the operator's credentials."""
 
     def __init__(
-        self, policy: Policy, credentials: Credentials, *, per_request: bool = False, has_sessions: bool = True
+        self,
+        policy: Policy,
+        credentials: Credentials,
+        *,
+        per_request: bool = False,
+        has_sessions: bool = True,
+        accounts: Accounts | None = None,
     ) -> None:
+        """With `accounts`, each principal over HTTP uses only the account that they linked."""
+        self._accounts = accounts
         self._policy = policy
         self._credentials = credentials
         self._per_request = per_request
@@ -67,7 +78,12 @@ class Callers:
             return Caller(login, self._credentials, policy, local_user=_find_local_user())
         headers: Mapping[str, str] = context.request.headers
         principal = authenticated_principal(context)
-        credentials = Credentials.from_headers(headers) if self._per_request else self._credentials
+        credentials = self._credentials
+        if self._accounts is not None:
+            session = None if principal is None else self._accounts.find(principal)
+            credentials = Credentials(None, None, "account", session)
+        elif self._per_request:
+            credentials = Credentials.from_headers(headers)
         sessions: list[str | None] = []
         if self._has_sessions and context.protocol_version not in MODERN_PROTOCOL_VERSIONS:
             # Streamable HTTP sends its session ID in a header, SSE in the query.
@@ -76,6 +92,14 @@ class Callers:
         # an approval for one of them is not valid for the others.
         identity = json.dumps([principal, *sessions, credentials.digest])
         return Caller(identity, credentials, _withhold(self._narrow(headers), credentials), principal)
+
+    async def load_account(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        """Run a request after the account of its caller was read. This is a middleware of the SDK's server."""
+        principal = None if ctx.request is None else authenticated_principal(ctx)
+        if self._accounts is not None and principal is not None:
+            with suppress(StoreError):  # the call that needs the account reports it
+                await self._accounts.load(principal)
+        return await call_next(ctx)
 
     def _narrow(self, headers: Mapping[str, str]) -> Policy:
         """Return the policy without the tools that the request's headers exclude."""

@@ -31,7 +31,7 @@ from gitbook_integrations_mcp.cli.whoami import identify
 from gitbook_integrations_mcp.config.models import OAuthSection
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.config.urls import is_loopback
-from gitbook_integrations_mcp.config.validation import check_exposure, check_keys, check_workers
+from gitbook_integrations_mcp.config.validation import check_accounts, check_exposure, check_keys, check_workers
 from gitbook_integrations_mcp.errors import CallError, ErrorCode, SettingsError, StatusError, StoreError, UpstreamError
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.gitbook.credentials import Credentials
@@ -209,6 +209,7 @@ def _check_settings(settings: Settings) -> Finding:
             check_exposure(settings)
             check_keys(settings)
             check_workers(settings)
+            check_accounts(settings)
     except SettingsError as error:
         return _fail("settings", str(error), "", error.code)
     return Finding("settings", "ok", "sandbox" if settings.server.sandbox else settings.gitbook.endpoint)

@@ -41,17 +41,25 @@ _OF_TOOLS = frozenset({"serve", "tools", "call", "doctor", "install", "config", 
 AUDIT_ACTIONS = frozenset({"audit accept", "audit withdraw", "audit explain"})
 """Commands of two words."""
 
+_WITH_SETTINGS = frozenset(
+    {"accounts", "audit", "changes", "events", "schedule", "store", "new", "logout"}
+    | _OF_TOOLS
+    | _OF_FOLDERS
+    | AUDIT_ACTIONS
+)
+"""Commands that read the settings file."""
+
 FLAGS = (
     Flag(
         CONFIG,
         None,
-        _OF_TOOLS | _OF_FOLDERS | AUDIT_ACTIONS | {"audit", "changes", "events", "schedule", "store", "new", "logout"},
+        _WITH_SETTINGS,
         {"type": Path, "metavar": "FILE", "help": "settings file (JSON)"},
     ),
     Flag(
         PROFILE,
         None,
-        _OF_TOOLS | _OF_FOLDERS | AUDIT_ACTIONS | {"audit", "changes", "events", "schedule", "store", "new", "logout"},
+        _WITH_SETTINGS,
         {"metavar": "NAME", "help": "profile in the settings file, for example one for each organization"},
     ),
     Flag("--toolsets", ("tools", "toolsets"), _OF_TOOLS, {"metavar": "A,B", "help": "offer only these toolsets"}),

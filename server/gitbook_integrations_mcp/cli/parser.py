@@ -175,6 +175,7 @@ def build_parser() -> tuple[Parser, dict[str, Parser]]:
     _add_json(new)
     _add_changes(add_command("changes", "Show the changes that were made through this server, newest first."))
     _add_store(add_command("store", "Show the store and what it keeps; export it, prune it, forget an organization."))
+    _add_accounts(add_command("accounts", "Show the GitBook accounts that callers over HTTP linked; remove one."))
     token = add_command("token", "Create a bearer token for a caller over HTTP, and its entry for http.tokens.")
     token.add_argument("name", metavar="NAME", help="name of the caller")
     _add_json(token)
@@ -240,6 +241,17 @@ def _add_config(parser: Parser) -> None:
     words = "show: the settings in force; schema: the JSON Schema of settings files; init: write a settings file"
     parser.add_argument("action", nargs="?", choices=["show", "schema", "init"], default="show", help=words)
     parser.add_argument("file", nargs="?", type=Path, default=Path("gitbook-mcp.json"), metavar="FILE", help="of init")
+
+
+def _add_accounts(parser: Parser) -> None:
+    _add_json(parser)
+    parser.set_defaults(action="list")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", title="actions (default: list)")
+    actions.add_parser("list", help="show callers, GitBook users and scopes")
+    remove = actions.add_parser("remove", help="delete the tokens of an account, and revoke them")
+    remove.add_argument("account", metavar="ID", help="its ID in the list")
+    for action in actions.choices.values():
+        action.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON, errors too")
 
 
 def _add_json(parser: Parser) -> None:

@@ -48,8 +48,8 @@ from gitbook_integrations_mcp.config.types import (
 )
 from gitbook_integrations_mcp.duration import read_duration
 
-RESERVED_PATHS = ("/health", "/ready", "/confirm", "/.well-known")
-"""Paths of health checks, of the confirmation page and of OAuth metadata."""
+RESERVED_PATHS = ("/health", "/ready", "/confirm", "/accounts", "/.well-known")
+"""Paths of health checks, of this server's pages and of OAuth metadata."""
 
 
 class Section(BaseModel):
@@ -176,10 +176,11 @@ class HttpSection(Section):
         description='Accepted callers: `[{"name": …, "sha256": …}]`, each with the digest of its bearer token. '
         "`gitbook-integrations-mcp token NAME` creates one. For rotation, a name can have several.",
     )
-    credentials: Literal["operator", "per-request"] = Field(
+    credentials: Literal["operator", "per-request", "login"] = Field(
         "operator",
         description="GitBook tokens that calls use: `operator` for the configured ones, `per-request` for those in the "
-        "headers `X-GitBook-Token` and `X-GitBook-Integration-Token` of each request.",
+        "headers `X-GitBook-Token` and `X-GitBook-Integration-Token` of each request. With `login`, each caller links "
+        "their own GitBook account on a page of this server.",
     )
     public_url: PublicUrl | None = Field(
         None,
@@ -218,7 +219,11 @@ class HttpSection(Section):
         for name in names:
             path = getattr(self, name).rstrip("/")
             # Below these paths, everything belongs to one application.
-            if path in used or path.startswith(("/confirm/", "/.well-known/")) or (name == "message_path" and not path):
+            if (
+                path in used
+                or path.startswith(("/confirm/", "/accounts/", "/.well-known/"))
+                or (name == "message_path" and not path)
+            ):
                 owner = used.get(path, "this server's own pages")
                 raise PydanticCustomError(
                     "paths",
@@ -239,6 +244,12 @@ class OAuthSection(Section):
         None,
         description="Authorization server whose access tokens (JWT) are accepted, spelled as in their claim `iss`. "
         "Requires `http.public_url`.",
+    )
+    client_id: str | None = Field(
+        None,
+        pattern=r"^[!-~]{1,255}$",
+        description="ID of a public client of the issuer with the redirect URI `<http.public_url>/accounts/callback`, "
+        "with which people sign in to link their GitBook account. By default the server registers one.",
     )
     audience: HeaderSafeTexts = Field(
         (),

@@ -2,7 +2,7 @@
 
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.config.types import CREATE_KEY
-from gitbook_integrations_mcp.config.urls import is_loopback
+from gitbook_integrations_mcp.config.urls import is_loopback, is_private
 from gitbook_integrations_mcp.errors import SettingsError
 
 
@@ -43,6 +43,35 @@ def check_keys(settings: Settings) -> None:
         raise SettingsError(
             "confirmation.keys: with a PostgreSQL database as store.url, several servers can be one. Set the same keys "
             f"for all of them. {CREATE_KEY}."
+        )
+
+
+def check_accounts(settings: Settings) -> None:
+    """Check that callers can link accounts of their own, and that their tokens can be kept.
+
+    Raises:
+        SettingsError: a setting is missing or incompatible; the message names it.
+    """
+    http, store = settings.http, settings.store
+    if http.credentials != "login":
+        return
+    if not (http.tokens or settings.oauth.issuer):
+        raise SettingsError(
+            "http.credentials login: callers link accounts of their own, so authentication is required. Set "
+            "http.tokens (`gitbook-integrations-mcp token NAME` creates one) or oauth.issuer."
+        )
+    if http.public_url is None or not is_private(http.public_url):
+        raise SettingsError(
+            "http.credentials login: people open a page of this server. Set http.public_url to its URL, with https."
+        )
+    if settings.server.sandbox:
+        raise SettingsError(
+            "http.credentials login: the built-in sandbox cannot be logged in to. Run `gitbook-integrations-mcp "
+            "sandbox`, and set gitbook.endpoint to its address."
+        )
+    if store.url is not None and store.url.get_secret_value().startswith("postgresql:") and not store.keys:
+        raise SettingsError(
+            f"store.keys: the accounts of callers are kept encrypted. Set the same keys for all replicas. {CREATE_KEY}."
         )
 
 

@@ -101,7 +101,7 @@ class ConfirmationPage:
     async def application(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request. This ASGI application has no routes, so that every response passes the same checks."""
         response = await self._respond(Request(scope, receive))
-        response.headers.update(_build_headers())
+        response.headers.update(build_headers())
         await response(scope, receive, send)
 
     async def _respond(self, request: Request) -> Response:
@@ -111,9 +111,9 @@ class ConfirmationPage:
             return _render_notice(421, "Wrong address", "Open the link exactly as you received it.")
         if request.method not in {"GET", "POST"}:
             return HTMLResponse(status_code=405, headers={"Allow": "GET, POST"})
-        if request.method == "POST" and not _is_same_origin(request, origin):
+        if request.method == "POST" and not is_same_origin(request, origin):
             return _render_forbidden()
-        form = await _read_form(request)
+        form = await read_form(request)
         if isinstance(form, Response):
             return form
         try:
@@ -161,9 +161,10 @@ async def _serve(server: "uvicorn.Server", listener: socket.socket) -> None:
         await server.serve(sockets=[listener])
 
 
-def _build_headers() -> dict[str, str]:
+def build_headers() -> dict[str, str]:
+    """Return the headers of every page of this server."""
     return {
-        "Content-Security-Policy": f"default-src 'none'; style-src {csp_hash(_read_style())}; form-action 'self'; "
+        "Content-Security-Policy": f"default-src 'none'; style-src {csp_hash(read_style())}; form-action 'self'; "
         "frame-ancestors 'none'; base-uri 'none'",
         "X-Frame-Options": "DENY",
         "Referrer-Policy": "same-origin",  # with no-referrer, a browser sends "Origin: null" with the form
@@ -174,13 +175,13 @@ def _build_headers() -> dict[str, str]:
     }
 
 
-def _is_same_origin(request: Request, origin: str) -> bool:
+def is_same_origin(request: Request, origin: str) -> bool:
     """Whether a form comes from the page's own origin. Older browsers do not send Sec-Fetch-Site."""
     headers = request.headers
     return headers.get("origin") == origin and headers.get("sec-fetch-site", "same-origin") == "same-origin"
 
 
-async def _read_form(request: Request) -> dict[str, str] | Response:
+async def read_form(request: Request) -> dict[str, str] | Response:
     """Return the fields of a posted form, or the response to an invalid, incomplete or large one."""
     body = bytearray()
     try:
@@ -224,7 +225,7 @@ def _render(
     problem: str | None = None,
 ) -> Response:
     page = _load_template().render(
-        style=_read_style(),
+        style=read_style(),
         title=title,
         notice=notice,
         pending=pending,
@@ -244,5 +245,6 @@ def _load_template() -> "Template":
 
 
 @cache
-def _read_style() -> str:
+def read_style() -> str:
+    """Return the style of every page of this server."""
     return (files(__package__) / "page.css").read_text(encoding="utf-8")

@@ -146,8 +146,24 @@ class StepUp:
             await pending.complete(min(self._settings.confirmation.ttl, _MAX_SECONDS))
         finally:
             await pending.close()
-        # The call goes on as if it were new: an approval is asked for after this.
-        return params.model_copy(update={"request_state": None, "input_responses": None})
+        return renew_call(params)
+
+
+def read_consent(params: CallToolRequestParams) -> CallToolRequestParams:
+    """Return the parameters of a new call, if the client opened the page for a login that has come meanwhile.
+
+    Raises:
+        LoginError: it did not.
+    """
+    response = (params.input_responses or {}).get(KEY)
+    if not isinstance(response, ElicitResult) or response.action != "accept":
+        raise LoginError("The login was declined in the client. Nothing was sent.", ErrorCode.LOGIN_DECLINED)
+    return renew_call(params)
+
+
+def renew_call(params: CallToolRequestParams) -> CallToolRequestParams:
+    """Return the parameters of a call as if it were new: an approval is asked for after a login, not before."""
+    return params.model_copy(update={"request_state": None, "input_responses": None})
 
 
 def _build_request(tool: Tool, missing: list[str], address: str, identifier: str) -> ElicitRequest:

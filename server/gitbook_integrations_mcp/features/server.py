@@ -6,7 +6,7 @@ from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from mcp.server.lowlevel import Server
@@ -25,6 +25,9 @@ from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.gitbook.tracing import trace_if_enabled
 from gitbook_integrations_mcp.pipeline.development_mode import DevelopmentModes
 from gitbook_integrations_mcp.store.store import Store
+
+if TYPE_CHECKING:
+    from gitbook_integrations_mcp.accounts.page import AccountPage
 
 
 def read_icon() -> Icon:
@@ -61,6 +64,7 @@ class IntegrationsServer(Server[None]):
         )
         self.gitbook = gitbook
         self.page = page
+        self.account_page: AccountPage | None = None
         self.subscriptions = subscriptions
         self.development = development
         self._store = store

@@ -19,6 +19,7 @@ from gitbook_integrations_mcp.config.types import check_token
 from gitbook_integrations_mcp.errors import CredentialError, ErrorCode
 from gitbook_integrations_mcp.gitbook.http import GitBookResponse
 from gitbook_integrations_mcp.gitbook.session import Session, Token
+from gitbook_integrations_mcp.store.logins import Login
 
 REDACTED = "[redacted]"
 """Replaces this server's own tokens if a response echoes one."""
@@ -58,12 +59,12 @@ class Credentials:
 
     `general` is usually a user's token, but any kind works if GitBook accepts it. `integration` is the token of an
     integration or an installation, for endpoints that accept no user's token. `session` is the login of this machine's
-    user.
+    user, or the account that the caller linked.
     """
 
     general: SecretStr | None
     integration: SecretStr | None
-    source: Literal["settings", "headers"] = "settings"
+    source: Literal["settings", "headers", "account"] = "settings"
     session: Session | None = None
 
     @classmethod
@@ -113,6 +114,8 @@ class Credentials:
 
     def _create_error(self, tool: Tool) -> CredentialError:
         login = self.session.login if self.session else None
+        if self.source == "account":
+            return _create_account_error(tool, login)
         if login and (missing := sorted({*tool.scopes} - login.scopes)):
             scopes = f"scope{'s' * (len(missing) > 1)} {', '.join(missing)}"
             return CredentialError(
@@ -176,6 +179,25 @@ def _list_forms(secrets: tuple[str, ...]) -> tuple[str, ...]:
         forms |= {secret, json.dumps(secret)[1:-1], quote(secret, safe=""), *_encode_base64(secret)}
     forms |= {form.replace("/", "\\/") for form in forms}
     return tuple(sorted(forms, key=len, reverse=True))
+
+
+def _create_account_error(tool: Tool, login: Login | None) -> CredentialError:
+    """Return the error about the account of a caller. No other credential may serve them."""
+    if CredentialKind.OAUTH not in tool.credentials:
+        return CredentialError(
+            f"GitBook accepts no login for {tool.name}, so it cannot be called with a linked account. Nothing was sent."
+        )
+    if login is None:
+        return CredentialError(
+            f"{tool.name} requires a GitBook account, and you have linked none. Nothing was sent.",
+            ErrorCode.ACCOUNT_NOT_LINKED,
+        )
+    missing = sorted({*tool.scopes} - login.scopes)
+    return CredentialError(
+        f"{tool.name} requires {', '.join(missing)}, which your linked GitBook account does not grant. Nothing was "
+        "sent.",
+        ErrorCode.MISSING_SCOPE,
+    )
 
 
 def _encode_base64(secret: str) -> Iterator[str]:

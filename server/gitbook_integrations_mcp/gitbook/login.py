@@ -34,6 +34,51 @@ def open_logins(settings: Settings) -> LoginStore:
     return LoginStore(find_login_path(), settings.gitbook.endpoint)
 
 
+async def authorize(
+    settings: Settings, client: OAuthClient, redirect_uri: str, scopes: Iterable[str]
+) -> tuple[Metadata, Authorization]:
+    """Return the metadata of the authorization server and a new authorization request for `scopes`.
+
+    Raises:
+        LoginError: the authorization server cannot be used, or an address is not encrypted.
+        UnreachableError: it does not answer.
+    """
+    section = settings.gitbook
+    for url in (section.endpoint, find_issuer(section)):
+        if not is_private(url):
+            raise LoginError(f"{url} is not encrypted. A login needs https, except on loopback.")
+    metadata = await client.discover()
+    client_id = section.client_id or await client.register(metadata, redirect_uri)
+    return metadata, client.prepare(metadata, client_id, redirect_uri, scopes)
+
+
+async def obtain_login(
+    settings: Settings,
+    client: OAuthClient,
+    metadata: Metadata,
+    authorization: Authorization,
+    response: str,
+    transport: HTTPTransport | None = None,
+) -> tuple[Login, Tokens]:
+    """Return the login for the response of the browser, after a check of its token with GitBook.
+
+    Raises:
+        LoginError: the response is not for this login, or the user, the authorization server or GitBook refused.
+        UnreachableError: one of them does not answer.
+    """
+    granted = await client.exchange(metadata, authorization, response)
+    login = Login(
+        id=secrets.token_urlsafe(12),
+        endpoint=settings.gitbook.endpoint,
+        issuer=find_issuer(settings.gitbook),
+        client_id=authorization.client_id,
+        token_endpoint=metadata.token_endpoint,
+        revocation_endpoint=metadata.revocation_endpoint,
+        scopes=authorization.scopes if granted.scopes is None else granted.scopes,
+    )
+    return await _identify(settings, login, granted.tokens, transport), granted.tokens
+
+
 class LoginFlow:
     """One login: `prepare` it, let the user decide in a browser, then `complete` it. `clock` is in seconds since 1970.
 
@@ -61,13 +106,8 @@ class LoginFlow:
             LoginError: the authorization server cannot be used, or an address is not encrypted.
             UnreachableError: it does not answer.
         """
-        section = self._settings.gitbook
-        for url in (section.endpoint, find_issuer(section)):
-            if not is_private(url):
-                raise LoginError(f"{url} is not encrypted. A login needs https, except on loopback.")
-        self._metadata = await self._client.discover()
-        client_id = section.client_id or await self._client.register(self._metadata, redirect_uri)
-        self._authorization = self._client.prepare(self._metadata, client_id, redirect_uri, self._scopes)
+        found = await authorize(self._settings, self._client, redirect_uri, self._scopes)
+        self._metadata, self._authorization = found
         return self._authorization.address
 
     def accepts(self, response: str) -> bool:
@@ -90,46 +130,15 @@ class LoginFlow:
         """
         assert self._metadata
         assert self._authorization
-        granted = await self._client.exchange(self._metadata, self._authorization, response)
-        login = Login(
-            id=secrets.token_urlsafe(12),
-            endpoint=self._settings.gitbook.endpoint,
-            issuer=find_issuer(self._settings.gitbook),
-            client_id=self._authorization.client_id,
-            token_endpoint=self._metadata.token_endpoint,
-            revocation_endpoint=self._metadata.revocation_endpoint,
-            scopes=self._scopes if granted.scopes is None else granted.scopes,
+        login, tokens = await obtain_login(
+            self._settings, self._client, self._metadata, self._authorization, response, self._transport
         )
-        login = await self._identify(login, granted.tokens)
         with open_logins(self._settings).lock() as locked:
             earlier = locked.read_or_none()
-            login = locked.write(login, granted.tokens)
+            login = locked.write(login, tokens)
         if earlier is not None:
             await revoke(*earlier, self._transport)
         return login
-
-    async def _identify(self, login: Login, tokens: Tokens) -> Login:
-        """Return the login with its user, if it may read them.
-
-        Raises:
-            LoginError: GitBook does not accept the token.
-        """
-        if _USER_SCOPE not in login.scopes:
-            return login
-        gitbook = GitBook(login.endpoint, self._settings.limits, self._transport)
-        try:
-            response = await gitbook.send(Request("GET", "/user"), tokens.access)
-        finally:
-            await gitbook.close()
-        if response.status != 200:
-            raise LoginError(
-                f"GitBook did not accept the new token: it answered GET /user with {response.status}. Nothing was kept."
-            )
-        user = name = None
-        with suppress(ValueError, TypeError, LookupError):
-            content = from_json(response.body)
-            user, name = str(content["id"]), str(content.get("displayName") or "") or None
-        return login.model_copy(update={"user": user, "name": name})
 
 
 async def log_out(settings: Settings, transport: HTTPTransport | None = None) -> tuple[Login, bool] | None:
@@ -158,3 +167,27 @@ async def revoke(login: Login, tokens: Tokens, transport: HTTPTransport | None =
         return await client.revoke(login.revocation_endpoint, login.client_id, token, hint)
     except CallError:
         return False
+
+
+async def _identify(settings: Settings, login: Login, tokens: Tokens, transport: HTTPTransport | None) -> Login:
+    """Return the login with its user, if it may read them.
+
+    Raises:
+        LoginError: GitBook does not accept the token.
+    """
+    if _USER_SCOPE not in login.scopes:
+        return login
+    gitbook = GitBook(login.endpoint, settings.limits, transport)
+    try:
+        response = await gitbook.send(Request("GET", "/user"), tokens.access)
+    finally:
+        await gitbook.close()
+    if response.status != 200:
+        raise LoginError(
+            f"GitBook did not accept the new token: it answered GET /user with {response.status}. Nothing was kept."
+        )
+    user = name = None
+    with suppress(ValueError, TypeError, LookupError):
+        content = from_json(response.body)
+        user, name = str(content["id"]), str(content.get("displayName") or "") or None
+    return login.model_copy(update={"user": user, "name": name})

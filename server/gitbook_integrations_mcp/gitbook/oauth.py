@@ -16,7 +16,7 @@ from pydantic_core import from_json, to_json
 
 from gitbook_integrations_mcp import TITLE
 from gitbook_integrations_mcp.config.models import GitBookSection
-from gitbook_integrations_mcp.config.urls import is_private
+from gitbook_integrations_mcp.config.urls import is_loopback, is_private
 from gitbook_integrations_mcp.errors import ErrorCode, LoginError, UnreachableError
 from gitbook_integrations_mcp.gitbook.http import USER_AGENT, HTTPTransport, open_transport
 from gitbook_integrations_mcp.store.logins import Tokens
@@ -64,6 +64,7 @@ class Authorization:
     redirect_uri: str
     state: str
     verifier: SecretStr
+    scopes: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,8 @@ class OAuthClient:
         path = parts.path.rstrip("/")
         address = f"{parts.scheme}://{parts.netloc}/.well-known/oauth-authorization-server{path}"
         status, body = await self._send("GET", address)
+        if status == 404:  # a server of OpenID Connect Discovery
+            status, body = await self._send("GET", f"{self._issuer}/.well-known/openid-configuration")
         try:
             metadata = Metadata.model_validate(_read_object(body)) if status == 200 else None
         except (ValueError, ValidationError):
@@ -143,7 +146,7 @@ class OAuthClient:
             "grant_types": ["authorization_code", "refresh_token"],
             "response_types": ["code"],
             "token_endpoint_auth_method": "none",
-            "application_type": "native",
+            "application_type": "native" if is_loopback(urlsplit(redirect_uri).hostname or "") else "web",
         }
         headers = {"Content-Type": "application/json"}
         status, body = await self._send("POST", metadata.registration_endpoint, to_json(client), headers)
@@ -156,8 +159,17 @@ class OAuthClient:
             raise LoginError(f"The authorization server did not register this program: {reason}. {remedy}")
         return identifier
 
-    def prepare(self, metadata: Metadata, client_id: str, redirect_uri: str, scopes: Iterable[str]) -> Authorization:
-        """Return a new authorization request for `scopes`."""
+    def prepare(
+        self,
+        metadata: Metadata,
+        client_id: str,
+        redirect_uri: str,
+        scopes: Iterable[str],
+        *,
+        resource: str | None = None,
+    ) -> Authorization:
+        """Return a new authorization request for `scopes`, by choice for one resource (RFC 8707)."""
+        more = {"resource": resource} if resource else {}
         from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
         from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
@@ -171,10 +183,13 @@ class OAuthClient:
             state,
             code_challenge=create_s256_code_challenge(verifier),
             code_challenge_method="S256",
+            **more,
         )
-        return Authorization(str(address), client_id, redirect_uri, state, SecretStr(verifier))
+        return Authorization(str(address), client_id, redirect_uri, state, SecretStr(verifier), frozenset(scopes))
 
-    async def exchange(self, metadata: Metadata, authorization: Authorization, response: str) -> Granted:
+    async def exchange(
+        self, metadata: Metadata, authorization: Authorization, response: str, *, resource: str | None = None
+    ) -> Granted:
         """Return the tokens for the response of the browser, given as the address that it was sent to.
 
         Raises:
@@ -182,6 +197,7 @@ class OAuthClient:
             UnreachableError: there is no complete response.
         """
         code = self.read_code(metadata, authorization, response)
+        more = {"resource": resource} if resource else {}
         try:
             return await self._request_tokens(
                 metadata.token_endpoint,
@@ -190,6 +206,7 @@ class OAuthClient:
                 redirect_uri=authorization.redirect_uri,
                 client_id=authorization.client_id,
                 code_verifier=authorization.verifier.get_secret_value(),
+                **more,
             )
         except RejectedError as error:
             raise LoginError(f"The authorization server issued no token: {error.reason}.") from None

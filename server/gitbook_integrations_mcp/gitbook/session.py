@@ -1,14 +1,17 @@
-"""The login of this machine's user as a credential: its scopes, and an access token that is renewed in time.
+"""A login as a credential: its scopes, and an access token that is renewed in time.
 
-All processes of the user share one login. The first one that finds that the access token expires soon renews it under
-the lock of the store; the others then find the new one. A new login takes effect at once, without a restart.
+It is the login of this machine's user, or the account that a caller over HTTP linked. All processes share it. The first
+one that finds that the access token expires soon renews it under the lock of the store; the others then find the new
+one. A new login takes effect at once, without a restart.
 """
 
 import hashlib
 import time
 from collections import deque
 from collections.abc import Callable, Collection
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from typing import Protocol
 
 import anyio
 from pydantic import SecretStr
@@ -16,7 +19,7 @@ from pydantic import SecretStr
 from gitbook_integrations_mcp import NAME
 from gitbook_integrations_mcp.errors import CallError, ErrorCode, SessionError, UnreachableError
 from gitbook_integrations_mcp.gitbook.http import HTTPTransport
-from gitbook_integrations_mcp.store.logins import LockedLogin, Login, LoginStore, Tokens
+from gitbook_integrations_mcp.store.logins import Login, Tokens
 
 LEEWAY_SECONDS = 60.0
 """An access token is renewed this long before it expires: longer than GitBook gets for a response."""
@@ -27,13 +30,47 @@ _REMEMBERED = 8
 LOG_IN = f"Run `{NAME} login`; the server does not have to be restarted."
 
 
+class HeldLogin(Protocol):
+    """A login that no other process can renew meanwhile."""
+
+    async def read(self) -> tuple[Login, Tokens] | None:
+        """Return the login and its tokens, or None without a login."""
+
+    async def write(self, login: Login, tokens: Tokens) -> Login:
+        """Keep new tokens, and return the login as it is kept."""
+
+    async def end(self) -> None:
+        """Note that the login has ended for good."""
+
+
+class LoginSource(Protocol):
+    """Where a login is kept."""
+
+    def read(self) -> Login | None:
+        """Return the login without its tokens."""
+
+    def read_version(self) -> object:
+        """Return a value that changes with the login."""
+
+    def hold(self) -> AbstractAsyncContextManager[HeldLogin]:
+        """Keep all other processes from renewing the login."""
+
+
 class Session:
-    """The current login of this machine's user, if there is one. `clock` is in seconds since 1970."""
+    """The current login of a user, if there is one. `clock` is in seconds since 1970.
+
+    `remedy` is the sentence that says how to log in again.
+    """
 
     def __init__(
-        self, store: LoginStore, transport: HTTPTransport | None = None, clock: Callable[[], float] = time.time
+        self,
+        store: LoginSource,
+        transport: HTTPTransport | None = None,
+        clock: Callable[[], float] = time.time,
+        remedy: str = LOG_IN,
     ) -> None:
         self._store = store
+        self._remedy = remedy
         self._transport = transport
         self._clock = clock
         self._version: object = ()
@@ -99,22 +136,16 @@ class Session:
 
     async def _load(self, rejected: SecretStr | None) -> Tokens:
         """Return the tokens in the store, after a renewal if they need one."""
-        lock = self._store.lock()
-        locked = await anyio.to_thread.run_sync(lock.__enter__)
-        try:
-            login, tokens = await self._load_locked(locked, rejected)
-        except BaseException as error:
-            lock.__exit__(type(error), error, error.__traceback__)
-            raise
-        lock.__exit__(None, None, None)
+        async with self._store.hold() as held:
+            login, tokens = await self._load_held(held, rejected)
         self._version = self._tokens_version = self._store.read_version()
         self._login, self._tokens = login, tokens
         return tokens
 
-    async def _load_locked(self, locked: LockedLogin, rejected: SecretStr | None) -> tuple[Login, Tokens]:
-        found = await anyio.to_thread.run_sync(locked.read)
+    async def _load_held(self, held: HeldLogin, rejected: SecretStr | None) -> tuple[Login, Tokens]:
+        found = await held.read()
         if found is None:
-            raise SessionError(f"There is no login with GitBook any more. {LOG_IN}", ErrorCode.LOGIN_EXPIRED)
+            raise SessionError(f"There is no login with GitBook any more. {self._remedy}", ErrorCode.LOGIN_EXPIRED)
         login, tokens = found
         self._remember(tokens)
         if not self._is_due(tokens, rejected):
@@ -122,11 +153,12 @@ class Session:
         if tokens.refresh is None:
             if self._is_valid(tokens, rejected):
                 return login, tokens
-            raise _create_expired("it has no refresh token")
-        return await self._renew(locked, login, tokens, tokens.refresh, rejected)
+            await held.end()
+            raise self._create_expired("it has no refresh token")
+        return await self._renew(held, login, tokens, tokens.refresh, rejected)
 
     async def _renew(
-        self, locked: LockedLogin, login: Login, tokens: Tokens, refresh: SecretStr, rejected: SecretStr | None
+        self, held: HeldLogin, login: Login, tokens: Tokens, refresh: SecretStr, rejected: SecretStr | None
     ) -> tuple[Login, Tokens]:
         from gitbook_integrations_mcp.gitbook.oauth import OAuthClient, RejectedError
 
@@ -136,7 +168,9 @@ class Session:
         except RejectedError as error:
             if self._is_valid(tokens, rejected):
                 return login, tokens
-            raise _create_expired(error.reason) from None
+            if error.reason.startswith("invalid_grant"):
+                await held.end()
+            raise self._create_expired(error.reason) from None
         except CallError as error:
             if self._is_valid(tokens, rejected):
                 return login, tokens
@@ -146,12 +180,15 @@ class Session:
         if granted.scopes is not None:
             login = login.model_copy(update={"scopes": granted.scopes})
         self._remember(granted.tokens)
-        login = await anyio.to_thread.run_sync(locked.write, login, granted.tokens)
+        login = await held.write(login, granted.tokens)
         return login, granted.tokens
 
     def _is_valid(self, tokens: Tokens, rejected: SecretStr | None) -> bool:
         """Whether the access token can still be used without a renewal."""
         return tokens.access != rejected and (tokens.expires is None or self._clock() < tokens.expires)
+
+    def _create_expired(self, reason: str) -> SessionError:
+        return SessionError(f"The login with GitBook has ended: {reason}. {self._remedy}", ErrorCode.LOGIN_EXPIRED)
 
     def _remember(self, tokens: Tokens) -> None:
         for token in (tokens.access, tokens.refresh):
@@ -181,7 +218,3 @@ class LoginToken:
 
 Token = SecretStr | LoginToken
 """The credential of a request: a configured token, or the login."""
-
-
-def _create_expired(reason: str) -> SessionError:
-    return SessionError(f"The login with GitBook has ended: {reason}. {LOG_IN}", ErrorCode.LOGIN_EXPIRED)

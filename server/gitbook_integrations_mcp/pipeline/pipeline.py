@@ -7,8 +7,9 @@ execution, response, view and budget. Each stage is a module of its own; lists a
 
 import logging
 import traceback
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Protocol
 
 import anyio
 from mcp.server.context import ServerRequestContext
@@ -22,7 +23,7 @@ from mcp_types import (
 )
 from pydantic_core import from_json
 
-from gitbook_integrations_api.endpoint import Endpoint, Risk
+from gitbook_integrations_api.endpoint import Endpoint, Risk, Tool
 from gitbook_integrations_api.options import CONFIRMATION_ARGUMENT, name_options
 from gitbook_integrations_mcp.auth.callers import Caller
 from gitbook_integrations_mcp.calls.arguments import build_request, check_arguments, normalize_arguments, split_options
@@ -35,7 +36,7 @@ from gitbook_integrations_mcp.calls.response import read_response, render_text
 from gitbook_integrations_mcp.calls.view import choose_view, mark_foreign
 from gitbook_integrations_mcp.confirmation.preview import Previewer
 from gitbook_integrations_mcp.confirmation.results import Approval, Confirm, NotConfirmed
-from gitbook_integrations_mcp.confirmation.step_up import StepUp
+from gitbook_integrations_mcp.confirmation.step_up import KEY, read_consent
 from gitbook_integrations_mcp.errors import CallError, CredentialError, DefectError, ErrorCode, ResultError
 from gitbook_integrations_mcp.pipeline.budget import UNLIMITED, Budget
 from gitbook_integrations_mcp.pipeline.configuration import check_configuration
@@ -51,6 +52,21 @@ from gitbook_integrations_mcp.pipeline.widening import widens_power
 from gitbook_integrations_mcp.text import clean_text
 
 logger = logging.getLogger(__name__)
+
+_GRANTED_BY_HUMANS = frozenset({ErrorCode.MISSING_SCOPE, ErrorCode.ACCOUNT_NOT_LINKED})
+
+
+class AsksForScopes(Protocol):
+    """Asks a human for what a call lacks: `StepUp` on stdio, `AccountLinks` over HTTP."""
+
+    async def ask(
+        self, tool: Tool, error: CredentialError, params: CallToolRequestParams, context: ServerRequestContext[Any, Any]
+    ) -> InputRequiredResult | CallToolRequestParams:
+        """Return the parameters with which the call goes on, or a request to the client.
+
+        Raises:
+            CallError: the human did not grant it.
+        """
 
 
 class Pipeline:
@@ -72,9 +88,11 @@ class Pipeline:
         suggester: Suggester | None = None,
         policy: PolicyCheck | None = None,
         development: DevelopmentModes | None = None,
-        step_up: StepUp | None = None,
+        step_up: AsksForScopes | None = None,
+        identify: Callable[[ServerRequestContext[Any, Any]], Caller] | None = None,
     ) -> None:
         self._development = development
+        self._identify = identify
         self._step_up = step_up
         self._suggester = suggester
         self._policy = policy
@@ -236,12 +254,17 @@ class Pipeline:
     ) -> Call | InputRequiredResult:
         """Return the call. If the login lacks a scope, ask the human to grant it first."""
         try:
-            return self._prepare(params, context, caller)
+            call = self._prepare(params, context, caller)
+            # Without this, the state of a request for a login would be taken for that of a confirmation.
+            return replace(call, params=read_consent(params)) if KEY in (params.input_responses or {}) else call
         except CredentialError as error:
-            if error.code is not ErrorCode.MISSING_SCOPE or self._step_up is None:
+            if error.code not in _GRANTED_BY_HUMANS or self._step_up is None:
                 raise
             granted = await self._step_up.ask(caller.policy.admit(params.name), error, params, context)
-        return granted if isinstance(granted, InputRequiredResult) else self._prepare(granted, context, caller)
+        if isinstance(granted, InputRequiredResult):
+            return granted
+        # An approval that is asked for after this is for the new login.
+        return self._prepare(granted, context, self._identify(context) if self._identify else caller)
 
     def _prepare(self, params: CallToolRequestParams, context: ServerRequestContext[Any, Any], caller: Caller) -> Call:
         tool = caller.policy.admit(params.name)

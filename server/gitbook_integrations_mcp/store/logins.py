@@ -5,12 +5,13 @@ tokens are in the operating system's keyring. Without a usable one they are in t
 """
 
 import os
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
+import anyio
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from gitbook_integrations_mcp import NAME
@@ -26,7 +27,7 @@ _REPAIR = "If this lasts, delete login.db in the user's folder for state, and lo
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS login (endpoint TEXT PRIMARY KEY, facts TEXT NOT NULL, tokens TEXT)"
 
-Place = Literal["keyring", "file"]
+Place = Literal["keyring", "file", "store"]
 
 
 class Login(BaseModel):
@@ -64,12 +65,23 @@ class Tokens:
     expires: float | None = None
 
 
-class _Kept(BaseModel):
-    """The tokens as text."""
+class KeptTokens(BaseModel):
+    """The tokens as they are kept."""
 
     access: str
     refresh: str | None = None
     expires: float | None = None
+
+    @classmethod
+    def from_tokens(cls, tokens: Tokens) -> Self:
+        """Return tokens in this form."""
+        refresh = tokens.refresh.get_secret_value() if tokens.refresh else None
+        return cls(access=tokens.access.get_secret_value(), refresh=refresh, expires=tokens.expires)
+
+    @property
+    def tokens(self) -> Tokens:
+        """The tokens."""
+        return Tokens(SecretStr(self.access), SecretStr(self.refresh) if self.refresh else None, self.expires)
 
 
 class LockedLogin:
@@ -97,11 +109,7 @@ class LockedLogin:
 
     def write(self, login: Login, tokens: Tokens) -> Login:
         """Keep a login in place of an earlier one, and return it with the place of its tokens."""
-        text = _Kept(
-            access=tokens.access.get_secret_value(),
-            refresh=tokens.refresh.get_secret_value() if tokens.refresh else None,
-            expires=tokens.expires,
-        ).model_dump_json()
+        text = KeptTokens.from_tokens(tokens).model_dump_json()
         place: Place = "keyring" if _write_keyring(login.endpoint, text) else "file"
         if place == "file":
             _delete_from_keyring(login.endpoint)
@@ -170,6 +178,38 @@ class LoginStore:
             with _explain():
                 connection.execute("COMMIT")
 
+    @asynccontextmanager
+    async def hold(self) -> AsyncIterator["_HeldLogin"]:
+        """Do the same as `lock`, in threads.
+
+        Raises:
+            SessionError: the file cannot be used.
+        """
+        lock = self.lock()
+        held = _HeldLogin(await anyio.to_thread.run_sync(lock.__enter__))
+        try:
+            yield held
+        except BaseException as error:
+            lock.__exit__(type(error), error, error.__traceback__)
+            raise
+        lock.__exit__(None, None, None)
+
+
+class _HeldLogin:
+    """A locked login whose file and keyring are used in threads."""
+
+    def __init__(self, locked: LockedLogin) -> None:
+        self._locked = locked
+
+    async def read(self) -> tuple[Login, Tokens] | None:
+        return await anyio.to_thread.run_sync(self._locked.read)
+
+    async def write(self, login: Login, tokens: Tokens) -> Login:
+        return await anyio.to_thread.run_sync(self._locked.write, login, tokens)
+
+    async def end(self) -> None:
+        """Keep the login, so that commands can show whose it was."""
+
 
 @contextmanager
 def _explain() -> Iterator[None]:
@@ -199,10 +239,9 @@ def _read_row(connection: "sqlite3.Connection", endpoint: str) -> tuple[Login | 
 
 def _read_tokens(text: str | None) -> Tokens | None:
     try:
-        kept = _Kept.model_validate_json(text or "")
+        return KeptTokens.model_validate_json(text or "").tokens
     except ValidationError:
         return None
-    return Tokens(SecretStr(kept.access), SecretStr(kept.refresh) if kept.refresh else None, kept.expires)
 
 
 def _name_account(endpoint: str) -> str:

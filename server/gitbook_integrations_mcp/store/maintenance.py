@@ -10,15 +10,20 @@ from typing import Any
 from sqlalchemy import LargeBinary, Row, Table, delete, func, select
 
 from gitbook_integrations_mcp.store.database import Database
-from gitbook_integrations_mcp.store.schema import METADATA, REVISION, confirmations
+from gitbook_integrations_mcp.store.schema import METADATA, REVISION, account_links, accounts, confirmations
 
 _BATCH = 100
 """Rows that are read at a time: a report can be a megabyte."""
 
 _COMPRESSED = frozenset({"report", "script"})
 
-KEPT = tuple(table for table in METADATA.sorted_tables if table is not confirmations)
-"""The tables whose rows stay. Confirmations are secrets of a few minutes: they are neither shown nor exported."""
+_PRIVATE = (confirmations, accounts, account_links)
+
+KEPT = tuple(table for table in METADATA.sorted_tables if table not in _PRIVATE)
+"""The tables whose rows stay, and are about organizations.
+
+Confirmations and links are secrets of a few minutes: they are neither shown nor exported. Accounts belong to callers;
+the command `accounts` shows and removes them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,3 +135,35 @@ development_modes = Table(
 )
 """Development modes that are on, or may be. `id` is that of the change that enabled one, `tunnel` only a host,
 `credentials` a digest of tokens. `claimed_at` is when a process began to disable it."""
+
+accounts = Table(
+    "accounts",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("time", Float, nullable=False),
+    Column("principal", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("facts", JSON, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("lease", Text),
+    Column("leased_until", Float),
+)
+"""GitBook accounts that callers over HTTP linked. `id` is a digest of the principal and the API, `sealed` the encrypted
+tokens, `lease` the renewal that is under way."""
+
+account_links = Table(
+    "account_links",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("principal", Text),
+    Column("scopes", JSON, nullable=False),
+    Column("csrf", Text, nullable=False),
+    Column("is_proven", Boolean, nullable=False),
+    Column("browser", Text),
+    Column("state", Text),
+    Column("sealed", LargeBinary),
+    Column("expires_at", Float, nullable=False),
+    Index("account_links_of_browser", "browser"),
+    Index("account_links_by_expiry", "expires_at"),
+)
+"""Pages for linking an account. `browser` and `state` are digests, `sealed` is the encrypted authorization request."""

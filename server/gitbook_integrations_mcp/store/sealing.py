@@ -43,11 +43,19 @@ class Sealer:
         Raises:
             StoreError: the key cannot be read or written.
         """
-        if not self._settings.keep_values:
+        if not self._settings.keep_values or not await self._load_keys():
             return None
+        return await self.seal_secret(value, row)
+
+    async def seal_secret(self, value: Any, row: str) -> bytes:
+        """Return the same, whatever the settings keep.
+
+        Raises:
+            StoreError: there is no key, or it cannot be read or written.
+        """
         keys = await self._load_keys()
         if not keys:
-            return None
+            raise StoreError("has no key to encrypt with (store.keys)", ErrorCode.STORE_KEY_UNKNOWN)
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         identifier, key = next(iter(keys.items()))

@@ -12,10 +12,12 @@ from gitbook_integrations_mcp.store.location import Location, locate_store
 
 if TYPE_CHECKING:
     from gitbook_integrations_mcp.store.acceptances import AcceptanceStore
+    from gitbook_integrations_mcp.store.accounts import AccountStore
     from gitbook_integrations_mcp.store.changes import ChangeStore
     from gitbook_integrations_mcp.store.confirmations import ConfirmationStore
     from gitbook_integrations_mcp.store.database import Database
     from gitbook_integrations_mcp.store.development_modes import DevelopmentModeStore
+    from gitbook_integrations_mcp.store.links import LinkStore
     from gitbook_integrations_mcp.store.reports import ReportStore
     from gitbook_integrations_mcp.store.sealing import Sealer
     from gitbook_integrations_mcp.store.versions import VersionStore
@@ -103,6 +105,20 @@ class Store:
         with suppress(sqlite3.Error), closing(sqlite3.connect(f"{location.path.as_uri()}?mode=ro", uri=True)) as file:
             return file.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is not None  # noqa: S608 - a constant
         return True
+
+    @cached_property
+    def accounts(self) -> "AccountStore":
+        """GitBook accounts that callers linked."""
+        from gitbook_integrations_mcp.store.accounts import AccountStore
+
+        return AccountStore(self.database, self.sealer)
+
+    @cached_property
+    def links(self) -> "LinkStore":
+        """Pages for linking an account."""
+        from gitbook_integrations_mcp.store.links import LinkStore
+
+        return LinkStore(self.database, self.sealer)
 
     @cached_property
     def sealer(self) -> "Sealer":

@@ -10,10 +10,11 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gitbook_integrations_mcp.accounts.links import PATH as ACCOUNTS_PATH
 from gitbook_integrations_mcp.auth.authentication import Authentication
 from gitbook_integrations_mcp.auth.hosts import HostGuard, list_hosts
 from gitbook_integrations_mcp.config.settings import Settings
-from gitbook_integrations_mcp.config.validation import check_exposure, check_keys, check_workers
+from gitbook_integrations_mcp.config.validation import check_accounts, check_exposure, check_keys, check_workers
 from gitbook_integrations_mcp.confirmation.page import PATH
 from gitbook_integrations_mcp.features.server import IntegrationsServer
 from gitbook_integrations_mcp.net.timeouts import END_STREAMS, HEALTH_PATH, READY_PATH
@@ -32,6 +33,7 @@ def create_application(settings: Settings, server: IntegrationsServer) -> Starle
     check_exposure(settings)
     check_keys(settings)
     check_workers(settings)
+    check_accounts(settings)
     http, authentication = settings.http, Authentication(settings)
     routes: list[Route | Mount] = [
         Route(HEALTH_PATH, report_health, methods=["GET"]),
@@ -60,6 +62,8 @@ def create_application(settings: Settings, server: IntegrationsServer) -> Starle
     routes += authentication.list_routes()
     if http.public_url is not None:
         routes.append(Mount(PATH.rstrip("/"), server.page.application))
+    if server.account_page is not None:
+        routes.append(Mount(ACCOUNTS_PATH, server.account_page.application))
     middleware = [Middleware(HostGuard, hosts=list_hosts(http))]
     if http.allowed_hosts:
         middleware.append(Middleware(Cors, hosts=http.allowed_hosts))
