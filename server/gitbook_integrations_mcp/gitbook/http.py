@@ -8,7 +8,7 @@ cookies, and read bodies of any size.
 import asyncio
 import contextlib
 import json
-import ssl
+import sys
 import urllib.request
 import zlib
 from collections.abc import AsyncIterator, Mapping
@@ -22,6 +22,7 @@ from gitbook_integrations_api.endpoint import Request
 from gitbook_integrations_mcp import __version__
 from gitbook_integrations_mcp.config.models import LimitsSection
 from gitbook_integrations_mcp.errors import UnreachableError
+from gitbook_integrations_mcp.gitbook.tls import create_context, skip_default_certificates
 
 if TYPE_CHECKING:
     import httpx
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     HTTPTransport = httpx.AsyncBaseTransport
 else:
     HTTPTransport = Any
+
+sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
+"""httpx runs without its command line, which would load rich and Pygments on its import."""
 
 USER_AGENT = f"gitbook-integrations-mcp/{__version__}"
 _HEADERS = [
@@ -227,14 +231,21 @@ async def _read_body(raw: "httpx.Response", limit: int) -> bytes:
     return body
 
 
+def import_engine() -> None:
+    """Import httpx and aiohttp, which takes most of the time of a first call."""
+    if "httpx_aiohttp" not in sys.modules:
+        with skip_default_certificates():
+            import httpx_aiohttp  # noqa: F401
+
+
 def open_transport(endpoint: str) -> HTTPTransport:
     """Return a transport that uses the operating system's trust store and the proxy of the environment."""
+    import_engine()
     import aiohttp
     import httpx
-    import truststore
     from httpx_aiohttp import AiohttpTransport
 
-    context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = create_context()
     parts = urlsplit(endpoint)
     proxies = urllib.request.getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all")

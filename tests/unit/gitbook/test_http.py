@@ -5,15 +5,9 @@ import contextlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from pydantic import SecretStr
 
 from gitbook_integrations_api.endpoint import Method, Request
@@ -21,6 +15,7 @@ from gitbook_integrations_mcp.config.models import LimitsSection
 from gitbook_integrations_mcp.errors import UnreachableError
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.gitbook.http import GitBookResponse
+from tests.support.certificates import create_certificate
 
 TOKEN = "client-token-0123456789"
 READ = Request("GET", "/user")
@@ -173,32 +168,6 @@ async def test_invalid_compression_is_reported() -> None:
         assert "invalid gzip data" in str(await fail(endpoint))
 
 
-def create_certificate(path: Path) -> ssl.SSLContext:
-    """Return the context of a server with a new, untrusted certificate."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    path.write_bytes(
-        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        + certificate.public_bytes(pem)
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(path)
-    return context
-
-
 async def test_an_untrusted_certificate_is_reported_as_not_sent(tmp_path: Path) -> None:
     heads: list[bytes] = []
 
@@ -211,16 +180,6 @@ async def test_an_untrusted_certificate_is_reported_as_not_sent(tmp_path: Path) 
     assert not error.sent
     assert "does not trust the certificate" in str(error)
     assert heads == []
-
-
-async def test_the_trust_store_of_the_operating_system_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def answer(stream: asyncio.StreamWriter, _head: bytes) -> None:
-        stream.write(OK + b"\r\n{}")
-
-    context = create_certificate(tmp_path / "server.pem")
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "server.pem"))
-    async with serve(answer, context) as endpoint:
-        assert (await send(endpoint)).status == 200
 
 
 async def test_the_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
