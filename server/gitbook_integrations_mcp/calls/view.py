@@ -43,11 +43,17 @@ class View:
 
     def show(self, value: Any) -> Any:
         """Return `value` as it is shown; the number and order of keys stay the same."""
+        return self.show_json(value)[0]
+
+    def show_json(self, value: Any) -> tuple[Any, bytes]:
+        """Return `value` as it is shown, and the same as compact JSON."""
         if self.characters is None:
-            json = to_json(value).decode()
-            if not may_contain_unseen(json) and (self.reveal or not may_contain_masked(json)):
-                return value  # true of most responses, and checking the JSON takes a tenth of walking through it
-        return self._show(value, MaskingScope.SCHEMA if self.reveal else MaskingScope.OPEN)
+            json = to_json(value)
+            text = json.decode()
+            if not may_contain_unseen(text) and (self.reveal or not may_contain_masked(text)):
+                return value, json  # true of most responses, and checking the JSON takes a tenth of walking through it
+        shown = self._show(value, MaskingScope.SCHEMA if self.reveal else MaskingScope.OPEN)
+        return shown, to_json(shown)
 
     def _show(self, value: Any, scope: MaskingScope) -> Any:
         if isinstance(value, str):

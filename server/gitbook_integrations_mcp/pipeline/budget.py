@@ -35,11 +35,11 @@ class Budget:
         """Return about how many tokens `value` costs."""
         return estimate_result(to_json(value))
 
-    def count_fitting(self, items: Iterable[Any], used: float) -> int:
-        """Return how many of `items`, from the first on, fit in addition to `used` tokens."""
+    def count_fitting(self, costs: Iterable[float], used: float) -> int:
+        """Return how many items, from the first on, fit in addition to `used` tokens; `costs` are their tokens."""
         count = 0
-        for item in items:
-            used += self.measure(item)
+        for cost in costs:
+            used += cost
             if used + _ENVELOPE > self.tokens:
                 break
             count += 1

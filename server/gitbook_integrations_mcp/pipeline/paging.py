@@ -17,6 +17,7 @@ from gitbook_integrations_mcp.errors import CallError
 from gitbook_integrations_mcp.pipeline.budget import Budget
 from gitbook_integrations_mcp.pipeline.execution import Executor
 from gitbook_integrations_mcp.pipeline.progress import Progress
+from gitbook_integrations_mcp.tokens import estimate_result
 
 _PAGE = 250
 """Items requested at a time when all are wanted: few requests, and regular progress reports."""
@@ -50,10 +51,14 @@ class PageReader:
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """A page as GitBook sent it, its items as they are shown, and how many of them fit into what the budget leaves."""
+    """A page as GitBook sent it, and its items as they are shown, with the tokens that each costs.
+
+    `fitting` is how many of the items fit into what the budget leaves.
+    """
 
     response: dict[str, Any]
     items: list[dict[str, Any]]
+    costs: list[float]
     fitting: int
 
     @property
@@ -152,7 +157,7 @@ class _Reading:
         if room is not None and room < len(page.items) and room <= page.fitting:
             self._add_first(page, room)
         elif page.fits:
-            self._add(page.response, page.items)
+            self._add(page)
         else:
             await self._read_part(page, limit)
 
@@ -165,7 +170,7 @@ class _Reading:
                 self._add_beginning(page)  # the endpoint ignores the limit
                 return
             if len(page.items) == 1:
-                self._add(page.response, [self._shorten_first_item(page)])
+                self._add(self._shorten_first_item(page))
                 self.note = f"One item is cut to fit into {self.budget.tokens:,} tokens."
                 return
             limit = max(page.fitting, 1)
@@ -175,7 +180,7 @@ class _Reading:
                 self._add_beginning(page)
                 return
         if page.fits:
-            self._add(page.response, page.items)
+            self._add(page)
         if self.cursor is not None:
             self.note = f"No more items fit into {self.budget.tokens:,} tokens."
 
@@ -185,21 +190,27 @@ class _Reading:
         if arguments != call.arguments:
             call = replace(call, request=call.tool.build_request(arguments))
         response = read_response(call.tool, await self.executor.execute(call, self.approval))
-        items = [self.view.show(self._select_fields(item)) for item in response["items"]]
-        return _Page(response, items, self.budget.count_fitting(items, self.used))
+        items, costs = [], []
+        for item in response["items"]:
+            shown, json = self.view.show_json(self._select_fields(item))
+            items.append(shown)
+            costs.append(estimate_result(json))
+        return _Page(response, items, costs, self.budget.count_fitting(costs, self.used))
 
     def _select_fields(self, item: dict[str, Any]) -> dict[str, Any]:
         return item if self.call.options.detail == "full" else summarize(self.call.tool.result.model, item)
 
-    def _shorten_first_item(self, page: _Page) -> dict[str, Any]:
-        return self.budget.shorten(self._select_fields(page.response["items"][0]), self.view)
+    def _shorten_first_item(self, page: _Page) -> _Page:
+        """Return a page with only its first item, cut so that it fits."""
+        item = self.budget.shorten(self._select_fields(page.response["items"][0]), self.view)
+        return _Page(page.response, [item], [self.budget.measure(item)], 1)
 
-    def _add(self, response: dict[str, Any], items: list[dict[str, Any]]) -> None:
-        """Add items of a page, and take over its cursor and other fields."""
-        self.items += items
-        self.used += self.budget.measure(items)
-        self.fields = {name: value for name, value in response.items() if name not in {"items", "next"}}
-        following = response.get("next")
+    def _add(self, page: _Page, count: int | None = None) -> None:
+        """Add the first `count` items of a page, or all, and take over its cursor and other fields."""
+        self.items += page.items[:count]
+        self.used += sum(page.costs[:count])
+        self.fields = {name: value for name, value in page.response.items() if name not in {"items", "next"}}
+        following = page.response.get("next")
         cursor = following.get("page") if isinstance(following, dict) else None
         self.cursor = cursor if isinstance(cursor, str) and cursor else None
         if self.cursor is not None and not self.call.tool.is_paged:
@@ -208,7 +219,7 @@ class _Reading:
     def _add_first(self, page: _Page, room: int) -> None:
         """Add the first `room` items of a page that is longer than requested. The cursor stays at its beginning."""
         cursor = self.cursor
-        self._add(page.response, page.items[:room])
+        self._add(page, room)
         if cursor is None:
             left = len(page.items) - room
             self._end_list(
@@ -224,7 +235,10 @@ class _Reading:
 
     def _add_beginning(self, page: _Page) -> None:
         """Add the items of a page that fit, where no cursor can lead to the others."""
-        self._add(page.response, page.items[: page.fitting] or [self._shorten_first_item(page)])
+        if page.fitting:
+            self._add(page, page.fitting)
+        else:
+            self._add(self._shorten_first_item(page))
         self._end_list(
             f"Only {len(self.items)} of {len(page.items)} items fit into {self.budget.tokens:,} tokens, and no cursor "
             "leads to the others. Request summaries, or fewer items."
