@@ -1,9 +1,11 @@
 """Tools as clients see them: name, description, schemas and annotations, all derived from the table."""
 
+from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import Any
 
 import mcp_types
-from mcp.server.context import ServerRequestContext
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel import Server
 
 from gitbook_integrations_api.endpoint import Risk, Tool
@@ -22,6 +24,12 @@ _OPTIONS = describe_arguments(Options)["properties"]
 
 Context = ServerRequestContext[Any, Any]
 
+_EMPTY = mcp_types.CallToolResult(content=[], structured_content={})
+"""Stands for a result while the SDK gives it the form of the connection's protocol version."""
+
+_results: ContextVar[list[mcp_types.CallToolResult]] = ContextVar("results")
+"""Receives the result of the call that this task runs."""
+
 
 class Tools:
     """Serves the tools of each caller. `published` are all offered tools by name; calls run through `pipeline`."""
@@ -35,6 +43,7 @@ class Tools:
         """Register tools with `server`."""
         server.add_request_handler("tools/list", mcp_types.PaginatedRequestParams, self.list)
         server.add_request_handler("tools/call", mcp_types.CallToolRequestParams, self.call)
+        server.middleware.append(_fill_in_result)
 
     def find_schema(self, name: str) -> dict[str, Any] | None:
         """Return the input schema of a tool. Without this lookup, the SDK lists all tools on every call over HTTP."""
@@ -51,7 +60,42 @@ class Tools:
         self, context: Context, params: mcp_types.CallToolRequestParams
     ) -> mcp_types.CallToolResult | mcp_types.InputRequiredResult:
         """Handle tools/call."""
-        return await self._pipeline.run(params, context, self._callers.identify(context))
+        result = await self._pipeline.run(params, context, self._callers.identify(context))
+        if isinstance(result, mcp_types.InputRequiredResult):
+            return result
+        _results.get().append(result)
+        return _EMPTY
+
+
+async def _fill_in_result(ctx: Context, call_next: CallNext) -> HandlerResult:
+    """Fill in the result of a call after the SDK. This is a middleware of the SDK's server.
+
+    The SDK copies a result three times to validate it, which takes longer than to read it from GitBook.
+    """
+    if ctx.method != "tools/call":
+        return await call_next(ctx)
+    results: list[mcp_types.CallToolResult] = []
+    token = _results.set(results)
+    try:
+        empty = await call_next(ctx)
+    finally:
+        _results.reset(token)
+    if not results:
+        return empty
+    assert isinstance(empty, Mapping)
+    return {**empty, **_write_result(results[0], with_structure="structuredContent" in empty)}
+
+
+def _write_result(result: mcp_types.CallToolResult, *, with_structure: bool) -> dict[str, Any]:
+    """Return what differs from an empty result. Old versions of the protocol have no structured content."""
+    written: dict[str, Any] = {
+        "content": [{"type": "text", "text": block.text} for block in result.content if block.type == "text"]
+    }
+    if with_structure:
+        written["structuredContent"] = result.structured_content
+    if result.is_error:
+        written["isError"] = True
+    return written
 
 
 def describe_tool(tool: Tool, organization: str | None = None) -> mcp_types.Tool:

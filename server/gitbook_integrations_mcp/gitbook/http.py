@@ -49,7 +49,7 @@ _CHUNK = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class GitBookResponse:
-    """An HTTP response as received: status, headers (case-insensitive) and body.
+    """An HTTP response as received: status, headers (by name in lower case) and body.
 
     `attempts` is how often the request was sent. `uncertain` means that an earlier attempt, whose outcome is unknown,
     may have taken effect. `wait` is how many seconds to wait before the next attempt, if GitBook asks for it.
@@ -89,8 +89,9 @@ class HTTPClient:
         try:
             # Opened on the first request, because that imports httpx and aiohttp.
             transport = self._transport = self._transport or self._custom_transport or open_transport(self._endpoint)
-            async with asyncio.timeout(seconds), asyncio.timeout(None) as writing:
-                raw = await transport.handle_async_request(self._build_request(request, token, writing))
+            async with asyncio.timeout(seconds) as deadline:
+                end = deadline.when()
+                raw = await transport.handle_async_request(self._build_request(request, token, deadline))
                 try:
                     body = await _read_body(raw, self._settings.body_bytes)
                 finally:
@@ -98,7 +99,7 @@ class HTTPClient:
                     with contextlib.suppress(Exception):
                         await raw.aclose()
         except TimeoutError:
-            if writing.expired():
+            if deadline.when() != end:
                 failure = f"did not read the request body for {self._settings.write_seconds:g} s"
             else:
                 failure = f"sent no complete response within {self._settings.call_seconds:g} s, including waits"
@@ -106,7 +107,7 @@ class HTTPClient:
         except Exception as error:  # noqa: BLE001
             # The text of any exception can contain a header or a URL, so only its type is used.
             raise self._create_error(error) from None
-        return GitBookResponse(raw.status_code, raw.headers, body)
+        return GitBookResponse(raw.status_code, dict(raw.headers.items()), body)
 
     async def close(self) -> None:
         """Close the connections. The client can be used again afterwards."""
@@ -114,24 +115,27 @@ class HTTPClient:
             await self._transport.aclose()
             self._transport = None
 
-    def _build_request(self, request: Request, token: SecretStr, writing: asyncio.Timeout) -> "httpx.Request":
+    def _build_request(self, request: Request, token: SecretStr, deadline: asyncio.Timeout) -> "httpx.Request":
         import httpx
 
         settings = self._settings
-        url = f"{self._endpoint}/v1{request.path}"
-        headers = [*_HEADERS, ("Authorization", f"Bearer {token.get_secret_value()}")]
-        content: bytes | AsyncIterator[bytes] | None = None
+        query = f"?{urlencode(request.query)}" if request.query else ""
+        url = httpx.URL(f"{self._endpoint}/v1{request.path}{query}")
+        content = b""
+        headers = [("Host", url.netloc.decode()), *_HEADERS, ("Authorization", f"Bearer {token.get_secret_value()}")]
         if request.body is not None:
             content = json.dumps(request.body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
             headers.append(("Content-Type", "application/json"))
-            if len(content) > _CHUNK:
-                headers.append(("Content-Length", str(len(content))))
-                content = _stream_content(content, settings.write_seconds, writing)
-        return httpx.Request(
+        if content or request.method in {"POST", "PUT", "PATCH"}:
+            headers.append(("Content-Length", str(len(content))))
+        whole = len(content) <= _CHUNK
+        built = httpx.Request(
             request.method,
-            f"{url}?{urlencode(request.query)}" if request.query else url,
+            url,
             headers=headers,
-            content=content,
+            content=None if whole else _stream_content(content, settings.write_seconds, deadline),
+            # httpx would search the headers for what they already have.
+            stream=httpx.ByteStream(content) if whole else None,
             extensions={
                 "timeout": {
                     "connect": settings.connect_seconds,
@@ -140,6 +144,9 @@ class HTTPClient:
                 }
             },
         )
+        if whole:
+            built.read()
+        return built
 
     def _create_error(self, error: Exception) -> UnreachableError:
         """Return the error for an exception of the HTTP layer; `sent` is false only if nothing was sent for certain."""
@@ -186,13 +193,14 @@ class HTTPClient:
         return f"The connection to {self.host} was lost before the response was complete.", True
 
 
-async def _stream_content(content: bytes, seconds: float, writing: asyncio.Timeout) -> AsyncIterator[bytes]:
-    """Yield `content` in chunks; each must be written within `seconds`."""
-    clock = asyncio.get_running_loop().time
+async def _stream_content(content: bytes, seconds: float, deadline: asyncio.Timeout) -> AsyncIterator[bytes]:
+    """Yield `content` in chunks; each must be written within `seconds`, and before `deadline`."""
+    clock, end = asyncio.get_running_loop().time, deadline.when()
+    assert end is not None
     for start in range(0, len(content), _CHUNK):
-        writing.reschedule(clock() + seconds)
+        deadline.reschedule(min(clock() + seconds, end))
         yield content[start : start + _CHUNK]
-    writing.reschedule(None)
+    deadline.reschedule(end)
 
 
 async def _read_body(raw: "httpx.Response", limit: int) -> bytes:

@@ -141,6 +141,8 @@ class CredentialLimit:
 
         A request without room in its limit keeps back only later requests of that limit.
         """
+        if not (self.free and self.queue):
+            return
         exhausted: set[int] = set()
         for permit in list(self.queue):
             if not self.free:
@@ -223,28 +225,28 @@ class RateLimiter:
         limit.users += 1
         try:
             self._check_wait(permit, deadline)
-            try:
-                async with asyncio.timeout(self._queue_timeout + max_wait):
-                    await self._await_grant(permit, deadline)
-            except TimeoutError:
-                raise LimitError(
-                    f"Timed out in the queue behind {limit.users - 1} calls with this token. "
-                    "Send fewer calls in parallel."
-                ) from None
+            limit.queue[permit] = None
+            limit.grant(self._clock())
+            if not permit.granted:
+                await self._await_grant(permit, deadline, self._queue_timeout + max_wait)
             yield permit
         finally:
             limit.users -= 1
             permit.release()
             limit.grant(self._clock())
 
-    async def _await_grant(self, permit: Permit, deadline: float) -> None:
-        limit = permit.limit
-        limit.queue[permit] = None
-        limit.grant(self._clock())
-        while not permit.granted:
-            await permit.wake_up.wait()
-            permit.wake_up = anyio.Event()
-            await self._await_reset(permit, deadline)
+    async def _await_grant(self, permit: Permit, deadline: float, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                while not permit.granted:
+                    await permit.wake_up.wait()
+                    permit.wake_up = anyio.Event()
+                    await self._await_reset(permit, deadline)
+        except TimeoutError:
+            raise LimitError(
+                f"Timed out in the queue behind {permit.limit.users - 1} calls with this token. "
+                "Send fewer calls in parallel."
+            ) from None
 
     async def _await_reset(self, permit: Permit, deadline: float) -> None:
         """Sleep until the limit of the first waiting request resets, unless a response in flight will report it."""

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from importlib.util import find_spec
 
 import anyio
 import uvicorn
@@ -36,7 +37,8 @@ def serve(settings: Settings) -> None:
 
 
 def _run_stdio(server: IntegrationsServer) -> None:
-    if signum := anyio.run(_serve_stdio, server):
+    fast_loop = find_spec("uvloop") is not None  # uvicorn does the same
+    if signum := anyio.run(_serve_stdio, server, backend_options={"use_uvloop": fast_loop}):
         # Everything is closed. The signal ends the process, so that the exit status shows it, and so that a thread that
         # still reads from a terminal cannot delay the end.
         signal.signal(signum, signal.SIG_DFL)

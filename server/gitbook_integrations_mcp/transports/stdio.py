@@ -12,7 +12,7 @@ When the SDK does these three things, this module and `stdio_streams` can be del
 
 import codecs
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
@@ -53,6 +53,9 @@ GRACE_SECONDS = 10.0
 FLUSH_SECONDS = 1.0
 """Time for a client to read the last responses."""
 
+_BUFFERED = 64
+"""Messages that wait to be written; more than that, and whoever sends the next one waits, too."""
+
 _LISTEN = "subscriptions/listen"
 """A request that runs until the client cancels it, so nothing waits for its end."""
 
@@ -67,7 +70,7 @@ async def open_stdio() -> AsyncIterator[tuple["Connection", Outgoing]]:
     empty, and standard output goes to standard error.
     """
     with claim_standard_streams() as (reader, target), StdoutWriter(target) as writer:
-        outgoing, messages = anyio.create_memory_object_stream[SessionMessage]()
+        outgoing, messages = anyio.create_memory_object_stream[SessionMessage](_BUFFERED)
         connection = Connection(StdinReader(reader), outgoing.clone())
         async with anyio.create_task_group() as group:
             group.start_soon(connection.write, messages, writer)
@@ -122,20 +125,20 @@ class Connection(ObjectReceiveStream[SessionMessage]):
         readable = True
         with self.writing, messages:
             async for item in messages:
-                message = item.message
+                ready = [item.message, *_take_ready(messages)]
                 if readable:
-                    line = jsonrpc_message_adapter.dump_json(message, by_alias=True, exclude_unset=True) + b"\n"
                     try:
-                        await writer.write(line)
+                        await writer.write(b"".join(map(_format_line, ready)))
                     except OSError:
                         readable = False
                         self._lines.ready.clear()
                         self._stop_reading()
-                if isinstance(message, JSONRPCRequest):
-                    self._unanswered.add(message.id)
-                    self._changed.set()
-                elif not isinstance(message, JSONRPCNotification):
-                    await self._finish(message.id)
+                for message in ready:
+                    if isinstance(message, JSONRPCRequest):
+                        self._unanswered.add(message.id)
+                        self._changed.set()
+                    elif not isinstance(message, JSONRPCNotification):
+                        await self._finish(message.id)
 
     async def _read(self) -> None:
         with anyio.CancelScope() as self._reading:
@@ -186,6 +189,17 @@ class Connection(ObjectReceiveStream[SessionMessage]):
         if request in self._running:
             self._running.remove(request)
             self._changed.set()
+
+
+def _take_ready(messages: MemoryObjectReceiveStream[SessionMessage]) -> Iterator[JSONRPCMessage]:
+    """Yield the messages that need not be waited for. They are written together, because each write is costly."""
+    with suppress(anyio.WouldBlock, anyio.EndOfStream):
+        while True:
+            yield messages.receive_nowait().message
+
+
+def _format_line(message: JSONRPCMessage) -> bytes:
+    return message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
 
 
 def _create_error(line: bytes | None, envelope: Envelope | None) -> JSONRPCError:
