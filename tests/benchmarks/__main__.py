@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.benchmarks import audit, load, measure, peers, soak, stress, subject
+from tests.benchmarks import audit, load, measure, peers, soak, stress, subject, tls
 from tests.benchmarks.crowd import AnswerError
 from tests.benchmarks.environment import install
 from tests.benchmarks.measure import Metric, Results
@@ -21,6 +21,7 @@ is installed) or faster (httpx tries to import sniffio several times a request u
 PARTS: dict[str, Sequence[Metric]] = {
     "stdio": measure.METRICS,
     "burst": stress.METRICS,
+    "tls": tls.METRICS,
     "http": load.METRICS,
     "soak": soak.METRICS,
     "audit": audit.METRICS,
@@ -62,6 +63,8 @@ def _measure(
             measure.measure(subjects, endpoint, runs, results)
         if "burst" in parts:
             stress.stress(subjects, slow, runs, results)
+        if "tls" in parts:
+            tls.measure(subjects, runs, results)
         if "http" in parts:
             load.measure(web, endpoint, min(runs, load.RUNS), results)
             for other in subjects[len(web) :]:

@@ -56,12 +56,14 @@ def environment(endpoint: str) -> dict[str, str]:
 
 
 @contextmanager
-def upstream(latency_ms: float = 0) -> Iterator[str]:
-    """Run the fake GitBook and yield its endpoint."""
+def upstream(latency_ms: float = 0, certificate: Path | None = None) -> Iterator[str]:
+    """Run the fake GitBook and yield its endpoint. With the file of a certificate, it is reached over TLS."""
     argv = [*_module("tests.benchmarks.upstream"), "--latency", str(latency_ms)]
+    if certificate:
+        argv += ["--certificate", str(certificate)]
     with subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         port = process.stdout.readline().decode().strip()
         if not port:
             raise RuntimeError("the fake GitBook did not start")
-        yield f"http://127.0.0.1:{port}"
+        yield f"{'https' if certificate else 'http'}://127.0.0.1:{port}"

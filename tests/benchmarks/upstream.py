@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import re
+import ssl
 import sys
 from functools import cache
 from typing import Any
@@ -138,9 +139,13 @@ class Connection(asyncio.Protocol):
         return make_huge() if HUGE_TARGET.match(self._buffer) else SMALL
 
 
-async def serve(port: int, latency: float) -> None:
+async def serve(port: int, latency: float, certificate: str | None) -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Connection(latency), "127.0.0.1", port)
+    context = None
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+    server = await loop.create_server(lambda: Connection(latency), "127.0.0.1", port, ssl=context)
     print(server.sockets[0].getsockname()[1], flush=True)
     await asyncio.to_thread(sys.stdin.read)
     server.close()
@@ -150,8 +155,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--port", type=int, default=0, help="default: any free one")
     parser.add_argument("--latency", type=float, default=0, metavar="MS", help="wait before every answer")
+    parser.add_argument("--certificate", metavar="FILE", help="certificate and key, to be reached over TLS")
     options = parser.parse_args()
-    asyncio.run(serve(options.port, options.latency / 1000))
+    asyncio.run(serve(options.port, options.latency / 1000, options.certificate))
     os._exit(0)  # Python 3.12+ waits for open connections on the way out; nobody is left to answer.
 
 
