@@ -3,7 +3,8 @@
 Modules import at their top whatever they need. Only these imports are inside functions, because they would slow down
 the start of a server on stdio that does not need them (by this share of its CPU time):
 
-- httpx, aiohttp, httpx-aiohttp and truststore (19 %): `gitbook.http`, on the first request to GitBook
+- httpx, aiohttp and httpx-aiohttp (9 %): `gitbook.http`, on the first request to GitBook
+- truststore: `gitbook.tls`, where OpenSSL does not find the operating system's certificates
 - starlette's applications, PyJWT and httpx for HTTP (7 %): `transports.serving`, for servers over HTTP
 - SQLAlchemy and its drivers (as much as the MCP SDK): `store.store`, for the first confirmation, change or audit
 - the audit (4 %): `audit.AuditTools`, on the first audit

@@ -126,6 +126,10 @@ class Connection(ObjectReceiveStream[SessionMessage]):
         with self.writing, messages:
             async for item in messages:
                 ready = [item.message, *_take_ready(messages)]
+                for message in ready:  # the client can answer the first before it has read the last
+                    if isinstance(message, JSONRPCRequest):
+                        self._unanswered.add(message.id)
+                        self._changed.set()
                 if readable:
                     try:
                         await writer.write(b"".join(map(_format_line, ready)))
@@ -134,10 +138,7 @@ class Connection(ObjectReceiveStream[SessionMessage]):
                         self._lines.ready.clear()
                         self._stop_reading()
                 for message in ready:
-                    if isinstance(message, JSONRPCRequest):
-                        self._unanswered.add(message.id)
-                        self._changed.set()
-                    elif not isinstance(message, JSONRPCNotification):
+                    if isinstance(message, JSONRPCResponse | JSONRPCError):
                         await self._finish(message.id)
 
     async def _read(self) -> None:

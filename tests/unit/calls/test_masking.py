@@ -12,6 +12,7 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic_core import to_json
 
 from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_api.options import Options
@@ -594,6 +595,13 @@ def test_a_shown_text_is_recognized(text: str, characters: int, encoded: bool) -
     text = text * 20 if not encoded else "QUJD" * len(text)
     assert is_shown_form(View(characters, "somewhere").show(text), text)
     assert not is_shown_form(View(characters, "somewhere").show(text + "x"), text)
+
+
+@given(values, st.booleans(), st.none() | st.integers(1, 400))
+def test_the_json_of_a_value_is_that_of_what_is_shown(value: Any, reveal: bool, characters: int | None) -> None:
+    shown, written = View(characters, "somewhere", reveal).show_json(value)
+    assert json.loads(written) == json.loads(to_json(shown))
+    assert shown == View(characters, "somewhere", reveal).show(value)
 
 
 @given(values, st.booleans())
