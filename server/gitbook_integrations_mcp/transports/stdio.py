@@ -54,7 +54,7 @@ FLUSH_SECONDS = 1.0
 """Time for a client to read the last responses."""
 
 _BUFFERED = 64
-"""Messages that wait to be written; more than that, and whoever sends the next one waits, too."""
+"""Number of messages that can wait to be written. The sender of another one waits, too."""
 
 _LISTEN = "subscriptions/listen"
 """A request that runs until the client cancels it, so nothing waits for its end."""
