@@ -144,6 +144,14 @@ JOBS = (
         most_tokens=140,
     ),
     Job(
+        name="report for the security officer",
+        request="Give me a report of the audit that I can send to our security officer.",
+        steps=(call("export_report", format="html"),),
+        bare=read_everything(),
+        facts=("gitbook-integrations://", "complete"),
+        most_tokens=140,
+    ),
+    Job(
         name="scripts without a policy",
         request="Which of our sites run scripts without a content security policy?",
         steps=(call("audit_installations", section="scripts"),),
