@@ -22,6 +22,10 @@ PAGES = {
 }
 
 NOT_RUN = {
+    "audit --open": "opens a browser",
+    "login": "opens a browser",
+    "logout": "needs a login",
+    "whoami": "needs a login",
     "serve": "runs until it is stopped",
     "sandbox": "runs until it is stopped",
     "changes --follow": "runs until it is stopped",
