@@ -38,12 +38,12 @@ def explain(report: Report, identifier: str) -> dict[str, Any]:
 def explain_finding(finding: Finding, report: Report) -> dict[str, Any]:
     """Return everything about a finding; its `remedy` can be called as it stands."""
     rule = next(one for one in report.rules if one.id == finding.rule)
-    about = finding.model_dump(exclude={"sources", "subject"}, exclude_none=True)
+    about = finding.model_dump(mode="json", exclude={"sources", "subject"}, exclude_none=True)
     return about | {
         "title": rule.title,
         "meaning": rule.meaning,
         "why": rule.why,
-        "subject": finding.subject.model_dump(exclude_none=True),
+        "subject": finding.subject.model_dump(mode="json", exclude_none=True),
     }
 
 

@@ -89,7 +89,7 @@ def _describe(run: AuditRun) -> dict[str, Any]:
         "id": report.organization.id,
         "title": report.organization.title,
         "complete": report.coverage.complete,
-        "figures": report.figures.model_dump(exclude={"findings", "accepted"}),
+        "figures": report.figures.model_dump(mode="json", exclude={"findings", "accepted"}),
         "findings": {**report.figures.findings, "accepted": report.figures.accepted},
         "mostSevere": severe[:MAX_SEVERE],
         "installations": [describe_installation(each, names) for each in report.installations[:MAX_LINES]],

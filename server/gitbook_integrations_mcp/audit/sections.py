@@ -47,9 +47,9 @@ def summarize(report: Report) -> dict[str, Any]:
     gaps, names, others = report.coverage.gaps, read_names(report), report.others
     lines = [describe_installation(installed, names) for installed in report.installations[:MAX_LINES]]
     summary: dict[str, Any] = {
-        "organization": report.organization.model_dump(),
-        "narrowing": report.narrowing.model_dump(exclude_none=True),
-        "figures": report.figures.model_dump(exclude={"findings", "accepted"}),
+        "organization": report.organization.model_dump(mode="json"),
+        "narrowing": report.narrowing.model_dump(mode="json", exclude_none=True),
+        "figures": report.figures.model_dump(mode="json", exclude={"findings", "accepted"}),
         "findings": {**report.figures.findings, "accepted": report.figures.accepted},
         "byRule": [_describe_problem(problem) for problem in group_findings(report)],
         "installations": lines,
@@ -130,7 +130,7 @@ def _list_findings(report: Report, integration: str | None) -> Iterator[dict[str
     explained: set[str] = set()
     for finding in report.findings:
         if integration in {None, finding.subject.integration}:
-            item = finding.model_dump(exclude={"sources", "subject"}, exclude_none=True)
+            item = finding.model_dump(mode="json", exclude={"sources", "subject"}, exclude_none=True)
             if finding.rule not in explained:  # only the first finding of a rule explains it, to save tokens
                 item |= {"meaning": rules[finding.rule].meaning, "why": rules[finding.rule].why}
                 explained.add(finding.rule)
@@ -152,9 +152,9 @@ def _list_installations(report: Report, integration: str | None) -> Iterator[dic
 
 
 def _describe_installation(installed: InstallationFacts, names: PlaceNames) -> dict[str, Any]:
-    facts = installed.integration.model_dump(exclude={"owner"}, exclude_none=True)
+    facts = installed.integration.model_dump(mode="json", exclude={"owner"}, exclude_none=True)
     owner = installed.integration.owner
-    own = installed.model_dump(exclude={"integration", "spaces", "sites"}, exclude_none=True)
+    own = installed.model_dump(mode="json", exclude={"integration", "spaces", "sites"}, exclude_none=True)
     places = {
         "spaces": names.list_names(installed.spaces, MAX_PLACES),
         "sites": names.list_names(installed.sites, MAX_PLACES),
@@ -176,7 +176,7 @@ def _list_scripts(report: Report, integration: str | None) -> Iterator[dict[str,
                     "title": site.title,
                     "visibility": site.visibility,
                     "published": site.published,
-                    **script.model_dump(exclude={"contentSecurityPolicy", "owner"}, exclude_none=True),
+                    **script.model_dump(mode="json", exclude={"contentSecurityPolicy", "owner"}, exclude_none=True),
                     "owner": (script.owner.title or script.owner.id) if script.owner else "unknown",
                     "csp": script.contentSecurityPolicy or "none",
                 }
@@ -216,7 +216,7 @@ def _describe_access(installed: InstallationFacts, scope: str, names: PlaceNames
 
 
 def _list_gaps(report: Report, _integration: str | None) -> Iterator[dict[str, Any]]:
-    yield from (gap.model_dump(exclude_none=True) for gap in report.coverage.gaps)
+    yield from (gap.model_dump(mode="json", exclude_none=True) for gap in report.coverage.gaps)
     for rule in report.rules:
         if rule.outcome != "checked":
             undecided = [each.what for each in rule.undecided]
@@ -241,7 +241,7 @@ def _list_changes(report: Report, integration: str | None) -> Iterator[dict[str,
     for name in ("added", "removed", "changed"):
         for change in getattr(changes, name):
             if integration in {None, change.subject.integration}:
-                yield {"change": name, **change.model_dump(exclude={"subject"}, exclude_none=True)}
+                yield {"change": name, **change.model_dump(mode="json", exclude={"subject"}, exclude_none=True)}
     yield from ({"change": "undecided", "title": what} for what in changes.undecided)
 
 

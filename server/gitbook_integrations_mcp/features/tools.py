@@ -68,7 +68,7 @@ class Tools:
     ) -> mcp_types.CallToolResult | mcp_types.InputRequiredResult:
         """Handle tools/call."""
         result = await self._pipeline.run(params, context, self._callers.identify(context))
-        if isinstance(result, mcp_types.InputRequiredResult):
+        if isinstance(result, mcp_types.InputRequiredResult) or any(one.type != "text" for one in result.content):
             return result
         _results.get().append(result)
         return _EMPTY

@@ -53,7 +53,7 @@ async def test_changes_are_found_by_tool_outcome_organization_and_time() -> None
             (["queue_integration_task"], {"tool": "queue_integration_task"}),
             (["install_integration"], {"outcome": "failed"}),
             (["install_integration"], {"organizationId": "nowhere"}),
-            ([], {"organizationId": ORGANIZATION_ID}),
+            (["queue_integration_task"], {"organizationId": ORGANIZATION_ID}),  # the default organization
         ):
             content = await search(client, **filters)
             assert [one["tool"] for one in content["items"]] == found, filters

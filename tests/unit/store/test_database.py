@@ -185,7 +185,7 @@ async def test_a_file_that_is_no_database_is_kept_aside(path: Path, url: str, ca
     path.write_bytes(b"no database at all " * 1000)
     store = open_store(url)
     await open_one(store)
-    [aside] = path.parent.glob("store.db.damaged-*")
+    [aside] = path.parent.glob("store.db.damaged-*[0-9]")
     assert aside.read_bytes().startswith(b"no database")
     assert str(aside) in caplog.text
     await store.close()
@@ -202,7 +202,7 @@ async def test_a_file_that_is_damaged_later_is_kept_aside_and_its_confirmations_
         file.write(b"\xff" * (path.stat().st_size - 4096))
     assert await store.confirmations.consume(put.id) is None
     await open_one(store)
-    assert len(list(path.parent.glob("store.db.damaged-*"))) == 1
+    assert len(list(path.parent.glob("store.db.damaged-*[0-9]"))) == 1
     assert "Open confirmations are void" in caplog.text
     await store.close()
 
@@ -222,7 +222,7 @@ async def test_a_file_that_is_damaged_while_it_is_open_is_an_error_once(path: Pa
         await store.confirmations.consume(put.id)
     assert await store.confirmations.consume(put.id) is None
     await open_one(store)
-    assert len(list(path.parent.glob("store.db.damaged-*"))) == 1
+    assert len(list(path.parent.glob("store.db.damaged-*[0-9]"))) == 1
     await store.close()
 
 
