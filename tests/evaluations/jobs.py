@@ -409,7 +409,7 @@ JOBS = (
             (mode := state.integrations[OWN_INTEGRATION].development) is not None
             and (mode.tunnel, mode.all) == (TUNNEL, False)
         ),
-        most_tokens=160,
+        most_tokens=180,
     ),
     Job(
         name="development mode off",

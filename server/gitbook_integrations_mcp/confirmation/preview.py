@@ -172,8 +172,14 @@ class Previewer:
         places = scrub_json(await self._read_places(call, known, organization))
         before = shown if known is not None and isinstance(shown, Mapping) else None
         power = list(_describe_power(shown_call, integration, before, organization, places))
+        listed = [
+            one for reader in readers if reader.is_list for one in describe_context(reader, contexts[reader.name])
+        ]
+        deletes = isinstance(tool, Endpoint) and tool.method == "DELETE"
+        # A deletion takes what is below its target with it. For other calls, only what is shown of lists counts.
+        read_states = [responses[reader.name] for reader in readers if deletes or not reader.is_list]
         affected = [
-            *(one for reader in readers if reader.is_list for one in describe_context(reader, contexts[reader.name])),
+            *listed,
             *describe_loss(shown_call, shown),
             *power,
         ]
@@ -194,8 +200,8 @@ class Previewer:
             state=_digest(
                 [
                     known,
-                    *(None if isinstance(one := responses[reader.name], CallError) else one for reader in readers),
-                    *([fact.label, fact.value] for fact in power),
+                    *(None if isinstance(one, CallError) else one for one in read_states),
+                    *([one.label, one.value] if isinstance(one, Fact) else one for one in [*listed, *power]),
                 ]
             ),
             facts=_scrub_facts(affected, scrub),
@@ -206,7 +212,6 @@ class Previewer:
             requester=scrub(name_requester(call.context.session)),
             link=find_link(shown, integration),
         )
-        deletes = isinstance(tool, Endpoint) and tool.method == "DELETE"
         return preview, _add_places(known, responses) if deletes else known
 
     async def _read_places(
@@ -414,7 +419,8 @@ def _describe_power(
             live = integration if isinstance(integration, Mapping) else {}
             yield from describe_publication(arguments, live, readable=readable)
         case Widening.EVENTS:
-            yield from describe_events(arguments, integration if isinstance(integration, Mapping) else {})
+            known = integration if isinstance(integration, Mapping) else {}
+            yield from describe_events(arguments, known, call.options.duration)
         case Widening.ACCESS if not places:
             yield Fact("Gets access to", f"organization {format_name(organization)}")
         case Widening.ACCESS:

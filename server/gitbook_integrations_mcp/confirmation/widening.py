@@ -128,12 +128,19 @@ def _name_visibility(place: Mapping[str, Any]) -> str:
 # Events
 
 
-def describe_events(arguments: Mapping[str, Any], integration: Mapping[str, Any]) -> Iterator[Fact]:
-    """Yield whose events go to a tunnel, and until when."""
+def describe_events(
+    arguments: Mapping[str, Any], integration: Mapping[str, Any], duration: str | None = None
+) -> Iterator[Fact]:
+    """Yield whose events go to a tunnel, and until when: for `duration`, or without an end."""
     owner = integration.get("owner")
     owned = f"its owner, {format_name(owner)}" if owner else "its owner"
     yield Fact("Events of", "every organization that installed it" if arguments.get("all") else f"{owned}, only")
-    yield Fact("Until", "disable_integration_development_mode is called")
+    ended = (
+        f"{duration} from now, or when this server stops"
+        if duration
+        else "disable_integration_development_mode is called"
+    )
+    yield Fact("Until", ended)
 
 
 # Publications

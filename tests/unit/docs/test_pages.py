@@ -14,6 +14,7 @@ from gitbook_integrations_mcp import NAME
 from gitbook_integrations_mcp.cli.main import main
 from gitbook_integrations_mcp.cli.parser import parse
 from gitbook_integrations_mcp.config.settings import CLI_VARIABLES, Settings, iterate_settings, name_variable
+from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID
 from tests.support.repository import DOCS, README, ROOT
 
 PAGES = {
@@ -22,6 +23,7 @@ PAGES = {
 }
 
 NOT_RUN = {
+    "publish": "asks on a terminal",
     "audit --open": "opens a browser",
     "login": "opens a browser",
     "logout": "needs a login",
@@ -39,6 +41,7 @@ NOT_RUN = {
 @pytest.mark.parametrize("page", PAGES)
 def test_every_tool_setting_and_variable_it_names_exists(page: str) -> None:
     variables = {name_variable(section, key) for section, key, _ in iterate_settings()} | set(CLI_VARIABLES)
+    variables |= {f"GITBOOK_MCP_{section}".upper() for section in ("", *Settings.model_fields)}
     variables |= {"GITBOOK_MCP_CONFIG", "GITBOOK_MCP_PROFILE", "GITBOOK_MCP_<SECTION>__<KEY>"}
     for variable in re.findall(r"(?<!\w)GITBOOK_[A-Z_<>]+", PAGES[page]):
         assert variable in variables, variable
@@ -76,6 +79,8 @@ def _list_commands(text: str) -> Iterator[list[str]]:
     for token in MarkdownIt().parse(text):
         if token.type == "fence" and token.info in {"sh", "console"}:
             for line in token.content.replace("\\\n", " ").splitlines():
+                if token.info == "console" and not line.startswith("$ "):
+                    continue  # output
                 command = re.sub(r"^(\$ |uvx |pipx run |\.venv/bin/)+", "", line.strip())
                 if command.startswith(f"{NAME} "):
                     yield [word for word in shlex.split(re.split(r" [|>#&] ?", command)[0])[1:] if word != "\\"]
@@ -89,9 +94,11 @@ def test_the_commands_of_a_page_run_in_their_order(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("GITBOOK_MCP_SERVER__SANDBOX", "true")
+    monkeypatch.setenv("GITBOOK_ORGANIZATION", ORGANIZATION_ID)
     monkeypatch.setenv("GITBOOK_MCP_STORE__URL", f"sqlite:///{tmp_path}/store.db")
     for words in _list_commands(PAGES[page]):
-        left_open = any("…" in word or word.isupper() for word in words)
+        words = [ORGANIZATION_ID if word == "ORGANIZATION" else word for word in words]
+        left_open = "--follow" in words or any("…" in word or word.isupper() for word in words)
         assert left_open or parse(words).run
         if left_open or any(" ".join(words).startswith(one) for one in NOT_RUN):
             continue
