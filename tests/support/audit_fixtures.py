@@ -90,6 +90,7 @@ async def audit(
     """Return a report, without MCP. Options named like a narrowing are one; others are sections of settings."""
     wall_clock = wall_clock or clock
     narrowing = Narrowing(**{name: options.pop(name) for name in Narrowing.model_fields if name in options})
+    development = options.pop("development", None)
     settings = make_settings(**options)
     transport = httpx.ASGITransport(app=watched)
     gitbook = GitBook(
@@ -98,7 +99,7 @@ async def audit(
     auditor = Auditor(gitbook, settings, clock, sleep, wall_clock)
     try:
         credentials = Credentials.from_settings(settings.gitbook)
-        return (await auditor.audit(ORGANIZATION_ID, narrowing, credentials, _ignore)).report
+        return (await auditor.audit(ORGANIZATION_ID, narrowing, credentials, _ignore, development=development)).report
     finally:
         await gitbook.close()
 

@@ -12,7 +12,7 @@ SERVER = "gitbook_integrations_mcp"
 TOOLS = "gitbook_integrations_api"
 
 LAYERS = (
-    {"", "errors", "front", "text", "spelling", "digest", "tokens", "process", "shares", "duration"},
+    {"", "errors", "front", "text", "spelling", "digest", "tokens", "process", "shares", "times"},
     {"config"},
     {"net"},
     {"sandbox", "store"},

@@ -181,6 +181,15 @@ _ALL = (
         "settings about cookies, or with a consent manager.",
     ),
     Rule(
+        id="development-mode-on",
+        severity="medium",
+        title="Development mode is on",
+        meaning="Development mode was enabled through this server and is not known to be off: events go to a tunnel.",
+        why="A developer's machine receives the events with their content, and the published script handles none.",
+        remedy="disable_integration_development_mode",
+        advice="Disable it, unless someone is developing with it now.",
+    ),
+    Rule(
         id="stalled-installation",
         severity="low",
         title="Paused or pending for a long time",

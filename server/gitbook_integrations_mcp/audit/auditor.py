@@ -4,7 +4,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -32,6 +32,9 @@ from gitbook_integrations_mcp.errors import LimitError
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.gitbook.credentials import Credentials
 from gitbook_integrations_mcp.gitbook.http import GitBookResponse
+
+if TYPE_CHECKING:
+    from gitbook_integrations_mcp.store.development_modes import DevelopmentMode
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +78,12 @@ class Auditor:
         progress: Progress,
         accepted: Iterable[AcceptedFinding] = (),
         earlier: Audit | None = None,
+        development: "Mapping[str, DevelopmentMode] | None" = None,
     ) -> Audit:
         """Return the report on an organization or a part of it. The `credentials` are removed from its text.
 
-        `accepted` are accepted findings besides those of the file. Lists that are the same for all organizations are
+        `accepted` are accepted findings besides those of the file, and `development` the development modes that are
+        known to be on, by integration. Lists that are the same for all organizations are
         taken from an `earlier` audit with the same credentials, if there is one; then there is no `narrowing`.
 
         Raises:
@@ -93,7 +98,9 @@ class Auditor:
         started = self._clock()
         await collector.collect()
         seconds = self._clock() - started
-        facts = Facts(collector.inventory, collector.coverage, now, self._settings.stalled_days, self._policy)
+        facts = Facts(
+            collector.inventory, collector.coverage, now, self._settings.stalled_days, self._policy, development or {}
+        )
         report = build_report(facts, evaluate_rules(facts, self._settings, acceptances), seconds)
         text = report.model_dump_json()
         scrubbed = credentials.scrub(text)

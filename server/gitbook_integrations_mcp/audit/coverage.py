@@ -53,7 +53,7 @@ _CONSEQUENCES: Mapping[str, str] = {
 
 
 UNAVAILABLE = (
-    "Development mode: no request of the API shows whether it is on for an integration.",
+    "Development mode: no request of the API shows it. Only what was enabled through this server is known.",
     "Git Sync: only the repository and the last synchronization can be read, not who can write to the repository.",
     "Consent: no request of the API shows whether a site asks its readers for consent to cookies.",
 )

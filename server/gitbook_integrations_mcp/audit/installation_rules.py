@@ -10,6 +10,7 @@ from gitbook_integrations_mcp.audit.coverage import INSTALLATIONS, MARKETPLACE, 
 from gitbook_integrations_mcp.audit.integration_jobs import find_protected_job
 from gitbook_integrations_mcp.audit.inventory import LEVELS, Installed, Level
 from gitbook_integrations_mcp.audit.rule_results import PASS, Facts, Match, RuleCheck, RuleResult, Undecided
+from gitbook_integrations_mcp.times import write_time
 
 MAX_NAMES = 5
 """Maximum number of spaces or sites that evidence names."""
@@ -288,6 +289,28 @@ def _check_scopes(_facts: Facts, installed: Installed) -> RuleResult | None:
     )
 
 
+# Development
+
+
+@for_each_installation
+def _check_development_mode(facts: Facts, installed: Installed) -> RuleResult | None:
+    integration = installed.facts.integration
+    mode = facts.development.get(installed.name)
+    if mode is None or not (mode.all or integration.own):
+        return None  # without `all`, only events of the owner go to the tunnel
+    ends = "no end is known" if mode.ends_at is None else f"until {write_time(mode.ends_at)}"
+    match = match_installation(
+        installed,
+        f"{integration.title} sends its events to a tunnel: development mode is on",
+        f"host of the tunnel: {mode.tunnel}",
+        f"enabled through this server: {write_time(mode.time)}, {ends}",
+    )
+    if not integration.own:
+        advice = "Only its owner can disable it. Ask them, or uninstall it until they do."
+        return replace(match, tool="get_integration_installation_by_id", advice=advice)
+    return replace(match, arguments={"integrationName": installed.name})
+
+
 INSTALLATION_CHECKS: Mapping[str, RuleCheck] = {
     "unverified-write": _check_unverified_write,
     "unverified-script": _check_unverified_script,
@@ -298,5 +321,6 @@ INSTALLATION_CHECKS: Mapping[str, RuleCheck] = {
     "stalled-installation": _check_stalled,
     "installed-nowhere": _check_nowhere,
     "excess-scopes": _check_scopes,
+    "development-mode-on": _check_development_mode,
 }
 """By rule ID."""

@@ -3,23 +3,30 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gitbook_integrations_api.report import Subject
 from gitbook_integrations_mcp.audit.coverage import CoverageTracker, name_places
 from gitbook_integrations_mcp.audit.inventory import Installed, Inventory, Level
 from gitbook_integrations_mcp.config.models import PolicyRule
 
+if TYPE_CHECKING:
+    from gitbook_integrations_mcp.store.development_modes import DevelopmentMode
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything that rules check. `now` has a time zone; `stalled_days` and `policy` are settings."""
+    """Everything that rules check. `now` has a time zone; `stalled_days` and `policy` are settings.
+
+    `development` are the development modes that the store knows to be on, by integration.
+    """
 
     inventory: Inventory
     coverage: CoverageTracker
     now: datetime
     stalled_days: int
     policy: tuple[PolicyRule, ...] = ()
+    development: "Mapping[str, DevelopmentMode]" = field(default_factory=dict)
 
     @property
     def time(self) -> str:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 from pydantic_core import from_json
@@ -22,6 +22,10 @@ from gitbook_integrations_mcp.errors import CallError, StoreError
 from gitbook_integrations_mcp.gitbook.credentials import Credentials
 from gitbook_integrations_mcp.store.reports import KeptReport
 from gitbook_integrations_mcp.store.store import Store
+from gitbook_integrations_mcp.times import write_time
+
+if TYPE_CHECKING:
+    from gitbook_integrations_mcp.store.development_modes import DevelopmentMode
 
 _SPAN = re.compile(r"(\d{1,4})([hdw])")
 _HOURS = {"h": 1, "d": 24, "w": 168}
@@ -88,17 +92,23 @@ class AuditRunner:
             with contextlib.suppress(StoreError):  # which keeping the new report has, too
                 latest = await self.find_latest(key)
 
+        development: dict[str, DevelopmentMode] = {}
         try:
+            # The newest of an integration is the one that counts.
+            development = {one.integration: one for one in reversed(await self._store.development_modes.list())}
             accepted = [read_kept(one) for one in await self._store.acceptances.list_active(key.organization)]
         except StoreError as error:
-            problems.append(f"The store {error.reason}: findings that were accepted in it are shown as open.")
+            problems.append(
+                f"The store {error.reason}: findings that were accepted in it are shown as open, and development "
+                "modes are unknown."
+            )
         started = self._store.database.clock()
         audit: Audit | CallError
         async with anyio.create_task_group() as group:
             group.start_soon(read_latest)
             try:
                 audit = await self._auditor.audit(
-                    key.organization, key.narrowing, credentials, progress, accepted, earlier
+                    key.organization, key.narrowing, credentials, progress, accepted, earlier, development
                 )
             except CallError as error:
                 audit = error
@@ -203,7 +213,7 @@ def _explain_missing(moment: str, oldest: float | None) -> str:
             "No earlier audit with these arguments is kept for this GitBook user. Audit without baseline first, or "
             "pass an earlier report as baseline."
         )
-    since = datetime.fromtimestamp(oldest, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    since = write_time(oldest)
     return (
         f"No audit with these arguments is kept that is as old as {moment}. The oldest is from {since}: pass its date "
         f"{since[:10]} or last, or an earlier report as baseline."

@@ -1,7 +1,6 @@
 """The command `accounts`: shows and removes the GitBook accounts that callers over HTTP linked."""
 
 from argparse import Namespace
-from datetime import UTC, datetime
 
 import anyio
 
@@ -12,6 +11,7 @@ from gitbook_integrations_mcp.errors import UsageError
 from gitbook_integrations_mcp.process import SUCCESS
 from gitbook_integrations_mcp.store.store import Store
 from gitbook_integrations_mcp.text import clean_text
+from gitbook_integrations_mcp.times import write_time
 
 
 def run(settings: Settings, arguments: Namespace) -> int:
@@ -43,7 +43,7 @@ async def _list(store: Store, arguments: Namespace) -> int:
                 "client": clean_text(client, 100),
                 "gitbook user": clean_text(one.login.name or one.login.user or "unknown", 100),
                 "scopes": ", ".join(sorted(one.login.scopes)),
-                "linked": datetime.fromtimestamp(one.time, UTC).isoformat(timespec="seconds"),
+                "linked": write_time(one.time),
             }
         )
     if arguments.json:

@@ -46,7 +46,7 @@ from gitbook_integrations_mcp.config.types import (
     Transports,
     is_reference,
 )
-from gitbook_integrations_mcp.duration import read_duration
+from gitbook_integrations_mcp.times import read_duration
 
 RESERVED_PATHS = ("/health", "/ready", "/confirm", "/accounts", "/.well-known")
 """Paths of health checks, of this server's pages and of OAuth metadata."""

@@ -8,7 +8,6 @@ before development mode is enabled, so a later start finds it after a crash.
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -21,7 +20,6 @@ from gitbook_integrations_mcp.calls.call import EndpointCall
 from gitbook_integrations_mcp.calls.response import get_path
 from gitbook_integrations_mcp.config.models import DevelopmentSection
 from gitbook_integrations_mcp.confirmation.results import Approval
-from gitbook_integrations_mcp.duration import read_duration
 from gitbook_integrations_mcp.errors import ArgumentsError, CallError, StoreError, UnreachableError
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.gitbook.credentials import Credentials
@@ -29,6 +27,7 @@ from gitbook_integrations_mcp.gitbook.http import GitBookResponse
 from gitbook_integrations_mcp.pipeline.change_log import describe_outcome
 from gitbook_integrations_mcp.store.change import Change
 from gitbook_integrations_mcp.store.store import Store
+from gitbook_integrations_mcp.times import read_duration, write_time
 
 if TYPE_CHECKING:
     from gitbook_integrations_mcp.store.development_modes import DevelopmentMode
@@ -261,8 +260,8 @@ def describe_mode(mode: "DevelopmentMode") -> dict[str, Any]:
     return {
         "tunnelHost": mode.tunnel,
         "all": mode.all,
-        "since": _format_time(mode.time),
-        "until": _format_time(mode.ends_at) if mode.ends_at else f"{DISABLE.name} is called",
+        "since": write_time(mode.time),
+        "until": write_time(mode.ends_at) if mode.ends_at else f"{DISABLE.name} is called",
         "by": mode.principal,
         "changeId": mode.id,
     }
@@ -272,7 +271,3 @@ def _find_owner(approval: Approval | None) -> str | None:
     """Return the organization that owns the integration, which was read for the question."""
     owner = get_path(approval.before, "owner.id") if approval else None
     return owner if isinstance(owner, str) else None
-
-
-def _format_time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

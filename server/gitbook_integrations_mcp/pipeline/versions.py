@@ -5,7 +5,6 @@ published a version sees it in any case, also after the integration was unpublis
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from gitbook_integrations_api.catalog import ENDPOINTS
@@ -20,6 +19,7 @@ from gitbook_integrations_mcp.pipeline.publication import PUBLISHING
 from gitbook_integrations_mcp.store.pending import Fact
 from gitbook_integrations_mcp.store.store import Store
 from gitbook_integrations_mcp.text import clean_text
+from gitbook_integrations_mcp.times import write_time
 
 if TYPE_CHECKING:
     from gitbook_integrations_mcp.store.versions import VersionEntry
@@ -104,7 +104,7 @@ def _describe_entry(entry: "VersionEntry") -> dict[str, Any]:
     content = {
         "id": entry.id,
         "version": entry.version,
-        "time": datetime.fromtimestamp(entry.time, UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "time": write_time(entry.time),
         "by": entry.principal,
         "changeId": entry.change,
         "scriptCharacters": entry.size,

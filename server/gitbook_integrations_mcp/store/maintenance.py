@@ -4,13 +4,13 @@ import base64
 import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import LargeBinary, Row, Table, delete, func, select
 
 from gitbook_integrations_mcp.store.database import Database
 from gitbook_integrations_mcp.store.schema import METADATA, REVISION, account_links, accounts, confirmations
+from gitbook_integrations_mcp.times import write_time
 
 _BATCH = 100
 """Rows that are read at a time: a report can be a megabyte."""
@@ -133,6 +133,4 @@ def _read_bytes(content: bytes) -> str:
 
 
 def _format_time(seconds: float | None) -> str | None:
-    if seconds is None:
-        return None
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return None if seconds is None else write_time(seconds)

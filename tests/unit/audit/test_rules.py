@@ -18,6 +18,7 @@ from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.errors import SettingsError
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, create_sandbox
 from gitbook_integrations_mcp.sandbox.state import Installation, Integration, Setup, Site, State
+from gitbook_integrations_mcp.store.development_modes import DevelopmentMode
 from tests.support.audit_fixtures import Watched, audit, list_installed
 from tests.support.grown_sandbox import Size, create_grown_sandbox
 
@@ -51,6 +52,7 @@ class Organization:
         for place in self.state.sites.values():
             place.orphaned_scripts = []
         self.policy: list[dict[str, Any]] = []
+        self.development: dict[str, DevelopmentMode] = {}
         self.integration, self.installation = self.install("plain")
         self.installation.enabled["site"][self.site.id] = Setup()
 
@@ -73,7 +75,13 @@ class Organization:
 
 async def find(organization: Organization, **options: Any) -> list[Finding]:
     policy = {"rules": organization.policy}
-    report = await audit(Watched(organization.sandbox), clock=lambda: NOW, policy=policy, **options)
+    report = await audit(
+        Watched(organization.sandbox),
+        clock=lambda: NOW,
+        policy=policy,
+        development=organization.development,
+        **options,
+    )
     assert report.coverage.complete
     return list(report.findings)
 
@@ -231,6 +239,16 @@ def distrust(**manifest: Any) -> Spoil:
     return spoil
 
 
+def develop(name: str = "plain", **facts: Any) -> Spoil:
+    """Have development mode of the integration enabled through this server."""
+
+    def spoil(organization: Organization) -> None:
+        known = {"id": "chg_1", "time": NOW - 60, "owner": "", "tunnel": "abc.tunnel.example", "credentials": ""}
+        organization.development[name] = DevelopmentMode(integration=name, **{**known, "all": False, **facts})
+
+    return spoil
+
+
 def own(**manifest: Any) -> Spoil:
     """Let the integration be the organization's own, which GitBook has not verified."""
 
@@ -312,6 +330,9 @@ FIRES: list[tuple[str, Spoil]] = [
     ("all-places-selected", select("site", "site")),
     ("all-places-selected", both(select("space", "all"), change(scopes=["space:content:read"]))),
     ("all-places-selected", both(select("site", "site"), distrust(), hide("visibility", "public"))),
+    ("development-mode-on", both(own(), develop())),
+    ("development-mode-on", both(own(), develop(ends_at=NOW + 60))),
+    ("development-mode-on", develop(all=True)),
     ("stalled-installation", stall("paused", 31)),
     ("stalled-installation", stall("pending", 400)),
     ("installed-nowhere", move("site")),
@@ -422,6 +443,8 @@ RESTS: list[tuple[str, Spoil]] = [
     ("foreign-unlisted", publish(ORGANIZATION_ID, "unlisted")),
     ("foreign-unlisted", publish(GITBOOK, "unlisted")),
     ("foreign-unlisted", distrust(visibility="public")),
+    ("development-mode-on", develop()),
+    ("development-mode-on", both(own(), develop("other"))),
     ("excess-scopes", distrust(scopes=["site:script:inject", "page:feedback:read", "openapi:read"])),
     ("excess-scopes", distrust(scopes=["space:content:read"], blocks=[{"id": "b", "title": "B"}])),
     ("excess-scopes", distrust(scopes=["site:script:inject", "space:content:write"], target="all")),

@@ -259,3 +259,21 @@ async def test_reading_an_integration_opens_no_store(url: str, spy: GitBookSpy, 
     async with meet(create_gated_server(spy, url=url), Human(), "2026-07-28") as client:
         await client.call_tool("get_integration_by_name", OWN)
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_an_audit_reports_it_until_it_is_disabled(spy: GitBookSpy, clock: Clock) -> None:
+    async def audit() -> list[Any]:
+        arguments = {"section": "findings", "integration": OWN_INTEGRATION, "refresh": True}
+        named = {"organizationId": ORGANIZATION_ID, **arguments}
+        content = (await client.call_tool("audit_installations", named)).structured_content
+        assert content is not None
+        return [one for one in content["items"] if one["rule"] == "development-mode-on"]
+
+    async with meet(create_gated_server(spy, clock), Human(), "2026-07-28") as client:
+        await client.call_tool(ENABLE, CALL)
+        (finding,) = await audit()
+        remedy = finding["remedy"]
+        assert (remedy["tool"], remedy["arguments"]) == ("disable_integration_development_mode", OWN)
+        assert "secret-path" not in str(finding)
+        assert read_status(await client.call_tool(remedy["tool"], remedy["arguments"])) == "done"
+        assert await audit() == []
