@@ -40,7 +40,7 @@ def match_installation(installed: Installed, summary: str, *evidence: str, sourc
 
 
 def leave_undecided(installed: Installed, what: str, *sources: str) -> Undecided:
-    return Undecided(f"{installed.facts.integration.title}: {what}", sources, _build_subject(installed))
+    return Undecided(f"{installed.title}: {what}", sources, _build_subject(installed))
 
 
 def name_places_of(facts: Facts, level: Level, places: Iterable[str]) -> str:
@@ -65,7 +65,9 @@ def _describe_status(installed: Installed) -> str:
 
 def _describe_owner(installed: Installed) -> str:
     owner = installed.facts.integration.owner
-    return f"owner: {(owner and (owner.title or owner.id)) or 'unknown'}"
+    if owner is None:
+        return "owner: unknown"
+    return f"owner: “{owner.title}”" if owner.title else f"owner: {owner.id}"
 
 
 # Trust: whose code has which power. An organization's own integrations are never verified, and need not be.
@@ -81,7 +83,7 @@ def _check_unverified_write(_facts: Facts, installed: Installed) -> RuleResult |
         return leave_undecided(installed, "it is unknown whether GitBook has verified it", INSTALLATIONS)
     return match_installation(
         installed,
-        f"{integration.title} is unverified and has write scopes",
+        f"{installed.title} is unverified and has write scopes",
         f"write scopes: {', '.join(scopes)}",
         _describe_owner(installed),
     )
@@ -104,7 +106,7 @@ def _check_unverified_script(facts: Facts, installed: Installed) -> RuleResult |
     if sites:
         return match_installation(
             installed,
-            f"{integration.title} is unverified and {VISITOR_POWERS[powers[0]]} of sites",
+            f"{installed.title} is unverified and {VISITOR_POWERS[powers[0]]} of sites",
             f"scopes: {', '.join(powers)}",
             _describe_owner(installed),
             name_places_of(facts, "site", sites),
@@ -141,7 +143,7 @@ def _check_foreign(_facts: Facts, installed: Installed) -> RuleResult | None:
     if integration.own is None or integration.verified is None:
         return leave_undecided(installed, "its owner or verification is unknown", INSTALLATIONS)
     owner = _describe_owner(installed)
-    summary = f"{integration.title} is {integration.visibility} and belongs to {owner.removeprefix('owner: ')}"
+    summary = f"{installed.title} is {integration.visibility} and belongs to {owner.removeprefix('owner: ')}"
     return match_installation(installed, summary, owner, "verified by GitBook: no")
 
 
@@ -169,7 +171,7 @@ def _check_marketplace(verified: bool) -> RuleCheck:
 
 
 def _match_unlisted(installed: Installed, verified: bool) -> Match:
-    title = installed.facts.integration.title
+    title = installed.title
     summary = f"{title} is no longer in the marketplace" if verified else f"{title} was never in the marketplace"
     evidence = f"visibility: public, verified: {'yes' if verified else 'no'}, not in the marketplace"
     match = match_installation(installed, summary, evidence, _describe_owner(installed), sources=(MARKETPLACE,))
@@ -213,7 +215,7 @@ def _check_level_selection(facts: Facts, installed: Installed, level: Level) -> 
     reach = [f"not public {name_places_of(facts, level, confidential)}"] if confidential else []
     match = match_installation(
         installed,
-        f"{integration.title} is enabled on all current and future {level}s",
+        f"{installed.title} is enabled on all current and future {level}s",
         f"{level}_selection: all",
         f"scopes: {', '.join(scopes)}",
         *reach,
@@ -235,7 +237,7 @@ def _check_stalled(facts: Facts, installed: Installed) -> RuleResult | None:
         return leave_undecided(installed, "the date of its last change is unknown", INSTALLATIONS)
     if days < facts.stalled_days:
         return None
-    title = installed.facts.integration.title
+    title = installed.title
     summary = f"{title} is {status} and has not changed since {since.date()}"
     return match_installation(installed, summary, f"last change: {changed}")
 
@@ -258,7 +260,7 @@ def _check_nowhere(facts: Facts, installed: Installed) -> RuleResult | None:
         return leave_undecided(installed, "it is unknown where it is enabled", *unread)
     return match_installation(
         installed,
-        f"{installed.facts.integration.title} is not enabled on any space or site",
+        f"{installed.title} is not enabled on any space or site",
         f"installed: {installed.facts.createdAt or 'date unknown'}",
         _describe_status(installed),
         sources=sources,
@@ -282,7 +284,7 @@ def _check_scopes(_facts: Facts, installed: Installed) -> RuleResult | None:
         return None
     return match_installation(
         installed,
-        f"{integration.title} has more scopes than it needs",
+        f"{installed.title} has more scopes than it needs",
         f"unneeded scopes: {', '.join(scopes)}",
         f"target: {integration.target}",
         f"blocks: {integration.blocks}",
@@ -301,7 +303,7 @@ def _check_development_mode(facts: Facts, installed: Installed) -> RuleResult | 
     ends = "no end is known" if mode.ends_at is None else f"until {write_time(mode.ends_at)}"
     match = match_installation(
         installed,
-        f"{integration.title} sends its events to a tunnel: development mode is on",
+        f"{installed.title} sends its events to a tunnel: development mode is on",
         f"host of the tunnel: {mode.tunnel}",
         f"enabled through this server: {write_time(mode.time)}, {ends}",
     )

@@ -38,6 +38,9 @@ _INJECTS = "site:script:inject"
 _ORIGIN = re.compile(r"/integrations/([A-Za-z0-9._-]+)(?:/installations/([A-Za-z0-9_-]+))?(?=/|$)")
 
 
+_QUOTES = str.maketrans("“”", "''")
+
+
 @dataclass(slots=True)
 class Installed:
     """An installation in the organization, with its spaces, its sites, and what rules need of its configurations.
@@ -68,6 +71,11 @@ class Installed:
     @property
     def name(self) -> str:
         return self.facts.integration.name
+
+    @property
+    def title(self) -> str:
+        """The title of its integration in quotes, because it is its developer's text. It cannot close them."""
+        return f"“{self.facts.integration.title.translate(_QUOTES)}”"
 
     def may_be_on(self, level: Level) -> bool:
         """Whether its integration can be enabled on that level. If the target is unknown, it can."""

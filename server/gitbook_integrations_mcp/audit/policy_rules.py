@@ -78,7 +78,7 @@ def _match_rule(facts: Facts, installed: Installed, rule: PolicyRule, cases: lis
     evidence += [name_places_of(facts, level, named) for level, named in ids.items() if named]
     match = match_installation(
         installed,
-        f"{installed.facts.integration.title} is denied by the policy rule {rule.name}",
+        f"{installed.title} is denied by the policy rule {rule.name}",
         f"reason: {rule.reason}",
         *evidence,
         sources=tuple(dict.fromkeys(_LISTS[place.level] for place in places)),

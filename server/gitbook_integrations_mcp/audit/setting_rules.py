@@ -55,7 +55,7 @@ def _list_places(facts: Facts, installed: Installed) -> Iterator[tuple[Level, st
 
 def _check_missing_settings(facts: Facts) -> Iterator[RuleResult]:
     for installed in facts.inventory.installations.values():
-        title = installed.facts.integration.title
+        title = installed.title
         missing = installed.missing.get("")
         if missing and installed.facts.status != "paused":
             match = match_installation(
@@ -81,7 +81,7 @@ def _check_place_status(status: str) -> RuleCheck:
             for level, place, status_there in _list_places(facts, installed):
                 explained = status == "pending" and place in installed.missing  # by the rule about required settings
                 if status_there == status and not explained:
-                    summary = f"{installed.facts.integration.title} is {status} on {facts.name_place(level, place)}"
+                    summary = f"{installed.title} is {status} on {facts.name_place(level, place)}"
                     yield _match_place(installed, level, place, summary, f"status: {status}")
             yield PASS
         yield from _list_undecided_places(facts)
@@ -146,7 +146,7 @@ def _match_same_kind(
     group = sorted(group, key=lambda each: (_rate_risk(each), each.name), reverse=True)
     names = sorted(each.name for each in group)
     certain = all((purpose := purposes[each.id]) and purpose.certain for each in group)
-    evidence = [f"{each.facts.integration.title}: {_describe_risk(each)}" for each in group]
+    evidence = [f"{each.title}: {_describe_risk(each)}" for each in group]
     if not certain:
         evidence.append("GitBook's category or the title hints at the same job")
     has = "has" if certain else "may have"
@@ -190,7 +190,7 @@ def _check_same_identifier(facts: Facts) -> Iterator[RuleResult]:
         yield PASS
         for (key, digest), sites in by_value.items():
             if len(sites) > 1 and any(facts.is_requested("site", site) for site in sites):
-                summary = f"{installed.facts.integration.title} has the same {key} on {len(sites)} sites"
+                summary = f"{installed.title} has the same {key} on {len(sites)} sites"
                 match = _match_place(installed, "site", sites[0], summary, name_places_of(facts, "site", sites))
                 yield replace(match, key=(installed.id, key, digest))
     yield from _list_undecided_places(facts, ("site",))
@@ -212,7 +212,7 @@ def _check_credentials(rule: str) -> RuleCheck:
                 )
             }
             if own := by_place.get(""):
-                summary = f"{installed.facts.integration.title} has credentials in its configuration"
+                summary = f"{installed.title} has credentials in its configuration"
                 match = match_installation(installed, summary, f"keys: {', '.join(own)}", "level: organization")
                 yield replace(match, key=(installed.id, "account"))
             for level in LEVELS:
@@ -244,7 +244,7 @@ def _match_credentials(facts: Facts, installed: Installed, level: Level, by_plac
         installed,
         level,
         next(iter(by_place)),
-        f"{installed.facts.integration.title} has credentials in its configuration on {level}s",
+        f"{installed.title} has credentials in its configuration on {level}s",
         f"keys: {', '.join(keys)}",
         name_places_of(facts, level, by_place),
     )
