@@ -238,7 +238,7 @@ JOBS = (
             and mermaid.selection["space"] == "selected"
             and len(mermaid.enabled["space"]) == 20
         ),
-        most_tokens=490,
+        most_tokens=520,
     ),
     Job(
         name="rotate external IDs",
@@ -248,7 +248,7 @@ JOBS = (
             call("update_integration_installation", **of("github"), externalIds=["51234567"]),
         ),
         done=lambda state: (github := get(state, "github")) is not None and github.external_ids == ["51234567"],
-        most_tokens=490,
+        most_tokens=520,
     ),
     Job(
         name="install it",
