@@ -187,10 +187,12 @@ async def test_no_csv_cell_is_a_formula(first: str) -> None:
     watched = Watched()
     for integration in watched.sandbox.state.integrations.values():
         integration.manifest["title"] = f"{first}HYPERLINK(0)"
+    for space in watched.sandbox.state.spaces.values():
+        space.title = f"{first}HYPERLINK(1)"
     text = render_csv(await audit(watched), "findings")
     cells = [cell for row in csv.reader(io.StringIO(text)) for cell in row if "HYPERLINK" in cell]
-    assert cells
-    assert all(cell.startswith(f"'{first}") for cell in cells)
+    assert f"'{first}HYPERLINK(1)" in cells
+    assert all(cell.startswith(("'", "“")) for cell in cells)  # what a finding says quotes the title
 
 
 def test_output_writes_the_report_to_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -275,5 +275,6 @@ async def test_an_audit_reports_it_until_it_is_disabled(spy: GitBookSpy, clock: 
         remedy = finding["remedy"]
         assert (remedy["tool"], remedy["arguments"]) == ("disable_integration_development_mode", OWN)
         assert "secret-path" not in str(finding)
+        clock.now += 1
         assert read_status(await client.call_tool(remedy["tool"], remedy["arguments"])) == "done"
         assert await audit() == []
