@@ -84,7 +84,8 @@ class GitBookSection(Section):
     )
     organization: str | None = Field(
         None,
-        pattern=r"^\w[\w &'.,:()+!-]{0,99}$",
+        pattern=r"^\w[\w &'.,:()+!-]*$",  # pydantic's engine copies a class as often as it may repeat: 10 MB for {0,99}
+        max_length=100,
         description="ID of the default organization. With it, `organizationId` is optional in every tool.",
     )
     cli_environment: str | None = Field(

@@ -48,7 +48,7 @@ class Metadata(BaseModel):
 
 
 class _TokenResponse(BaseModel):
-    access_token: str = Field(pattern=r"^[!-~]{1,65536}$")
+    access_token: str = Field(pattern=r"^[!-~]+$", max_length=65536)
     token_type: str = "Bearer"  # noqa: S105
     expires_in: float | None = None
     refresh_token: str | None = None
