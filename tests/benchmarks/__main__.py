@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from tests.benchmarks import audit, load, measure, peers, soak, stress, subject, tls
-from tests.benchmarks.crowd import AnswerError
+from tests.benchmarks.client_pool import AnswerError
 from tests.benchmarks.environment import install
 from tests.benchmarks.measure import Metric, Results
 from tests.benchmarks.report import render
@@ -37,7 +37,7 @@ def main() -> None:
     product = subject.product(options.product)
     subjects = [product, subject.baseline(python)]
     web = [
-        subject.product(options.product, "serve", "--transport", "streamable-http"),
+        subject.product(options.product, "serve", "--transport", "streamable-http,sse"),
         subject.baseline(python, "tests.benchmarks.baseline_http_server"),
     ]
     results = Results()

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from statistics import quantiles
 
 from tests.benchmarks import vitals
-from tests.benchmarks.crowd import ERAS, MANY, TOOL, AnswerError, Crowd, Era
+from tests.benchmarks.client_pool import ERAS, MANY, TOOL, AnswerError, ClientPool, Era
 from tests.benchmarks.listener import Listener, listen
 from tests.benchmarks.measure import COMPARED, Metric, Results, take_turns
 from tests.benchmarks.subject import Subject
@@ -50,14 +50,14 @@ def _warm(server: Listener, era: Era, compared: Sequence[Subject], results: Resu
 
 
 async def _load(server: Listener, era: Era, results: Results) -> None:
-    crowd = Crowd(server.port, "/mcp", era, server.subject.name_tool(TOOL))
+    pool = ClientPool(server.port, "/mcp", era, server.subject.name_tool(TOOL))
     try:
-        await crowd.enter()
+        await pool.connect()
         clock, cpu = time.perf_counter(), vitals.cpu_seconds(server.pid)
-        latencies = await crowd.call(CALLS)
+        latencies = await pool.call(CALLS)
         results.add(THROUGHPUT[era], server.subject, len(latencies) / (time.perf_counter() - clock))
         results.add(SLOWEST[era], server.subject, quantiles(latencies, n=100)[98] * 1000)
         results.add(CPU[era], server.subject, (vitals.cpu_seconds(server.pid) - cpu) * 1000 / len(latencies))
-        await crowd.leave()
+        await pool.disconnect()
     finally:
-        crowd.vanish()
+        pool.close()

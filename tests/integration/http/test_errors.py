@@ -67,7 +67,7 @@ async def be_late() -> Answer:
     return Answer(int(head.split()[1]), json.loads(body))
 
 
-async def crowd() -> Answer:
+async def many_connections() -> Answer:
     async with serve(GitBookSpy(), http={"connections": 1}) as address, contextlib.AsyncExitStack() as stack:
         parts = urlsplit(address)
         _, writer = await asyncio.open_connection(parts.hostname, parts.port)
@@ -122,7 +122,7 @@ CASES: dict[str, tuple[int, ErrorCode, Callable[[], Awaitable[Answer]]]] = {
     "scope": (403, ErrorCode.INSUFFICIENT_SCOPE, bear(NO_SCOPE)),
     "no keys": (503, ErrorCode.TEMPORARILY_UNAVAILABLE, bear(NO_KEYS)),
     "late": (408, ErrorCode.REQUEST_TIMEOUT, be_late),
-    "crowd": (503, ErrorCode.TEMPORARILY_UNAVAILABLE, crowd),
+    "crowd": (503, ErrorCode.TEMPORARILY_UNAVAILABLE, many_connections),
     "not ready": (503, ErrorCode.TEMPORARILY_UNAVAILABLE, check_readiness),
 }
 

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from gitbook_integrations_mcp.net.timeouts import TimeoutProtocol
 from tests.benchmarks import subject
-from tests.benchmarks.crowd import ERAS, Crowd, Era
+from tests.benchmarks.client_pool import ERAS, ClientPool, Era
 from tests.support.fake_gitbook import Era as ClientEra
 from tests.support.http_server import Kind, connect, each_way, serve
 from tests.support.process import SOON
@@ -67,10 +67,10 @@ async def test_nothing_stays_of_hundreds_of_calls_and_sessions(era: Era) -> None
         async with serve(None, gitbook=gitbook) as address:
 
             async def visit() -> None:
-                crowd = Crowd(urlsplit(address).port or 0, "/mcp", era)
-                await crowd.enter()
-                await crowd.call(128)
-                await crowd.leave()
+                pool = ClientPool(urlsplit(address).port or 0, "/mcp", era)
+                await pool.connect()
+                await pool.call(128)
+                await pool.disconnect()
 
             await visit()
             before = await count_at_rest()
@@ -100,13 +100,13 @@ async def test_nothing_stays_of_sse_clients() -> None:
 
 async def test_sessions_whose_clients_vanish_end() -> None:
     async with serve(None, http={"session_idle_seconds": 2}) as address:
-        crowd = Crowd(urlsplit(address).port or 0, "/mcp", "2025-11-25")
-        await crowd.enter(1)
-        await crowd.leave()
+        pool = ClientPool(urlsplit(address).port or 0, "/mcp", "2025-11-25")
+        await pool.connect(1)
+        await pool.disconnect()
         before = await count_at_rest()
-        await crowd.enter(8)
+        await pool.connect(8)
         assert count_remains()["sessions"] == 8
-        crowd.vanish()
+        pool.close()
         await settle(before)
 
 

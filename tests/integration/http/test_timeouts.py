@@ -186,13 +186,13 @@ async def await_place(address: str) -> None:
 async def test_clients_above_the_limit_are_rejected_except_for_health(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async with serve(GitBookSpy(), http={"connections": 2}) as address, contextlib.AsyncExitStack() as crowd:
-        http = await crowd.enter_async_context(open_client())
+    async with serve(GitBookSpy(), http={"connections": 2}) as address, contextlib.AsyncExitStack() as clients:
+        http = await clients.enter_async_context(open_client())
         for _ in range(2):
-            await crowd.enter_async_context(open_connection(address))
+            await clients.enter_async_context(open_connection(address))
         refused = [await http.post(f"{address}/mcp", json={}) for _ in range(2)]
         healthy = await http.get(f"{address}/health")
-        await crowd.aclose()
+        await clients.aclose()
         await await_place(address)
     assert [response.status_code for response in refused] == [503, 503]
     assert refused[0].headers["retry-after"]

@@ -34,8 +34,8 @@ def test_what_nobody_else_can_do_is_a_dash_with_its_reason() -> None:
     [
         (START_UNSAVED, 100.0, 100.0, "| 1.00× | ≤ 1.10× ✓ |"),
         (START_UNSAVED, 120.0, 100.0, "| 1.20× | ≤ 1.10× ✗ |"),
-        (CPU_SMALL, 1.0, 2.0, "| 0.50× | ≤ 0.75× ✓ |"),
-        (THROUGHPUT, 300.0, 200.0, "| 1.50× | ≥ 2.00× ✗ |"),
+        (CPU_SMALL, 1.0, 2.0, "| 0.50× | ≤ 0.55× ✓ |"),
+        (THROUGHPUT, 300.0, 200.0, "| 1.50× | ≥ 3.00× ✗ |"),
     ],
 )
 def test_a_ratio_is_to_the_bare_server_and_held_against_its_target(

@@ -1,7 +1,7 @@
 """Many clients of one server over streamable HTTP, on raw sockets: a request is bytes made beforehand.
 
-Not the SDK's client, which costs more than a server: the crowd must not set the pace. An answer is read as far as where
-it ends and whether it is a success.
+The SDK's client costs more than a server and would limit the speed. Of an answer, only its end and its success are
+read.
 """
 
 import asyncio
@@ -100,8 +100,8 @@ class Client(asyncio.Protocol):
                 waiting.set_exception(error)
 
 
-class Crowd:
-    """`MANY` clients of the server at `port`, each with its own connection and, in the handshake era, session."""
+class ClientPool:
+    """Clients of the server at `port`, each with its own connection and, up to protocol 2025-11-25, its own session."""
 
     def __init__(self, port: int, path: str, era: Era, tool: str = TOOL) -> None:
         self._tool = tool
@@ -111,21 +111,21 @@ class Crowd:
         self._clients: list[Client] = []
         self._sessions: list[str | None] = []
 
-    async def enter(self, many: int = MANY) -> None:
-        """Connect and, where the era has it, shake hands."""
+    async def connect(self, many: int = MANY) -> None:
+        """Connect and, up to protocol 2025-11-25, open the sessions."""
         for _ in range(many):
             _, client = await asyncio.get_running_loop().create_connection(Client, "127.0.0.1", self._port)
             self._clients.append(client)
-            self._sessions.append(await self._shake_hands(client) if self._era == "2025-11-25" else None)
+            self._sessions.append(await self._open_session(client) if self._era == "2025-11-25" else None)
 
-    async def leave(self) -> None:
+    async def disconnect(self) -> None:
         """End the sessions and the connections."""
         for client, session in zip(self._clients, self._sessions, strict=True):
             if session:
                 await client.exchange(self._encode("DELETE", session))
-        self.vanish()
+        self.close()
 
-    def vanish(self) -> None:
+    def close(self) -> None:
         """End the connections, and leave the sessions to the server."""
         for client in self._clients:
             client.close()
@@ -141,7 +141,7 @@ class Crowd:
         await asyncio.gather(*(client.call(own) for client, own in zip(self._clients, requests, strict=True)))
         return [latency for client in self._clients for latency in client.latencies]
 
-    async def _shake_hands(self, client: Client) -> str:
+    async def _open_session(self, client: Client) -> str:
         params = {"protocolVersion": self._era, "capabilities": {}, "clientInfo": CLIENT}
         found = SESSION.search(await client.exchange(self._encode_message(None, "initialize", params, 0)))
         if found is None:
