@@ -428,7 +428,7 @@ def test_a_thread_that_is_stopped_at_any_moment_has_lost_and_repeated_nothing(fi
 
 JUNK = [b"", b"hello", b"\xff", b"[]", encode("notifications/cancelled", None, {"requestId": "none"})]
 JUNK_ERRORS = {b"hello", b"\xff", b"[]"}
-CASES = 2000
+CASES = 5000
 
 
 def create_lines(chance: random.Random) -> list[bytes]:
@@ -554,7 +554,7 @@ async def test_whenever_the_server_takes_over_each_request_has_exactly_one_answe
         assert {key: text for key, text in file.load().items() if key in asked} == {
             key: write_result(json.loads(key)[1]) for key in asked if json.loads(key)[1] != "ping"
         }, seed
-    assert tally["answered"] > CASES / 2
+    assert tally["answered"] > CASES / 3
     assert tally["stale"] > CASES / 20
 
 
