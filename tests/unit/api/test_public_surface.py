@@ -54,8 +54,8 @@ async def test_the_tools_cost_few_tokens(sections: dict[str, Any]) -> None:
     }
     assert {name: cost for name, cost in costs.items() if cost > LARGE.get(name, MOST)} == {}
     assert median(costs.values()) <= TYPICAL
-    assert sum(costs.values()) <= 9_500
-    assert count_tokens({"tools": published}) <= 14_500
+    assert sum(costs.values()) <= 8_900
+    assert count_tokens({"tools": published}) <= 13_500
 
 
 def test_large_tools_exist_and_need_a_budget_of_their_own() -> None:
