@@ -43,9 +43,12 @@ def soak(product: Subject, endpoint: str, part: int, results: Results) -> None:
             asyncio.run(_call(server, era, CALLS // part // 4))  # pools of connections and of memory grow first
             work = partial(_call, server, era, CALLS // part)
             _compare(server, MEMORY[era], FILES[era], work, results)
-        for memory, files, work in ((MEMORY_SESSIONS, FILES_SESSIONS, _open), (MEMORY_SSE, FILES_SSE, _stream)):
-            asyncio.run(work(server, SESSIONS // part // 4))
-            _compare(server, memory, files, partial(work, server, SESSIONS // part), results)
+        for memory, files, open_sessions in (
+            (MEMORY_SESSIONS, FILES_SESSIONS, _open),
+            (MEMORY_SSE, FILES_SSE, _stream),
+        ):
+            asyncio.run(open_sessions(server, SESSIONS // part // 4))
+            _compare(server, memory, files, partial(open_sessions, server, SESSIONS // part), results)
 
 
 async def _call(server: Listener, era: Era, calls: int) -> None:
