@@ -119,7 +119,7 @@ def declares_roots(context: ServerRequestContext[Any, Any]) -> bool:
 
 def _withhold(policy: Policy, credentials: Credentials) -> Policy:
     """Return the policy without the tools that no credential serves, if there is a login."""
-    names = frozenset(name for name, tool in policy.tools.items() if not credentials.offers(tool))
+    names = credentials.list_unserved(policy.tools)
     return policy.withhold(names) if names else policy
 
 

@@ -82,7 +82,14 @@ class Credentials:
 
         It is the login if its scopes suffice, else the configured token, else that of an integration.
         """
-        login = self.session.login if self.session else None
+        return self._choose(tool, self._login)
+
+    @property
+    def _login(self) -> Login | None:
+        """The current login. Reading it asks the file system whether another process has written a new one."""
+        return self.session.login if self.session else None
+
+    def _choose(self, tool: Tool, login: Login | None) -> Source | None:
         if login and CredentialKind.OAUTH in tool.credentials and login.scopes.issuperset(tool.scopes):
             return "login"
         if CredentialKind.USER in tool.credentials and self.general:
@@ -107,13 +114,15 @@ class Credentials:
             raise self._create_error(tool)
         return chosen
 
-    def offers(self, tool: Tool) -> bool:
-        """Whether to offer `tool`. With a login, only what some credential serves is offered."""
-        has_login = self.session is not None and self.session.login is not None
-        return not has_login or not tool.credentials or self.choose(tool) is not None
+    def list_unserved(self, tools: Mapping[str, Tool]) -> frozenset[str]:
+        """Return the names of the tools that are not to be offered: with a login, those that no credential serves."""
+        login = self._login
+        if login is None:
+            return frozenset()
+        return frozenset(name for name, tool in tools.items() if tool.credentials and self._choose(tool, login) is None)
 
     def _create_error(self, tool: Tool) -> CredentialError:
-        login = self.session.login if self.session else None
+        login = self._login
         if self.source == "account":
             return _create_account_error(tool, login)
         if login and (missing := sorted({*tool.scopes} - login.scopes)):
