@@ -150,14 +150,14 @@ _ALL = (
         "organization.",
         why="It does nothing there, although it is listed as enabled.",
         remedy="get_integration_installation_by_id",
-        advice="The call shows the settings. Complete the setup in GitBook, or uninstall it from this place.",
+        advice="The call shows the settings. Complete the setup in GitBook, or uninstall it where nobody needs it.",
     ),
     Rule(
         id="sign-in-not-required",
         severity="medium",
         title="Sign-in that the site does not require",
         meaning="An integration for sign-in is set up on a published site whose visibility is not visitor-auth.",
-        why="The site looks protected, but everyone who knows its address can read it.",
+        why="The site looks protected, but everyone who has its link can read it.",
         remedy="get_integration_site_installation",
         advice="In GitBook, set the site's audience to authenticated access with this integration. If everyone may "
         "read the site, uninstall the integration from it.",

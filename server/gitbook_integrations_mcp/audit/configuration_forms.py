@@ -16,7 +16,7 @@ from gitbook_integrations_mcp.text import clean_text, strip_unseen
 Origin = Literal["typed", "stored", "unknown"]
 """Whether a person typed a setting into a form or the integration stored it; unknown without any form.
 
-What a person typed into a form that the integration renders itself, its code stored, perhaps on another level.
+If the integration renders a form itself, its code stores the settings in it, perhaps on another level.
 """
 
 _KEY_LIMIT = 200

@@ -117,6 +117,8 @@ def _check_cookies(facts: Facts) -> Iterator[RuleResult]:
     installations = facts.inventory.installations
     managers = {each.id: each for each in installations.values() if _asks_for_consent(each.facts.integration)}
 
+    none = "none known" if facts.inventory.narrowing.integrations is None else "unknown"
+
     @_for_each_script
     def check_all(facts: Facts, site: SiteFacts, script: ScriptFacts) -> RuleResult | None:
         if script.cookies is None:
@@ -124,9 +126,9 @@ def _check_cookies(facts: Facts) -> Iterator[RuleResult]:
         installed = _find_installed(facts, script)
         if not script.cookies or (installed and (installed.id in managers or installed.lacks_settings(site.id))):
             return None
-        working = [each.title for each in managers.values() if is_working_on(each, site.id)]
-        evidence = f"consent manager on the site: {', '.join(working) or 'none known'}"
-        match = _match(facts, site, script, f"{_name_script(script)} may set cookies on “{site.title}”", evidence)
+        working = ", ".join(each.title for each in managers.values() if is_working_on(each, site.id))
+        consent = f"consent manager on the site: {working or none}"
+        match = _match(facts, site, script, f"{_name_script(script)} may set cookies on “{site.title}”", consent)
         arguments = {"organizationId": facts.inventory.organization, "siteId": site.id}
         return replace(match, tool="list_site_integration_scripts", arguments=arguments)
 

@@ -84,7 +84,7 @@ def _check_pending_places(facts: Facts) -> Iterator[RuleResult]:
     """The rule about required settings finds what is pending because it lacks them."""
     for installed in facts.inventory.installations.values():
         if installed.facts.status == "pending" and any(installed.places.values()) and not installed.lacks_settings():
-            summary = f"{installed.title} is pending in the organization, and so on all of its spaces and sites"
+            summary = f"{installed.title} is pending in the organization, so it does nothing where it is enabled"
             named = [name_places_of(facts, level, places) for level, places in installed.places.items() if places]
             match = match_installation(installed, summary, *named, _describe_change(installed))
             yield replace(match, key=(installed.id, "account"))

@@ -148,9 +148,9 @@ def move(target: str, *, to: str | None = None) -> Spoil:
     return spoil
 
 
-def orphan(url: str) -> Spoil:
+def orphan(url: str, policy: str = "default-src 'self'") -> Spoil:
     def spoil(organization: Organization) -> None:
-        script = {"script": url, "cookies": False, "contentSecurityPolicy": "default-src 'self'"}
+        script = {"script": url, "cookies": False, "contentSecurityPolicy": policy}
         organization.site.orphaned_scripts = [script]
 
     return spoil
@@ -615,6 +615,7 @@ async def test_no_remedy_removes_sync_sign_in_or_consent(rule: str, spoil: Spoil
         (both(name("plausible"), distrust(), add("googleanalytics")), "uninstall_integration_from_site"),
         (both(name("plausible"), add("googleanalytics")), "list_site_integrations"),  # none is the riskiest
         (both(distrust(categories=["analytics"]), add("googleanalytics")), "list_site_integrations"),  # only a hint
+        (both(name("plausible"), own(visibility="private"), add("googleanalytics")), "list_site_integrations"),
         (
             both(distrust(scopes=["site:visitor:auth"]), add("VA-Okta", scopes=["site:visitor:auth"])),
             "list_site_integrations",
@@ -628,6 +629,85 @@ async def test_of_several_of_a_kind_only_the_riskiest_is_proposed_for_removal(sp
     assert finding.remedy.tool == tool
     if tool == "uninstall_integration_from_site":
         assert finding.remedy.arguments["integrationName"] == "plausible"
+
+
+@pytest.mark.parametrize(
+    ("rule", "spoil", "tool", "advice"),
+    [
+        ("weak-csp", both(own(), change(contentSecurityPolicy="script-src *")), "get_integration_by_name", "publish"),
+        ("script-without-csp", both(own(), change(contentSecurityPolicy="")), "get_integration_by_name", "publish"),
+        ("excess-scopes", own(scopes=["space:content:write"]), "get_integration_by_name", "publish"),
+        ("weak-csp", change(contentSecurityPolicy="script-src *"), "get_integration_by_name", "Ask its developer"),
+        (
+            "weak-csp",
+            distrust(contentSecurityPolicy="script-src *"),
+            "uninstall_integration_from_site",
+            "uninstall",
+        ),
+        # its script comes with a space of the site, so there is nothing to uninstall from the site
+        (
+            "weak-csp",
+            both(distrust(), move("all", to="space"), orphan(f"{RUNTIME}/plain/script.js", "script-src *")),
+            "list_site_integration_scripts",
+            "uninstall",
+        ),
+        ("stalled-installation", stall("paused", 90), "get_integration_installation_by_id", "resume"),
+        ("never-listed", both(distrust(), delist), "get_integration_by_name", "links"),
+        # nobody but its owner can look it up by name
+        (
+            "never-listed",
+            distrust(visibility="private", scopes=[]),
+            "get_integration_installation_by_id",
+            "if you know its developer",
+        ),
+        (
+            "sign-in-not-required",
+            both(sign_in(), hide("visibility", "public")),
+            "get_integration_site_installation",
+            "audience",
+        ),
+    ],
+)
+async def test_a_remedy_helps_and_breaks_nothing(rule: str, spoil: Spoil, tool: str, advice: str) -> None:
+    organization = Organization()
+    spoil(organization)
+    (finding,) = [finding for finding in await find(organization) if finding.rule == rule]
+    assert finding.remedy.tool == tool
+    assert advice in finding.remedy.advice
+    check_arguments(TOOLS[tool], finding.remedy.arguments)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (distrust(), "“plain” is unverified and runs a script in the pages of sites"),
+        (distrust(scopes=["site:visitor:auth"]), "“plain” is unverified and decides who may read sites"),
+    ],
+)
+async def test_an_unverified_integration_is_reported_with_what_it_does(spoil: Spoil, sentence: str) -> None:
+    organization = Organization()
+    spoil(organization)
+    assert sentence in {finding.summary for finding in await find(organization)}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "evidence"),
+    [
+        (both(), "consent manager on the site: none known"),
+        (add("onetrust", title="OneTrust"), "consent manager on the site: “OneTrust”"),
+        (
+            add("onetrust", configurations={"site": {"properties": {"id": {"type": "string"}}, "required": ["id"]}}),
+            "consent manager on the site: none known",
+        ),
+    ],
+)
+async def test_scripts_with_cookies_are_reported_with_the_consent_manager_that_works(
+    spoil: Spoil, evidence: str
+) -> None:
+    organization = Organization()
+    both(change(scopes=["site:script:inject", "site:script:cookies"]), spoil)(organization)
+    (finding,) = [finding for finding in await find(organization) if finding.rule == "script-with-cookies"]
+    assert evidence in finding.evidence
 
 
 async def test_unknown_verification_is_undecided() -> None:
