@@ -408,6 +408,7 @@ async def test_all_organizations_are_audited_side_by_side_without_a_request_twic
         if each.organization == OTHER:
             each.status = "paused"
             each.configuration = {"channel": "their-secret-value"}
+    watched.sandbox.state.integrations["release-notes-bot"].verified = True
     async with connect(watched) as client:
         result = await client.call_tool(TOOL, {"organizations": "all"})
         assert len(watched.requests) == len(set(watched.requests))
