@@ -434,6 +434,14 @@ async def test_all_organizations_are_audited_side_by_side_without_a_request_twic
     assert text.count("Most severe:") == 1  # only one of them has findings of high severity
 
 
+async def test_an_organization_with_unread_installations_is_not_said_to_lack_any() -> None:
+    watched = Watched(fault=fail(f"/orgs/{OTHER}/installations", 403))
+    async with connect(watched, limits={"attempts": 1}) as client:
+        content = await call(client, organizations="all")
+    assert [each["complete"] for each in content["organizations"]] == [True, False]
+    assert content["onlyIn"] == []
+
+
 async def test_an_organization_that_cannot_be_read_does_not_stop_the_others() -> None:
     watched = Watched(fault=fail(f"/orgs/{OTHER}/", 403))
     async with connect(watched, limits={"attempts": 1}) as client:
