@@ -59,8 +59,8 @@ def _list_places(facts: Facts, installed: Installed) -> Iterator[tuple[Level, st
 def _check_missing_settings(facts: Facts) -> Iterator[RuleResult]:
     for installed in facts.inventory.installations.values():
         if installed.facts.status != "paused" and (lack := _describe_lack(installed, "", "")):
-            status = f"status: {installed.facts.status or 'unknown'}"
-            match = match_installation(installed, lack, "level: organization", status, _describe_change(installed))
+            evidence = f"status: {installed.facts.status or 'unknown'}", _describe_change(installed)
+            match = match_installation(installed, lack, "level: organization", *evidence)
             yield replace(match, key=(installed.id, "account"))
         for level, place, status in _list_places(facts, installed) if installed.missing or installed.empty else ():
             lack = _describe_lack(installed, place, f" on {facts.name_place(level, place)}")
@@ -70,10 +70,11 @@ def _check_missing_settings(facts: Facts) -> Iterator[RuleResult]:
     yield from _list_undecided_places(facts)
 
 
-def _describe_lack(installed: Installed, place: str, where: str) -> str | None:
+def _describe_lack(installed: Installed, place: str, where: str) -> str:
+    """Return a sentence, or nothing if it has its settings."""
     if missing := installed.missing.get(place):
         return f"{installed.title} lacks required settings{where}: {', '.join(missing)}"
-    return f"{installed.title} has a form for settings{where}, but no setting" if place in installed.empty else None
+    return f"{installed.title} has a form for settings{where}, but no setting" if place in installed.empty else ""
 
 
 def _describe_change(installed: Installed) -> str:
