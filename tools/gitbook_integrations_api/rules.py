@@ -159,8 +159,8 @@ _ALL = (
         meaning="An integration for sign-in is set up on a published site whose visibility is not visitor-auth.",
         why="The site looks protected, but everyone who has its link can read it.",
         remedy="get_integration_site_installation",
-        advice="In GitBook, set the site's audience to authenticated access with this integration. If everyone may "
-        "read the site, uninstall the integration from it.",
+        advice="The call shows the settings. In GitBook, set the site's audience to authenticated access with this "
+        "integration. If everyone may read the site, uninstall the integration from it.",
     ),
     Rule(
         id="git-sync-failed",
