@@ -45,7 +45,8 @@ def read_names(report: Report) -> PlaceNames:
 def describe_installation(installed: InstallationFacts, names: PlaceNames) -> str:
     """Return an installation as one line: its name, what an auditor must know of it, and where it is enabled."""
     marks = ", ".join(_list_marks(installed))
-    places = "; ".join(_list_places(installed, names)) or "nowhere"
+    whole = "the organization" if installed.integration.target == "organization" else "nowhere"
+    places = "; ".join(_list_places(installed, names)) or whole
     return f"{installed.integration.name}{f' ({marks})' if marks else ''}: {places}"
 
 

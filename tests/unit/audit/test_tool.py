@@ -285,11 +285,13 @@ async def test_results_for_a_large_organization_are_short_and_take_the_fewest_re
 
 async def test_the_summary_names_the_installations_and_the_organizations_not_audited() -> None:
     watched = Watched()
+    watched.sandbox.state.integrations["harbor-auth"].manifest["target"] = "organization"
     async with connect(watched) as client:
         result = await client.call_tool(TOOL, {})
     content, text = result.structured_content, read_text(result)
     assert content is not None
     lines = content["installations"]
+    assert any(line.startswith("harbor-auth ") and line.endswith(": the organization") for line in lines)
     assert [line.partition(":")[0].partition(" ")[0] for line in lines] == [
         each.integration for each in list_installed(watched.sandbox.state)
     ]
@@ -406,6 +408,7 @@ async def test_all_organizations_are_audited_side_by_side_without_a_request_twic
         if each.organization == OTHER:
             each.status = "paused"
             each.configuration = {"channel": "their-secret-value"}
+    watched.sandbox.state.integrations["release-notes-bot"].verified = True
     async with connect(watched) as client:
         result = await client.call_tool(TOOL, {"organizations": "all"})
         assert len(watched.requests) == len(set(watched.requests))
@@ -428,6 +431,15 @@ async def test_all_organizations_are_audited_side_by_side_without_a_request_twic
     assert "their-secret-value" not in text + json.dumps(content)
     for fact in ("Aurora Robotics", "Kestrel Collective", "slack", "setting channel", "paused"):
         assert fact in text
+    assert text.count("Most severe:") == 1  # only one of them has findings of high severity
+
+
+async def test_an_organization_with_unread_installations_is_not_said_to_lack_any() -> None:
+    watched = Watched(fault=fail(f"/orgs/{OTHER}/installations", 403))
+    async with connect(watched, limits={"attempts": 1}) as client:
+        content = await call(client, organizations="all")
+    assert [each["complete"] for each in content["organizations"]] == [True, False]
+    assert content["onlyIn"] == []
 
 
 async def test_an_organization_that_cannot_be_read_does_not_stop_the_others() -> None:

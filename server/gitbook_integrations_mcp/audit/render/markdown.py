@@ -169,9 +169,9 @@ def render_organizations(content: Mapping[str, Any]) -> str:
             lines.append(f"Not audited: {escape(each['error'])}")
             continue
         counts = ", ".join(f"{number} {severity}" for severity, number in each["findings"].items())
-        lines += [format_figures(each["figures"]), f"Findings: {counts}. Most severe:"]
-        lines += [f"- {escape(finding)}" for finding in each["mostSevere"]]
-        lines += ["Installations:", *(f"- {escape(line)}" for line in each["installations"])]
+        lines += [format_figures(each["figures"]), f"Findings: {counts}."]
+        for title, items in (("Most severe:", each["mostSevere"]), ("Installations:", each["installations"])):
+            lines += [title, *(f"- {escape(item)}" for item in items)] if items else []
         lines += [*_render_more(each["moreInstallations"])]
         lines += [] if each["complete"] else ["This audit is INCOMPLETE; see its section coverage."]
     lines += ["", "**Only in some organizations**"]
