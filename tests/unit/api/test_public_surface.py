@@ -88,6 +88,14 @@ def test_an_undo_names_a_tool_and_arguments_that_exist() -> None:
             assert required <= given <= set(undoing.input.model_fields), endpoint.name
 
 
+def test_what_reverts_a_call_is_another_tool_for_calls_without_an_undo() -> None:
+    reverted = {endpoint.name: endpoint for endpoint in ENDPOINTS.values() if endpoint.reverted_by}
+    assert reverted
+    for name, endpoint in reverted.items():
+        assert endpoint.undo is None, name
+        assert endpoint.reverted_by in TOOLS.keys() - {name}, name
+
+
 def test_every_tool_has_a_title_and_a_description() -> None:
     for declared in TOOLS.values():
         tool = describe_tool(declared)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field
 
 from gitbook_integrations_api.endpoint import INTEGRATION, OAUTH, USER, Composite, Input, Risk, one
-from gitbook_integrations_api.parameters import OrganizationId, PageCursor
+from gitbook_integrations_api.parameters import IntegrationName, OrganizationId, PageCursor
 from gitbook_integrations_api.plans import PlanResult
 from gitbook_integrations_api.schema import ABSENT
 
@@ -27,8 +27,9 @@ _UNDOING = (
 
 
 class ChangeFilter(Input):
-    changeId: Annotated[str, Field(description="Only this change, with the state before it")] = ABSENT
+    changeId: Annotated[str, Field(description="Only this change, with its calls and the state before it")] = ABSENT
     organizationId: OrganizationId = ABSENT
+    integrationName: IntegrationName = ABSENT
     tool: Annotated[str, Field(description="Only calls of this tool")] = ABSENT
     outcome: Annotated[Outcome, Field(description="Only changes with this outcome")] = ABSENT
     since: Annotated[str, Field(description="Only since then: 24h, 7d, 4w, or a date (ISO 8601)")] = ABSENT
@@ -48,6 +49,7 @@ class ChangePage(BaseModel):
 
     items: list[dict[str, Any]]
     next: dict[str, Any] | None = None
+    note: str | None = None
 
 
 TOOLS = (

@@ -187,6 +187,7 @@ TOOLS = (
         policy_action="publish",
         result=one(Integration),
         widens=Widening.CODE,
+        reverted_by="rollback_integration",
         act="Publish {integration}",
         consequence="The script runs at once for every organization that installed the integration, with all scopes "
         "below. The published version is replaced, and GitBook does not return its script.",
