@@ -94,17 +94,12 @@ def _is_list_of_objects(value: Any) -> bool:
 
 
 def _report_done(endpoint: Endpoint, response: GitBookResponse, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    shown = {name: _format_argument(value) for name, value in arguments.items()}
-    target = ", ".join(f"{name}: {shown[name]}" for name in re.findall(r"{(\w+)}", endpoint.path) if name in shown)
-    described = f" {target}." if target else ""
-    if endpoint.method == "DELETE" and response.status == 204:
-        if response.uncertain:
-            message = f"It is removed. {_UNKNOWN} that attempt may have removed it.{described}"
-            return {"status": "done", "message": message}
-        return {"status": ABSENT, "message": f"There was nothing to remove. Nothing was changed.{described}"}
-    done = "Removed." if endpoint.method == "DELETE" else "Done."
-    effect = f" {endpoint.effect.format_map(shown)}" if endpoint.effect and shown else ""
-    return {"status": "done", "message": f"{done}{effect}{described}"}
+    effect = endpoint.effect.format_map({name: _format_argument(value) for name, value in arguments.items()})
+    if endpoint.method != "DELETE" or response.status != 204:
+        return {"status": "done", "message": effect}
+    if response.uncertain:
+        return {"status": "done", "message": f"{effect} {_UNKNOWN} that attempt may have removed it."}
+    return {"status": ABSENT, "message": f"Nothing was changed: there was nothing to remove. {effect}"}
 
 
 def _format_argument(value: Any) -> str:

@@ -211,7 +211,7 @@ async def test_a_deletion_names_what_it_removed(status: int) -> None:
     async with connect(Upstream(status)) as client:
         text = read_text(await client.call_tool("uninstall_integration_from_site", arguments))
     for name, value in arguments.items():
-        assert f"{name}: {value}" in text
+        assert re.search(rf"\b{value}\b", text), name
 
 
 async def test_switching_development_mode_says_what_happens_now() -> None:

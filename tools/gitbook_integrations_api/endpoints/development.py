@@ -209,6 +209,7 @@ TOOLS = (
         input=Task,
         result=NOTHING,
         success=(204,),
+        effect="The task is queued for {integrationName}.",
     ),
     Endpoint(
         operation="renderIntegrationUIWithPost",

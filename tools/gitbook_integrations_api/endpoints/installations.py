@@ -232,6 +232,7 @@ TOOLS = (
         consequence="The integration stops working in the organization and on all its spaces and sites. Its "
         "configuration and external IDs there are deleted. It can be installed again, but must then be configured "
         "again.",
+        effect="{integrationName} is uninstalled: the installation {installationId} no longer exists.",
         undo=Undo(
             (
                 UndoStep(

@@ -208,6 +208,7 @@ TOOLS = (
         act="Unpublish {integration}",
         consequence="The integration and all its installations in every organization are deleted, with their "
         "configuration and external IDs. This cannot be undone.",
+        effect="{integrationName} no longer exists, nor do its installations.",
         irreversible=True,
     ),
 )
