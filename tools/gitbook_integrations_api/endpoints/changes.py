@@ -68,12 +68,12 @@ TOOLS = (
         title="Undo a change",
         description="Undo a change from list_changes: restores configuration with credentials, external IDs, spaces "
         "and sites.",
-        act="Undo the change",
+        act="Undo a change of {integration}",
         risk=Risk.DESTROY,
         credentials=USER | INTEGRATION | OAUTH,
         input=OneChange,
         result=one(PlanResult),
-        consequence="The calls above run in this order. If one fails, the others are not sent.",
+        consequence="The calls below run in this order. If one fails, the others are not sent.",
         uses=_UNDOING,
     ),
 )

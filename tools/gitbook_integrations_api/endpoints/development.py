@@ -137,9 +137,9 @@ TOOLS = (
         ended_by="disable_integration_development_mode",
         widens=Widening.EVENTS,
         act="Enable development mode of {integration}",
-        consequence="The integration's events, including their content, are sent to the tunnel instead of the "
-        "published script: with all, those of every organization that installed it. The approval includes the end: "
-        "this server disables development mode without asking again after the duration (for), and when it stops.",
+        consequence="The events of the organizations below, including their content, are sent to the tunnel instead of "
+        "the published script. The approval includes the end: this server disables development mode without asking "
+        "again after the duration (for), and when it stops.",
         effect="Development mode of {integrationName} is on: its events now go to {tunnelUrl}.",
         undo=Undo(
             (UndoStep("disable_integration_development_mode", (("integrationName", "arguments.integrationName"),)),),

@@ -325,7 +325,7 @@ TOOLS = (
         credentials=USER,
         input=ConfigurationCopy,
         result=one(PlanResult),
-        consequence="The target gets these settings. Their values, credentials included, are not shown to anybody.",
+        consequence="The target gets these settings. Credentials among them are shown to nobody.",
         uses=(
             "update_integration_installation",
             "update_integration_space_installation",
@@ -337,7 +337,7 @@ TOOLS = (
         title="Uninstall an integration everywhere",
         description="Uninstall an integration from an organization with all spaces and sites, found by name. Keeps "
         "what undo_change needs to restore it.",
-        act="Uninstall {integration} everywhere",
+        act="Uninstall {integration} everywhere in {organization}",
         risk=Risk.DESTROY,
         credentials=USER,
         input=StatusOf,

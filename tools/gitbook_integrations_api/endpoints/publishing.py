@@ -169,7 +169,7 @@ TOOLS = (
         input=FolderPublication,
         result=one(FolderReport),
         always_confirmed=True,
-        consequence="This replaces the published version in all organizations.",
+        consequence="The manifest, the images and the script of the folder are published.",
         uses=("publish_integration",),
         reads_folder=True,
     ),
@@ -190,7 +190,7 @@ TOOLS = (
         reverted_by="rollback_integration",
         act="Publish {integration}",
         consequence="The script runs at once for every organization that installed the integration, with all scopes "
-        "below. The published version is replaced, and GitBook does not return its script.",
+        "below. It replaces the published version, if there is one. GitBook does not return the script of that.",
     ),
     Endpoint(
         operation="unpublishIntegration",
