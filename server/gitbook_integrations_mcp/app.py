@@ -93,7 +93,7 @@ def create_server(
     page = ConfirmationPage(store, None if on_stdio else settings.http.public_url)
     audits = AuditTools(gitbook, settings, store, clock)
     previewer = Previewer(gitbook, audits.effects)
-    policy_check = PolicyCheck(settings.policy.rules, gitbook, previewer)
+    policy_check = PolicyCheck(settings.policy.rules, gitbook, previewer, organization)
     folders = FolderTools(settings.publishing, previewer, organization)
     versions = PublishedVersions(store, previewer)
     development = DevelopmentModes(store, gitbook, credentials, policy, settings.development)

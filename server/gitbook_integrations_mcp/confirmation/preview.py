@@ -108,13 +108,14 @@ class Previewer:
                 return {}  # this call creates it
             raise
 
-    async def read_integration(self, call: Call) -> Mapping[str, Any] | None:
+    async def read_integration(self, call: Call, *, exists: bool = False) -> Mapping[str, Any] | None:
         """Return the integration that a call names, or None if the token may not read it or it does not exist.
 
         Without approval, nothing is read that only an approved call may show.
 
         Raises:
-            CallError: GitBook failed, could not be reached, or answered with another object.
+            StatusError: it does not exist (404), although `exists` says that the call needs it, or GitBook failed.
+            CallError: GitBook could not be reached, or answered with another object.
         """
         reader = find_get("/integrations/{integrationName}", "object")
         if reader is None or call.caller.policy.may_need_confirmation(reader):
@@ -124,7 +125,7 @@ class Previewer:
         except CredentialError:
             return None
         except StatusError as error:
-            if error.status in {401, 403, 404}:
+            if error.status in {401, 403} or (error.status == 404 and not exists):
                 return None
             raise
 
