@@ -245,7 +245,7 @@ FAULTS: dict[str, tuple[int, bytes, dict[str, str], str]] = {
     "hidden text": (400, '{"error":{"code":400,"message":"a\u202eb\U000e0041 c"}}'.encode(), {}, '"a b c"'),
     "unauthorized": (401, b'{"error":{"code":401,"message":"no"}}', {}, "accepts"),
     "forbidden": (403, b'{"error":{"code":403,"message":"no"}}', {}, "accepts"),
-    "not found": (404, b'{"error":{"code":404,"message":"no"}}', {}, "Nothing was changed"),
+    "not found": (404, b'{"error":{"code":404,"message":"no"}}', {}, "Check "),
     "conflict": (409, b'{"error":{"code":409,"message":"no"}}', {}, "Read that state"),
     "precondition": (412, b'{"error":{"code":412,"message":"no"}}', {}, "precondition"),
     "unprocessable": (422, b'{"error":{"code":422,"message":"no"}}', {}, "Fix the arguments"),
@@ -285,6 +285,23 @@ async def test_an_error_of_the_api_is_explained_with_a_remedy(endpoint: Endpoint
         while len(sent) > 1 and sent[-1] == "GET":
             sent.pop()
     assert sent == [endpoint.method] or (is_written_back(endpoint) and sent in (["GET"], ["GET", endpoint.method]))
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "words"),
+    [
+        ("get_integration_site_installation", 404, "not installed there yet, call install_integration_on_site first."),
+        ("update_integration_space_installation", 404, "call install_integration_on_space first."),
+        ("get_integration_installation_by_id", 404, "call install_integration first."),
+        ("install_integration", 409, "Nothing was changed. Read that state with list_organization_installations"),
+        ("list_integration_events", 403, "another attempt fails, too. This endpoint accepts"),
+    ],
+)
+async def test_an_error_of_the_api_names_the_next_step(name: str, status: int, words: str) -> None:
+    upstream = Upstream(status)
+    async with connect(upstream) as client:
+        text = read_text(await client.call_tool(name, make_arguments(ENDPOINTS[name])))
+    assert words in text
 
 
 @pytest.mark.parametrize(

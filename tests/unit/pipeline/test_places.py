@@ -253,6 +253,15 @@ async def test_a_plan_that_cannot_be_made_is_an_error_before_anybody_is_asked(
     assert (human.requests, case.spy.mutations) == ([], [])
 
 
+async def test_a_title_in_place_of_an_id_is_answered_with_the_id() -> None:
+    case = Case()
+    async with meet(create_gated_server(case.spy), Human(), "2026-07-28") as client:
+        result = await client.call_tool(TOOL, {**case.arguments, "spaces": [case.title(case.added), "nowhere"]})
+    assert f"Did you mean {case.added} (“{case.title(case.added)}”)?" in read_text(result)
+    assert read_text(result).endswith("- nowhere.")
+    assert case.spy.mutations == []
+
+
 async def test_a_tool_that_the_server_does_not_offer_is_not_used_by_a_plan() -> None:
     case = Case()
     async with connect(
