@@ -142,7 +142,7 @@ def create_server(
             **audits.handlers,
             "check_integration_folder": folders.check,
             "check_policy": policy_check.explain,
-            "inspect_integration_events": EventInspector(gitbook, clock).run,
+            "inspect_integration_events": EventInspector(gitbook, development, clock).run,
             "list_changes": ChangeLister(store).run,
             "list_integration_versions": versions.show,
         },

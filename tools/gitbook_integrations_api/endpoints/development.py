@@ -95,6 +95,7 @@ class EventGroups(BaseModel):
     events: int
     failed: int
     groups: list[dict[str, Any]]
+    developmentMode: dict[str, Any] | None = None
     note: str | None = None
 
 
