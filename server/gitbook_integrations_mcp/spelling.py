@@ -3,8 +3,7 @@
 import difflib
 from collections.abc import Iterable, Mapping
 
-_QUOTES = str.maketrans("“”", "''")
-"""No title can close the quotes that it stands in."""
+from gitbook_integrations_mcp.text import quote
 
 _LIKENESS = 0.6
 _PARTICLES = frozenset({"by", "id", "name", "in", "on", "from", "with", "for", "the", "all"})
@@ -58,4 +57,4 @@ def suggest_id(given: str, titles: Mapping[str, str]) -> str:
 
 def format_id(identifier: str, title: str) -> str:
     """Return an ID with its title, if it has another one."""
-    return identifier if title == identifier else f"{identifier} (“{title.translate(_QUOTES)}”)"
+    return identifier if title == identifier else f"{identifier} ({quote(title)})"

@@ -10,6 +10,7 @@ from gitbook_integrations_mcp.audit.coverage import INSTALLATIONS, MARKETPLACE, 
 from gitbook_integrations_mcp.audit.integration_jobs import find_protected_job
 from gitbook_integrations_mcp.audit.inventory import LEVELS, Installed, Level
 from gitbook_integrations_mcp.audit.rule_results import PASS, Facts, Match, RuleCheck, RuleResult, Undecided
+from gitbook_integrations_mcp.text import quote
 from gitbook_integrations_mcp.times import write_time
 
 MAX_NAMES = 5
@@ -67,7 +68,7 @@ def _describe_owner(installed: Installed) -> str:
     owner = installed.facts.integration.owner
     if owner is None:
         return "owner: unknown"
-    return f"owner: “{owner.title}”" if owner.title else f"owner: {owner.id}"
+    return f"owner: {quote(owner.title)}" if owner.title else f"owner: {owner.id}"
 
 
 # Trust: whose code has which power. An organization's own integrations are never verified, and need not be.
