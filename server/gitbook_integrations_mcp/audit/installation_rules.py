@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from gitbook_integrations_api.report import Subject
 from gitbook_integrations_api.scopes import VISITOR_POWERS, writes
@@ -12,6 +13,9 @@ from gitbook_integrations_mcp.audit.inventory import LEVELS, Installed, Level
 from gitbook_integrations_mcp.audit.rule_results import PASS, Facts, Match, RuleCheck, RuleResult, Undecided
 from gitbook_integrations_mcp.text import quote
 from gitbook_integrations_mcp.times import write_time
+
+if TYPE_CHECKING:
+    from gitbook_integrations_mcp.store.development_modes import DevelopmentMode
 
 MAX_NAMES = 5
 """Maximum number of spaces or sites that evidence names."""
@@ -294,6 +298,25 @@ def _check_scopes(_facts: Facts, installed: Installed) -> RuleResult | None:
 
 # Development
 
+_TUNNELLED = "sends its events to a tunnel: development mode is on"
+
+
+def _describe_tunnel(mode: "DevelopmentMode") -> tuple[str, ...]:
+    ends = "no end is known" if mode.ends_at is None else f"until {write_time(mode.ends_at)}"
+    return f"host of the tunnel: {mode.tunnel}", f"enabled through this server: {write_time(mode.time)}, {ends}"
+
+
+def _check_development_modes(facts: Facts) -> Iterator[RuleResult]:
+    yield from _check_development_mode(facts)
+    installed = {each.name for each in facts.inventory.installations.values()}
+    requested = facts.inventory.narrowing.integrations
+    for name, mode in facts.development.items():
+        owned = mode.organization == facts.inventory.organization
+        asked = name in requested if requested is not None else not facts.is_confined
+        if owned and asked and name not in installed:
+            summary, evidence = f"{name} {_TUNNELLED}", _describe_tunnel(mode)
+            yield Match((name,), Subject(integration=name), summary, evidence, (), {"integrationName": name})
+
 
 @for_each_installation
 def _check_development_mode(facts: Facts, installed: Installed) -> RuleResult | None:
@@ -301,13 +324,7 @@ def _check_development_mode(facts: Facts, installed: Installed) -> RuleResult | 
     mode = facts.development.get(installed.name)
     if mode is None or not (mode.all or integration.own):
         return None  # without `all`, only events of the owner go to the tunnel
-    ends = "no end is known" if mode.ends_at is None else f"until {write_time(mode.ends_at)}"
-    match = match_installation(
-        installed,
-        f"{installed.title} sends its events to a tunnel: development mode is on",
-        f"host of the tunnel: {mode.tunnel}",
-        f"enabled through this server: {write_time(mode.time)}, {ends}",
-    )
+    match = match_installation(installed, f"{installed.title} {_TUNNELLED}", *_describe_tunnel(mode))
     if not integration.own:
         advice = "Only its owner can disable it. Ask them, or uninstall it until they do."
         return replace(match, tool="get_integration_installation_by_id", advice=advice)
@@ -324,6 +341,6 @@ INSTALLATION_CHECKS: Mapping[str, RuleCheck] = {
     "stalled-installation": _check_stalled,
     "installed-nowhere": _check_nowhere,
     "excess-scopes": _check_scopes,
-    "development-mode-on": _check_development_mode,
+    "development-mode-on": _check_development_modes,
 }
 """By rule ID."""
