@@ -205,6 +205,17 @@ async def test_a_result_keeps_every_field_as_structured_content_and_as_the_same_
     assert {name: value for name, value in content.items() if name != "receipt"} == expected
 
 
+async def test_of_the_owner_of_an_integration_only_the_summary_is_shown() -> None:
+    upstream, owner = Upstream(), {"id": "o", "title": "Acme", "hostname": "acme"}
+    upstream.answer({"name": "acme", "owner": {**owner, "permissions": {"admin": False}, "inviteLinks": False}})
+    async with connect(upstream) as client:
+        found = (await client.call_tool("get_integration_by_name", {"integrationName": "acme"})).structured_content
+        assert found == {"name": "acme", "owner": owner}
+        upstream.answer({"name": "acme", "owner": "o"})
+        found = (await client.call_tool("get_integration_by_name", {"integrationName": "acme"})).structured_content
+        assert found == {"name": "acme", "owner": "o"}
+
+
 @pytest.mark.parametrize("status", [204, 205])
 async def test_a_deletion_names_what_it_removed(status: int) -> None:
     arguments = {"integrationName": "acme", "installationId": "i-1", "siteId": "s-1"}
