@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from gitbook_integrations_api.report import Subject
 from gitbook_integrations_api.scopes import VISITOR_POWERS, writes
@@ -10,7 +11,11 @@ from gitbook_integrations_mcp.audit.coverage import INSTALLATIONS, MARKETPLACE, 
 from gitbook_integrations_mcp.audit.integration_jobs import find_protected_job, is_trusted
 from gitbook_integrations_mcp.audit.inventory import LEVELS, Installed, Level
 from gitbook_integrations_mcp.audit.rule_results import PASS, Facts, Match, RuleCheck, RuleResult, Undecided
+from gitbook_integrations_mcp.text import quote
 from gitbook_integrations_mcp.times import write_time
+
+if TYPE_CHECKING:
+    from gitbook_integrations_mcp.store.development_modes import DevelopmentMode
 
 MAX_NAMES = 5
 """Maximum number of spaces or sites that evidence names."""
@@ -67,7 +72,7 @@ def _describe_owner(installed: Installed) -> str:
     owner = installed.facts.integration.owner
     if owner is None:
         return "owner: unknown"
-    return f"owner: “{owner.title}”" if owner.title else f"owner: {owner.id}"
+    return f"owner: {quote(owner.title)}" if owner.title else f"owner: {owner.id}"
 
 
 # Trust: whose code has which power.
@@ -325,6 +330,25 @@ def propose_publication(match: Match, change: str) -> Match:
 
 # Development
 
+_TUNNELLED = "sends its events to a tunnel: development mode is on"
+
+
+def _describe_tunnel(mode: "DevelopmentMode") -> tuple[str, ...]:
+    ends = "no end is known" if mode.ends_at is None else f"until {write_time(mode.ends_at)}"
+    return f"host of the tunnel: {mode.tunnel}", f"enabled through this server: {write_time(mode.time)}, {ends}"
+
+
+def _check_development_modes(facts: Facts) -> Iterator[RuleResult]:
+    yield from _check_development_mode(facts)
+    installed = {each.name for each in facts.inventory.installations.values()}
+    requested = facts.inventory.narrowing.integrations
+    for name, mode in facts.development.items():
+        owned = mode.organization == facts.inventory.organization
+        asked = name in requested if requested is not None else not facts.is_confined
+        if owned and asked and name not in installed:
+            summary, evidence = f"{name} {_TUNNELLED}", _describe_tunnel(mode)
+            yield Match((name,), Subject(integration=name), summary, evidence, (), {"integrationName": name})
+
 
 @for_each_installation
 def _check_development_mode(facts: Facts, installed: Installed) -> RuleResult | None:
@@ -332,13 +356,7 @@ def _check_development_mode(facts: Facts, installed: Installed) -> RuleResult | 
     mode = facts.development.get(installed.name)
     if mode is None or not (mode.all or integration.own):
         return None  # without `all`, only events of the owner go to the tunnel
-    ends = "no end is known" if mode.ends_at is None else f"until {write_time(mode.ends_at)}"
-    match = match_installation(
-        installed,
-        f"{installed.title} sends its events to a tunnel: development mode is on",
-        f"host of the tunnel: {mode.tunnel}",
-        f"enabled through this server: {write_time(mode.time)}, {ends}",
-    )
+    match = match_installation(installed, f"{installed.title} {_TUNNELLED}", *_describe_tunnel(mode))
     if not integration.own:
         advice = "Only its owner can disable it. Ask them, or uninstall it until they do."
         return replace(match, tool="get_integration_installation_by_id", advice=advice)
@@ -355,6 +373,6 @@ INSTALLATION_CHECKS: Mapping[str, RuleCheck] = {
     "stalled-installation": _check_stalled,
     "installed-nowhere": _check_nowhere,
     "excess-scopes": _check_scopes,
-    "development-mode-on": _check_development_mode,
+    "development-mode-on": _check_development_modes,
 }
 """By rule ID."""

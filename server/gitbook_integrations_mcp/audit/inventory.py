@@ -26,7 +26,7 @@ from gitbook_integrations_mcp.calls.masking import MaskingScope, mask_secrets
 from gitbook_integrations_mcp.calls.policy_rules import JudgedIntegration, read_judged
 from gitbook_integrations_mcp.calls.response import get_path
 from gitbook_integrations_mcp.digest import digest_json
-from gitbook_integrations_mcp.text import clean_text
+from gitbook_integrations_mcp.text import clean_text, quote
 
 Level = Literal["space", "site"]
 LEVELS: tuple[Level, ...] = ("space", "site")
@@ -36,9 +36,6 @@ _POLICY_LIMIT = 4000
 _URL_LIMIT = 2000
 _INJECTS = "site:script:inject"
 _ORIGIN = re.compile(r"/integrations/([A-Za-z0-9._-]+)(?:/installations/([A-Za-z0-9_-]+))?(?=/|$)")
-
-
-_QUOTES = str.maketrans("“”", "''")
 
 
 @dataclass(slots=True)
@@ -77,7 +74,7 @@ class Installed:
     @property
     def title(self) -> str:
         """The title of its integration in quotes, because it is its developer's text. It cannot close them."""
-        return f"“{self.facts.integration.title.translate(_QUOTES)}”"
+        return quote(self.facts.integration.title)
 
     def lacks_settings(self, place: str = "") -> bool:
         """Whether its organization or a space or site of it lacks settings that it needs."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from gitbook_integrations_api.report import InstallationFacts, Placement, Report, SiteFacts, SpaceFacts
 from gitbook_integrations_api.scopes import writes
+from gitbook_integrations_mcp.text import quote
 
 PUBLIC = "public"
 
@@ -17,13 +18,14 @@ class PlaceNames:
     sites: Mapping[str, SiteFacts]
 
     def name(self, place: Placement) -> str:
-        """Return the title, with the visibility if it is not public, and the status if it is not active."""
+        """Return the title, with the visibility unless it is public, and the status unless it is active."""
         known = self.spaces.get(place.id) or self.sites.get(place.id)
-        marks = [] if known is None or known.visibility in {None, PUBLIC} else [str(known.visibility)]
+        visibility = known.visibility if known else None
+        marks = [] if visibility == PUBLIC else [str(visibility or "visibility unknown")]
         if isinstance(known, SiteFacts) and known.published is False:
             marks.append("unpublished")
         marks += [place.status] if place.status not in {None, "active"} else []
-        title = known.title if known else place.id
+        title = quote(known.title) if known else place.id
         return f"{title} ({', '.join(marks)})" if marks else title
 
     def list_names(self, places: Sequence[Placement], most: int) -> list[str]:
@@ -85,4 +87,4 @@ def _list_places(installed: InstallationFacts, names: PlaceNames) -> Iterable[st
         elif len(places) > _MOST_NAMED:
             yield f"{len(places)}{more} {level}s"
         elif places:
-            yield ", ".join(f"“{names.name(place)}”" for place in places) + more
+            yield ", ".join(map(names.name, places)) + more

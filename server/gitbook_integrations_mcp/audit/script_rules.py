@@ -10,6 +10,7 @@ from gitbook_integrations_mcp.audit.integration_jobs import find_purpose, is_tru
 from gitbook_integrations_mcp.audit.inventory import Installed
 from gitbook_integrations_mcp.audit.rule_results import PASS, Facts, Match, RuleCheck, RuleResult, Undecided
 from gitbook_integrations_mcp.calls.content_policies import find_weaknesses, parse_policy
+from gitbook_integrations_mcp.text import quote
 
 
 def _for_each_script(check: Callable[[Facts, SiteFacts, ScriptFacts], RuleResult | None]) -> RuleCheck:
@@ -20,7 +21,7 @@ def _for_each_script(check: Callable[[Facts, SiteFacts, ScriptFacts], RuleResult
             for script in facts.inventory.scripts.get(site.id, ()):
                 yield PASS if site.published is False else check(facts, site, script) or PASS
             if facts.coverage.is_incomplete(name_scripts(site.id)):
-                what = f"scripts of “{site.title}” that could not be read"
+                what = f"scripts of {quote(site.title)} that could not be read"
                 yield Undecided(what, (name_scripts(site.id),), Subject(site=site.id))
         if facts.coverage.is_incomplete(SITES):
             yield Undecided("scripts of sites that could not be read", (SITES,))
@@ -61,7 +62,7 @@ def _list_installed(facts: Facts, script: ScriptFacts) -> list[Installed]:
 
 
 def _undecided(site: SiteFacts, script: ScriptFacts, what: str, *sources: str) -> Undecided:
-    return Undecided(f"{_name_script(script)} on “{site.title}”: {what}", sources, _build_subject(site, script))
+    return Undecided(f"{_name_script(script)} on {quote(site.title)}: {what}", sources, _build_subject(site, script))
 
 
 def _build_subject(site: SiteFacts, script: ScriptFacts) -> Subject:
@@ -76,7 +77,7 @@ def _name_script(script: ScriptFacts) -> str:
 def _check_policy(facts: Facts, site: SiteFacts, script: ScriptFacts) -> RuleResult | None:
     if script.contentSecurityPolicy:
         return None
-    summary = f"{_name_script(script)} runs on “{site.title}” without a content security policy"
+    summary = f"{_name_script(script)} runs on {quote(site.title)} without a content security policy"
     return _spare_trusted(facts, script, _match(facts, site, script, summary))
 
 
@@ -88,7 +89,7 @@ def _check_policy_strength(facts: Facts, site: SiteFacts, script: ScriptFacts) -
     installed = _find_installed(facts, script)
     if not weaknesses or (installed and is_trusted(installed.facts.integration) and not _names_scripts(policy)):
         return None
-    summary = f"{_name_script(script)} runs on “{site.title}” with a weak content security policy"
+    summary = f"{_name_script(script)} runs on {quote(site.title)} with a weak content security policy"
     match = _match(facts, site, script, summary, f"weak: {', '.join(weaknesses)}")
     return _spare_trusted(facts, script, match)
 
@@ -128,7 +129,7 @@ def _check_cookies(facts: Facts) -> Iterator[RuleResult]:
             return None
         working = ", ".join(each.title for each in managers.values() if is_working_on(each, site.id))
         consent = f"consent manager on the site: {working or none}"
-        match = _match(facts, site, script, f"{_name_script(script)} may set cookies on “{site.title}”", consent)
+        match = _match(facts, site, script, f"{_name_script(script)} may set cookies on {quote(site.title)}", consent)
         arguments = {"organizationId": facts.inventory.organization, "siteId": site.id}
         return replace(match, tool="list_site_integration_scripts", arguments=arguments)
 
@@ -156,7 +157,7 @@ def _check_orphaned(facts: Facts, site: SiteFacts, script: ScriptFacts) -> RuleR
     if unread:
         return _undecided(site, script, "it is unknown whether the integration is installed there", *unread)
     where = "on this site" if installations else "in the organization"
-    summary = f"{script.integration} runs a script on “{site.title}” but is not installed {where}"
+    summary = f"{script.integration} runs a script on {quote(site.title)} but is not installed {where}"
     match = _match(facts, site, script, summary)
     arguments = {"organizationId": facts.inventory.organization, "siteId": site.id}
     return replace(

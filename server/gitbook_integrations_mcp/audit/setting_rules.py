@@ -20,6 +20,7 @@ from gitbook_integrations_mcp.audit.installation_rules import (
 from gitbook_integrations_mcp.audit.integration_jobs import EXCLUSIVE, PROTECTED, Purpose, find_purpose, is_trusted
 from gitbook_integrations_mcp.audit.inventory import LEVELS, Installed, Level
 from gitbook_integrations_mcp.audit.rule_results import PASS, Facts, Match, RuleCheck, RuleResult, Undecided
+from gitbook_integrations_mcp.text import quote
 
 # Places: what does not work where it is enabled.
 
@@ -142,7 +143,7 @@ def _check_git_sync(facts: Facts) -> Iterator[RuleResult]:
             yield Match(
                 key=(level, place.id),
                 subject=Subject(**{level: place.id}),
-                summary=f"Git Sync of “{place.title}” {what}",
+                summary=f"Git Sync of {quote(place.title)} {what}",
                 evidence=(
                     f"repository: {sync.repository or 'unknown'}",
                     f"provider: {sync.provider or 'unknown'}, status: {sync.status or 'unknown'}",

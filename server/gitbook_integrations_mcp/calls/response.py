@@ -11,7 +11,7 @@ from pydantic_core import to_json
 
 from gitbook_integrations_api.endpoint import Endpoint, Risk, Tool
 from gitbook_integrations_mcp.calls.json_body import read_json
-from gitbook_integrations_mcp.calls.related import find_state_reader
+from gitbook_integrations_mcp.calls.related import find_installer, find_state_reader
 from gitbook_integrations_mcp.errors import AnswerError, StatusError
 from gitbook_integrations_mcp.gitbook.credentials import describe_accepted
 from gitbook_integrations_mcp.gitbook.http import GitBookResponse
@@ -94,17 +94,12 @@ def _is_list_of_objects(value: Any) -> bool:
 
 
 def _report_done(endpoint: Endpoint, response: GitBookResponse, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    shown = {name: _format_argument(value) for name, value in arguments.items()}
-    target = ", ".join(f"{name}: {shown[name]}" for name in re.findall(r"{(\w+)}", endpoint.path) if name in shown)
-    described = f" {target}." if target else ""
-    if endpoint.method == "DELETE" and response.status == 204:
-        if response.uncertain:
-            message = f"It is removed. {_UNKNOWN} that attempt may have removed it.{described}"
-            return {"status": "done", "message": message}
-        return {"status": ABSENT, "message": f"There was nothing to remove. Nothing was changed.{described}"}
-    done = "Removed." if endpoint.method == "DELETE" else "Done."
-    effect = f" {endpoint.effect.format_map(shown)}" if endpoint.effect and shown else ""
-    return {"status": "done", "message": f"{done}{effect}{described}"}
+    effect = endpoint.effect.format_map({name: _format_argument(value) for name, value in arguments.items()})
+    if endpoint.method != "DELETE" or response.status != 204:
+        return {"status": "done", "message": effect}
+    if response.uncertain:
+        return {"status": "done", "message": f"{effect} {_UNKNOWN} that attempt may have removed it."}
+    return {"status": ABSENT, "message": f"Nothing was changed: there was nothing to remove. {effect}"}
 
 
 def _format_argument(value: Any) -> str:
@@ -168,28 +163,29 @@ def _describe_remedy(endpoint: Endpoint, response: GitBookResponse) -> str:
         if endpoint.method == "DELETE" and response.status == 404:
             return f"It does not exist now. {_UNKNOWN} that attempt may have removed it."
         return f"{_UNKNOWN} that attempt may have taken effect. {describe_uncertainty(endpoint)}"
+    unchanged = "" if endpoint.risk is Risk.READ else "Nothing was changed. "
     match response.status:
         case 400 | 422:
-            return "Nothing was changed. Fix the arguments as GitBook's message says."
+            return f"{unchanged}Fix the arguments as GitBook's message says."
         case 401:
             return (
-                "The token is missing, wrong or expired. Nothing was changed. This endpoint accepts "
+                f"The token is missing, wrong or expired. {unchanged}This endpoint accepts "
                 f"{describe_accepted(endpoint)}. Ask the operator to set a valid one and restart the server."
             )
         case 403:
             return (
-                "The token has no right to do this. Nothing was changed. This endpoint accepts "
-                f"{describe_accepted(endpoint)}. Its owner needs the required role in the organization, or must be the "
-                "integration concerned."
+                f"The token has no right to do this, and another attempt fails, too. {unchanged}This endpoint accepts "
+                f"{describe_accepted(endpoint)}: of someone with the needed role in the organization concerned, or of "
+                "the integration itself. Tell the user whom to ask."
             )
         case 404:
-            return f"Nothing was changed. {_describe_sources(endpoint)}"
+            return f"{unchanged}{_describe_sources(endpoint)}"
         case 409:
-            return "The call conflicts with the current state. Nothing was changed. Read that state, then decide."
+            return f"The call conflicts with the current state. {unchanged}{_describe_reading(endpoint)}"
         case 412:
-            return "A precondition is not met. Nothing was changed. Read the current state, then decide."
+            return f"A precondition is not met. {unchanged}{_describe_reading(endpoint)}"
         case 429:
-            return f"Too many requests. Nothing was changed. {_describe_wait(response.wait)}"
+            return f"Too many requests. {unchanged}{_describe_wait(response.wait)}"
         case 500:
             check = "If it continues, ask the operator to check the token with `doctor`: a wrong one can be the cause."
             return f"GitBook failed. {describe_uncertainty(endpoint)} {check}"
@@ -211,7 +207,17 @@ def _describe_sources(endpoint: Endpoint) -> str:
     ]
     if not sources:
         return "This address does not exist. Check GITBOOK_ENDPOINT."
-    return f"Check that it exists and that the token has access to it. Valid values come from: {'; '.join(sources)}."
+    installer = find_installer(endpoint)
+    first = f" If it is not installed there yet, call {installer.name} first." if installer else ""
+    return (
+        f"Check that it exists and that the token has access to it.{first} Valid values come from: "
+        f"{'; '.join(sources)}."
+    )
+
+
+def _describe_reading(endpoint: Endpoint) -> str:
+    reader = find_state_reader(endpoint)
+    return f"Read that state{f' with {reader.name}' if reader else ''}, then decide."
 
 
 def _describe_wait(wait: float | None) -> str:

@@ -57,10 +57,15 @@ def find_doubts(integration: Mapping[str, Any] | None) -> list[str]:
 
 def describe_trust(integration: Mapping[str, Any] | None) -> Iterator[Fact]:
     """Yield what an integration may do, in words, and why a human decides about its access."""
-    scopes = _read_scopes(integration or {})
-    yield Fact("It may", "unknown" if scopes is None else _describe_scopes(scopes) or "nothing (it has no scopes)")
+    yield describe_scopes(integration)
     if doubts := find_doubts(integration):
         yield Fact("Asked because it", "; ".join(doubts))
+
+
+def describe_scopes(integration: Mapping[str, Any] | None) -> Fact:
+    """Return what an integration may do, in words."""
+    scopes = _read_scopes(integration or {})
+    return Fact("It may", "unknown" if scopes is None else _describe_scopes(scopes) or "nothing (it has no scopes)")
 
 
 def _read_scopes(integration: Mapping[str, Any]) -> list[str] | None:

@@ -25,6 +25,7 @@ from pydantic_core import from_json
 
 from gitbook_integrations_api.endpoint import Endpoint, Risk, Tool
 from gitbook_integrations_api.options import CONFIRMATION_ARGUMENT, name_options
+from gitbook_integrations_api.summary import shorten
 from gitbook_integrations_mcp.auth.callers import Caller
 from gitbook_integrations_mcp.calls.arguments import build_request, check_arguments, normalize_arguments, split_options
 from gitbook_integrations_mcp.calls.call import Call, EndpointCall
@@ -228,7 +229,7 @@ class Pipeline:
         else:
             recorded = await self._executor.execute_recorded(call, approval)
             response = recorded.response
-        content = read_response(call.tool, response, call.arguments)
+        content = shorten(call.tool.result.model, read_response(call.tool, response, call.arguments))
         if self._development:
             content |= await self._development.describe(call)
         shown = budget.fit(content, view)

@@ -26,13 +26,15 @@ from gitbook_integrations_mcp.errors import (
     TargetError,
     UnreachableError,
 )
-from gitbook_integrations_mcp.pipeline.change_log import ChangeLog
+from gitbook_integrations_mcp.pipeline.change_log import ChangeLog, list_lost
 from gitbook_integrations_mcp.pipeline.execution import Executor, Recorded
 from gitbook_integrations_mcp.pipeline.receipt import describe_changed, describe_undo
 from gitbook_integrations_mcp.pipeline.snapshot import SnapshotReader
 from gitbook_integrations_mcp.store.change import Change, number_part
 
 logger = logging.getLogger(__name__)
+
+_PLACES = ("space", "spaceId", "siteId")
 
 
 class PlanRunner:
@@ -201,16 +203,15 @@ def _report(
     """Return the result of a plan: its receipt, and those of its calls."""
     steps, changes = call.plan.steps, [recorded.change for _, recorded, _ in done]
     change_id = plan.id if plan else changes[0].id
-    undo = describe_undo(call.caller, change_id, possible=any(one.undo for one in changes))
+    undo = describe_undo(call.caller, change_id, done[-1][0].tool, possible=any(one.undo for one in changes))
     calls: list[dict[str, Any]] = [
         {
             "tool": step.tool.name,
-            "status": recorded.response.status,
-            "changeId": recorded.change.id,
+            **_name_place(step),
             **({"restored": step.restored} if step.restored and call.plan.undoes else {}),
             **changed,
         }
-        for step, recorded, changed in done
+        for step, _, changed in done
     ]
     status, message = "done", f"Done: all {len(steps)} calls." if len(steps) > 1 else "Done."
     if error is not None and failed is not None:
@@ -221,12 +222,17 @@ def _report(
         message = (
             f"Incomplete: {len(done)} of {len(steps)} calls are done. {failed.tool.name} failed: {error}{rest}{offer}"
         )
-        calls.append({"tool": failed.tool.name, "code": str(error.code)})
+        calls.append({"tool": failed.tool.name, **_name_place(failed), "code": str(error.code)})
     return {
         "status": status,
         "message": message,
         "changeId": change_id,
         "undo": undo,
         "calls": calls,
-        "lost": list(call.plan.lost),
+        "lost": [*call.plan.lost, *(() if call.plan.undoes else list_lost(changes))],
     }
+
+
+def _name_place(step: Step) -> dict[str, Any]:
+    """Return the space or site that a call is about, by the name of its argument."""
+    return {name: step.arguments[name] for name in _PLACES if name in step.arguments}

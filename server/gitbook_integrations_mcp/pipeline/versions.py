@@ -85,10 +85,9 @@ class PublishedVersions:
         arguments = {"integrationName": name, **version.manifest, **secret, "script": version.script}
         lost = [f"{field} is not restored, because its secrets were not kept." for field in version.omitted]
         entry = _describe_entry(matching[0])
+        by = clean_foreign(entry.get("by", "unknown"), 100)
         facts = [
-            Fact("Version", _name_version(matching[0])),
-            Fact("Published", f"{entry['time']} by {clean_foreign(entry.get('by', 'unknown'), 100)}"),
-            Fact("Script", f"{entry.get('scriptCharacters', 0):,} characters, digest {version.digest[:12]}"),
+            Fact("Earlier version", f"{_name_version(matching[0])}, published at {entry['time']} by {by}"),
             *(Fact("Stays lost", text) for text in lost),
         ]
         return Plan((Step(ENDPOINTS[PUBLISHING], arguments),), tuple(facts), tuple(lost))

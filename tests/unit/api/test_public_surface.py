@@ -88,6 +88,19 @@ def test_an_undo_names_a_tool_and_arguments_that_exist() -> None:
             assert required <= given <= set(undoing.input.model_fields), endpoint.name
 
 
+def test_a_call_to_which_gitbook_returns_nothing_says_what_is_the_case_now() -> None:
+    for endpoint in ENDPOINTS.values():
+        assert bool(endpoint.effect) == (endpoint.result.shape == "nothing"), endpoint.name
+
+
+def test_what_reverts_a_call_is_another_tool_for_calls_without_an_undo() -> None:
+    reverted = {endpoint.name: endpoint for endpoint in ENDPOINTS.values() if endpoint.reverted_by}
+    assert reverted
+    for name, endpoint in reverted.items():
+        assert endpoint.undo is None, name
+        assert endpoint.reverted_by in TOOLS.keys() - {name}, name
+
+
 def test_every_tool_has_a_title_and_a_description() -> None:
     for declared in TOOLS.values():
         tool = describe_tool(declared)

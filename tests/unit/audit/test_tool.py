@@ -296,7 +296,7 @@ async def test_the_summary_names_the_installations_and_the_organizations_not_aud
         each.integration for each in list_installed(watched.sandbox.state)
     ]
     assert "heatlens (unverified, unlisted, writes, runs scripts): “Help Center”" in lines
-    assert any(line.startswith("slack:") and "Internal Handbook (private, pending)" in line for line in lines)
+    assert any(line.startswith("slack:") and "“Internal Handbook” (private, pending)" in line for line in lines)
     assert "mermaid: all spaces" in lines
     assert f"Kestrel Collective ({OTHER})" in content["notAudited"]
     for fact in (*lines, OTHER):
@@ -339,11 +339,38 @@ async def test_access_shows_by_scope_who_reaches_which_places() -> None:
     assert writers == ["release-notes-bot", "heatlens"]
     assert [item["scope"] for item in items].index("space:content:write") == 0
     assert {item["scope"] for item in slack} == {"space:content:read", "space:metadata:read"}
-    assert slack[0]["spaces"] == ["Internal Handbook (private, pending)", "Help Articles"]
+    assert slack[0]["spaces"] == ["“Internal Handbook” (private, pending)", "“Help Articles”"]
     assert "sites" not in slack[0]
     signs_in = next(item for item in items if item["scope"] == "site:visitor:auth")
     assert signs_in["sites"][0] == "all sites, new ones too"
     assert (signs_in["status"], signs_in["verified"], signs_in["owner"]) == ("pending", True, "Harbor Identity")
+
+
+async def test_the_text_of_a_section_names_people_and_places_and_repeats_nothing() -> None:
+    watched = Watched()
+    watched.sandbox.state.spaces[HANDBOOK].title = "Public” (public"
+    async with connect(watched) as client:
+        texts = {
+            section: read_text(await client.call_tool(TOOL, {"section": section}))
+            for section in ("findings", "installations", "access")
+        }
+    assert "- place: “Help Center” (site, site_qLN1io, public)" in texts["findings"]
+    assert "- owner: “Heatlens Labs” (h3ATl6nSuV1pJxDq8ZrW)" in texts["findings"]
+    assert "- rule:" not in texts["findings"]
+    assert "- firstSeen:" not in texts["findings"]  # it is the first audit: the same as since
+    assert "Complete" not in texts["installations"]
+    assert ": 0" not in texts["installations"]
+    assert "- verified: no" in texts["installations"]
+    assert "A space or site without a visibility is public." in texts["access"]
+    assert "- owner: Heatlens Labs\n  - spaces: none" in texts["access"]
+    assert "“Public' (public” (private, pending)" in texts["access"]
+
+
+async def test_a_place_of_unknown_visibility_is_not_taken_for_a_public_one() -> None:
+    watched = Watched(fault=fail("/spaces", 500))
+    async with connect(watched) as client:
+        items = (await call(client, section="access", integration="slack"))["items"]
+    assert all("visibility unknown" in place for place in items[0]["spaces"] if place != "more may be missing")
 
 
 async def test_access_names_the_places_that_are_not_public_first_and_only_some() -> None:

@@ -255,7 +255,7 @@ async def test_what_is_sent_is_shown_with_its_invisible_characters_as_escapes(ch
     installed = find_target(spy, "uninstall_integration").arguments
     text = f"a{character}b"
     calls: dict[str, dict[str, Any]] = {
-        "install_integration": {**own, "organization": text},
+        "render_integration_ui_with_post": {**own, "componentId": text, "props": {}, "context": {}},
         "update_integration_installation": {**installed, "externalIds": [text]},
         "queue_integration_task": {**own, "task": {text: 1}},
         "list_integrations": {"search": text},

@@ -114,11 +114,11 @@ async def test_without_kept_values_nothing_is_encrypted(file: str) -> None:
 
 
 async def test_an_error_of_the_api_is_recorded_as_failed(file: str) -> None:
-    arguments = {"integrationName": OWN_INTEGRATION, "organization": "nowhere"}
+    arguments = {"integrationName": OWN_INTEGRATION, "organization": ORGANIZATION_ID}
     async with meet(create(GitBookSpy(), file), Human(), "2026-07-28") as client:
-        await client.call_tool("install_integration", arguments)
+        await client.call_tool("install_integration", arguments)  # it is already installed
     (change,) = await read_changes(file)
-    assert (change.outcome, change.status, change.undo) == ("failed", 404, None)
+    assert (change.outcome, change.status, change.undo) == ("failed", 409, None)
 
 
 class Gateway(GitBookSpy):

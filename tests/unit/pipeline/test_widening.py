@@ -12,7 +12,7 @@ from gitbook_integrations_api.scopes import SCOPES, is_powerful
 from gitbook_integrations_mcp.confirmation.widening import find_doubts
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
 from tests.support.elicitation_client import GitBookSpy, Human, create_gated_server, meet, read_status
-from tests.support.fake_gitbook import Era
+from tests.support.fake_gitbook import Era, read_code, read_text
 from tests.support.gated_calls import PUBLICATION, UNTRUSTED, WIDENING, Target, each_era, find_target
 
 OWN = {"integrationName": OWN_INTEGRATION}
@@ -275,7 +275,7 @@ async def test_a_first_publication_is_shown_with_all_that_it_can_do() -> None:
     assert facts["Published version"].startswith("none")
     assert "space:git:sync" in facts["It may"]
     assert facts["title"] == "Release Notes Bot"
-    assert "It may still" not in facts
+    assert not facts.keys() & {"It may still", "Affected installations"}
 
 
 @pytest.mark.parametrize(
@@ -317,13 +317,41 @@ async def test_an_update_that_replaces_values_shows_the_old_and_the_new_but_no_c
     assert "credential-" not in text
 
 
-@pytest.mark.parametrize(("shared", "shown"), [(False, "its owner"), (True, "every organization")])
-async def test_a_tunnel_is_shown_with_whose_events_it_receives(shared: bool, shown: str) -> None:
+@pytest.mark.parametrize(("shared", "shown", "count"), [(False, "its owner", "1 "), (True, "every organization", "2 ")])
+async def test_a_tunnel_is_shown_with_whose_events_it_receives(shared: bool, shown: str, count: str) -> None:
     arguments = {**OWN, "tunnelUrl": "https://tunnel.example", "all": shared}
     facts = read_facts((await ask(GitBookSpy(), "set_integration_development_mode", arguments))[0])
     assert facts["Events of"].startswith(shown)
+    assert facts["Affected installations"].startswith(count)
     assert facts["Host of tunnelUrl"] == "tunnel.example"
     assert facts["Until"].startswith("2h")
+
+
+async def test_a_token_is_shown_with_what_it_allows() -> None:
+    spy = GitBookSpy()
+    arguments = {**OWN, "installationId": find_installation(spy, OWN_INTEGRATION).id}
+    facts = read_facts((await ask(spy, "create_integration_installation_token", arguments))[0])
+    assert "change the content of spaces (space:content:write)" in facts["It may"]
+    assert "Asked because it" not in facts
+
+
+@each_era
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("install_integration", {"integrationName": UNTRUSTED}),
+        ("publish_integration", {"integrationName": "new-one", **PUBLICATION}),
+    ],
+)
+async def test_nobody_is_asked_about_an_organization_that_the_token_cannot_see(
+    name: str, arguments: dict[str, Any], era: Era
+) -> None:
+    spy, human = GitBookSpy(), Human()
+    async with meet(create_gated_server(spy), human, era) as client:
+        result = await client.call_tool(name, {**arguments, "organization": "Kestrel Collective"})
+    assert read_code(result) == "invalid_arguments"
+    assert "Did you mean q8ZfYc1JtDu5RkEo3BwA (“Kestrel Collective”)?" in read_text(result)
+    assert (human.requests, spy.mutations) == ([], [])
 
 
 async def test_the_undo_of_an_uninstallation_shows_the_power_that_comes_back() -> None:
@@ -336,6 +364,7 @@ async def test_the_undo_of_an_uninstallation_shows_the_power_that_comes_back() -
         human.action = "decline"
         result = await client.call_tool("undo_change", {"changeId": changes["items"][0]["id"]})
     assert read_status(result) == "confirmation_declined"
+    assert human.texts[-1].startswith("Undo a change of “Heatlens”?\n")
     facts = read_facts(human.texts[-1])
     assert facts["Integration that gets access"] == UNTRUSTED
     assert "site:script:inject" in facts["It may"]

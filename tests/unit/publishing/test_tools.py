@@ -145,8 +145,20 @@ async def test_a_dry_run_asks_nobody_and_sends_nothing(era: Era, folder: Path) -
     async with meet(create_folder_server(spy, folder), human, era) as client:
         result = await client.call_tool(PUBLISH, {"path": str(folder), "dryRun": True})
     assert read_status(result) == "dry_run"
-    assert result.structured_content["facts"]["Title"] == "Release Notes Bot"
+    facts = result.structured_content["facts"]
+    assert (facts["integrationName"], facts["Published version"]) == (OWN_INTEGRATION, "7, which is replaced")
+    assert facts["File of script"].startswith("./dist/script.js, ")
     assert (human.requests, spy.mutations) == ([], [])
+
+
+@each_era
+async def test_a_question_about_a_folder_says_each_thing_once(era: Era, folder: Path) -> None:
+    spy, human = GitBookSpy(), Human(action="decline")
+    async with meet(create_folder_server(spy, folder), human, era) as client:
+        await client.call_tool(PUBLISH, {"path": str(folder)})
+    labels = [line.partition(": ")[0].casefold() for line in human.texts[0].splitlines()[2:]]
+    assert "file of script" in labels
+    assert len(labels) == len(set(labels))
 
 
 @pytest.mark.parametrize("tool", [CHECK, "get_integration_by_name"])

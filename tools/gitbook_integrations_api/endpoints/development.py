@@ -95,6 +95,7 @@ class EventGroups(BaseModel):
     events: int
     failed: int
     groups: list[dict[str, Any]]
+    developmentMode: dict[str, Any] | None = None
     note: str | None = None
 
 
@@ -137,9 +138,9 @@ TOOLS = (
         ended_by="disable_integration_development_mode",
         widens=Widening.EVENTS,
         act="Enable development mode of {integration}",
-        consequence="The integration's events, including their content, are sent to the tunnel instead of the "
-        "published script: with all, those of every organization that installed it. The approval includes the end: "
-        "this server disables development mode without asking again after the duration (for), and when it stops.",
+        consequence="The events of the organizations below, including their content, are sent to the tunnel instead of "
+        "the published script. The approval includes the end: this server disables development mode without asking "
+        "again after the duration (for), and when it stops.",
         effect="Development mode of {integrationName} is on: its events now go to {tunnelUrl}.",
         undo=Undo(
             (UndoStep("disable_integration_development_mode", (("integrationName", "arguments.integrationName"),)),),
@@ -161,7 +162,8 @@ TOOLS = (
         act="Disable development mode of {integration}",
         consequence="The published script handles the integration's events again. The developer's tunnel receives no "
         "more events. Development mode can be enabled again with the tunnel's URL.",
-        effect="Development mode of {integrationName} is off: the published script handles its events again.",
+        effect="Development mode of {integrationName} is off: the published script handles its events.",
+        reverted_by="set_integration_development_mode",
     ),
     Composite(
         operation="inspectIntegrationEvents",
@@ -208,6 +210,7 @@ TOOLS = (
         input=Task,
         result=NOTHING,
         success=(204,),
+        effect="The task is queued for {integrationName}.",
     ),
     Endpoint(
         operation="renderIntegrationUIWithPost",

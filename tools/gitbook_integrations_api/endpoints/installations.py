@@ -232,6 +232,7 @@ TOOLS = (
         consequence="The integration stops working in the organization and on all its spaces and sites. Its "
         "configuration and external IDs there are deleted. It can be installed again, but must then be configured "
         "again.",
+        effect="{integrationName} is uninstalled: the installation {installationId} no longer exists.",
         undo=Undo(
             (
                 UndoStep(
@@ -324,7 +325,7 @@ TOOLS = (
         credentials=USER,
         input=ConfigurationCopy,
         result=one(PlanResult),
-        consequence="The target gets these settings. Their values, credentials included, are not shown to anybody.",
+        consequence="The target gets these settings. Credentials among them are shown to nobody.",
         uses=(
             "update_integration_installation",
             "update_integration_space_installation",
@@ -336,7 +337,7 @@ TOOLS = (
         title="Uninstall an integration everywhere",
         description="Uninstall an integration from an organization with all spaces and sites, found by name. Keeps "
         "what undo_change needs to restore it.",
-        act="Uninstall {integration} everywhere",
+        act="Uninstall {integration} everywhere in {organization}",
         risk=Risk.DESTROY,
         credentials=USER,
         input=StatusOf,
