@@ -228,7 +228,7 @@ class Pipeline:
         else:
             recorded = await self._executor.execute_recorded(call, approval)
             response = recorded.response
-        content = read_response(call.tool, response, call.arguments)
+        content = read_response(call.tool, response, call.arguments, call.request.body)
         if self._development:
             content |= await self._development.describe(call)
         shown = budget.fit(content, view)

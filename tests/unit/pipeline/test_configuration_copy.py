@@ -120,23 +120,3 @@ async def test_the_schema_of_the_target_decides_which_settings_are_copied() -> N
         assert SECRET not in read_text(result)
         assert read_status(await client.call_tool(TOOL, {**case.arguments, "keys": ["channel"]})) == "done"
     assert case.setups["target"].configuration == {"channel": "#docs"}
-
-
-class Echoing(GitBookSpy):
-    """A GitBook whose error repeats the credential that it was sent."""
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["method"] == "PATCH":
-            await send({"type": "http.response.start", "status": 422, "headers": []})
-            body = f'{{"error": {{"code": 422, "message": "{SECRET} is invalid"}}}}'.encode()
-            await send({"type": "http.response.body", "body": body})
-            return
-        await super().__call__(scope, receive, send)
-
-
-async def test_an_error_of_gitbook_does_not_repeat_a_credential() -> None:
-    case = Case(Echoing())
-    async with meet(create_gated_server(case.spy), Human(), "2026-07-28") as client:
-        result = await client.call_tool(TOOL, case.arguments)
-    assert read_code(result) == "gitbook_rejected"
-    assert "[masked] is invalid" in read_text(result)
