@@ -3,9 +3,11 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 from mcp import Client, MCPError
 from mcp.client.session import ClientRequestContext
@@ -22,6 +24,8 @@ from mcp_types import (
 
 from gitbook_integrations_api.catalog import TOOLS
 from gitbook_integrations_api.endpoints.audit import TOOLS as AUDITS
+from gitbook_integrations_mcp.app import create_server
+from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.confirmation.elicitation import read_form
 from gitbook_integrations_mcp.confirmation.results import (
     CANCELLED,
@@ -499,6 +503,27 @@ def test_a_response_that_violates_the_protocol_is_no_approval(answer: dict[str, 
         talk.send(json.dumps({"jsonrpc": "2.0", "id": request["id"], "result": answer}).encode() + b"\n")
         result = talk.await_answer(name)["result"]
     assert result["structuredContent"] == MALFORMED.content
+
+
+@each_era
+async def test_servers_with_different_tokens_that_share_a_store_do_not_share_approvals(
+    era: Era, tmp_path: Path
+) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    shared = {"store": {"url": f"sqlite:///{tmp_path}/store.db"}, "confirmation": {"fallback": "two-step"}}
+
+    def create(**tokens: str) -> Any:
+        settings = load_settings({**shared, "gitbook": {"token": USER_TOKEN, **tokens}})
+        return create_server(settings, http_transport=httpx.ASGITransport(app=spy), run="one")
+
+    async with meet(create(), None, era) as one, meet(create(integration_token="another"), None, era) as other:
+        confirmation_id = await request_confirmation_id(one, target)
+        second = Target(target.name, {**target.arguments, "confirmationId": confirmation_id})
+        assert read_status(await other.call_tool(second.name, second.arguments)) == "confirmation_expired"
+        assert spy.mutations == []
+        assert read_status(await one.call_tool(second.name, second.arguments)) == "done"
+    assert len(spy.mutations) == 1
 
 
 @each_era
