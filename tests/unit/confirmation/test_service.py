@@ -218,12 +218,17 @@ async def test_development_mode_for_the_owner_alone_needs_confirmation_too(era: 
 @each_era
 async def test_the_operator_can_add_tools_that_need_confirmation(era: Era) -> None:
     spy, human = GitBookSpy(), Human(action="decline")
-    server = create_gated_server(spy, extra_tools=["queue_integration_task"])
+    name = "render_integration_ui_with_post"
+    server = create_gated_server(spy, extra_tools=[name])
     async with meet(server, human, era) as client:
-        arguments = {"integrationName": OWN_INTEGRATION, "task": {"key": "hidden-value"}}
-        assert read_status(await client.call_tool("queue_integration_task", arguments)) == "confirmation_declined"
-    assert "Queue a task?" in human.texts[0]
+        arguments = {"integrationName": OWN_INTEGRATION, "componentId": "c", "context": {}}
+        result = await client.call_tool(
+            name, {**arguments, "props": {"api_key": "hidden-value", "page": "shown-value"}}
+        )
+        assert read_status(result) == "confirmation_declined"
+    assert "props api_key: a credential (not shown)" in human.texts[0]
     assert "hidden-value" not in human.texts[0]
+    assert "shown-value" in human.texts[0]
     assert spy.mutations == []
 
 

@@ -7,7 +7,7 @@ import pytest
 from gitbook_integrations_mcp.errors import ArgumentsError
 from gitbook_integrations_mcp.pipeline.change_list import read_moment
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
-from tests.support.elicitation_client import Clock, GitBookSpy, create_gated_server, meet
+from tests.support.elicitation_client import Clock, GitBookSpy, Human, create_gated_server, meet
 from tests.support.fake_gitbook import read_code
 
 TASK = {"integrationName": OWN_INTEGRATION, "task": {}}
@@ -23,7 +23,7 @@ async def search(client: Any, **arguments: Any) -> dict[str, Any]:
 
 async def test_changes_are_listed_newest_first_in_pages() -> None:
     clock = Clock(1_800_000_000.0)
-    async with meet(create_gated_server(GitBookSpy(), clock), None, "2026-07-28") as client:
+    async with meet(create_gated_server(GitBookSpy(), clock), Human(), "2026-07-28") as client:
         for _ in range(5):
             await client.call_tool("queue_integration_task", TASK)
             clock.now += 1
@@ -40,7 +40,7 @@ async def test_changes_are_listed_newest_first_in_pages() -> None:
 
 async def test_changes_are_found_by_tool_outcome_organization_and_time() -> None:
     clock = Clock(1_800_000_000.0)
-    async with meet(create_gated_server(GitBookSpy(), clock, widening="off"), None, "2026-07-28") as client:
+    async with meet(create_gated_server(GitBookSpy(), clock, widening="off"), Human(), "2026-07-28") as client:
         await client.call_tool("queue_integration_task", TASK)
         clock.now += 2 * 86400
         install = {"integrationName": "mermaid", "organization": "nowhere"}

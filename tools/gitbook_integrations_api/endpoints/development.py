@@ -208,17 +208,24 @@ TOOLS = (
         input=Task,
         result=NOTHING,
         success=(204,),
+        always_confirmed=True,
+        act="Queue a task of {integration}",
+        consequence="The integration runs the task with all its scopes. Only its code decides what that changes.",
     ),
     Endpoint(
         operation="renderIntegrationUIWithPost",
         method="POST",
         path="/integrations/{integrationName}/render",
         title="Render an integration's UI",
-        description="Run a component of an integration, optionally with an action, and return the ContentKit UI that "
-        "it renders, which others wrote.",
+        description="Run a component of an integration and return the ContentKit UI that it renders, which others "
+        "wrote. With an action, requires human approval.",
         risk=Risk.WRITE,
         credentials=USER | INTEGRATION | INSTALLATION,
         input=Rendering,
         result=one(RenderOutput),
+        confirm_with=("action",),
+        act="Run an action of {integration}",
+        consequence="The integration runs the action with all its scopes, as if you had clicked it. Only its code "
+        "decides what that changes.",
     ),
 )
