@@ -123,8 +123,12 @@ class OAuthClient:
             )
         for name in ("authorization_endpoint", "token_endpoint", "registration_endpoint", "revocation_endpoint"):
             url = getattr(metadata, name)
-            if url is not None and not is_private(url):
+            if url is None:
+                continue
+            if not is_private(url):
                 raise LoginError(f"The metadata of {parts.netloc} name a {name} without encryption.")
+            if is_loopback(urlsplit(url).hostname or "") and not is_loopback(parts.hostname or ""):
+                raise LoginError(f"The metadata of {parts.netloc} name a {name} on this machine.")
         methods = metadata.code_challenge_methods_supported
         if methods is not None and "S256" not in methods:
             raise LoginError(f"{parts.netloc} does not support PKCE with S256.")
