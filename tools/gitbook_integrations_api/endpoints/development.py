@@ -28,7 +28,7 @@ from gitbook_integrations_api.objects import Event, RenderOutput, TracedEvent
 from gitbook_integrations_api.parameters import EventId, InstallationId
 from gitbook_integrations_api.schema import ABSENT
 
-_HOST_AND_PORT = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]*)?")
+_HOST_AND_PORT = re.compile(r"([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?|\[[0-9A-Fa-f:.]+\])(:[0-9]*)?")
 
 _NUMERIC_HOST = re.compile(r"(?:^|\.)(?:[0-9]+|0x[0-9a-f]*)\.?$")
 """A host that URL parsers read as an IPv4 address, in any notation."""
