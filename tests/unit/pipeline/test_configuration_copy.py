@@ -1,5 +1,6 @@
 """Copying a configuration: credentials move unseen, the target's schema decides, and an undo restores the old one."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,25 @@ async def test_a_copy_that_cannot_be_made_is_an_error_before_anybody_is_asked(
     case, human = Case(), Human()
     async with meet(create_gated_server(case.spy), human, "2026-07-28") as client:
         assert read_code(await client.call_tool(TOOL, {**case.arguments, **changes})) == code
+    assert (human.requests, case.spy.mutations) == ([], [])
+
+
+async def test_a_credential_is_not_copied_to_where_everybody_can_read_it() -> None:
+    case, human = Case(), Human()
+    state = case.spy.sandbox.state
+    name = next(one for one, site in state.integrations.items() if one == "googleanalytics")
+    installation = next(one for one in state.installations.values() if one.integration == name)
+    state.integrations["pendo"] = replace(state.integrations.pop(name), name="pendo")
+    state.integrations["pendo"].manifest["configurations"] = {"site": {"properties": {"api_key": {"type": "string"}}}}
+    installation.integration = "pendo"  # whose script has this key
+    site, setup = next(iter(installation.enabled["site"].items()))
+    setup.configuration = {}
+    target = {"integrationName": "pendo", "installationId": installation.id, "siteId": site}
+    async with meet(create_gated_server(case.spy), human, "2026-07-28") as client:
+        result = await client.call_tool(TOOL, {**case.arguments, "target": target, "keys": ["api_key"]})
+    assert read_code(result) == "invalid_configuration"
+    assert "public" in read_text(result)
+    assert SECRET not in read_text(result)
     assert (human.requests, case.spy.mutations) == ([], [])
 
 
