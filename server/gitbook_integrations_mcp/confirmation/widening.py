@@ -23,6 +23,7 @@ from gitbook_integrations_mcp.confirmation.facts import (
     join_items,
 )
 from gitbook_integrations_mcp.store.pending import Fact
+from gitbook_integrations_mcp.text import escape_character
 
 Place = Literal["space", "site"]
 
@@ -292,7 +293,7 @@ def describe_changes(arguments: Mapping[str, Any], target: Mapping[str, Any] | N
     changed = [path for path in {**old, **new} if not _is_kept(old.get(path), new.get(path))]
     for path in changed[:MAX_LISTED]:
         was = _show_leaf(old[path], clean_title) if path in old else "nothing" if target is not None else "unknown"
-        label = format_text(path, 100) if path in new else clean_title(path, 100)
+        label = _show_path(path) if path in new else clean_title(path, 100)
         yield Fact(f"configuration {label}", f"{was} → {_show_new(new.get(path))}")
     if len(changed) > MAX_LISTED:
         yield Fact("configuration, others", f"{len(changed) - MAX_LISTED} more values are added, deleted or replaced")
@@ -302,7 +303,7 @@ def describe_payload(name: str, payload: Mapping[str, Any]) -> Iterator[Fact]:
     """Yield the values of an object that a call sends to an integration. Credentials are masked."""
     leaves = dict(_list_leaves(payload, MaskingScope.GUARDED))
     for path in list(leaves)[:MAX_LISTED]:
-        yield Fact(f"{name} {format_text(path, 100)}".rstrip(), _show_new(leaves[path]))
+        yield Fact(f"{name} {_show_path(path)}".rstrip(), _show_new(leaves[path]))
     if len(leaves) > MAX_LISTED:
         yield Fact(f"{name}, others", f"{len(leaves) - MAX_LISTED} more values")
 
@@ -317,6 +318,11 @@ def _list_leaves(value: Any, scope: MaskingScope, path: str = "") -> Iterator[tu
             yield from _list_leaves(child, scope, f"{path}/{number}".removeprefix("/"))
     elif path or value is not None:
         yield path, (value, scope)
+
+
+def _show_path(path: str) -> str:
+    """Return a path with keys of the call. No key can end the label of its fact."""
+    return format_text(path, 100).replace(": ", escape_character(":") + " ")
 
 
 def _is_kept(old: Leaf | None, new: Leaf | None) -> bool:
