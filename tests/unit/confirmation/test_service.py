@@ -22,7 +22,8 @@ from mcp_types import (
     InputRequiredResult,
 )
 
-from gitbook_integrations_api.catalog import TOOLS
+from gitbook_integrations_api.catalog import ENDPOINTS, TOOLS
+from gitbook_integrations_api.endpoint import Risk
 from gitbook_integrations_api.endpoints.audit import TOOLS as AUDITS
 from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.config.settings import load_settings
@@ -58,6 +59,10 @@ from tests.support.samples import OFFERED, make_arguments
 from tests.support.stdio_client import Conversation
 
 each_tool = pytest.mark.parametrize("name", GATED)
+
+
+def test_every_endpoint_that_changes_something_goes_through_these_tests() -> None:
+    assert set(GATED) == {name for name, endpoint in ENDPOINTS.items() if endpoint.risk is not Risk.READ}
 
 
 @each_era
