@@ -76,8 +76,8 @@ def _build_tool_row(tool: Tool) -> str:
     risk = f"{tool.risk} 🔒" if always else str(tool.risk)
     if not always and (tool.widens or (isinstance(tool, Endpoint) and tool.configures)):
         risk += " (🔒 if it gives power)"
-    if tool.confirm_if and not always:
-        risk += " (🔒 with " + ", ".join(f"`{name}: {json.dumps(value)}`" for name, value in tool.confirm_if) + ")"
+    if tool.confirm_with and not always:
+        risk += " (🔒 with " + ", ".join(f"`{name}`" for name in tool.confirm_with) + ")"
     return f"| `{tool.name}` | {place} | {risk} | {tokens} | {tool.description} |"
 
 

@@ -121,7 +121,7 @@ def _check_sign_in(facts: Facts) -> Iterator[RuleResult]:
         for place in installed.places["site"] if signs_in else ():
             site = facts.inventory.sites.get(place)
             if site and site.visibility in _OPEN and is_read(facts, place) and is_working_on(installed, place):
-                summary = f"Nobody has to sign in on “{site.title}”, although {installed.title} is enabled there"
+                summary = f"Nobody has to sign in on {quote(site.title)}, although {installed.title} is enabled there"
                 match = _match_place(installed, "site", place, summary, f"visibility: {site.visibility}")
                 yield replace(match, sources=(*match.sources, SITES))
         yield PASS

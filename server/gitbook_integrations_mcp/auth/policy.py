@@ -94,7 +94,7 @@ class Policy:
         """Whether any call of this tool needs confirmation."""
         configures = isinstance(tool, Endpoint) and tool.configures is not None
         widens = self.asks_to_widen and (tool.widens is not None or configures)
-        return widens or self.needs_confirmation(tool, dict(tool.confirm_if))
+        return widens or self.needs_confirmation(tool, dict.fromkeys(tool.confirm_with))
 
     @property
     def asks_to_widen(self) -> bool:

@@ -1,5 +1,6 @@
 """Reads GitBook's response: returns the content of the result, or raises an error that says what to do."""
 
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from pydantic_core import to_json
 
 from gitbook_integrations_api.endpoint import Endpoint, Risk, Tool
 from gitbook_integrations_mcp.calls.json_body import read_json
+from gitbook_integrations_mcp.calls.masking import MASK, MaskingScope, find_credentials
 from gitbook_integrations_mcp.calls.related import find_installer, find_state_reader
 from gitbook_integrations_mcp.errors import AnswerError, StatusError
 from gitbook_integrations_mcp.gitbook.credentials import describe_accepted
@@ -48,16 +50,21 @@ def describe_output(tool: Tool) -> dict[str, Any]:
 
 
 def read_response(
-    endpoint: Endpoint, response: GitBookResponse, arguments: Mapping[str, Any] = MappingProxyType({})
+    endpoint: Endpoint,
+    response: GitBookResponse,
+    arguments: Mapping[str, Any] = MappingProxyType({}),
+    body: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the structured content of a call's result. If GitBook returns nothing, `arguments` say what was done.
+
+    No error repeats a credential in the `body` that was sent: the model may not have seen it.
 
     Raises:
         StatusError: the response has an error status.
         AnswerError: the response is not one of GitBook's API.
     """
     if response.status >= 400:
-        raise _create_status_error(endpoint, response)
+        raise _create_status_error(endpoint, response, body)
     if not 200 <= response.status < 300:
         raise AnswerError(
             f"GitBook answered {endpoint.name} with a redirect ({response.status}). Redirects are not followed because "
@@ -141,8 +148,8 @@ def describe_uncertainty(endpoint: Endpoint) -> str:
     return f"It is unknown whether the call took effect. Read the current state{tool} before you repeat it."
 
 
-def _create_status_error(endpoint: Endpoint, response: GitBookResponse) -> StatusError:
-    message = _read_message(response)
+def _create_status_error(endpoint: Endpoint, response: GitBookResponse, body: Mapping[str, Any] | None) -> StatusError:
+    message = clean_text(_hide_credentials(_read_message(response), body), _MESSAGE_LIMIT)
     attempts = f" after {response.attempts} attempts" if response.attempts > 1 else ""
     result = f"GitBook answered {endpoint.name} with {response.status}{attempts}"
     result += f': "{message}".' if message else "."
@@ -150,12 +157,20 @@ def _create_status_error(endpoint: Endpoint, response: GitBookResponse) -> Statu
 
 
 def _read_message(response: GitBookResponse) -> str:
-    """Return the message of GitBook's error, which is untrusted text, as one line of limited length."""
+    """Return the message of GitBook's error, which is untrusted text."""
     try:
-        message = read_json(response.body)["error"]["message"]
+        return str(read_json(response.body)["error"]["message"])
     except (ValueError, TypeError, LookupError):
         return "(a web page)" if _is_html(response) else ""
-    return clean_text(str(message), _MESSAGE_LIMIT)
+
+
+def _hide_credentials(message: str, body: Mapping[str, Any] | None) -> str:
+    """Return a whole message without the credentials in `body`. In one that was cut, a part of one could be left."""
+    sent = [str(value) for _, value in find_credentials(body, scope=MaskingScope.OPEN)]
+    in_json = [json.dumps(one, ensure_ascii=escaped)[1:-1] for one in sent for escaped in (True, False)]
+    for form in sorted({*sent, *in_json}, key=len, reverse=True):
+        message = message.replace(form, MASK)
+    return message
 
 
 def _describe_remedy(endpoint: Endpoint, response: GitBookResponse) -> str:

@@ -67,10 +67,10 @@ def name_keys(keys: Sequence[str]) -> str:
 
 
 def describe_settings(call: Call) -> Iterator[Fact]:
-    """Yield what the call sets. Free-form objects show only their keys, because values may be secrets."""
+    """Yield what the call sets, without objects: `widening` shows their values, because some are credentials."""
     if isinstance(call.tool, Endpoint):
         for name, value in call.arguments.items():
-            if name in call.tool.body_names:
+            if name in call.tool.body_names and not isinstance(value, Mapping):
                 yield from _describe_argument(name, value)
 
 

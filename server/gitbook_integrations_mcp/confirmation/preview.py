@@ -39,6 +39,7 @@ from gitbook_integrations_mcp.confirmation.widening import (
     describe_all_places,
     describe_changes,
     describe_events,
+    describe_payload,
     describe_place,
     describe_publication,
     describe_scopes,
@@ -448,7 +449,7 @@ def _describe_power(
     organization: Mapping[str, Any] | str | None,
     places: Mapping[Place, Mapping[str, Any] | None],
 ) -> Iterator[Fact]:
-    """Yield what a call gives an integration, and the values that it replaces."""
+    """Yield what a call gives an integration."""
     arguments = call.arguments
     match call.tool.widens:
         case Widening.CODE:
@@ -468,12 +469,27 @@ def _describe_power(
             for level, page in places.items():
                 items = None if page is None else page["items"]
                 yield describe_all_places(level, items, more=bool(get_path(page, "next.page")))
-    if call.tool.widens is Widening.ACCESS or (call.tool.widens is Widening.SELECTION and places):
-        yield from describe_trust(integration if isinstance(integration, Mapping) else None)
-    elif call.tool.risk is Risk.SECRET:
-        yield describe_scopes(integration if isinstance(integration, Mapping) else None)
-    if isinstance(call.tool, Endpoint) and call.tool.configures and target is not None:
+    if isinstance(call.tool, Endpoint):
+        yield from _describe_body(call.tool, arguments, integration, target)
+
+
+def _describe_body(
+    tool: Endpoint,
+    arguments: Mapping[str, Any],
+    integration: Mapping[str, Any] | CallError | None,
+    target: Mapping[str, Any] | None,
+) -> Iterator[Fact]:
+    """Yield what a call sends to an integration, and what the integration may do with it."""
+    if tool.configures:
         yield from describe_changes(arguments, target)
+    if tool.configures or tool.widens is Widening.ACCESS:
+        yield from describe_trust(integration if isinstance(integration, Mapping) else None)
+    elif tool.risk is Risk.SECRET:
+        yield describe_scopes(integration if isinstance(integration, Mapping) else None)
+    elif tool.widens is None:
+        for name, value in arguments.items():
+            if name in tool.body_names and isinstance(value, Mapping):
+                yield from describe_payload(name, value)
 
 
 def _scrub_facts(described: Iterable[Fact | str], scrub: Callable[[str], str]) -> tuple[Fact, ...]:

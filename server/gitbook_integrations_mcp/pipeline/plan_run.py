@@ -5,14 +5,13 @@ plan of several calls has a record of its own, by whose ID all of them are undon
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
 from gitbook_integrations_api.endpoint import Endpoint
 from gitbook_integrations_mcp.calls.arguments import build_request, check_arguments
 from gitbook_integrations_mcp.calls.call import Call, EndpointCall
-from gitbook_integrations_mcp.calls.masking import MASK, MaskingScope
 from gitbook_integrations_mcp.calls.output import Output
 from gitbook_integrations_mcp.calls.plan import PlannedCall, Planner, Step, digest_target
 from gitbook_integrations_mcp.calls.response import get_path, read_response
@@ -87,15 +86,14 @@ class PlanRunner:
                 one = prepare_step(call, step, created.get(step.group, {}))
                 one = replace(one, change_id=number_part(plan.id, number) if plan else None)
                 recorded = await self._executor.execute_recorded(one, await self._read_before(one, step, approval))
-                content = read_response(one.tool, recorded.response, one.arguments)
+                content = read_response(one.tool, recorded.response, one.arguments, one.request.body)
             except CallError as error:
-                failure = _hide_values(error, step)
                 if plan:
-                    outcome = "incomplete" if done else _find_outcome(failure)
+                    outcome = "incomplete" if done else _find_outcome(error)
                     await self._complete(plan, outcome, [recorded.change for _, recorded, _ in done])
                 if not done:
-                    raise failure from None
-                return Output(_report(call, plan, done, failure, step))
+                    raise
+                return Output(_report(call, plan, done, error, step))
             created.setdefault(step.group, content)
             done.append((step, recorded, describe_changed(one, recorded, content)))
         if plan:
@@ -170,27 +168,6 @@ def _find_outcome(error: CallError) -> str:
             return "unknown" if sent else "not sent"
         case _:
             return "not sent"
-
-
-def _hide_values(error: CallError, step: Step) -> CallError:
-    """Return the error of a call without the credentials that the call sets, in case GitBook repeats one."""
-    text = str(error)
-    for value in sorted(_list_hidden(step.arguments, MaskingScope.OPEN), key=len, reverse=True):
-        text = text.replace(value, MASK)
-    if text == str(error):
-        return error
-    return StatusError(error.status, text) if isinstance(error, StatusError) else CallError(text, error.code)
-
-
-def _list_hidden(value: Any, scope: MaskingScope) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for key, child in value.items():
-            yield from _list_hidden(child, scope.enter(key, value))
-    elif isinstance(value, list):
-        for child in value:
-            yield from _list_hidden(child, scope)
-    elif scope.masks(value):
-        yield str(value)
 
 
 def _report(

@@ -18,7 +18,7 @@ from gitbook_integrations_mcp.audit import sections
 from gitbook_integrations_mcp.calls.arguments import check_arguments
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID
 from tests.support.audit_fixtures import Watched, audit, connect, count_requests, fail, list_installed, make_settings
-from tests.support.fake_gitbook import Upstream, read_text
+from tests.support.fake_gitbook import UNASKED, Upstream, read_text
 from tests.support.grown_sandbox import Size, create_grown_sandbox
 from tests.support.tokens import count_tokens
 
@@ -210,7 +210,7 @@ async def test_a_name_is_only_called_unknown_if_the_lists_are_complete(fault: st
 
 async def test_a_change_of_the_caller_makes_the_latest_report_stale() -> None:
     watched = Watched()
-    async with connect(watched) as client:
+    async with connect(watched, confirmation=UNASKED) as client:
         await call(client)
         installed = next(one for one in list_installed(watched.sandbox.state) if one.integration == "slack")
         arguments = {"integrationName": "slack", "installationId": installed.id}

@@ -24,7 +24,7 @@ async def search(client: Any, **arguments: Any) -> dict[str, Any]:
 
 async def test_changes_are_listed_newest_first_in_pages() -> None:
     clock = Clock(1_800_000_000.0)
-    async with meet(create_gated_server(GitBookSpy(), clock), None, "2026-07-28") as client:
+    async with meet(create_gated_server(GitBookSpy(), clock), Human(), "2026-07-28") as client:
         for _ in range(5):
             await client.call_tool("queue_integration_task", TASK)
             clock.now += 1
@@ -41,7 +41,7 @@ async def test_changes_are_listed_newest_first_in_pages() -> None:
 
 async def test_changes_are_found_by_tool_outcome_organization_and_time() -> None:
     clock = Clock(1_800_000_000.0)
-    async with meet(create_gated_server(GitBookSpy(), clock, widening="off"), None, "2026-07-28") as client:
+    async with meet(create_gated_server(GitBookSpy(), clock, widening="off"), Human(), "2026-07-28") as client:
         await client.call_tool("queue_integration_task", TASK)
         clock.now += 2 * 86400
         install = {"integrationName": "mermaid", "organization": "nowhere"}

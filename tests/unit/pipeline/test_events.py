@@ -151,6 +151,27 @@ async def test_a_credential_in_a_log_is_masked(sandbox: Sandbox) -> None:
     assert any(one["error"] == "no [masked] here" for one in content["groups"] if one["status"] == "failed")
 
 
+async def test_no_tool_shows_a_credential_in_the_payload_or_the_log_of_an_event(sandbox: Sandbox) -> None:
+    key = f"ghp_{'Ab1' * 12}"
+    request = {"url": "https://x.example/hook?page=2", "body": f"authorization: bearer {key}", "plain": "kept"}
+    event = sandbox.state.record(
+        OWN_INTEGRATION, None, "task", NOW, {"request": request, "session": {"token": "t-123"}}
+    )
+    event.status, event.logs = "failed", [("error", f"no {key} here"), ("info", "page 2 is missing")]
+    settings = load_settings({"server": {"sandbox": True}})
+    server = create_server(settings, http_transport=httpx.ASGITransport(app=sandbox), clock=lambda: NOW)
+    async with meet(server, None, "2026-07-28") as client:
+        one = await client.call_tool("get_integration_event", {**OWN, "eventId": event.id})
+        listed = await client.call_tool("list_integration_events", {**OWN, "detail": "full"})
+    for result in (one, listed):
+        text = str(result.structured_content)
+        assert "kept" in text
+        assert "hook?page=2" in text
+        assert "ghp_" not in text
+        assert "t-123" not in text
+    assert "page 2 is missing" in str(one.structured_content)
+
+
 @pytest.mark.parametrize(("arguments", "code"), [({"since": "yesterday"}, "invalid_arguments")])
 async def test_what_cannot_be_understood_is_refused(arguments: dict[str, Any], code: str, sandbox: Sandbox) -> None:
     assert read_code(await inspect(sandbox, **arguments)) == code

@@ -61,7 +61,7 @@ async def test_a_deletion_says_what_is_gone(era: Era) -> None:
 
 
 async def test_a_call_that_nothing_undoes_says_so() -> None:
-    async with connect(GitBookSpy(), server={"sandbox": True}) as client:
+    async with meet(create_gated_server(GitBookSpy()), Human(), "2026-07-28") as client:
         receipt = await call(client, "queue_integration_task", integrationName=OWN_INTEGRATION, task={})
         assert receipt["undo"] == "Nothing undoes this call."
 

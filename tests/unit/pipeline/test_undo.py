@@ -127,9 +127,10 @@ async def test_a_target_that_changes_after_the_approval_is_asked_about_again(fil
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     installation = spy.sandbox.state.installations[target.arguments["installationId"]]
-    async with meet(create(spy, file, confirmation={"fallback": "two-step"}), None, "2026-07-28") as client:
+    async with meet(create(spy, file), Human(), "2026-07-28") as client:
         await client.call_tool("update_integration_installation", {**target.arguments, "externalIds": ["a"]})
         change_id = (await list_changes(client))[0]["id"]
+    async with meet(create(spy, file, confirmation={"fallback": "two-step"}), None, "2026-07-28") as client:
         asked = (await client.call_tool("undo_change", {"changeId": change_id})).structured_content or {}
         installation.external_ids = ["changed by another person"]
         arguments = {"changeId": change_id, "confirmationId": asked["confirmationId"]}
@@ -314,12 +315,13 @@ async def test_a_change_is_undone_again_only_after_its_undo_was_undone(file: str
 
 @pytest.mark.parametrize("kept", [True, False])
 async def test_what_changed_since_is_in_the_question(kept: bool, file: str) -> None:
-    spy, human = GitBookSpy(), Human(action="decline")
+    spy, human = GitBookSpy(), Human()
     installation = find_installation(spy)
     where = {"integrationName": OWN_INTEGRATION, "installationId": installation.id}
     async with meet(create(spy, file, store={"keep_values": kept}), human, "2026-07-28") as client:
         await client.call_tool("update_integration_installation", {**where, "externalIds": ["a"]})
         change_id = await find_change(client, "update_integration_installation")
+        human.action = "decline"
         await client.call_tool("undo_change", {"changeId": change_id})
         assert "Changed since" not in human.texts[-1]
         installation.external_ids = ["changed by another person"]

@@ -28,7 +28,7 @@ from gitbook_integrations_api.objects import Event, RenderOutput, TracedEvent
 from gitbook_integrations_api.parameters import EventId, InstallationId
 from gitbook_integrations_api.schema import ABSENT
 
-_HOST_AND_PORT = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]*)?")
+_HOST_AND_PORT = re.compile(r"([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?|\[[0-9A-Fa-f:.]+\])(:[0-9]*)?")
 
 _NUMERIC_HOST = re.compile(r"(?:^|\.)(?:[0-9]+|0x[0-9a-f]*)\.?$")
 """A host that URL parsers read as an IPv4 address, in any notation."""
@@ -211,17 +211,24 @@ TOOLS = (
         result=NOTHING,
         success=(204,),
         effect="The task is queued for {integrationName}.",
+        always_confirmed=True,
+        act="Queue a task of {integration}",
+        consequence="The integration runs the task with all its scopes. Only its code decides what that changes.",
     ),
     Endpoint(
         operation="renderIntegrationUIWithPost",
         method="POST",
         path="/integrations/{integrationName}/render",
         title="Render an integration's UI",
-        description="Run a component of an integration, optionally with an action, and return the ContentKit UI that "
-        "it renders, which others wrote.",
+        description="Run a component of an integration and return the ContentKit UI that it renders, which others "
+        "wrote. With an action, requires human approval.",
         risk=Risk.WRITE,
         credentials=USER | INTEGRATION | INSTALLATION,
         input=Rendering,
         result=one(RenderOutput),
+        confirm_with=("action",),
+        act="Run an action of {integration}",
+        consequence="The integration runs the action with all its scopes, as if you had clicked it. Only its code "
+        "decides what that changes.",
     ),
 )
