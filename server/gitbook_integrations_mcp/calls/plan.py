@@ -93,7 +93,7 @@ def isolate_step(call: PlannedCall, step: Step) -> Call:
 
 
 PUBLISHED = ("version", "visibility", "urls.app")
-"""What the result of a plan that publishes an integration contains of GitBook's response."""
+"""Parts of GitBook's response in the result of a plan that publishes an integration."""
 
 Planner = Callable[[Call], Awaitable[Plan | Output]]
 """Makes the plan of a call, or the result of a call that changes nothing. Raises `CallError` if there is none."""

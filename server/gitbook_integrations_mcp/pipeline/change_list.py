@@ -51,10 +51,10 @@ class ChangeLister:
                     "returns the IDs.",
                     ErrorCode.UNKNOWN_CHANGE,
                 )
-            content = {**describe_change(change), "before": change.before}
+            whole = {**describe_change(change), "before": change.before}
             if parts := await self._store.changes.list_parts(change.id, owner):
-                content["calls"] = [_describe_part(one, change) for one in reversed(parts)]
-            return Output(_VIEW.show({"items": [content]}))
+                whole["calls"] = [_describe_part(one, change) for one in reversed(parts)]
+            return Output(_VIEW.show({"items": [whole]}))
         tool = arguments.get("tool")
         if tool is not None and tool not in TOOLS:
             raise ArgumentsError(f"tool: {clean_text(tool, 64)} is no tool.{suggest(tool, TOOLS)}")
