@@ -401,7 +401,7 @@ JOBS = (
             and state.integrations["style-linter"].manifest["title"] == "Style Linter"
             and state.integrations["style-linter"].manifest["blocks"] == LINTER["blocks"]
         ),
-        most_tokens=1390,
+        most_tokens=850,
     ),
     Job(
         name="development mode on",

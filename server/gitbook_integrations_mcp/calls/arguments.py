@@ -67,7 +67,7 @@ def normalize_arguments(
             continue
         if value == "" and (is_option or _is_optional_filter(tool, name)):
             continue
-        kind = (_find_kinds(Options) if is_option else kinds).get(name)
+        kind = (_find_kinds(Options) if is_option else kinds).get(name, "")
         if isinstance(value, str) and kind in _STRUCTURED:
             value = _read_structured(kind, value)
         if kind == "string" and type(value) is int:

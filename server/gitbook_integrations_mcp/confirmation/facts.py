@@ -131,7 +131,7 @@ def describe_target(
     for level in ("space", "site"):
         if level in target:
             yield Fact(level.capitalize(), format_name(target[level]))
-    if organization:
+    if organization and target:  # else the call creates the target, and names the organization itself
         yield Fact("Organization", format_name(organization))
     if "status" in target:
         yield Fact("Status", format_name(target["status"]))

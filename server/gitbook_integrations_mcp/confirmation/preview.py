@@ -457,7 +457,7 @@ def _describe_power(
         case Widening.CODE:
             readable = not isinstance(integration, CallError) and integration is not None
             live = integration if isinstance(integration, Mapping) else {}
-            yield from describe_publication(arguments, live, readable=readable)
+            yield from describe_publication(arguments, live, organization, readable=readable)
         case Widening.EVENTS:
             known = integration if isinstance(integration, Mapping) else {}
             yield from describe_events(arguments, known, call.options.duration)

@@ -153,8 +153,12 @@ def describe_events(
 # Publications
 
 
-def describe_publication(arguments: Mapping[str, Any], live: Mapping[str, Any], *, readable: bool) -> Iterator[Fact]:
+def describe_publication(
+    arguments: Mapping[str, Any], live: Mapping[str, Any], organization: Any = None, *, readable: bool
+) -> Iterator[Fact]:
     """Yield how a publication differs from the `live` version, or all that it is able to do if there is none.
+
+    `organization` is the one that the call names, if it was read.
 
     `live` is empty if no integration has this name, or if it is not `readable`.
     """
@@ -165,7 +169,9 @@ def describe_publication(arguments: Mapping[str, Any], live: Mapping[str, Any], 
     else:
         yield Fact("Published version", "none: this is the first publication")
     if "organization" in arguments:
-        yield Fact("organization", format_text(str(arguments["organization"])))
+        named = isinstance(organization, Mapping) and organization.get("id") == arguments["organization"]
+        shown = format_name(organization) if named else format_text(str(arguments["organization"]))
+        yield Fact("organization", shown)
     yield from _describe_scope_changes(arguments, live)
     script = str(arguments.get("script", "")).encode("utf-8", "surrogatepass")
     runtime = f", runtime {arguments['runtime']}" if "runtime" in arguments else ""

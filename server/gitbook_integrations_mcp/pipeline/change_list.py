@@ -1,6 +1,7 @@
 """The tool `list_changes`: the caller's own changes, newest first."""
 
 import re
+from collections.abc import Container, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,6 +21,9 @@ _PAGE = 25
 _SPAN = re.compile(r"(\d{1,5})\s*([hdw])")
 _HOURS = {"h": 1, "d": 24, "w": 24 * 7}
 _VIEW = View(300, "`gitbook-integrations-mcp changes --json` shows it")
+_DETAILS = ("status", "requestId", "lost")
+"""Fields that are shown only of a single change."""
+
 _OF_PLAN = ("time", "who", "approval", "organization", "requestId", "undoes", "plan")
 """Fields of a call that the plan has, too, or that nobody needs beside it."""
 
@@ -47,10 +51,10 @@ class ChangeLister:
                     "returns the IDs.",
                     ErrorCode.UNKNOWN_CHANGE,
                 )
-            content = {**describe_change(change), "before": change.before}
+            whole = {**describe_change(change), "before": change.before}
             if parts := await self._store.changes.list_parts(change.id, owner):
-                content["calls"] = [_describe_part(one, change) for one in reversed(parts)]
-            return Output(_VIEW.show({"items": [content]}))
+                whole["calls"] = [_describe_part(one, change) for one in reversed(parts)]
+            return Output(_VIEW.show({"items": [whole]}))
         tool = arguments.get("tool")
         if tool is not None and tool not in TOOLS:
             raise ArgumentsError(f"tool: {clean_text(tool, 64)} is no tool.{suggest(tool, TOOLS)}")
@@ -70,7 +74,7 @@ class ChangeLister:
             before=page,
             limit=limit + 1,
         )
-        content: dict[str, Any] = {"items": [describe_change(one) for one in found[:limit]]}
+        content: dict[str, Any] = {"items": [_omit(describe_change(one), _DETAILS) for one in found[:limit]]}
         if len(found) > limit:
             content["next"] = {"page": found[limit - 1].id}
         if tool is not None and (calls := _list_changing_calls(TOOLS[tool])):
@@ -101,9 +105,13 @@ def describe_change(change: Change) -> dict[str, Any]:
 
 def _describe_part(part: Change, plan: Change) -> dict[str, Any]:
     """Return a call of a plan without what is the same for the whole plan."""
-    content = {name: value for name, value in describe_change(part).items() if name not in _OF_PLAN}
+    content = _omit(describe_change(part), _OF_PLAN)
     own = {name: value for name, value in part.arguments.items() if plan.arguments.get(name) != value}
     return {**content, "arguments": own}
+
+
+def _omit(content: Mapping[str, Any], names: Container[str]) -> dict[str, Any]:
+    return {name: value for name, value in content.items() if name not in names}
 
 
 def _list_changing_calls(tool: Tool) -> list[str]:

@@ -98,7 +98,7 @@ class PlanRunner:
             done.append((step, recorded, describe_changed(one, recorded, content)))
         if plan:
             await self._complete(plan, "done", [recorded.change for _, recorded, _ in done])
-        returned = {path: get_path(content, path) for path in call.plan.returned}
+        returned = {path.rpartition(".")[2]: get_path(content, path) for path in call.plan.returned}
         return Output({**_report(call, plan, done), **call.plan.report, **returned})
 
     async def _read_before(self, call: EndpointCall, step: Step, approval: Approval) -> Approval:

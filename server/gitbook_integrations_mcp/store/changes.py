@@ -150,7 +150,8 @@ _UPDATE = update(table).where(table.c.id == bindparam("one"))
 
 def _names(changes: FromClause, integration: str) -> ColumnElement[bool]:
     """Return the condition that a call has the name of an integration as argument."""
-    return changes.c.arguments["integrationName"].as_string() == integration
+    named: ColumnElement[str] = changes.c.arguments["integrationName"].as_string()
+    return named == integration
 
 
 def _is_part(changes: FromClause) -> ColumnElement[bool]:

@@ -361,8 +361,10 @@ async def test_the_text_of_a_section_names_people_and_places_and_repeats_nothing
     assert "Complete" not in texts["installations"]
     assert ": 0" not in texts["installations"]
     assert "- verified: no" in texts["installations"]
-    assert "A space or site without a visibility is public." in texts["access"]
+    assert "spaces and sites without a visibility are public." in texts["access"]
     assert "- owner: Heatlens Labs\n  - spaces: none" in texts["access"]
+    assert "status: active" not in texts["access"]
+    assert "- status: paused" in texts["access"]
     assert "“Public' (public” (private, pending)" in texts["access"]
 
 

@@ -10,7 +10,7 @@ from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION, Sandbox, create_sandbox
 from gitbook_integrations_mcp.sandbox.seed import DAY, EPOCH
-from tests.support.elicitation_client import Human, meet
+from tests.support.elicitation_client import Clock, Human, meet
 from tests.support.fake_gitbook import Era, read_code
 from tests.support.gated_calls import each_era
 from tests.support.tokens import count_tokens
@@ -86,14 +86,15 @@ async def test_where_no_event_matches_the_result_says_when_the_last_one_was(sand
 
 
 async def test_a_development_mode_that_is_known_to_be_on_is_said(sandbox: Sandbox) -> None:
-    settings = load_settings({"server": {"sandbox": True}})
-    server = create_server(settings, http_transport=httpx.ASGITransport(app=sandbox), clock=lambda: NOW)
+    settings, clock = load_settings({"server": {"sandbox": True}}), Clock(NOW)
+    server = create_server(settings, http_transport=httpx.ASGITransport(app=sandbox), clock=clock)
     async with meet(server, Human(), "2026-07-28") as client:
         await client.call_tool("set_integration_development_mode", {**OWN, "tunnelUrl": "https://tunnel.example"})
         found = (await client.call_tool("inspect_integration_events", {**OWN, "since": "1h"})).structured_content
         assert found["developmentMode"]["tunnelHost"] == "tunnel.example"
         assert found["note"].startswith("Development mode is on")
         assert "may have been left on" not in found["note"]
+        clock.now += 1
         await client.call_tool("disable_integration_development_mode", OWN)
         found = (await client.call_tool("inspect_integration_events", {**OWN, "since": "1h"})).structured_content
         assert "developmentMode" not in found

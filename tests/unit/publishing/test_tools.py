@@ -152,12 +152,17 @@ async def test_a_dry_run_asks_nobody_and_sends_nothing(era: Era, folder: Path) -
 
 
 @each_era
-async def test_a_question_about_a_folder_says_each_thing_once(era: Era, folder: Path) -> None:
+@pytest.mark.parametrize("first", [True, False])
+async def test_a_question_about_a_folder_says_each_thing_once(era: Era, folder: Path, first: bool) -> None:
     spy, human = GitBookSpy(), Human(action="decline")
+    if first:
+        del spy.sandbox.state.integrations[OWN_INTEGRATION]
     async with meet(create_folder_server(spy, folder), human, era) as client:
         await client.call_tool(PUBLISH, {"path": str(folder)})
     labels = [line.partition(": ")[0].casefold() for line in human.texts[0].splitlines()[2:]]
     assert "file of script" in labels
+    assert ("Published version: none: this is the first publication" in human.texts[0]) == first
+    assert f"organization: {ORGANIZATION_ID} (“Aurora Robotics”)" in human.texts[0]
     assert len(labels) == len(set(labels))
 
 

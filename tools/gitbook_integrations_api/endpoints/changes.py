@@ -27,7 +27,7 @@ _UNDOING = (
 
 
 class ChangeFilter(Input):
-    changeId: Annotated[str, Field(description="Only this change, with its calls and the state before it")] = ABSENT
+    changeId: Annotated[str, Field(description="Only this change, with all that is known of it")] = ABSENT
     organizationId: OrganizationId = ABSENT
     integrationName: IntegrationName = ABSENT
     tool: Annotated[str, Field(description="Only calls of this tool")] = ABSENT

@@ -232,7 +232,7 @@ TOOLS = (
         consequence="The integration stops working in the organization and on all its spaces and sites. Its "
         "configuration and external IDs there are deleted. It can be installed again, but must then be configured "
         "again.",
-        effect="{integrationName} is uninstalled: the installation {installationId} no longer exists.",
+        effect="{integrationName} is uninstalled ({installationId}).",
         undo=Undo(
             (
                 UndoStep(
@@ -277,8 +277,7 @@ TOOLS = (
                     (("integrationName", _NAME), ("installationId", "created.id"), *_SETTINGS),
                 ),
             ),
-            lost="The installation gets a new ID. The events, tasks and tokens of the old one are lost, and what the "
-            "integration itself kept for it.",
+            lost="The installation gets a new ID. Events, tasks, tokens and the integration's own data are lost.",
         ),
     ),
     Endpoint(

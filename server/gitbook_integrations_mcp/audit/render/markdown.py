@@ -205,7 +205,9 @@ def render_items(section: Section, items: Iterable[Mapping[str, Any]]) -> str:
     return "\n".join([*legend, *lines] or ["No items."])
 
 
-_LEGENDS: Mapping[Section, str] = {"access": "A space or site without a visibility is public."}
+_LEGENDS: Mapping[Section, str] = {
+    "access": "Items without a status are active; spaces and sites without a visibility are public."
+}
 
 
 _HEADLINES: Mapping[Section, Sequence[str]] = {
@@ -232,6 +234,8 @@ def _is_implied(section: Section, name: str, item: Mapping[str, Any]) -> bool:
     match section, name:
         case "access", "spaces" | "sites":
             return False  # that a scope reaches no place is worth a line
+        case "access", "status":
+            return bool(value == "active")  # as for places
         case "findings", "rule":
             return True  # the ID begins with it
         case "findings", "firstSeen":
