@@ -268,10 +268,12 @@ class Previewer:
                     if error.status != 404 or step is first:
                         raise  # no earlier call of the plan creates it
             target = read[path]
-            states.append(None if isinstance(target, CallError) else target)
-            losses += name_losses(describe_loss(one, target), target)
+            known = None if isinstance(target, CallError) else target
+            states.append(known)
+            changes = describe_changes(step.arguments, known) if step.tool.configures else ()
+            losses += name_losses([*describe_loss(one, target), *changes], target)
         if len(losses) > MAX_LISTED:
-            losses[MAX_LISTED:] = [Fact("Further losses", str(len(losses) - MAX_LISTED))]
+            losses[MAX_LISTED:] = [Fact("Further losses and changes", str(len(losses) - MAX_LISTED))]
         facts += tuple(Fact(scrub(fact.label), scrub(fact.value)) for fact in losses)
         return Preview(
             title=await self._write_plan_title(call),

@@ -1,6 +1,7 @@
 """The tool `copy_configuration`: makes the plan that copies settings from one installation or place to another.
 
-The values go from GitBook to GitBook. Neither the model nor the human sees them, and a record has them only encrypted.
+The values go from GitBook to GitBook. The model does not see them, the human sees no credential among them, and a
+record has them only encrypted.
 """
 
 from collections.abc import Mapping

@@ -324,7 +324,7 @@ TOOLS = (
         credentials=USER,
         input=ConfigurationCopy,
         result=one(PlanResult),
-        consequence="The target gets these settings. Their values, credentials included, are not shown to anybody.",
+        consequence="The target gets these settings. Credentials among them are not shown to anybody.",
         uses=(
             "update_integration_installation",
             "update_integration_space_installation",
