@@ -65,7 +65,10 @@ async def test_a_credential_moves_unseen_and_an_undo_brings_the_old_one_back(
     assert case.setups["target"].configuration == {"channel": "#old", "api_key": OLD, "own": True}
     assert "Settings replaced: channel, api_key" in human.texts[0]
     assert "Settings kept: own" in human.texts[0]
-    assert "configuration channel: “#old” → “#docs”" in human.texts[0]
+    place = f"; on {case.spaces['target']} "
+    assert f"configuration channel: “#old” → “#docs”{place}" in human.texts[0]
+    assert f"configuration api_key: a credential (not shown) → a credential (not shown){place}" in human.texts[0]
+    assert f"configuration channel: “#docs” → “#old”{place}" in human.texts[1]  # what an undo brings back
     for space in case.spaces.values():
         assert f"{space} (“{case.spy.sandbox.state.spaces[space].title}”)" in human.texts[0]
     stored = b"".join(path.read_bytes() for path in tmp_path.iterdir())

@@ -107,7 +107,8 @@ class Case:
 
 def _first(spy: GitBookSpy, integration: str, level: Any) -> str:
     """Return the first place on which an integration is enabled."""
-    return next(iter(find_installation(spy, integration).enabled[level]))
+    first: str = next(iter(find_installation(spy, integration).enabled[level]))
+    return first
 
 
 def _free_space(spy: GitBookSpy, integration: str) -> str:
@@ -359,8 +360,11 @@ async def test_an_update_shows_what_it_adds_below_lists_and_objects_too() -> Non
     installation = find_installation(spy, OWN_INTEGRATION)
     spy.sandbox.state.integrations[OWN_INTEGRATION].manifest.pop("configurations")
     installation.configuration, installation.external_ids = {"hooks": [{"url": "https://a.example"}]}, ["one"]
-    sent = {"hooks": [{"url": "https://a.example"}, {"url": "https://evil.example/x"}], "deep": {"api_key": "k-1234"}}
-    sent["x: kept. It may: nothing\n"] = 1
+    sent = {
+        "hooks": [{"url": "https://a.example"}, {"url": "https://evil.example/x"}],
+        "deep": {"api_key": "k-1234"},
+        "x: kept. It may: nothing\n": 1,
+    }
     arguments = {**OWN, "installationId": installation.id, "configuration": sent, "externalIds": ["one", "two"]}
     (text,) = await ask(spy, "update_integration_installation", arguments)
     facts = read_facts(text)
