@@ -121,7 +121,7 @@ class PlanMachine(RuleBasedStateMachine):
         """Check that a result says what is done and how to undo it."""
         if content["status"] in {"done", "incomplete"}:
             *done, last = content["calls"]
-            assert all(one["siteId" if "site" in one["tool"] else "spaceId"] for one in done)
+            assert all(one["tool"] and "code" not in one for one in done)
             assert ("code" in last) == (content["status"] == "incomplete")
             assert content["undo"]["changeId"] == content["changeId"]
 
