@@ -6,16 +6,18 @@ from collections.abc import Iterable, Mapping
 from gitbook_integrations_mcp.text import quote
 
 _LIKENESS = 0.6
+_LONGEST = 100
 _PARTICLES = frozenset({"by", "id", "name", "in", "on", "from", "with", "for", "the", "all"})
 
 
-def find_nearest(name: str, valid: Iterable[str], most: int = 1, likeness: float = 0.6) -> list[str]:
+def find_nearest(name: str, valid: Iterable[str], most: int = 1, likeness: float = _LIKENESS) -> list[str]:
     """Return up to `most` valid names similar to `name`, the nearest first; `likeness` is from 0 to 1."""
     return difflib.get_close_matches(name, list(valid), n=most, cutoff=likeness)
 
 
 def find_alike(name: str, valid: Iterable[str], most: int = 3) -> list[str]:
     """Return up to `most` valid names of tools that have the words or the letters of `name`, the nearest first."""
+    name = name[:_LONGEST]  # the comparison of letters takes long for a long text
     words, scores = _split(name), dict[str, tuple[float, float]]()
     for one in valid:
         common, letters = len(words & _split(one)), difflib.SequenceMatcher(None, one, name).ratio()
@@ -29,7 +31,7 @@ def _split(name: str) -> set[str]:
     return {*name.lower().split("_")} - _PARTICLES
 
 
-def suggest(name: str, valid: Iterable[str], likeness: float = 0.6) -> str:
+def suggest(name: str, valid: Iterable[str], likeness: float = _LIKENESS) -> str:
     """Return a sentence that suggests the valid name nearest to `name`, or "" if none is similar."""
     nearest = find_nearest(name, valid, likeness=likeness)
     return f" Did you mean {nearest[0]}?" if nearest else ""

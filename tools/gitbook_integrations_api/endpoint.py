@@ -185,10 +185,11 @@ class Tool:
     `operation` is a name in camelCase; the tool's name is derived from it. `credentials` are the kinds of credential
     that GitBook accepts, none for a tool that sends nothing, and `scopes` those that an OAuth token needs, all of them.
     A call with one of the arguments `confirm_with` needs confirmation even if the tool's `risk` does not require it;
-    with `always_confirmed`, every call does. `widens` says how a call can give power. The human reads `consequence`
-    before they approve; if the call is `irreversible`, they must also type the name of the target. `act` names a call
-    in its question, for example "Uninstall {integration} from {space}". `view` is the URI of a page that hosts can show
-    next to the result (MCP Apps).
+    with `always_confirmed`, every call does. `widens` says how a call can give power. `user_alternative` is the tool to
+    use with a user's token if this one does not accept it. The human reads `consequence` before they approve; if the
+    call is `irreversible`, they must also type the name of the target. `act` names a call in its question, for example
+    "Uninstall {integration} from {space}". `view` is the URI of a page that hosts can show next to the result (MCP
+    Apps).
     """
 
     operation: str
@@ -202,6 +203,7 @@ class Tool:
     confirm_with: tuple[str, ...] = ()
     always_confirmed: bool = False
     widens: Widening | None = None
+    user_alternative: str = ""
     act: str = ""
     consequence: str = ""
     irreversible: bool = False
@@ -211,6 +213,8 @@ class Tool:
         self._check_names({*self.confirm_with})
         if unknown := set(re.findall(r"{(\w*)}", self.act)) - {"integration", "organization", "space", "site"}:
             raise TypeError(f"{self.operation}: {sorted(unknown)} cannot be named in its act")
+        if self.user_alternative not in self.description:
+            raise TypeError(f"{self.operation}: its description does not name {self.user_alternative}")
 
     def _check_names(self, names: Set[str]) -> None:
         if unknown := names - set(self.input.model_fields):

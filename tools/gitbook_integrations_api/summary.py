@@ -20,13 +20,14 @@ def summarize(model: type[BaseModel], item: dict[str, Any]) -> dict[str, Any]:
 
 def shorten(model: type[BaseModel], content: dict[str, Any]) -> dict[str, Any]:
     """Return an object with the summaries of the `brief` objects in its fields."""
-    brief = {name: nested for name in model.model_fields if (nested := _find_nested(model, name)) and nested.brief}
-    shown = {name: summarize(nested, content[name]) for name, nested in brief.items() if _is_object(content, name)}
-    return {**content, **shown}
+    present = {name: nested for name, nested in _find_brief(model).items() if isinstance(content.get(name), dict)}
+    return {**content, **{name: summarize(nested, content[name]) for name, nested in present.items()}}
 
 
-def _is_object(content: Mapping[str, Any], name: str) -> bool:
-    return isinstance(content.get(name), dict)
+@cache
+def _find_brief(model: type[BaseModel]) -> Mapping[str, type[GitBookObject]]:
+    found = {name: _find_nested(model, name) for name in model.model_fields}
+    return {name: nested for name, nested in found.items() if nested and nested.brief}
 
 
 @cache

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -142,8 +141,7 @@ class Credentials:
             remedy = f"none is configured. Ask the operator to set {variable} and restart the server."
             if tool.scopes:
                 remedy += f" Or ask them to run `{NAME} login`, which needs no restart."
-        other = re.search(r"with a user token, (use \w+)", tool.description) if self.general else None
-        instead = f" With a user token, {other[1]}." if other else ""
+        instead = f" With a user token, use {other}." if self.general and (other := tool.user_alternative) else ""
         return CredentialError(
             f"{tool.name} requires {describe_accepted(tool)}, but {remedy} Nothing was sent.{instead}"
         )

@@ -112,9 +112,9 @@ class PolicyCheck:
         """Return why a case is decided so. An installation that is allowed can be denied on some spaces or sites."""
         if not self._rules:
             return _NO_POLICY
-        elsewhere = [judge(self._rules, replace(case, place=JudgedPlace(level))) for level in _LISTS]
         if case.action != "install" or case.place is not None or decision.is_denied:
-            elsewhere = []
+            return decision.explanation
+        elsewhere = [judge(self._rules, replace(case, place=JudgedPlace(level))) for level in _LISTS]
         texts = dict.fromkeys(one.explanation for one in elsewhere if one.is_denied)
         more = [f"On some spaces or sites: {text} Give spaceId or siteId for the decision about one." for text in texts]
         return " ".join([decision.explanation, *more])

@@ -88,6 +88,11 @@ def declare(method: Method) -> Endpoint:
     )
 
 
+def test_a_description_names_the_tool_for_a_users_token() -> None:
+    with pytest.raises(TypeError, match="does not name use_this"):
+        replace(declare("GET"), user_alternative="use_this")
+
+
 def test_scopes_are_declared_exactly_where_an_oauth_token_is_accepted() -> None:
     with pytest.raises(TypeError, match="scopes"):
         replace(declare("GET"), credentials=USER | OAUTH)

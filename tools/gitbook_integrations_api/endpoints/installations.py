@@ -145,6 +145,7 @@ TOOLS = (
         "a user token, use list_organization_installations.",
         risk=Risk.READ,
         credentials=INTEGRATION | INSTALLATION,
+        user_alternative="list_organization_installations",
         input=FoundByExternalId,
         result=paged(Installation),
     ),

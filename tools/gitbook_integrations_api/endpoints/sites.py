@@ -96,6 +96,7 @@ TOOLS = (
         "token, use list_integration_installation_sites.",
         risk=Risk.READ,
         credentials=INTEGRATION,
+        user_alternative="list_integration_installation_sites",
         input=FoundByExternalId,
         result=paged(SiteInstallation),
     ),

@@ -98,6 +98,7 @@ TOOLS = (
         "token, use list_integration_installation_spaces.",
         risk=Risk.READ,
         credentials=INTEGRATION | INSTALLATION,
+        user_alternative="list_integration_installation_spaces",
         input=FoundByExternalId,
         result=paged(SpaceInstallation),
     ),
