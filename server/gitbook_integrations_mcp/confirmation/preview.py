@@ -142,7 +142,8 @@ class Previewer:
         if target_reader is not None:
             target = await self._try_to_read_target(call, target_reader)
         known = None if isinstance(target, CallError) or target_reader is None else target
-        readers = [reader for reader in find_context(tool) if reader is not target_reader]
+        creates = target_reader is not None and not target  # nothing can exist below it yet
+        readers = [one for one in find_context(tool) if one is not target_reader and not (creates and one.is_list)]
         responses: dict[str, Mapping[str, Any] | CallError] = {}
 
         async def read(reader: Endpoint) -> None:

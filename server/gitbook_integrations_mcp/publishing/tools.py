@@ -119,18 +119,11 @@ def describe_folder(folder: "Folder") -> dict[str, Any]:
 
 
 def _list_facts(folder: "Folder") -> Iterator[tuple[str, str]]:
-    """Yield what the human reads of a folder before they approve its publication."""
-    arguments = folder.arguments
-    yield "Integration", arguments["integrationName"]
-    yield "Title", arguments["title"]
-    yield "Organization", arguments["organization"]
-    yield "Visibility", arguments.get("visibility", "not in the manifest")
-    yield "Scopes", ", ".join(arguments["scopes"]) or "none"
+    """Yield what only the folder says. The rest of a preview describes the publication itself."""
+    yield "Integration", folder.arguments["integrationName"]
     for one in folder.files:
-        yield one.role.capitalize(), f"{one.path}, {one.bytes:,} bytes, SHA-256 {one.sha256[:16]}…"
+        yield f"File of the {one.role}", f"{one.path}, {one.bytes:,} bytes, SHA-256 {one.sha256[:16]}…"
         if one.bundled:
             yield "Developer's code", "the esbuild in the folder ran on this machine to bundle the script"
-    if folder.secrets:
-        yield "Secrets", ", ".join(folder.secrets)
     for note in folder.notes:
         yield "Note", note

@@ -84,6 +84,19 @@ async def test_a_folder_is_published_after_approval_with_sizes_and_digests(era: 
         assert "export default" not in shown
 
 
+@each_era
+async def test_a_first_publication_states_each_fact_once(era: Era, tmp_path: Path) -> None:
+    write_folder(tmp_path / "bot", name="brand-new-bot")
+    human = Human()
+    async with meet(create_folder_server(GitBookSpy(), tmp_path), human, era) as client:
+        assert read_status(await client.call_tool(PUBLISH, {"path": "bot"})) == "done"
+    [question] = human.texts
+    labels = [line.partition(": ")[0].casefold() for line in question.splitlines()[2:]]
+    assert "published version" in labels
+    assert "could not be read" not in question
+    assert [one for one in {*labels} if labels.count(one) > 1 and one != "organization"] == []
+
+
 @pytest.mark.parametrize("human", [Human(action="decline"), Human(action="cancel"), Human(confirm=False), None])
 @each_era
 async def test_nothing_is_sent_without_approval(era: Era, folder: Path, human: Human | None) -> None:
@@ -145,7 +158,7 @@ async def test_a_dry_run_asks_nobody_and_sends_nothing(era: Era, folder: Path) -
     async with meet(create_folder_server(spy, folder), human, era) as client:
         result = await client.call_tool(PUBLISH, {"path": str(folder), "dryRun": True})
     assert read_status(result) == "dry_run"
-    assert result.structured_content["facts"]["Title"] == "Release Notes Bot"
+    assert result.structured_content["facts"]["Integration"].startswith(OWN_INTEGRATION)
     assert (human.requests, spy.mutations) == ([], [])
 
 

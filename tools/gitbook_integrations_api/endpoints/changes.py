@@ -71,7 +71,7 @@ TOOLS = (
         credentials=USER | INTEGRATION | OAUTH,
         input=OneChange,
         result=one(PlanResult),
-        consequence="The calls above run in this order. If one fails, the others are not sent.",
+        consequence="The calls below run in their order. If one fails, the others are not sent.",
         uses=_UNDOING,
     ),
 )
