@@ -16,9 +16,13 @@ from gitbook_integrations_mcp.pipeline.change_list import describe_change, read_
 from gitbook_integrations_mcp.process import SUCCESS
 from gitbook_integrations_mcp.store.change import Change
 from gitbook_integrations_mcp.store.store import Store
+from gitbook_integrations_mcp.text import clean_text
 
 _COLUMNS = ("time", "id", "tool", "outcome", "status", "approval", "who")
 _STYLES = {"failed": "red", "unknown": "yellow"}
+_CHARACTERS = 60
+"""Length at which the value of an argument is cut. JSON has all of it."""
+
 _POLL_SECONDS = 1.0
 _OUTCOME_SECONDS = 600
 """Time in which the outcome of a call is recorded."""
@@ -90,7 +94,7 @@ def _print(found: list[Change]) -> None:
         moment, outcome = str(row["time"])[:19].replace("T", " "), str(row["outcome"])
         by = ", ".join(str(row[name]) for name in ("approval", "who") if name in row)
         part = f"  part of {row['plan']}" if "plan" in row else ""
-        arguments = json.dumps(row["arguments"], ensure_ascii=False)
+        arguments = " ".join(f"{name}={_shorten(value)}" for name, value in row["arguments"].items())
         first: Line = [
             (f"{moment}  {outcome:8}  ", _STYLES.get(outcome, "")),
             (row["tool"], "bold"),
@@ -100,4 +104,8 @@ def _print(found: list[Change]) -> None:
     print_lines([[(f"{count(len(found), 'change')}; times are in UTC", "dim")]])
     if found:
         print_lines([[("Undo one, after your approval:", "")]])
-        print_lines([[(f"  {name_command()} call undo_change changeId={found[0].id}", COMMAND)]])
+        print_lines([[(f"  {name_command()} call undo_change changeId=ID", COMMAND)]])
+
+
+def _shorten(value: Any) -> str:
+    return clean_text(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), _CHARACTERS)

@@ -114,10 +114,11 @@ def print_lines(lines: Iterable[Line]) -> None:
             console.print(whole)
             continue
         margin = len(whole.plain) - len(whole.plain.lstrip())
-        rows = whole.divide(_find_breaks(whole.plain, console.width, margin + _HANGING))
+        hanging = margin + (_HANGING if margin or len(line) > 1 else 0)  # a paragraph has none
+        rows = whole.divide(_find_breaks(whole.plain, console.width, hanging))
         for number, row in enumerate(rows):
             row.rstrip()
-            console.print(Text(" " * (margin + _HANGING)) + row if number else row)
+            console.print(Text(" " * hanging) + row if number else row)
 
 
 def _find_breaks(text: str, width: int, margin: int) -> Iterator[int]:

@@ -11,9 +11,9 @@ import anyio
 
 from gitbook_integrations_api.catalog import TOOLS
 from gitbook_integrations_api.endpoint import CredentialKind
-from gitbook_integrations_mcp import NAME
 from gitbook_integrations_mcp.auth.policy import Policy
 from gitbook_integrations_mcp.cli.console import count, print_json, read_line
+from gitbook_integrations_mcp.cli.launcher import name_command
 from gitbook_integrations_mcp.cli.whoami import describe_login
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.errors import ErrorCode, LoginError, SettingsError, UsageError
@@ -114,7 +114,7 @@ def _describe(login: Login, scopes: Iterable[str], settings: Settings) -> list[s
         path = open_logins(settings).path
         lines.append(f"No keyring can be used, so the login is in {path}, which only you can read.")
     if missing := sorted({*scopes} - login.scopes):
-        lines.append(f"Not granted: {', '.join(missing)}. To grant them, run `{NAME} login` again.")
+        lines.append(f"Not granted: {', '.join(missing)}. To grant them, run `{name_command()} login` again.")
     tools = Policy(settings.tools, settings.confirmation).tools
     if others := [name for name, tool in tools.items() if CredentialKind.OAUTH not in tool.credentials]:
         lines.append(f"{count(len(others), 'tool')} cannot use a login and need a token: {', '.join(others)}")

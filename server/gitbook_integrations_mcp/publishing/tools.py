@@ -120,7 +120,6 @@ def describe_folder(folder: "Folder") -> dict[str, Any]:
 
 def _list_facts(folder: "Folder") -> Iterator[tuple[str, str]]:
     """Yield what only the folder says. The rest of a preview describes the publication itself."""
-    yield "Integration", folder.arguments["integrationName"]
     for one in folder.files:
         yield f"File of the {one.role}", f"{one.path}, {one.bytes:,} bytes, SHA-256 {one.sha256[:16]}…"
         if one.bundled:

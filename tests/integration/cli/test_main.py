@@ -296,12 +296,11 @@ def test_an_object_is_printed_whole_with_what_is_in_it(capsys: pytest.CaptureFix
         assert scope in out
 
 
-@pytest.mark.slow
-def test_a_narrow_terminal_gets_fewer_columns_and_whole_ids() -> None:
-    words = [*COMMAND, "call", "--sandbox", "list_organization_installations"]
+def show_on_terminal(*words: str) -> list[str]:
+    """Return the lines that a terminal of 80 columns shows."""
     ours, theirs = pty.openpty()
     environment = {**os.environ, "COLUMNS": "80", "TERM": "dumb"}
-    with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=theirs, env=environment) as process:
+    with subprocess.Popen([*COMMAND, *words], stdin=subprocess.DEVNULL, stdout=theirs, env=environment) as process:
         os.close(theirs)
         shown = b""
         with contextlib.suppress(OSError):  # how a terminal tells that the program has closed it
@@ -309,11 +308,40 @@ def test_a_narrow_terminal_gets_fewer_columns_and_whole_ids() -> None:
                 shown += part
     os.close(ours)
     assert process.returncode == 0
-    lines = shown.decode().splitlines()
+    return shown.decode().splitlines()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    [
+        "audit --sandbox --details",
+        "audit --sandbox",
+        "audit explain same-kind --sandbox",
+        "doctor --sandbox",
+        "tools",
+        "call audit_installations --help",
+        "call audit_installations --sandbox",
+        f"call get_integration_by_name integrationName={OWN_INTEGRATION} --sandbox",
+        f"events {OWN_INTEGRATION} --sandbox",
+        "--help",
+        "audit --help",
+    ],
+)
+def test_a_terminal_of_80_columns_breaks_no_word(words: str) -> None:
+    for line in show_on_terminal(*words.split()):
+        words_of_line = line.split()
+        is_copied = max(map(len, words_of_line), default=0) > 60 or words_of_line[:1] == ["gitbook-integrations-mcp"]
+        assert len(line) <= 80 or is_copied, line
+
+
+@pytest.mark.slow
+def test_a_narrow_terminal_gets_fewer_columns_and_whole_ids() -> None:
+    lines = show_on_terminal("call", "--sandbox", "list_organization_installations")
     assert max(map(len, lines)) <= 80
     (line,) = [line for line in lines if "release-notes-bot" in line]
     assert len(line.split()[0]) == 20
-    told = shown.decode().partition("the terminal is too narrow: ")[2]
+    told = " ".join(lines).partition("the terminal is too narrow: ")[2]
     assert told.split() == ["installation.space_selection,", "installation.site_selection"]
 
 

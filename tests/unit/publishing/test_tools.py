@@ -158,7 +158,7 @@ async def test_a_dry_run_asks_nobody_and_sends_nothing(era: Era, folder: Path) -
     async with meet(create_folder_server(spy, folder), human, era) as client:
         result = await client.call_tool(PUBLISH, {"path": str(folder), "dryRun": True})
     assert read_status(result) == "dry_run"
-    assert result.structured_content["facts"]["Integration"].startswith(OWN_INTEGRATION)
+    assert result.structured_content["facts"]["integrationName"] == OWN_INTEGRATION
     assert (human.requests, spy.mutations) == ([], [])
 
 

@@ -169,7 +169,7 @@ TOOLS = (
         input=FolderPublication,
         result=one(FolderReport),
         always_confirmed=True,
-        consequence="This replaces the published version in all organizations.",
+        consequence="This publishes the integration in the folder.",
         uses=("publish_integration",),
         reads_folder=True,
     ),
