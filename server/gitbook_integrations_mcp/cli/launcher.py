@@ -50,7 +50,8 @@ def _find_runner() -> list[str] | None:
     if re.fullmatch(r"(archive|environments)-v\d+", prefix.parent.name):
         uv = os.environ.get("UV")
         return _build_runner("uvx", "--from", (), str(Path(uv).parent) if uv else None)
-    if prefix.parent.name == ".cache" and prefix.parent.parent.name == "pipx":
+    folder = prefix.parent
+    if folder.name == "pipx" or (folder.name == ".cache" and folder.parent.name == "pipx"):
         return _build_runner("pipx", "--spec", ("run",), None)
     return None
 

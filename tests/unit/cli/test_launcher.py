@@ -32,6 +32,7 @@ def set_origin(monkeypatch: pytest.MonkeyPatch, text: str | None) -> None:
         ("/home/ann/.cache/uv/archive-v0/6Q8", "uvx", [], "uvx"),
         ("/home/ann/.cache/uv/environments-v2/6Q8", "uvx", [], "uvx"),
         ("/home/ann/.local/share/pipx/.cache/6Q8", "pipx", ["run"], "pipx run"),
+        ("/home/ann/.cache/pipx/6Q8", "pipx", ["run"], "pipx run"),
     ],
 )
 def test_a_program_in_a_cache_is_started_through_the_cache(
@@ -91,3 +92,13 @@ def test_a_program_on_the_path_is_named_by_its_name(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(sys, "argv", [str(tmp_path / NAME)])
     assert launcher.name_command() == NAME
+
+
+@pytest.mark.parametrize(
+    "prefix", ["/home/ann/.local/share/pipx/venvs/it", "/home/ann/.local/share/uv/tools/it", sys.prefix]
+)
+def test_an_installed_program_is_started_by_its_path(
+    programs: Path, monkeypatch: pytest.MonkeyPatch, prefix: str
+) -> None:
+    monkeypatch.setattr(sys, "prefix", prefix)
+    assert str(programs) not in launcher.find_command()[0]
