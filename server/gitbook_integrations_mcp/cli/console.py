@@ -49,7 +49,7 @@ async def read_line(prompt: str) -> str:
 
     print(prompt, end="", file=sys.stderr, flush=True)
     if sys.platform == "win32" or not sys.stdin.isatty():  # no event loop can watch these
-        line = await anyio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True)
+        line: str = await anyio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True)
     else:
         await anyio.wait_readable(sys.stdin)  # a thread that reads would keep Ctrl-C from ending the program
         line = os.read(sys.stdin.fileno(), _INPUT_BYTES).decode(errors="replace")

@@ -27,10 +27,10 @@ def run(settings: Settings, arguments: Namespace) -> int:
         raise UsageError(text, ErrorCode.UNKNOWN_TOOL)
     tool = describe_tool(TOOLS[name], settings.gitbook.organization)
     required = tool.input_schema.get("required", [])
-    arguments = tool.input_schema.get("properties", {})
-    print_lines([[(f"usage: {NAME} call {name}{' ARGUMENT=VALUE ...' if arguments else ''}", COMMAND)], []])
-    print_lines([[(str(tool.description), "")], [], [("arguments:" if arguments else "It has no arguments.", "")]])
-    for argument, schema in arguments.items():
+    properties = tool.input_schema.get("properties", {})
+    print_lines([[(f"usage: {NAME} call {name}{' ARGUMENT=VALUE ...' if properties else ''}", COMMAND)], []])
+    print_lines([[(str(tool.description), "")], [], [("arguments:" if properties else "It has no arguments.", "")]])
+    for argument, schema in properties.items():
         facts = [_describe_type(schema), *(["required"] if argument in required else [])]
         if schema.get("default") is not None:
             facts.append(f"default: {json.dumps(schema['default'])}")
