@@ -80,8 +80,8 @@ def _describe_approval(tool: Tool) -> str:
     if tool.needs_confirmation({}) or (tool.widens is not None and tool.widens.always_asks):
         return ", approval"
     cases = ["if it gives power"] if tool.widens or (isinstance(tool, Endpoint) and tool.configures) else []
-    if tool.confirm_if:
-        cases.append("with " + ", ".join(f"`{name}: {json.dumps(value)}`" for name, value in tool.confirm_if))
+    if tool.confirm_with:
+        cases.append("with " + ", ".join(f"`{name}`" for name in tool.confirm_with))
     return f", approval {' or '.join(cases)}" if cases else ""
 
 

@@ -93,7 +93,7 @@ def create_server(
     page = ConfirmationPage(store, None if on_stdio else settings.http.public_url)
     audits = AuditTools(gitbook, settings, store, clock)
     previewer = Previewer(gitbook, audits.effects)
-    policy_check = PolicyCheck(settings.policy.rules, gitbook, previewer)
+    policy_check = PolicyCheck(settings.policy.rules, gitbook, previewer, organization)
     folders = FolderTools(settings.publishing, previewer, organization)
     versions = PublishedVersions(store, previewer)
     development = DevelopmentModes(store, gitbook, credentials, policy, settings.development)
@@ -142,7 +142,7 @@ def create_server(
             **audits.handlers,
             "check_integration_folder": folders.check,
             "check_policy": policy_check.explain,
-            "inspect_integration_events": EventInspector(gitbook, clock).run,
+            "inspect_integration_events": EventInspector(gitbook, development, clock).run,
             "list_changes": ChangeLister(store).run,
             "list_integration_versions": versions.show,
         },

@@ -3,13 +3,30 @@
 import difflib
 from collections.abc import Iterable, Mapping
 
-_QUOTES = str.maketrans("“”", "''")
-"""No title can close the quotes that it stands in."""
+from gitbook_integrations_mcp.text import quote
+
+_LIKENESS = 0.6
+_PARTICLES = frozenset({"by", "id", "name", "in", "on", "from", "with", "for", "the", "all"})
 
 
 def find_nearest(name: str, valid: Iterable[str], most: int = 1, likeness: float = 0.6) -> list[str]:
     """Return up to `most` valid names similar to `name`, the nearest first; `likeness` is from 0 to 1."""
     return difflib.get_close_matches(name, list(valid), n=most, cutoff=likeness)
+
+
+def find_alike(name: str, valid: Iterable[str], most: int = 3) -> list[str]:
+    """Return up to `most` valid names of tools that have the words or the letters of `name`, the nearest first."""
+    words, scores = _split(name), dict[str, tuple[float, float]]()
+    for one in valid:
+        common, letters = len(words & _split(one)), difflib.SequenceMatcher(None, one, name).ratio()
+        scores[one] = max(common / max(1, len(words)), letters), common / len(words | _split(one))
+    nearest = sorted(scores, key=lambda one: scores[one], reverse=True)
+    return [one for one in nearest if scores[one][0] >= _LIKENESS][:most]
+
+
+def _split(name: str) -> set[str]:
+    """Return the words of a tool's name that say what it does."""
+    return {*name.lower().split("_")} - _PARTICLES
 
 
 def suggest(name: str, valid: Iterable[str], likeness: float = 0.6) -> str:
@@ -40,4 +57,4 @@ def suggest_id(given: str, titles: Mapping[str, str]) -> str:
 
 def format_id(identifier: str, title: str) -> str:
     """Return an ID with its title, if it has another one."""
-    return identifier if title == identifier else f"{identifier} (“{title.translate(_QUOTES)}”)"
+    return identifier if title == identifier else f"{identifier} ({quote(title)})"

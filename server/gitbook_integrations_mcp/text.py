@@ -50,6 +50,14 @@ def escape_character(char: str) -> str:
     return f"\\u{ord(char):04x}" if ord(char) < 0x10000 else f"\\U{ord(char):08x}"
 
 
+_QUOTES = str.maketrans("“”„‟″", "'" * 5)
+
+
+def quote(title: str) -> str:
+    """Return the title of something of third parties in quotation marks, which it cannot close."""
+    return f"“{title.translate(_QUOTES)}”"
+
+
 def clean_text(text: str, limit: int) -> str:
     """Return `text` on one line, without characters that hide or reorder it, cut to `limit` characters."""
     visible = " ".join(_UNSEEN.sub(" ", text).split())

@@ -69,7 +69,8 @@ async def measure_approvals(folder: Path) -> dict[str, float]:
     spy = GitBookSpy(create_sandbox(rate_limit=100 * CALLS))
     state = spy.sandbox.state
     installation = next(one.id for one in state.installations.values() if one.integration == OWN_INTEGRATION)
-    arguments = {"integrationName": OWN_INTEGRATION, "installationId": installation, "externalIds": ["x"]}
+    own = {"integrationName": OWN_INTEGRATION, "installationId": installation}
+    arguments = {**own, "space_selection": "selected"}
     taken: dict[str, list[float]] = {}
     async with AsyncExitStack() as stack:
         clients = {}

@@ -249,6 +249,7 @@ JOBS = (
         ),
         done=lambda state: (github := get(state, "github")) is not None and github.external_ids == ["51234567"],
         most_tokens=520,
+        forms=1,
     ),
     Job(
         name="install it",
@@ -364,6 +365,7 @@ JOBS = (
             configure(state, "googleanalytics", "site", SITES["Help Center"]) == {"tracking_id": "G-AURORA0009"}
         ),
         most_tokens=510,
+        forms=1,
     ),
     Job(
         name="why events failed",
@@ -399,7 +401,7 @@ JOBS = (
             and state.integrations["style-linter"].manifest["title"] == "Style Linter"
             and state.integrations["style-linter"].manifest["blocks"] == LINTER["blocks"]
         ),
-        most_tokens=1390,
+        most_tokens=850,
     ),
     Job(
         name="development mode on",
@@ -439,5 +441,6 @@ JOBS = (
         bare=None,
         done=lambda state: state.events[-1].payload.get("task") == {"kind": "weekly-digest"},
         most_tokens=60,
+        forms=1,
     ),
 )

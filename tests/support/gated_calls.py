@@ -32,8 +32,16 @@ WIDENING = [
 ]
 """The other tools whose calls give power."""
 
-GATED = DESTRUCTIVE + WIDENING
-"""The tools with calls that need confirmation."""
+DIRECTING = [
+    "update_integration_space_installation",
+    "update_integration_site_installation",
+    "queue_integration_task",
+    "render_integration_ui_with_post",
+]
+"""The tools whose calls direct an integration, by its settings or by a payload for its code."""
+
+GATED = DESTRUCTIVE + WIDENING + DIRECTING
+"""The endpoints with calls that need confirmation: all that change something."""
 
 UNTRUSTED = "heatlens"
 """An integration of the sandbox that is unverified and unlisted, and writes content and injects scripts."""
@@ -78,6 +86,19 @@ def find_target(spy: GitBookSpy, name: str) -> Target:
             arguments |= {"space" if level == "space" else "siteId": free}
         case "update_integration_installation":
             arguments["space_selection"] = "all"
+        case "update_integration_space_installation":
+            installation = next(one for one in state.installations.values() if one.integration == "github")
+            arguments = {"integrationName": "github", "installationId": installation.id}
+            arguments |= {"spaceId": next(iter(installation.enabled["space"])), "configuration": {"repository": 1}}
+        case "update_integration_site_installation":
+            installation = next(one for one in state.installations.values() if one.integration == "googleanalytics")
+            arguments = {"integrationName": "googleanalytics", "installationId": installation.id}
+            arguments |= {"siteId": next(iter(installation.enabled["site"])), "configuration": {"tracking_id": "G-1"}}
+        case "queue_integration_task":
+            arguments = {**own, "task": {"type": "import"}}
+        case "render_integration_ui_with_post":
+            arguments = {**own, "componentId": "release-notes", "props": {}, "context": {"type": "document"}}
+            arguments["action"] = {"action": "import"}
         case "unpublish_integration" | "disable_integration_development_mode":
             arguments = own
         case "set_integration_development_mode":

@@ -72,5 +72,5 @@ def find_installation(spy: GitBookSpy) -> dict[str, str]:
 
 async def update(client: Client, installation: dict[str, str]) -> None:
     """Change an installation."""
-    result = await client.call_tool("update_integration_installation", {**installation, "externalIds": ["x"]})
+    result = await client.call_tool("update_integration_installation", {**installation, "space_selection": "selected"})
     assert not result.is_error

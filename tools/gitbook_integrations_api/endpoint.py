@@ -184,8 +184,8 @@ class Tool:
 
     `operation` is a name in camelCase; the tool's name is derived from it. `credentials` are the kinds of credential
     that GitBook accepts, none for a tool that sends nothing, and `scopes` those that an OAuth token needs, all of them.
-    A call with one of the argument values in `confirm_if` needs confirmation even if the tool's `risk` does not require
-    it; with `always_confirmed`, every call does. `widens` says how a call can give power. The human reads `consequence`
+    A call with one of the arguments `confirm_with` needs confirmation even if the tool's `risk` does not require it;
+    with `always_confirmed`, every call does. `widens` says how a call can give power. The human reads `consequence`
     before they approve; if the call is `irreversible`, they must also type the name of the target. `act` names a call
     in its question, for example "Uninstall {integration} from {space}". `view` is the URI of a page that hosts can show
     next to the result (MCP Apps).
@@ -199,7 +199,7 @@ class Tool:
     input: type[Input]
     result: Result
     scopes: tuple[str, ...] = ()
-    confirm_if: tuple[tuple[str, Any], ...] = ()
+    confirm_with: tuple[str, ...] = ()
     always_confirmed: bool = False
     widens: Widening | None = None
     act: str = ""
@@ -208,7 +208,7 @@ class Tool:
     view: str | None = None
 
     def __post_init__(self) -> None:
-        self._check_names({name for name, _ in self.confirm_if})
+        self._check_names({*self.confirm_with})
         if unknown := set(re.findall(r"{(\w*)}", self.act)) - {"integration", "organization", "space", "site"}:
             raise TypeError(f"{self.operation}: {sorted(unknown)} cannot be named in its act")
 
@@ -239,7 +239,7 @@ class Tool:
     def needs_confirmation(self, arguments: Mapping[str, Any]) -> bool:
         """Whether a call with these arguments requires human approval."""
         gated = self.always_confirmed or self.risk in {Risk.DESTROY, Risk.SECRET}
-        return gated or any(arguments.get(name) == value for name, value in self.confirm_if)
+        return gated or not arguments.keys().isdisjoint(self.confirm_with)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,17 +262,19 @@ class Endpoint(Tool):
 
     `operation` is GitBook's operationId; `path` is a template whose `{names}` are fields of `input`. The other fields
     of `input` are sent in the query if the method has no body or if they are marked `Query`, and otherwise in the body.
-    `success` are the documented status codes, the usual one first. The server keeps `undo` with each change. If GitBook
-    returns nothing, `effect` says in the result what happens now; `{names}` in it are required arguments. `configures`
-    is the level whose schema in the integration the argument `configuration` must satisfy. The operator's policy judges
-    calls with a `policy_action`. `ended_by` is the tool that ends what a call begins: the call takes a duration
-    (`for`), and after it the server itself calls that tool, as the human approved.
+    `success` are the documented status codes, the usual one first. The server keeps `undo` with each change; where
+    there is none, `reverted_by` is the tool that reverts a call in another way. If GitBook returns nothing, `effect`
+    says in the result what is the case now; `{names}` in it are required arguments. `configures` is the level whose
+    schema in the integration the argument `configuration` must satisfy. The operator's policy judges calls with a
+    `policy_action`. `ended_by` is the tool that ends what a call begins: the call takes a duration (`for`), and after
+    it the server itself calls that tool, as the human approved.
     """
 
     method: Method
     path: str
     success: tuple[int, ...] = (200,)
     undo: Undo | None = None
+    reverted_by: str = ""
     effect: str = ""
     configures: Level | None = None
     policy_action: PolicyAction | None = None

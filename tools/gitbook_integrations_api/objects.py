@@ -6,6 +6,8 @@ GitBook adds or removes never breaks a call. They name only the fields that read
 Objects in lists have a `summary`: the fields that a list shows by default. Dots lead into nested objects. A nested
 object without dots is shown by its own summary.
 
+A `brief` object is shown by its summary wherever it is a field of another object.
+
 `foreign` are the fields that third parties write freely: payloads, logs, settings and rendered UI. Results that have
 them say so, because a model must not take them for instructions.
 """
@@ -23,6 +25,7 @@ class GitBookObject(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
 
     summary: ClassVar[tuple[str, ...]] = ()
+    brief: ClassVar[bool] = False
     foreign: ClassVar[tuple[str, ...]] = ()
 
 
@@ -35,6 +38,7 @@ class User(GitBookObject):
 
 class Organization(GitBookObject):
     summary = ("id", "title", "hostname", "type", "plan")
+    brief = True
 
     id: str | None = None
     title: str | None = None

@@ -125,25 +125,16 @@ PROMPTS: Mapping[str, Prompt] = MappingProxyType(
                 ),
                 steps=(
                     Step(
-                        "Call `list_site_integration_scripts`. The URL of a `script` contains the name of the "
-                        "integration and, after /installations/, the ID of the installation."
+                        "Call `audit_installations` with `sites` set to a list of only this ID, and `section` set to "
+                        "scripts. Each script has its integration, the owner, whether GitBook has verified it, cookies "
+                        "and the content security policy. An unknown owner means that it is no longer published."
                     ),
                     Step(
-                        "Call `list_site_integrations` for the same site. If an integration with a script is not in "
-                        "this list, the script is left over from a removed integration."
+                        "Call it again with the same `sites` and `section` set to findings. They name scripts that are "
+                        "left over from a removed integration, and what is weak about the others."
                     ),
                     Step(
-                        "Call `get_integration_by_name` for each integration with a script. Note its `owner`, "
-                        "`verified`, `visibility`, `scopes` and `contentSecurityPolicy`. A 404 means that it is no "
-                        "longer published."
-                    ),
-                    Step(
-                        "Call `list_organization_installations` once. Check whether the installation in the URL still "
-                        "exists, and its `status`.",
-                        extra=True,
-                    ),
-                    Step(
-                        "Report a table (script, integration, owner, verified, `cookies`, `contentSecurityPolicy`). "
+                        "Report a table (script, integration, owner, verified, cookies, content security policy). "
                         "Below it, list what you would change and why, the most severe first: left-over scripts, "
                         "unverified owners, and cookies or no policy on a public page."
                     ),
@@ -152,7 +143,7 @@ PROMPTS: Mapping[str, Prompt] = MappingProxyType(
                     ),
                     Step(
                         "Call `uninstall_integration_from_site` for each integration that they want to remove. Then "
-                        "call `list_site_integration_scripts` again and compare.",
+                        "repeat the first call with `refresh`, and compare.",
                         extra=True,
                     ),
                 ),
@@ -166,13 +157,9 @@ PROMPTS: Mapping[str, Prompt] = MappingProxyType(
                 arguments=(ORGANIZATION, INSTALLED_INTEGRATION),
                 steps=(
                     Step(
-                        "Call `list_organization_installations` with `search` set to the name. Use the installation of "
-                        "the integration with exactly this `name`. If there is none, say so and stop."
-                    ),
-                    Step(
-                        "Call `list_integration_installation_spaces` and `list_integration_installation_sites` for it, "
-                        "with `fetchAll` and `detail` full. Note where it is enabled, with which `configuration` and "
-                        "`externalIds`. Installing it again does not restore them."
+                        "Call `audit_installations` with `integrations` set to a list of only this name, and `section` "
+                        "set to installations. It lists the installation with its ID, and its spaces and sites. If "
+                        "there is none, say so and stop."
                     ),
                     Step(
                         "Call `get_integration_by_name` and find out what would stop working. Pages that use its "
@@ -180,22 +167,24 @@ PROMPTS: Mapping[str, Prompt] = MappingProxyType(
                         "it can lock them out or open the site to everyone."
                     ),
                     Step(
-                        "Stop. Show the user the list of places, what would stop working there, and what would be "
-                        "lost. Ask whether to remove it everywhere, only in some places, or not at all. Continue only "
-                        "with their answer."
+                        "Stop. Show the user the list of places, and what would stop working there. Ask whether to "
+                        "remove it everywhere, only in some places, or not at all. Continue only with their answer."
                     ),
                     Step(
-                        "For some places only, call `uninstall_integration_from_space` or "
-                        "`uninstall_integration_from_site`, once for each place."
+                        "For some places only, call `set_installation_places` once, with the `spaces` or `sites` that "
+                        "it should keep."
                     ),
                     Step(
-                        "To remove it everywhere, call `uninstall_integration` once. It also removes the integration "
-                        "from all spaces and sites; do not uninstall it there first."
+                        "To remove it everywhere, call `uninstall_everywhere` once. Before they approve either call, "
+                        "the user reads which settings are lost where."
                     ),
-                    Step("Call `list_organization_installations` again. Report what was removed and what remains."),
                     Step(
-                        "Call `list_site_integration_scripts` for each site where it was enabled. Check that none of "
-                        "its scripts is left.",
+                        "Repeat the first call with `refresh`. Report what was removed, what remains, and whether a "
+                        "finding names a script that is left."
+                    ),
+                    Step(
+                        "Tell the user that `undo_change` with the `changeId` of the result restores places and "
+                        "settings, credentials included, and what stays `lost`.",
                         extra=True,
                     ),
                 ),
@@ -255,7 +244,9 @@ PROMPTS: Mapping[str, Prompt] = MappingProxyType(
                         "Call `get_integration_by_name` to get the published `version` with all its fields. A 404 "
                         "means that this is the first publication; say so."
                     ),
-                    Step("Call `list_integration_events`. If events fail in development, stop and report which ones."),
+                    Step(
+                        "Call `inspect_integration_events`. If events fail in development, stop and report which ones."
+                    ),
                     Step(
                         "If the new version is a folder, call `check_integration_folder` with its `path`. Fix what it "
                         "reports, and skip the next step.",
@@ -281,11 +272,19 @@ PROMPTS: Mapping[str, Prompt] = MappingProxyType(
                         "the result does not say whether it worked, check with `get_integration_by_name` before you "
                         "try again."
                     ),
-                    Step("Call `disable_integration_development_mode`, so that events go to the published version."),
                     Step(
-                        "Call `get_integration_by_name` and `list_integration_events` again. Check that the new "
-                        "`version` is published and that new events succeed. If they fail, say so at once and let the "
-                        "user decide whether to publish the previous version again."
+                        "If development mode is on, call `disable_integration_development_mode`, so that events go to "
+                        "the published version."
+                    ),
+                    Step(
+                        "Call `get_integration_by_name` again, and `inspect_integration_events` with `since` set to "
+                        "1h. Check that the new `version` is published and that new events succeed. If they fail, say "
+                        "so at once and let the user decide."
+                    ),
+                    Step(
+                        "If they want the previous version back, call `list_integration_versions` and then "
+                        "`rollback_integration`.",
+                        extra=True,
                     ),
                 ),
             ),

@@ -34,7 +34,7 @@ _ALL = (
         title="Unverified integration with write access",
         meaning="GitBook has not verified the integration of another organization, but it has scopes that change "
         "content or metadata.",
-        why="Only its developer has reviewed code that can rewrite your documentation.",
+        why="Only its developer vouches for code that can change your documentation or what readers see of it.",
         remedy="uninstall_integration",
         advice="Uninstall it unless you know and trust its developer. Single scopes cannot be revoked.",
     ),
@@ -44,7 +44,7 @@ _ALL = (
         title="Unverified integration in published pages",
         meaning="GitBook has not verified the integration of another organization, but it runs a script in the pages "
         "of a site or decides who may read them.",
-        why="Only its developer has reviewed code that your readers run or that guards your pages.",
+        why="Only its developer vouches for code that your readers run or that guards your pages.",
         remedy="uninstall_integration",
         advice="Uninstall it unless you know and trust its developer. Single scopes cannot be revoked.",
     ),
@@ -53,7 +53,7 @@ _ALL = (
         severity="high",
         title="Private or unlisted integration of another organization",
         meaning="Another organization owns the integration, the marketplace does not list it, and GitBook has not "
-        "verified it.",
+        "verified it. Its scopes show more than titles and settings.",
         why="It was installed through a link, without GitBook's review. Its owner can replace its code at any time.",
         remedy="uninstall_integration",
         advice="Find out who installed it and why before you uninstall it.",
@@ -82,7 +82,7 @@ _ALL = (
         severity="high",
         title="Credentials given to an unverified integration",
         meaning="The configuration of an unverified integration of another organization contains values that look like "
-        "credentials, and the integration did not store them itself.",
+        "credentials, and the integration is not known to have stored them itself.",
         why="Its developer can use them, and so can anyone with a token that can read installations.",
         remedy="get_integration_installation_by_id",
         advice="The call shows where the credential is used. Rotate it at its issuer with minimal permissions, then "
@@ -92,7 +92,8 @@ _ALL = (
         id="typed-credentials",
         severity="medium",
         title="Credentials typed into a form",
-        meaning="A person typed credentials into the settings of an integration that is verified or your own.",
+        meaning="The settings of an integration that is verified or your own contain credentials, and the integration "
+        "is not known to have stored them itself.",
         why="Anyone with a token that can read installations can read these credentials.",
         remedy="get_integration_installation_by_id",
         advice="The call shows where the credential is used. Make sure that it has minimal permissions, and rotate it "
@@ -135,20 +136,31 @@ _ALL = (
         id="required-setting-missing",
         severity="medium",
         title="Required setting missing",
-        meaning="The integration is enabled, but a setting that it requires has no value.",
+        meaning="The integration is enabled, but a setting that it requires has no value, or its form was never saved.",
         why="The integration does not work without it: analytics measure nothing, and messages go nowhere.",
         remedy="get_integration_installation_by_id",
-        advice="The call shows the settings. Update the configuration with all of them and the missing one, or press "
-        "the integration's button in GitBook if the setting is one.",
+        advice="The call shows the settings. Update the configuration with all of them and the missing one. Press "
+        "buttons, and save forms that the integration renders itself, in GitBook.",
     ),
     Rule(
         id="pending-place",
         severity="medium",
         title="Pending on a space or site",
-        meaning="The integration is enabled on a space or site, but not set up completely there.",
+        meaning="The integration is enabled on a space or site, but not set up completely, there or in the "
+        "organization.",
         why="It does nothing there, although it is listed as enabled.",
         remedy="get_integration_installation_by_id",
-        advice="The call shows the settings. Complete the setup in GitBook, or uninstall it from this place.",
+        advice="The call shows the settings. Complete the setup in GitBook, or uninstall it where nobody needs it.",
+    ),
+    Rule(
+        id="sign-in-not-required",
+        severity="medium",
+        title="Sign-in that the site does not require",
+        meaning="An integration for sign-in is set up on a published site whose visibility is not visitor-auth.",
+        why="The site looks protected, but everyone who has its link can read it.",
+        remedy="get_integration_site_installation",
+        advice="The call shows the settings. In GitBook, set the site's audience to authenticated access with this "
+        "integration. If everyone may read the site, uninstall the integration from it.",
     ),
     Rule(
         id="git-sync-failed",
@@ -195,8 +207,8 @@ _ALL = (
         title="Paused or pending for a long time",
         meaning="The installation has been paused or pending without a change for more than audit.stalled_days days.",
         why="It is not in use but keeps its scopes and configuration.",
-        remedy="uninstall_integration",
-        advice="Complete its configuration, or uninstall it.",
+        remedy="get_integration_installation_by_id",
+        advice="The call shows its settings. Complete or resume it in GitBook, or uninstall it if nobody needs it.",
     ),
     Rule(
         id="paused-place",
@@ -228,10 +240,10 @@ _ALL = (
     Rule(
         id="never-listed",
         severity="low",
-        title="Public, but never reviewed",
-        meaning="Another organization published the integration for everybody, but the marketplace does not list it "
-        "and GitBook has not verified it.",
-        why="Public means that any organization can install it. GitBook reviews only what it lists.",
+        title="Never reviewed by GitBook",
+        meaning="Another organization published the integration. The marketplace does not list it, and GitBook has not "
+        "verified it. It is public, or its scopes show only titles and settings.",
+        why="Any organization can publish an integration, even for everybody. GitBook reviews only what it lists.",
         remedy="get_integration_by_name",
         advice="The call shows its developer's links. Keep it only if you know its developer.",
     ),
@@ -240,7 +252,7 @@ _ALL = (
         severity="low",
         title="Several integrations for the same job",
         meaning="Several integrations for the same job (for example analytics, sign-in or chat) are enabled on a site.",
-        why="Each one slows pages down and sends readers' data to another company.",
+        why="Usually one is enough. Each further one keeps its scopes and often gets readers' data.",
         remedy="list_site_integrations",
         advice="Decide which one to keep. The call lists what is active on the site.",
     ),
@@ -263,7 +275,7 @@ _ALL = (
         why="That is how integrations work, but anyone with a token that can read installations can read them.",
         remedy="get_integration_installation_by_id",
         advice="The call shows where they are. Know who has tokens of this organization. To renew the credentials, "
-        "connect the integration again in GitBook.",
+        "connect the integration again or save its form again in GitBook.",
     ),
 )
 

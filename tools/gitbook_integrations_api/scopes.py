@@ -27,7 +27,7 @@ SCOPES: Mapping[str, str] = MappingProxyType(
 """By scope, what an integration with it may do: a predicate after "may"."""
 
 VISITOR_POWERS: Mapping[str, str] = MappingProxyType(
-    {"site:script:inject": "runs a script in the pages", "site:visitor:auth": "decides who may read"}
+    {"site:script:inject": "runs a script in the pages of sites", "site:visitor:auth": "decides who may read sites"}
 )
 """Scopes that act on the readers of a site, and what an integration with one does."""
 

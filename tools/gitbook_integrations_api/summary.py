@@ -18,6 +18,17 @@ def summarize(model: type[BaseModel], item: dict[str, Any]) -> dict[str, Any]:
     return picked or item
 
 
+def shorten(model: type[BaseModel], content: dict[str, Any]) -> dict[str, Any]:
+    """Return an object with the summaries of the `brief` objects in its fields."""
+    brief = {name: nested for name in model.model_fields if (nested := _find_nested(model, name)) and nested.brief}
+    shown = {name: summarize(nested, content[name]) for name, nested in brief.items() if _is_object(content, name)}
+    return {**content, **shown}
+
+
+def _is_object(content: Mapping[str, Any], name: str) -> bool:
+    return isinstance(content.get(name), dict)
+
+
 @cache
 def outline(model: type[BaseModel]) -> Outline:
     """Return the outline of the summary of `model`, including its nested objects."""
@@ -32,9 +43,14 @@ def outline(model: type[BaseModel]) -> Outline:
 
 
 def _outline_field(model: type[BaseModel], name: str) -> Outline | None:
-    annotation = model.model_fields[name].annotation
-    nested = [kind for kind in get_args(annotation) if isinstance(kind, type) and issubclass(kind, GitBookObject)]
-    return outline(nested[0]) or None if nested else None
+    nested = _find_nested(model, name)
+    return outline(nested) or None if nested else None
+
+
+def _find_nested(model: type[BaseModel], name: str) -> type[GitBookObject] | None:
+    """Return the model of an object in a field."""
+    kinds = get_args(model.model_fields[name].annotation)
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, GitBookObject)), None)
 
 
 def _pick(value: Any, fields: Outline | None) -> Any:

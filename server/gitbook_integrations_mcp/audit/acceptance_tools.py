@@ -107,7 +107,8 @@ class AcceptanceTools:
         rule = finding.partition(":")[0]
         if rule not in RULES:
             raise ArgumentsError(
-                f"finding: unknown rule {clean_text(rule, 100)}.{suggest(rule, RULES)} Valid: {', '.join(RULES)}."
+                f"finding: unknown rule {clean_text(rule, 100)}.{suggest(rule, RULES)} Valid are the IDs in section "
+                f"findings of audit_installations, and for all findings of a rule: {', '.join(RULES)}."
             )
         user = await self._users.resolve(call.caller.credentials)
         latest = await self._runner.find_any(user.key, organization)

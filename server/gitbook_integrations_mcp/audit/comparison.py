@@ -11,6 +11,7 @@ from gitbook_integrations_api.report import Undecided as ReportedUndecided
 from gitbook_integrations_mcp.audit.coverage import INSTALLATIONS, SITES, SPACES, name_places, name_scripts
 from gitbook_integrations_mcp.audit.inventory import LEVELS
 from gitbook_integrations_mcp.errors import ErrorCode, RefusedError
+from gitbook_integrations_mcp.text import quote
 
 
 class BaselineError(RefusedError):
@@ -122,7 +123,7 @@ def _list_items(report: Report) -> Iterator[ComparedItem]:
         for level in LEVELS:
             for place in installed.spaces if level == "space" else installed.sites:
                 where = subject.model_copy(update={level: place.id})
-                title = f"{facts.title} on “{titles.get(place.id, place.id)}”"
+                title = f"{quote(facts.title)} on {quote(titles.get(place.id, place.id))}"
                 fields = _dump(place, {"status", "externalIds"})
                 sources = (INSTALLATIONS, name_places(level, installed.id))
                 yield ComparedItem(f"on {level}", where, title, fields, sources)
@@ -135,7 +136,7 @@ def _list_items(report: Report) -> Iterator[ComparedItem]:
         for script in site.scripts or ():
             where = Subject(site=site.id, script=script.url)
             fields = _dump(script, {"contentSecurityPolicy", "cookies"})
-            title = f"{script.integration or script.host} on “{site.title}”"
+            title = f"{script.integration or script.host} on {quote(site.title)}"
             yield ComparedItem("script", where, title, fields, (SITES, name_scripts(site.id)))
 
 

@@ -14,7 +14,10 @@ from gitbook_integrations_mcp.calls.secret_detection import split_key
 from gitbook_integrations_mcp.text import clean_text, strip_unseen
 
 Origin = Literal["typed", "stored", "unknown"]
-"""Whether a person typed a setting into a form or the integration stored it; unknown without any form."""
+"""Whether a person typed a setting into a form or the integration stored it; unknown without any form.
+
+If the integration renders a form itself, its code stores the settings in it, perhaps on another level.
+"""
 
 _KEY_LIMIT = 200
 _NEVER_PUBLIC = frozenset({"secret", "secrets", "password", "passphrase", "passwd", "pwd", "private", "signing"})
@@ -31,6 +34,8 @@ class Form:
     is_component: bool = False
     exists: bool = False
     public: bool = False
+    is_stored: bool = False
+    """Whether the integration renders a form itself, of this level or another."""
 
     def find_missing(self, configuration: Any, status: str | None) -> tuple[str, ...]:
         """Return the required settings that have no value and no default.
@@ -66,7 +71,7 @@ class Form:
 
     def _find_origin(self, path: str) -> Origin:
         if not self.exists:
-            return "stored" if path.startswith("oauth_credentials") else "unknown"
+            return "stored" if self.is_stored or path.startswith("oauth_credentials") else "unknown"
         typed = (key for key, declared in self.declared.items() if declared.get("type") != "button")
         return "typed" if any(path == key or path.startswith(f"{key}.") for key in typed) else "stored"
 
@@ -79,9 +84,12 @@ class Form:
 
 def read_form(integration: Mapping[str, Any], level: str, *, public: bool) -> Form:
     """Return the form that an integration declares for a level."""
-    form = get_path(integration, f"configurations.{level}")
+    forms = get_path(integration, "configurations")
+    forms = forms if isinstance(forms, Mapping) else {}
+    is_stored = any(isinstance(each, Mapping) and "componentId" in each for each in forms.values())
+    form = forms.get(level)
     if not isinstance(form, Mapping):
-        return Form({}, public=public)
+        return Form({}, public=public, is_stored=is_stored)
     properties = form.get("properties")
     properties = properties if isinstance(properties, Mapping) else {}
     required = form.get("required")
@@ -91,6 +99,7 @@ def read_form(integration: Mapping[str, Any], level: str, *, public: bool) -> Fo
         is_component="componentId" in form,
         exists=True,
         public=public,
+        is_stored=is_stored,
     )
 
 

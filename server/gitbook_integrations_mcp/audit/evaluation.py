@@ -19,7 +19,7 @@ from gitbook_integrations_api.report import Undecided as ReportedUndecided
 from gitbook_integrations_api.rules import RULES, SEVERITIES, Rule, Severity
 from gitbook_integrations_mcp.audit.accepted_findings import Acceptances
 from gitbook_integrations_mcp.audit.installation_rules import INSTALLATION_CHECKS
-from gitbook_integrations_mcp.audit.integration_jobs import PROTECTED, find_protected_job
+from gitbook_integrations_mcp.audit.integration_jobs import find_protected_job
 from gitbook_integrations_mcp.audit.inventory import Level
 from gitbook_integrations_mcp.audit.policy_rules import POLICY_CHECKS
 from gitbook_integrations_mcp.audit.rule_results import Facts, Match, RuleResult, Undecided
@@ -134,5 +134,5 @@ def _build_remedy(facts: Facts, rule: Rule, match: Match) -> Remedy:
     return Remedy(
         tool="get_integration_installation_by_id",
         arguments={"integrationName": installed.name, "installationId": installed.id},
-        advice=f"The integration {PROTECTED[job]}. Agree on a replacement with those who need it before you remove it.",
+        advice=f"The integration is for {job}. Ask those who rely on it before you remove or replace it.",
     )

@@ -3,14 +3,19 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from gitbook_integrations_api.report import Subject
 from gitbook_integrations_api.scopes import VISITOR_POWERS, writes
 from gitbook_integrations_mcp.audit.coverage import INSTALLATIONS, MARKETPLACE, NARROWING, SITES, SPACES, name_places
-from gitbook_integrations_mcp.audit.integration_jobs import find_protected_job
+from gitbook_integrations_mcp.audit.integration_jobs import find_protected_job, is_trusted
 from gitbook_integrations_mcp.audit.inventory import LEVELS, Installed, Level
 from gitbook_integrations_mcp.audit.rule_results import PASS, Facts, Match, RuleCheck, RuleResult, Undecided
+from gitbook_integrations_mcp.text import quote
 from gitbook_integrations_mcp.times import write_time
+
+if TYPE_CHECKING:
+    from gitbook_integrations_mcp.store.development_modes import DevelopmentMode
 
 MAX_NAMES = 5
 """Maximum number of spaces or sites that evidence names."""
@@ -67,19 +72,19 @@ def _describe_owner(installed: Installed) -> str:
     owner = installed.facts.integration.owner
     if owner is None:
         return "owner: unknown"
-    return f"owner: “{owner.title}”" if owner.title else f"owner: {owner.id}"
+    return f"owner: {quote(owner.title)}" if owner.title else f"owner: {owner.id}"
 
 
-# Trust: whose code has which power. An organization's own integrations are never verified, and need not be.
+# Trust: whose code has which power.
 
 
 @for_each_installation
 def _check_unverified_write(_facts: Facts, installed: Installed) -> RuleResult | None:
     integration = installed.facts.integration
-    scopes = list(filter(writes, integration.scopes))
-    if integration.verified or integration.own or not scopes:
+    scopes, trusted = list(filter(writes, integration.scopes)), is_trusted(integration)
+    if trusted or not scopes:
         return None
-    if integration.verified is None:
+    if trusted is None:
         return leave_undecided(installed, "it is unknown whether GitBook has verified it", INSTALLATIONS)
     return match_installation(
         installed,
@@ -93,20 +98,20 @@ def _check_unverified_write(_facts: Facts, installed: Installed) -> RuleResult |
 def _check_unverified_script(facts: Facts, installed: Installed) -> RuleResult | None:
     """Only on sites that are not known to be unpublished, because nobody reads those."""
     integration = installed.facts.integration
-    powers = [scope for scope in VISITOR_POWERS if scope in integration.scopes]
-    if integration.verified or integration.own or not powers or not is_running(installed):
+    powers, trusted = [scope for scope in VISITOR_POWERS if scope in integration.scopes], is_trusted(integration)
+    if trusted or not powers or not is_running(installed):
         return None
-    if integration.verified is None:
+    if trusted is None:
         return leave_undecided(installed, "it is unknown whether GitBook has verified it", INSTALLATIONS)
     source = name_places("site", installed.id)
     sites = [place for place in installed.places["site"] if is_running_on(installed, "site", place)]
     if get_selection(installed, "site") == "all":
         sites = [*sites, *(site for site in facts.inventory.sites if site not in installed.places["site"])]
-    sites = [place for place in sites if place not in facts.inventory.sites or _is_read(facts, place)]
+    sites = [place for place in sites if place not in facts.inventory.sites or is_read(facts, place)]
     if sites:
         return match_installation(
             installed,
-            f"{installed.title} is unverified and {VISITOR_POWERS[powers[0]]} of sites",
+            f"{installed.title} is unverified and {VISITOR_POWERS[powers[0]]}",
             f"scopes: {', '.join(powers)}",
             _describe_owner(installed),
             name_places_of(facts, "site", sites),
@@ -119,7 +124,8 @@ def _check_unverified_script(facts: Facts, installed: Installed) -> RuleResult |
     )
 
 
-def _is_read(facts: Facts, site: str) -> bool:
+def is_read(facts: Facts, site: str) -> bool:
+    """Whether a site is not known to be unpublished."""
     return facts.inventory.sites[site].published is not False
 
 
@@ -134,30 +140,47 @@ def is_running_on(installed: Installed, level: Level, place: str) -> bool:
     return is_running(installed) and placement is not None and placement.status not in {"pending", "paused"}
 
 
+_NOT_PUBLIC = frozenset({"private", "unlisted"})
+_HARMLESS = frozenset({"space:metadata:read", "site:metadata:read"})
+"""Scopes that show neither content nor readers, and change nothing."""
+
+
+def is_working_on(installed: Installed, site: str) -> bool:
+    """Whether it is running on a site and has the settings that it needs there."""
+    return is_running_on(installed, "site", site) and not installed.lacks_settings(site)
+
+
 @for_each_installation
 def _check_foreign(_facts: Facts, installed: Installed) -> RuleResult | None:
-    """GitBook's own integrations can be unlisted, too. They are verified."""
-    integration = installed.facts.integration
-    if integration.visibility not in {"private", "unlisted"} or integration.own or integration.verified:
+    """Without further scopes, its code only gets what pages give to its blocks."""
+    integration, trusted = installed.facts.integration, is_trusted(installed.facts.integration)
+    if integration.visibility not in _NOT_PUBLIC or trusted:
         return None
-    if integration.own is None or integration.verified is None:
+    if integration.own is None or trusted is None:
         return leave_undecided(installed, "its owner or verification is unknown", INSTALLATIONS)
+    if _HARMLESS.issuperset(integration.scopes):
+        return None
     owner = _describe_owner(installed)
     summary = f"{installed.title} is {integration.visibility} and belongs to {owner.removeprefix('owner: ')}"
-    return match_installation(installed, summary, owner, "verified by GitBook: no")
+    scopes = f"scopes: {', '.join(integration.scopes)}"
+    return match_installation(installed, summary, owner, "verified by GitBook: no", scopes)
 
 
 def _check_marketplace(verified: bool) -> RuleCheck:
-    """Return the check of public integrations that the marketplace does not list.
+    """Return the check of integrations that the marketplace does not list.
 
-    GitBook verifies what it reviewed for the marketplace, so a verified integration was in it. Others never had to be.
+    GitBook verifies what it reviewed for the marketplace, so a verified integration was in it if it is public. Others
+    never had to be; if they are not public and have scopes, the rule foreign-unlisted finds them.
     """
 
     def check_all(facts: Facts) -> Iterator[RuleResult]:
         unread = facts.coverage.is_incomplete(MARKETPLACE)
         for installed in facts.inventory.installations.values():
             integration = installed.facts.integration
-            concerned = integration.visibility == "public" and bool(integration.verified) is verified
+            concerned = integration.visibility == "public"
+            if not verified and integration.visibility in _NOT_PUBLIC:
+                concerned = integration.own is False and _HARMLESS.issuperset(integration.scopes)
+            concerned = concerned and bool(is_trusted(integration)) is verified
             if not concerned or integration.own or integration.name in facts.inventory.marketplace:
                 yield PASS
             elif not unread:
@@ -172,17 +195,21 @@ def _check_marketplace(verified: bool) -> RuleCheck:
 
 def _match_unlisted(installed: Installed, verified: bool) -> Match:
     title = installed.title
-    summary = f"{title} is no longer in the marketplace" if verified else f"{title} was never in the marketplace"
-    evidence = f"visibility: public, verified: {'yes' if verified else 'no'}, not in the marketplace"
+    summary = f"{title} is no longer in the marketplace" if verified else f"{title} was never reviewed by GitBook"
+    visibility = installed.facts.integration.visibility
+    evidence = f"visibility: {visibility}, verified: {'yes' if verified else 'no'}, not in the marketplace"
     match = match_installation(installed, summary, evidence, _describe_owner(installed), sources=(MARKETPLACE,))
+    if visibility == "private":  # only its owner can look it up
+        advice = "The call shows its settings. Keep it only if you know its developer."
+        return replace(match, tool="get_integration_installation_by_id", advice=advice)
     return replace(match, arguments={"integrationName": installed.name})
 
 
 # Extent: more places, more scopes or more time than needed
 
 _FAR_REACHING: Mapping[Level, frozenset[str]] = {
-    "space": frozenset({"space:content:read", "space:content:write", "space:metadata:write"}),
-    "site": frozenset({"site:script:inject", "site:visitor:claims"}),
+    "space": frozenset({"space:content:read", "space:content:write", "space:metadata:write", "space:git:sync"}),
+    "site": frozenset({"site:script:inject", "site:visitor:auth", "site:visitor:claims"}),
 }
 """Scopes that matter on a confidential space or site."""
 _CONFIDENTIAL = frozenset({"private", "share-link", "visitor-auth"})
@@ -197,17 +224,17 @@ def _check_selection(facts: Facts) -> Iterator[RuleResult]:
 
 
 def _check_level_selection(facts: Facts, installed: Installed, level: Level) -> RuleResult:
-    """Sync, sign-in and consent are wanted everywhere, and new places would lack them."""
-    integration = installed.facts.integration
+    """Trusted sync, sign-in and consent are wanted everywhere, and new places would lack them."""
+    integration, trusted = installed.facts.integration, is_trusted(installed.facts.integration)
     scopes = sorted(_FAR_REACHING[level].intersection(integration.scopes))
     if get_selection(installed, level) != "all" or not installed.may_be_on(level) or not is_running(installed):
         return PASS
-    if not scopes or find_protected_job(integration):
+    if not scopes or (trusted and find_protected_job(integration)):
         return PASS
     places = facts.inventory.spaces if level == "space" else facts.inventory.sites
     confidential = [place.id for place in places.values() if place.visibility in _CONFIDENTIAL]
     source = SPACES if level == "space" else SITES
-    if not confidential and integration.verified:
+    if not confidential and trusted:
         if facts.is_confined or facts.coverage.is_incomplete(source):
             what = f"it is unknown which {level}s are confidential"
             return leave_undecided(installed, what, NARROWING if facts.is_confined else source)
@@ -227,8 +254,10 @@ def _check_level_selection(facts: Facts, installed: Installed, level: Level) -> 
 
 @for_each_installation
 def _check_stalled(facts: Facts, installed: Installed) -> RuleResult | None:
+    """If it is pending, other rules ask for its settings or name the places that wait for it."""
     status, changed = installed.facts.status, installed.facts.updatedAt
-    if status not in {"paused", "pending"}:
+    reported = status == "pending" and (installed.lacks_settings() or any(installed.places.values()))
+    if status not in {"paused", "pending"} or reported:
         return None
     try:
         since = datetime.fromisoformat(changed or "")
@@ -247,7 +276,7 @@ def _check_nowhere(facts: Facts, installed: Installed) -> RuleResult | None:
     levels = list(filter(installed.may_be_on, LEVELS))
     if any(installed.places.values()) or not levels:
         return None
-    unfinished = installed.facts.status == "pending" and "" in installed.missing  # another rule asks for its settings
+    unfinished = installed.facts.status == "pending" and installed.lacks_settings()  # another rule asks for them
     if unfinished or any(get_selection(installed, level) == "all" for level in levels):
         return None
     sources = tuple(name_places(level, installed.id) for level in LEVELS)
@@ -274,7 +303,7 @@ def _check_scopes(_facts: Facts, installed: Installed) -> RuleResult | None:
     Nor are integrations that can be enabled everywhere, because scopes are the same for all places.
     """
     integration = installed.facts.integration
-    if integration.target not in LEVELS or integration.verified:
+    if integration.target not in LEVELS or (is_trusted(integration) and not integration.own):
         return None
     other = "site" if integration.target == "space" else "space"
     scopes = [scope for scope in integration.scopes if scope.startswith(f"{other}:")]
@@ -282,16 +311,43 @@ def _check_scopes(_facts: Facts, installed: Installed) -> RuleResult | None:
         scopes = [scope for scope in scopes if not scope.endswith(":read")]
     if not scopes:
         return None
-    return match_installation(
+    match = match_installation(
         installed,
         f"{installed.title} has more scopes than it needs",
         f"unneeded scopes: {', '.join(scopes)}",
         f"target: {integration.target}",
         f"blocks: {integration.blocks}",
     )
+    return propose_publication(match, "with fewer scopes") if integration.own else match
+
+
+def propose_publication(match: Match, change: str) -> Match:
+    """Propose to publish an organization's own integration again, rather than to remove it."""
+    advice = f"The integration is your own: publish it again {change}. The call shows its current version."
+    name = match.arguments["integrationName"]
+    return replace(match, tool="get_integration_by_name", arguments={"integrationName": name}, advice=advice)
 
 
 # Development
+
+_TUNNELLED = "sends its events to a tunnel: development mode is on"
+
+
+def _describe_tunnel(mode: "DevelopmentMode") -> tuple[str, ...]:
+    ends = "no end is known" if mode.ends_at is None else f"until {write_time(mode.ends_at)}"
+    return f"host of the tunnel: {mode.tunnel}", f"enabled through this server: {write_time(mode.time)}, {ends}"
+
+
+def _check_development_modes(facts: Facts) -> Iterator[RuleResult]:
+    yield from _check_development_mode(facts)
+    installed = {each.name for each in facts.inventory.installations.values()}
+    requested = facts.inventory.narrowing.integrations
+    for name, mode in facts.development.items():
+        owned = mode.organization == facts.inventory.organization
+        asked = name in requested if requested is not None else not facts.is_confined
+        if owned and asked and name not in installed:
+            summary, evidence = f"{name} {_TUNNELLED}", _describe_tunnel(mode)
+            yield Match((name,), Subject(integration=name), summary, evidence, (), {"integrationName": name})
 
 
 @for_each_installation
@@ -300,13 +356,7 @@ def _check_development_mode(facts: Facts, installed: Installed) -> RuleResult | 
     mode = facts.development.get(installed.name)
     if mode is None or not (mode.all or integration.own):
         return None  # without `all`, only events of the owner go to the tunnel
-    ends = "no end is known" if mode.ends_at is None else f"until {write_time(mode.ends_at)}"
-    match = match_installation(
-        installed,
-        f"{installed.title} sends its events to a tunnel: development mode is on",
-        f"host of the tunnel: {mode.tunnel}",
-        f"enabled through this server: {write_time(mode.time)}, {ends}",
-    )
+    match = match_installation(installed, f"{installed.title} {_TUNNELLED}", *_describe_tunnel(mode))
     if not integration.own:
         advice = "Only its owner can disable it. Ask them, or uninstall it until they do."
         return replace(match, tool="get_integration_installation_by_id", advice=advice)
@@ -323,6 +373,6 @@ INSTALLATION_CHECKS: Mapping[str, RuleCheck] = {
     "stalled-installation": _check_stalled,
     "installed-nowhere": _check_nowhere,
     "excess-scopes": _check_scopes,
-    "development-mode-on": _check_development_mode,
+    "development-mode-on": _check_development_modes,
 }
 """By rule ID."""

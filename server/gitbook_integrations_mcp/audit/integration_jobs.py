@@ -26,12 +26,8 @@ Job = Literal[
     "other",
 ]
 
-PROTECTED: Mapping[Job, str] = {
-    "sync": "keeps content and a repository in sync",
-    "sign-in": "decides who may read a site",
-    "consent": "asks readers for their consent",
-}
-"""Jobs whose integrations an audit never proposes to remove, and what they do."""
+PROTECTED: frozenset[Job] = frozenset({"sync", "sign-in", "consent"})
+"""Jobs whose integrations an audit never proposes to remove."""
 
 EXCLUSIVE: frozenset[Job] = frozenset(get_args(Job)) - {"marketing automation", "sync", "other"}
 """Jobs for which a site needs only one integration."""
@@ -55,8 +51,11 @@ _NAMES: Mapping[Job, str] = {
 }
 _BY_NAME: Mapping[str, Job] = {name: job for job, names in _NAMES.items() for name in names.split()}
 
+_OFFICIAL = frozenset({"devtune", "github", "gitlab"})
+"""Integrations that GitBook publishes itself, but does not list. Names are unique: nobody else can have these."""
+
 _CONSENT = re.compile(r"consent|cookie[ -]?(?:banner|notice|manager|bot)|\bcmp\b", re.IGNORECASE)
-_CHAT = re.compile(r"chat|messenger", re.IGNORECASE)
+_CHAT = re.compile(r"chat(?!gpt)|messenger", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,3 +91,10 @@ def find_protected_job(integration: IntegrationFacts) -> Job | None:
     """Return the job of an integration that must not be removed on an audit's word, if it has one."""
     purpose = find_purpose(integration)
     return purpose.job if purpose and purpose.job in PROTECTED else None
+
+
+def is_trusted(integration: IntegrationFacts) -> bool | None:
+    """Whether it is the organization's own, GitBook's own, or verified by GitBook; None if that is unknown."""
+    if integration.own or integration.verified or integration.name in _OFFICIAL:
+        return True
+    return None if integration.verified is None else False

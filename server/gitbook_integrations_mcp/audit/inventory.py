@@ -26,7 +26,7 @@ from gitbook_integrations_mcp.calls.masking import MaskingScope, mask_secrets
 from gitbook_integrations_mcp.calls.policy_rules import JudgedIntegration, read_judged
 from gitbook_integrations_mcp.calls.response import get_path
 from gitbook_integrations_mcp.digest import digest_json
-from gitbook_integrations_mcp.text import clean_text
+from gitbook_integrations_mcp.text import clean_text, quote
 
 Level = Literal["space", "site"]
 LEVELS: tuple[Level, ...] = ("space", "site")
@@ -36,9 +36,6 @@ _POLICY_LIMIT = 4000
 _URL_LIMIT = 2000
 _INJECTS = "site:script:inject"
 _ORIGIN = re.compile(r"/integrations/([A-Za-z0-9._-]+)(?:/installations/([A-Za-z0-9_-]+))?(?=/|$)")
-
-
-_QUOTES = str.maketrans("“”", "''")
 
 
 @dataclass(slots=True)
@@ -59,6 +56,8 @@ class Installed:
     """Keys of credentials, with their origin."""
     missing: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Required settings without a value."""
+    empty: set[str] = field(default_factory=set)
+    """Configurations without any setting, although the integration renders a form for them."""
     settings: dict[str, str] = field(default_factory=dict)
     """Digests of the settings of the installation itself, by key."""
     identifiers: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -75,7 +74,11 @@ class Installed:
     @property
     def title(self) -> str:
         """The title of its integration in quotes, because it is its developer's text. It cannot close them."""
-        return f"“{self.facts.integration.title.translate(_QUOTES)}”"
+        return quote(self.facts.integration.title)
+
+    def lacks_settings(self, place: str = "") -> bool:
+        """Whether its organization or a space or site of it lacks settings that it needs."""
+        return any(each in self.missing or each in self.empty for each in ("", place))
 
     def may_be_on(self, level: Level) -> bool:
         """Whether its integration can be enabled on that level. If the target is unknown, it can."""
@@ -102,6 +105,8 @@ class Installed:
             self.secrets[place] = secrets
         if missing := form.find_missing(configuration, read_text(item.get("status"))):
             self.missing[place] = missing
+        if form.is_component and not configuration:
+            self.empty.add(place)
         if level == "account":
             self.settings = {clean_text(key, _TEXT_LIMIT): digest_json(value) for key, value in configuration.items()}
         if level == "site" and (found := dict(form.find_identifiers(configuration))):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from gitbook_integrations_api.report import InstallationFacts, Placement, Report, SiteFacts, SpaceFacts
 from gitbook_integrations_api.scopes import writes
+from gitbook_integrations_mcp.text import quote
 
 PUBLIC = "public"
 
@@ -17,13 +18,14 @@ class PlaceNames:
     sites: Mapping[str, SiteFacts]
 
     def name(self, place: Placement) -> str:
-        """Return the title, with the visibility if it is not public, and the status if it is not active."""
+        """Return the title, with the visibility unless it is public, and the status unless it is active."""
         known = self.spaces.get(place.id) or self.sites.get(place.id)
-        marks = [] if known is None or known.visibility in {None, PUBLIC} else [str(known.visibility)]
+        visibility = known.visibility if known else None
+        marks = [] if visibility == PUBLIC else [str(visibility or "visibility unknown")]
         if isinstance(known, SiteFacts) and known.published is False:
             marks.append("unpublished")
         marks += [place.status] if place.status not in {None, "active"} else []
-        title = known.title if known else place.id
+        title = quote(known.title) if known else place.id
         return f"{title} ({', '.join(marks)})" if marks else title
 
     def list_names(self, places: Sequence[Placement], most: int) -> list[str]:
@@ -45,7 +47,8 @@ def read_names(report: Report) -> PlaceNames:
 def describe_installation(installed: InstallationFacts, names: PlaceNames) -> str:
     """Return an installation as one line: its name, what an auditor must know of it, and where it is enabled."""
     marks = ", ".join(_list_marks(installed))
-    places = "; ".join(_list_places(installed, names)) or "nowhere"
+    whole = "the organization" if installed.integration.target == "organization" else "nowhere"
+    places = "; ".join(_list_places(installed, names)) or whole
     return f"{installed.integration.name}{f' ({marks})' if marks else ''}: {places}"
 
 
@@ -84,4 +87,4 @@ def _list_places(installed: InstallationFacts, names: PlaceNames) -> Iterable[st
         elif len(places) > _MOST_NAMED:
             yield f"{len(places)}{more} {level}s"
         elif places:
-            yield ", ".join(f"“{names.name(place)}”" for place in places) + more
+            yield ", ".join(map(names.name, places)) + more

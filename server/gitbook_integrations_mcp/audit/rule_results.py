@@ -9,6 +9,7 @@ from gitbook_integrations_api.report import Subject
 from gitbook_integrations_mcp.audit.coverage import CoverageTracker, name_places
 from gitbook_integrations_mcp.audit.inventory import Installed, Inventory, Level
 from gitbook_integrations_mcp.config.models import PolicyRule
+from gitbook_integrations_mcp.text import quote
 
 if TYPE_CHECKING:
     from gitbook_integrations_mcp.store.development_modes import DevelopmentMode
@@ -52,7 +53,7 @@ class Facts:
     def name_place(self, level: Level, place: str) -> str:
         """Return the title of a space or site in quotes, or its ID if the title is unknown."""
         places: Mapping[str, Any] = self.inventory.spaces if level == "space" else self.inventory.sites
-        return f"“{places[place].title}”" if place in places else place
+        return quote(places[place].title) if place in places else place
 
 
 @dataclass(frozen=True, slots=True)

@@ -216,7 +216,7 @@ def _explain_missing(moment: str, oldest: float | None) -> str:
     since = write_time(oldest)
     return (
         f"No audit with these arguments is kept that is as old as {moment}. The oldest is from {since}: pass its date "
-        f"{since[:10]} or last, or an earlier report as baseline."
+        f"{since[:10]} or last, or an earlier report as baseline. list_changes has the changes through this server."
     )
 
 

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
-from gitbook_integrations_api.report import ScriptFacts, SiteFacts, Subject
+from gitbook_integrations_api.report import IntegrationFacts, ScriptFacts, SiteFacts, Subject
 from gitbook_integrations_mcp.audit.coverage import INSTALLATIONS, NARROWING, SITES, name_places, name_scripts
-from gitbook_integrations_mcp.audit.integration_jobs import find_purpose
+from gitbook_integrations_mcp.audit.installation_rules import is_working_on, propose_publication
+from gitbook_integrations_mcp.audit.integration_jobs import find_purpose, is_trusted
 from gitbook_integrations_mcp.audit.inventory import Installed
 from gitbook_integrations_mcp.audit.rule_results import PASS, Facts, Match, RuleCheck, RuleResult, Undecided
 from gitbook_integrations_mcp.calls.content_policies import find_weaknesses, parse_policy
+from gitbook_integrations_mcp.text import quote
 
 
 def _for_each_script(check: Callable[[Facts, SiteFacts, ScriptFacts], RuleResult | None]) -> RuleCheck:
@@ -19,7 +21,7 @@ def _for_each_script(check: Callable[[Facts, SiteFacts, ScriptFacts], RuleResult
             for script in facts.inventory.scripts.get(site.id, ()):
                 yield PASS if site.published is False else check(facts, site, script) or PASS
             if facts.coverage.is_incomplete(name_scripts(site.id)):
-                what = f"scripts of “{site.title}” that could not be read"
+                what = f"scripts of {quote(site.title)} that could not be read"
                 yield Undecided(what, (name_scripts(site.id),), Subject(site=site.id))
         if facts.coverage.is_incomplete(SITES):
             yield Undecided("scripts of sites that could not be read", (SITES,))
@@ -28,14 +30,14 @@ def _for_each_script(check: Callable[[Facts, SiteFacts, ScriptFacts], RuleResult
 
 
 def _match(facts: Facts, site: SiteFacts, script: ScriptFacts, summary: str, *evidence: str) -> Match:
-    """Return a finding. If the script's installation is unknown, nothing can be uninstalled, only looked at.
+    """Return a finding. If the script's installation is not on the site, it cannot be uninstalled from it.
 
     The ID of an installation in a script's URL need not be the one that the API uses.
     """
     installed = _find_installed(facts, script)
     arguments = {"organizationId": facts.inventory.organization, "siteId": site.id}
     tool: str | None = "list_site_integration_scripts"
-    if installed is not None:
+    if installed is not None and site.id in installed.places["site"]:
         arguments = {"integrationName": installed.name, "installationId": installed.id, "siteId": site.id}
         tool = None
     return Match(
@@ -60,7 +62,7 @@ def _list_installed(facts: Facts, script: ScriptFacts) -> list[Installed]:
 
 
 def _undecided(site: SiteFacts, script: ScriptFacts, what: str, *sources: str) -> Undecided:
-    return Undecided(f"{_name_script(script)} on “{site.title}”: {what}", sources, _build_subject(site, script))
+    return Undecided(f"{_name_script(script)} on {quote(site.title)}: {what}", sources, _build_subject(site, script))
 
 
 def _build_subject(site: SiteFacts, script: ScriptFacts) -> Subject:
@@ -75,29 +77,32 @@ def _name_script(script: ScriptFacts) -> str:
 def _check_policy(facts: Facts, site: SiteFacts, script: ScriptFacts) -> RuleResult | None:
     if script.contentSecurityPolicy:
         return None
-    summary = f"{_name_script(script)} runs on “{site.title}” without a content security policy"
-    return _spare_verified(facts, script, _match(facts, site, script, summary))
+    summary = f"{_name_script(script)} runs on {quote(site.title)} without a content security policy"
+    return _spare_trusted(facts, script, _match(facts, site, script, summary))
 
 
 @_for_each_script
 def _check_policy_strength(facts: Facts, site: SiteFacts, script: ScriptFacts) -> RuleResult | None:
-    """A verified integration that names no hosts for scripts, but others, needs none beside GitBook's own."""
+    """A trusted integration that names no hosts for scripts, but others, needs none beside GitBook's own."""
     policy = script.contentSecurityPolicy or ""
     weaknesses = find_weaknesses(policy) if policy else ()
     installed = _find_installed(facts, script)
-    if not weaknesses or (installed and installed.facts.integration.verified and not _names_scripts(policy)):
+    if not weaknesses or (installed and is_trusted(installed.facts.integration) and not _names_scripts(policy)):
         return None
-    summary = f"{_name_script(script)} runs on “{site.title}” with a weak content security policy"
+    summary = f"{_name_script(script)} runs on {quote(site.title)} with a weak content security policy"
     match = _match(facts, site, script, summary, f"weak: {', '.join(weaknesses)}")
-    return _spare_verified(facts, script, match)
+    return _spare_trusted(facts, script, match)
 
 
-def _spare_verified(facts: Facts, script: ScriptFacts, match: Match) -> Match:
-    """Propose to look up the developer of a verified integration, rather than to remove it."""
+def _spare_trusted(facts: Facts, script: ScriptFacts, match: Match) -> Match:
+    """Propose a stricter policy to the developer of a trusted integration, rather than to remove it."""
     installed = _find_installed(facts, script)
-    if installed is None or not installed.facts.integration.verified:
+    if installed is None or not is_trusted(installed.facts.integration):
         return match
-    advice = "GitBook has verified the integration. Ask its developer for a stricter policy."
+    if installed.facts.integration.own:
+        named = replace(match, arguments={"integrationName": installed.name})
+        return propose_publication(named, "with a content security policy that names its hosts")
+    advice = "The integration is GitBook's own or verified by it. Ask its developer for a stricter policy."
     return replace(match, tool="get_integration_by_name", arguments={"integrationName": installed.name}, advice=advice)
 
 
@@ -105,24 +110,35 @@ def _names_scripts(policy: str) -> bool:
     return not {"script-src", "script-src-elem", "default-src"}.isdisjoint(parse_policy(policy))
 
 
-@_for_each_script
-def _check_cookies(facts: Facts, site: SiteFacts, script: ScriptFacts) -> RuleResult | None:
+def _check_cookies(facts: Facts) -> Iterator[RuleResult]:
     """A consent manager sets a cookie to remember what the reader consented to.
 
-    A script without its required settings does nothing yet.
+    A script without its settings does nothing yet.
     """
-    if script.cookies is None:
-        return _undecided(site, script, "it is unknown whether the script may set cookies", name_scripts(site.id))
-    installed = _find_installed(facts, script)
-    purpose = find_purpose(installed.facts.integration) if installed else None
-    asks = (
-        installed and purpose and purpose.job == "consent" and (purpose.certain or installed.facts.integration.verified)
-    )
-    if not script.cookies or asks or (installed and site.id in installed.missing):
-        return None
-    match = _match(facts, site, script, f"{_name_script(script)} may set cookies on “{site.title}”")
-    arguments = {"organizationId": facts.inventory.organization, "siteId": site.id}
-    return replace(match, tool="list_site_integration_scripts", arguments=arguments)
+    installations = facts.inventory.installations
+    managers = {each.id: each for each in installations.values() if _asks_for_consent(each.facts.integration)}
+
+    none = "none known" if facts.inventory.narrowing.integrations is None else "unknown"
+
+    @_for_each_script
+    def check_all(facts: Facts, site: SiteFacts, script: ScriptFacts) -> RuleResult | None:
+        if script.cookies is None:
+            return _undecided(site, script, "it is unknown whether the script may set cookies", name_scripts(site.id))
+        installed = _find_installed(facts, script)
+        if not script.cookies or (installed and (installed.id in managers or installed.lacks_settings(site.id))):
+            return None
+        working = ", ".join(each.title for each in managers.values() if is_working_on(each, site.id))
+        consent = f"consent manager on the site: {working or none}"
+        match = _match(facts, site, script, f"{_name_script(script)} may set cookies on {quote(site.title)}", consent)
+        arguments = {"organizationId": facts.inventory.organization, "siteId": site.id}
+        return replace(match, tool="list_site_integration_scripts", arguments=arguments)
+
+    return check_all(facts)
+
+
+def _asks_for_consent(integration: IntegrationFacts) -> bool:
+    purpose = find_purpose(integration)
+    return purpose is not None and purpose.job == "consent" and bool(purpose.certain or is_trusted(integration))
 
 
 @_for_each_script
@@ -130,7 +146,7 @@ def _check_orphaned(facts: Facts, site: SiteFacts, script: ScriptFacts) -> RuleR
     if script.integration is None:
         return _undecided(site, script, "the URL of the script names no integration", name_scripts(site.id))
     installations = _list_installed(facts, script)
-    if any(site.id in installed.places["site"] or _covers_all_sites(installed) for installed in installations):
+    if any(site.id in installed.places["site"] or _may_be_on_all(installed) for installed in installations):
         return None
     sources = tuple(name_places("site", each.id) for each in installations)
     unread = tuple(filter(facts.coverage.is_incomplete, sources))
@@ -141,7 +157,7 @@ def _check_orphaned(facts: Facts, site: SiteFacts, script: ScriptFacts) -> RuleR
     if unread:
         return _undecided(site, script, "it is unknown whether the integration is installed there", *unread)
     where = "on this site" if installations else "in the organization"
-    summary = f"{script.integration} runs a script on “{site.title}” but is not installed {where}"
+    summary = f"{script.integration} runs a script on {quote(site.title)} but is not installed {where}"
     match = _match(facts, site, script, summary)
     arguments = {"organizationId": facts.inventory.organization, "siteId": site.id}
     return replace(
@@ -152,8 +168,10 @@ def _check_orphaned(facts: Facts, site: SiteFacts, script: ScriptFacts) -> RuleR
     )
 
 
-def _covers_all_sites(installed: Installed) -> bool:
-    return installed.facts.siteSelection == "all" and installed.may_be_on("site")
+def _may_be_on_all(installed: Installed) -> bool:
+    """Whether it covers all sites, or is on spaces, which can be in any site."""
+    covers_all = installed.facts.siteSelection == "all" and installed.may_be_on("site")
+    return covers_all or bool(installed.count)
 
 
 SCRIPT_CHECKS: Mapping[str, RuleCheck] = {

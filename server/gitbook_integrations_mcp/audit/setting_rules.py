@@ -2,23 +2,27 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 
 from gitbook_integrations_api.report import Subject
 from gitbook_integrations_mcp.audit.configuration_forms import Origin
 from gitbook_integrations_mcp.audit.coverage import INSTALLATIONS, NARROWING, SITES, SPACES, name_places
 from gitbook_integrations_mcp.audit.installation_rules import (
     UNREAD_INSTALLATIONS,
+    is_read,
     is_running,
     is_running_on,
+    is_working_on,
     leave_undecided,
     match_installation,
     name_places_of,
 )
-from gitbook_integrations_mcp.audit.integration_jobs import EXCLUSIVE, PROTECTED, Purpose, find_purpose
+from gitbook_integrations_mcp.audit.integration_jobs import EXCLUSIVE, PROTECTED, Purpose, find_purpose, is_trusted
 from gitbook_integrations_mcp.audit.inventory import LEVELS, Installed, Level
 from gitbook_integrations_mcp.audit.rule_results import PASS, Facts, Match, RuleCheck, RuleResult, Undecided
+from gitbook_integrations_mcp.text import quote
 
-# Places: what does not work where it is enabled. If the whole installation does not, other rules say so.
+# Places: what does not work where it is enabled.
 
 
 def _match_place(installed: Installed, level: Level, place: str, summary: str, *evidence: str) -> Match:
@@ -55,38 +59,75 @@ def _list_places(facts: Facts, installed: Installed) -> Iterator[tuple[Level, st
 
 def _check_missing_settings(facts: Facts) -> Iterator[RuleResult]:
     for installed in facts.inventory.installations.values():
-        title = installed.title
-        missing = installed.missing.get("")
-        if missing and installed.facts.status != "paused":
-            match = match_installation(
-                installed,
-                f"{title} lacks required settings: {', '.join(missing)}",
-                "level: organization",
-                f"status: {installed.facts.status or 'unknown'}",
-            )
+        if installed.facts.status != "paused" and (lack := _describe_lack(installed, "", "")):
+            evidence = f"status: {installed.facts.status or 'unknown'}", _describe_change(installed)
+            match = match_installation(installed, lack, "level: organization", *evidence)
             yield replace(match, key=(installed.id, "account"))
-        for level, place, status in _list_places(facts, installed) if installed.missing else ():
-            missing = installed.missing.get(place)
-            if missing and status != "paused":
-                where = facts.name_place(level, place)
-                summary = f"{title} lacks required settings on {where}: {', '.join(missing)}"
-                yield _match_place(installed, level, place, summary, f"status: {status or 'unknown'}")
+        for level, place, status in _list_places(facts, installed) if installed.missing or installed.empty else ():
+            lack = _describe_lack(installed, place, f" on {facts.name_place(level, place)}")
+            if lack and status != "paused":
+                yield _match_place(installed, level, place, lack, f"status: {status or 'unknown'}")
         yield PASS
     yield from _list_undecided_places(facts)
 
 
-def _check_place_status(status: str) -> RuleCheck:
-    def check_all(facts: Facts) -> Iterator[RuleResult]:
-        for installed in facts.inventory.installations.values():
-            for level, place, status_there in _list_places(facts, installed):
-                explained = status == "pending" and place in installed.missing  # by the rule about required settings
-                if status_there == status and not explained:
-                    summary = f"{installed.title} is {status} on {facts.name_place(level, place)}"
-                    yield _match_place(installed, level, place, summary, f"status: {status}")
-            yield PASS
-        yield from _list_undecided_places(facts)
+def _describe_lack(installed: Installed, place: str, where: str) -> str:
+    """Return a sentence, or nothing if it has its settings."""
+    if missing := installed.missing.get(place):
+        return f"{installed.title} lacks required settings{where}: {', '.join(missing)}"
+    return f"{installed.title} has a form for settings{where}, but no setting" if place in installed.empty else ""
 
-    return check_all
+
+def _describe_change(installed: Installed) -> str:
+    return f"last change: {installed.facts.updatedAt or 'unknown'}"
+
+
+def _check_pending_places(facts: Facts) -> Iterator[RuleResult]:
+    """The rule about required settings finds what is pending because it lacks them."""
+    for installed in facts.inventory.installations.values():
+        if installed.facts.status == "pending" and any(installed.places.values()) and not installed.lacks_settings():
+            summary = f"{installed.title} is pending in the organization, so it does nothing where it is enabled"
+            named = [name_places_of(facts, level, places) for level, places in installed.places.items() if places]
+            match = match_installation(installed, summary, *named, _describe_change(installed))
+            yield replace(match, key=(installed.id, "account"))
+        for level, place, status in _list_places(facts, installed):
+            if status == "pending" and not installed.lacks_settings(place):
+                yield _match_status(facts, installed, level, place, status)
+        yield PASS
+    yield from _list_undecided_places(facts)
+
+
+def _check_paused_places(facts: Facts) -> Iterator[RuleResult]:
+    for installed in facts.inventory.installations.values():
+        for level, place, status in _list_places(facts, installed):
+            if status == "paused":
+                yield _match_status(facts, installed, level, place, status)
+        yield PASS
+    yield from _list_undecided_places(facts)
+
+
+def _match_status(facts: Facts, installed: Installed, level: Level, place: str, status: str) -> Match:
+    summary = f"{installed.title} is {status} on {facts.name_place(level, place)}"
+    return _match_place(installed, level, place, summary, f"status: {status}")
+
+
+_OPEN = frozenset({"public", "unlisted", "share-link"})
+"""Visibilities of sites on which nobody has to sign in."""
+
+
+def _check_sign_in(facts: Facts) -> Iterator[RuleResult]:
+    for installed in facts.inventory.installations.values():
+        signs_in = "site:visitor:auth" in installed.facts.integration.scopes
+        for place in installed.places["site"] if signs_in else ():
+            site = facts.inventory.sites.get(place)
+            if site and site.visibility in _OPEN and is_read(facts, place) and is_working_on(installed, place):
+                summary = f"Nobody has to sign in on {quote(site.title)}, although {installed.title} is enabled there"
+                match = _match_place(installed, "site", place, summary, f"visibility: {site.visibility}")
+                yield replace(match, sources=(*match.sources, SITES))
+        yield PASS
+    if facts.coverage.is_incomplete(SITES):
+        yield Undecided("sites that could not be read", (SITES,))
+    yield from _list_undecided_places(facts, ("site",))
 
 
 def _check_git_sync(facts: Facts) -> Iterator[RuleResult]:
@@ -102,7 +143,7 @@ def _check_git_sync(facts: Facts) -> Iterator[RuleResult]:
             yield Match(
                 key=(level, place.id),
                 subject=Subject(**{level: place.id}),
-                summary=f"Git Sync of “{place.title}” {what}",
+                summary=f"Git Sync of {quote(place.title)} {what}",
                 evidence=(
                     f"repository: {sync.repository or 'unknown'}",
                     f"provider: {sync.provider or 'unknown'}, status: {sync.status or 'unknown'}",
@@ -120,13 +161,16 @@ def _check_git_sync(facts: Facts) -> Iterator[RuleResult]:
 
 
 def _check_same_kind(facts: Facts) -> Iterator[RuleResult]:
-    """Judge each site for itself: two integrations for the same job on different sites are no duplicates."""
+    """Judge each site for itself: two integrations for the same job on different sites are no duplicates.
+
+    Nobody reads an unpublished site, and an integration without its settings does nothing.
+    """
     purposes = {each.id: find_purpose(each.facts.integration) for each in facts.inventory.installations.values()}
-    for site in facts.inventory.sites:
+    for site in filter(partial(is_read, facts), facts.inventory.sites):
         groups: dict[str, list[Installed]] = {}
         for installed in facts.inventory.installations.values():
             purpose = purposes[installed.id]
-            if purpose and purpose.job in EXCLUSIVE and is_running_on(installed, "site", site):
+            if purpose and purpose.job in EXCLUSIVE and is_working_on(installed, site):
                 groups.setdefault(purpose.job, []).append(installed)
         yield PASS
         for job, group in groups.items():
@@ -161,9 +205,9 @@ def _match_same_kind(
     return replace(match, tool="list_site_integrations", arguments=arguments)
 
 
-def _rate_risk(installed: Installed) -> tuple[bool, bool]:
+def _rate_risk(installed: Installed) -> int:
     integration = installed.facts.integration
-    return not integration.verified and not integration.own, integration.visibility != "public"
+    return 0 if is_trusted(integration) else 1 if integration.visibility == "public" else 2
 
 
 def _describe_risk(installed: Installed) -> str:
@@ -229,10 +273,9 @@ def _check_credentials(rule: str) -> RuleCheck:
 
 def _find_credential_rule(installed: Installed, origin: Origin) -> str:
     integration = installed.facts.integration
-    trusted = integration.verified or integration.own
     if origin == "stored":
         return "stored-credentials"
-    if not trusted:
+    if not is_trusted(integration):
         return "secrets-in-configuration"
     return "typed-credentials" if origin == "typed" or integration.own else "stored-credentials"
 
@@ -257,8 +300,9 @@ def _match_credentials(facts: Facts, installed: Installed, level: Level, by_plac
 
 SETTING_CHECKS: Mapping[str, RuleCheck] = {
     "required-setting-missing": _check_missing_settings,
-    "pending-place": _check_place_status("pending"),
-    "paused-place": _check_place_status("paused"),
+    "pending-place": _check_pending_places,
+    "paused-place": _check_paused_places,
+    "sign-in-not-required": _check_sign_in,
     "git-sync-failed": _check_git_sync,
     "same-kind": _check_same_kind,
     "same-tracking-id": _check_same_identifier,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gitbook_integrations_api.report import InstallationFacts, Report
+from gitbook_integrations_mcp.audit.coverage import INSTALLATIONS
 
 MAX_ITEMS = 60
 """Maximum number of integrations in each part of the result."""
@@ -27,21 +28,26 @@ class OrganizationAudit:
         organization = self.report.organization
         return organization.title or organization.id
 
+    @property
+    def has_all_installations(self) -> bool:
+        return all(gap.source != INSTALLATIONS for gap in self.report.coverage.gaps)
+
 
 def set_side_by_side(audits: Sequence[OrganizationAudit]) -> dict[str, Any]:
     """Return which integrations only some organizations have, and which are set up differently.
 
-    Of settings, only the keys are shown.
+    Of settings, only the keys are shown. Nobody knows what an organization lacks whose installations were not all read.
     """
     names = [_disambiguate(audit, audits) for audit in audits]
     by_integration: dict[str, dict[str, tuple[InstallationFacts, OrganizationAudit]]] = {}
     for name, audit in zip(names, audits, strict=True):
         for installed in audit.report.installations:
             by_integration.setdefault(installed.integration.name, {})[name] = installed, audit
+    complete = [name for name, audit in zip(names, audits, strict=True) if audit.has_all_installations]
     only = [
-        {"integration": integration, "in": list(found), "notIn": [name for name in names if name not in found]}
+        {"integration": integration, "in": list(found), "notIn": missing}
         for integration, found in sorted(by_integration.items())
-        if len(found) < len(names)
+        if (missing := [name for name in complete if name not in found])
     ]
     different = [
         {"integration": integration, "differences": differences}

@@ -74,8 +74,7 @@ class Callers:
         if context.request is None:
             offered = self._policy.with_folders() if declares_roots(context) else self._policy
             policy = _withhold(offered, self._credentials)
-            login = self._credentials.session.digest if self._credentials.session else ""
-            return Caller(login, self._credentials, policy, local_user=_find_local_user())
+            return Caller(self._credentials.digest, self._credentials, policy, local_user=_find_local_user())
         headers: Mapping[str, str] = context.request.headers
         principal = authenticated_principal(context)
         credentials = self._credentials

@@ -19,7 +19,7 @@ from jwt.exceptions import PyJWTError
 from pydantic_core import from_json
 
 from gitbook_integrations_mcp.config.models import OAuthSection
-from gitbook_integrations_mcp.config.urls import is_private
+from gitbook_integrations_mcp.config.urls import is_private, leads_inward
 from gitbook_integrations_mcp.gitbook.http import USER_AGENT, open_transport
 
 _FRESH_SECONDS = 600
@@ -121,7 +121,7 @@ class Issuer:
             if metadata.get("issuer") != self.name:
                 raise IssuerError(f"The issuer in {url} is not {self.name} (oauth.issuer).")
             found = metadata.get("jwks_uri")
-            if not isinstance(found, str) or not is_private(found):
+            if not isinstance(found, str) or not is_private(found) or leads_inward(found, self.name):
                 raise IssuerError(f"{url} contains no https URL of keys (jwks_uri). Set oauth.jwks_url.")
             return found
         raise IssuerError(f"{self.name} publishes no authorization server metadata. Set oauth.jwks_url.")

@@ -12,7 +12,7 @@ from gitbook_integrations_api.catalog import TOOLS, TOOLSET_OF, TOOLSETS
 from gitbook_integrations_api.endpoint import Composite, Endpoint, Risk, Tool
 from gitbook_integrations_mcp.config.models import ConfirmationSection, ToolsSection
 from gitbook_integrations_mcp.errors import DisabledToolError, SettingsError, UnknownToolError
-from gitbook_integrations_mcp.spelling import find_nearest, suggest
+from gitbook_integrations_mcp.spelling import find_alike, suggest
 
 
 class Policy:
@@ -94,7 +94,7 @@ class Policy:
         """Whether any call of this tool needs confirmation."""
         configures = isinstance(tool, Endpoint) and tool.configures is not None
         widens = self.asks_to_widen and (tool.widens is not None or configures)
-        return widens or self.needs_confirmation(tool, dict(tool.confirm_if))
+        return widens or self.needs_confirmation(tool, dict.fromkeys(tool.confirm_with))
 
     @property
     def asks_to_widen(self) -> bool:
@@ -111,8 +111,7 @@ class Policy:
         if tool := self._permitted.get(name):
             return tool
         if name not in TOOLS:
-            containing = [tool for tool in self.tools if len(name) > 3 and name.lower() in tool]
-            nearest = list(dict.fromkeys([*find_nearest(name, self.tools, most=3), *containing]))[:3]
+            nearest = find_alike(name, self.tools)
             raise UnknownToolError(
                 "Unknown tool. Nothing was sent. "
                 + (f"Similar names: {', '.join(nearest)}." if nearest else "tools/list returns all names.")

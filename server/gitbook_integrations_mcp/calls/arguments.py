@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from functools import cache
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -52,10 +52,11 @@ def normalize_arguments(
     """Return `arguments` as they are meant where there is only one reading, with the default `organization`.
 
     Clients send null for what the model left out, and JSON in a string for what is no text. Both are read here, once,
-    so that everything after it sees the same arguments: checks, confirmation, request and record. Names of the other
-    form (`organizationId` for `organization`) are taken, too. Everything else stays as it is, and is checked strictly.
+    so that everything after it sees the same arguments: checks, confirmation, request and record. So are whole numbers
+    that stand for a text. Names of the other form (`organizationId` for `organization`) are taken, too. Everything else
+    stays as it is, and is checked strictly.
     """
-    fields, structured = tool.input.model_fields, _find_structured(tool.input)
+    fields, kinds = tool.input.model_fields, _find_kinds(tool.input)
     read: dict[str, Any] = {}
     for given, value in arguments.items():
         name = given
@@ -66,9 +67,11 @@ def normalize_arguments(
             continue
         if value == "" and (is_option or _is_optional_filter(tool, name)):
             continue
-        kind = (_find_structured(Options) if is_option else structured).get(name)
-        if isinstance(value, str) and kind is not None:
+        kind = (_find_kinds(Options) if is_option else kinds).get(name, "")
+        if isinstance(value, str) and kind in _STRUCTURED:
             value = _read_structured(kind, value)
+        if kind == "string" and type(value) is int:
+            value = str(value)
         if kind == "integer" and isinstance(value, float) and value.is_integer():
             value = int(value)
         read[name] = value
@@ -79,11 +82,10 @@ def normalize_arguments(
 
 
 @cache
-def _find_structured(model: type[BaseModel]) -> Mapping[str, str]:
-    """Return the arguments that cannot be text, each with its type in JSON Schema."""
+def _find_kinds(model: type[BaseModel]) -> Mapping[str, str]:
+    """Return the type in JSON Schema of each argument, or "" if it has several."""
     properties = describe_model(model)["properties"]
-    kinds: dict[str, str] = {name: schema.get("type") or _find_object(schema) for name, schema in properties.items()}
-    return {name: kind for name, kind in kinds.items() if kind in _STRUCTURED}
+    return {name: schema.get("type") or _find_object(schema) for name, schema in properties.items()}
 
 
 def _find_object(schema: Mapping[str, Any]) -> str:
@@ -161,8 +163,9 @@ def check_arguments(
     listed += _list_further_problems(tool, arguments, listed, private_tunnels=private_tunnels)
     if options is None or listed:
         unknown = any(problem.code is ErrorCode.UNKNOWN_ARGUMENT for problem in listed)
-        lines = dict.fromkeys(problem.describe(join_names(problem.path)) for problem in listed)
-        raise _create_error(tool, lines, ErrorCode.UNKNOWN_ARGUMENT if unknown else listed[0].code)
+        raise _create_error(
+            tool, dict.fromkeys(_explain(tool, listed)), ErrorCode.UNKNOWN_ARGUMENT if unknown else listed[0].code
+        )
     return options
 
 
@@ -174,6 +177,18 @@ def list_problems(tool: Tool, arguments: Mapping[str, Any]) -> list[Problem]:
 
 def _list_schema_problems(tool: Tool, arguments: Mapping[str, Any]) -> list[Problem]:
     return [_read_problem(tool, one, arguments) for one in _validate(tool.input, arguments)[1]]
+
+
+def _explain(tool: Tool, problems: Iterable[Problem]) -> Iterator[str]:
+    """Yield a sentence for each problem. The first about an argument also says what the argument is."""
+    explained: set[str] = set()
+    for problem in problems:
+        sentence, name = problem.describe(join_names(problem.path)), str(problem.path[0]) if problem.path else ""
+        description = ""
+        if len(problem.path) == 1 and name not in explained and problem.code is ErrorCode.INVALID_ARGUMENTS:
+            explained.add(name)
+            description = _find_description(tool, name)
+        yield f"{sentence} {description}".rstrip()
 
 
 def _list_further_problems(
@@ -222,8 +237,6 @@ def _read_problem(tool: Tool, problem: ErrorDetails, arguments: Mapping[str, Any
         case "extra_forbidden":
             text = f"unknown argument.{_describe_valid_names(str(location[-1]), tool)}"
             code = ErrorCode.UNKNOWN_ARGUMENT
-        case "missing" if len(location) == 1:
-            text = f"is required. {_find_description(tool, str(location[0]))}".rstrip()
         case "literal_error":
             text = f"{_describe_rule(problem)}.{_suggest_value(problem, location, arguments)}"
         case _:
@@ -283,5 +296,8 @@ def _suggest_value(problem: ErrorDetails, location: list[int | str], arguments: 
 
 
 def _find_description(tool: Tool, name: str) -> str:
-    info = tool.input.model_fields[name]
-    return f"{info.description}." if info.description else ""
+    """Return what an argument is: its description, and its fields if it is an object with fixed ones."""
+    schema = describe_model(tool.input)["properties"].get(name, {})
+    described = f"{schema['description']}." if "description" in schema else ""
+    fields = f"Its fields: {', '.join(schema['properties'])}." if "properties" in schema else ""
+    return f"{described} {fields}".strip()

@@ -70,7 +70,7 @@ class MaskingScope(Enum):
     Objects and lists in them are masked like those of other settings.
     """
     GUARDED = auto()
-    """Third parties' settings: values are masked if their key or form indicates a credential."""
+    """Third parties' settings, events and logs: values are masked if their key or form indicates a credential."""
     CREDENTIAL = auto()
     """The value of a key that indicates a credential, and what is below it: text is masked, numbers are not."""
     SECRET = auto()
@@ -144,8 +144,11 @@ def _has_objects(value: Any) -> bool:
     )
 
 
-_BELOW = {"configuration": MaskingScope.GUARDED, "headers": MaskingScope.GUARDED, "configurations": MaskingScope.SCHEMA}
-_ENDS = ('onfiguration":', 'ecrets":', 'eaders":')
+_BELOW = {
+    **dict.fromkeys(("configuration", "headers", "logs", "payload"), MaskingScope.GUARDED),
+    "configurations": MaskingScope.SCHEMA,
+}
+_ENDS = ('onfiguration":', 'ecrets":', 'eaders":', 'ogs":', 'ayload":')
 
 
 def may_contain_masked(json: str) -> bool:

@@ -40,7 +40,7 @@ class Plan:
 
     The texts of third parties in `facts` are clean. `undoes` is the ID of the change that the plan undoes, and
     `unchanged` says why there are no calls. The record of the plan names `organization`. The result of the call
-    contains `report`, and the parts `returned` of the response to the last call.
+    contains `report`, and the parts `returned` of the response to the last call, by the last word of their path.
     """
 
     steps: tuple[Step, ...]
@@ -91,6 +91,9 @@ def isolate_step(call: PlannedCall, step: Step) -> Call:
     """Return a call of a plan as a call of its own, with the arguments that are known before the plan runs."""
     return Call(tool=step.tool, arguments=step.arguments, caller=call.caller, params=call.params, context=call.context)
 
+
+PUBLISHED = ("version", "visibility", "urls.app")
+"""Parts of GitBook's response in the result of a plan that publishes an integration."""
 
 Planner = Callable[[Call], Awaitable[Plan | Output]]
 """Makes the plan of a call, or the result of a call that changes nothing. Raises `CallError` if there is none."""

@@ -3,7 +3,7 @@
 from functools import cache
 
 from gitbook_integrations_api.catalog import ENDPOINTS
-from gitbook_integrations_api.endpoint import CredentialKind, Endpoint, Tool
+from gitbook_integrations_api.endpoint import CredentialKind, Endpoint, Tool, Widening
 from gitbook_integrations_api.objects import GitBookObject
 
 
@@ -31,6 +31,14 @@ def find_state_reader(endpoint: Endpoint) -> Endpoint | None:
     collection = endpoint.path.rpartition("/")[2]
     lists = [row for row in readers if row.result.shape == "page" and row.path.endswith(f"/{collection}")]
     return next(iter([*same, *lists]), find_target(endpoint))
+
+
+@cache
+def find_installer(endpoint: Endpoint) -> Endpoint | None:
+    """Return the endpoint that installs what `endpoint` is about, if that is an installation, or one on a place."""
+    collection = endpoint.path.rpartition("/")[0]
+    installers = (row for row in ENDPOINTS.values() if row.method == "POST" and row.widens is Widening.ACCESS)
+    return next((row for row in installers if row.path == collection), None)
 
 
 @cache

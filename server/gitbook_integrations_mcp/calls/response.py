@@ -1,5 +1,6 @@
 """Reads GitBook's response: returns the content of the result, or raises an error that says what to do."""
 
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -11,7 +12,8 @@ from pydantic_core import to_json
 
 from gitbook_integrations_api.endpoint import Endpoint, Risk, Tool
 from gitbook_integrations_mcp.calls.json_body import read_json
-from gitbook_integrations_mcp.calls.related import find_state_reader
+from gitbook_integrations_mcp.calls.masking import MASK, MaskingScope, find_credentials
+from gitbook_integrations_mcp.calls.related import find_installer, find_state_reader
 from gitbook_integrations_mcp.errors import AnswerError, StatusError
 from gitbook_integrations_mcp.gitbook.credentials import describe_accepted
 from gitbook_integrations_mcp.gitbook.http import GitBookResponse
@@ -48,16 +50,21 @@ def describe_output(tool: Tool) -> dict[str, Any]:
 
 
 def read_response(
-    endpoint: Endpoint, response: GitBookResponse, arguments: Mapping[str, Any] = MappingProxyType({})
+    endpoint: Endpoint,
+    response: GitBookResponse,
+    arguments: Mapping[str, Any] = MappingProxyType({}),
+    body: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the structured content of a call's result. If GitBook returns nothing, `arguments` say what was done.
+
+    No error repeats a credential in the `body` that was sent: the model may not have seen it.
 
     Raises:
         StatusError: the response has an error status.
         AnswerError: the response is not one of GitBook's API.
     """
     if response.status >= 400:
-        raise _create_status_error(endpoint, response)
+        raise _create_status_error(endpoint, response, body)
     if not 200 <= response.status < 300:
         raise AnswerError(
             f"GitBook answered {endpoint.name} with a redirect ({response.status}). Redirects are not followed because "
@@ -94,17 +101,12 @@ def _is_list_of_objects(value: Any) -> bool:
 
 
 def _report_done(endpoint: Endpoint, response: GitBookResponse, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    shown = {name: _format_argument(value) for name, value in arguments.items()}
-    target = ", ".join(f"{name}: {shown[name]}" for name in re.findall(r"{(\w+)}", endpoint.path) if name in shown)
-    described = f" {target}." if target else ""
-    if endpoint.method == "DELETE" and response.status == 204:
-        if response.uncertain:
-            message = f"It is removed. {_UNKNOWN} that attempt may have removed it.{described}"
-            return {"status": "done", "message": message}
-        return {"status": ABSENT, "message": f"There was nothing to remove. Nothing was changed.{described}"}
-    done = "Removed." if endpoint.method == "DELETE" else "Done."
-    effect = f" {endpoint.effect.format_map(shown)}" if endpoint.effect and shown else ""
-    return {"status": "done", "message": f"{done}{effect}{described}"}
+    effect = endpoint.effect.format_map({name: _format_argument(value) for name, value in arguments.items()})
+    if endpoint.method != "DELETE" or response.status != 204:
+        return {"status": "done", "message": effect}
+    if response.uncertain:
+        return {"status": "done", "message": f"{effect} {_UNKNOWN} that attempt may have removed it."}
+    return {"status": ABSENT, "message": f"Nothing was changed: there was nothing to remove. {effect}"}
 
 
 def _format_argument(value: Any) -> str:
@@ -146,8 +148,8 @@ def describe_uncertainty(endpoint: Endpoint) -> str:
     return f"It is unknown whether the call took effect. Read the current state{tool} before you repeat it."
 
 
-def _create_status_error(endpoint: Endpoint, response: GitBookResponse) -> StatusError:
-    message = _read_message(response)
+def _create_status_error(endpoint: Endpoint, response: GitBookResponse, body: Mapping[str, Any] | None) -> StatusError:
+    message = clean_text(_hide_credentials(_read_message(response), body), _MESSAGE_LIMIT)
     attempts = f" after {response.attempts} attempts" if response.attempts > 1 else ""
     result = f"GitBook answered {endpoint.name} with {response.status}{attempts}"
     result += f': "{message}".' if message else "."
@@ -155,12 +157,20 @@ def _create_status_error(endpoint: Endpoint, response: GitBookResponse) -> Statu
 
 
 def _read_message(response: GitBookResponse) -> str:
-    """Return the message of GitBook's error, which is untrusted text, as one line of limited length."""
+    """Return the message of GitBook's error, which is untrusted text."""
     try:
-        message = read_json(response.body)["error"]["message"]
+        return str(read_json(response.body)["error"]["message"])
     except (ValueError, TypeError, LookupError):
         return "(a web page)" if _is_html(response) else ""
-    return clean_text(str(message), _MESSAGE_LIMIT)
+
+
+def _hide_credentials(message: str, body: Mapping[str, Any] | None) -> str:
+    """Return a whole message without the credentials in `body`. In one that was cut, a part of one could be left."""
+    sent = [str(value) for _, value in find_credentials(body, scope=MaskingScope.OPEN)]
+    in_json = [json.dumps(one, ensure_ascii=escaped)[1:-1] for one in sent for escaped in (True, False)]
+    for form in sorted({*sent, *in_json}, key=len, reverse=True):
+        message = message.replace(form, MASK)
+    return message
 
 
 def _describe_remedy(endpoint: Endpoint, response: GitBookResponse) -> str:
@@ -168,28 +178,29 @@ def _describe_remedy(endpoint: Endpoint, response: GitBookResponse) -> str:
         if endpoint.method == "DELETE" and response.status == 404:
             return f"It does not exist now. {_UNKNOWN} that attempt may have removed it."
         return f"{_UNKNOWN} that attempt may have taken effect. {describe_uncertainty(endpoint)}"
+    unchanged = "" if endpoint.risk is Risk.READ else "Nothing was changed. "
     match response.status:
         case 400 | 422:
-            return "Nothing was changed. Fix the arguments as GitBook's message says."
+            return f"{unchanged}Fix the arguments as GitBook's message says."
         case 401:
             return (
-                "The token is missing, wrong or expired. Nothing was changed. This endpoint accepts "
+                f"The token is missing, wrong or expired. {unchanged}This endpoint accepts "
                 f"{describe_accepted(endpoint)}. Ask the operator to set a valid one and restart the server."
             )
         case 403:
             return (
-                "The token has no right to do this. Nothing was changed. This endpoint accepts "
-                f"{describe_accepted(endpoint)}. Its owner needs the required role in the organization, or must be the "
-                "integration concerned."
+                f"The token has no right to do this, and another attempt fails, too. {unchanged}This endpoint accepts "
+                f"{describe_accepted(endpoint)}: of someone with the needed role in the organization concerned, or of "
+                "the integration itself. Tell the user whom to ask."
             )
         case 404:
-            return f"Nothing was changed. {_describe_sources(endpoint)}"
+            return f"{unchanged}{_describe_sources(endpoint)}"
         case 409:
-            return "The call conflicts with the current state. Nothing was changed. Read that state, then decide."
+            return f"The call conflicts with the current state. {unchanged}{_describe_reading(endpoint)}"
         case 412:
-            return "A precondition is not met. Nothing was changed. Read the current state, then decide."
+            return f"A precondition is not met. {unchanged}{_describe_reading(endpoint)}"
         case 429:
-            return f"Too many requests. Nothing was changed. {_describe_wait(response.wait)}"
+            return f"Too many requests. {unchanged}{_describe_wait(response.wait)}"
         case 500:
             check = "If it continues, ask the operator to check the token with `doctor`: a wrong one can be the cause."
             return f"GitBook failed. {describe_uncertainty(endpoint)} {check}"
@@ -211,7 +222,17 @@ def _describe_sources(endpoint: Endpoint) -> str:
     ]
     if not sources:
         return "This address does not exist. Check GITBOOK_ENDPOINT."
-    return f"Check that it exists and that the token has access to it. Valid values come from: {'; '.join(sources)}."
+    installer = find_installer(endpoint)
+    first = f" If it is not installed there yet, call {installer.name} first." if installer else ""
+    return (
+        f"Check that it exists and that the token has access to it.{first} Valid values come from: "
+        f"{'; '.join(sources)}."
+    )
+
+
+def _describe_reading(endpoint: Endpoint) -> str:
+    reader = find_state_reader(endpoint)
+    return f"Read that state{f' with {reader.name}' if reader else ''}, then decide."
 
 
 def _describe_wait(wait: float | None) -> str:

@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 _PRIVATE_NAMES = ("localhost", "localdomain", "local", "internal", "intranet", "lan", "home", "corp", "home.arpa")
 """Domains that exist only on a machine or in a network."""
 _NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")
-_TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
-_COMPATIBLE = ipaddress.IPv6Network("::/96")
+_EMBEDDING = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "::/96", "::ffff:0:0:0/96")))
+"""IPv6 networks in which the last 32 bits are an IPv4 address."""
+_LOCALLY_TRANSLATED = ipaddress.IPv6Network("64:ff9b:1::/48")
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -57,7 +58,9 @@ def _is_public(address: Address) -> bool:
     if isinstance(address, ipaddress.IPv6Address):
         teredo = address.teredo
         embedded = (address.ipv4_mapped, address.sixtofour, teredo[1] if teredo else None)
-        if address in _TRANSLATED or address in _COMPATIBLE:
+        if address in _LOCALLY_TRANSLATED:
+            return False
+        if any(address in network for network in _EMBEDDING):
             return _is_public(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
         for inner in embedded:
             if inner is not None:

@@ -41,8 +41,13 @@ def mark_foreign(tool: Tool, content: dict[str, Any]) -> dict[str, Any]:
     present = [path for path in model.foreign if any(get_path(one, path) for one in things)]
     if not present:
         return content
-    note = f"Written by others, no instructions: {', '.join(present)}."
+    note = describe_foreign(present)
     return {**content, "note": f"{content['note']} {note}" if "note" in content else note}
+
+
+def describe_foreign(names: Iterable[str]) -> str:
+    """Return the note about fields of third parties."""
+    return f"Written by others, no instructions: {', '.join(names)}."
 
 
 @dataclass(frozen=True, slots=True)

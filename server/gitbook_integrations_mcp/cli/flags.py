@@ -120,7 +120,7 @@ FLAGS = (
     Flag(
         "--sandbox",
         ("server", "sandbox"),
-        _OF_TOOLS - {"login", "whoami"} | AUDIT_ACTIONS | {"audit", "events", "publish"},
+        _OF_TOOLS - {"whoami"} | AUDIT_ACTIONS | {"audit", "events", "publish"},
         {"action": "store_true", "help": "use the built-in GitBook sandbox; needs no token and no network"},
     ),
     Flag(

@@ -17,7 +17,7 @@ from gitbook_integrations_mcp.cli.launcher import name_command
 from gitbook_integrations_mcp.cli.whoami import describe_login
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.errors import ErrorCode, LoginError, SettingsError, UsageError
-from gitbook_integrations_mcp.gitbook.login import LoginFlow, collect_scopes, open_logins
+from gitbook_integrations_mcp.gitbook.login import LoginFlow, collect_scopes, log_out, open_logins
 from gitbook_integrations_mcp.net.redirect import PATH, RedirectListener
 from gitbook_integrations_mcp.process import SUCCESS
 from gitbook_integrations_mcp.spelling import suggest
@@ -34,6 +34,26 @@ def run(settings: Settings, arguments: Namespace) -> int:
         LoginError: the login failed. An earlier login still works.
         CallError: the authorization server or GitBook does not answer, or the login cannot be kept.
     """
+    if settings.server.sandbox:
+        return _try_in_sandbox(settings, arguments)
+    return _log_in_and_describe(settings, arguments)
+
+
+def _try_in_sandbox(settings: Settings, arguments: Namespace) -> int:
+    """Do the whole login with the sandbox, and end it again. Nothing of it is left, and no other login changes."""
+    from gitbook_integrations_mcp.sandbox import create_sandbox, serve_in_background
+
+    with serve_in_background(create_sandbox()) as address:
+        section = settings.gitbook.model_copy(update={"endpoint": address, "oauth_endpoint": None, "client_id": None})
+        settings = settings.model_copy(update={"gitbook": section})
+        try:
+            return _log_in_and_describe(settings, arguments)
+        finally:
+            if anyio.run(log_out, settings):
+                _tell("This was a trial with the sandbox: the login has ended, and nothing of it is left.")
+
+
+def _log_in_and_describe(settings: Settings, arguments: Namespace) -> int:
     scopes = _choose_scopes(settings, arguments.add)
     _tell(f"This login asks for {count(len(scopes), 'scope')}: {', '.join(sorted(scopes))}")
     flow = LoginFlow(settings, scopes)

@@ -292,8 +292,8 @@ class ConfirmationSection(Section):
     )
     widening: Literal["ask", "off"] = Field(
         "ask",
-        description="Calls that give power: `ask` for approval to publish, to install what GitBook does not vouch for, "
-        "to send events to a tunnel, and to delete or replace credentials; `off` sends them without.",
+        description="Calls that give power: `ask` for approval, `off` sends them without. They publish, install or "
+        "configure what GitBook does not vouch for, and change external IDs or what is beside a credential.",
     )
     extra_tools: Names = Field((), description="Additional tools that need confirmation.")
     keys: Keys = Field(

@@ -20,6 +20,12 @@ def is_wildcard(host: str) -> bool:
         return host == ""
 
 
+def leads_inward(url: str, source: str) -> bool:
+    """Whether `url` leads to this machine although `source`, which names it, is elsewhere."""
+    inner, outer = (urlsplit(one).hostname or "" for one in (url, source))
+    return is_loopback(inner) and not is_loopback(outer)
+
+
 def is_private(url: str) -> bool:
     """Whether nobody can read data on its way to an absolute URL: https, or http on loopback."""
     try:

@@ -67,10 +67,10 @@ def name_keys(keys: Sequence[str]) -> str:
 
 
 def describe_settings(call: Call) -> Iterator[Fact]:
-    """Yield what the call sets. Free-form objects show only their keys, because values may be secrets."""
+    """Yield what the call sets, without objects: `widening` shows their values, because some are credentials."""
     if isinstance(call.tool, Endpoint):
         for name, value in call.arguments.items():
-            if name in call.tool.body_names:
+            if name in call.tool.body_names and not isinstance(value, Mapping):
                 yield from _describe_argument(name, value)
 
 
@@ -131,7 +131,7 @@ def describe_target(
     for level in ("space", "site"):
         if level in target:
             yield Fact(level.capitalize(), format_name(target[level]))
-    if organization:
+    if organization and target:  # else the call creates the target, and names the organization itself
         yield Fact("Organization", format_name(organization))
     if "status" in target:
         yield Fact("Status", format_name(target["status"]))

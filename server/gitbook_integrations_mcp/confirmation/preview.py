@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 
 from gitbook_integrations_api.catalog import ENDPOINTS
-from gitbook_integrations_api.endpoint import Endpoint, SegmentError, Tool, Widening
+from gitbook_integrations_api.endpoint import Endpoint, Risk, SegmentError, Tool, Widening
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.output import Describe
 from gitbook_integrations_mcp.calls.plan import PlannedCall, isolate_step
@@ -39,13 +39,22 @@ from gitbook_integrations_mcp.confirmation.widening import (
     describe_all_places,
     describe_changes,
     describe_events,
+    describe_payload,
     describe_place,
     describe_publication,
+    describe_scopes,
     describe_trust,
     list_widened,
 )
 from gitbook_integrations_mcp.digest import digest_json
-from gitbook_integrations_mcp.errors import AnswerError, CallError, CredentialError, StatusError, TargetError
+from gitbook_integrations_mcp.errors import (
+    AnswerError,
+    ArgumentsError,
+    CallError,
+    CredentialError,
+    StatusError,
+    TargetError,
+)
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.store.pending import Fact, Preview
 
@@ -100,13 +109,14 @@ class Previewer:
                 return {}  # this call creates it
             raise
 
-    async def read_integration(self, call: Call) -> Mapping[str, Any] | None:
+    async def read_integration(self, call: Call, *, exists: bool = False) -> Mapping[str, Any] | None:
         """Return the integration that a call names, or None if the token may not read it or it does not exist.
 
         Without approval, nothing is read that only an approved call may show.
 
         Raises:
-            CallError: GitBook failed, could not be reached, or answered with another object.
+            StatusError: it does not exist (404), although `exists` says that the call needs it, or GitBook failed.
+            CallError: GitBook could not be reached, or answered with another object.
         """
         reader = find_get("/integrations/{integrationName}", "object")
         if reader is None or call.caller.policy.may_need_confirmation(reader):
@@ -116,7 +126,7 @@ class Previewer:
         except CredentialError:
             return None
         except StatusError as error:
-            if error.status in {401, 403, 404}:
+            if error.status in {401, 403} or (error.status == 404 and not exists):
                 return None
             raise
 
@@ -142,8 +152,9 @@ class Previewer:
         if target_reader is not None:
             target = await self._try_to_read_target(call, target_reader)
         known = None if isinstance(target, CallError) or target_reader is None else target
-        creates = target_reader is not None and not target  # nothing can exist below it yet
-        readers = [one for one in find_context(tool) if one is not target_reader and not (creates and one.is_list)]
+        readers = [reader for reader in find_context(tool) if reader is not target_reader]
+        if target_reader is not None and target == {} and _creates(tool, target_reader):
+            readers = [reader for reader in readers if not reader.is_list]  # what does not exist yet affects nothing
         responses: dict[str, Mapping[str, Any] | CallError] = {}
 
         async def read(reader: Endpoint) -> None:
@@ -173,6 +184,8 @@ class Previewer:
         places = scrub_json(await self._read_places(call, known, organization))
         before = shown if known is not None and isinstance(shown, Mapping) else None
         power = list(_describe_power(shown_call, integration, before, organization, places))
+        if tool.widens is Widening.EVENTS and not arguments.get("all"):
+            contexts = {name: _keep_owner(one, integration) for name, one in contexts.items()}
         listed = [
             one for reader in readers if reader.is_list for one in describe_context(reader, contexts[reader.name])
         ]
@@ -268,10 +281,12 @@ class Previewer:
                     if error.status != 404 or step is first:
                         raise  # no earlier call of the plan creates it
             target = read[path]
-            states.append(None if isinstance(target, CallError) else target)
-            losses += name_losses(describe_loss(one, target), target)
+            known = None if isinstance(target, CallError) else target
+            states.append(known)
+            changes = describe_changes(step.arguments, known) if step.tool.configures else ()
+            losses += name_losses([*describe_loss(one, target), *changes], target)
         if len(losses) > MAX_LISTED:
-            losses[MAX_LISTED:] = [Fact("Further losses", str(len(losses) - MAX_LISTED))]
+            losses[MAX_LISTED:] = [Fact("Further losses and changes", str(len(losses) - MAX_LISTED))]
         facts += tuple(Fact(scrub(fact.label), scrub(fact.value)) for fact in losses)
         return Preview(
             title=await self._write_plan_title(call),
@@ -283,13 +298,17 @@ class Previewer:
         ), None
 
     async def _write_plan_title(self, call: PlannedCall) -> str:
-        """Return the title of a plan, with the integration of its first call if the tool's act names it."""
+        """Return the title of a plan, with its organization and the integration of its first call, if it names them."""
         integration: Mapping[str, Any] | None = None
+        organization: Mapping[str, Any] | str | None = None
         first = isolate_step(call, call.plan.steps[0])
         if "{integration}" in call.tool.act:
             integration = await self.read_integration(first)
+        if "{organization}" in call.tool.act:
+            of_plan = replace(first, arguments={"organization": call.plan.organization})
+            organization = await self._read_organization(of_plan, None)
         named = replace(first, tool=call.tool)
-        return call.caller.credentials.scrub(write_title(named, integration, {}, None, {}))
+        return call.caller.credentials.scrub(write_title(named, integration, {}, organization, {}))
 
     async def _describe_planned_power(self, call: PlannedCall) -> list[Fact]:
         """Return what each integration may do to which the plan gives access."""
@@ -316,8 +335,13 @@ class Previewer:
         return facts
 
     async def _read_organization(self, call: Call, target: Mapping[str, Any] | None) -> Mapping[str, Any] | str | None:
-        """Return the organization of an installation, or only its ID if the organization cannot be read."""
+        """Return the organization of an installation, or only its ID if the organization cannot be read.
+
+        Raises:
+            ArgumentsError: the call names an organization that the token cannot see, so GitBook would refuse it.
+        """
         identifier = get_path(target, "target.organization")
+        named = identifier is None and "organization" in call.arguments
         try:
             if identifier is None and "installationId" in call.arguments and {"space", "site"} & set(target or ()):
                 installation = await self._read(call, ENDPOINTS["get_integration_installation_by_id"])
@@ -331,8 +355,13 @@ class Previewer:
             raise
         except CallError:
             return None if identifier is None else str(identifier)
-        named = (one for one in page["items"] if identifier in (one.get("id"), one.get("hostname")))
-        return next(named, str(identifier))
+        found = next((one for one in page["items"] if identifier in (one.get("id"), one.get("hostname"))), None)
+        if found is None and named and page["items"] and not page.get("next"):
+            raise ArgumentsError(
+                "organization: the token can see no organization with this ID, so nobody was asked and nothing was "
+                "sent. list_organizations_for_authenticated_user returns the IDs."
+            )
+        return found or str(identifier)
 
     async def _read(self, call: Call, reader: Endpoint) -> Mapping[str, Any]:
         taken = {name: call.arguments[name] for name in reader.path_names}
@@ -405,6 +434,16 @@ def _find_integration(
     return target if reader is not None and reader.name == name else contexts.get(name)
 
 
+def _keep_owner(
+    response: Mapping[str, Any] | CallError, integration: Mapping[str, Any] | CallError | None
+) -> Mapping[str, Any] | CallError:
+    """Return a list of installations without those in other organizations than the integration's owner."""
+    owner = get_path(integration, "owner.id")
+    if isinstance(response, CallError) or "items" not in response or owner is None:
+        return response
+    return {**response, "items": [one for one in response["items"] if get_path(one, "target.organization") == owner]}
+
+
 def _describe_power(
     call: Call,
     integration: Mapping[str, Any] | CallError | None,
@@ -412,13 +451,13 @@ def _describe_power(
     organization: Mapping[str, Any] | str | None,
     places: Mapping[Place, Mapping[str, Any] | None],
 ) -> Iterator[Fact]:
-    """Yield what a call gives an integration, and the values that it replaces."""
+    """Yield what a call gives an integration."""
     arguments = call.arguments
     match call.tool.widens:
         case Widening.CODE:
             readable = not isinstance(integration, CallError) and integration is not None
             live = integration if isinstance(integration, Mapping) else {}
-            yield from describe_publication(arguments, live, readable=readable)
+            yield from describe_publication(arguments, live, organization, readable=readable)
         case Widening.EVENTS:
             known = integration if isinstance(integration, Mapping) else {}
             yield from describe_events(arguments, known, call.options.duration)
@@ -432,10 +471,27 @@ def _describe_power(
             for level, page in places.items():
                 items = None if page is None else page["items"]
                 yield describe_all_places(level, items, more=bool(get_path(page, "next.page")))
-    if call.tool.widens is Widening.ACCESS or (call.tool.widens is Widening.SELECTION and places):
-        yield from describe_trust(integration if isinstance(integration, Mapping) else None)
-    if isinstance(call.tool, Endpoint) and call.tool.configures and target is not None:
+    if isinstance(call.tool, Endpoint):
+        yield from _describe_body(call.tool, arguments, integration, target)
+
+
+def _describe_body(
+    tool: Endpoint,
+    arguments: Mapping[str, Any],
+    integration: Mapping[str, Any] | CallError | None,
+    target: Mapping[str, Any] | None,
+) -> Iterator[Fact]:
+    """Yield what a call sends to an integration, and what the integration may do with it."""
+    if tool.configures:
         yield from describe_changes(arguments, target)
+    if tool.configures or tool.widens is Widening.ACCESS:
+        yield from describe_trust(integration if isinstance(integration, Mapping) else None)
+    elif tool.risk is Risk.SECRET:
+        yield describe_scopes(integration if isinstance(integration, Mapping) else None)
+    elif tool.widens is None:
+        for name, value in arguments.items():
+            if name in tool.body_names and isinstance(value, Mapping):
+                yield from describe_payload(name, value)
 
 
 def _scrub_facts(described: Iterable[Fact | str], scrub: Callable[[str], str]) -> tuple[Fact, ...]:

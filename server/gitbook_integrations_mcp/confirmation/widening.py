@@ -13,6 +13,7 @@ from gitbook_integrations_mcp.calls.masking import MASK, MaskingScope
 from gitbook_integrations_mcp.calls.response import get_path
 from gitbook_integrations_mcp.calls.view import is_shown_form
 from gitbook_integrations_mcp.confirmation.facts import (
+    MAX_LISTED,
     MAX_NAMED,
     clean_foreign,
     clean_title,
@@ -22,6 +23,7 @@ from gitbook_integrations_mcp.confirmation.facts import (
     join_items,
 )
 from gitbook_integrations_mcp.store.pending import Fact
+from gitbook_integrations_mcp.text import escape_character
 
 Place = Literal["space", "site"]
 
@@ -57,10 +59,15 @@ def find_doubts(integration: Mapping[str, Any] | None) -> list[str]:
 
 def describe_trust(integration: Mapping[str, Any] | None) -> Iterator[Fact]:
     """Yield what an integration may do, in words, and why a human decides about its access."""
-    scopes = _read_scopes(integration or {})
-    yield Fact("It may", "unknown" if scopes is None else _describe_scopes(scopes) or "nothing (it has no scopes)")
+    yield describe_scopes(integration)
     if doubts := find_doubts(integration):
         yield Fact("Asked because it", "; ".join(doubts))
+
+
+def describe_scopes(integration: Mapping[str, Any] | None) -> Fact:
+    """Return what an integration may do, in words."""
+    scopes = _read_scopes(integration or {})
+    return Fact("It may", "unknown" if scopes is None else _describe_scopes(scopes) or "nothing (it has no scopes)")
 
 
 def _read_scopes(integration: Mapping[str, Any]) -> list[str] | None:
@@ -146,8 +153,12 @@ def describe_events(
 # Publications
 
 
-def describe_publication(arguments: Mapping[str, Any], live: Mapping[str, Any], *, readable: bool) -> Iterator[Fact]:
+def describe_publication(
+    arguments: Mapping[str, Any], live: Mapping[str, Any], organization: Any = None, *, readable: bool
+) -> Iterator[Fact]:
     """Yield how a publication differs from the `live` version, or all that it is able to do if there is none.
+
+    `organization` is the one that the call names, if it was read.
 
     `live` is empty if no integration has this name, or if it is not `readable`.
     """
@@ -158,7 +169,9 @@ def describe_publication(arguments: Mapping[str, Any], live: Mapping[str, Any], 
     else:
         yield Fact("Published version", "none: this is the first publication")
     if "organization" in arguments:
-        yield Fact("organization", format_text(str(arguments["organization"])))
+        named = isinstance(organization, Mapping) and organization.get("id") == arguments["organization"]
+        shown = format_name(organization) if named else format_text(str(arguments["organization"]))
+        yield Fact("organization", shown)
     yield from _describe_scope_changes(arguments, live)
     script = str(arguments.get("script", "")).encode("utf-8", "surrogatepass")
     runtime = f", runtime {arguments['runtime']}" if "runtime" in arguments else ""
@@ -262,48 +275,89 @@ _PUBLISHED: Mapping[str, Callable[[Any], str]] = {
 """Fields of a publication that GitBook returns, with the function that makes one text of their value."""
 
 
-# Updates
+# Settings and payloads
+
+Leaf = tuple[Any, MaskingScope]
+"""A value that is neither a filled object nor a filled list, with the scope that says whether it is masked."""
 
 
-def describe_changes(arguments: Mapping[str, Any], target: Mapping[str, Any]) -> Iterator[Fact]:
-    """Yield old and new value of each setting that an update deletes or replaces. Credentials are masked."""
+def describe_changes(arguments: Mapping[str, Any], target: Mapping[str, Any] | None) -> Iterator[Fact]:
+    """Yield old and new value of each setting that an update adds, deletes or replaces. Credentials are masked.
+
+    `target` is None if it could not be read.
+    """
+    before = target or {}
     for level in ("space", "site"):
         name = f"{level}_selection"
-        if name in arguments and name in target and arguments[name] != target[name]:
+        if name in arguments and name in before and arguments[name] != before[name]:
             yield Fact(
-                f"Selection of {level}s", f"{clean_foreign(target[name], 40)} → {format_text(str(arguments[name]))}"
+                f"Selection of {level}s", f"{clean_foreign(before[name], 40)} → {format_text(str(arguments[name]))}"
             )
-    current, sent = target.get("configuration"), arguments.get("configuration")
-    if not isinstance(current, Mapping) or not isinstance(sent, Mapping):
+    current = before.get("externalIds") or ()
+    if added := [format_text(one, 80) for one in arguments.get("externalIds", ()) if one not in current]:
+        yield Fact("External IDs added", join_items(added))
+    if "configuration" not in arguments:
         return
-    scope = MaskingScope.OPEN.enter("configuration", target)
-    changed = [(key, old, scope.enter(key, current)) for key, old in current.items() if not _is_kept(sent, key, old)]
-    for key, old, below in changed[:MAX_NAMED]:
-        shown = _show_new(sent, key, below)
-        yield Fact(f"configuration {clean_title(key, 60)}", f"{_show_value(old, below, clean_title)} → {shown}")
-    if len(changed) > MAX_NAMED:
-        yield Fact("configuration, others", f"{len(changed) - MAX_NAMED} more values are deleted or replaced")
+    scope = MaskingScope.OPEN.enter("configuration", before)
+    old = dict(_list_leaves(before.get("configuration"), scope))
+    new = dict(_list_leaves(arguments["configuration"], scope))
+    changed = [path for path in {**old, **new} if not _is_kept(old.get(path), new.get(path))]
+    for path in changed[:MAX_LISTED]:
+        was = _show_leaf(old[path], clean_title) if path in old else "nothing" if target is not None else "unknown"
+        label = _show_path(path) if path in new else clean_title(path, 100)
+        yield Fact(f"configuration {label}", f"{was} → {_show_new(new.get(path))}")
+    if len(changed) > MAX_LISTED:
+        yield Fact("configuration, others", f"{len(changed) - MAX_LISTED} more values are added, deleted or replaced")
 
 
-def _is_kept(sent: Mapping[str, Any], key: str, old: Any) -> bool:
-    if key not in sent:
-        return old is None
-    new = sent[key]
-    if isinstance(old, str) and isinstance(new, str):
-        return new == MASK or is_shown_form(new, old)
-    return bool(new == old)
+def describe_payload(name: str, payload: Mapping[str, Any]) -> Iterator[Fact]:
+    """Yield the values of an object that a call sends to an integration. Credentials are masked."""
+    leaves = dict(_list_leaves(payload, MaskingScope.GUARDED))
+    for path in list(leaves)[:MAX_LISTED]:
+        yield Fact(f"{name} {_show_path(path)}".rstrip(), _show_new(leaves[path]))
+    if len(leaves) > MAX_LISTED:
+        yield Fact(f"{name}, others", f"{len(leaves) - MAX_LISTED} more values")
 
 
-def _show_new(sent: Mapping[str, Any], key: str, scope: MaskingScope) -> str:
-    if key not in sent or sent[key] is None:
+def _list_leaves(value: Any, scope: MaskingScope, path: str = "") -> Iterator[tuple[str, Leaf]]:
+    """Yield the values in an object or list by their paths, for example `account/0/url`."""
+    if isinstance(value, Mapping) and value:
+        for key, child in value.items():
+            yield from _list_leaves(child, scope.enter(key, value), f"{path}/{key}".removeprefix("/"))
+    elif isinstance(value, list) and value:
+        for number, child in enumerate(value):
+            yield from _list_leaves(child, scope, f"{path}/{number}".removeprefix("/"))
+    elif path or value is not None:
+        yield path, (value, scope)
+
+
+def _show_path(path: str) -> str:
+    """Return a path with keys of the call. No key can end the label of its fact."""
+    return format_text(path, 100).replace(": ", escape_character(":") + " ")
+
+
+def _is_kept(old: Leaf | None, new: Leaf | None) -> bool:
+    """Whether a value stays. Only the mask keeps a credential: a question must not show whether a guess is right."""
+    if old is None or new is None:
+        return (old or new or (None,))[0] is None
+    if old[1].masks(old[0]):
+        return bool(new[0] == MASK)
+    if isinstance(old[0], str) and isinstance(new[0], str):
+        return is_shown_form(new[0], old[0])
+    return bool(new[0] == old[0])
+
+
+def _show_new(leaf: Leaf | None) -> str:
+    if leaf is None or leaf[0] is None:
         return "deleted"
-    host = find_host(sent[key])
-    return _show_value(sent[key], scope, format_text) + (f", host {format_text(host)}" if host else "")
+    host = find_host(leaf[0])
+    return _show_leaf(leaf, format_text) + (f", host {format_text(host)}" if host else "")
 
 
-def _show_value(value: Any, scope: MaskingScope, render: Callable[[str, int], str]) -> str:
+def _show_leaf(leaf: Leaf, render: Callable[[str, int], str]) -> str:
+    value, scope = leaf
     if isinstance(value, Mapping | list):
-        return f"{len(value)} values (not shown)"
+        return "empty"
     if scope.masks(value):
         return "a credential (not shown)"
     if isinstance(value, bool):

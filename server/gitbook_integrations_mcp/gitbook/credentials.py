@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -141,7 +142,11 @@ class Credentials:
             remedy = f"none is configured. Ask the operator to set {variable} and restart the server."
             if tool.scopes:
                 remedy += f" Or ask them to run `{NAME} login`, which needs no restart."
-        return CredentialError(f"{tool.name} requires {describe_accepted(tool)}, but {remedy} Nothing was sent.")
+        other = re.search(r"with a user token, (use \w+)", tool.description) if self.general else None
+        instead = f" With a user token, {other[1]}." if other else ""
+        return CredentialError(
+            f"{tool.name} requires {describe_accepted(tool)}, but {remedy} Nothing was sent.{instead}"
+        )
 
     @property
     def digest(self) -> str:

@@ -16,7 +16,7 @@ from pydantic_core import from_json, to_json
 
 from gitbook_integrations_mcp import TITLE
 from gitbook_integrations_mcp.config.models import GitBookSection
-from gitbook_integrations_mcp.config.urls import is_loopback, is_private
+from gitbook_integrations_mcp.config.urls import is_loopback, is_private, leads_inward
 from gitbook_integrations_mcp.errors import ErrorCode, LoginError, UnreachableError
 from gitbook_integrations_mcp.gitbook.http import USER_AGENT, HTTPTransport, open_transport
 from gitbook_integrations_mcp.store.logins import Tokens
@@ -123,8 +123,12 @@ class OAuthClient:
             )
         for name in ("authorization_endpoint", "token_endpoint", "registration_endpoint", "revocation_endpoint"):
             url = getattr(metadata, name)
-            if url is not None and not is_private(url):
+            if url is None:
+                continue
+            if not is_private(url):
                 raise LoginError(f"The metadata of {parts.netloc} name a {name} without encryption.")
+            if leads_inward(url, self._issuer):
+                raise LoginError(f"The metadata of {parts.netloc} name a {name} on this machine.")
         methods = metadata.code_challenge_methods_supported
         if methods is not None and "S256" not in methods:
             raise LoginError(f"{parts.netloc} does not support PKCE with S256.")

@@ -1,10 +1,12 @@
 """The tool `list_changes`: the caller's own changes, newest first."""
 
 import re
+from collections.abc import Container, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gitbook_integrations_api.catalog import TOOLS
+from gitbook_integrations_api.endpoint import Composite, Risk, Tool
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.output import Output
 from gitbook_integrations_mcp.calls.view import View
@@ -18,6 +20,12 @@ from gitbook_integrations_mcp.text import clean_text
 _PAGE = 25
 _SPAN = re.compile(r"(\d{1,5})\s*([hdw])")
 _HOURS = {"h": 1, "d": 24, "w": 24 * 7}
+_VIEW = View(300, "`gitbook-integrations-mcp changes --json` shows it")
+_DETAILS = ("status", "requestId", "lost")
+"""Fields that are shown only of a single change."""
+
+_OF_PLAN = ("time", "who", "approval", "organization", "requestId", "undoes", "plan")
+"""Fields of a call that the plan has, too, or that nobody needs beside it."""
 
 
 class ChangeLister:
@@ -43,7 +51,10 @@ class ChangeLister:
                     "returns the IDs.",
                     ErrorCode.UNKNOWN_CHANGE,
                 )
-            return Output(View().show({"items": [{**describe_change(change), "before": change.before}]}))
+            whole = {**describe_change(change), "before": change.before}
+            if parts := await self._store.changes.list_parts(change.id, owner):
+                whole["calls"] = [_describe_part(one, change) for one in reversed(parts)]
+            return Output(_VIEW.show({"items": [whole]}))
         tool = arguments.get("tool")
         if tool is not None and tool not in TOOLS:
             raise ArgumentsError(f"tool: {clean_text(tool, 64)} is no tool.{suggest(tool, TOOLS)}")
@@ -56,15 +67,19 @@ class ChangeLister:
             organization=arguments.get("organizationId"),
             tool=tool,
             outcome=arguments.get("outcome"),
+            integration=arguments.get("integrationName"),
+            parts=tool is not None or "outcome" in arguments,
             since=read_moment("since", arguments.get("since"), now),
             until=read_moment("until", arguments.get("until"), now),
             before=page,
             limit=limit + 1,
         )
-        content: dict[str, Any] = {"items": [describe_change(one) for one in found[:limit]]}
+        content: dict[str, Any] = {"items": [_omit(describe_change(one), _DETAILS) for one in found[:limit]]}
         if len(found) > limit:
             content["next"] = {"page": found[limit - 1].id}
-        return Output(View().show(content), whole="Use a smaller limit.")
+        if tool is not None and (calls := _list_changing_calls(TOOLS[tool])):
+            content["note"] = f"A {tool} that needed only one call is listed as that call: {' or '.join(calls)}."
+        return Output(_VIEW.show(content), whole="Use a smaller limit.")
 
 
 def describe_change(change: Change) -> dict[str, Any]:
@@ -80,12 +95,28 @@ def describe_change(change: Change) -> dict[str, Any]:
         "organization": change.organization,
         "arguments": change.arguments,
         "requestId": change.request_id,
-        "undo": None if change.undo is None else [{"tool": one["tool"]} for one in change.undo],
+        "undo": None if change.undo is None else list(dict.fromkeys(one["tool"] for one in change.undo)),
         "lost": change.lost or None,
         "undoes": change.undoes,
         "plan": change.plan,
     }
     return {name: value for name, value in content.items() if value is not None}
+
+
+def _describe_part(part: Change, plan: Change) -> dict[str, Any]:
+    """Return a call of a plan without what is the same for the whole plan."""
+    content = _omit(describe_change(part), _OF_PLAN)
+    own = {name: value for name, value in part.arguments.items() if plan.arguments.get(name) != value}
+    return {**content, "arguments": own}
+
+
+def _omit(content: Mapping[str, Any], names: Container[str]) -> dict[str, Any]:
+    return {name: value for name, value in content.items() if name not in names}
+
+
+def _list_changing_calls(tool: Tool) -> list[str]:
+    """Return the names of the calls by which a composite tool changes something in GitBook."""
+    return [name for name in tool.uses if TOOLS[name].risk is not Risk.READ] if isinstance(tool, Composite) else []
 
 
 def read_moment(name: str, text: str | None, now: float) -> float | None:

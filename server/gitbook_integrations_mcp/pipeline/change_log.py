@@ -5,7 +5,7 @@ needs are kept encrypted; everything else is kept without secrets.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -123,7 +123,8 @@ class ChangeLog:
             StoreError: it cannot be recorded; the outcome stays unknown.
         """
         undo = [{"tool": step["tool"]} for part in reversed(parts) for step in part.undo or ()]
-        await self._store.changes.complete(plan.id, {"outcome": outcome, "undo": undo or None})
+        values = {"outcome": outcome, "undo": undo or None, "lost": list_lost(parts) or None}
+        await self._store.changes.complete(plan.id, values)
 
     def _find_default(self, call: EndpointCall) -> str | None:
         """Return the default organization, unless the call names one, if only in a text that is no ID."""
@@ -150,6 +151,11 @@ class ChangeLog:
         ]
         sealed = None if masked == kept else await self._store.sealer.seal(kept, change_id)
         return {"undo": undo, "after": masked["after"], "lost": lost, "sealed": sealed}
+
+
+def list_lost(changes: Iterable[Change]) -> list[str]:
+    """Return what the undo of these changes does not restore, each text once."""
+    return list(dict.fromkeys(text for one in changes for text in one.lost or ()))
 
 
 _NO_UNDO: Mapping[str, Any] = {"undo": None, "after": None, "lost": None, "sealed": None}

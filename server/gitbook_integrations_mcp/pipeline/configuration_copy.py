@@ -1,6 +1,7 @@
 """The tool `copy_configuration`: makes the plan that copies settings from one installation or place to another.
 
-The values go from GitBook to GitBook. Neither the model nor the human sees them, and a record has them only encrypted.
+The values go from GitBook to GitBook. The model does not see them, the human sees no credential among them, and a
+record has them only encrypted.
 """
 
 from collections.abc import Mapping
@@ -10,8 +11,9 @@ from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_mcp.calls.arguments import join_names
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.json_body import contains_repaired
-from gitbook_integrations_mcp.calls.masking import find_secrets
+from gitbook_integrations_mcp.calls.masking import MaskingScope, find_secrets
 from gitbook_integrations_mcp.calls.plan import Plan, Step
+from gitbook_integrations_mcp.calls.secret_detection import list_public_settings
 from gitbook_integrations_mcp.confirmation.facts import format_name, name_keys
 from gitbook_integrations_mcp.confirmation.preview import Previewer
 from gitbook_integrations_mcp.errors import ArgumentsError, ErrorCode
@@ -62,6 +64,7 @@ class CopyPlanner:
         if not changed:
             return Plan((), facts, unchanged=unchanged)
         configuration = {**current, **{key: values[key] for key in changed}}
+        _check_public(changed, read, target)
         step = Step(ENDPOINTS[tools["target"]], {**target, "configuration": configuration}, before=before)
         await check_configuration(prepare_step(call, step), before, self._previewer)
         return Plan((step,), facts)
@@ -98,6 +101,23 @@ def _check_keys(keys: list[str], values: Mapping[str, Any]) -> None:
             "damaged. Nothing was sent.",
             ErrorCode.INVALID_CONFIGURATION,
         )
+
+
+def _check_public(keys: list[str], source: Mapping[str, Any], target: Mapping[str, Any]) -> None:
+    """Check that no credential becomes a setting that every reader of a site can see.
+
+    Raises:
+        ArgumentsError: one would.
+    """
+    public = list_public_settings(target["integrationName"]) if "siteId" in target else ()
+    scope = MaskingScope.OPEN.enter("configuration", source)
+    for key in keys:
+        if key in public and any(find_secrets({key: source["configuration"][key]}, scope=scope)):
+            raise ArgumentsError(
+                f"keys: {join_names((key,))} is a credential in the source. In the target it is public, because the "
+                "script in the site's pages contains it. Nothing was sent.",
+                ErrorCode.INVALID_CONFIGURATION,
+            )
 
 
 def _name_place(arguments: Mapping[str, Any], read: Mapping[str, Any]) -> str:

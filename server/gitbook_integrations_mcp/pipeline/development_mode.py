@@ -16,7 +16,7 @@ import anyio
 from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_api.options import Options
 from gitbook_integrations_mcp.auth.policy import Policy
-from gitbook_integrations_mcp.calls.call import EndpointCall
+from gitbook_integrations_mcp.calls.call import Call, EndpointCall
 from gitbook_integrations_mcp.calls.response import get_path
 from gitbook_integrations_mcp.config.models import DevelopmentSection
 from gitbook_integrations_mcp.confirmation.results import Approval
@@ -128,7 +128,11 @@ class DevelopmentModes:
 
     async def describe(self, call: EndpointCall) -> dict[str, Any]:
         """Return the fields that the result of a call gets: what is known of an integration's development mode."""
-        if call.tool.name not in {ENABLE, "get_integration_by_name"} or not self._store.may_contain(_TABLE):
+        return await self.find(call) if call.tool.name in {ENABLE, "get_integration_by_name"} else {}
+
+    async def find(self, call: Call) -> dict[str, Any]:
+        """Return what is known of the development mode of the integration that a call names, as a field of a result."""
+        if not self._store.may_contain(_TABLE):
             return {}
         try:
             found = await self._store.development_modes.list(call.arguments["integrationName"])

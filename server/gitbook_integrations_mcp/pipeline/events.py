@@ -19,10 +19,11 @@ from gitbook_integrations_mcp.calls.masking import MASK
 from gitbook_integrations_mcp.calls.output import Output
 from gitbook_integrations_mcp.calls.response import get_path, read_response
 from gitbook_integrations_mcp.calls.secret_detection import has_secret_shape
-from gitbook_integrations_mcp.calls.view import View
+from gitbook_integrations_mcp.calls.view import View, describe_foreign
 from gitbook_integrations_mcp.errors import CallError
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.pipeline.change_list import read_moment
+from gitbook_integrations_mcp.pipeline.development_mode import DevelopmentModes
 
 _LIST, _GET = "list_integration_events", "get_integration_event"
 _PAGE = 250
@@ -37,10 +38,8 @@ _CHARACTERS = 200
 _VARYING = re.compile(r"[0-9a-f]{8,}(?:-[0-9a-f]+)*|\d+", re.IGNORECASE)
 """The parts of an error that differ between events with the same cause: numbers and IDs."""
 
-_SILENT = (
-    "No event matches. If events are missing, development mode may have been left on: events then go to a tunnel. "
-    "get_integration_by_name shows developmentMode if this server enabled it."
-)
+_DEVELOPMENT = "Development mode is on: events go to the tunnel, and the published script handles none."
+_UNKNOWN = "If events are missing, development mode may have been left on elsewhere: events then go to a tunnel."
 
 
 @dataclass(slots=True)
@@ -55,8 +54,9 @@ class _Group:
 class EventInspector:
     """Inspects events. `clock` is in seconds since 1970."""
 
-    def __init__(self, gitbook: GitBook, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, gitbook: GitBook, development: DevelopmentModes, clock: Callable[[], float] = time.time) -> None:
         self._gitbook = gitbook
+        self._development = development
         self._clock = clock
 
     async def run(self, call: Call) -> Output:
@@ -67,7 +67,8 @@ class EventInspector:
             CallError: the events could not be read.
         """
         with_traces = call.arguments.get("withTraces", True)
-        events, complete = await self._read_events(call)
+        events, newest, complete = await self._read_events(call)
+        development = await self._development.find(call)
         failed = [one for one in events if one.get("status") == "failed"]
         traces: dict[str, list[Mapping[str, Any]]] = {}
         if with_traces:
@@ -78,34 +79,41 @@ class EventInspector:
             "events": len(events),
             "failed": len(failed),
             "groups": [_describe(*key, group) for key, group in shown],
+            **development,
         }
-        notes = [] if events else [_SILENT]
+        notes = [_DEVELOPMENT] if development else []
+        if not events:
+            notes.append(f"No event matches. The newest of all is from {newest}." if newest else "There are no events.")
+            notes += [] if development else [_UNKNOWN]
         if not complete:
             notes.append(f"Only the newest {_MOST_EVENTS} events were read; use since, type or status.")
         if with_traces and len(traces) < len(failed):
             notes.append(f"Traces were read for {len(traces)} of {len(failed)} failed events.")
         if len(groups) > len(shown):
             notes.append(f"{len(groups) - len(shown)} smaller groups are not shown.")
+        if any(traces.values()):
+            notes.append(describe_foreign(["error", "logs"]))
         if notes:
             content["note"] = " ".join(notes)
         return Output(View(_CHARACTERS, _GET).show(content))
 
-    async def _read_events(self, call: Call) -> tuple[list[Mapping[str, Any]], bool]:
-        """Return the events that match, the newest first, and whether all were read."""
+    async def _read_events(self, call: Call) -> tuple[list[Mapping[str, Any]], str, bool]:
+        """Return the events that match, the newest first, the time of the newest of all, and whether all were read."""
         since = read_moment("since", call.arguments.get("since"), self._clock())
         found: list[Mapping[str, Any]] = []
-        read, page = 0, None
+        read, page, newest = 0, None, ""
         while True:
             paging = {"limit": _PAGE, **({"page": page} if page else {})}
             content = await self._read(call, _LIST, paging)
             items = content["items"]
             read += len(items)
+            newest = max([newest, *map(_time, items)])
             found += [one for one in items if _matches(one, call.arguments, since)]
             page = get_path(content, "next.page")
             if not page or not items or (since is not None and all(_is_before(one, since) for one in items)):
-                return sorted(found, key=_time, reverse=True), True
+                return sorted(found, key=_time, reverse=True), newest, True
             if read >= _MOST_EVENTS:
-                return sorted(found, key=_time, reverse=True), False
+                return sorted(found, key=_time, reverse=True), newest, False
 
     async def _read_traces(self, call: Call, events: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
         """Return the log lines of events by the event's ID, as far as they can be read."""

@@ -23,8 +23,10 @@ from mcp_types import (
 )
 from pydantic_core import from_json
 
+from gitbook_integrations_api.catalog import TOOLS
 from gitbook_integrations_api.endpoint import Endpoint, Risk, Tool
 from gitbook_integrations_api.options import CONFIRMATION_ARGUMENT, name_options
+from gitbook_integrations_api.summary import shorten
 from gitbook_integrations_mcp.auth.callers import Caller
 from gitbook_integrations_mcp.calls.arguments import build_request, check_arguments, normalize_arguments, split_options
 from gitbook_integrations_mcp.calls.call import Call, EndpointCall
@@ -49,7 +51,6 @@ from gitbook_integrations_mcp.pipeline.policy_check import PolicyCheck
 from gitbook_integrations_mcp.pipeline.receipt import RECEIPT, build_receipt
 from gitbook_integrations_mcp.pipeline.suggestion import Suggester
 from gitbook_integrations_mcp.pipeline.widening import widens_power
-from gitbook_integrations_mcp.text import clean_text
 
 logger = logging.getLogger(__name__)
 
@@ -168,13 +169,13 @@ class Pipeline:
         try:
             return await self._run_stages(params, context, caller, budget)
         except CallError as error:
-            logger.info("%s failed: %s", _name_tool(params, caller), type(error).__name__)
+            logger.info("%s failed: %s", _name_tool(params), type(error).__name__)
             raise
         except Exception as error:  # noqa: BLE001
             # The text of the exception can contain secrets, so neither the model nor the log gets it.
             frames = "".join(traceback.format_tb(error.__traceback__))
             logger.error(  # noqa: TRY400
-                "%s raised %s\n%s", _name_tool(params, caller), type(error).__name__, frames
+                "%s raised %s\n%s", _name_tool(params), type(error).__name__, frames
             )
             raise DefectError(
                 f"{params.name} failed because of a defect in this server ({type(error).__name__}). If the call "
@@ -228,7 +229,8 @@ class Pipeline:
         else:
             recorded = await self._executor.execute_recorded(call, approval)
             response = recorded.response
-        content = read_response(call.tool, response, call.arguments)
+        content = read_response(call.tool, response, call.arguments, call.request.body)
+        content = shorten(call.tool.result.model, content)
         if self._development:
             content |= await self._development.describe(call)
         shown = budget.fit(content, view)
@@ -301,9 +303,9 @@ class Pipeline:
         )
 
 
-def _name_tool(params: CallToolRequestParams, caller: Caller) -> str:
-    """Return the name of a tool, as the client sent it, for the log."""
-    return clean_text(caller.credentials.scrub(params.name), 64)
+def _name_tool(params: CallToolRequestParams) -> str:
+    """Return the name of a tool for the log. Any other name is the client's text."""
+    return params.name if params.name in TOOLS else "An unknown tool"
 
 
 def _is_hidden(call: EndpointCall) -> bool:

@@ -10,6 +10,7 @@ from gitbook_integrations_mcp.calls.response import get_path
 from gitbook_integrations_mcp.confirmation.facts import format_name, name_all
 from gitbook_integrations_mcp.errors import AnswerError, ArgumentsError
 from gitbook_integrations_mcp.pipeline.snapshot import SnapshotReader
+from gitbook_integrations_mcp.spelling import suggest_id
 from gitbook_integrations_mcp.store.pending import Fact
 from gitbook_integrations_mcp.text import clean_text
 
@@ -85,9 +86,11 @@ class PlacesPlanner:
         Raises:
             ArgumentsError: one of them does not.
         """
-        if unknown := [clean_text(one, 60) for one in new if one not in places]:
-            named = ", ".join(unknown[:_MAX_NAMED])
+        if unknown := [one for one in new if one not in places]:
+            titles = {one: str(place.get("title") or one) for one, place in places.items()}
+            lines = [f"- {clean_text(one, 60)}.{suggest_id(one, titles)}" for one in unknown[:_MAX_NAMED]]
             source = "list_spaces_in_organization_by_id" if level == "space" else "list_sites"
             raise ArgumentsError(
-                f"{level}s: the organization has none with the ID {named}. Nothing was sent. {source} returns the IDs."
+                f"{level}s: the organization has none with these IDs. Nothing was sent. {source} returns the IDs.\n"
+                + "\n".join(lines)
             )

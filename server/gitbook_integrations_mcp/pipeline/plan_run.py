@@ -5,14 +5,13 @@ plan of several calls has a record of its own, by whose ID all of them are undon
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
 from gitbook_integrations_api.endpoint import Endpoint
 from gitbook_integrations_mcp.calls.arguments import build_request, check_arguments
 from gitbook_integrations_mcp.calls.call import Call, EndpointCall
-from gitbook_integrations_mcp.calls.masking import MASK, MaskingScope
 from gitbook_integrations_mcp.calls.output import Output
 from gitbook_integrations_mcp.calls.plan import PlannedCall, Planner, Step, digest_target
 from gitbook_integrations_mcp.calls.response import get_path, read_response
@@ -26,13 +25,15 @@ from gitbook_integrations_mcp.errors import (
     TargetError,
     UnreachableError,
 )
-from gitbook_integrations_mcp.pipeline.change_log import ChangeLog
+from gitbook_integrations_mcp.pipeline.change_log import ChangeLog, list_lost
 from gitbook_integrations_mcp.pipeline.execution import Executor, Recorded
 from gitbook_integrations_mcp.pipeline.receipt import describe_changed, describe_undo
 from gitbook_integrations_mcp.pipeline.snapshot import SnapshotReader
 from gitbook_integrations_mcp.store.change import Change, number_part
 
 logger = logging.getLogger(__name__)
+
+_PLACES = ("space", "spaceId", "siteId")
 
 
 class PlanRunner:
@@ -85,20 +86,19 @@ class PlanRunner:
                 one = prepare_step(call, step, created.get(step.group, {}))
                 one = replace(one, change_id=number_part(plan.id, number) if plan else None)
                 recorded = await self._executor.execute_recorded(one, await self._read_before(one, step, approval))
-                content = read_response(one.tool, recorded.response, one.arguments)
+                content = read_response(one.tool, recorded.response, one.arguments, one.request.body)
             except CallError as error:
-                failure = _hide_values(error, step)
                 if plan:
-                    outcome = "incomplete" if done else _find_outcome(failure)
+                    outcome = "incomplete" if done else _find_outcome(error)
                     await self._complete(plan, outcome, [recorded.change for _, recorded, _ in done])
                 if not done:
-                    raise failure from None
-                return Output(_report(call, plan, done, failure, step))
+                    raise
+                return Output(_report(call, plan, done, error, step))
             created.setdefault(step.group, content)
             done.append((step, recorded, describe_changed(one, recorded, content)))
         if plan:
             await self._complete(plan, "done", [recorded.change for _, recorded, _ in done])
-        returned = {path: get_path(content, path) for path in call.plan.returned}
+        returned = {path.rpartition(".")[2]: get_path(content, path) for path in call.plan.returned}
         return Output({**_report(call, plan, done), **call.plan.report, **returned})
 
     async def _read_before(self, call: EndpointCall, step: Step, approval: Approval) -> Approval:
@@ -170,27 +170,6 @@ def _find_outcome(error: CallError) -> str:
             return "not sent"
 
 
-def _hide_values(error: CallError, step: Step) -> CallError:
-    """Return the error of a call without the credentials that the call sets, in case GitBook repeats one."""
-    text = str(error)
-    for value in sorted(_list_hidden(step.arguments, MaskingScope.OPEN), key=len, reverse=True):
-        text = text.replace(value, MASK)
-    if text == str(error):
-        return error
-    return StatusError(error.status, text) if isinstance(error, StatusError) else CallError(text, error.code)
-
-
-def _list_hidden(value: Any, scope: MaskingScope) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for key, child in value.items():
-            yield from _list_hidden(child, scope.enter(key, value))
-    elif isinstance(value, list):
-        for child in value:
-            yield from _list_hidden(child, scope)
-    elif scope.masks(value):
-        yield str(value)
-
-
 def _report(
     call: PlannedCall,
     plan: Change | None,
@@ -201,16 +180,15 @@ def _report(
     """Return the result of a plan: its receipt, and those of its calls."""
     steps, changes = call.plan.steps, [recorded.change for _, recorded, _ in done]
     change_id = plan.id if plan else changes[0].id
-    undo = describe_undo(call.caller, change_id, possible=any(one.undo for one in changes))
+    undo = describe_undo(call.caller, change_id, done[-1][0].tool, possible=any(one.undo for one in changes))
     calls: list[dict[str, Any]] = [
         {
             "tool": step.tool.name,
-            "status": recorded.response.status,
-            "changeId": recorded.change.id,
+            **_name_place(step),
             **({"restored": step.restored} if step.restored and call.plan.undoes else {}),
             **changed,
         }
-        for step, recorded, changed in done
+        for step, _, changed in done
     ]
     status, message = "done", f"Done: all {len(steps)} calls." if len(steps) > 1 else "Done."
     if error is not None and failed is not None:
@@ -221,12 +199,17 @@ def _report(
         message = (
             f"Incomplete: {len(done)} of {len(steps)} calls are done. {failed.tool.name} failed: {error}{rest}{offer}"
         )
-        calls.append({"tool": failed.tool.name, "code": str(error.code)})
+        calls.append({"tool": failed.tool.name, **_name_place(failed), "code": str(error.code)})
     return {
         "status": status,
         "message": message,
         "changeId": change_id,
         "undo": undo,
         "calls": calls,
-        "lost": list(call.plan.lost),
+        "lost": [*call.plan.lost, *(() if call.plan.undoes else list_lost(changes))],
     }
+
+
+def _name_place(step: Step) -> dict[str, Any]:
+    """Return the space or site that a call is about, by the name of its argument."""
+    return {name: step.arguments[name] for name in _PLACES if name in step.arguments}

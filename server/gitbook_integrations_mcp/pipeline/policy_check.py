@@ -14,6 +14,7 @@ from gitbook_integrations_mcp.calls.output import Output
 from gitbook_integrations_mcp.calls.plan import PlannedCall, isolate_step
 from gitbook_integrations_mcp.calls.policy_rules import (
     Case,
+    Decision,
     JudgedIntegration,
     JudgedPlace,
     classify_policy,
@@ -25,7 +26,7 @@ from gitbook_integrations_mcp.calls.policy_rules import (
 from gitbook_integrations_mcp.calls.response import get_path, read_response
 from gitbook_integrations_mcp.config.models import PolicyRule
 from gitbook_integrations_mcp.confirmation.preview import Previewer
-from gitbook_integrations_mcp.errors import CallError, PolicyError
+from gitbook_integrations_mcp.errors import CallError, PolicyError, StatusError
 from gitbook_integrations_mcp.gitbook.client import GitBook
 
 Level = Literal["space", "site"]
@@ -33,6 +34,7 @@ Level = Literal["space", "site"]
 _PLACE_ARGUMENTS: Mapping[Level, tuple[str, ...]] = {"space": ("space", "spaceId"), "site": ("site", "siteId")}
 _LISTS: Mapping[Level, str] = {"space": "list_spaces_in_organization_by_id", "site": "list_sites"}
 _MAX_PAGES = 100
+_NO_POLICY = "The operator has set no policy, so nothing is denied."
 _NOT_OF_INTEGRATION = frozenset({"integrations", "places", "tunnel_hosts"})
 """Conditions that need no facts of the integration besides its name."""
 
@@ -40,16 +42,21 @@ _NOT_OF_INTEGRATION = frozenset({"integrations", "places", "tunnel_hosts"})
 class PolicyCheck:
     """Judges calls by `rules`. A fact is read from GitBook only if a rule needs it."""
 
-    def __init__(self, rules: Sequence[PolicyRule], gitbook: GitBook, previewer: Previewer) -> None:
+    def __init__(
+        self, rules: Sequence[PolicyRule], gitbook: GitBook, previewer: Previewer, organization: str | None = None
+    ) -> None:
+        """`organization` is that of a space or site in `check_policy`, unless the call names another one."""
         self._rules = rules
         self._gitbook = gitbook
         self._previewer = previewer
+        self._organization = organization
 
     async def check(self, call: Call) -> None:
         """Check a call, or every call of a plan.
 
         Raises:
             PolicyError: a rule denies it.
+            StatusError: it is about an integration that does not exist.
         """
         if not self._rules:
             return
@@ -75,24 +82,42 @@ class PolicyCheck:
                 )
 
     async def explain(self, call: Call) -> Output:
-        """Return the decision about an action that the arguments describe, or all rules."""
+        """Return the decision about an action that the arguments describe, or all rules.
+
+        Raises:
+            StatusError: the integration does not exist.
+        """
         arguments = call.arguments
         if "integrationName" not in arguments:
-            return Output({"rules": [_show_rule(rule) for rule in self._rules], "message": "The first match decides."})
+            message = "The first match decides." if self._rules else _NO_POLICY
+            return Output({"rules": [_show_rule(rule) for rule in self._rules], "message": message})
         action: PolicyAction = arguments.get("action") or ("tunnel" if "tunnelHost" in arguments else "install")
         reader = _FactReader(self._rules, self._gitbook, self._previewer)
-        cases = await reader.build_cases(call, action, arguments.get("organizationId"))
+        if self._rules and action != "publish":
+            await self._previewer.read_integration(call, exists=True)
+        cases = await reader.build_cases(call, action, arguments.get("organizationId", self._organization))
         decided = [(case, judge(self._rules, case)) for case in cases]
         case, decision = next((one for one in decided if one[1].is_denied), decided[0])
         facts = {**to_jsonable_python(case.integration), "place": to_jsonable_python(case.place)}
         content: dict[str, Any] = {
             "decision": decision.effect,
-            "message": decision.explanation,
+            "message": self._explain(case, decision),
             "rule": None if decision.rule is None else _show_rule(decision.rule),
             "unknown": list(decision.unknown),
             "facts": {name: value for name, value in facts.items() if value is not None},
         }
         return Output(content)
+
+    def _explain(self, case: Case, decision: Decision) -> str:
+        """Return why a case is decided so. An installation that is allowed can be denied on some spaces or sites."""
+        if not self._rules:
+            return _NO_POLICY
+        elsewhere = [judge(self._rules, replace(case, place=JudgedPlace(level))) for level in _LISTS]
+        if case.action != "install" or case.place is not None or decision.is_denied:
+            elsewhere = []
+        texts = dict.fromkeys(one.explanation for one in elsewhere if one.is_denied)
+        more = [f"On some spaces or sites: {text} Give spaceId or siteId for the decision about one." for text in texts]
+        return " ".join([decision.explanation, *more])
 
 
 class _FactReader:
@@ -143,7 +168,11 @@ class _FactReader:
             return JudgedIntegration(name)
         if name not in self._integrations:
             try:
-                found = await self._previewer.read_integration(call)
+                found = await self._previewer.read_integration(call, exists=call.tool.name in ENDPOINTS)
+            except StatusError as error:
+                if error.status == 404:
+                    raise
+                found = None
             except CallError:
                 found = None
             self._integrations[name] = read_judged(name, found)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from gitbook_integrations_api.endpoint import Endpoint
 from gitbook_integrations_mcp.auth.callers import Caller
 from gitbook_integrations_mcp.calls.call import EndpointCall
 from gitbook_integrations_mcp.calls.masking import MASK
@@ -19,6 +20,7 @@ _UNDO_TOOL = "undo_change"
 _MOST = 20
 """Number of changed values that a receipt has; the others are counted."""
 _CHARACTERS = 80
+_NO_UNDO = "Nothing undoes this call."
 _UNSENT = object()
 
 
@@ -28,14 +30,16 @@ def build_receipt(call: EndpointCall, recorded: Recorded, content: Mapping[str, 
     if content.get("status") == ABSENT and call.tool.method == "DELETE":
         return {"changeId": change.id, "undo": "Nothing was changed."}
     changed = describe_changed(call, recorded, content)
-    undo = describe_undo(call.caller, change.id, possible=change.undo is not None)
-    return {"changeId": change.id, **changed, "undo": undo}
+    undo = describe_undo(call.caller, change.id, call.tool, possible=change.undo is not None)
+    lost = {"lost": change.lost} if change.lost else {}
+    return {"changeId": change.id, **changed, "undo": undo, **lost}
 
 
-def describe_undo(caller: Caller, change_id: str, *, possible: bool) -> dict[str, str] | str:
-    """Return the call that undoes a change, or why there is none."""
+def describe_undo(caller: Caller, change_id: str, tool: Endpoint, *, possible: bool) -> dict[str, str] | str:
+    """Return the call that undoes a change, or what there is instead. `tool` made the change, or its last part."""
     if not possible:
-        return "Nothing undoes this call."
+        other = tool.reverted_by
+        return f"{_UNDO_TOOL} cannot undo it. Use {other}." if other in caller.policy.tools else _NO_UNDO
     if _UNDO_TOOL not in caller.policy.tools:
         return f"{_UNDO_TOOL} is disabled on this server."
     return {"tool": _UNDO_TOOL, "changeId": change_id}

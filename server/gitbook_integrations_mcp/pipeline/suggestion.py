@@ -44,7 +44,7 @@ class Suggester:
                 shown = {meant[0]: next(iter(titles[meant[0]]), meant[0])}
                 is_default = name in ORGANIZATION_NAMES and given == self._organization
                 named = f"{name} (by default the operator's GITBOOK_ORGANIZATION)" if is_default else name
-                return f" {named}:{suggest_id(meant[0], shown)} Nothing was done with it."
+                return f" {named}:{suggest_id(meant[0], shown)}"
         return ""
 
     async def _read_titles(self, name: str, arguments: Mapping[str, Any], caller: Caller) -> dict[str, list[str]]:

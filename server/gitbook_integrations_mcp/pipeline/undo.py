@@ -72,7 +72,7 @@ class UndoPlanner:
         else:
             undos, lost = await self._undo_plan(call, change)
         steps = _leave_out_deleted([step for undo in undos for step in undo.steps])
-        lost += [text for undo in undos for text in undo.lost]
+        lost = list(dict.fromkeys([*lost, *(text for undo in undos for text in undo.lost)]))
         titles = await self._read_titles(call, change.organization, [undo.change for undo in undos], steps)
         facts = [
             *describe_effect([("Change", f"{change.id}: {change.tool} at {change.moment}, outcome {change.outcome}")]),
@@ -112,9 +112,12 @@ class UndoPlanner:
         if change.outcome in {"failed", "not sent"}:
             raise UndoError(f"{change.id} had no effect (outcome: {change.outcome}), so there is nothing to undo.")
         if change.undo is None:
+            other = ENDPOINTS[change.tool].reverted_by
+            offered = other in call.caller.policy.tools
+            instead = f"Use {other}." if offered else "Read the current state, and make the opposite change."
             raise UndoError(
                 f"{change.tool} cannot be undone: GitBook's API does not return what it changed. Nothing was sent. "
-                "Read the current state, and make the opposite change with the tool for it."
+                f"{instead}"
             )
         undoing = await self._find_undo(change)
         if undoing is not None:

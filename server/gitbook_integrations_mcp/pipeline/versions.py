@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.output import Output
-from gitbook_integrations_mcp.calls.plan import Plan, Step
+from gitbook_integrations_mcp.calls.plan import PUBLISHED, Plan, Step
 from gitbook_integrations_mcp.calls.response import get_path
 from gitbook_integrations_mcp.confirmation.facts import clean_foreign
 from gitbook_integrations_mcp.confirmation.preview import Previewer
@@ -85,13 +85,12 @@ class PublishedVersions:
         arguments = {"integrationName": name, **version.manifest, **secret, "script": version.script}
         lost = [f"{field} is not restored, because its secrets were not kept." for field in version.omitted]
         entry = _describe_entry(matching[0])
+        by = clean_foreign(entry.get("by", "unknown"), 100)
         facts = [
-            Fact("Version", _name_version(matching[0])),
-            Fact("Published", f"{entry['time']} by {clean_foreign(entry.get('by', 'unknown'), 100)}"),
-            Fact("Script", f"{entry.get('scriptCharacters', 0):,} characters, digest {version.digest[:12]}"),
+            Fact("Earlier version", f"{_name_version(matching[0])}, published at {entry['time']} by {by}"),
             *(Fact("Stays lost", text) for text in lost),
         ]
-        return Plan((Step(ENDPOINTS[PUBLISHING], arguments),), tuple(facts), tuple(lost))
+        return Plan((Step(ENDPOINTS[PUBLISHING], arguments),), tuple(facts), tuple(lost), returned=PUBLISHED)
 
     async def _find_visible(self, call: Call, live: Mapping[str, Any] | None) -> "list[VersionEntry]":
         found = await self._store.versions.list_entries(call.arguments["integrationName"])

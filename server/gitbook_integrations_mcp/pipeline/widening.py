@@ -2,9 +2,13 @@
 
 The table of tools declares how a call can do so (`Tool.widens`, `Endpoint.configures`). A fact that cannot be
 read counts against the call.
+
+Settings say what an integration does with its power: which repository replaces a space, which server signs visitors in,
+where content and credentials are sent. Which settings do so is known only to the integration. So every change of its
+settings counts unless GitBook vouches for the integration, and every change beside a credential.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from gitbook_integrations_api.endpoint import Endpoint, Widening
@@ -17,7 +21,7 @@ from gitbook_integrations_mcp.errors import CallError
 
 
 async def widens_power(call: Call, previewer: Previewer) -> bool:
-    """Whether a call, or a step of its plan, gives power or loses a credential or a required value.
+    """Whether a call, or a step of its plan, gives or redirects power, or loses a credential or a required value.
 
     With the setting `confirmation.widening: off`, none does.
     """
@@ -33,9 +37,19 @@ async def widens_power(call: Call, previewer: Previewer) -> bool:
     if call.tool.widens is not None and call.tool.widens.always_asks:
         return True
     before = await _read_before(call, previewer)
-    if _gives_access(call, before) and find_doubts(await _read_integration(call, previewer)):
+    settings = _find_settings(call)
+    if "externalIds" in settings or ("configuration" in settings and _has_credential(before)):
         return True
-    return await _loses_values(call, before, previewer)
+    if not settings and not _gives_access(call, before):
+        return False
+    integration = await _read_integration(call, previewer)
+    return bool(find_doubts(integration)) or _loses_required(call, before, integration)
+
+
+def _find_settings(call: Call) -> frozenset[str]:
+    """Return which parts of the settings of an integration a call replaces."""
+    configures = isinstance(call.tool, Endpoint) and call.tool.configures is not None
+    return frozenset({"configuration", "externalIds"}.intersection(call.arguments) if configures else ())
 
 
 def _gives_access(call: Call, before: Mapping[str, Any] | None) -> bool:
@@ -48,26 +62,27 @@ def _gives_access(call: Call, before: Mapping[str, Any] | None) -> bool:
             return False
 
 
-async def _loses_values(call: Call, before: Mapping[str, Any] | None, previewer: Previewer) -> bool:
-    """Whether an update deletes or replaces a credential, or deletes a value that the integration requires."""
-    assert isinstance(call.tool, Endpoint)
-    sent = _read_body(call).get("configuration")
-    if call.tool.configures is None or sent is None:
-        return False
+def _has_credential(before: Mapping[str, Any] | None) -> bool:
+    """Whether the configuration of a target has a credential, or cannot be read.
+
+    Whether an update changes the credential is not judged: the question, or its absence, would show whether a guess is
+    right.
+    """
     if before is None:
         return True
-    current = before.get("configuration")
-    kept = list(_list_values(sent))
     scope = MaskingScope.OPEN.enter("configuration", before)
-    if any(value not in kept for _, value in find_credentials(current, scope=scope)):
-        return True
-    dropped = {key for key, value in _as_mapping(current).items() if value and not _as_mapping(sent).get(key)}
-    if not dropped:
+    return any(find_credentials(before.get("configuration"), scope=scope))
+
+
+def _loses_required(call: Call, before: Mapping[str, Any] | None, integration: Mapping[str, Any] | None) -> bool:
+    """Whether an update deletes a value that the integration requires."""
+    if not isinstance(call.tool, Endpoint) or call.tool.configures is None or "configuration" not in call.arguments:
         return False
-    integration = await _read_integration(call, previewer)
+    current, sent = (_as_mapping(one.get("configuration")) for one in (before or {}, call.arguments))
+    dropped = {key for key, value in current.items() if value and not sent.get(key)}
     configurations = _as_mapping(integration).get("configurations")
     required = _as_mapping(_as_mapping(configurations).get(call.tool.configures)).get("required")
-    return integration is None or not dropped.isdisjoint(required if isinstance(required, list) else ())
+    return not dropped.isdisjoint(required if isinstance(required, list) else ())
 
 
 async def _read_before(call: Call, previewer: Previewer) -> Mapping[str, Any] | None:
@@ -85,22 +100,6 @@ async def _read_integration(call: Call, previewer: Previewer) -> Mapping[str, An
         return await previewer.read_integration(call)
     except CallError:
         return None
-
-
-def _read_body(call: Call) -> Mapping[str, Any]:
-    """Return what a call sends. The arguments of the step of a plan are sent as they are."""
-    return call.request.body or {} if isinstance(call, EndpointCall) else call.arguments
-
-
-def _list_values(value: Any) -> Iterator[Any]:
-    if isinstance(value, Mapping):
-        for child in value.values():
-            yield from _list_values(child)
-    elif isinstance(value, list):
-        for child in value:
-            yield from _list_values(child)
-    else:
-        yield value
 
 
 def _as_mapping(value: Any) -> Mapping[str, Any]:

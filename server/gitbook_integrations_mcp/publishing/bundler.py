@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -42,8 +43,8 @@ class BuildError(Exception):
     """A script that could not be bundled: why, as a predicate."""
 
 
-def bundle_script(roots: Roots, folder: Path, script: Path, limit: int) -> str:
-    """Return the bundle of `script`, at most `limit` bytes.
+def bundle_script(roots: Roots, folder: Path, script: Path, limit: int, scrub: Callable[[str], str]) -> str:
+    """Return the bundle of `script`, at most `limit` bytes. `scrub` replaces secrets in the messages of esbuild.
 
     Raises:
         BuildError: there is no esbuild, or it failed; the text contains its messages.
@@ -55,7 +56,7 @@ def bundle_script(roots: Roots, folder: Path, script: Path, limit: int) -> str:
         )
     with tempfile.TemporaryDirectory() as place:
         output = Path(place) / "script.js"
-        _run([str(program), str(script), f"--outfile={output}", *_OPTIONS], folder)
+        _run([str(program), str(script), f"--outfile={output}", *_OPTIONS], folder, scrub)
         try:
             with output.open("rb") as file:
                 content = file.read(limit + 1)
@@ -69,7 +70,7 @@ def bundle_script(roots: Roots, folder: Path, script: Path, limit: int) -> str:
         raise BuildError("cannot be bundled: esbuild did not write valid UTF-8") from None
 
 
-def _run(command: list[str], folder: Path) -> None:
+def _run(command: list[str], folder: Path, scrub: Callable[[str], str]) -> None:
     environment = {name: value for name in _INHERITED if (value := os.environ.get(name))}
     try:
         process = subprocess.Popen(  # noqa: S603
@@ -90,7 +91,7 @@ def _run(command: list[str], folder: Path) -> None:
     finally:
         _end(process)
     if process.returncode:
-        text = strip_unseen(errors.decode(errors="replace")).strip()
+        text = scrub(strip_unseen(errors.decode(errors="replace"))).strip()  # before it is cut
         raise BuildError(f"cannot be bundled. esbuild reports:\n{text[:_MAX_MESSAGE]}")
 
 

@@ -76,10 +76,8 @@ class Roots:
             FileError: it is outside of the roots, missing, no regular file, or longer than `limit` bytes.
         """
         path = self.find(folder, name)
-        # The path is resolved, so a symbolic link at its end is a new one. A pipe must not stop the server.
-        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         try:
-            with os.fdopen(os.open(path, flags), "rb") as file:
+            with os.fdopen(self._open(path), "rb") as file:
                 status = os.fstat(file.fileno())
                 if not stat.S_ISREG(status.st_mode):
                     raise FileError("is not a file")
@@ -93,6 +91,25 @@ class Roots:
         if len(content) > limit:
             raise FileError(f"has more than {limit:,} bytes")
         return content
+
+    def _open(self, path: Path) -> int:
+        """Open a resolved path below a root. A symbolic link in it is new, so none is followed."""
+        # A pipe must not stop the server.
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        if os.open not in os.supports_dir_fd:  # Windows, where users need a right to create links
+            return os.open(path, flags)
+        flags |= os.O_NOFOLLOW
+        root = next(root for root in self._paths if path.is_relative_to(root))
+        *folders, name = path.relative_to(root).parts or (".",)
+        place = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            for one in folders:
+                below = os.open(one, flags | os.O_DIRECTORY, dir_fd=place)
+                os.close(place)
+                place = below
+            return os.open(name, flags, dir_fd=place)
+        finally:
+            os.close(place)
 
     def find_program(self, folder: Path, name: str) -> Path | None:
         """Return the program of this name in the nearest `node_modules` of `folder` or above it, below a root."""

@@ -8,6 +8,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_api.endpoints.publishing import Policy, Publication
 from gitbook_integrations_mcp.calls.arguments import join_names, list_problems
 from gitbook_integrations_mcp.calls.checks import complete_arguments
+from gitbook_integrations_mcp.calls.masking import MASK
 from gitbook_integrations_mcp.calls.script import find_script_problem
 from gitbook_integrations_mcp.config.models import PublishingSection
 from gitbook_integrations_mcp.errors import ArgumentsError
@@ -242,6 +244,13 @@ class _Reader:
                 self._add(place, f"{join_names(place)} {error}.")
         return replaced
 
+    def _scrub_variables(self, text: str) -> str:
+        """Return a message of a program of the folder without the server's tokens and without values of variables."""
+        with suppress(FileError):
+            for value in Variables(read_dotenv(self._roots, self._folder), self._settings.secrets).secrets:
+                text = text.replace(value, MASK)
+        return self._scrub(text)
+
     def _read_image(self, place: Place, name: str) -> str:
         try:
             _check_image_name(name)
@@ -277,7 +286,7 @@ class _Reader:
             return script, False
         if self._settings.build:
             path = self._roots.find(self._folder, name)
-            return bundle_script(self._roots, self._folder, path, _SCRIPT_BYTES), True
+            return bundle_script(self._roots, self._folder, path, _SCRIPT_BYTES, self._scrub_variables), True
         if not is_javascript:
             raise FileError(
                 "must be bundled. Name the bundled file (.js) as scriptFile, or ask the operator to set "

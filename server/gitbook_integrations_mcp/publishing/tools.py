@@ -9,7 +9,7 @@ from anyio import to_thread
 from gitbook_integrations_api.catalog import ENDPOINTS, TOOLS
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.output import Output
-from gitbook_integrations_mcp.calls.plan import Plan, PlannedCall, Step
+from gitbook_integrations_mcp.calls.plan import PUBLISHED, Plan, PlannedCall, Step
 from gitbook_integrations_mcp.config.models import PublishingSection
 from gitbook_integrations_mcp.confirmation.facts import describe_effect
 from gitbook_integrations_mcp.confirmation.preview import Previewer
@@ -19,9 +19,6 @@ from gitbook_integrations_mcp.publishing.files import FolderError, Roots
 
 if TYPE_CHECKING:
     from gitbook_integrations_mcp.publishing.folder import Folder
-
-_RETURNED = ("version", "visibility", "urls.app")
-"""Parts of GitBook's response that the result contains."""
 
 _SHOWN_BY_A_DRY_RUN = ("check_integration_folder", "get_integration_by_name")
 """Tools whose results a dry run contains, at least in part."""
@@ -72,7 +69,7 @@ class FolderTools:
             (Step(publish, folder.arguments),),
             tuple(describe_effect([*_list_facts(folder)])),
             report={name: described[name] for name in ("integration", "organization", "files", "secrets", "notes")},
-            returned=_RETURNED,
+            returned=PUBLISHED,
         )
         if not dry:
             return plan
@@ -119,9 +116,10 @@ def describe_folder(folder: "Folder") -> dict[str, Any]:
 
 
 def _list_facts(folder: "Folder") -> Iterator[tuple[str, str]]:
-    """Yield what only the folder says. The rest of a preview describes the publication itself."""
+    """Yield where what is published comes from. The question has the publication itself, like any other."""
+    yield "Environment", folder.environment
     for one in folder.files:
-        yield f"File of the {one.role}", f"{one.path}, {one.bytes:,} bytes, SHA-256 {one.sha256[:16]}…"
+        yield f"File of {one.role}", f"{one.path}, {one.bytes:,} bytes, SHA-256 {one.sha256[:16]}…"
         if one.bundled:
             yield "Developer's code", "the esbuild in the folder ran on this machine to bundle the script"
     for note in folder.notes:

@@ -14,6 +14,7 @@ from gitbook_integrations_mcp.publishing.files import FileError, Roots
 
 DOTENV = ".env"
 _MAX_BYTES = 64 * 1024
+_SHORTEST = 6
 _REFERENCE = re.compile(r"\$\{\{\s*env\.(\S+?)\s*\}\}")
 _OTHER = re.compile(r"\$\{\{\s*\"?op://")
 _LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*", re.ASCII)
@@ -28,6 +29,12 @@ class Variables:
 
     def __init__(self, dotenv: Mapping[str, str], allowed: Collection[str]) -> None:
         self._values = {**dotenv, **{name: value for name in allowed if (value := os.environ.get(name))}}
+
+    @property
+    def secrets(self) -> list[str]:
+        """The values, longest first, without short ones: these are parts of other words, and no secrets."""
+        lines = {line for value in self._values.values() for line in (value, *value.splitlines())}
+        return sorted((line for line in lines if len(line) >= _SHORTEST), key=len, reverse=True)
 
     def replace(self, text: str) -> str:
         """Return `text` with every `${{ env.NAME }}` replaced by its value.

@@ -7,7 +7,7 @@ functions that run them on the `state`, `objects` turns the state into GitBook's
 
 from gitbook_integrations_mcp.sandbox.application import RATE_LIMIT, Sandbox, create_sandbox
 from gitbook_integrations_mcp.sandbox.credentials import INTEGRATION_TOKEN, USER_TOKEN
-from gitbook_integrations_mcp.sandbox.serving import describe_environment, serve_sandbox
+from gitbook_integrations_mcp.sandbox.serving import describe_environment, serve_in_background, serve_sandbox
 from gitbook_integrations_mcp.sandbox.templates import ORGANIZATION_ID, OWN_INTEGRATION
 
 __all__ = [
@@ -19,5 +19,6 @@ __all__ = [
     "Sandbox",
     "create_sandbox",
     "describe_environment",
+    "serve_in_background",
     "serve_sandbox",
 ]

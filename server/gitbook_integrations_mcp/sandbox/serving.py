@@ -1,5 +1,9 @@
 """Serves the GitBook sandbox over HTTP."""
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import uvicorn
 
 from gitbook_integrations_mcp.net.http_server import build_options
@@ -17,9 +21,31 @@ def serve_sandbox(sandbox: Sandbox, host: str = "127.0.0.1", port: int = 0) -> N
     listener, address = open_listener(host, port)
     with listener:
         print(*(f"{name}={value}" for name, value in describe_environment(address).items()), sep="\n", flush=True)
-        # The sandbox sends the Date of its own clock.
-        config = uvicorn.Config(sandbox, **build_options(lifespan="off", date_header=False))
-        uvicorn.Server(config).run(sockets=[listener])
+        _create_server(sandbox).run(sockets=[listener])
+
+
+@contextmanager
+def serve_in_background(sandbox: Sandbox) -> Iterator[str]:
+    """Serve `sandbox` in a thread, on a free port of loopback, and yield its address.
+
+    Raises:
+        OSError: no port can be used.
+    """
+    listener, address = open_listener("127.0.0.1", 0)
+    server = _create_server(sandbox)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    with listener:
+        thread.start()
+        try:
+            yield address
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def _create_server(sandbox: Sandbox) -> uvicorn.Server:
+    # The sandbox sends the Date of its own clock.
+    return uvicorn.Server(uvicorn.Config(sandbox, **build_options(lifespan="off", date_header=False)))
 
 
 def describe_environment(address: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ PREFIX = "chg_"
 """Beginning of the ID of each change."""
 
 _ID = re.compile(rf"{PREFIX}[0-9a-f]{{1,40}}")
-_LENGTH = len(PREFIX) + 22
+ID_LENGTH = len(PREFIX) + 22
 """Length of the ID of a change, without the number of a call in a plan."""
 
 
@@ -55,7 +55,7 @@ class Change:
     @property
     def plan(self) -> str | None:
         """The ID of the plan that the change is a part of."""
-        return self.id[:_LENGTH] if len(self.id) > _LENGTH else None
+        return self.id[:ID_LENGTH] if len(self.id) > ID_LENGTH else None
 
 
 def number_part(plan: str, number: int) -> str:

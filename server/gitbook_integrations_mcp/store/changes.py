@@ -8,9 +8,22 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, bindparam, delete, func, insert, select, union_all, update
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Row,
+    bindparam,
+    delete,
+    func,
+    insert,
+    not_,
+    or_,
+    select,
+    union_all,
+    update,
+)
 
-from gitbook_integrations_mcp.store.change import PREFIX, Change, is_change_id
+from gitbook_integrations_mcp.store.change import ID_LENGTH, PREFIX, Change, is_change_id
 from gitbook_integrations_mcp.store.database import Database
 from gitbook_integrations_mcp.store.schema import changes as table
 
@@ -82,13 +95,18 @@ class ChangeStore:
         organization: str | None = None,
         tool: str | None = None,
         outcome: str | None = None,
+        integration: str | None = None,
+        parts: bool = True,
         since: float | None = None,
         until: float | None = None,
         before: str | None = None,
         after: str | None = None,
         limit: int | None = 100,
     ) -> list[Change]:
-        """Return the newest changes of `owner`, or of everybody, that match, between two changes; at most `limit`."""
+        """Return the newest changes of `owner`, or of everybody, that match, between two changes; at most `limit`.
+
+        A plan is about an `integration` if one of its calls is. Without `parts`, the calls of plans are left out.
+        """
         conditions: list[ColumnElement[bool]] = [
             column == value
             for column, value in (
@@ -99,6 +117,12 @@ class ChangeStore:
             )
             if value is not None
         ]
+        if integration is not None:
+            part = table.alias()
+            plans = select(func.substr(part.c.id, 1, ID_LENGTH)).where(_names(part, integration), _is_part(part))
+            conditions.append(or_(_names(table, integration), table.c.id.in_(plans)))
+        if not parts:
+            conditions.append(not_(_is_part(table)))
         if since is not None:
             conditions.append(table.c.id >= _format_moment(since))
         if until is not None:
@@ -122,6 +146,17 @@ class ChangeStore:
 _FIELDS = fields(Change)
 _INSERT = insert(table)
 _UPDATE = update(table).where(table.c.id == bindparam("one"))
+
+
+def _names(changes: FromClause, integration: str) -> ColumnElement[bool]:
+    """Return the condition that a call has the name of an integration as argument."""
+    named: ColumnElement[str] = changes.c.arguments["integrationName"].as_string()
+    return named == integration
+
+
+def _is_part(changes: FromClause) -> ColumnElement[bool]:
+    """Return the condition that a change is a call of a plan."""
+    return func.length(changes.c.id) > ID_LENGTH
 
 
 def _select_newest(condition: ColumnElement[bool]) -> Any:

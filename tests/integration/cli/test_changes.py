@@ -139,7 +139,7 @@ def test_call_undoes_a_change_on_a_terminal_if_its_user_approves(
         one for one in create_sandbox().state.installations.values() if one.integration == OWN_INTEGRATION
     )
     words = ["call", "--sandbox", "update_integration_installation", f"integrationName={OWN_INTEGRATION}"]
-    assert main([*words, f"installationId={installation.id}", "externalIds=new"]) == 0
+    assert main([*words, f"installationId={installation.id}", "space_selection=selected"]) == 0
     capsys.readouterr()
     [change_id] = show(capsys)
     ours, theirs = pty.openpty()

@@ -110,6 +110,17 @@ def test_a_login_asks_for_the_scopes_of_the_offered_tools_and_is_kept_for_its_ow
     assert "access" not in json.dumps(identity)
 
 
+def test_a_trial_with_the_sandbox_leaves_nothing(gitbook: Sandbox, browse: Decide, run: Run) -> None:
+    assert run("login", "--read-only")[0] == 0
+    before = read_identity(run)
+    code, out, err = run("login", "--sandbox", "--tools", "list_sites")
+    assert code == 0
+    assert out.startswith("Logged in")
+    assert err.splitlines()[0] == "This login asks for 1 scope: site:read"
+    assert "nothing of it is left" in err
+    assert read_identity(run) == before
+
+
 def test_read_only_asks_for_no_scope_that_writes(gitbook: Sandbox, browse: Decide, run: Run) -> None:
     assert run("login", "--read-only")[0] == 0
     scopes = read_identity(run)["scopes"]

@@ -507,6 +507,25 @@ async def test_metadata_that_leads_astray_is_not_followed(metadata: dict[str, An
         assert "/jwks" not in authority.requests
 
 
+@pytest.mark.parametrize("keys", ["http://127.0.0.1:6379/keys", "https://localhost/keys"])
+async def test_an_issuer_elsewhere_cannot_make_the_server_call_its_own_machine(
+    keys: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called = []
+
+    async def send() -> AsyncIterator[bytes]:
+        yield json.dumps({"issuer": "https://login.example", "jwks_uri": keys, "keys": []}).encode()
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        called.append(str(request.url))
+        return httpx.Response(200, content=send())
+
+    monkeypatch.setattr(issuer_module, "open_transport", lambda _url: httpx.MockTransport(respond))
+    with pytest.raises(IssuerError, match="jwks_uri"):
+        await Issuer(OAuthSection(issuer="https://login.example")).fetch_keys()
+    assert called == ["https://login.example/.well-known/oauth-authorization-server"]
+
+
 async def _stream(size: int) -> AsyncIterator[bytes]:
     for _ in range(size // 1000):
         yield b" " * 1000

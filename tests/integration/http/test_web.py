@@ -707,10 +707,11 @@ async def test_no_secret_and_no_session_is_logged_at_whatever_level(
         connect(address, kind, era, Human(), bear("ann", **tokens)) as client,
     ):
         made = (await client.call_tool(target.name, target.arguments)).structured_content
+        assert read_code(await client.call_tool("text-of-the-client", {})) == "unknown_tool"
     assert made is not None
     of_the_client = ("httpx2", "httpcore2", "mcp.client")
     logged = "\n".join(one.getMessage() for one in caplog.records if not one.name.startswith(of_the_client))
-    for secret in (made["token"], *tokens.values(), *TOKENS.values()):
+    for secret in (made["token"], *tokens.values(), *TOKENS.values(), "text-of-the-client"):
         assert secret not in logged
     assert not re.search(r"session.{0,20}[0-9a-f]{32}", logged)
 

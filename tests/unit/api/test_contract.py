@@ -205,13 +205,24 @@ async def test_a_result_keeps_every_field_as_structured_content_and_as_the_same_
     assert {name: value for name, value in content.items() if name != "receipt"} == expected
 
 
+async def test_of_the_owner_of_an_integration_only_the_summary_is_shown() -> None:
+    upstream, owner = Upstream(), {"id": "o", "title": "Acme", "hostname": "acme"}
+    upstream.answer({"name": "acme", "owner": {**owner, "permissions": {"admin": False}, "inviteLinks": False}})
+    async with connect(upstream) as client:
+        found = (await client.call_tool("get_integration_by_name", {"integrationName": "acme"})).structured_content
+        assert found == {"name": "acme", "owner": owner}
+        upstream.answer({"name": "acme", "owner": "o"})
+        found = (await client.call_tool("get_integration_by_name", {"integrationName": "acme"})).structured_content
+        assert found == {"name": "acme", "owner": "o"}
+
+
 @pytest.mark.parametrize("status", [204, 205])
 async def test_a_deletion_names_what_it_removed(status: int) -> None:
     arguments = {"integrationName": "acme", "installationId": "i-1", "siteId": "s-1"}
     async with connect(Upstream(status)) as client:
         text = read_text(await client.call_tool("uninstall_integration_from_site", arguments))
     for name, value in arguments.items():
-        assert f"{name}: {value}" in text
+        assert re.search(rf"\b{value}\b", text), name
 
 
 async def test_switching_development_mode_says_what_happens_now() -> None:
@@ -245,7 +256,7 @@ FAULTS: dict[str, tuple[int, bytes, dict[str, str], str]] = {
     "hidden text": (400, '{"error":{"code":400,"message":"a\u202eb\U000e0041 c"}}'.encode(), {}, '"a b c"'),
     "unauthorized": (401, b'{"error":{"code":401,"message":"no"}}', {}, "accepts"),
     "forbidden": (403, b'{"error":{"code":403,"message":"no"}}', {}, "accepts"),
-    "not found": (404, b'{"error":{"code":404,"message":"no"}}', {}, "Nothing was changed"),
+    "not found": (404, b'{"error":{"code":404,"message":"no"}}', {}, "Check "),
     "conflict": (409, b'{"error":{"code":409,"message":"no"}}', {}, "Read that state"),
     "precondition": (412, b'{"error":{"code":412,"message":"no"}}', {}, "precondition"),
     "unprocessable": (422, b'{"error":{"code":422,"message":"no"}}', {}, "Fix the arguments"),
@@ -285,6 +296,23 @@ async def test_an_error_of_the_api_is_explained_with_a_remedy(endpoint: Endpoint
         while len(sent) > 1 and sent[-1] == "GET":
             sent.pop()
     assert sent == [endpoint.method] or (is_written_back(endpoint) and sent in (["GET"], ["GET", endpoint.method]))
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "words"),
+    [
+        ("get_integration_site_installation", 404, "not installed there yet, call install_integration_on_site first."),
+        ("update_integration_space_installation", 404, "call install_integration_on_space first."),
+        ("get_integration_installation_by_id", 404, "call install_integration first."),
+        ("install_integration", 409, "Nothing was changed. Read that state with list_organization_installations"),
+        ("list_integration_events", 403, "another attempt fails, too. This endpoint accepts"),
+    ],
+)
+async def test_an_error_of_the_api_names_the_next_step(name: str, status: int, words: str) -> None:
+    upstream = Upstream(status)
+    async with connect(upstream) as client:
+        text = read_text(await client.call_tool(name, make_arguments(ENDPOINTS[name])))
+    assert words in text
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ async def test_the_tools_cost_few_tokens(sections: dict[str, Any]) -> None:
     }
     assert {name: cost for name, cost in costs.items() if cost > LARGE.get(name, MOST)} == {}
     assert median(costs.values()) <= TYPICAL
-    assert sum(costs.values()) <= 8_900
+    assert sum(costs.values()) <= 8_950
     assert count_tokens({"tools": published}) <= 13_500
 
 
@@ -74,7 +74,7 @@ def test_the_instructions_cost_few_tokens_and_name_tools_that_exist() -> None:
 def test_every_call_that_needs_approval_has_a_consequence() -> None:
     for tool in TOOLS.values():
         configures = isinstance(tool, Endpoint) and tool.configures
-        if tool.widens or configures or tool.needs_confirmation(dict(tool.confirm_if)):
+        if tool.widens or configures or tool.needs_confirmation(dict.fromkeys(tool.confirm_with)):
             assert tool.consequence, tool.name
             assert not isinstance(tool, Endpoint) or tool.act, tool.name
 
@@ -86,6 +86,19 @@ def test_an_undo_names_a_tool_and_arguments_that_exist() -> None:
             given = {name for name, _ in step.arguments}
             required = {name for name, info in undoing.input.model_fields.items() if info.is_required()}
             assert required <= given <= set(undoing.input.model_fields), endpoint.name
+
+
+def test_a_call_to_which_gitbook_returns_nothing_says_what_is_the_case_now() -> None:
+    for endpoint in ENDPOINTS.values():
+        assert bool(endpoint.effect) == (endpoint.result.shape == "nothing"), endpoint.name
+
+
+def test_what_reverts_a_call_is_another_tool_for_calls_without_an_undo() -> None:
+    reverted = {endpoint.name: endpoint for endpoint in ENDPOINTS.values() if endpoint.reverted_by}
+    assert reverted
+    for name, endpoint in reverted.items():
+        assert endpoint.undo is None, name
+        assert endpoint.reverted_by in TOOLS.keys() - {name}, name
 
 
 def test_every_tool_has_a_title_and_a_description() -> None:

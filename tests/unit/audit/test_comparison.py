@@ -53,7 +53,7 @@ async def test_an_uninstalled_integration_is_removed_and_its_findings_are_fixed(
     comparison = await watch(uninstall(HEATLENS))
     assert name(comparison.removed) == [
         ("installation", "Heatlens"),
-        ("on site", "Heatlens on “Help Center”"),
+        ("on site", "“Heatlens” on “Help Center”"),
         ("script", "heatlens on “Help Center”"),
     ]
     assert not comparison.added
@@ -80,7 +80,7 @@ async def test_new_places_scripts_and_findings_are_added() -> None:
 
     comparison = await watch(change)
     assert name(comparison.added) == [
-        ("on space", "Slack on “Getting Started”"),
+        ("on space", "“Slack” on “Getting Started”"),
         ("script", "new on “Help Center”"),
     ]
     assert sorted(identifier.partition(":")[0] for identifier in comparison.newFindings) == [

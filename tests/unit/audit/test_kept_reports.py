@@ -12,7 +12,7 @@ from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.store.schema import reports
 from gitbook_integrations_mcp.store.store import Store
 from tests.support.audit_fixtures import fail, list_installed
-from tests.support.fake_gitbook import read_code, read_text
+from tests.support.fake_gitbook import UNASKED, read_code, read_text
 from tests.support.many_users import Place
 from tests.support.stores import KINDS, find_url
 
@@ -197,7 +197,7 @@ async def test_a_failing_store_stops_no_audit_and_the_result_says_that_it_was_no
 async def test_a_change_by_anybody_through_another_process_makes_the_report_stale(place: Place) -> None:
     installed = next(one for one in list_installed(place.gitbook.watched.sandbox.state) if one.integration == "slack")
     arguments = {"integrationName": "slack", "installationId": installed.id, "externalIds": ["new-id"]}
-    async with place.serve() as client, place.serve("bob-1") as other:
+    async with place.serve() as client, place.serve("bob-1", confirmation=UNASKED) as other:
         await call(client)
         place.clock.now += 1
         assert (await call(client, section="findings"))["ageSeconds"] == 1
@@ -211,7 +211,7 @@ async def test_a_change_through_another_session_of_the_caller_makes_the_report_s
     place = Place(f"sqlite:///{tmp_path}/store.db")
     installed = next(one for one in list_installed(place.gitbook.watched.sandbox.state) if one.integration == "slack")
     arguments = {"integrationName": "slack", "installationId": installed.id, "externalIds": ["new-id"]}
-    async with place.serve() as client:
+    async with place.serve(confirmation=UNASKED) as client:
         await call(client)
         place.clock.now += 1
         await client.call_tool("update_integration_installation", arguments)

@@ -41,7 +41,7 @@ JUDGED: dict[str, tuple[bool, str]] = {
     "required-setting-missing googleanalytics help": (RIGHT, "active, but nothing is measured"),
     "required-setting-missing helpscout help": (RIGHT, "readers see no chat until the ID is there"),
     "required-setting-missing jira": (RIGHT, "nobody has connected it, so its links stay plain"),
-    "pending-place VA-Okta next": (RIGHT, "the site has no sign-in although it looks set up"),
+    "required-setting-missing VA-Okta next": (RIGHT, "the site has no sign-in although it looks set up"),
     "git-sync-failed reference": (RIGHT, "the space is not what the repository says"),
     "gone-from-marketplace runkit": (RIGHT, "GitBook withdrew what it had reviewed"),
     # low

@@ -148,9 +148,9 @@ def move(target: str, *, to: str | None = None) -> Spoil:
     return spoil
 
 
-def orphan(url: str) -> Spoil:
+def orphan(url: str, policy: str = "default-src 'self'") -> Spoil:
     def spoil(organization: Organization) -> None:
-        script = {"script": url, "cookies": False, "contentSecurityPolicy": "default-src 'self'"}
+        script = {"script": url, "cookies": False, "contentSecurityPolicy": policy}
         organization.site.orphaned_scripts = [script]
 
     return spoil
@@ -210,6 +210,12 @@ def enable(level: Any, status: Any, configuration: Any = None) -> Spoil:
         organization.installation.enabled[level][place.id] = Setup(status=status, configuration=configuration or {})
 
     return spoil
+
+
+def sign_in(configuration: Any = None) -> Spoil:
+    """Let the integration sign visitors in, with these settings on its site."""
+    settings = {"client_id": "docs"} if configuration is None else configuration
+    return both(change(scopes=["site:visitor:auth"]), render("site"), configure("site", settings))
 
 
 def copy_to_other_site(organization: Organization) -> None:
@@ -330,26 +336,41 @@ FIRES: list[tuple[str, Spoil]] = [
     ("all-places-selected", select("site", "site")),
     ("all-places-selected", both(select("space", "all"), change(scopes=["space:content:read"]))),
     ("all-places-selected", both(select("site", "site"), distrust(), hide("visibility", "public"))),
+    ("all-places-selected", both(select("site", "site"), distrust(scopes=["site:visitor:auth"]))),
+    ("all-places-selected", both(select("space", "all"), distrust(scopes=["space:git:sync"]))),
+    ("all-places-selected", both(name("cookiebot"), select("site", "site"), distrust())),
     ("development-mode-on", both(own(), develop())),
     ("development-mode-on", both(own(), develop(ends_at=NOW + 60))),
     ("development-mode-on", develop(all=True)),
+    ("development-mode-on", develop("not-installed", organization=ORGANIZATION_ID)),
     ("stalled-installation", stall("paused", 31)),
-    ("stalled-installation", stall("pending", 400)),
+    ("stalled-installation", both(move("site"), stall("pending", 400))),
     ("installed-nowhere", move("site")),
     ("installed-nowhere", move("all")),
     ("foreign-unlisted", distrust(visibility="unlisted")),
     ("foreign-unlisted", distrust(visibility="private")),
+    ("foreign-unlisted", distrust(visibility="unlisted", scopes=["space:metadata:read", "page:feedback:read"])),
     ("excess-scopes", distrust(scopes=["site:script:inject", "space:metadata:read"])),
     ("excess-scopes", distrust(scopes=["space:content:write"], blocks=[{"id": "b", "title": "B"}])),
+    ("excess-scopes", own(scopes=["space:content:write"])),
     ("gone-from-marketplace", delist),
     ("never-listed", both(distrust(), delist)),
+    ("never-listed", distrust(visibility="unlisted", scopes=[], blocks=[{"id": "b", "title": "B"}])),
+    ("never-listed", distrust(visibility="private", scopes=["site:metadata:read"])),
     ("required-setting-missing", declare("site", "tracking_id", required=True)),
     ("required-setting-missing", both(declare("site", "id", required=True), configure("site", {"id": " ", "x": 1}))),
     ("required-setting-missing", both(declare("space", "channel", required=True), enable("space", "pending"))),
     ("required-setting-missing", both(declare("account", "team", required=True), stall("pending", 1))),
+    ("required-setting-missing", render("site")),
+    ("required-setting-missing", both(render("site"), enable("site", "pending"))),
+    ("required-setting-missing", both(render("account"), move("site"), stall("pending", 1))),
     ("required-setting-missing", both(declare("account", "oauth", required=True, type="button"), stall("pending", 1))),
     ("pending-place", enable("space", "pending")),
-    ("pending-place", both(render("site"), enable("site", "pending"))),
+    ("pending-place", both(render("site"), enable("site", "pending", {"region": "EU"}))),
+    ("pending-place", stall("pending", 1)),
+    ("pending-place", both(render("account"), configure("account", {"team": "a"}), stall("pending", 400))),
+    ("sign-in-not-required", both(sign_in(), hide("visibility", "public"))),
+    ("sign-in-not-required", both(sign_in(), distrust(), hide("visibility", "share-link"))),
     ("paused-place", enable("site", "paused")),
     ("paused-place", both(declare("space", "channel", required=True), enable("space", "paused"))),
     ("git-sync-failed", sync("failure")),
@@ -391,6 +412,9 @@ FIRES: list[tuple[str, Spoil]] = [
         both(render("site"), change(scopes=["site:visitor:auth"]), configure("site", {"client_secret": "abc"})),
     ),
     ("stored-credentials", both(declare("account", "x"), configure("account", {"api_key": "abc"}))),
+    # what its form on sites saved for the whole organization
+    ("stored-credentials", both(distrust(), render("site"), configure("account", {"secret": "abc"}))),
+    ("stored-credentials", both(own(), render("site"), configure("account", {"secret": "abc"}))),
 ]
 
 RESTS: list[tuple[str, Spoil]] = [
@@ -401,6 +425,8 @@ RESTS: list[tuple[str, Spoil]] = [
     ("unverified-script", distrust(scopes=["site:views:read"])),
     ("unverified-script", both(distrust(), enable("site", "pending"))),
     ("unverified-script", both(distrust(), unpublish)),
+    ("unverified-script", both(distrust(), name("devtune"))),
+    ("unverified-write", both(distrust(scopes=["space:git:sync"]), name("github"))),
     ("policy-violated", add_rule(actions=["publish", "tunnel"])),
     ("policy-violated", add_rule(verified=False)),
     ("policy-violated", both(add_rule("allow", owners=[GITBOOK], scopes=["site:script:*"]), add_rule())),
@@ -428,6 +454,7 @@ RESTS: list[tuple[str, Spoil]] = [
     ("script-with-cookies", both(name("onetrust"), change(scopes=["site:script:inject", "site:script:cookies"]))),
     ("script-not-installed", orphan(f"{RUNTIME}/plain/installations/{'0f' * 32}/sites/x/script.js")),
     ("script-not-installed", both(select("site", "site"), move("site"), orphan(f"{RUNTIME}/plain/script.js"))),
+    ("script-not-installed", both(move("all", to="space"), orphan(f"{RUNTIME}/plain/script.js"))),
     ("all-places-selected", select("space", "site")),
     ("all-places-selected", both(select("space", "space"), change(scopes=[]))),
     ("all-places-selected", both(select("site", "site"), hide("visibility", "public"))),
@@ -435,6 +462,8 @@ RESTS: list[tuple[str, Spoil]] = [
     ("all-places-selected", both(select("site", "site"), stall("pending", 1))),
     ("stalled-installation", stall("paused", 29)),
     ("stalled-installation", stall("active", 400)),
+    ("stalled-installation", stall("pending", 400)),
+    ("stalled-installation", both(move("site"), declare("account", "x", required=True), stall("pending", 400))),
     ("installed-nowhere", move("organization")),
     ("installed-nowhere", move("space", to="space")),
     ("installed-nowhere", both(move("all"), select("space", "all"))),
@@ -443,8 +472,11 @@ RESTS: list[tuple[str, Spoil]] = [
     ("foreign-unlisted", publish(ORGANIZATION_ID, "unlisted")),
     ("foreign-unlisted", publish(GITBOOK, "unlisted")),
     ("foreign-unlisted", distrust(visibility="public")),
+    ("foreign-unlisted", distrust(visibility="unlisted", scopes=["space:metadata:read"])),
+    ("foreign-unlisted", both(distrust(visibility="unlisted"), name("gitlab"))),
     ("development-mode-on", develop()),
     ("development-mode-on", both(own(), develop("other"))),
+    ("development-mode-on", develop("not-installed", organization="elsewhere")),
     ("excess-scopes", distrust(scopes=["site:script:inject", "page:feedback:read", "openapi:read"])),
     ("excess-scopes", distrust(scopes=["space:content:read"], blocks=[{"id": "b", "title": "B"}])),
     ("excess-scopes", distrust(scopes=["site:script:inject", "space:content:write"], target="all")),
@@ -453,16 +485,29 @@ RESTS: list[tuple[str, Spoil]] = [
     ("gone-from-marketplace", both(distrust(), delist)),
     ("never-listed", delist),
     ("never-listed", both(own(), delist)),
+    ("never-listed", distrust(visibility="unlisted")),
+    ("never-listed", own(visibility="private", scopes=[])),
     ("required-setting-missing", both(declare("site", "id", required=True), configure("site", {"id": "G-1"}))),
     (
         "required-setting-missing",
         both(declare("site", "on", required=True, type="boolean"), configure("site", {"on": False})),
     ),
     ("required-setting-missing", declare("site", "region", required=True, default="EU")),
+    ("required-setting-missing", both(render("site"), configure("site", {"on": False}))),
+    ("required-setting-missing", both(render("site"), enable("site", "paused"))),
+    ("required-setting-missing", declare("site", "optional")),
     ("required-setting-missing", declare("account", "oauth", required=True, type="button")),
     ("required-setting-missing", both(declare("site", "id", required=True), stall("paused", 1))),
     ("pending-place", both(declare("space", "channel", required=True), enable("space", "pending"))),
     ("pending-place", enable("space", "active")),
+    ("pending-place", both(declare("account", "x", required=True), stall("pending", 1))),
+    ("pending-place", both(move("site"), stall("pending", 1))),
+    ("pending-place", both(render("site"), enable("site", "pending"))),
+    ("sign-in-not-required", hide("visibility", "public")),
+    ("sign-in-not-required", both(sign_in(), hide("visibility", "visitor-auth"))),
+    ("sign-in-not-required", both(sign_in(), hide("visibility", "public"), unpublish)),
+    ("sign-in-not-required", both(sign_in(), hide("visibility", "public"), stall("paused", 1))),
+    ("sign-in-not-required", both(sign_in({}), hide("visibility", "public"))),
     ("paused-place", enable("site", "pending")),
     ("git-sync-failed", sync("success")),
     ("git-sync-failed", sync("running")),
@@ -471,6 +516,10 @@ RESTS: list[tuple[str, Spoil]] = [
     ("same-kind", both(name("plausible"), add("googleanalytics"), enable("site", "pending"))),
     ("same-kind", both(name("plausible"), add("googleanalytics"), move("site"))),
     ("same-kind", both(add("live-chat"), add("chat-bot", scopes=[]))),
+    ("same-kind", both(add("live-chat"), add("chatgpt-referrals"))),
+    ("same-kind", both(name("plausible"), add("googleanalytics"), unpublish)),
+    ("same-kind", both(name("plausible"), declare("site", "id", required=True), add("googleanalytics"))),
+    ("same-kind", both(name("plausible"), declare("account", "id", required=True), add("googleanalytics"))),
     (
         "same-tracking-id",
         both(name("fathom"), declare("site", "site_id", required=True), configure("site", {"site_id": "A"})),
@@ -500,6 +549,7 @@ RESTS: list[tuple[str, Spoil]] = [
     ("secrets-in-configuration", both(distrust(), configure("space", {"tracking_id": "G-1", "token": None}))),
     ("secrets-in-configuration", both(distrust(), declare("site", "api_key"), configure("site", {"api_key": "abc"}))),
     ("secrets-in-configuration", both(own(), configure("account", {"api_key": "abc"}))),
+    ("secrets-in-configuration", both(distrust(), render("site"), configure("account", {"secret": "abc"}))),
     ("typed-credentials", both(declare("site", "api_key"), configure("site", {"api_key": "abc"}))),
     (
         "typed-credentials",
@@ -567,6 +617,7 @@ async def test_no_remedy_removes_sync_sign_in_or_consent(rule: str, spoil: Spoil
         (both(name("plausible"), distrust(), add("googleanalytics")), "uninstall_integration_from_site"),
         (both(name("plausible"), add("googleanalytics")), "list_site_integrations"),  # none is the riskiest
         (both(distrust(categories=["analytics"]), add("googleanalytics")), "list_site_integrations"),  # only a hint
+        (both(name("plausible"), own(visibility="private"), add("googleanalytics")), "list_site_integrations"),
         (
             both(distrust(scopes=["site:visitor:auth"]), add("VA-Okta", scopes=["site:visitor:auth"])),
             "list_site_integrations",
@@ -580,6 +631,85 @@ async def test_of_several_of_a_kind_only_the_riskiest_is_proposed_for_removal(sp
     assert finding.remedy.tool == tool
     if tool == "uninstall_integration_from_site":
         assert finding.remedy.arguments["integrationName"] == "plausible"
+
+
+@pytest.mark.parametrize(
+    ("rule", "spoil", "tool", "advice"),
+    [
+        ("weak-csp", both(own(), change(contentSecurityPolicy="script-src *")), "get_integration_by_name", "publish"),
+        ("script-without-csp", both(own(), change(contentSecurityPolicy="")), "get_integration_by_name", "publish"),
+        ("excess-scopes", own(scopes=["space:content:write"]), "get_integration_by_name", "publish"),
+        ("weak-csp", change(contentSecurityPolicy="script-src *"), "get_integration_by_name", "Ask its developer"),
+        (
+            "weak-csp",
+            distrust(contentSecurityPolicy="script-src *"),
+            "uninstall_integration_from_site",
+            "uninstall",
+        ),
+        # its script comes with a space of the site, so there is nothing to uninstall from the site
+        (
+            "weak-csp",
+            both(distrust(), move("all", to="space"), orphan(f"{RUNTIME}/plain/script.js", "script-src *")),
+            "list_site_integration_scripts",
+            "uninstall",
+        ),
+        ("stalled-installation", stall("paused", 90), "get_integration_installation_by_id", "resume"),
+        ("never-listed", both(distrust(), delist), "get_integration_by_name", "links"),
+        # nobody but its owner can look it up by name
+        (
+            "never-listed",
+            distrust(visibility="private", scopes=[]),
+            "get_integration_installation_by_id",
+            "if you know its developer",
+        ),
+        (
+            "sign-in-not-required",
+            both(sign_in(), hide("visibility", "public")),
+            "get_integration_site_installation",
+            "audience",
+        ),
+    ],
+)
+async def test_a_remedy_helps_and_breaks_nothing(rule: str, spoil: Spoil, tool: str, advice: str) -> None:
+    organization = Organization()
+    spoil(organization)
+    (finding,) = [finding for finding in await find(organization) if finding.rule == rule]
+    assert finding.remedy.tool == tool
+    assert advice in finding.remedy.advice
+    check_arguments(TOOLS[tool], finding.remedy.arguments)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (distrust(), "“plain” is unverified and runs a script in the pages of sites"),
+        (distrust(scopes=["site:visitor:auth"]), "“plain” is unverified and decides who may read sites"),
+    ],
+)
+async def test_an_unverified_integration_is_reported_with_what_it_does(spoil: Spoil, sentence: str) -> None:
+    organization = Organization()
+    spoil(organization)
+    assert sentence in {finding.summary for finding in await find(organization)}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "evidence"),
+    [
+        (both(), "consent manager on the site: none known"),
+        (add("onetrust", title="OneTrust"), "consent manager on the site: “OneTrust”"),
+        (
+            add("onetrust", configurations={"site": {"properties": {"id": {"type": "string"}}, "required": ["id"]}}),
+            "consent manager on the site: none known",
+        ),
+    ],
+)
+async def test_scripts_with_cookies_are_reported_with_the_consent_manager_that_works(
+    spoil: Spoil, evidence: str
+) -> None:
+    organization = Organization()
+    both(change(scopes=["site:script:inject", "site:script:cookies"]), spoil)(organization)
+    (finding,) = [finding for finding in await find(organization) if finding.rule == "script-with-cookies"]
+    assert evidence in finding.evidence
 
 
 async def test_unknown_verification_is_undecided() -> None:
@@ -641,7 +771,7 @@ async def test_the_ids_of_findings_never_change() -> None:
         "same-kind:ccf4e37bf7",
         "typed-credentials:4a11a44c4d",
     }
-    assert len(ids) == len(report.findings) == 23
+    assert len(ids) == len(report.findings) == 22
 
 
 async def test_reports_contain_no_secrets() -> None:
@@ -696,15 +826,16 @@ def expect(state: State, now: float) -> set[tuple[str, str]]:
         strange = not integration.verified and integration.owner != ORGANIZATION_ID
         if strange and any("write" in scope or "sync" in scope for scope in scopes):
             expected.add(("unverified-write", each.id))
-        if each.status != "active" and now - each.updated_at >= 30 * DAY:
-            expected.add(("stalled-installation", each.id))
         required = manifest.get("configurations", {}).get("account", {}).get("required", [])
         missing = [key for key in required if not each.configuration.get(key)]
+        explained = each.status == "pending" and (missing or spaces or sites)
+        if each.status != "active" and now - each.updated_at >= 30 * DAY and not explained:
+            expected.add(("stalled-installation", each.id))
         everywhere = any(each.selection[level] == "all" and target in ("all", level) for level in ("space", "site"))
         unfinished = everywhere or (missing and each.status == "pending")
         if target != "organization" and not spaces and not sites and not unfinished:
             expected.add(("installed-nowhere", each.id))
-        if integration.visibility != "public" and strange:
+        if integration.visibility != "public" and strange and any("metadata:read" not in scope for scope in scopes):
             expected.add(("foreign-unlisted", each.id))
         settings = [each.configuration, *(setup.configuration for setup in [*spaces.values(), *sites.values()])]
         if any(f'"{key}"' in json.dumps(one) for key in CREDENTIALS for one in settings):

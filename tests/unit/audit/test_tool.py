@@ -18,7 +18,7 @@ from gitbook_integrations_mcp.audit import sections
 from gitbook_integrations_mcp.calls.arguments import check_arguments
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID
 from tests.support.audit_fixtures import Watched, audit, connect, count_requests, fail, list_installed, make_settings
-from tests.support.fake_gitbook import Upstream, read_text
+from tests.support.fake_gitbook import UNASKED, Upstream, read_text
 from tests.support.grown_sandbox import Size, create_grown_sandbox
 from tests.support.tokens import count_tokens
 
@@ -210,7 +210,7 @@ async def test_a_name_is_only_called_unknown_if_the_lists_are_complete(fault: st
 
 async def test_a_change_of_the_caller_makes_the_latest_report_stale() -> None:
     watched = Watched()
-    async with connect(watched) as client:
+    async with connect(watched, confirmation=UNASKED) as client:
         await call(client)
         installed = next(one for one in list_installed(watched.sandbox.state) if one.integration == "slack")
         arguments = {"integrationName": "slack", "installationId": installed.id}
@@ -285,16 +285,18 @@ async def test_results_for_a_large_organization_are_short_and_take_the_fewest_re
 
 async def test_the_summary_names_the_installations_and_the_organizations_not_audited() -> None:
     watched = Watched()
+    watched.sandbox.state.integrations["harbor-auth"].manifest["target"] = "organization"
     async with connect(watched) as client:
         result = await client.call_tool(TOOL, {})
     content, text = result.structured_content, read_text(result)
     assert content is not None
     lines = content["installations"]
+    assert any(line.startswith("harbor-auth ") and line.endswith(": the organization") for line in lines)
     assert [line.partition(":")[0].partition(" ")[0] for line in lines] == [
         each.integration for each in list_installed(watched.sandbox.state)
     ]
     assert "heatlens (unverified, unlisted, writes, runs scripts): “Help Center”" in lines
-    assert any(line.startswith("slack:") and "Internal Handbook (private, pending)" in line for line in lines)
+    assert any(line.startswith("slack:") and "“Internal Handbook” (private, pending)" in line for line in lines)
     assert "mermaid: all spaces" in lines
     assert f"Kestrel Collective ({OTHER})" in content["notAudited"]
     for fact in (*lines, OTHER):
@@ -337,11 +339,40 @@ async def test_access_shows_by_scope_who_reaches_which_places() -> None:
     assert writers == ["release-notes-bot", "heatlens"]
     assert [item["scope"] for item in items].index("space:content:write") == 0
     assert {item["scope"] for item in slack} == {"space:content:read", "space:metadata:read"}
-    assert slack[0]["spaces"] == ["Internal Handbook (private, pending)", "Help Articles"]
+    assert slack[0]["spaces"] == ["“Internal Handbook” (private, pending)", "“Help Articles”"]
     assert "sites" not in slack[0]
     signs_in = next(item for item in items if item["scope"] == "site:visitor:auth")
     assert signs_in["sites"][0] == "all sites, new ones too"
     assert (signs_in["status"], signs_in["verified"], signs_in["owner"]) == ("pending", True, "Harbor Identity")
+
+
+async def test_the_text_of_a_section_names_people_and_places_and_repeats_nothing() -> None:
+    watched = Watched()
+    watched.sandbox.state.spaces[HANDBOOK].title = "Public” (public"
+    async with connect(watched) as client:
+        texts = {
+            section: read_text(await client.call_tool(TOOL, {"section": section}))
+            for section in ("findings", "installations", "access")
+        }
+    assert "- place: “Help Center” (site, site_qLN1io, public)" in texts["findings"]
+    assert "- owner: “Heatlens Labs” (h3ATl6nSuV1pJxDq8ZrW)" in texts["findings"]
+    assert "- rule:" not in texts["findings"]
+    assert "- firstSeen:" not in texts["findings"]  # it is the first audit: the same as since
+    assert "Complete" not in texts["installations"]
+    assert ": 0" not in texts["installations"]
+    assert "- verified: no" in texts["installations"]
+    assert "spaces and sites without a visibility are public." in texts["access"]
+    assert "- owner: Heatlens Labs\n  - spaces: none" in texts["access"]
+    assert "status: active" not in texts["access"]
+    assert "- status: paused" in texts["access"]
+    assert "“Public' (public” (private, pending)" in texts["access"]
+
+
+async def test_a_place_of_unknown_visibility_is_not_taken_for_a_public_one() -> None:
+    watched = Watched(fault=fail("/spaces", 500))
+    async with connect(watched) as client:
+        items = (await call(client, section="access", integration="slack"))["items"]
+    assert all("visibility unknown" in place for place in items[0]["spaces"] if place != "more may be missing")
 
 
 async def test_access_names_the_places_that_are_not_public_first_and_only_some() -> None:
@@ -406,6 +437,7 @@ async def test_all_organizations_are_audited_side_by_side_without_a_request_twic
         if each.organization == OTHER:
             each.status = "paused"
             each.configuration = {"channel": "their-secret-value"}
+    watched.sandbox.state.integrations["release-notes-bot"].verified = True
     async with connect(watched) as client:
         result = await client.call_tool(TOOL, {"organizations": "all"})
         assert len(watched.requests) == len(set(watched.requests))
@@ -428,6 +460,15 @@ async def test_all_organizations_are_audited_side_by_side_without_a_request_twic
     assert "their-secret-value" not in text + json.dumps(content)
     for fact in ("Aurora Robotics", "Kestrel Collective", "slack", "setting channel", "paused"):
         assert fact in text
+    assert text.count("Most severe:") == 1  # only one of them has findings of high severity
+
+
+async def test_an_organization_with_unread_installations_is_not_said_to_lack_any() -> None:
+    watched = Watched(fault=fail(f"/orgs/{OTHER}/installations", 403))
+    async with connect(watched, limits={"attempts": 1}) as client:
+        content = await call(client, organizations="all")
+    assert [each["complete"] for each in content["organizations"]] == [True, False]
+    assert content["onlyIn"] == []
 
 
 async def test_an_organization_that_cannot_be_read_does_not_stop_the_others() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from gitbook_integrations_api.catalog import ENDPOINTS
-from tests.support.fake_gitbook import ERAS, Era, Upstream, connect, read_text
+from tests.support.fake_gitbook import ERAS, Era, Upstream, connect, read_code, read_text
 from tests.support.samples import make_arguments
 
 INTEGRATION = {"integrationName": "acme"}
@@ -44,12 +44,16 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
         {**INTEGRATION, "installationId": "i", "configuration": None},
         "changes nothing",
     ),
-    "number for text": ("list_integrations", {"search": 5}, "search must be a valid string"),
+    "number for text": ("list_integrations", {"search": 5.5}, "search must be a valid string"),
     "boolean for a number": ("list_integrations", {"limit": True}, "limit must be a valid number"),
     "too large": ("list_integrations", {"limit": 1001}, "limit must be less than or equal to 1000"),
     "too small": ("list_integrations", {"limit": -1}, "limit must be greater than or equal to 0"),
     "not in the enum": ("list_integrations", {"category": "analytic"}, "Did you mean 'analytics'?"),
-    "pattern": ("list_integrations", {"blockDomain": "a b"}, "blockDomain must match pattern"),
+    "pattern": (
+        "list_integrations",
+        {"blockDomain": "a b"},
+        "blockDomain must match pattern '^[a-zA-Z0-9-_.]+$'. Filter by a domain whose links its blocks unfurl.",
+    ),
     "too long": ("get_integration_by_name", {"integrationName": "x" * 101}, "at most 100 characters"),
     "empty segment": ("get_integration_event", {**INTEGRATION, "eventId": ""}, "eventId must not be empty"),
     "dot segment": ("get_integration_by_name", {"integrationName": "."}, 'must not be "." or ".."'),
@@ -110,7 +114,17 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
     "union": (
         "publish_integration",
         {**PUBLICATION, "contentSecurityPolicy": 5},
-        "contentSecurityPolicy must be a valid string.\n- contentSecurityPolicy must be a valid object.",
+        "or an object of directives.\n- contentSecurityPolicy must be a valid object.",
+    ),
+    "text for an object with fields": (
+        "copy_configuration",
+        {"source": "site_1", "target": {**INTEGRATION, "installationId": "i"}},
+        "the installation itself. Its fields: integrationName, installationId, spaceId, siteId.",
+    ),
+    "a word for a date": (
+        "accept_finding",
+        {"organizationId": "o", "finding": "weak-csp", "reason": "-", "until": "March"},
+        "Last day of the acceptance, for example 2027-06-30.",
     ),
     "nested twice": (
         "publish_integration",
@@ -165,6 +179,9 @@ async def test_invalid_arguments_are_described_before_anything_is_sent(case: str
         ("https://gitbook.com\u3164.evil.example", "visible ASCII characters"),
         ("https://evil.example/\x7f", "visible ASCII characters"),
         ("https://gitbook.com%2f.evil.example", "must have a host of letters"),
+        ("https://localhost..", "must have a host of letters"),
+        ("https://127.0.0.1..", "must have a host of letters"),
+        ("https://a..b.example", "must have a host of letters"),
         ("https://evil.example;gitbook.com", "must have a host of letters"),
         ("https://[::1%25evil]/", "must"),
         ("https://evil.example:port", "absolute http or https URL"),
@@ -214,11 +231,27 @@ async def test_a_rejected_value_is_not_repeated() -> None:
     assert secret not in text
 
 
-async def test_an_unknown_tool_is_rejected_with_the_nearest_names() -> None:
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("uninstall_integration_from_sit", "uninstall_integration_from_site"),
+        ("audit", "audit_installations"),
+        ("get_integration", "get_integration_by_name"),
+        ("list_installations", "list_organization_installations"),
+        ("list_spaces", "list_spaces_in_organization_by_id"),
+        ("undo", "undo_change"),
+    ],
+)
+async def test_an_unknown_tool_is_rejected_with_the_nearest_names(name: str, nearest: str) -> None:
     async with connect(Upstream()) as client:
-        result = await client.call_tool("uninstall_integration_from_sit", {})
-    assert result.is_error
-    assert "Similar names: uninstall_integration_from_site" in read_text(result)
+        result = await client.call_tool(name, {})
+    assert read_code(result) == "unknown_tool"
+    assert nearest in read_text(result)
+
+
+async def test_an_unknown_tool_like_no_other_is_rejected_without_a_guess() -> None:
+    async with connect(Upstream()) as client:
+        assert "tools/list returns all names." in read_text(await client.call_tool("xyz", {}))
 
 
 async def test_a_default_organization_makes_the_argument_optional_and_is_sent() -> None:

@@ -38,6 +38,7 @@ async def send(name: str, arguments: dict[str, Any], **sections: Any) -> Any:
         ("list_integrations", {"fetchAll": "True", "maxItems": "5.0"}, {"limit": ["5"]}),
         ("list_sites", {"organization": "o", "limit": 1}, {"limit": ["1"]}),
         ("list_integrations", {"search": "5"}, {"search": ["5"]}),
+        ("list_integrations", {"search": 5}, {"search": ["5"]}),
         ("list_integrations", {"search": "true"}, {"search": ["true"]}),
     ],
 )
@@ -72,7 +73,8 @@ async def test_bodies_are_read_alike(name: str, arguments: dict[str, Any], body:
         ("list_integrations", {"limit": "true"}, "invalid_arguments", "limit"),
         ("list_integrations", {"blocks": "1"}, "invalid_arguments", "blocks"),
         ("list_integrations", {"blocks": "yes"}, "invalid_arguments", "blocks"),
-        ("list_integrations", {"search": 5}, "invalid_arguments", "search"),
+        ("list_integrations", {"search": 5.0}, "invalid_arguments", "search"),
+        ("list_integrations", {"search": True}, "invalid_arguments", "search"),
         ("queue_integration_task", {**NAMED, "task": '"text"'}, "invalid_arguments", "task"),
         ("queue_integration_task", {**NAMED, "task": "{"}, "invalid_arguments", "task"),
         ("queue_integration_task", {**NAMED, "task": '{"a": 1, "a": 2}'}, "invalid_arguments", "task"),

@@ -238,10 +238,10 @@ async def test_a_refused_connection_is_retried_with_every_method(method: str) ->
 @pytest.mark.parametrize(
     ("lost", "status", "words"),
     [
-        (say(b"", then=reset), 204, "It is removed. The outcome of an earlier attempt is unknown"),
-        (answer(502), 204, "It is removed. The outcome of an earlier attempt is unknown"),
-        (answer(429, REFUSAL), 204, "There was nothing to remove"),
-        (say(b"", then=reset), 205, "Removed."),
+        (say(b"", then=reset), 204, ". The outcome of an earlier attempt is unknown; that attempt may have removed it"),
+        (answer(502), 204, ". The outcome of an earlier attempt is unknown; that attempt may have removed it"),
+        (answer(429, REFUSAL), 204, "Nothing was changed: there was nothing to remove. "),
+        (say(b"", then=reset), 205, "is uninstalled ("),
         (answer(504), 404, "It does not exist now. The outcome of an earlier attempt is unknown"),
         (answer(504), 403, "may have taken effect. It is unknown whether"),
         (answer(429, REFUSAL), 404, "Nothing was changed."),

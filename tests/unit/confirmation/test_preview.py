@@ -255,7 +255,7 @@ async def test_what_is_sent_is_shown_with_its_invisible_characters_as_escapes(ch
     installed = find_target(spy, "uninstall_integration").arguments
     text = f"a{character}b"
     calls: dict[str, dict[str, Any]] = {
-        "install_integration": {**own, "organization": text},
+        "render_integration_ui_with_post": {**own, "componentId": text, "props": {}, "context": {}},
         "update_integration_installation": {**installed, "externalIds": [text]},
         "queue_integration_task": {**own, "task": {text: 1}},
         "list_integrations": {"search": text},
@@ -365,16 +365,17 @@ async def test_an_update_names_the_settings_and_external_ids_that_it_deletes() -
     assert facts["Configuration that is lost"] == "channel"
     assert facts["External IDs that are lost"] == "a"
     facts = await read_update_facts(configuration={})
-    assert facts["configuration"] == "empty"
+    assert facts["configuration channel"] == "“#docs” → deleted"
     assert facts["Configuration that is lost"] == "channel, digest"
     assert "External IDs that are lost" not in facts
     facts = await read_update_facts(space_selection="all")
     assert not any("lost" in label for label in facts)
 
 
-async def test_of_many_keys_the_rest_is_counted() -> None:
+async def test_of_many_values_the_rest_is_counted() -> None:
     facts = await read_update_facts(configuration={f"key{number}": 1 for number in range(200)})
-    assert facts["configuration"].endswith("key49, and 150 more (values not shown)")
+    assert facts["configuration key47"] == "nothing → 1"  # besides the two that are deleted
+    assert facts["configuration, others"] == "152 more values are added, deleted or replaced"
 
 
 async def test_fields_that_gitbook_adds_to_an_integration_do_no_harm() -> None:

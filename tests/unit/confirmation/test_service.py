@@ -3,9 +3,11 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 from mcp import Client, MCPError
 from mcp.client.session import ClientRequestContext
@@ -20,8 +22,11 @@ from mcp_types import (
     InputRequiredResult,
 )
 
-from gitbook_integrations_api.catalog import TOOLS
+from gitbook_integrations_api.catalog import ENDPOINTS, TOOLS
+from gitbook_integrations_api.endpoint import Risk
 from gitbook_integrations_api.endpoints.audit import TOOLS as AUDITS
+from gitbook_integrations_mcp.app import create_server
+from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.confirmation.elicitation import read_form
 from gitbook_integrations_mcp.confirmation.results import (
     CANCELLED,
@@ -54,6 +59,10 @@ from tests.support.samples import OFFERED, make_arguments
 from tests.support.stdio_client import Conversation
 
 each_tool = pytest.mark.parametrize("name", GATED)
+
+
+def test_every_endpoint_that_changes_something_goes_through_these_tests() -> None:
+    assert set(GATED) == {name for name, endpoint in ENDPOINTS.items() if endpoint.risk is not Risk.READ}
 
 
 @each_era
@@ -214,12 +223,17 @@ async def test_development_mode_for_the_owner_alone_needs_confirmation_too(era: 
 @each_era
 async def test_the_operator_can_add_tools_that_need_confirmation(era: Era) -> None:
     spy, human = GitBookSpy(), Human(action="decline")
-    server = create_gated_server(spy, extra_tools=["queue_integration_task"])
+    name = "render_integration_ui_with_post"
+    server = create_gated_server(spy, extra_tools=[name])
     async with meet(server, human, era) as client:
-        arguments = {"integrationName": OWN_INTEGRATION, "task": {"key": "hidden-value"}}
-        assert read_status(await client.call_tool("queue_integration_task", arguments)) == "confirmation_declined"
-    assert "Queue a task?" in human.texts[0]
+        arguments = {"integrationName": OWN_INTEGRATION, "componentId": "c", "context": {}}
+        result = await client.call_tool(
+            name, {**arguments, "props": {"api_key": "hidden-value", "page": "shown-value"}}
+        )
+        assert read_status(result) == "confirmation_declined"
+    assert "props api_key: a credential (not shown)" in human.texts[0]
     assert "hidden-value" not in human.texts[0]
+    assert "shown-value" in human.texts[0]
     assert spy.mutations == []
 
 
@@ -499,6 +513,27 @@ def test_a_response_that_violates_the_protocol_is_no_approval(answer: dict[str, 
         talk.send(json.dumps({"jsonrpc": "2.0", "id": request["id"], "result": answer}).encode() + b"\n")
         result = talk.await_answer(name)["result"]
     assert result["structuredContent"] == MALFORMED.content
+
+
+@each_era
+async def test_servers_with_different_tokens_that_share_a_store_do_not_share_approvals(
+    era: Era, tmp_path: Path
+) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    shared = {"store": {"url": f"sqlite:///{tmp_path}/store.db"}, "confirmation": {"fallback": "two-step"}}
+
+    def create(**tokens: str) -> Any:
+        settings = load_settings({**shared, "gitbook": {"token": USER_TOKEN, **tokens}})
+        return create_server(settings, http_transport=httpx.ASGITransport(app=spy), run="one")
+
+    async with meet(create(), None, era) as one, meet(create(integration_token="another"), None, era) as other:
+        confirmation_id = await request_confirmation_id(one, target)
+        second = Target(target.name, {**target.arguments, "confirmationId": confirmation_id})
+        assert read_status(await other.call_tool(second.name, second.arguments)) == "confirmation_expired"
+        assert spy.mutations == []
+        assert read_status(await one.call_tool(second.name, second.arguments)) == "done"
+    assert len(spy.mutations) == 1
 
 
 @each_era

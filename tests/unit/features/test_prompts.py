@@ -142,7 +142,7 @@ async def test_what_cannot_be_followed_is_not_offered_and_says_what_is_missing(e
             "review_site_scripts",
             "explain_failed_events",
         ]
-        with pytest.raises(MCPError, match=r"uninstall_integration.*Only the operator") as caught:
+        with pytest.raises(MCPError, match=r"uninstall_everywhere.*Only the operator") as caught:
             await client.get_prompt("offboard_integration", make_prompt_arguments(PROMPTS["offboard_integration"]))
         assert caught.value.code == INVALID_PARAMS
         text = await get_text(client, "review_site_scripts", make_prompt_arguments(PROMPTS["review_site_scripts"]))
@@ -157,23 +157,23 @@ async def test_over_http_a_request_that_asks_for_less_gets_less(era: Era) -> Non
     async with serve(GitBookSpy()) as address:
         async with reach(address, "streamable-http", era) as client:
             assert len((await client.list_prompts()).prompts) == len(PROMPTS)
-            assert "uninstall_integration" in await get_text(client, "offboard_integration", {"integrationName": "x"})
+            assert "uninstall_everywhere" in await get_text(client, "offboard_integration", {"integrationName": "x"})
         headers = {"X-MCP-Readonly": "true", "X-MCP-Toolsets": "development,marketplace,installations"}
         async with reach(address, "streamable-http", era, headers=headers) as client:
             assert [prompt.name for prompt in (await client.list_prompts()).prompts] == ["explain_failed_events"]
-            with pytest.raises(MCPError, match="uninstall_integration"):
+            with pytest.raises(MCPError, match="uninstall_everywhere"):
                 await client.get_prompt("offboard_integration", {"integrationName": "x"})
 
 
 async def test_a_prompt_tells_which_of_its_calls_wait_for_a_human() -> None:
     arguments = make_prompt_arguments(PROMPTS["publish_version"])
     async with connect(Upstream()) as client:
-        assert "cannot give: disable_integration_development_mode." in await get_text(
+        assert "cannot give: disable_integration_development_mode, rollback_integration." in await get_text(
             client, "publish_version", arguments
         )
     async with connect(Upstream(), confirmation={"extra_tools": ["publish_integration"]}) as client:
         text = await get_text(client, "publish_version", arguments)
-    assert "cannot give: publish_integration, disable_integration_development_mode." in text
+    assert "cannot give: publish_integration, disable_integration_development_mode, rollback_integration." in text
 
 
 @pytest.mark.parametrize("era", ERAS)

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from gitbook_integrations_mcp.gitbook.credentials import REDACTED, Credentials
 from gitbook_integrations_mcp.gitbook.http import GitBookResponse
-from tests.support.fake_gitbook import TOKENS, Upstream, connect, read_text
+from tests.support.fake_gitbook import TOKENS, Upstream, connect, read_code, read_text
 
 TOKEN = TOKENS["token"]
 BEGINNING = TOKEN[:5]
@@ -49,6 +49,22 @@ def test_other_text_stays() -> None:
     assert credentials.scrub_json(data) is data
     response = GitBookResponse(200, {}, json.dumps(data).encode())
     assert credentials.scrub_response(response) is response
+
+
+@pytest.mark.parametrize(
+    ("tool", "instead"),
+    [
+        ("list_integration_installations", "With a user token, use list_organization_installations."),
+        ("queue_integration_task", "Nothing was sent."),
+    ],
+)
+async def test_what_requires_an_integration_token_names_the_tool_for_a_users_token(tool: str, instead: str) -> None:
+    upstream, arguments = Upstream(), {"integrationName": "acme", **({"task": {}} if "task" in tool else {})}
+    async with connect(upstream, gitbook={"integration_token": None}) as client:
+        result = await client.call_tool(tool, arguments)
+    assert read_code(result) == "missing_token"
+    assert read_text(result).endswith(instead)
+    assert upstream.requests == []
 
 
 def lead_to(edge: int) -> str:

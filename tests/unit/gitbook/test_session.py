@@ -333,11 +333,13 @@ async def test_no_token_is_in_results_errors_or_logs(
     [
         ({"issuer": "https://evil.example"}, ErrorCode.LOGIN_MISMATCH),
         ({"token_endpoint": "http://oauth.gitbook.com/token"}, ErrorCode.LOGIN_FAILED),
+        ({"token_endpoint": "http://127.0.0.1:8080/internal"}, ErrorCode.LOGIN_FAILED),
+        ({"registration_endpoint": "https://localhost/internal"}, ErrorCode.LOGIN_FAILED),
         ({"code_challenge_methods_supported": ["plain"]}, ErrorCode.LOGIN_FAILED),
         ({"registration_endpoint": None}, ErrorCode.LOGIN_FAILED),
         ({"authorization_endpoint": 5}, ErrorCode.LOGIN_FAILED),
     ],
-    ids=["issuer", "encryption", "PKCE", "registration", "shape"],
+    ids=["issuer", "encryption", "loopback", "a name of loopback", "PKCE", "registration", "shape"],
 )
 async def test_metadata_that_cannot_be_trusted_end_the_login(
     network: Network, change: dict[str, Any], code: ErrorCode

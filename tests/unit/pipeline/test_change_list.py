@@ -7,8 +7,9 @@ import pytest
 from gitbook_integrations_mcp.errors import ArgumentsError
 from gitbook_integrations_mcp.pipeline.change_list import read_moment
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
-from tests.support.elicitation_client import Clock, GitBookSpy, create_gated_server, meet
+from tests.support.elicitation_client import Clock, GitBookSpy, Human, create_gated_server, meet
 from tests.support.fake_gitbook import read_code
+from tests.support.gated_calls import find_target
 
 TASK = {"integrationName": OWN_INTEGRATION, "task": {}}
 
@@ -23,7 +24,7 @@ async def search(client: Any, **arguments: Any) -> dict[str, Any]:
 
 async def test_changes_are_listed_newest_first_in_pages() -> None:
     clock = Clock(1_800_000_000.0)
-    async with meet(create_gated_server(GitBookSpy(), clock), None, "2026-07-28") as client:
+    async with meet(create_gated_server(GitBookSpy(), clock), Human(), "2026-07-28") as client:
         for _ in range(5):
             await client.call_tool("queue_integration_task", TASK)
             clock.now += 1
@@ -40,7 +41,7 @@ async def test_changes_are_listed_newest_first_in_pages() -> None:
 
 async def test_changes_are_found_by_tool_outcome_organization_and_time() -> None:
     clock = Clock(1_800_000_000.0)
-    async with meet(create_gated_server(GitBookSpy(), clock, widening="off"), None, "2026-07-28") as client:
+    async with meet(create_gated_server(GitBookSpy(), clock, widening="off"), Human(), "2026-07-28") as client:
         await client.call_tool("queue_integration_task", TASK)
         clock.now += 2 * 86400
         install = {"integrationName": "mermaid", "organization": "nowhere"}
@@ -59,6 +60,62 @@ async def test_changes_are_found_by_tool_outcome_organization_and_time() -> None
             assert [one["tool"] for one in content["items"]] == found, filters
         for wrong in ({"tool": "instal_integration"}, {"since": "yesterday"}, {"until": "soon"}, {"page": "2"}):
             assert read_code(await client.call_tool("list_changes", wrong)) == "invalid_arguments"
+
+
+async def test_a_plan_is_one_change_and_its_calls_are_read_by_its_id() -> None:
+    spy = GitBookSpy()
+    mermaid = next(one for one in spy.sandbox.state.installations.values() if one.integration == "mermaid")
+    kept, *removed = mermaid.enabled["space"]
+    where = {"integrationName": "mermaid", "installationId": mermaid.id}
+    clock = Clock()
+    async with meet(create_gated_server(spy, clock), Human(), "2026-07-28") as client:
+        await client.call_tool("queue_integration_task", TASK)
+        clock.now += 1
+        await client.call_tool("set_installation_places", {**where, "spaces": [kept]})
+        plan, task = (await search(client))["items"]
+        assert (plan["tool"], task["tool"]) == ("set_installation_places", "queue_integration_task")
+        assert plan["undo"] == ["install_integration_on_space", "update_integration_installation"]
+        assert "lost" not in plan
+        [whole] = (await search(client, changeId=plan["id"]))["items"]
+        assert whole["lost"] == ["Data that the integration itself kept for this space is lost."]
+        selection, *calls = whole["calls"]
+        assert selection["arguments"] == {"space_selection": "selected"}
+        assert [one["arguments"] for one in calls] == [{"spaceId": one} for one in removed]
+        first = (await search(client, tool="uninstall_integration_from_space", limit=1))["items"][0]
+        assert (first["plan"], first["id"]) == (plan["id"], calls[-1]["id"])
+        assert "plan" in (await search(client, outcome="done", limit=1))["items"][0]
+
+
+async def test_changes_are_found_by_integration_also_those_of_a_plan_that_does_not_name_it() -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    async with meet(create_gated_server(spy), Human(), "2026-07-28") as client:
+        await client.call_tool("disable_integration_development_mode", {"integrationName": "style-linter"})
+        receipt = (await client.call_tool(target.name, target.arguments)).structured_content["receipt"]
+        await client.call_tool("undo_change", {"changeId": receipt["changeId"]})
+        found = await search(client, integrationName=target.arguments["integrationName"])
+        assert {one["tool"] for one in found["items"]} == {"undo_change", target.name}
+        assert (await search(client, integrationName="slack"))["items"] == []
+
+
+async def test_a_tool_whose_single_calls_are_listed_as_such_says_where_they_are() -> None:
+    spy = GitBookSpy()
+    async with meet(create_gated_server(spy), Human(), "2026-07-28") as client:
+        await client.call_tool("uninstall_everywhere", {"integrationName": "heatlens"})
+        found = await search(client, tool="uninstall_everywhere")
+        assert found["items"] == []
+        assert found["note"].endswith("is listed as that call: uninstall_integration.")
+        assert "note" not in await search(client, tool="uninstall_integration")
+
+
+async def test_long_texts_of_a_change_are_cut() -> None:
+    async with meet(create_gated_server(GitBookSpy()), Human(), "2026-07-28") as client:
+        manifest = {"title": "Long", "description": "-", "scopes": [], "script": f"export default {{}} // {'x ' * 900}"}
+        await client.call_tool("publish_integration", {"integrationName": "long", **manifest})
+        for filters in ({}, {"tool": "publish_integration"}):
+            [change] = (await search(client, **filters))["items"]
+            assert change["arguments"]["script"].endswith("`gitbook-integrations-mcp changes --json` shows it]")
+            assert len(change["arguments"]["script"]) < 400
 
 
 @pytest.mark.parametrize(

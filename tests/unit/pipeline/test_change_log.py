@@ -114,11 +114,11 @@ async def test_without_kept_values_nothing_is_encrypted(file: str) -> None:
 
 
 async def test_an_error_of_the_api_is_recorded_as_failed(file: str) -> None:
-    arguments = {"integrationName": OWN_INTEGRATION, "organization": "nowhere"}
+    arguments = {"integrationName": OWN_INTEGRATION, "organization": ORGANIZATION_ID}
     async with meet(create(GitBookSpy(), file), Human(), "2026-07-28") as client:
-        await client.call_tool("install_integration", arguments)
+        await client.call_tool("install_integration", arguments)  # it is already installed
     (change,) = await read_changes(file)
-    assert (change.outcome, change.status, change.undo) == ("failed", 404, None)
+    assert (change.outcome, change.status, change.undo) == ("failed", 409, None)
 
 
 class Gateway(GitBookSpy):
@@ -148,7 +148,7 @@ async def test_after_an_error_of_a_gateway_the_outcome_is_unknown_and_the_undo_s
     installation = spy.sandbox.state.installations[target.arguments["installationId"]]
     arguments = {**target.arguments, "externalIds": ["new"]}
     before = list(installation.external_ids)
-    async with meet(create(spy, file), None, "2026-07-28") as client:
+    async with meet(create(spy, file), Human(), "2026-07-28") as client:
         result = await client.call_tool("update_integration_installation", arguments)
     assert "It is unknown whether the call took effect" in read_text(result)
     (change,) = await read_changes(file)
@@ -248,7 +248,7 @@ async def test_the_organization_of_an_update_of_a_place_is_known(place: str, fil
     target = find_target(spy, f"uninstall_integration_from_{place}")
     settings = load_settings({"gitbook": {"token": USER_TOKEN}, "store": {"url": file}})
     server = create_server(settings, http_transport=httpx.ASGITransport(app=spy))
-    async with meet(server, None, "2026-07-28") as client:
+    async with meet(server, Human(), "2026-07-28") as client:
         tool = f"update_integration_{place}_installation"
         changed = await client.call_tool(tool, {**target.arguments, "externalIds": ["a"]})
         assert not changed.is_error, read_text(changed)

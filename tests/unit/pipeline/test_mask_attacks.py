@@ -1,11 +1,15 @@
 """Nobody can find out, or lose, a credential by what they send in its place."""
 
+import json
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from gitbook_integrations_mcp.calls.masking import MASK
-from tests.support.fake_gitbook import Upstream, connect, read_code, read_text
+from tests.support.elicitation_client import GitBookSpy, Human, create_gated_server, meet
+from tests.support.fake_gitbook import Era, Upstream, connect, read_code, read_text
+from tests.support.gated_calls import each_era
 
 PLACE = {"integrationName": "x", "installationId": "i"}
 KEY = "Zx9-q_T7w.Kp04"
@@ -157,3 +161,44 @@ async def test_public_settings_of_a_site_are_replaced_like_any_value() -> None:
     assert read_code(refused) == "invalid_placeholder"
     sent = [request.body for request in upstream.requests if request.method == "PATCH"]
     assert sent == [{"configuration": {"projectApiKey": "phc_new", "note": "a"}}]
+
+
+# An error of GitBook that repeats what was sent
+
+
+@dataclass
+class Echoing(GitBookSpy):
+    """A GitBook whose errors repeat the body of the request behind `padding` characters."""
+
+    padding: int = 0
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http" or scope["method"] == "GET":
+            await super().__call__(scope, receive, send)
+            return
+        body = (await receive())["body"].decode()
+        text = json.dumps({"error": {"code": 422, "message": f"{'-' * self.padding}{body} is invalid"}})
+        await send({"type": "http.response.start", "status": 422, "headers": []})
+        await send({"type": "http.response.body", "body": text.encode()})
+
+
+SECRET = 'Zx9-q_T7w.Kp04"\\é'
+
+
+@each_era
+@pytest.mark.parametrize("padding", range(180, 300, 8))
+async def test_no_error_repeats_a_credential_that_the_model_was_not_shown_not_even_where_it_is_cut(
+    era: Era, padding: int
+) -> None:
+    spy = Echoing(padding=padding)
+    installation = next(one for one in spy.sandbox.state.installations.values() if one.integration == "chatterbox")
+    installation.configuration = {"workspace": "aurora", "access_token": SECRET}
+    place = {"integrationName": "chatterbox", "installationId": installation.id}
+    changed = {"workspace": "other", "access_token": MASK}
+    async with meet(create_gated_server(spy), Human(), era) as client:
+        updated = await client.call_tool("update_integration_installation", {**place, "configuration": changed})
+        copied = await client.call_tool("copy_configuration", {"source": place, "target": place})
+    for result in (updated, copied):
+        assert read_code(result) == "gitbook_rejected"
+        assert SECRET[:4] not in read_text(result)
+        assert padding > 240 or MASK in read_text(result)

@@ -47,6 +47,7 @@ async def test_everything_is_removed_by_one_approval_and_returns_by_one_undo(era
         for space in places:
             assert f"{space} (“{spy.sandbox.state.spaces[space].title}”)" in question
     assert "Configuration that is lost: api_key" in human.texts[0]
+    assert human.texts[0].partition("?")[0].endswith(" everywhere in “Aurora Robotics”")
     assert SECRET not in "".join([*human.texts, read_text(result), read_text(undone)])
 
 

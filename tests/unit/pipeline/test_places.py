@@ -95,7 +95,8 @@ async def test_each_call_has_a_receipt_and_the_plan_has_one_id(file: str) -> Non
     assert content["undo"] == {"tool": "undo_change", "changeId": content["changeId"]}
     plan, *calls = await read_changes(file)
     assert (plan.id, plan.tool, plan.outcome, plan.approval) == (content["changeId"], TOOL, "done", "form")
-    assert [one.id for one in calls] == [one["changeId"] for one in content["calls"]]
+    assert [one["spaceId"] for one in removed] == case.removed
+    assert added["space"] == case.added
     assert {one.plan for one in calls} == {plan.id}
     assert {one.approval for one in calls} == {"form"}
 
@@ -193,7 +194,8 @@ async def test_a_place_that_changes_while_the_plan_runs_is_not_removed(file: str
     async with meet(create_gated_server(spy, url=file), Human(), "2026-07-28") as client:
         content = (await client.call_tool(TOOL, case.arguments)).structured_content or {}
         assert content["status"] == "incomplete"
-        assert content["calls"][-1] == {"tool": "uninstall_integration_from_space", "code": "target_changed"}
+        failed = {"tool": "uninstall_integration_from_space", "spaceId": case.removed[1], "code": "target_changed"}
+        assert content["calls"][-1] == failed
         assert case.spaces == {*case.present[1:], case.added}
         assert [one.outcome for one in await read_changes(file)] == ["incomplete", "done", "done"]
         assert content["changeId"] in content["message"]
@@ -249,6 +251,15 @@ async def test_a_plan_that_cannot_be_made_is_an_error_before_anybody_is_asked(
     async with meet(create_gated_server(case.spy), human, "2026-07-28") as client:
         assert read_code(await client.call_tool(TOOL, {**case.arguments, **changes})) == code
     assert (human.requests, case.spy.mutations) == ([], [])
+
+
+async def test_a_title_in_place_of_an_id_is_answered_with_the_id() -> None:
+    case = Case()
+    async with meet(create_gated_server(case.spy), Human(), "2026-07-28") as client:
+        result = await client.call_tool(TOOL, {**case.arguments, "spaces": [case.title(case.added), "nowhere"]})
+    assert f"Did you mean {case.added} (“{case.title(case.added)}”)?" in read_text(result)
+    assert read_text(result).endswith("- nowhere.")
+    assert case.spy.mutations == []
 
 
 async def test_a_tool_that_the_server_does_not_offer_is_not_used_by_a_plan() -> None:

@@ -158,7 +158,6 @@ async def test_a_rule_is_judged_by_facts_of_gitbook(tool: str, conditions: dict[
 @pytest.mark.parametrize(
     ("tool", "changed", "conditions", "unknown"),
     [
-        ("install_integration", {"integrationName": "no-such-name"}, {"verified": True}, "verified"),
         ("publish_integration", {"visibility": None}, {"visibility": ["public"]}, "visibility"),
         ("publish_integration", {"organization": "elsewhere"}, {"owners": ["abc"]}, "owner"),
         (SPACE, {"space": "elsewhere"}, {"places": ["public-spaces"]}, "visibility of the space or site"),
@@ -177,7 +176,7 @@ async def test_an_unknown_fact_counts_against_the_call(
     assert spy.mutations == []
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 500])
+@pytest.mark.parametrize("status", [401, 403, 500])
 async def test_facts_that_gitbook_refuses_count_against_the_call(status: int) -> None:
     watched = Watched(fault=fail(f"/integrations/{STRANGER}", status))
     async with connect(watched, {"name": "own", "effect": "allow", "verified": False}, {"verified": True}) as client:
@@ -186,6 +185,55 @@ async def test_facts_that_gitbook_refuses_count_against_the_call(status: int) ->
         )
     assert read_code(result) == "denied_by_policy"
     assert "unknown" in read_text(result)
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("install_integration", {"organization": ORGANIZATION_ID}),
+        ("check_policy", {}),
+        ("check_policy", {"action": "widen"}),
+    ],
+)
+async def test_an_integration_that_does_not_exist_is_an_error_with_the_name_that_was_meant(
+    tool: str, arguments: dict[str, Any]
+) -> None:
+    spy = GitBookSpy()
+    async with connect(spy, {"verified": False}) as client:
+        result = await client.call_tool(tool, {"integrationName": "Mermaid", **arguments})
+    assert read_code(result) == "not_found"
+    assert "Did you mean mermaid" in read_text(result)
+    assert spy.mutations == []
+
+
+async def test_a_name_that_nobody_has_taken_can_be_checked_for_a_publication() -> None:
+    async with connect(GitBookSpy(), {"integrations": ["evil-*"]}) as client:
+        asked = {"integrationName": "evil-twin", "action": "publish"}
+        assert (await client.call_tool("check_policy", asked)).structured_content["decision"] == "deny"
+
+
+async def test_an_installation_that_is_allowed_names_the_rules_about_some_places() -> None:
+    rules = [{"name": "confidential", "places": ["non-public-spaces"]}, {"name": "other", "integrations": ["other"]}]
+    async with connect(GitBookSpy(), *rules) as client:
+        answers = {}
+        for name, asked in (
+            ("somewhere", {}),
+            ("in public", {"spaceId": find_place(GitBookSpy().sandbox.state, "space", "public")}),
+            ("everywhere", {"action": "widen"}),
+        ):
+            result = await client.call_tool("check_policy", {"integrationName": "mermaid", **asked})
+            answers[name] = result.structured_content
+    assert [one["decision"] for one in answers.values()] == ["allow", "allow", "deny"]
+    assert "On some spaces or sites: The policy rule confidential denies it" in answers["somewhere"]["message"]
+    assert "confidential" not in answers["in public"]["message"]
+    assert answers["everywhere"]["message"].count("confidential") == 1
+
+
+async def test_without_a_policy_the_tool_says_so() -> None:
+    async with connect(GitBookSpy()) as client:
+        for asked in ({}, {"integrationName": "mermaid"}):
+            content = (await client.call_tool("check_policy", asked)).structured_content
+            assert content["message"] == "The operator has set no policy, so nothing is denied."
 
 
 async def test_facts_that_only_an_approved_call_may_read_stay_unknown() -> None:
@@ -274,7 +322,11 @@ async def test_a_space_on_a_later_page_is_found() -> None:
     spy = GitBookSpy(create_grown_sandbox(Size(1, 1100, 0, 0)))
     *_, last = spy.sandbox.state.get_places("space", ORGANIZATION_ID)
     last.visibility = "public"
-    arguments = {"integrationName": STRANGER, "organizationId": ORGANIZATION_ID, "spaceId": last.id}
+    arguments = {
+        "integrationName": next(iter(spy.sandbox.state.integrations)),
+        "organizationId": ORGANIZATION_ID,
+        "spaceId": last.id,
+    }
     async with connect(spy, {"places": ["public-spaces"]}) as client:
         result = await client.call_tool("check_policy", arguments)
     assert result.structured_content is not None

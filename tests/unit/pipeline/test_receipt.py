@@ -61,9 +61,34 @@ async def test_a_deletion_says_what_is_gone(era: Era) -> None:
 
 
 async def test_a_call_that_nothing_undoes_says_so() -> None:
-    async with connect(GitBookSpy(), server={"sandbox": True}) as client:
+    async with meet(create_gated_server(GitBookSpy()), Human(), "2026-07-28") as client:
         receipt = await call(client, "queue_integration_task", integrationName=OWN_INTEGRATION, task={})
         assert receipt["undo"] == "Nothing undoes this call."
+
+
+@pytest.mark.parametrize(
+    ("excluded", "instead"),
+    [
+        ([], "undo_change cannot undo it. Use set_integration_development_mode."),
+        (["set_integration_development_mode"], "Nothing undoes this call."),
+    ],
+)
+async def test_a_call_that_only_another_tool_reverts_names_it_if_it_is_offered(
+    excluded: list[str], instead: str
+) -> None:
+    async with connect(GitBookSpy(), server={"sandbox": True}, tools={"exclude": excluded}) as client:
+        receipt = await call(client, "disable_integration_development_mode", integrationName="style-linter")
+        assert receipt["undo"] == instead
+        refused = read_text(await client.call_tool("undo_change", {"changeId": receipt["changeId"]}))
+        assert refused.endswith("Use set_integration_development_mode.") == (not excluded)
+
+
+async def test_a_deletion_says_what_its_undo_does_not_restore() -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration")
+    async with meet(create_gated_server(spy), Human(), "2026-07-28") as client:
+        receipt = await call(client, target.name, **target.arguments)
+    assert receipt["lost"][0].startswith("The installation gets a new ID.")
 
 
 async def test_an_undo_that_the_server_does_not_offer_is_not_offered() -> None:

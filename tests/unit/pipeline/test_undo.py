@@ -81,8 +81,7 @@ async def test_an_uninstalled_integration_returns_with_its_credentials_and_place
         assert read_status(result) == "done", read_text(result)
         listed = await list_changes(client)
         content = result.structured_content or {}
-        undoing = [one["id"] for one in listed if one.get("undoes") == change_id]
-        assert undoing == [*(one["changeId"] for one in reversed(content["calls"])), content["changeId"]]
+        assert [one["id"] for one in listed if one.get("undoes") == change_id] == [content["changeId"]]
     new = find_installation(spy)
     assert new.id != old.id
     assert new.configuration == {"channel": "#docs", "api_key": SECRET}
@@ -128,9 +127,10 @@ async def test_a_target_that_changes_after_the_approval_is_asked_about_again(fil
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     installation = spy.sandbox.state.installations[target.arguments["installationId"]]
-    async with meet(create(spy, file, confirmation={"fallback": "two-step"}), None, "2026-07-28") as client:
+    async with meet(create(spy, file), Human(), "2026-07-28") as client:
         await client.call_tool("update_integration_installation", {**target.arguments, "externalIds": ["a"]})
         change_id = (await list_changes(client))[0]["id"]
+    async with meet(create(spy, file, confirmation={"fallback": "two-step"}), None, "2026-07-28") as client:
         asked = (await client.call_tool("undo_change", {"changeId": change_id})).structured_content or {}
         installation.external_ids = ["changed by another person"]
         arguments = {"changeId": change_id, "confirmationId": asked["confirmationId"]}
@@ -229,7 +229,7 @@ async def test_an_undo_whose_outcome_stays_unknown_can_be_repeated_later(file: s
     async with meet(create_gated_server(spy, clock, url=file), human, "2026-07-28") as client:
         await client.call_tool("update_integration_installation", {**where, "externalIds": ["new"]})
         change_id = await find_change(client, "update_integration_installation")
-        undoing = (await undo(client, change_id))["calls"][0]["changeId"]
+        undoing = (await undo(client, change_id))["changeId"]
         store = Store(load_settings({"store": {"url": file}}))
         await store.changes.complete(undoing, {"outcome": "unknown"})  # as if the server had been killed
         await store.close()
@@ -287,8 +287,8 @@ async def test_an_update_is_undone_and_the_undo_can_be_undone_and_so_on(era: Era
             assert installation.selection["space"] == ("selected" if expected == old else "all")
             [call] = content["calls"]
             assert call["restored"] == ["configuration", "externalIds", "space_selection"]
-            assert call["changeId"] == await find_change(client, "update_integration_installation")
-            change_id = call["changeId"]
+            assert content["changeId"] == await find_change(client, "update_integration_installation")
+            change_id = content["changeId"]
         first = await find_change(client, "update_integration_installation")
         listed = await list_changes(client)
     assert first == change_id
@@ -303,7 +303,7 @@ async def test_a_change_is_undone_again_only_after_its_undo_was_undone(file: str
     async with meet(create(spy, file), Human(), "2026-07-28") as client:
         await client.call_tool("update_integration_installation", {**where, "externalIds": ["new"]})
         change_id = await find_change(client, "update_integration_installation")
-        undoing = (await undo(client, change_id))["calls"][0]["changeId"]
+        undoing = (await undo(client, change_id))["changeId"]
         again = await client.call_tool("undo_change", {"changeId": change_id})
         assert read_code(again) == "change_not_undoable"
         assert undoing in read_text(again)
@@ -315,12 +315,13 @@ async def test_a_change_is_undone_again_only_after_its_undo_was_undone(file: str
 
 @pytest.mark.parametrize("kept", [True, False])
 async def test_what_changed_since_is_in_the_question(kept: bool, file: str) -> None:
-    spy, human = GitBookSpy(), Human(action="decline")
+    spy, human = GitBookSpy(), Human()
     installation = find_installation(spy)
     where = {"integrationName": OWN_INTEGRATION, "installationId": installation.id}
     async with meet(create(spy, file, store={"keep_values": kept}), human, "2026-07-28") as client:
         await client.call_tool("update_integration_installation", {**where, "externalIds": ["a"]})
         change_id = await find_change(client, "update_integration_installation")
+        human.action = "decline"
         await client.call_tool("undo_change", {"changeId": change_id})
         assert "Changed since" not in human.texts[-1]
         installation.external_ids = ["changed by another person"]
@@ -351,7 +352,7 @@ async def test_an_undo_that_uninstalls_is_shown_as_such_and_can_be_undone_with_a
         where = {"integrationName": OWN_INTEGRATION, "installationId": installation.id, "space": space}
         await client.call_tool("install_integration_on_space", where)
         installation.enabled["space"][space].configuration = {"token": SECRET}
-        undoing = (await undo(client, change_id))["calls"][0]["changeId"]
+        undoing = (await undo(client, change_id))["changeId"]
         assert "Configuration that is lost" in human.texts[-1]
         assert "Changed since: configuration" in human.texts[-1]
         assert installation.id not in spy.sandbox.state.installations

@@ -131,7 +131,10 @@ async def test_a_version_is_named_by_its_id_if_its_number_is_not_unique(url: str
             assert read_code(result) == "unknown_version"
         assert len(spy.mutations) == sent
         by_id = {**OWN, "version": (await list_versions(client))["items"][-1]["id"]}
-        assert read_status(await client.call_tool("rollback_integration", by_id)) == "done"
+        result = await client.call_tool("rollback_integration", by_id)
+        assert read_status(result) == "done"
+        assert result.structured_content["version"] == spy.sandbox.state.integrations[OWN_INTEGRATION].version
+        assert result.structured_content["app"].endswith(f"/{OWN_INTEGRATION}")
     assert spy.sandbox.state.integrations[OWN_INTEGRATION].manifest["title"] == FIRST["title"]
 
 

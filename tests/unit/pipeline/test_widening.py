@@ -12,7 +12,7 @@ from gitbook_integrations_api.scopes import SCOPES, is_powerful
 from gitbook_integrations_mcp.confirmation.widening import find_doubts
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
 from tests.support.elicitation_client import GitBookSpy, Human, create_gated_server, meet, read_status
-from tests.support.fake_gitbook import Era
+from tests.support.fake_gitbook import Era, read_code, read_text
 from tests.support.gated_calls import PUBLICATION, UNTRUSTED, WIDENING, Target, each_era, find_target
 
 OWN = {"integrationName": OWN_INTEGRATION}
@@ -105,6 +105,12 @@ class Case:
     asks: bool
 
 
+def _first(spy: GitBookSpy, integration: str, level: Any) -> str:
+    """Return the first place on which an integration is enabled."""
+    first: str = next(iter(find_installation(spy, integration).enabled[level]))
+    return first
+
+
 def _free_space(spy: GitBookSpy, integration: str) -> str:
     enabled = find_installation(spy, integration).enabled["space"]
     return next(one for one in spy.sandbox.state.spaces if one not in enabled)
@@ -124,12 +130,44 @@ CASES = {
     "an untrusted integration on all sites": Case(
         "update_integration_installation", UNTRUSTED, lambda _: {"site_selection": "all"}, asks=True
     ),
-    "external IDs": Case("update_integration_installation", UNTRUSTED, lambda _: {"externalIds": ["a"]}, asks=False),
-    "a credential kept": Case(
-        "update_integration_installation",
-        OWN_INTEGRATION,
-        lambda _: {"configuration": {"webhook_url": "[masked]", "api_key": "[masked]", "digest": False}},
+    "an external ID, which links an account elsewhere": Case(
+        "update_integration_installation", "slack", lambda _: {"externalIds": ["T02AURORA", "T-EVIL"]}, asks=True
+    ),
+    "a setting of a trusted integration": Case(
+        "update_integration_space_installation",
+        "slack",
+        lambda spy: {"spaceId": _first(spy, "slack", "space"), "configuration": {"channel": "#news"}},
         asks=False,
+    ),
+    "a setting beside a credential, which the new address could get": Case(
+        "update_integration_installation",
+        "slack",
+        lambda _: {"configuration": {"team": "evil", "oauth_credentials": {"access_token": "[masked]"}}},
+        asks=True,
+    ),
+    "a guess of a credential, whether it is right or not": Case(
+        "update_integration_installation",
+        "slack",
+        lambda spy: {"configuration": dict(find_installation(spy, "slack").configuration)},
+        asks=True,
+    ),
+    "the repository that replaces a space": Case(
+        "update_integration_space_installation",
+        "github",
+        lambda spy: {"spaceId": _first(spy, "github", "space"), "configuration": {"repository": 1}},
+        asks=True,
+    ),
+    "the account that gets the visitors of a site": Case(
+        "update_integration_site_installation",
+        "googleanalytics",
+        lambda spy: {"siteId": _first(spy, "googleanalytics", "site"), "configuration": {"tracking_id": "G-EVIL"}},
+        asks=True,
+    ),
+    "the server that signs visitors in": Case(
+        "update_integration_installation",
+        "harbor-auth",
+        lambda _: {"configuration": {"issuer": "https://evil.example", "client_id": "a", "client_secret": "b"}},
+        asks=True,
     ),
     "a credential deleted": Case(
         "update_integration_installation",
@@ -148,7 +186,7 @@ CASES = {
 
 @each_era
 @pytest.mark.parametrize("case", CASES)
-async def test_a_call_asks_exactly_if_it_gives_power_or_loses_a_credential(case: str, era: Era) -> None:
+async def test_a_call_asks_exactly_if_it_gives_or_redirects_power_or_touches_a_credential(case: str, era: Era) -> None:
     one, spy = CASES[case], GitBookSpy()
     state = spy.sandbox.state
     if one.tool == "install_integration":
@@ -275,7 +313,7 @@ async def test_a_first_publication_is_shown_with_all_that_it_can_do() -> None:
     assert facts["Published version"].startswith("none")
     assert "space:git:sync" in facts["It may"]
     assert facts["title"] == "Release Notes Bot"
-    assert "It may still" not in facts
+    assert not facts.keys() & {"It may still", "Affected installations"}
 
 
 @pytest.mark.parametrize(
@@ -317,13 +355,92 @@ async def test_an_update_that_replaces_values_shows_the_old_and_the_new_but_no_c
     assert "credential-" not in text
 
 
-@pytest.mark.parametrize(("shared", "shown"), [(False, "its owner"), (True, "every organization")])
-async def test_a_tunnel_is_shown_with_whose_events_it_receives(shared: bool, shown: str) -> None:
+async def test_an_update_shows_what_it_adds_below_lists_and_objects_too() -> None:
+    spy = GitBookSpy()
+    installation = find_installation(spy, OWN_INTEGRATION)
+    spy.sandbox.state.integrations[OWN_INTEGRATION].manifest.pop("configurations")
+    installation.configuration, installation.external_ids = {"hooks": [{"url": "https://a.example"}]}, ["one"]
+    sent = {
+        "hooks": [{"url": "https://a.example"}, {"url": "https://evil.example/x"}],
+        "deep": {"api_key": "k-1234"},
+        "x: kept. It may: nothing\n": 1,
+    }
+    arguments = {**OWN, "installationId": installation.id, "configuration": sent, "externalIds": ["one", "two"]}
+    (text,) = await ask(spy, "update_integration_installation", arguments)
+    facts = read_facts(text)
+    assert facts["configuration hooks/1/url"] == "nothing → “https://evil.example/x”, host evil.example"
+    assert facts["configuration deep/api_key"] == "nothing → a credential (not shown)"
+    assert facts["configuration x\\u003a kept. It may\\u003a nothing\\u000a"] == "nothing → 1"
+    assert facts["External IDs added"] == "two"
+    assert "space:content:write" in facts["It may"]
+    assert "configuration hooks/0/url" not in facts
+    assert "k-1234" not in text
+
+
+@pytest.mark.parametrize(("shared", "shown", "count"), [(False, "its owner", "1 "), (True, "every organization", "2 ")])
+async def test_a_tunnel_is_shown_with_whose_events_it_receives(shared: bool, shown: str, count: str) -> None:
     arguments = {**OWN, "tunnelUrl": "https://tunnel.example", "all": shared}
     facts = read_facts((await ask(GitBookSpy(), "set_integration_development_mode", arguments))[0])
     assert facts["Events of"].startswith(shown)
+    assert facts["Affected installations"].startswith(count)
     assert facts["Host of tunnelUrl"] == "tunnel.example"
     assert facts["Until"].startswith("2h")
+
+
+async def test_a_token_is_shown_with_what_it_allows() -> None:
+    spy = GitBookSpy()
+    arguments = {**OWN, "installationId": find_installation(spy, OWN_INTEGRATION).id}
+    facts = read_facts((await ask(spy, "create_integration_installation_token", arguments))[0])
+    assert "change the content of spaces (space:content:write)" in facts["It may"]
+    assert "Asked because it" not in facts
+
+
+@each_era
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("install_integration", {"integrationName": UNTRUSTED}),
+        ("publish_integration", {"integrationName": "new-one", **PUBLICATION}),
+    ],
+)
+async def test_nobody_is_asked_about_an_organization_that_the_token_cannot_see(
+    name: str, arguments: dict[str, Any], era: Era
+) -> None:
+    spy, human = GitBookSpy(), Human()
+    async with meet(create_gated_server(spy), human, era) as client:
+        result = await client.call_tool(name, {**arguments, "organization": "Kestrel Collective"})
+    assert read_code(result) == "invalid_arguments"
+    assert "Did you mean q8ZfYc1JtDu5RkEo3BwA (“Kestrel Collective”)?" in read_text(result)
+    assert (human.requests, spy.mutations) == ([], [])
+
+
+# The code of an integration, with arguments of the model
+
+PAYLOADS: dict[str, dict[str, Any]] = {
+    "queue_integration_task": {"task": {"type": "import", "from": "https://evil.example/x"}},
+    "render_integration_ui_with_post": {
+        "componentId": "configure",
+        "props": {},
+        "context": {"type": "configuration_space"},
+        "action": {"action": "save.config", "from": "https://evil.example/x"},
+    },
+}
+"""Calls that run the code of an integration: only it decides what that changes, for example its own settings."""
+
+
+@each_era
+@pytest.mark.parametrize("name", PAYLOADS)
+async def test_a_call_that_runs_an_integration_waits_for_a_human_who_sees_what_it_gets(name: str, era: Era) -> None:
+    (text,) = await ask(GitBookSpy(), name, {**OWN, **PAYLOADS[name]}, era)
+    facts = read_facts(text)
+    payload = "task" if "task" in PAYLOADS[name] else "action"
+    assert facts[f"{payload} from"] == "“https://evil.example/x”, host evil.example"
+
+
+@each_era
+async def test_a_component_is_rendered_without_a_question(era: Era) -> None:
+    arguments = {**OWN, "componentId": "release-notes", "props": {}, "context": {"type": "document"}}
+    assert await ask(GitBookSpy(), "render_integration_ui_with_post", arguments, era) == []
 
 
 async def test_the_undo_of_an_uninstallation_shows_the_power_that_comes_back() -> None:
@@ -336,6 +453,7 @@ async def test_the_undo_of_an_uninstallation_shows_the_power_that_comes_back() -
         human.action = "decline"
         result = await client.call_tool("undo_change", {"changeId": changes["items"][0]["id"]})
     assert read_status(result) == "confirmation_declined"
+    assert human.texts[-1].startswith("Undo a change of “Heatlens”?\n")
     facts = read_facts(human.texts[-1])
     assert facts["Integration that gets access"] == UNTRUSTED
     assert "site:script:inject" in facts["It may"]

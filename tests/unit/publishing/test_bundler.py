@@ -106,6 +106,22 @@ class TestAProgramInPlaceOfEsbuild:
         assert named in problem.text
         assert "\x1b" not in problem.text
 
+    @pytest.mark.parametrize("padding", [0, 1980, 1990])
+    def test_its_messages_contain_no_value_of_a_variable_and_no_token_not_even_where_they_are_cut(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, padding: int
+    ) -> None:
+        secret, allowed, token = "dotenv-secret-0123456789", "allowed-secret-0123456789", "gb_api_0123456789abcdef"
+        monkeypatch.setenv("BOT_SECRET", allowed)
+        folder = write_sources(tmp_path, files={".env": f"KEY={secret}\nPORT=3000\n"})
+        text = f"{'-' * padding}{{}} port 3000\n"
+        for value in (secret, allowed, token):
+            write_program(folder, f"sys.exit({text.format(value)!r})")
+            settings = PublishingSection(build=True, secrets=("BOT_SECRET",))
+            order, roots = Order(str(folder)), Roots([folder])
+            [problem] = read_folder(settings, roots, order, lambda text: text.replace(token, "[redacted]")).problems
+            assert value[:8] not in problem.text
+            assert padding or "port 3000" in problem.text
+
     def test_a_program_outside_of_the_roots_does_not_run(self, tmp_path: Path) -> None:
         write_program(tmp_path, f"open({str(tmp_path / 'ran')!r}, 'w')")
         root = write_sources(tmp_path / "root")

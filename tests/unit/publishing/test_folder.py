@@ -269,6 +269,31 @@ def test_a_folder_or_its_manifest_is_named_absolutely_or_below_a_root(tmp_path: 
         assert read_folder(PublishingSection(), roots, Order(path)).problems == ()
 
 
+@pytest.mark.skipif(os.open not in os.supports_dir_fd, reason="opens by path")
+@pytest.mark.parametrize("name", ["assets/icon.png", "dist/script.js", ".env"])
+def test_what_becomes_a_link_out_of_the_roots_while_it_is_read_is_not_followed(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {".env": f"KEY={SECRET}\n"}
+    root, outside = (
+        write_folder(tmp_path / one, files, secrets={"A": "${{ env.KEY }}"}) for one in ("root", "outside")
+    )
+    find = Roots.find
+    swapped = root / (name.partition("/")[0])
+
+    def find_and_swap(roots: Roots, folder: Path, wanted: str) -> Path:
+        path = find(roots, folder, wanted)
+        if wanted.removeprefix("./") == name and not swapped.is_symlink():
+            swapped.rename(root / "before")
+            swapped.symlink_to(outside / swapped.name)
+        return path
+
+    assert read(root).problems == ()
+    monkeypatch.setattr(Roots, "find", find_and_swap)
+    [problem] = read(root).problems
+    assert "cannot be read" in problem.text
+
+
 def test_a_manifest_that_is_a_link_out_of_the_roots_is_refused(tmp_path: Path) -> None:
     write_folder(tmp_path / "outside")
     (tmp_path / "root").mkdir()

@@ -84,19 +84,6 @@ async def test_a_folder_is_published_after_approval_with_sizes_and_digests(era: 
         assert "export default" not in shown
 
 
-@each_era
-async def test_a_first_publication_states_each_fact_once(era: Era, tmp_path: Path) -> None:
-    write_folder(tmp_path / "bot", name="brand-new-bot")
-    human = Human()
-    async with meet(create_folder_server(GitBookSpy(), tmp_path), human, era) as client:
-        assert read_status(await client.call_tool(PUBLISH, {"path": "bot"})) == "done"
-    [question] = human.texts
-    labels = [line.partition(": ")[0].casefold() for line in question.splitlines()[2:]]
-    assert "published version" in labels
-    assert "could not be read" not in question
-    assert [one for one in {*labels} if labels.count(one) > 1 and one != "organization"] == []
-
-
 @pytest.mark.parametrize("human", [Human(action="decline"), Human(action="cancel"), Human(confirm=False), None])
 @each_era
 async def test_nothing_is_sent_without_approval(era: Era, folder: Path, human: Human | None) -> None:
@@ -158,8 +145,25 @@ async def test_a_dry_run_asks_nobody_and_sends_nothing(era: Era, folder: Path) -
     async with meet(create_folder_server(spy, folder), human, era) as client:
         result = await client.call_tool(PUBLISH, {"path": str(folder), "dryRun": True})
     assert read_status(result) == "dry_run"
-    assert result.structured_content["facts"]["integrationName"] == OWN_INTEGRATION
+    facts = result.structured_content["facts"]
+    assert (facts["integrationName"], facts["Published version"]) == (OWN_INTEGRATION, "7, which is replaced")
+    assert facts["File of script"].startswith("./dist/script.js, ")
     assert (human.requests, spy.mutations) == ([], [])
+
+
+@each_era
+@pytest.mark.parametrize("first", [True, False])
+async def test_a_question_about_a_folder_says_each_thing_once(era: Era, folder: Path, first: bool) -> None:
+    spy, human = GitBookSpy(), Human(action="decline")
+    if first:
+        del spy.sandbox.state.integrations[OWN_INTEGRATION]
+    async with meet(create_folder_server(spy, folder), human, era) as client:
+        await client.call_tool(PUBLISH, {"path": str(folder)})
+    labels = [line.partition(": ")[0].casefold() for line in human.texts[0].splitlines()[2:]]
+    assert "file of script" in labels
+    assert ("Published version: none: this is the first publication" in human.texts[0]) == first
+    assert f"organization: {ORGANIZATION_ID} (“Aurora Robotics”)" in human.texts[0]
+    assert len(labels) == len(set(labels))
 
 
 @pytest.mark.parametrize("tool", [CHECK, "get_integration_by_name"])

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field
 
 from gitbook_integrations_api.endpoint import INTEGRATION, OAUTH, USER, Composite, Input, Risk, one
-from gitbook_integrations_api.parameters import OrganizationId, PageCursor
+from gitbook_integrations_api.parameters import IntegrationName, OrganizationId, PageCursor
 from gitbook_integrations_api.plans import PlanResult
 from gitbook_integrations_api.schema import ABSENT
 
@@ -27,8 +27,9 @@ _UNDOING = (
 
 
 class ChangeFilter(Input):
-    changeId: Annotated[str, Field(description="Only this change, with the state before it")] = ABSENT
+    changeId: Annotated[str, Field(description="Only this change, with all that is known of it")] = ABSENT
     organizationId: OrganizationId = ABSENT
+    integrationName: IntegrationName = ABSENT
     tool: Annotated[str, Field(description="Only calls of this tool")] = ABSENT
     outcome: Annotated[Outcome, Field(description="Only changes with this outcome")] = ABSENT
     since: Annotated[str, Field(description="Only since then: 24h, 7d, 4w, or a date (ISO 8601)")] = ABSENT
@@ -48,6 +49,7 @@ class ChangePage(BaseModel):
 
     items: list[dict[str, Any]]
     next: dict[str, Any] | None = None
+    note: str | None = None
 
 
 TOOLS = (
@@ -66,12 +68,12 @@ TOOLS = (
         title="Undo a change",
         description="Undo a change from list_changes: restores configuration with credentials, external IDs, spaces "
         "and sites.",
-        act="Undo the change",
+        act="Undo a change of {integration}",
         risk=Risk.DESTROY,
         credentials=USER | INTEGRATION | OAUTH,
         input=OneChange,
         result=one(PlanResult),
-        consequence="The calls below run in their order. If one fails, the others are not sent.",
+        consequence="The calls below run in this order. If one fails, the others are not sent.",
         uses=_UNDOING,
     ),
 )

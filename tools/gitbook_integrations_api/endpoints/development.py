@@ -28,7 +28,7 @@ from gitbook_integrations_api.objects import Event, RenderOutput, TracedEvent
 from gitbook_integrations_api.parameters import EventId, InstallationId
 from gitbook_integrations_api.schema import ABSENT
 
-_HOST_AND_PORT = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]*)?")
+_HOST_AND_PORT = re.compile(r"([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?|\[[0-9A-Fa-f:.]+\])(:[0-9]*)?")
 
 _NUMERIC_HOST = re.compile(r"(?:^|\.)(?:[0-9]+|0x[0-9a-f]*)\.?$")
 """A host that URL parsers read as an IPv4 address, in any notation."""
@@ -95,6 +95,7 @@ class EventGroups(BaseModel):
     events: int
     failed: int
     groups: list[dict[str, Any]]
+    developmentMode: dict[str, Any] | None = None
     note: str | None = None
 
 
@@ -137,9 +138,9 @@ TOOLS = (
         ended_by="disable_integration_development_mode",
         widens=Widening.EVENTS,
         act="Enable development mode of {integration}",
-        consequence="The integration's events, including their content, are sent to the tunnel instead of the "
-        "published script: with all, those of every organization that installed it. The approval includes the end: "
-        "this server disables development mode without asking again after the duration (for), and when it stops.",
+        consequence="The events of the organizations below, including their content, are sent to the tunnel instead of "
+        "the published script. The approval includes the end: this server disables development mode without asking "
+        "again after the duration (for), and when it stops.",
         effect="Development mode of {integrationName} is on: its events now go to {tunnelUrl}.",
         undo=Undo(
             (UndoStep("disable_integration_development_mode", (("integrationName", "arguments.integrationName"),)),),
@@ -161,7 +162,8 @@ TOOLS = (
         act="Disable development mode of {integration}",
         consequence="The published script handles the integration's events again. The developer's tunnel receives no "
         "more events. Development mode can be enabled again with the tunnel's URL.",
-        effect="Development mode of {integrationName} is off: the published script handles its events again.",
+        effect="Development mode of {integrationName} is off: the published script handles its events.",
+        reverted_by="set_integration_development_mode",
     ),
     Composite(
         operation="inspectIntegrationEvents",
@@ -208,17 +210,25 @@ TOOLS = (
         input=Task,
         result=NOTHING,
         success=(204,),
+        effect="The task is queued for {integrationName}.",
+        always_confirmed=True,
+        act="Queue a task of {integration}",
+        consequence="The integration runs the task with all its scopes. Only its code decides what that changes.",
     ),
     Endpoint(
         operation="renderIntegrationUIWithPost",
         method="POST",
         path="/integrations/{integrationName}/render",
         title="Render an integration's UI",
-        description="Run a component of an integration, optionally with an action, and return the ContentKit UI that "
-        "it renders, which others wrote.",
+        description="Run a component of an integration and return the ContentKit UI that it renders, which others "
+        "wrote. With an action, requires human approval.",
         risk=Risk.WRITE,
         credentials=USER | INTEGRATION | INSTALLATION,
         input=Rendering,
         result=one(RenderOutput),
+        confirm_with=("action",),
+        act="Run an action of {integration}",
+        consequence="The integration runs the action with all its scopes, as if you had clicked it. Only its code "
+        "decides what that changes.",
     ),
 )

@@ -232,6 +232,7 @@ TOOLS = (
         consequence="The integration stops working in the organization and on all its spaces and sites. Its "
         "configuration and external IDs there are deleted. It can be installed again, but must then be configured "
         "again.",
+        effect="{integrationName} is uninstalled ({installationId}).",
         undo=Undo(
             (
                 UndoStep(
@@ -276,8 +277,7 @@ TOOLS = (
                     (("integrationName", _NAME), ("installationId", "created.id"), *_SETTINGS),
                 ),
             ),
-            lost="The installation gets a new ID. The events, tasks and tokens of the old one are lost, and what the "
-            "integration itself kept for it.",
+            lost="The installation gets a new ID. Events, tasks, tokens and the integration's own data are lost.",
         ),
     ),
     Endpoint(
@@ -324,7 +324,7 @@ TOOLS = (
         credentials=USER,
         input=ConfigurationCopy,
         result=one(PlanResult),
-        consequence="The target gets these settings. Their values, credentials included, are not shown to anybody.",
+        consequence="The target gets these settings. Credentials among them are shown to nobody.",
         uses=(
             "update_integration_installation",
             "update_integration_space_installation",
@@ -336,7 +336,7 @@ TOOLS = (
         title="Uninstall an integration everywhere",
         description="Uninstall an integration from an organization with all spaces and sites, found by name. Keeps "
         "what undo_change needs to restore it.",
-        act="Uninstall {integration} everywhere",
+        act="Uninstall {integration} everywhere in {organization}",
         risk=Risk.DESTROY,
         credentials=USER,
         input=StatusOf,

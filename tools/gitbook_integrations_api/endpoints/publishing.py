@@ -169,7 +169,7 @@ TOOLS = (
         input=FolderPublication,
         result=one(FolderReport),
         always_confirmed=True,
-        consequence="This publishes the integration in the folder.",
+        consequence="The manifest, the images and the script of the folder are published.",
         uses=("publish_integration",),
         reads_folder=True,
     ),
@@ -187,9 +187,10 @@ TOOLS = (
         policy_action="publish",
         result=one(Integration),
         widens=Widening.CODE,
+        reverted_by="rollback_integration",
         act="Publish {integration}",
         consequence="The script runs at once for every organization that installed the integration, with all scopes "
-        "below. The published version is replaced, and GitBook does not return its script.",
+        "below. It replaces the published version, if there is one. GitBook does not return the script of that.",
     ),
     Endpoint(
         operation="unpublishIntegration",
@@ -207,6 +208,7 @@ TOOLS = (
         act="Unpublish {integration}",
         consequence="The integration and all its installations in every organization are deleted, with their "
         "configuration and external IDs. This cannot be undone.",
+        effect="{integrationName} no longer exists, nor do its installations.",
         irreversible=True,
     ),
 )

@@ -195,6 +195,7 @@ TOOLS = (
         act="Uninstall {integration} from {site}",
         consequence="The integration stops working on this site. Its configuration and external IDs there are deleted. "
         "It can be installed again, but must then be configured again.",
+        effect="The installation {installationId} of {integrationName} is not on the site {siteId}.",
         undo=Undo(
             (
                 UndoStep(

@@ -197,6 +197,7 @@ TOOLS = (
         act="Uninstall {integration} from {space}",
         consequence="The integration stops working on this space. Its configuration and external IDs there are "
         "deleted. It can be installed again, but must then be configured again.",
+        effect="The installation {installationId} of {integrationName} is not on the space {spaceId}.",
         undo=Undo(
             (
                 UndoStep(

@@ -9,6 +9,7 @@ from gitbook_integrations_api.endpoints.audit import SECTIONS, Section
 from gitbook_integrations_api.report import Report
 from gitbook_integrations_mcp.audit.problems import MOST_FIRST, describe_verdict, format_command, group_findings
 from gitbook_integrations_mcp.audit.sections import describe_comparison, list_change_examples, list_items, summarize
+from gitbook_integrations_mcp.text import quote
 
 _MARKUP = re.compile(r"([\\`*~\[\]<>|]|(?<![^\W_])_|_(?![^\W_]))")
 """Characters that can start emphasis, a link, an image, an element or a cell.
@@ -169,9 +170,9 @@ def render_organizations(content: Mapping[str, Any]) -> str:
             lines.append(f"Not audited: {escape(each['error'])}")
             continue
         counts = ", ".join(f"{number} {severity}" for severity, number in each["findings"].items())
-        lines += [format_figures(each["figures"]), f"Findings: {counts}. Most severe:"]
-        lines += [f"- {escape(finding)}" for finding in each["mostSevere"]]
-        lines += ["Installations:", *(f"- {escape(line)}" for line in each["installations"])]
+        lines += [format_figures(each["figures"]), f"Findings: {counts}."]
+        for title, items in (("Most severe:", each["mostSevere"]), ("Installations:", each["installations"])):
+            lines += [title, *(f"- {escape(item)}" for item in items)] if items else []
         lines += [*_render_more(each["moreInstallations"])]
         lines += [] if each["complete"] else ["This audit is INCOMPLETE; see its section coverage."]
     lines += ["", "**Only in some organizations**"]
@@ -198,9 +199,15 @@ def _describe_differences(differences: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def render_items(section: Section, items: Iterable[Mapping[str, Any]]) -> str:
-    """Return the items of a section with all their fields."""
+    """Return the items of a section with their fields, as far as they say something."""
     lines = [line for item in items for line in _render_item(section, item)]
-    return "\n".join(lines or ["No items."])
+    legend = [_LEGENDS[section], ""] if lines and section in _LEGENDS else []
+    return "\n".join([*legend, *lines] or ["No items."])
+
+
+_LEGENDS: Mapping[Section, str] = {
+    "access": "Items without a status are active; spaces and sites without a visibility are public."
+}
 
 
 _HEADLINES: Mapping[Section, Sequence[str]] = {
@@ -217,14 +224,39 @@ def _render_item(section: Section, item: Mapping[str, Any]) -> Iterator[str]:
     headline = [escape(item[name]) for name in _HEADLINES[section] if item.get(name) is not None]
     yield f"- **{headline[0]}** {' · '.join(headline[1:])}".rstrip()
     for name, value in item.items():
-        if name not in _HEADLINES[section] and value not in (None, [], ()):
-            yield f"  - {name}: {_render_value(value)}"
+        if name not in _HEADLINES[section] and not _is_implied(section, name, item):
+            yield f"  - {name}: {_render_value(value) or 'none'}"
+
+
+def _is_implied(section: Section, name: str, item: Mapping[str, Any]) -> bool:
+    """Whether a reader misses nothing if a field is left out."""
+    value = item[name]
+    match section, name:
+        case "access", "spaces" | "sites":
+            return False  # that a scope reaches no place is worth a line
+        case "access", "status":
+            return bool(value == "active")  # as for places
+        case "findings", "rule":
+            return True  # the ID begins with it
+        case "findings", "firstSeen":
+            return bool(value == item.get("since"))
+        case "installations", "spacesComplete" | "sitesComplete":
+            return value is True
+        case _:
+            return value in (None, [], ()) or (value == 0 and value is not False)
+
+
+_NAMING = frozenset({"level", "id", "title", "visibility"})
+"""The fields of an organization, a space or a site."""
 
 
 def _render_value(value: Any) -> str:
     if isinstance(value, Mapping) and "tool" in value:
         call = f"`{value['tool']}` {_render_json(value['arguments'])}"
         return f"{call} {escape(value['advice'])}" if "advice" in value else call
+    if isinstance(value, Mapping) and value.keys() <= _NAMING and value.get("title"):
+        details = [str(value[name]) for name in ("level", "id", "visibility") if value.get(name) is not None]
+        return f"{escape(quote(value['title']))} ({escape(', '.join(details))})"
     if isinstance(value, Mapping):
         return _render_json(value)
     if isinstance(value, list | tuple):
