@@ -2,15 +2,17 @@
 
 import base64
 import json
+import sys
 from collections.abc import Callable, Mapping
 from importlib.metadata import metadata
 from pathlib import Path
+from unittest.mock import patch
 from urllib.parse import quote
 
 from jinja2 import Template
 
 from gitbook_integrations_mcp import NAME
-from gitbook_integrations_mcp.cli.assistants import ASSISTANTS, ENTRY
+from gitbook_integrations_mcp.cli.assistants import ASSISTANTS, ENTRY, Assistant
 from gitbook_integrations_mcp.cli.install import SECRETS, format_entry, format_path
 from gitbook_integrations_mcp.config.settings import Settings
 
@@ -39,10 +41,8 @@ LINKS: Mapping[str, Callable[[], str]] = {"cursor": _link_cursor, "vscode": _lin
 
 COMMANDS: Mapping[str, str] = {
     "claude-code": f"claude mcp add {ENTRY} -- {' '.join(COMMAND)}",
-    "codex": f"codex mcp add {ENTRY} -- {' '.join(COMMAND)}",
-    "gemini-cli": f"gemini mcp add {ENTRY} {' '.join(COMMAND)}",
 }
-"""Commands of assistants that add a server."""
+"""Commands of assistants that add a server which gets `GITBOOK_TOKEN`."""
 
 
 def build_client_table() -> str:
@@ -63,12 +63,25 @@ def build_page(name: str) -> str:
         name=name,
         assistant=assistant,
         command=" ".join(COMMAND),
-        path=format_path(assistant),
+        place=_name_place(assistant),
         link=LINKS[name]() if name in LINKS else None,
         own_command=COMMANDS.get(name),
-        entry=format_entry(assistant, Settings(), command=COMMAND),
+        entry=format_entry(assistant, Settings.model_validate({"gitbook": {"token": TOKEN}}), command=COMMAND),
     )
     return page
+
+
+def _name_place(assistant: Assistant) -> str:
+    """Return the path of the assistant's file, on each operating system if it differs."""
+    paths = {}
+    for system, platform in {"macOS": "darwin", "Linux": "linux", "Windows": "win32"}.items():
+        with patch.object(sys, "platform", platform):
+            paths[system] = format_path(assistant)
+    if len({*paths.values()}) == 1:
+        return f"`{paths['Linux']}`"
+    paths["Windows"] = paths["Windows"].replace("~/AppData/Roaming", "%APPDATA%").replace("/", "\\")
+    *others, last = [f"`{path}` ({system})" for system, path in paths.items()]
+    return f"{', '.join(others)} or {last}"
 
 
 def describe_plugin() -> dict[str, object]:

@@ -20,6 +20,7 @@ from typing import Any
 import anyio
 from mcp import Client
 from pydantic_core import to_jsonable_python
+from ruamel.yaml import YAML
 
 from clients import build_client_table, build_page, describe_extension, describe_marketplace, describe_plugin
 from gitbook_integrations_api.catalog import NOT_EXPOSED, TOOLS, TOOLSETS
@@ -50,14 +51,14 @@ _TOKENS = {
 
 
 def build_tool_table() -> str:
-    """Return the table of tools, by toolset."""
-    lines = ["| Tool | Endpoint | Risk | Token | What it does |", "| --- | --- | --- | --- | --- |"]
+    """Return a section for each toolset, with a table of its tools."""
+    lines: list[str] = []
     for toolset, tools in TOOLSETS.items():
-        lines.append(f"| **{toolset}** | | | | |")
-        lines += [_build_tool_row(tool) for tool in tools]
-    lines += ["", f"{len(TOOLS)} tools. Deliberately none:"]
-    lines += [f"`{operation}`, which {reason}" for operation, reason in NOT_EXPOSED.items()]
-    return "\n".join(lines)
+        lines += ["", f"## {toolset}", "", "| Tool | What it does | Risk and approval | Token |"]
+        lines += ["| --- | --- | --- | --- |", *(_build_tool_row(tool) for tool in tools)]
+    lines += ["", "## Operations without a tool", "", f"There are {len(TOOLS)} tools. These operations have none:", ""]
+    lines += [f"- `{operation}`, which {reason}" for operation, reason in NOT_EXPOSED.items()]
+    return "\n".join([*lines, ""])
 
 
 def build_toolset_table() -> str:
@@ -68,17 +69,20 @@ def build_toolset_table() -> str:
 
 
 def _build_tool_row(tool: Tool) -> str:
-    place = f"{tool.method} `{tool.path}`" if isinstance(tool, Endpoint) else "several"
+    place = f"<br>{tool.method} `{tool.path}`" if isinstance(tool, Endpoint) else ""
     tokens = ", ".join(word for kind, word in _TOKENS.items() if kind in tool.credentials)
     if CredentialKind.OAUTH in tool.credentials:
         tokens += ", login" + (f" ({', '.join(f'`{scope}`' for scope in tool.scopes)})" if tool.scopes else "")
-    always = tool.needs_confirmation({}) or (tool.widens is not None and tool.widens.always_asks)
-    risk = f"{tool.risk} 🔒" if always else str(tool.risk)
-    if not always and (tool.widens or (isinstance(tool, Endpoint) and tool.configures)):
-        risk += " (🔒 if it gives power)"
-    if tool.confirm_with and not always:
-        risk += " (🔒 with " + ", ".join(f"`{name}`" for name in tool.confirm_with) + ")"
-    return f"| `{tool.name}` | {place} | {risk} | {tokens} | {tool.description} |"
+    return f"| `{tool.name}`{place} | {tool.description} | {tool.risk}{_describe_approval(tool)} | {tokens} |"
+
+
+def _describe_approval(tool: Tool) -> str:
+    if tool.needs_confirmation({}) or (tool.widens is not None and tool.widens.always_asks):
+        return ", approval"
+    cases = ["if it gives power"] if tool.widens or (isinstance(tool, Endpoint) and tool.configures) else []
+    if tool.confirm_with:
+        cases.append("with " + ", ".join(f"`{name}`" for name in tool.confirm_with))
+    return f", approval {' or '.join(cases)}" if cases else ""
 
 
 def build_prompt_table() -> str:
@@ -100,15 +104,19 @@ def build_resource_table() -> str:
     return "\n".join(lines)
 
 
-def build_settings_table() -> str:
-    """Return the table of settings."""
+def build_settings_tables() -> str:
+    """Return a section for each section of the settings, with a table."""
     short = {place: variable for variable, place in CLI_VARIABLES.items()}
-    lines = ["| Setting | Variable | Default | Meaning |", "| --- | --- | --- | --- |"]
+    lines: list[str] = []
+    last = ""
     for section, key, field in iterate_settings():
+        if section != last:
+            lines += ["", f"## {section}", "", "| Setting and variable | Default | Meaning |", "| --- | --- | --- |"]
+            last = section
         variable = short.get((section, key)) or name_variable(section, key)
-        default = json.dumps(field.get_default()) if field.get_default() is not None else "–"
-        lines.append(f"| `{section}.{key}` | `{variable}` | `{default}` | {field.description} |")
-    return "\n".join(lines)
+        default = f"`{json.dumps(field.get_default())}`" if field.get_default() is not None else "–"
+        lines.append(f"| `{section}.{key}`<br>`{variable}` | {default} | {field.description} |")
+    return "\n".join([*lines, ""])
 
 
 def build_rules() -> str:
@@ -239,7 +247,7 @@ PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "docs/reference/report.md": {"fields": build_report_tables},
     "docs/reference/resources.md": {"resources": build_resource_table},
     "docs/reference/rules.md": {"rules": build_rules},
-    "docs/reference/settings.md": {"settings": build_settings_table},
+    "docs/reference/settings.md": {"settings": build_settings_tables},
     "docs/reference/tools.md": {"tools": build_tool_table},
 }
 """The generated parts of pages, by the page's path and the part's name."""
@@ -261,17 +269,26 @@ def _write_json(content: Mapping[str, object]) -> str:
 
 
 def build_index() -> str:
-    """Return `llms.txt`: the pages of the documentation with the first sentence of each, for language models."""
-    lines = ["# gitbook-integrations-mcp", "", f"> {metadata(NAME)['Summary']}", "", "## Documentation", ""]
-    for path in sorted((ROOT / "docs").rglob("*.md")):
-        text = re.sub(r"<!--.*?-->\n*", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
-        title, _, body = text.removeprefix("# ").partition("\n")
-        first = next((block for block in body.split("\n\n") if re.match(r"\s*[A-Z\[`]", block)), "").replace("\n", " ")
-        first = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", first)
-        sentence = re.match(r".*?[.:](?= |$)", first.strip())
-        where = f"{PAGES_URL}/{path.relative_to(ROOT).as_posix()}"
-        lines.append(f"- [{title}]({where}){': ' + sentence[0].rstrip(':') if sentence else ''}")
+    """Return `llms.txt`: the pages in the order of the site, with the first sentence of each, for language models."""
+    navigation = YAML(typ="safe").load(ROOT / "mkdocs.yml")["nav"]
+    lines = ["# gitbook-integrations-mcp", "", f"> {metadata(NAME)['Summary']}", "", "## Start", ""]
+    for entry in navigation:
+        for title, pages in entry.items():
+            if isinstance(pages, str):
+                lines.append(_describe_page(pages))
+                continue
+            paths = [page if isinstance(page, str) else next(iter(page.values())) for page in pages]
+            lines += ["", f"## {title}", "", *(_describe_page(path) for path in paths if not path.startswith("https:"))]
     return "\n".join(lines) + "\n"
+
+
+def _describe_page(path: str) -> str:
+    text = re.sub(r"<!--.*?-->\n*", "", (ROOT / "docs" / path).read_text(encoding="utf-8"), flags=re.DOTALL)
+    title, _, body = text.removeprefix("# ").partition("\n")
+    first = next((block for block in body.split("\n\n") if re.match(r"\s*[A-Z\[`*]", block)), "").replace("\n", " ")
+    first = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", first).replace("**", "")
+    sentence = re.match(r".*?[.:](?= |$)", first.strip())
+    return f"- [{title}]({PAGES_URL}/docs/{path}){': ' + sentence[0].rstrip(':') if sentence else ''}"
 
 
 def render_tools() -> str:

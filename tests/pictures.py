@@ -5,6 +5,8 @@ They need chromium and its driver. CI does not compare them: fonts differ betwee
 
 import base64
 import io
+import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -30,13 +32,14 @@ IMAGES = DOCS / "images"
 def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     with open_browser() as driver, tempfile.TemporaryDirectory() as folder:
+        driver.execute_cdp_cmd("Emulation.setScrollbarsHidden", {"hidden": True})
         report = Path(folder) / "report.html"
         run_command("audit", "--sandbox", "--format", "html", "--output", str(report))
         for scheme in ("light", "dark"):
             show_in(driver, width=1200, height=800, scheme=scheme)
             driver.get(report.as_uri())
             take(driver, f"report-{scheme}")
-        show_in(driver, width=900, height=640)
+        show_in(driver, width=760, height=742)
         anyio.run(take_approval, driver)
         show_in(driver, width=512, height=512)
         driver.get(read_icon().src)
@@ -44,10 +47,11 @@ def main() -> None:
     (IMAGES / "terminal.svg").write_text(draw_terminal("audit", "--sandbox"), encoding="utf-8")
 
 
-def run_command(*words: str) -> str:
+def run_command(*words: str, **environment: str) -> str:
     """Return what a command prints."""
     command = [sys.executable, "-m", "gitbook_integrations_mcp", *words]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    environment = {**os.environ, **environment}
+    return subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
 
 
 def take(driver: Any, name: str) -> None:
@@ -80,10 +84,11 @@ async def find_target(client: Client) -> dict[str, str]:
 
 def draw_terminal(*words: str) -> str:
     """Return a picture (SVG) of a command and what it prints."""
-    console = Console(record=True, width=140, file=io.StringIO())
+    console = Console(record=True, width=130, file=io.StringIO())
     console.print(Text(f"$ {NAME} {' '.join(words)}", style="bold"))
-    console.print(Text(run_command(*words)), highlight=False)
-    return console.export_svg(title=NAME)
+    console.print(Text.from_ansi(run_command(*words, FORCE_COLOR="1")), highlight=False)
+    with_fonts = console.export_svg(title=NAME)
+    return re.sub(r"@font-face \{.*?\}\s*", "", with_fonts, flags=re.DOTALL)  # a picture loads nothing
 
 
 if __name__ == "__main__":

@@ -210,8 +210,7 @@ def _refuse_unknown(argument: str, names: Iterable[str], titles: Mapping[str, st
         ArgumentsError: a name is unknown. The message suggests an ID for each.
     """
     lines = [
-        f"- {argument}: GitBook lists no {clean_text(name, 100) or 'empty name'} in this organization."
-        + suggest_id(name, titles)
+        f"- {argument}: this organization does not have “{clean_text(name, 100)}”." + suggest_id(name, titles)
         for name in dict.fromkeys(names)
         if name not in titles
     ]

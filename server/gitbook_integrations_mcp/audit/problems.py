@@ -8,7 +8,7 @@ from datetime import datetime
 
 from gitbook_integrations_api.report import Finding, Remedy, Report, RuleOutcome
 from gitbook_integrations_api.rules import SEVERITIES, Severity
-from gitbook_integrations_mcp import NAME
+from gitbook_integrations_mcp import NAME, WEBSITE
 from gitbook_integrations_mcp.text import clean_text
 
 MOST_FIRST = 5
@@ -88,9 +88,19 @@ def format_day(moment: str, now: str) -> str:
 
 def format_command(remedy: Remedy) -> str:
     """Return the remedy as a command for a shell. Running it asks for approval, if the tool needs one."""
+    return f"{NAME} {format_call(remedy)}"
+
+
+def format_call(remedy: Remedy) -> str:
+    """Return the remedy as the words of a command."""
     arguments = remedy.arguments
     if all(isinstance(value, str) for value in arguments.values()):
         words = [f"{name}={value}" for name, value in arguments.items()]
     else:
         words = [json.dumps(arguments)]
-    return shlex.join([NAME, "call", remedy.tool, *words])
+    return shlex.join(["call", remedy.tool, *words])
+
+
+def link_rule(rule: str) -> str:
+    """Return the URL of the documentation of a rule."""
+    return f"{WEBSITE}reference/rules/#{rule}"

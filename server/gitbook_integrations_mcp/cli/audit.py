@@ -9,12 +9,12 @@ import secrets
 import sys
 import webbrowser
 from argparse import Namespace
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import anyio
 from pydantic import SecretStr
@@ -29,8 +29,8 @@ from gitbook_integrations_api.rules import RULES, SEVERITIES, Severity
 from gitbook_integrations_mcp.audit.auditor import Auditor
 from gitbook_integrations_mcp.audit.collector import Progress
 from gitbook_integrations_mcp.audit.comparison import read_baseline
-from gitbook_integrations_mcp.audit.explanation import explain_finding
 from gitbook_integrations_mcp.audit.exported_files import ExportedFiles, name_file
+from gitbook_integrations_mcp.audit.problems import describe_verdict
 from gitbook_integrations_mcp.audit.render.documents import render_document
 from gitbook_integrations_mcp.audit.render.markdown import render_brief
 from gitbook_integrations_mcp.audit.render.tables import TableName, render_csv
@@ -38,14 +38,15 @@ from gitbook_integrations_mcp.audit.runner import AuditRun, AuditRunner, ReportK
 from gitbook_integrations_mcp.calls.response import read_response
 from gitbook_integrations_mcp.cli import call
 from gitbook_integrations_mcp.cli.assistant_file import write_beside
-from gitbook_integrations_mcp.cli.audit_report import print_report, print_report_table
-from gitbook_integrations_mcp.cli.console import (
-    print_json,
-    print_result,
-    print_warning,
-    read_word,
-    use_utf8,
+from gitbook_integrations_mcp.cli.audit_report import (
+    Commands,
+    print_finding,
+    print_report,
+    print_report_table,
+    print_rule,
 )
+from gitbook_integrations_mcp.cli.console import print_warning, read_word, use_utf8
+from gitbook_integrations_mcp.cli.flags import format_flags
 from gitbook_integrations_mcp.cli.notification import NotificationError, notify, read_target
 from gitbook_integrations_mcp.config.json_text import JsonError, parse_json
 from gitbook_integrations_mcp.config.settings import Settings
@@ -63,9 +64,12 @@ from gitbook_integrations_mcp.gitbook.credentials import Credentials
 from gitbook_integrations_mcp.gitbook.opening import open_gitbook
 from gitbook_integrations_mcp.gitbook.user import UserResolver
 from gitbook_integrations_mcp.process import FAILURE, SUCCESS
-from gitbook_integrations_mcp.spelling import suggest, suggest_id
+from gitbook_integrations_mcp.spelling import format_id, suggest, suggest_id
 from gitbook_integrations_mcp.store.store import Store
 from gitbook_integrations_mcp.text import clean_text
+
+_MOST_NAMED = 10
+"""Maximum number of organizations that an error names."""
 
 NEW_FINDINGS, INCOMPLETE = 3, 4
 """Exit codes of --fail-on, beside the common ones."""
@@ -75,7 +79,8 @@ NEW_FINDINGS, INCOMPLETE = 3, 4
 class AuditOptions:
     """The options of the command. `fail_on` is the lowest severity of new findings that makes it fail.
 
-    `baseline` is a file, or the moment of a kept report: `last`, an age or a date.
+    `baseline` is a file, or the moment of a kept report: `last`, an age or a date. `flags` select the same settings in
+    the commands that the report suggests.
     """
 
     organization: str | None
@@ -87,6 +92,8 @@ class AuditOptions:
     fail_on: Severity | None
     open: bool = False
     notify: SecretStr | None = None
+    details: bool = False
+    flags: Sequence[str] = ()
 
 
 def run(settings: Settings, arguments: Namespace) -> int:
@@ -97,7 +104,9 @@ def run(settings: Settings, arguments: Namespace) -> int:
     _, _, action = arguments.command.partition(" ")
     if action == "explain":
         return explain(settings, arguments)
-    return _change_acceptance(settings, arguments) if action else run_audit(settings, _read_options(arguments))
+    return (
+        _change_acceptance(settings, arguments) if action else run_audit(settings, _read_options(settings, arguments))
+    )
 
 
 def run_audit(settings: Settings, options: AuditOptions) -> int:
@@ -115,7 +124,7 @@ def run_audit(settings: Settings, options: AuditOptions) -> int:
     except RefusedError as error:
         raise SettingsError(str(error), error.code) from None
     report = run.report
-    _write(report, options)
+    _write(report, options, settings)
     _append_summary(report)
     if options.open:
         _open_page(run, options, settings)
@@ -154,7 +163,7 @@ def _open_page(run: AuditRun, options: AuditOptions, settings: Settings) -> None
         print_warning("No browser could be opened.")
 
 
-def _read_options(arguments: Namespace) -> AuditOptions:
+def _read_options(settings: Settings, arguments: Namespace) -> AuditOptions:
     given = {name: text for name in Narrowing.model_fields if (text := getattr(arguments, name)) is not None}
     narrowing = {name: [one.strip() for one in text.split(",")] for name, text in given.items()}
     for name, names in narrowing.items():
@@ -172,6 +181,8 @@ def _read_options(arguments: Namespace) -> AuditOptions:
         fail_on=arguments.fail_on,
         open=arguments.open,
         notify=read_target(arguments.notify) if arguments.notify is not None else None,
+        details=arguments.details,
+        flags=format_flags(settings, getattr(arguments, "config", None), "audit"),
     )
 
 
@@ -211,6 +222,8 @@ class _Audits:
     users: UserResolver
     credentials: Credentials
     organization: str
+    keeps: bool
+    """Whether the store outlives this command."""
 
 
 @asynccontextmanager
@@ -218,37 +231,73 @@ async def _open_audits(settings: Settings, organization: str | None) -> AsyncIte
     """Open GitBook and the store, and close them afterwards.
 
     Raises:
-        SettingsError: no organization is named.
+        SettingsError: no organization is named, and the token can read none or several.
+        CallError: the organizations are needed and cannot be read.
     """
     gitbook, credentials, default = open_gitbook(settings)
-    if (organization := organization or default) is None:
-        raise SettingsError(
-            "The organization is missing. Pass its ID, or set GITBOOK_ORGANIZATION. "
-            "`gitbook-integrations-mcp call list_organizations_for_authenticated_user` lists your organizations."
-        )
     store = Store(settings)
     try:
+        organization = organization or default or await _find_organization(gitbook, credentials)
         runner = AuditRunner(Auditor(gitbook, settings), store)
-        yield _Audits(runner, UserResolver(gitbook), credentials, organization)
+        keeps = not store.location.is_memory
+        yield _Audits(runner, UserResolver(gitbook), credentials, organization, keeps)
     except StatusError as error:
-        if error.status != 404:
+        if error.status != 404 or organization is None:
             raise
-        nearest = await _suggest_organization(organization, gitbook, credentials)
-        raise SettingsError(f"{error}{nearest}", error.code) from None
+        known = await _suggest_organization(organization, gitbook, credentials)
+        text = f"The token can read no organization {clean_text(organization, 100)}: GitBook answered with 404.{known}"
+        raise SettingsError(text, error.code) from None
     finally:
         await gitbook.close()
         await store.close()
 
 
+async def _find_organization(gitbook: GitBook, credentials: Credentials) -> str:
+    """Return the ID of the organization if the token can read exactly one.
+
+    Raises:
+        SettingsError: the token can read none or several.
+        CallError: there is no token, or GitBook failed.
+    """
+    titles = await _list_organizations(gitbook, credentials)
+    if len(titles) == 1:
+        return next(iter(titles))
+    if not titles:
+        raise SettingsError("The token can read no organization.")
+    lines = [f"- {format_id(identifier, title)}" for identifier, title in titles.items()]
+    text = "The token can read several organizations. Add the ID of one, or set GITBOOK_ORGANIZATION:"
+    raise SettingsError("\n".join([text, *lines]))
+
+
+async def _list_organizations(gitbook: GitBook, credentials: Credentials) -> dict[str, str]:
+    """Return the titles of the organizations that the token can read, by ID.
+
+    Raises:
+        CallError: there is no token, or GitBook failed.
+    """
+    reader = ENDPOINTS["list_organizations_for_authenticated_user"]
+    response = await gitbook.send(reader.build_request({"limit": 1000}), credentials.select(reader))
+    organizations = read_response(reader, credentials.scrub_response(response))["items"]
+    return {one["id"]: clean_text(str(one.get("title") or one["id"]), 100) for one in organizations if "id" in one}
+
+
 def _change_acceptance(settings: Settings, arguments: Namespace) -> int:
     """Call the tool, with the same checks and the same question as in an assistant."""
     accepting = arguments.command == "audit accept"
-    names = {"finding": arguments.finding, "organizationId": arguments.organization}
+    organization = arguments.organization or settings.gitbook.organization
+    if organization is None and not settings.server.sandbox:
+        organization = anyio.run(_name_organization, settings)
+    names = {"finding": arguments.finding, "organizationId": organization}
     if accepting:
         names |= {"reason": arguments.reason, "until": arguments.until}
     given = json.dumps({name: read_word(text) for name, text in names.items() if text is not None})
     tool = "accept_finding" if accepting else "withdraw_acceptance"
     return call.run(settings, Namespace(tool=tool, arguments=[given], json=arguments.json))
+
+
+async def _name_organization(settings: Settings) -> str:
+    async with _open_audits(settings, None) as audits:
+        return audits.organization
 
 
 def explain(settings: Settings, arguments: Namespace) -> int:
@@ -262,16 +311,7 @@ def explain(settings: Settings, arguments: Namespace) -> int:
     if rule is None:
         raise UsageError(f"{clean_text(arguments.finding, 100)}: unknown rule.{suggest(arguments.finding, RULES)}")
     if arguments.finding == rule.id:
-        facts = {
-            "id": rule.id,
-            "title": rule.title,
-            "severity": rule.severity,
-            "meaning": rule.meaning,
-            "why": rule.why,
-            "tool": rule.remedy,
-            "advice": rule.advice,
-        }
-        _print_facts(facts, as_json=arguments.json)
+        print_rule(rule, as_json=arguments.json)
         return SUCCESS
     run = anyio.run(_find_finding, settings, arguments.organization, arguments.finding)
     if run is None:
@@ -280,35 +320,31 @@ def explain(settings: Settings, arguments: Namespace) -> int:
             f"{rule.id}."
         )
     finding = next(one for one in run.report.findings if one.id == arguments.finding)
-    explained = explain_finding(finding, run.report)
-    explained |= {**explained.pop("remedy"), "generatedAt": run.report.generatedAt}
-    _print_facts(explained, as_json=arguments.json)
+    flags = format_flags(settings, getattr(arguments, "config", None), "audit")
+    commands = Commands(flags, arguments.organization, settings.server.sandbox)
+    print_finding(finding, run.report, commands, as_json=arguments.json)
     return SUCCESS
 
 
 async def _find_finding(settings: Settings, organization: str | None, finding: str) -> AuditRun | None:
     async with _open_audits(settings, organization) as audits:
         owner = await audits.users.resolve(audits.credentials)
-        return await audits.runner.find_finding(owner.key, audits.organization, finding)
-
-
-def _print_facts(facts: Mapping[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        print_json(facts)
-    else:
-        print_result({name: value for name, value in facts.items() if value not in (None, {}, ())})
+        if audits.keeps:
+            return await audits.runner.find_finding(owner.key, audits.organization, finding)
+        key = ReportKey(owner.key, audits.organization, Narrowing())
+        async with _show_progress() as progress:
+            run = await audits.runner.run(key, audits.credentials, progress, None)
+        return run if any(one.id == finding for one in run.report.findings) else None
 
 
 async def _suggest_organization(given: str, gitbook: GitBook, credentials: Credentials) -> str:
-    """Return a sentence with the organizations that were probably meant, or ""."""
-    reader = ENDPOINTS["list_organizations_for_authenticated_user"]
+    """Return a sentence with the organizations that were probably meant, or else all that the token can read."""
     try:
-        response = await gitbook.send(reader.build_request({"limit": 1000}), credentials.select(reader))
-        organizations = read_response(reader, credentials.scrub_response(response))["items"]
+        titles = await _list_organizations(gitbook, credentials)
     except CallError:
         return ""
-    titles = {one["id"]: clean_text(str(one.get("title") or one["id"]), 100) for one in organizations if "id" in one}
-    return suggest_id(given, titles) or (f" The token can read: {', '.join(titles)}." if len(titles) == 1 else "")
+    known = ", ".join(format_id(identifier, title) for identifier, title in [*titles.items()][:_MOST_NAMED])
+    return suggest_id(given, titles) or (f" It can read: {known}." if known else "")
 
 
 @asynccontextmanager
@@ -329,15 +365,17 @@ async def _show_progress() -> AsyncIterator[Progress]:
         yield show
 
 
-def _write(report: Report, options: AuditOptions) -> None:
+def _write(report: Report, options: AuditOptions, settings: Settings) -> None:
     try:
         with contextlib.ExitStack() as stack:
             text = io.StringIO()
             if options.output:
                 stack.enter_context(contextlib.redirect_stdout(text))
-            _print(report, options)
+            _print(report, options, settings)
         if options.output:
             _replace(options.output, text.getvalue().encode(errors="replace"))
+            verdict = " · ".join(text for _, text in describe_verdict(report))
+            print(f"{verdict}\nReport: {options.output}", file=sys.stderr)
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             raise
@@ -358,7 +396,7 @@ def _replace(path: Path, content: bytes) -> None:
         raise
 
 
-def _print(report: Report, options: AuditOptions) -> None:
+def _print(report: Report, options: AuditOptions, settings: Settings) -> None:
     if options.format != "table" and not options.output:
         use_utf8()
     if options.format == "csv" and options.table:
@@ -368,7 +406,8 @@ def _print(report: Report, options: AuditOptions) -> None:
     elif options.table:
         print_report_table(report, options.table)
     else:
-        print_report(report)
+        commands = Commands(options.flags, options.organization, settings.server.sandbox)
+        print_report(report, commands, details=options.details)
 
 
 def _choose_exit_code(report: Report, options: AuditOptions) -> int:

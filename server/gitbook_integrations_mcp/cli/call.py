@@ -1,6 +1,5 @@
 """The command `call`: calls one tool through an MCP client in this process, with the same checks as any client."""
 
-import os
 import sys
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
@@ -9,13 +8,21 @@ from typing import Any
 import anyio
 from mcp import Client
 from mcp.client.session import ClientRequestContext
-from mcp_types import CallToolResult, ElicitRequestParams, ElicitRequestURLParams, ElicitResult, TextContent, Tool
+from mcp_types import (
+    CallToolResult,
+    ElicitRequestParams,
+    ElicitRequestURLParams,
+    ElicitResult,
+    Implementation,
+    TextContent,
+    Tool,
+)
 
 from gitbook_integrations_api.catalog import TOOLS
 from gitbook_integrations_api.summary import outline
-from gitbook_integrations_mcp import NAME
+from gitbook_integrations_mcp import NAME, __version__
 from gitbook_integrations_mcp.app import create_server
-from gitbook_integrations_mcp.cli.console import print_json, print_result, read_word
+from gitbook_integrations_mcp.cli.console import print_json, print_result, read_line, read_word
 from gitbook_integrations_mcp.config.json_text import JsonError, parse_json
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.confirmation.results import NOT_SENT
@@ -27,6 +34,18 @@ from gitbook_integrations_mcp.text import clean_text
 
 _LONGEST_LINE = 100_000
 """More characters than any line of a preview, which cuts its values itself and says so."""
+
+_CALLER = Implementation(name=NAME, version=__version__)
+"""Whom a preview names as the one that asks."""
+
+_NOT_SENT = {
+    ErrorCode.CONFIRMATION_DECLINED: "Declined. Nothing was sent.",
+    ErrorCode.CONFIRMATION_CANCELLED: "Cancelled. Nothing was sent.",
+    ErrorCode.CONFIRMATION_INVALID: "The name is wrong. Nothing was sent.",
+    ErrorCode.CONFIRMATION_EXPIRED: "The time to approve is over. Nothing was sent. Run the command again.",
+    ErrorCode.TARGET_CHANGED: "Someone else changed the target meanwhile. Nothing was sent. Run the command again.",
+}
+"""For the person at the terminal. The messages of the results are for models."""
 
 
 def run(settings: Settings, arguments: Namespace) -> int:
@@ -42,14 +61,21 @@ def run(settings: Settings, arguments: Namespace) -> int:
     content = result.structured_content
     if result.is_error or content is None:
         raise read_error(result)
+    not_sent = content.get("status") == NOT_SENT
+    if not_sent:
+        print(_describe_refusal(content), file=sys.stderr)
     if arguments.json:
         print_json(content)
-    else:
+    elif not not_sent:
         print_result(content, _list_columns(arguments.tool))
-    not_sent = content.get("status") == NOT_SENT
-    if not_sent and content["code"] == ErrorCode.CONFIRMATION_UNAVAILABLE and not _can_ask():
-        print("Run this command in a terminal: it asks for approval there.", file=sys.stderr)
     return FAILURE if not_sent else SUCCESS
+
+
+def _describe_refusal(content: Mapping[str, Any]) -> str:
+    """Return why a call was not sent, in a sentence for the person who runs the command."""
+    if content["code"] == ErrorCode.CONFIRMATION_UNAVAILABLE and not _can_ask():
+        return "This call needs your approval. Nothing was sent. Run the command in a terminal: it asks there."
+    return next((text for code, text in _NOT_SENT.items() if code == content["code"]), str(content["message"]))
 
 
 def read_error(result: CallToolResult) -> CallError:
@@ -77,7 +103,8 @@ async def _call(settings: Settings, name: str, words: Sequence[str]) -> CallTool
     # A shell has no context window: results are complete, also those that a model gets truncated.
     limits = settings.limits.model_copy(update={"result_tokens": UNLIMITED.tokens})
     settings = settings.model_copy(update={"confirmation": confirmation, "limits": limits})
-    async with Client(create_server(settings), elicitation_callback=_ask if _can_ask() else None) as client:
+    ask_human = _ask if _can_ask() else None
+    async with Client(create_server(settings), elicitation_callback=ask_human, client_info=_CALLER) as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
         if name in TOOLS and name not in tools:
             return await client.call_tool(name, {})  # the server says which setting leaves it out
@@ -143,21 +170,9 @@ async def _ask(context: ClientRequestContext, params: ElicitRequestParams) -> El
     content: dict[str, str | int | float | bool | list[str] | None] = {"confirm": True}
     try:
         if "name" in params.requested_schema["properties"]:
-            content["name"] = await _read_line(f"{params.requested_schema['properties']['name']['description']}: ")
-        elif (await _read_line("Type yes to approve, anything else to decline: ")).lower() != "yes":
+            content["name"] = await read_line(f"{params.requested_schema['properties']['name']['description']}: ")
+        elif (await read_line("Type yes to approve, anything else to decline: ")).lower() != "yes":
             return ElicitResult(action="decline")
     except (EOFError, KeyboardInterrupt):
         return ElicitResult(action="cancel")
     return ElicitResult(action="accept", content=content)
-
-
-async def _read_line(prompt: str) -> str:
-    print(prompt, end="", file=sys.stderr, flush=True)
-    if sys.platform == "win32":  # no event loop can watch its terminals
-        line = await anyio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True)
-    else:
-        await anyio.wait_readable(sys.stdin)  # a thread that reads would keep Ctrl-C from ending the program
-        line = os.read(sys.stdin.fileno(), 4096).decode(errors="replace")
-    if not line:
-        raise EOFError
-    return line.strip()

@@ -8,22 +8,28 @@ from typing import Any
 
 import anyio
 
-from gitbook_integrations_mcp.cli.console import count, print_json, print_table, use_utf8
+from gitbook_integrations_mcp.cli.console import COMMAND, Line, count, print_json, print_lines, use_utf8
+from gitbook_integrations_mcp.cli.launcher import name_command
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.errors import ArgumentsError, UsageError
 from gitbook_integrations_mcp.pipeline.change_list import describe_change, read_moment
 from gitbook_integrations_mcp.process import SUCCESS
 from gitbook_integrations_mcp.store.change import Change
 from gitbook_integrations_mcp.store.store import Store
+from gitbook_integrations_mcp.text import clean_text
 
-_COLUMNS = ("time", "id", "tool", "outcome", "status", "approval", "who", "arguments")
+_COLUMNS = ("time", "id", "tool", "outcome", "status", "approval", "who")
+_STYLES = {"failed": "red", "unknown": "yellow"}
+_CHARACTERS = 60
+"""Length at which the value of an argument is cut. JSON has all of it."""
+
 _POLL_SECONDS = 1.0
 _OUTCOME_SECONDS = 600
 """Time in which the outcome of a call is recorded."""
 
 
 def run(settings: Settings, arguments: Namespace) -> int:
-    """Print changes as a table or as JSON; with `--follow`, new ones as they happen.
+    """Print changes as text or as JSON; with `--follow`, new ones as they happen.
 
     Raises:
         UsageError: a date or a number cannot be understood.
@@ -55,8 +61,7 @@ async def _show(settings: Settings, arguments: Namespace, conditions: Mapping[st
         elif arguments.json:
             print_json([describe_change(one) for one in found])
         else:
-            rows = [_build_row(one) for one in found]
-            print_table(rows, footer=count(len(rows), "change"))
+            _print(found)
     finally:
         await store.close()
     return SUCCESS
@@ -73,7 +78,7 @@ async def _follow(store: Store, arguments: Namespace, conditions: Mapping[str, A
             if key not in printed:
                 printed[key] = one.time
                 row = describe_change(one)
-                short = "  ".join(str(row.get(name, "-")) for name in _COLUMNS[:-1])
+                short = "  ".join(str(row.get(name, "-")) for name in _COLUMNS)
                 print(json.dumps(row) if arguments.json else short, flush=True)
         await anyio.sleep(_POLL_SECONDS)
         # Rows of other processes can appear late, and outcomes do.
@@ -82,7 +87,25 @@ async def _follow(store: Store, arguments: Namespace, conditions: Mapping[str, A
         found = await store.changes.search(None, **{**conditions, "since": since, "limit": None})
 
 
-def _build_row(change: Change) -> dict[str, Any]:
-    row = describe_change(change)
-    row["arguments"] = json.dumps(row["arguments"], ensure_ascii=False)
-    return {name: row.get(name) for name in _COLUMNS}
+def _print(found: list[Change]) -> None:
+    """Print changes in two lines each: what happened, and the ID with the arguments."""
+    for one in found:
+        row = describe_change(one)
+        moment, outcome = str(row["time"])[:19].replace("T", " "), str(row["outcome"])
+        by = ", ".join(str(row[name]) for name in ("approval", "who") if name in row)
+        part = f"  part of {row['plan']}" if "plan" in row else ""
+        arguments = " ".join(f"{name}={_shorten(value)}" for name, value in row["arguments"].items())
+        first: Line = [
+            (f"{moment}  {outcome:8}  ", _STYLES.get(outcome, "")),
+            (row["tool"], "bold"),
+            (f"  {by}", "dim"),
+        ]
+        print_lines([first, [(f"  {row['id']}{part}  {arguments}", "")]])
+    print_lines([[(f"{count(len(found), 'change')}; times are in UTC", "dim")]])
+    if found:
+        print_lines([[("Undo one, after your approval:", "")]])
+        print_lines([[(f"  {name_command()} call undo_change changeId=ID", COMMAND)]])
+
+
+def _shorten(value: Any) -> str:
+    return clean_text(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), _CHARACTERS)

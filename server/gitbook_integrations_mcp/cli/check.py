@@ -16,7 +16,8 @@ def run(settings: Settings, arguments: Namespace) -> int:
     """Print the problems, each with file and line, or the files that would be published. Returns the exit code.
 
     Raises:
-        FolderError: there is no manifest.
+        UsageError: there is no manifest.
+        FolderError: the folder cannot be read.
     """
     publishing = allow_folder(settings, arguments.path).publishing
     order = Order(

@@ -3,16 +3,24 @@
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 from gitbook_integrations_mcp import NAME
+from gitbook_integrations_mcp.cli.launcher import show_commands
 from gitbook_integrations_mcp.errors import ProgramError
 from gitbook_integrations_mcp.text import clean_text, strip_unseen
 
 _MAX_WIDTH = 60
+_INPUT_BYTES = 4096
+"""A terminal delivers no longer line."""
+
+_HANGING = 2
+"""Number of columns by which the second row of a line is indented."""
+
 _IDENTIFYING = ("name", "id", "title", "status", "space_selection", "site_selection", "spaceId", "siteId")
 _PREFERRED = frozenset({"name", "id", "title", "status", "tool", "risk"})
 _LONG = frozenset({"object", "description", "summary"})
@@ -31,6 +39,25 @@ def read_word(word: str) -> str:
     return os.fsencode(word).decode(errors="replace") if is_escaped else word
 
 
+async def read_line(prompt: str) -> str:
+    """Return the line that a person types.
+
+    Raises:
+        EOFError: standard input has ended.
+    """
+    import anyio
+
+    print(prompt, end="", file=sys.stderr, flush=True)
+    if sys.platform == "win32" or not sys.stdin.isatty():  # no event loop can watch these
+        line: str = await anyio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True)
+    else:
+        await anyio.wait_readable(sys.stdin)  # a thread that reads would keep Ctrl-C from ending the program
+        line = os.read(sys.stdin.fileno(), _INPUT_BYTES).decode(errors="replace")
+    if not line:
+        raise EOFError
+    return line.strip()
+
+
 def print_json(data: Any) -> None:
     """Print `data` as indented JSON, in ASCII: escapes carry any character safely through a terminal."""
     use_utf8()
@@ -42,13 +69,23 @@ def print_error(error: ProgramError, *, as_json: bool) -> None:
     if as_json:
         print_json({"error": {"code": error.code, "message": str(error)}})
         return
-    first, *others = [clean_text(line, 2000) for line in str(error).splitlines()] or [""]
+    first, *others = [clean_text(line, 2000) for line in show_commands(_address(str(error))).splitlines()] or [""]
     print("\n".join([f"{NAME}: {first}", *others]), file=sys.stderr)
+
+
+def _address(text: str) -> str:
+    """Return an error in words for the person at the terminal, who operates this program."""
+    text = re.sub(r"(?:Ask the operator|(Or) ask them) to (\w)", lambda found: _start(found[1], found[2]), text)
+    return re.sub(r" and restart the server|, which needs no restart", "", text)
+
+
+def _start(word: str | None, letter: str) -> str:
+    return f"{word} {letter}" if word else letter.upper()
 
 
 def print_warning(text: str) -> None:
     """Print a warning to standard error."""
-    print(f"{NAME}: warning: {clean_text(text, 2000)}", file=sys.stderr)
+    print(f"{NAME}: warning: {clean_text(show_commands(text), 2000)}", file=sys.stderr)
 
 
 def count(number: int, noun: str) -> str:
@@ -59,22 +96,49 @@ def count(number: int, noun: str) -> str:
 Line = list[tuple[str, str]]
 """A line of text in parts, each with its style."""
 
+COMMAND = "cyan"
+"""The style of commands. A line with a command only is never wrapped, so that it can be copied."""
+
 
 def print_lines(lines: Iterable[Line]) -> None:
-    """Print lines, in colour on a terminal that has colours."""
+    """Print lines. A terminal gets colours, if it has some, and lines that are wrapped at words."""
     from rich.console import Console
     from rich.text import Text
 
     console = Console(highlight=False, soft_wrap=True)
     for line in lines:
         parts = ((strip_unseen(text).replace("\n", " ").replace("\t", " "), style) for text, style in line)
-        console.print(Text.assemble(*parts))
+        whole = Text.assemble(*parts)
+        whole.rstrip()
+        if not sys.stdout.isatty() or [style for _, style in line] == [COMMAND]:
+            console.print(whole)
+            continue
+        margin = len(whole.plain) - len(whole.plain.lstrip())
+        hanging = margin + (_HANGING if margin or len(line) > 1 else 0)  # a paragraph has none
+        rows = whole.divide(_find_breaks(whole.plain, console.width, hanging))
+        for number, row in enumerate(rows):
+            row.rstrip()
+            console.print(Text(" " * hanging) + row if number else row)
+
+
+def _find_breaks(text: str, width: int, margin: int) -> Iterator[int]:
+    """Yield where a line breaks between words. A word that is too long stays whole, so that it can be copied."""
+    from rich.cells import cell_len
+
+    start, room = 0, width
+    for word in re.finditer(r"\S+", text):
+        if cell_len(text[start : word.end()]) > room and cell_len(word[0]) <= width - margin:
+            yield word.start()
+            start, room = word.start(), width - margin
 
 
 def print_table(
-    rows: Sequence[Mapping[str, Any]], footer: str = "", styles: Mapping[str, str] = MappingProxyType({})
+    rows: Sequence[Mapping[str, Any]], notes: Iterable[str] = (), styles: Mapping[str, str] = MappingProxyType({})
 ) -> None:
-    """Print `rows` as a table whose columns are the keys of the first row. `styles` are those of columns."""
+    """Print `rows` as a table, and notes below it.
+
+    The columns are the keys of the first row. `styles` are those of columns.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -83,19 +147,21 @@ def print_table(
     # A pipe has no width: nothing is wrapped or cut there, so that the next program finds one line a row.
     is_terminal = sys.stdout.isatty()
     console = Console(width=None if is_terminal else 1000, highlight=False)
+    notes = [*notes]
     if rows:
         columns = _choose_columns(rows, console.width) if is_terminal else list(rows[0])
         if hidden := [name for name in rows[0] if name not in columns]:
-            footer = f"{footer}; hidden (terminal too narrow): {', '.join(hidden)}".removeprefix("; ")
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+            notes.append(f"Not shown, because the terminal is too narrow: {', '.join(hidden)}")
+        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
         for name in columns:
             numeric = isinstance(rows[0][name], int | float) and not isinstance(rows[0][name], bool)
             table.add_column(name, justify="right" if numeric else "left", overflow="fold", style=styles.get(name))
         for row in rows:
             table.add_row(*(Text(format_value(row.get(name))) for name in columns))
-        console.print(table)
-    if footer:
-        console.print(Text(footer, style="dim"))
+        with console.capture() as capture:
+            console.print(table)
+        print("\n".join(line.rstrip() for line in capture.get().splitlines()))
+    print_lines([(note, "dim")] for note in notes)
 
 
 def _choose_columns(rows: Sequence[Mapping[str, Any]], width: int) -> list[str]:
@@ -106,9 +172,9 @@ def _choose_columns(rows: Sequence[Mapping[str, Any]], width: int) -> list[str]:
     from rich.cells import cell_len
 
     names = list(rows[0])
-    widths = {name: 3 + max(map(cell_len, (name, *(format_value(row.get(name)) for row in rows)))) for name in names}
+    widths = {name: 2 + max(map(cell_len, (name, *(format_value(row.get(name)) for row in rows)))) for name in names}
     chosen = set(names[:2])
-    used = sum(widths[name] for name in chosen) - 3
+    used = sum(widths[name] for name in chosen) - 2
     for name in sorted(names[2:], key=lambda name: name.rpartition(".")[2] not in _PREFERRED):
         if used + widths[name] <= width:
             used += widths[name]
@@ -124,15 +190,63 @@ def print_result(content: Mapping[str, Any], declared: Sequence[str] = ()) -> No
         columns = list(dict.fromkeys(name for row in rows for name in row))
         if rows and all(isinstance(item, Mapping) for item in items):
             columns += [name for name in declared if not any(name in item for item in items) and name not in _LONG]
-        more = content.get("next")
-        page = f"; more with page={format_value(more.get('page'))}" if isinstance(more, Mapping) else ""
-        note = f"; {format_value(content['note'])}" if content.get("note") else ""
-        print_table(
-            [{name: row.get(name) for name in columns} for row in rows],
-            footer=f"{count(len(items), 'item')}{page}{note}",
-        )
+        more, note = content.get("next"), content.get("note")
+        notes = [
+            count(len(items), "item"),
+            f"There is more: add page={format_value(more.get('page'))}" if isinstance(more, Mapping) else "",
+            format_value(note),
+        ]
+        print_table([{name: row.get(name) for name in columns} for row in rows], filter(None, notes))
         return
-    print_table([{"field": name, "value": value} for name, value in _iterate_fields(content)])
+    print_fields(content)
+
+
+def print_fields(content: Mapping[str, Any]) -> None:
+    """Print an object: a line for each field that is not empty, and the fields of objects in it below their names."""
+    print_lines(_list_lines(content))
+
+
+def _list_lines(thing: Mapping[str, Any], margin: str = "") -> Iterator[Line]:
+    for key, value in thing.items():
+        if key in _NOISE or value is None or value in ("", [], {}):
+            continue
+        name: tuple[str, str] = (f"{margin}{clean_text(key, _MAX_WIDTH)}: ", "bold")
+        if isinstance(value, Mapping) and value.keys() == {"from", "to"}:
+            before, after = (_format_line(value[one]) or "none" for one in ("from", "to"))
+            yield [name, (f"{before} → {after}", "")]
+        elif isinstance(value, Mapping) and not ("id" in value and _title(value)):
+            yield [name]
+            yield from _list_lines(value, f"{margin}  ")
+        elif isinstance(value, list) and not _fits_line(value):
+            yield [name]
+            for item in value:
+                yield from _list_item(item, f"{margin}  ")
+        else:
+            yield [name, (_format_line(value), "")]
+
+
+def _list_item(item: Any, margin: str) -> Iterator[Line]:
+    if not isinstance(item, Mapping):
+        yield [(f"{margin}- {_format_line(item)}", "")]
+        return
+    lines = list(_list_lines(item, f"{margin}  "))
+    for (text, style), *others in lines[:1]:
+        yield [(f"{margin}- {text[len(margin) + 2 :]}", style), *others]
+    yield from lines[1:]
+
+
+def _fits_line(items: list[Any]) -> bool:
+    is_plain = not any(isinstance(item, Mapping | list) for item in items)
+    return is_plain and sum(len(str(item)) for item in items) <= _MAX_WIDTH
+
+
+def _format_line(value: Any) -> str:
+    """Return a value on one line. An object is its title and ID, or its JSON."""
+    if isinstance(value, Mapping) and "id" in value and _title(value):
+        return clean_text(f"{_title(value)} ({value['id']})", 2000)
+    if isinstance(value, Mapping | list) and not (isinstance(value, list) and _fits_line(value)):
+        return clean_text(json.dumps(value, ensure_ascii=False), 2000)
+    return format_value(value)
 
 
 def format_value(value: Any) -> str:
@@ -152,26 +266,6 @@ def format_value(value: Any) -> str:
 
 def _title(thing: Mapping[str, Any]) -> str:
     return next((str(thing[key]) for key in ("title", "name", "displayName") if thing.get(key)), "")
-
-
-def _iterate_fields(thing: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the fields of an object. An object in it becomes its title or, without one, fields with both names."""
-    for key, value in thing.items():
-        name = f"{prefix}{clean_text(key, _MAX_WIDTH)}"
-        if key in _NOISE:
-            continue
-        if isinstance(value, Mapping) and value and not _title(value):
-            yield from _iterate_fields(value, f"{name}.")
-        elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
-            for number, item in enumerate(value, start=1):
-                yield f"{name}.{number}", _format_fields(item) if isinstance(item, Mapping) else item
-        else:
-            yield name, value
-
-
-def _format_fields(thing: Mapping[str, Any]) -> str:
-    """Return the fields of an object on one line."""
-    return ", ".join(f"{name}: {format_value(value)}" for name, value in _iterate_fields(thing))
 
 
 def _flatten(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,8 +24,9 @@ from gitbook_integrations_mcp.auth.policy import Policy
 from gitbook_integrations_mcp.calls.response import read_response
 from gitbook_integrations_mcp.cli.assistant_file import read_document, read_file
 from gitbook_integrations_mcp.cli.assistants import ASSISTANTS
-from gitbook_integrations_mcp.cli.console import count, print_json
-from gitbook_integrations_mcp.cli.install import find_entry, format_entries, format_path, holds_token
+from gitbook_integrations_mcp.cli.console import count, print_json, print_lines
+from gitbook_integrations_mcp.cli.install import find_entry, format_path, holds_token
+from gitbook_integrations_mcp.cli.launcher import show_commands
 from gitbook_integrations_mcp.cli.private_files import find_settings_file, is_exposed, suggest_private
 from gitbook_integrations_mcp.cli.whoami import identify
 from gitbook_integrations_mcp.config.models import OAuthSection
@@ -47,6 +48,7 @@ from gitbook_integrations_mcp.text import clean_text
 
 Status = Literal["ok", "failed", "skipped", "warning"]
 _MARKS: Mapping[Status, str] = {"ok": "✓", "failed": "✗", "skipped": "–", "warning": "!"}
+_STYLES: Mapping[Status, str] = {"ok": "green", "failed": "bold red", "skipped": "dim", "warning": "yellow"}
 _PLAIN_MARKS: Mapping[Status, str] = {"ok": "+", "failed": "x", "skipped": "-", "warning": "!"}
 
 _USER = Request("GET", "/user")
@@ -79,34 +81,34 @@ class Sample:
 
 
 def run(settings: Settings, arguments: Namespace) -> int:
-    """Run all checks, print them with an entry for each assistant, and return the exit code."""
+    """Run all checks, print them, and return the exit code."""
     findings = anyio.run(_collect, settings)
     findings += [*_check_folder(settings), *_check_settings_file(arguments.config, settings), *_check_assistants()]
     scrub = Credentials.from_settings(settings.gitbook).scrub
     findings = [replace(one, message=scrub(one.message), fix=scrub(one.fix)) for one in findings]
-    return _report(findings, format_entries(settings, arguments.config), as_json=arguments.json)
+    return _report(findings, as_json=arguments.json)
 
 
 def report_settings(error: SettingsError, *, as_json: bool) -> int:
     """Report settings that cannot be used; nothing else can be checked. Returns the exit code."""
-    return _report([_fail("settings", str(error), "", error.code)], {}, as_json=as_json)
+    return _report([_fail("settings", str(error), "", error.code)], as_json=as_json)
 
 
 def _fail(check: str, message: str, fix: str, code: ErrorCode) -> Finding:
     return Finding(check, "failed", message, fix, code)
 
 
-def _report(findings: list[Finding], entries: Mapping[str, str], *, as_json: bool) -> int:
+def _report(findings: list[Finding], *, as_json: bool) -> int:
     if as_json:
-        print_json({"checks": [asdict(finding) for finding in findings], "entries": entries})
+        print_json({"checks": [asdict(finding) for finding in findings]})
     else:
         marks = _choose_marks()
+        arrow = "→" if marks is _MARKS else "->"
         for finding in findings:
-            print(f"{marks[finding.status]} {finding.check}: {finding.message}")
+            text = f" {finding.check}: {show_commands(finding.message)}"
+            print_lines([[(marks[finding.status], _STYLES[finding.status]), (text, "")]])
             if finding.fix:
-                print(f"  {'→' if marks is _MARKS else '->'} {finding.fix}")
-        for assistant, text in entries.items():
-            print(f"\n{assistant}\n{text}")
+                print_lines([[(f"  {arrow} {show_commands(finding.fix)}", "")]])
         failed, warnings = (sum(finding.status == status for finding in findings) for status in ("failed", "warning"))
         print(f"\n{count(failed, 'problem')}, {count(warnings, 'warning')}")
     return FAILURE if any(finding.status == "failed" for finding in findings) else SUCCESS
@@ -182,7 +184,8 @@ async def _check(settings: Settings) -> AsyncIterator[Finding]:
 async def _check_login(settings: Settings, login: Login | None) -> Finding:
     """Return whether the login works, and which tools lack a scope."""
     if login is None:
-        return Finding("login", "skipped", "not logged in", f"Run `{NAME} login`: no token is then needed.")
+        fix = f"Run `{NAME} login`, or set a token. Audits, and calls that uninstall something, need a token."
+        return Finding("login", "skipped", "not logged in", "" if settings.gitbook.token else fix)
     try:
         identity = await identify(settings)
     except CallError as error:
@@ -212,7 +215,8 @@ def _check_settings(settings: Settings) -> Finding:
             check_accounts(settings)
     except SettingsError as error:
         return _fail("settings", str(error), "", error.code)
-    return Finding("settings", "ok", "sandbox" if settings.server.sandbox else settings.gitbook.endpoint)
+    place = "the built-in sandbox" if settings.server.sandbox else f"GitBook at {settings.gitbook.endpoint}"
+    return Finding("settings", "ok", f"valid, for {place}")
 
 
 def _describe_confirmation(settings: Settings) -> Finding:
@@ -229,6 +233,7 @@ def _describe_confirmation(settings: Settings) -> Finding:
 
 def _check_assistants() -> Iterator[Finding]:
     """Yield whether the assistants that have this server's entry can start it, and who can read their tokens."""
+    registered = False
     for assistant in ASSISTANTS.values():
         try:
             text = read_file(assistant.path)
@@ -239,6 +244,7 @@ def _check_assistants() -> Iterator[Finding]:
             continue
         if entry is None:
             continue
+        registered = True
         command = entry.get("command")
         if isinstance(command, str) and shutil.which(command) is None:
             fix = f"Run `{NAME} install` for {assistant.title} again."
@@ -247,6 +253,9 @@ def _check_assistants() -> Iterator[Finding]:
             yield Finding(assistant.title, "ok", f"registered in {format_path(assistant)}")
         if holds_token(entry):
             yield from _check_privacy(assistant.title, assistant.path)
+    if not registered:
+        fix = f"Run `{NAME} install ASSISTANT` with one of {', '.join(ASSISTANTS)}."
+        yield Finding("assistants", "skipped", "none is configured to start this server", fix)
 
 
 def _check_privacy(check: str, path: Path) -> Iterator[Finding]:
@@ -428,7 +437,7 @@ def _check_clock(response: GitBookResponse) -> Finding:
     try:
         theirs = parsedate_to_datetime(response.headers.get("date", "")).timestamp()
     except ValueError:
-        return Finding("clock", "skipped", "GitBook sent no valid date")
+        return Finding("clock", "skipped", "GitBook sent an invalid date, or none")
     skew = time.time() - theirs
     if abs(skew) <= _SKEW:
         return Finding("clock", "ok", f"in sync with GitBook ({abs(skew):.0f} s)")

@@ -49,8 +49,10 @@ async def _show(settings: Settings, arguments: Namespace) -> CallError | None:
         print_json(content)
         return None
     rows = [{name: one.get(name) for name in _COLUMNS} for one in content["groups"]]
-    total = f"{count(content['events'], 'event')}, {content['failed']} failed"
-    print_table(rows, footer="; ".join(filter(None, [total, content.get("note")])))
+    for row in rows:
+        row |= {name: str(row[name] or "")[:16].replace("T", " ") for name in ("first", "last")}
+    total = f"{count(content['events'], 'event')}, {content['failed']} failed; times are in UTC"
+    print_table(rows, filter(None, [total, content.get("note")]))
     for one in content["groups"]:
         if logs := one["sample"].get("logs"):
             print(f"\n{one['type']}, event {one['sample']['eventId']}")

@@ -8,9 +8,7 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import sys
-import sysconfig
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +19,7 @@ from gitbook_integrations_mcp.auth.policy import Policy
 from gitbook_integrations_mcp.cli.assistant_file import MASK, Document, compare, read_document, read_file, replace_file
 from gitbook_integrations_mcp.cli.assistants import ASSISTANTS, ENTRY, Assistant
 from gitbook_integrations_mcp.cli.flags import format_flags
+from gitbook_integrations_mcp.cli.launcher import find_command, name_command
 from gitbook_integrations_mcp.cli.private_files import find_settings_file, is_exposed, make_private, suggest_private
 from gitbook_integrations_mcp.config.json_text import parse_json
 from gitbook_integrations_mcp.config.models import GitBookSection
@@ -50,17 +49,6 @@ _PLAIN = frozenset(
 
 _CARRIED = frozenset({"confirmation", "store", "audit", "limits"})
 """Sections whose variables go into the entry: the assistant has no access to this shell's, and some are safeguards."""
-
-
-def format_entries(settings: Settings, config: Path | None = None) -> dict[str, str]:
-    """Return the entry to paste by assistant and file; for the sandbox, one without a token.
-
-    It contains the flags and variables of this shell that limit the server, because an assistant has neither.
-    """
-    return {
-        f"{assistant.title} ({format_path(assistant)})": format_entry(assistant, settings, config)
-        for assistant in ASSISTANTS.values()
-    }
 
 
 def format_entry(
@@ -283,7 +271,7 @@ def _add_entry(
     given: dict[str, Any] = {}
     for entry in (old, current):
         given |= _list_given(entry or {})
-    entry = _make_entry(assistant, settings, config, given, command or _find_command())
+    entry = _make_entry(assistant, settings, config, given, command or find_command())
     if old is not None and current is None:
         document.rename((assistant.servers, OLD_NAME), name)
     elif old is not None:
@@ -356,7 +344,12 @@ def _format_next_step(assistant: Assistant, settings: Settings, env: Mapping[str
     missing = [name for name in secret if name not in env or is_reference(str(env[name]))]
     if not missing:
         given = settings.server.sandbox or env.get("GITBOOK_TOKEN") or env.get("GITBOOK_INTEGRATION_TOKEN")
-        return restart if given else f"{restart} To log in with GitBook: `{PROGRAM} login`"
+        if given:
+            return restart
+        return (
+            f"{restart}\nThe entry has no token, so log in with GitBook: {name_command()} login\n"
+            "Audits need a token: set GITBOOK_TOKEN to one, and run this command again."
+        )
     names = " and ".join(missing)
     if assistant.prompts:
         return f"{restart} It prompts you for {names} when it starts the server."
@@ -403,13 +396,6 @@ def _list_carried() -> Iterator[tuple[str, str]]:
             text = f"{SQLITE}{Path(text.removeprefix(SQLITE)).absolute()}"
         if not text.startswith("postgres"):  # whose URL can contain a password
             yield name, str(Path(text).absolute()) if "Path" in annotation else text
-
-
-def _find_command() -> list[str]:
-    """Return an absolute command, because the PATH of assistants differs from the shell's."""
-    if command := shutil.which(PROGRAM, path=sysconfig.get_path("scripts")):
-        return [command]
-    return [sys.executable, "-m", "gitbook_integrations_mcp"]
 
 
 def format_path(assistant: Assistant) -> str:

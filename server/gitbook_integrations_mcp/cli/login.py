@@ -1,5 +1,6 @@
 """The command `login`: logs in with GitBook in a browser, with only the scopes that the offered tools need."""
 
+import contextlib
 import socket
 import sys
 import webbrowser
@@ -10,9 +11,9 @@ import anyio
 
 from gitbook_integrations_api.catalog import TOOLS
 from gitbook_integrations_api.endpoint import CredentialKind
-from gitbook_integrations_mcp import NAME
 from gitbook_integrations_mcp.auth.policy import Policy
-from gitbook_integrations_mcp.cli.console import count, print_json
+from gitbook_integrations_mcp.cli.console import count, print_json, read_line
+from gitbook_integrations_mcp.cli.launcher import name_command
 from gitbook_integrations_mcp.cli.whoami import describe_login
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.errors import ErrorCode, LoginError, SettingsError, UsageError
@@ -57,7 +58,7 @@ def _log_in_and_describe(settings: Settings, arguments: Namespace) -> int:
     _tell(f"This login asks for {count(len(scopes), 'scope')}: {', '.join(sorted(scopes))}")
     flow = LoginFlow(settings, scopes)
     if arguments.no_browser:
-        login = anyio.run(_log_in_by_paste, flow, arguments.redirect_port)
+        login = anyio.run(_log_in_by_paste, flow, arguments.redirect_port, arguments.seconds)
     else:
         login = anyio.run(_log_in, flow, arguments.redirect_port, arguments.seconds)
     if arguments.json:
@@ -105,15 +106,17 @@ async def _log_in(flow: LoginFlow, port: int, seconds: float) -> Login:
         return await flow.complete(response)
 
 
-async def _log_in_by_paste(flow: LoginFlow, port: int) -> Login:
+async def _log_in_by_paste(flow: LoginFlow, port: int, seconds: float) -> Login:
     address = await flow.prepare(f"http://127.0.0.1:{port or _find_free_port()}{PATH}")
     _tell(
-        f"Open this address in any browser, and approve it:\n{address}\n\nThen the browser shows an error, because "
-        "nothing listens at the address that it is sent to. Copy that address from its address bar, and paste it here:"
+        f"Open this address in a browser, and approve the login:\n{address}\n\n"
+        "The browser then shows an error page. Copy its address from the address bar, and paste it here:"
     )
-    response = await anyio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True)
-    if not response.strip():
-        raise LoginError("No address was pasted.", ErrorCode.LOGIN_DECLINED)
+    response = ""
+    with anyio.move_on_after(seconds), contextlib.suppress(EOFError):
+        response = await read_line("")
+    if not response:
+        raise LoginError(f"No address was pasted within {seconds:g} s.", ErrorCode.LOGIN_DECLINED)
     return await flow.complete(response)
 
 
@@ -131,7 +134,7 @@ def _describe(login: Login, scopes: Iterable[str], settings: Settings) -> list[s
         path = open_logins(settings).path
         lines.append(f"No keyring can be used, so the login is in {path}, which only you can read.")
     if missing := sorted({*scopes} - login.scopes):
-        lines.append(f"Not granted: {', '.join(missing)}. To grant them, run `{NAME} login` again.")
+        lines.append(f"Not granted: {', '.join(missing)}. To grant them, run `{name_command()} login` again.")
     tools = Policy(settings.tools, settings.confirmation).tools
     if others := [name for name, tool in tools.items() if CredentialKind.OAUTH not in tool.credentials]:
         lines.append(f"{count(len(others), 'tool')} cannot use a login and need a token: {', '.join(others)}")

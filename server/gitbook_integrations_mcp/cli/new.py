@@ -3,9 +3,9 @@
 from argparse import Namespace
 from pathlib import Path
 
-from gitbook_integrations_mcp import NAME
 from gitbook_integrations_mcp.calls.arguments import list_problems
 from gitbook_integrations_mcp.cli.console import print_json
+from gitbook_integrations_mcp.cli.launcher import name_command
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.errors import UsageError
 from gitbook_integrations_mcp.process import SUCCESS
@@ -37,5 +37,6 @@ def run(settings: Settings, arguments: Namespace) -> int:
         return SUCCESS
     for path in files:
         print(path)
-    print(f"Next: `{NAME} check {name}`, then `{NAME} publish {name}`.")
+    command = name_command()
+    print(f"Next: `{command} check {name}`, then `{command} publish {name}`.")
     return SUCCESS

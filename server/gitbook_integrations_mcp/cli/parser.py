@@ -24,33 +24,47 @@ if TYPE_CHECKING:
 
 _EPILOG = f"""\
 examples:
-  {NAME} audit --sandbox          audit a built-in example organization
-  {NAME} install claude-code      add this server to an assistant
-  {NAME} doctor                   check settings, tokens and the connection
+  {NAME} audit --sandbox      audit an example organization
+  {NAME} install claude-code  add this server to an assistant
+  {NAME} doctor               check settings and connection
 
 exit codes:
-  0  success;
-  1  the command failed;
-  2  wrong usage or settings;
-  3, 4  see `audit --help`;
-  130  interrupted
+  0     success
+  1     the command failed
+  2     wrong usage or settings
+  3, 4  see `audit --help`
+  130   interrupted
 """
 
 _AUDIT_EPILOG = """\
 exit codes:
-  0  success;
-  1  the audit failed;
-  2  wrong usage or settings;
-  3  with --fail-on: new findings of this severity or higher;
+  0  success
+  1  the audit failed
+  2  wrong usage or settings
+  3  with --fail-on: new findings of this severity or higher
   4  with --fail-on: none of these, but the audit is incomplete
 """
+
+
+_WORDS = {"help": "--help", "version": "--version"}
+"""Commands of other programs that people try, each with the option that it stands for here."""
 
 
 class Parser(argparse.ArgumentParser):
     """A parser that raises `UsageError` with a short text, and suggests the nearest valid value."""
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}\nTry `{self.prog} --help`.")
+        missing = message.removeprefix("the following arguments are required: ")
+        text = message if missing == message else f"Missing: {missing}."
+        raise UsageError(f"{text}\nTry `{self.prog} --help`.")
+
+    def format_help(self) -> str:
+        """Return the help. Its first line has no options: they are listed below it."""
+        required = [_spell_option(action) for action in self._actions if action.option_strings and action.required]
+        positional = [_spell_argument(action) for action in self._actions if not action.option_strings]
+        self._positionals.title = "arguments"
+        self.usage = " ".join(["%(prog)s", *positional, *required, "[OPTION ...]"])
+        return super().format_help()
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
@@ -58,7 +72,22 @@ class Parser(argparse.ArgumentParser):
             option = "".join(action.option_strings)
             noun = "value" if option else str(action.metavar).lower()
             problem = f"{option} {value}: unknown {noun}.".lstrip()
-            self.error(f"{problem}{suggest(str(value), valid)} Valid: {', '.join(valid)}.")
+            meant = suggest(str(value), valid)
+            self.error(f"{problem}{meant}" if meant or noun == "command" else f"{problem} Valid: {', '.join(valid)}.")
+
+
+def _spell_option(action: argparse.Action) -> str:
+    return f"{action.option_strings[0]} {action.metavar}"
+
+
+def _spell_argument(action: argparse.Action) -> str:
+    match action.nargs:
+        case "*":
+            return f"[{action.metavar} ...]"
+        case None:
+            return str(action.metavar)
+        case _:
+            return f"[{action.metavar}]"
 
 
 def parse(argv: Sequence[str] | None) -> Namespace:
@@ -69,6 +98,8 @@ def parse(argv: Sequence[str] | None) -> Namespace:
     """
     parser, commands = build_parser()
     argv = _join_actions(sys.argv[1:] if argv is None else argv)
+    if argv and argv[0] in _WORDS:
+        argv = [*argv[1:], _WORDS[argv[0]]]
     if (tool := _find_tool_help(argv)) is not None:
         return Namespace(command="call", run=partial(_run, "tool_help"), tool=tool, json=False)
     arguments, rest = parser.parse_known_args(argv)
@@ -151,14 +182,14 @@ def build_parser() -> tuple[Parser, dict[str, Parser]]:
     _add_json(add_command("whoami", "Show the login with GitBook, and the tools that it does not serve."))
     _add_install(add_command("install", "Add this server, with the given options, to an assistant's configuration."))
     _add_file(add_command("uninstall", "Remove this server from an assistant's configuration."))
-    doctor = add_command("doctor", "Check settings, tokens and the connection; print configurations for assistants.")
+    doctor = add_command("doctor", "Check the settings, tokens, connection and assistants.")
     _add_json(doctor)
     _add_audit(
         add_command("audit", "Audit an organization: installations, scopes, site scripts, risks.", _AUDIT_EPILOG)
     )
     _add_audit_actions(add_command)
-    _add_schedule(add_command("schedule", "Print a file that runs the audit every week, with the settings in force."))
-    _add_json(add_command("tools", "List the offered tools with toolset, risk, endpoint and cost in tokens."))
+    _add_schedule(add_command("schedule", "Print a file that runs the audit every week, with the current settings."))
+    _add_json(add_command("tools", "List the offered tools: risk, approval, toolset, endpoint, tokens."))
     call = add_command("call", "Call one tool and print its result. `call TOOL --help` shows its arguments.")
     call.add_argument("tool", metavar="TOOL", help="name of the tool")
     words = "key=value pairs, one JSON object, or - to read it from stdin"
@@ -168,10 +199,10 @@ def build_parser() -> tuple[Parser, dict[str, Parser]]:
     publish = add_command("publish", "Publish an integration from a folder. Asks for approval.")
     publish.add_argument("--dry-run", action="store_true", help="only show what would be approved, and send nothing")
     _add_folder(publish)
-    _add_folder(add_command("check", "Check an integration's folder as for publishing, and send nothing."))
+    _add_folder(add_command("check", "Check an integration's folder before it is published. Sends nothing."))
     new = add_command("new", "Write a minimal integration into a new folder.")
     new.add_argument("name", metavar="NAME", help="name of the integration and of the folder")
-    new.add_argument("--organization", metavar="ORGANIZATION", help="its owner (default: gitbook.organization)")
+    new.add_argument("--organization", metavar="ORGANIZATION", help="its owner (default: GITBOOK_ORGANIZATION)")
     _add_json(new)
     _add_changes(add_command("changes", "Show the changes that were made through this server, newest first."))
     _add_store(add_command("store", "Show the store and what it keeps; export it, prune it, forget an organization."))
@@ -179,11 +210,14 @@ def build_parser() -> tuple[Parser, dict[str, Parser]]:
     token = add_command("token", "Create a bearer token for a caller over HTTP, and its entry for http.tokens.")
     token.add_argument("name", metavar="NAME", help="name of the caller")
     _add_json(token)
-    _add_config(add_command("config", "Show the settings in force and their sources, or write a settings file."))
+    _add_config(add_command("config", "Show the current settings and their sources, or write a settings file."))
     completion = add_command("completion", "Print a script that completes commands and options in a shell.")
     completion.add_argument("shell", choices=["bash", "zsh", "tcsh"], metavar="SHELL", help="bash, zsh or tcsh")
     sandbox = add_command("sandbox", "Serve the built-in GitBook sandbox over HTTP, for any client.")
-    sandbox.add_argument("--print-env", action="store_true", help="only print the environment of clients, for a shell")
+    words = "only print the environment of clients, for a shell: sh (default) or powershell"
+    sandbox.add_argument(
+        "--print-env", nargs="?", const="sh", choices=["sh", "powershell"], metavar="SHELL", help=words
+    )
     for name, command in parsers.items():
         add_flags(command, name, argparse.SUPPRESS)
     parser.set_defaults(command="serve", run=partial(_run, "serve"))
@@ -195,7 +229,7 @@ def _add_events(parser: Parser) -> None:
     parser.add_argument("--status", choices=["success", "failed"], help="only events with this status")
     parser.add_argument("--type", metavar="TYPE", help="only events of this type, for example fetch")
     parser.add_argument("--since", metavar="WHEN", help="only since then: 24h, 7d, 4w, or a date; not with --follow")
-    parser.add_argument("--follow", action="store_true", help="print new events with their logs, until interrupted")
+    parser.add_argument("--follow", action="store_true", help="print new events with their logs, until Ctrl-C")
     _add_json(parser)
 
 
@@ -206,7 +240,7 @@ def _add_changes(parser: Parser) -> None:
     parser.add_argument("--organization", metavar="ID", help="only changes of this organization")
     parser.add_argument("--outcome", choices=["unknown", "done", "failed", "not sent"], help="only with this outcome")
     parser.add_argument("--limit", type=int, default=50, metavar="N", help="at most this many (default: 50)")
-    parser.add_argument("--follow", action="store_true", help="go on with new changes, until interrupted")
+    parser.add_argument("--follow", action="store_true", help="print new changes as they happen, until Ctrl-C")
     _add_json(parser)
 
 
@@ -238,9 +272,18 @@ def _add_store(parser: Parser) -> None:
 def _add_config(parser: Parser) -> None:
     _add_json(parser)
     parser.add_argument("--all", action="store_true", help="show settings with their default, too")
-    words = "show: the settings in force; schema: the JSON Schema of settings files; init: write a settings file"
-    parser.add_argument("action", nargs="?", choices=["show", "schema", "init"], default="show", help=words)
-    parser.add_argument("file", nargs="?", type=Path, default=Path("gitbook-mcp.json"), metavar="FILE", help="of init")
+    words = "show: the current settings; schema: the JSON Schema of settings files; init: write a settings file"
+    parser.add_argument(
+        "action", nargs="?", choices=["show", "schema", "init"], default="show", metavar="ACTION", help=words
+    )
+    parser.add_argument(
+        "file",
+        nargs="?",
+        type=Path,
+        default=Path("gitbook-mcp.json"),
+        metavar="FILE",
+        help="file that init writes (default: gitbook-mcp.json)",
+    )
 
 
 def _add_accounts(parser: Parser) -> None:
@@ -287,7 +330,7 @@ def _read_name(text: str) -> str:
 
 def _add_audit(parser: Parser) -> None:
     parser.add_argument(
-        "organization", nargs="?", metavar="ORGANIZATION", help="its ID (default: gitbook.organization)"
+        "organization", nargs="?", metavar="ORGANIZATION", help="its ID (default: GITBOOK_ORGANIZATION)"
     )
     for name in ("integrations", "spaces", "sites"):
         parser.add_argument(f"--{name}", metavar="A,B", help=f"audit only these {name}")
@@ -314,6 +357,9 @@ def _add_audit(parser: Parser) -> None:
         choices=["high", "medium", "low"],
         help="exit with 3 if there is a new finding of this severity or higher",
     )
+    parser.add_argument(
+        "--details", action="store_true", help="show every finding with its fix, and the scripts on sites"
+    )
     parser.add_argument("--open", action="store_true", help="open the report as a page in a browser, too")
     parser.add_argument(
         "--notify",
@@ -327,7 +373,7 @@ def _add_schedule(parser: Parser) -> None:
     words = "; ".join(f"{name}: {meaning}" for name, meaning in systems.items())
     parser.add_argument("system", choices=list(systems), metavar="SYSTEM", help=words)
     parser.add_argument(
-        "organization", nargs="?", metavar="ORGANIZATION", help="its ID (default: gitbook.organization)"
+        "organization", nargs="?", metavar="ORGANIZATION", help="its ID (default: GITBOOK_ORGANIZATION)"
     )
     parser.add_argument(
         "--fail-on", choices=["high", "medium", "low"], default="high", help="as for `audit` (default: high)"
@@ -345,7 +391,7 @@ def _add_audit_actions(add_command: Callable[[str, str], Parser]) -> None:
     accept.add_argument("--until", metavar="DATE", help="last day of the acceptance, for example 2027-06-30")
     for parser in (accept, withdraw, explain):
         parser.add_argument("finding", metavar="ID", help="ID of a finding or a rule")
-        parser.add_argument("--organization", metavar="ORGANIZATION", help="its ID (default: gitbook.organization)")
+        parser.add_argument("--organization", metavar="ORGANIZATION", help="its ID (default: GITBOOK_ORGANIZATION)")
         _add_json(parser)
 
 

@@ -6,12 +6,16 @@ from pathlib import Path
 
 from gitbook_integrations_mcp.cli import call
 from gitbook_integrations_mcp.config.settings import Settings
+from gitbook_integrations_mcp.errors import UsageError
+from gitbook_integrations_mcp.publishing.files import MANIFEST
+from gitbook_integrations_mcp.text import clean_text
 
 
 def run(settings: Settings, arguments: Namespace) -> int:
     """Publish the folder, or only show what would be approved, and return the exit code.
 
     Raises:
+        UsageError: the folder has no manifest.
         CallError: the folder cannot be published, or GitBook failed.
     """
     given = {
@@ -27,7 +31,14 @@ def run(settings: Settings, arguments: Namespace) -> int:
 
 
 def allow_folder(settings: Settings, path: Path) -> Settings:
-    """Return settings with which the folder that a human named on the command line can be read."""
+    """Return settings with which the folder that a human named on the command line can be read.
+
+    Raises:
+        UsageError: it has no manifest.
+    """
+    if not (path.is_file() or (path / MANIFEST).is_file()):
+        shown = "This folder" if path == Path() else clean_text(str(path), 200)
+        raise UsageError(f"{shown} has no {MANIFEST}. Name a folder that contains one, or the file itself.")
     folder = path.absolute() if path.is_dir() else path.absolute().parent
     publishing = settings.publishing.model_copy(update={"roots": (folder, *settings.publishing.roots)})
     server = settings.server.model_copy(update={"transport": ("stdio",)})

@@ -4,12 +4,14 @@ import shlex
 import sys
 from argparse import Namespace
 
-from gitbook_integrations_mcp import NAME
+from gitbook_integrations_mcp.cli.launcher import name_command
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.errors import SettingsError, UsageError
 from gitbook_integrations_mcp.net.listener import build_address
 from gitbook_integrations_mcp.process import SUCCESS
 from gitbook_integrations_mcp.sandbox import create_sandbox, describe_environment, serve_sandbox
+
+_FORMS = {"sh": "export {name}={value}", "powershell": "$env:{name} = '{value}'"}
 
 HOST, PORT = "127.0.0.1", 8787
 """The default address, which is fixed so that clients keep their configuration."""
@@ -29,13 +31,23 @@ def run(_settings: Settings, arguments: Namespace) -> int:
         if port == 0:
             raise UsageError("--print-env requires a port; --port 0 chooses one only when the sandbox starts.")
         for name, value in describe_environment(build_address(host, port)).items():
-            print(f"export {name}={shlex.quote(value)}")
+            print(_FORMS[arguments.print_env].format(name=name, value=shlex.quote(value)))
         return SUCCESS
-    if sys.stdout.isatty():
-        print(f'In another terminal: eval "$({NAME} sandbox --print-env)"', file=sys.stderr)
+    if sys.stdout.isatty() and port:
+        print(_describe_use(host, port), file=sys.stderr)
     try:
         serve_sandbox(create_sandbox(), host, port)
     except OSError as error:
         reason = (error.strerror or "unknown host").partition(" (while ")[0]
         raise SettingsError(f"Cannot listen on {host}, port {port}: {reason}. Choose another with --port.") from None
     return SUCCESS
+
+
+def _describe_use(host: str, port: int) -> str:
+    """Return how commands in another terminal use the sandbox."""
+    words = [f"--host {shlex.quote(host)}"] * (host != HOST) + [f"--port {port}"] * (port != PORT)
+    command = " ".join([name_command(), "sandbox", *words, "--print-env"])
+    use = (
+        f"{command} powershell | Out-String | Invoke-Expression" if sys.platform == "win32" else f'eval "$({command})"'
+    )
+    return f"The sandbox runs until Ctrl-C. To use it in another terminal:\n  {use}\nIts address and tokens:"

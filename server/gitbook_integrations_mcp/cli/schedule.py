@@ -3,8 +3,6 @@
 import json
 import re
 import shlex
-import shutil
-import sys
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 
 from gitbook_integrations_mcp import NAME, __version__
 from gitbook_integrations_mcp.cli.flags import format_flags
+from gitbook_integrations_mcp.cli.launcher import find_command
 from gitbook_integrations_mcp.cli.notification import VARIABLE
 from gitbook_integrations_mcp.config.models import AuditSection, GitBookSection
 from gitbook_integrations_mcp.config.settings import Settings, name_variable
@@ -40,9 +39,7 @@ def run(settings: Settings, arguments: Namespace) -> int:
     if arguments.system == "github":
         text = _write_workflow(environment, options, settings.audit.accepted, notifies=arguments.notify)
     else:
-        installed = shutil.which(NAME)
-        command = [installed] if installed else [sys.executable, "-m", __package__.partition(".")[0]]
-        words = [*command, "audit", *format_flags(settings, config, "audit"), *options]
+        words = [*find_command(), "audit", *format_flags(settings, config, "audit"), *options]
         text = _WRITERS[arguments.system](environment, words, arguments.notify)
     print(text, end="")
     return SUCCESS

@@ -7,7 +7,7 @@ from typing import Any
 
 from gitbook_integrations_api.catalog import TOOLS
 from gitbook_integrations_mcp import NAME
-from gitbook_integrations_mcp.cli.console import print_table
+from gitbook_integrations_mcp.cli.console import COMMAND, print_lines
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.errors import ErrorCode, UsageError
 from gitbook_integrations_mcp.features.tools import describe_tool
@@ -27,20 +27,16 @@ def run(settings: Settings, arguments: Namespace) -> int:
         raise UsageError(text, ErrorCode.UNKNOWN_TOOL)
     tool = describe_tool(TOOLS[name], settings.gitbook.organization)
     required = tool.input_schema.get("required", [])
-    print(f"usage: {NAME} call {name} [ARGUMENT=VALUE ...]\n\n{tool.description}\n")
-    print_table(
-        [
-            {
-                "argument": argument,
-                "type": _describe_type(schema),
-                "required": argument in required,
-                "default": json.dumps(schema["default"]) if schema.get("default") is not None else "",
-                "description": schema.get("description", ""),
-            }
-            for argument, schema in tool.input_schema.get("properties", {}).items()
-        ],
-        footer="" if tool.input_schema.get("properties") else "This tool has no arguments.",
-    )
+    properties = tool.input_schema.get("properties", {})
+    print_lines([[(f"usage: {NAME} call {name}{' ARGUMENT=VALUE ...' if properties else ''}", COMMAND)], []])
+    print_lines([[(str(tool.description), "")], [], [("arguments:" if properties else "It has no arguments.", "")]])
+    for argument, schema in properties.items():
+        facts = [_describe_type(schema), *(["required"] if argument in required else [])]
+        if schema.get("default") is not None:
+            facts.append(f"default: {json.dumps(schema['default'])}")
+        print_lines([[(f"  {argument}", "bold"), (f"  {', '.join(facts)}", "dim")]])
+        if description := schema.get("description"):
+            print_lines([[(f"    {description}", "")]])
     return SUCCESS
 
 

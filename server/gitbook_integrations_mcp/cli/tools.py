@@ -7,8 +7,10 @@ from typing import Any
 
 from gitbook_integrations_api.catalog import TOOLSET_OF
 from gitbook_integrations_api.endpoint import Endpoint
+from gitbook_integrations_mcp import NAME
 from gitbook_integrations_mcp.auth.policy import Policy
 from gitbook_integrations_mcp.cli.console import count, print_json, print_table
+from gitbook_integrations_mcp.cli.launcher import show_commands
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.config.validation import offers_folders
 from gitbook_integrations_mcp.features.tools import describe_tool
@@ -24,7 +26,11 @@ def run(settings: Settings, arguments: Namespace) -> int:
     if arguments.json:
         print_json({"tools": rows, "tokens": total})
     else:
-        print_table(rows, footer=f"{count(len(rows), 'tool')}, about {total:,} tokens")
+        notes = [
+            f"{count(len(rows), 'tool')}, about {total:,} tokens",
+            show_commands(f"`{NAME} call TOOL --help` shows the arguments of a tool."),
+        ]
+        print_table(rows, notes)
     return SUCCESS
 
 
@@ -34,10 +40,10 @@ def list_tools(settings: Settings) -> list[dict[str, Any]]:
     _, credentials, _ = open_gitbook(settings)
     return [
         {
-            "toolset": TOOLSET_OF[tool.name],
             "tool": tool.name,
             "risk": str(tool.risk),
-            "asks": policy.may_need_confirmation(tool),
+            "approval": policy.may_need_confirmation(tool),
+            "toolset": TOOLSET_OF[tool.name],
             "method": tool.method if isinstance(tool, Endpoint) else None,
             "path": tool.path if isinstance(tool, Endpoint) else None,
             "scopes": list(tool.scopes),

@@ -58,7 +58,7 @@ def describe_effect(effect: Sequence[tuple[str, str]]) -> Iterator[Fact]:
 
 def name_all(things: Sequence[Any]) -> str:
     """Return objects by title and ID. If there are very many, the others are counted."""
-    return f"{len(things)} ({join_items([format_name(thing) for thing in things])})" if things else "0"
+    return f"{len(things)}: {join_items([format_name(thing) for thing in things])}" if things else "0"
 
 
 def name_keys(keys: Sequence[str]) -> str:
@@ -167,7 +167,7 @@ def describe_context(reader: Endpoint, response: Mapping[str, Any] | CallError) 
     more = "+" if response.get("next") else ""
     named = ", ".join(format_name(item.get(level[:-1], item)) for item in items[:MAX_NAMED])
     rest = f", and {len(items) - MAX_NAMED}{more} more" if len(items) > MAX_NAMED else ""
-    yield Fact(label, f"{len(items)}{more}" + (f" ({named}{rest})" if items else ""))
+    yield Fact(label, f"{len(items)}{more}" + (f": {named}{rest}" if items else ""))
 
 
 def describe_loss(call: Call, target: Mapping[str, Any] | CallError) -> Iterator[Fact]:

@@ -67,7 +67,7 @@ def bundle_script(roots: Roots, folder: Path, script: Path, limit: int, scrub: C
     try:
         return content.decode()
     except ValueError:
-        raise BuildError("cannot be bundled: esbuild wrote no valid UTF-8") from None
+        raise BuildError("cannot be bundled: esbuild did not write valid UTF-8") from None
 
 
 def _run(command: list[str], folder: Path, scrub: Callable[[str], str]) -> None:

@@ -22,7 +22,7 @@ Place = tuple[int | str, ...]
 
 
 class DocumentError(Exception):
-    """A text that is no valid document: why, as a sentence, and its `line`, from 1."""
+    """A text that is not a valid document: why, as a sentence, and its `line`, from 1."""
 
     def __init__(self, text: str, line: int = 1) -> None:
         self.line = line
@@ -59,9 +59,9 @@ def parse_document(text: str) -> Document:
         node = yaml.compose(text)
     except MarkedYAMLError as error:
         line = 1 if error.problem_mark is None else error.problem_mark.line + 1
-        raise DocumentError(f"is no valid YAML: {error.problem or error.context}", line) from None
+        raise DocumentError(f"is not valid YAML: {error.problem or error.context}", line) from None
     except (YAMLError, ValueError):
-        raise DocumentError("is no valid YAML") from None
+        raise DocumentError("is not valid YAML") from None
     except RecursionError:
         raise DocumentError("is nested too deeply") from None
     if node is None:

@@ -299,7 +299,7 @@ class _Reader:
         try:
             problems = list_problems(PUBLISH, arguments)
         except ArgumentsError:
-            raise DocumentError("contains text that is no valid Unicode") from None
+            raise DocumentError("contains text that is not valid Unicode") from None
         for problem in problems:
             place = self._locate(problem.path)
             self._add(place, problem.describe(join_names(place)))

@@ -21,9 +21,9 @@ PREVIEW = Preview(
     (
         Fact(
             "Affected installations",
-            "2 (kIQ8duoOqNAy2alPIWFI in organization WxR7, x7hKgG6Ccgi3d0 in organization q)",
+            "2: kIQ8duoOqNAy2alPIWFI in organization WxR7, x7hKgG6Ccgi3d0 in organization q",
         ),
-        Fact("Affected spaces", "12 (a1b2 (“Handbook”), c3d4 (“API reference”), e5f6 (“Onboarding”), and 9 more)"),
+        Fact("Affected spaces", "12: a1b2 (“Handbook”), c3d4 (“API reference”), e5f6 (“Onboarding”), and 9 more"),
         Fact("Affected sites", "could not be read (GitBook answered 403)"),
     ),
     ("The target could not be read (GitBook answered 403). Its state is unknown.",),

@@ -19,6 +19,7 @@ import pytest
 
 from gitbook_integrations_api.report import Acceptance, Narrowing, Report
 from gitbook_integrations_api.rules import RULES, SEVERITIES
+from gitbook_integrations_mcp.audit.problems import MOST_FIRST
 from gitbook_integrations_mcp.audit.render.tables import TABLES, TableName, render_csv
 from gitbook_integrations_mcp.cli.audit import AuditOptions, run_audit
 from gitbook_integrations_mcp.cli.main import main
@@ -68,7 +69,7 @@ def test_all_formats_have_the_same_content(capsys: pytest.CaptureFixture[str]) -
     assert (code, err) == (0, "")
     report = Report.model_validate_json(out)
     assert json.loads(out) == report.model_dump(mode="json")
-    table = run(capsys)[1]
+    table = run(capsys, "--details")[1]
     markdown = run(capsys, "--format", "markdown")[1]
     rows = list(csv.DictReader(run(capsys, "--format", "csv")[1].splitlines()))
     assert [row["id"] for row in rows] == [finding.id for finding in report.findings]
@@ -86,7 +87,20 @@ def test_the_terminal_shows_the_verdict_first_and_the_next_steps_last(capsys: py
     headings = [line.split()[0] for line in lines if line.startswith(("HIGH", "MEDIUM", "LOW"))]
     assert headings == sorted(headings, key=["HIGH", "MEDIUM", "LOW"].index)
     assert any(line.startswith("  gitbook-integrations-mcp call uninstall_integration ") for line in lines)
-    assert lines[-1] == "  gitbook-integrations-mcp audit --open"
+    assert sum(line.startswith("  Fix: ") for line in lines) == MOST_FIRST
+    commands = [line.split() for line in lines[lines.index("Next:") :] if line.startswith("    ")]
+    assert [words[1:4] for words in commands[:3]] == [
+        ["audit", "explain", report_first(lines)],
+        ["audit", "--details", "--sandbox"],
+        ["audit", "--open", "--sandbox"],
+    ]
+    for words in commands[:2]:
+        assert main(words[1:]) == 0
+
+
+def report_first(lines: list[str]) -> str:
+    """Return the ID of the first finding that a report lists."""
+    return next(line.split()[0] for line in lines if re.match(r"  [a-z-]+:[0-9a-f]{10} ", line))
 
 
 def test_a_job_of_github_gets_a_summary(
@@ -106,8 +120,13 @@ def test_a_job_of_github_gets_a_summary(
 
 def test_sarif_goes_to_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "audit.sarif"
-    assert run(capsys, "--format", "sarif", "--output", str(path)) == (0, "", "")
-    assert json.loads(path.read_text(encoding="utf-8"))["version"] == "2.1.0"
+    code, out, err = run(capsys, "--format", "sarif", "--output", str(path))
+    assert (code, out) == (0, "")
+    assert err.splitlines() == ["5 high · 7 medium · 10 low · complete", f"Report: {path}"]
+    sarif = json.loads(path.read_text(encoding="utf-8"))
+    assert sarif["version"] == "2.1.0"
+    for rule in sarif["runs"][0]["tool"]["driver"]["rules"]:
+        assert rule["helpUri"].endswith(f"/reference/rules/#{rule['id']}")
 
 
 @pytest.mark.parametrize("written", [True, False])
@@ -200,7 +219,7 @@ def test_output_writes_the_report_to_a_file(tmp_path: Path, capsys: pytest.Captu
         path = tmp_path / form
         code, out, _ = run(capsys, "--format", form, "--output", str(path))
         assert (code, out) == (0, "")
-        assert "same-kind:" in path.read_text()
+        assert ("same-kind:" if form != "table" else "HIGH ") in path.read_text()
 
 
 @pytest.mark.parametrize(
@@ -321,12 +340,12 @@ def test_accepted_findings_do_not_fail_until_they_expire(tmp_path: Path, capsys:
     accepted.write_text(json.dumps([{"finding": rule, **reason} for rule in rules]))
     code, out, _ = run(capsys, *words)
     assert code == 0
-    assert "4 accepted" in out
+    assert "ACCEPTED  4" in out
     assert "known" in out
     accepted.write_text(json.dumps([{"finding": rule, **reason, "expires": "2026-01-02"} for rule in rules]))
     code, out, _ = run(capsys, *words)
     assert code == 3
-    assert "0 accepted" in out
+    assert "ACCEPTED" not in out
 
 
 @pytest.mark.parametrize(
@@ -485,7 +504,7 @@ def test_accepting_needs_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out)["code"] == "confirmation_unavailable"
     assert main(["audit", "withdraw", "same-kind", "--sandbox", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["error"]["code"] == "invalid_arguments"
-    assert "0 accepted" in run(capsys)[1]
+    assert "ACCEPTED" not in run(capsys)[1]
 
 
 @pytest.mark.slow
@@ -508,8 +527,8 @@ def test_a_human_at_a_terminal_accepts_and_withdraws(kept: str, capsys: pytest.C
 
     accept = ("accept", "same-kind", "--reason", "known", "--until", "2999-01-01")
     assert answer("no", *accept) == 1
-    assert "0 accepted" in run(capsys)[1]
+    assert "ACCEPTED" not in run(capsys)[1]
     assert answer("yes", *accept) == 0
-    assert " 0 accepted" not in run(capsys)[1]
+    assert "ACCEPTED" in run(capsys)[1]
     assert answer("yes", "withdraw", "same-kind") == 0
-    assert " 0 accepted" in run(capsys)[1]
+    assert "ACCEPTED" not in run(capsys)[1]

@@ -3,7 +3,10 @@
 import asyncio
 import json
 import os
+import pty
+import signal
 import socket
+import subprocess
 import threading
 import webbrowser
 from collections.abc import Callable, Iterator
@@ -13,11 +16,13 @@ from typing import Any
 import pytest
 
 from gitbook_integrations_mcp.cli.main import main
+from gitbook_integrations_mcp.process import INTERRUPTED
 from gitbook_integrations_mcp.sandbox import Sandbox
 from gitbook_integrations_mcp.sandbox.authorization import SCOPES
 from gitbook_integrations_mcp.store.location import find_login_path
 from tests.support.consent import decide
 from tests.support.loopback import open_client
+from tests.support.process import COMMAND, TIMEOUT
 from tests.support.sandbox_server import serve_in_thread
 
 Decide = Callable[..., None]
@@ -220,7 +225,10 @@ def test_without_encryption_nothing_is_sent(run: Run, gitbook: Sandbox, monkeypa
 def paste(run: Run, monkeypatch: pytest.MonkeyPatch, change: Callable[[str], str]) -> tuple[int, str, str]:
     """Log in without a browser: the human copies the printed address, approves, and pastes what `change` makes."""
 
-    class Terminal:
+    class Input:
+        def isatty(self) -> bool:
+            return False
+
         def readline(self) -> str:
             address = next(line for line in printed if line.startswith("http"))
             return change(asyncio.run(approve(address)))
@@ -237,7 +245,7 @@ def paste(run: Run, monkeypatch: pytest.MonkeyPatch, change: Callable[[str], str
         original(*texts, **options)
 
     monkeypatch.setattr("builtins.print", record)
-    monkeypatch.setattr("sys.stdin", Terminal())
+    monkeypatch.setattr("sys.stdin", Input())
     return run("login", "--no-browser", "--json")
 
 
@@ -270,6 +278,24 @@ def test_without_a_browser_the_redirected_address_is_pasted(
         assert code == 1
         assert read_code(out) == expected
         assert not find_login_path().exists()
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [("1", 1), ("600", INTERRUPTED)], ids=["time", "interrupt"])
+def test_a_login_on_a_terminal_ends_after_its_time_or_with_an_interrupt(
+    gitbook: Sandbox, seconds: str, expected: int
+) -> None:
+    ours, theirs = pty.openpty()
+    command = [*COMMAND, "login", "--no-browser", "--seconds", seconds]
+    with subprocess.Popen(command, stdin=theirs, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        while b"paste it here" not in process.stderr.readline():
+            pass
+        if expected == INTERRUPTED:
+            process.send_signal(signal.SIGINT)
+        process.stderr.read()
+        assert process.wait(TIMEOUT) == expected
+    os.close(ours)
+    os.close(theirs)
 
 
 def test_doctor_checks_the_login(gitbook: Sandbox, browse: Decide, run: Run) -> None:

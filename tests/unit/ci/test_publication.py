@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft7Validator
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
@@ -38,6 +39,15 @@ def test_the_registry_entry_keeps_the_registrys_rules() -> None:
     assert 1 <= len(entry["description"]) <= 100
     assert 1 <= len(entry["title"]) <= 100
     assert f"mcp-name: {entry['name']} " in README.read_text(encoding="utf-8"), "how the registry knows the owner"
+
+
+def test_the_registry_entry_satisfies_the_schema_that_it_names() -> None:
+    schema = json.loads((ROOT / "tests" / "data" / "server_schema.json").read_text(encoding="utf-8"))
+    entry = json.loads((ROOT / "server.json").read_text(encoding="utf-8"))
+    assert entry["$schema"] == schema["$id"]
+    validator = Draft7Validator(schema)
+    assert [error.message for error in validator.iter_errors(entry)] == []
+    assert list(validator.iter_errors({**entry, "version": None}))
 
 
 @pytest.mark.e2e

@@ -17,7 +17,7 @@ from mcp.client.stdio import StdioServerParameters
 from gitbook_integrations_api.catalog import TOOLS
 from gitbook_integrations_mcp.cli.assistants import ASSISTANTS, Assistant
 from gitbook_integrations_mcp.cli.assistants import ENTRY as NAME
-from gitbook_integrations_mcp.cli.install import OLD_NAME, format_entries
+from gitbook_integrations_mcp.cli.install import OLD_NAME, format_entry
 from gitbook_integrations_mcp.cli.main import main
 from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.front import FOLDER
@@ -561,7 +561,8 @@ def test_configurations_start_the_server_that_was_examined(tmp_path: Path) -> No
     tools = {"toolsets": "sites,spaces", "exclude": "list_sites", "read_only": True}
     settings = load_settings({"tools": tools})
     flags = ["--config", str(config), "--toolsets", "sites,spaces", "--exclude-tools", "list_sites", "--read-only"]
-    for assistant, text in zip(ASSISTANTS.values(), format_entries(settings, config).values(), strict=True):
+    for assistant in ASSISTANTS.values():
+        text = format_entry(assistant, settings, config)
         content = tomllib.loads(text) if assistant.format == "toml" else json.loads(text)
         entry = content[assistant.servers][NAME]
         assert Path(entry["command"]).is_absolute()
@@ -574,7 +575,7 @@ def test_a_settings_file_that_the_environment_names_is_carried_over(
     config = tmp_path / "settings.json"
     config.write_text("{}")
     monkeypatch.setenv("GITBOOK_MCP_CONFIG", str(config))
-    assert all(f"{config}" in text for text in format_entries(load_settings()).values())
+    assert all(f"{config}" in format_entry(one, load_settings()) for one in ASSISTANTS.values())
 
 
 def test_safeguards_that_the_environment_sets_are_carried_over_and_no_secret(
@@ -595,6 +596,6 @@ def test_safeguards_that_the_environment_sets_are_carried_over_and_no_secret(
 
 def test_a_configuration_for_the_sandbox_asks_for_no_token() -> None:
     settings = load_settings({"server": {"sandbox": True}, "gitbook": {"token": TOKEN}})
-    text = str(format_entries(settings))
+    text = "".join(format_entry(one, settings) for one in ASSISTANTS.values())
     assert "--sandbox" in text
     assert "GITBOOK" not in text

@@ -60,7 +60,7 @@ async def test_a_hostile_title_cannot_imitate_a_fact(title: str) -> None:
     assert facts["Integration"].count("“") == facts["Integration"].count("”") == 1
     assert "not verified" in facts["Version"]
     assert "Slack" not in facts["Version"]
-    count = int(facts["Affected spaces"].partition(" ")[0])
+    count = int(facts["Affected spaces"].partition(":")[0])
     assert facts["Affected spaces"].count("”") == facts["Affected spaces"].count("“") == min(count, 10)
 
 

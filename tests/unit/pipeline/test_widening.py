@@ -302,7 +302,7 @@ async def test_a_publication_is_shown_as_the_difference_to_the_published_version
     assert facts["visibility"] == "“private” → public"
     assert facts["contentSecurityPolicy"] == "script-src https://cdn.example"
     assert facts["Script"].startswith("17 bytes, SHA-256 9aeb8d59b4d483ca")
-    assert facts["Affected installations"].startswith("2 ")
+    assert facts["Affected installations"].startswith("2: ")
     assert facts["Published version"].startswith("7,")
 
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 from gitbook_integrations_api.report import Finding, Report, RuleOutcome
 from gitbook_integrations_api.rules import RULES, Severity
 from gitbook_integrations_mcp import NAME, __version__
-from gitbook_integrations_mcp.audit.problems import format_command
+from gitbook_integrations_mcp.audit.problems import format_command, link_rule
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
@@ -50,6 +50,7 @@ def _describe_rule(rule: RuleOutcome) -> dict[str, Any]:
         "shortDescription": {"text": rule.title},
         "fullDescription": {"text": f"{rule.meaning} {rule.why}"},
         "help": {"text": f"{rule.why} {advice}".rstrip()},
+        "helpUri": link_rule(rule.id),
         "defaultConfiguration": {"level": _LEVELS[rule.severity]},
         "properties": {"security-severity": _SCORES[rule.severity], "tags": ["security"]},
     }

@@ -19,14 +19,14 @@ def _list_installations(report: Report) -> Iterator[Row]:
         yield {
             "integration": integration.name,
             "status": installed.status,
-            "version": integration.version,
-            "visibility": integration.visibility,
-            "verified": integration.verified,
-            "owner": (integration.owner and integration.owner.title) or "",
-            "scopes": len(integration.scopes),
             "access": ", ".join(list_powers(integration.scopes)),
+            "verified": integration.verified,
             "spaces": _count(len(installed.spaces), installed.spaceSelection, complete=installed.spacesComplete),
             "sites": _count(len(installed.sites), installed.siteSelection, complete=installed.sitesComplete),
+            "owner": (integration.owner and integration.owner.title) or "",
+            "visibility": integration.visibility,
+            "scopes": len(integration.scopes),
+            "version": integration.version,
         }
 
 
@@ -55,11 +55,11 @@ def _list_scripts(report: Report) -> Iterator[Row]:
         for script in site.scripts or ():
             yield {
                 "site": site.title,
-                "published": site.published,
                 "integration": script.integration,
-                "host": script.host,
                 "policy": bool(script.contentSecurityPolicy),
                 "cookies": script.cookies,
+                "published": site.published,
+                "host": script.host,
             }
 
 
@@ -121,9 +121,11 @@ def render_csv(report: Report, table: TableName) -> str:
     if rows:
         writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows({name: _escape_formula(value) for name, value in row.items()} for row in rows)
+        writer.writerows({name: _format_cell(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
 
 
-def _escape_formula(value: Any) -> Any:
+def _format_cell(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value

@@ -18,6 +18,7 @@ from gitbook_integrations_mcp.audit.problems import (
     format_command,
     format_day,
     group_findings,
+    link_rule,
 )
 from gitbook_integrations_mcp.audit.render.html.charts import draw_trend
 from gitbook_integrations_mcp.audit.render.html.matrices import build_place_matrix, build_scope_matrix
@@ -94,6 +95,7 @@ def _get_environment() -> Environment:
         "csp_hash": csp_hash,
         "read_asset": _read_asset,
         "format_command": format_command,
+        "link_rule": link_rule,
         "format_day": format_day,
         "most_first": MOST_FIRST,
         "many_rows": MANY_ROWS,
