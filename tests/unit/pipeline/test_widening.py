@@ -377,7 +377,9 @@ async def test_an_update_shows_what_it_adds_below_lists_and_objects_too() -> Non
     assert "k-1234" not in text
 
 
-@pytest.mark.parametrize(("shared", "shown", "count"), [(False, "its owner", "1: "), (True, "every organization", "2: ")])
+@pytest.mark.parametrize(
+    ("shared", "shown", "count"), [(False, "its owner", "1: "), (True, "every organization", "2: ")]
+)
 async def test_a_tunnel_is_shown_with_whose_events_it_receives(shared: bool, shown: str, count: str) -> None:
     arguments = {**OWN, "tunnelUrl": "https://tunnel.example", "all": shared}
     facts = read_facts((await ask(GitBookSpy(), "set_integration_development_mode", arguments))[0])
