@@ -210,7 +210,7 @@ JOBS = (
         request="Get rid of heatlens, everywhere.",
         steps=(find("heatlens"), call("uninstall_integration", **of("heatlens"))),
         done=lambda state: get(state, "heatlens") is None,
-        most_tokens=330,
+        most_tokens=345,
     ),
     Job(
         name="take it off a site",
@@ -224,7 +224,7 @@ JOBS = (
             not is_on(state, "googleanalytics", "site", SITES["Developer Portal"])
             and is_on(state, "googleanalytics", "site", SITES["Help Center"])
         ),
-        most_tokens=370,
+        most_tokens=385,
     ),
     Job(
         name="no longer on all spaces to come",
