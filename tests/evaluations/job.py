@@ -42,7 +42,7 @@ class Job:
     """One job with its token budget on this server.
 
     `bare` are the calls on a server with only GitBook's endpoints; by default they are the same. None is a job that is
-    impossible there, because that server has only a user token.
+    impossible there: it needs an integration's token, where that server has only a user's, or this server's audit.
     """
 
     name: str

@@ -109,6 +109,7 @@ def install_figma(state: State) -> None:
     state.installations[new.id] = new
 
 
+ORGANIZATIONS = call("list_organizations_for_authenticated_user")
 SCRIPT, EARLIER_SCRIPT = "export default { version: 3 };", "export default { version: 2 };"
 
 JOBS = (
@@ -123,7 +124,7 @@ JOBS = (
         name="audit the organization",
         request="What is installed where, what runs on our sites, and what should worry us?",
         steps=(call("audit_installations"),),
-        bare=read_everything(),
+        bare=(ORGANIZATIONS, *read_everything()),
         facts=("heatlens", "crisp", "chatterbox", "harbor-auth", "Internal Handbook", "Kestrel Collective"),
         most_tokens=1000,
     ),
@@ -131,7 +132,11 @@ JOBS = (
         name="compare two organizations",
         request="What do my organizations have installed, and what does only one of them have?",
         steps=(call("audit_installations", organizations="all"),),
-        bare=(*read_everything(), call("list_organization_installations", organizationId=OTHER_ORGANIZATION)),
+        bare=(
+            ORGANIZATIONS,
+            *read_everything(),
+            call("list_organization_installations", organizationId=OTHER_ORGANIZATION),
+        ),
         facts=("Aurora Robotics", "Kestrel Collective", "slack", "heatlens"),
         most_tokens=1000,
     ),
@@ -139,7 +144,7 @@ JOBS = (
         name="explain a finding",
         request="The audit reports unverified-write. What does that mean, and what should we do?",
         steps=(call("audit_installations", explain="unverified-write"),),
-        bare=(call("list_organization_installations"),),
+        bare=None,
         facts=("Heatlens", "unverified-write:"),
         most_tokens=140,
     ),
@@ -147,7 +152,7 @@ JOBS = (
         name="report for the security officer",
         request="Give me a report of the audit that I can send to our security officer.",
         steps=(call("export_report", format="html"),),
-        bare=read_everything(),
+        bare=None,
         facts=("gitbook-integrations://", "complete"),
         most_tokens=140,
     ),

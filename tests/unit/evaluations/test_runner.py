@@ -13,11 +13,12 @@ from starlette.routing import Route
 
 from gitbook_integrations_mcp.config.models import HttpSection
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID
+from tests.benchmarks.subject import baseline
 from tests.evaluations.job import Call, Happening, Job, call
 from tests.evaluations.jobs import JOBS
 from tests.evaluations.model import Model
 from tests.evaluations.report import Column, render
-from tests.evaluations.runner import Cost, Host, JobError, meet_product, run
+from tests.evaluations.runner import Cost, Host, JobError, meet_peer, meet_product, run
 from tests.support.loopback import listen, open_listener
 
 
@@ -65,6 +66,13 @@ async def test_results_without_the_facts_and_failed_calls_do_not_pass(host: Host
         await run(job, host, job.steps[:1])
     with pytest.raises(JobError, match="404"):
         await run(job, host, (call("get_integration_by_name", integrationName="nowhere"),))
+
+
+async def test_the_bare_server_does_every_job_that_is_compared() -> None:
+    async with meet_peer(baseline()) as bare:
+        for job in JOBS:
+            if job.bare_steps is not None:
+                await run(job, bare, job.bare_steps)
 
 
 def test_the_table_sums_what_all_can_do() -> None:
