@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gitbook_integrations_mcp.config.settings import Settings
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
     from gitbook_integrations_mcp.store.sealing import Sealer
     from gitbook_integrations_mcp.store.versions import VersionStore
 
+_SETTLED = 1_000_000_000
+"""Nanoseconds after a write after which the next one changes the times of the files for certain."""
+
+_State = tuple[tuple[int, int, int], ...]
+
 
 class Store:
     """Everything that outlives a process. `clock` is in seconds since 1970. Workers have the same `run`."""
@@ -30,6 +36,8 @@ class Store:
         self._settings = settings
         self._run = run
         self._clock = clock
+        self._empty: dict[str, _State] = {}
+        """The files when a table was last found empty, since opening them costs as much as a call."""
 
     @cached_property
     def location(self) -> Location:
@@ -98,12 +106,17 @@ class Store:
             return False
         if location.path is None:
             return not location.is_memory or "database" in self.__dict__
-        if not location.path.exists():
+        state = _read_state(location.path)
+        if state is None or self._empty.get(table) == state:
             return False
         import sqlite3
 
         with suppress(sqlite3.Error), closing(sqlite3.connect(f"{location.path.as_uri()}?mode=ro", uri=True)) as file:
-            return file.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is not None  # noqa: S608 - a constant
+            if file.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is None:  # noqa: S608 - a constant
+                # A write right after another one may leave the times of the files as they are.
+                if time.time_ns() - max(changed for _, _, changed in state) > _SETTLED:
+                    self._empty[table] = state
+                return False
         return True
 
     @cached_property
@@ -141,3 +154,17 @@ class Store:
         """Close all connections. The next transaction opens them again."""
         if "database" in self.__dict__:
             await self.database.close()
+
+
+def _read_state(path: Path) -> _State | None:
+    """Return the inode, size and time of change of a database and its log, or None without a database."""
+    files = []
+    for file in (path, path.with_name(f"{path.name}-wal")):
+        try:
+            found = file.stat()
+        except FileNotFoundError:
+            if file == path:
+                return None
+        else:
+            files.append((found.st_ino, found.st_size, found.st_mtime_ns))
+    return tuple(files)

@@ -1,0 +1,67 @@
+"""The store is asked for what it may contain without opening it again and again, and never misses a row."""
+
+import os
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+
+from gitbook_integrations_mcp.config.settings import load_settings
+from gitbook_integrations_mcp.store.development_modes import DevelopmentMode
+from gitbook_integrations_mcp.store.store import Store
+
+TABLE = "development_modes"
+MODE = DevelopmentMode(
+    id="chg_1",
+    time=1.0,
+    owner="ann",
+    principal="ann",
+    organization="o1",
+    integration="own",
+    tunnel="tunnel.example",
+    all=False,
+    credentials="digest",
+    approval=None,
+    ends_at=None,
+)
+
+
+def open_store(path: Path) -> Store:
+    return Store(load_settings({"store": {"url": f"sqlite:///{path}"}, "server": {"sandbox": True}}))
+
+
+async def test_an_empty_table_is_asked_once_until_any_program_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "store.db"
+    reader, writer = open_store(path), open_store(path)
+    assert not reader.may_contain(TABLE)
+    assert not path.exists()
+    assert await writer.development_modes.list() == []
+    for file in tmp_path.iterdir():
+        os.utime(file, (time.time() - 60,) * 2)
+    assert not reader.may_contain(TABLE)
+
+    opened = []
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *words, **options: opened.append(1) or connect(*words, **options))
+    assert not reader.may_contain(TABLE)
+    assert opened == []
+    await writer.development_modes.add(MODE)
+    assert reader.may_contain(TABLE)
+    await writer.development_modes.remove(MODE.id)
+    assert not reader.may_contain(TABLE)
+    await writer.close()
+
+
+async def test_a_row_written_right_after_the_table_was_empty_is_seen(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    reader, writer = open_store(path), open_store(path)
+    await writer.development_modes.list()
+    for _ in range(50):
+        assert not reader.may_contain(TABLE)
+        await writer.development_modes.add(MODE)
+        assert reader.may_contain(TABLE)
+        await writer.development_modes.remove(MODE.id)
+    await writer.close()
