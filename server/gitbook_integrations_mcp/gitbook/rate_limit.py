@@ -112,7 +112,10 @@ class CredentialLimit:
 
     def get_counter(self, endpoint: str) -> RequestCounter:
         """Return the counter of an endpoint, which other endpoints may share."""
-        return self._counters.setdefault(endpoint, RequestCounter())
+        counter = self._counters.get(endpoint)
+        if counter is None:
+            counter = self._counters[endpoint] = RequestCounter()
+        return counter
 
     def has_room(self, counter: RequestCounter, now: float) -> bool:
         """Whether one more request that counts there may be sent."""

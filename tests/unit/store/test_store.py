@@ -43,11 +43,9 @@ async def test_an_empty_table_is_asked_once_until_any_program_writes(
         os.utime(file, (time.time() - 60,) * 2)
     assert not reader.may_contain(TABLE)
 
-    opened = []
-    connect = sqlite3.connect
-    monkeypatch.setattr(sqlite3, "connect", lambda *words, **options: opened.append(1) or connect(*words, **options))
-    assert not reader.may_contain(TABLE)
-    assert opened == []
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite3, "connect", pytest.fail)
+        assert not reader.may_contain(TABLE)
     await writer.development_modes.add(MODE)
     assert reader.may_contain(TABLE)
     await writer.development_modes.remove(MODE.id)
