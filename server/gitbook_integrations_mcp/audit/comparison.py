@@ -2,16 +2,28 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from gitbook_integrations_api.report import VERSION, Change, Comparison, Finding, Report, Subject
+from gitbook_integrations_api.report import (
+    VERSION,
+    Change,
+    Comparison,
+    Finding,
+    InstallationFacts,
+    Report,
+    SiteFacts,
+    SpaceFacts,
+    Subject,
+)
 from gitbook_integrations_api.report import Undecided as ReportedUndecided
 from gitbook_integrations_mcp.audit.coverage import INSTALLATIONS, SITES, SPACES, name_places, name_scripts
 from gitbook_integrations_mcp.audit.inventory import LEVELS
 from gitbook_integrations_mcp.errors import ErrorCode, RefusedError
 from gitbook_integrations_mcp.text import quote
+
+_Listed = TypeVar("_Listed", InstallationFacts, SpaceFacts, SiteFacts)
 
 
 class BaselineError(RefusedError):
@@ -85,7 +97,7 @@ def compare(before: Report, now: Report) -> Comparison:
         )
     gaps = _list_gaps(before), _list_gaps(now)
     differences = _Differences()
-    old, new = _index(before), _index(now)
+    old, new = _index(before, now), _index(now, before)
     for key in [*old, *(key for key in new if key not in old)]:
         _compare_item(old.get(key), new.get(key), gaps, differences)
     unread = sorted(gaps[0] | gaps[1])
@@ -108,13 +120,20 @@ def _list_gaps(report: Report) -> set[str]:
     return {gap.source for gap in report.coverage.gaps}
 
 
-def _index(report: Report) -> dict[tuple[str, ...], ComparedItem]:
-    return {(item.kind, *(value for _, value in item.subject if value)): item for item in _list_items(report)}
+def _index(report: Report, other: Report) -> dict[tuple[str, ...], ComparedItem]:
+    return {(item.kind, *(value for _, value in item.subject if value)): item for item in _list_items(report, other)}
 
 
-def _list_items(report: Report) -> Iterator[ComparedItem]:
+def _leave_out_same(parts: Iterable[_Listed], others: Iterable[_Listed]) -> Iterator[_Listed]:
+    """Yield the parts that the other report does not have in the same form. Most are the same, so this saves time."""
+    known = {each.id: each for each in others}
+    return (each for each in parts if each != known.get(each.id))
+
+
+def _list_items(report: Report, other: Report) -> Iterator[ComparedItem]:
+    """Yield what is to be compared with another report, without what is the same in both."""
     titles = report.titles
-    for installed in report.installations:
+    for installed in _leave_out_same(report.installations, other.installations):
         facts = installed.integration
         own = installed.model_dump(include={"status", "spaceSelection", "siteSelection", "externalIds", "updatedAt"})
         integration = facts.model_dump(exclude={"name", "title", "categories"})
@@ -127,10 +146,10 @@ def _list_items(report: Report) -> Iterator[ComparedItem]:
                 fields = _dump(place, {"status", "externalIds"})
                 sources = (INSTALLATIONS, name_places(level, installed.id))
                 yield ComparedItem(f"on {level}", where, title, fields, sources)
-    for space in report.spaces:
+    for space in _leave_out_same(report.spaces, other.spaces):
         fields = _dump(space, {"title", "visibility"})
         yield ComparedItem("space", Subject(space=space.id), space.title, fields, (SPACES,))
-    for site in report.sites:
+    for site in _leave_out_same(report.sites, other.sites):
         fields = _dump(site, {"title", "type", "visibility", "published", "url"})
         yield ComparedItem("site", Subject(site=site.id), site.title, fields, (SITES,))
         for script in site.scripts or ():

@@ -10,32 +10,26 @@ MAX_PAST = 1000
 
 def date_findings(report: Report, earlier: Sequence[Report]) -> Report:
     """Return a report whose findings have the dates of `earlier` reports on the same part of the same organization."""
-    known: dict[str, PastFinding] = {}
+    known: dict[str, tuple[str, str | None]] = {}
     for before in sorted(earlier, key=lambda each: each.generatedAt):
         if before.organization.id == report.organization.id:
-            for one in [*before.past, *map(_describe, before.findings)]:
-                known[one.id] = _merge(known.pop(one.id, one), one)
+            dated: tuple[Finding | PastFinding, ...] = (*before.past, *before.findings)
+            for one in dated:
+                first, _ = known.pop(one.id, (one.firstSeen, None))
+                known[one.id] = min(first, one.firstSeen), one.since
     undecided = {rule.id for rule in report.rules if rule.outcome != "checked"}
     present = {finding.id for finding in report.findings}
     past = [
-        one if one.id.partition(":")[0] in undecided else one.model_copy(update={"since": None})
-        for one in known.values()
-        if one.id not in present
+        PastFinding(id=finding, firstSeen=first, since=since if finding.partition(":")[0] in undecided else None)
+        for finding, (first, since) in known.items()
+        if finding not in present
     ]
     findings = tuple(_date(finding, known.get(finding.id)) for finding in report.findings)
     return report.model_copy(update={"findings": findings, "past": tuple(past[-MAX_PAST:])})
 
 
-def _describe(finding: Finding) -> PastFinding:
-    return PastFinding(id=finding.id, firstSeen=finding.firstSeen, since=finding.since)
-
-
-def _merge(older: PastFinding, newer: PastFinding) -> PastFinding:
-    """Return what both reports know: when it was seen first in any, and since when in the newer one."""
-    return newer.model_copy(update={"firstSeen": min(older.firstSeen, newer.firstSeen)})
-
-
-def _date(finding: Finding, past: PastFinding | None) -> Finding:
-    if past is None:
+def _date(finding: Finding, known: tuple[str, str | None] | None) -> Finding:
+    if known is None:
         return finding
-    return finding.model_copy(update={"firstSeen": past.firstSeen, "since": past.since or finding.since})
+    first, since = known
+    return finding.model_copy(update={"firstSeen": first, "since": since or finding.since})
