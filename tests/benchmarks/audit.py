@@ -9,6 +9,7 @@ import socket
 import time
 from collections import Counter
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from mcp import Client, StdioServerParameters
 from mcp_types import TextContent
@@ -41,17 +42,18 @@ METRICS = (SECONDS, RATIO, REQUESTS, TWICE, TOKENS, RESIDENT)
 def measure(product: Subject, runs: int, results: Results) -> None:
     """Add to `results` audits by fresh servers, at most `RUNS`."""
     for _ in range(min(runs, RUNS)):
-        asyncio.run(_audit(product, results))
+        with TemporaryDirectory() as folder:
+            asyncio.run(_audit(product, {**os.environ, "XDG_STATE_HOME": folder}, results))
 
 
-async def _audit(product: Subject, results: Results) -> None:
-    """Audit once, with a server that has just started."""
+async def _audit(product: Subject, environment: dict[str, str], results: Results) -> None:
+    """Audit once, with a server that has just started and a store that has no earlier report."""
     watched = Watched(create_grown_sandbox(SIZE, latency=LATENCY))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         # Else what is sent in two parts waits for the other side's delayed acknowledgement, another 40 ms.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        environment = {**os.environ, "GITBOOK_ENDPOINT": address, "GITBOOK_TOKEN": USER_TOKEN}
+        environment |= {"GITBOOK_ENDPOINT": address, "GITBOOK_TOKEN": USER_TOKEN}
         command, *words = product.argv
         parameters = StdioServerParameters(command=command, args=words, env=environment)
         async with listen(watched, HttpSection(), listener), Client(parameters) as client:

@@ -844,9 +844,11 @@ def expect(state: State, now: float) -> set[tuple[str, str]]:
 
 
 def count_same_kind(state: State) -> int:
-    """Return on how many sites there are several integrations for one job, once for each job."""
+    """Return on how many published sites there are several integrations for one job, once for each job."""
     count = 0
     for site in state.get_places("site", ORGANIZATION_ID):
+        if not state.sites[site.id].published:
+            continue
         kinds: dict[str, int] = {}
         for each in list_installed(state):
             manifest, setup = state.integrations[each.integration].manifest, each.enabled["site"].get(site.id)
