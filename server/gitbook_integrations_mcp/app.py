@@ -34,6 +34,7 @@ from gitbook_integrations_mcp.confirmation.preview import Previewer
 from gitbook_integrations_mcp.confirmation.results import Confirm
 from gitbook_integrations_mcp.confirmation.service import ConfirmationService
 from gitbook_integrations_mcp.confirmation.step_up import StepUp
+from gitbook_integrations_mcp.confirmation.targets import TargetReader
 from gitbook_integrations_mcp.features.apps import list_extensions
 from gitbook_integrations_mcp.features.completion import Completer
 from gitbook_integrations_mcp.features.login_watch import LoginWatch
@@ -92,10 +93,11 @@ def create_server(
     # On stdio nothing serves the public URL, although a shared settings file may contain one.
     page = ConfirmationPage(store, None if on_stdio else settings.http.public_url)
     audits = AuditTools(gitbook, settings, store, clock)
-    previewer = Previewer(gitbook, audits.effects)
-    policy_check = PolicyCheck(settings.policy.rules, gitbook, previewer, organization)
+    targets = TargetReader(gitbook)
+    previewer = Previewer(targets, audits.effects)
+    policy_check = PolicyCheck(settings.policy.rules, gitbook, targets, organization)
     folders = FolderTools(settings.publishing, previewer, organization)
-    versions = PublishedVersions(store, previewer)
+    versions = PublishedVersions(store, targets)
     development = DevelopmentModes(store, gitbook, credentials, policy, settings.development)
     # With several processes, a change is rarely made by the process that the subscribed client is connected to.
     watched = on_stdio or settings.http.has_sessions
@@ -124,20 +126,20 @@ def create_server(
         await subscriptions.announce(call)
 
     log = ChangeLog(store, organization)
-    executor = Executor(gitbook, previewer, log, note_change, development)
-    snapshots = SnapshotReader(gitbook, previewer)
+    executor = Executor(gitbook, targets, log, note_change, development)
+    snapshots = SnapshotReader(gitbook, targets)
     planners = {
         "set_installation_places": PlacesPlanner(snapshots).plan,
-        "copy_configuration": CopyPlanner(snapshots, previewer).plan,
+        "copy_configuration": CopyPlanner(snapshots, targets).plan,
         "uninstall_everywhere": OffboardingPlanner(snapshots).plan,
-        "undo_change": UndoPlanner(store, previewer, snapshots).plan,
+        "undo_change": UndoPlanner(store, targets, snapshots).plan,
         "rollback_integration": versions.plan_rollback,
         "publish_integration_folder": folders.plan,
     }
     pipeline = Pipeline(
         confirm or ConfirmationService(settings.confirmation, previewer, store, page).confirm,
         executor,
-        previewer,
+        targets,
         {
             **audits.handlers,
             "check_integration_folder": folders.check,

@@ -17,8 +17,8 @@ from gitbook_integrations_mcp.auth.callers import Caller
 from gitbook_integrations_mcp.auth.policy import Policy
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.config.settings import load_settings
-from gitbook_integrations_mcp.confirmation.preview import Previewer
 from gitbook_integrations_mcp.confirmation.results import Approval, Confirm
+from gitbook_integrations_mcp.confirmation.targets import TargetReader
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.gitbook.credentials import Credentials
 from gitbook_integrations_mcp.pipeline.budget import Budget
@@ -100,11 +100,11 @@ def front(gitbook: GitBook, store: Store | None = None) -> tuple[Pipeline, Calle
     """Return a pipeline in front of `gitbook` that approves every call, and a caller."""
     options = load_settings({"gitbook": TOKENS, "confirmation": UNASKED})
     caller = Caller("", Credentials.from_settings(options.gitbook), Policy(options.tools, options.confirmation))
-    previewer = Previewer(gitbook)
+    targets = TargetReader(gitbook)
     log = ChangeLog(store or Store(options))
-    executor = Executor(gitbook, previewer, log)
-    plans = PlanRunner(executor, log, SnapshotReader(gitbook, previewer), {})
-    return Pipeline(approve, executor, previewer, {}, plans, budget=Budget(options.limits.result_tokens)), caller
+    executor = Executor(gitbook, targets, log)
+    plans = PlanRunner(executor, log, SnapshotReader(gitbook, targets), {})
+    return Pipeline(approve, executor, targets, {}, plans, budget=Budget(options.limits.result_tokens)), caller
 
 
 def connect(upstream: Any, era: Era = "2026-07-28", confirm: Confirm = approve, **flags: Mapping[str, Any]) -> Client:

@@ -1,24 +1,23 @@
 """Previews: the effect of a call that needs confirmation, read from GitBook.
 
-The table of endpoints determines what is read: the target is the nearest readable object on the call's path, a deletion
-also affects the lists below that path, and an integration is read for its title. A new endpoint needs no code here. A
-composite tool that changes something describes its effect itself.
+The table of endpoints determines what is read: besides the target, a deletion affects the lists below its path, and an
+integration is read for its title. A new endpoint needs no code here. A composite tool that changes something describes
+its effect itself.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import anyio
 
 from gitbook_integrations_api.catalog import ENDPOINTS
-from gitbook_integrations_api.endpoint import Endpoint, Risk, SegmentError, Tool, Widening
+from gitbook_integrations_api.endpoint import Endpoint, Risk, SegmentError, Widening
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.output import Describe
 from gitbook_integrations_mcp.calls.plan import PlannedCall, isolate_step
-from gitbook_integrations_mcp.calls.related import find_get, find_target
-from gitbook_integrations_mcp.calls.response import get_path, read_response
+from gitbook_integrations_mcp.calls.related import find_target
+from gitbook_integrations_mcp.calls.response import get_path
 from gitbook_integrations_mcp.confirmation.facts import (
     MAX_LISTED,
     clean_foreign,
@@ -34,6 +33,7 @@ from gitbook_integrations_mcp.confirmation.facts import (
     name_requester,
     write_title,
 )
+from gitbook_integrations_mcp.confirmation.targets import MismatchError, TargetReader, creates, find_context
 from gitbook_integrations_mcp.confirmation.widening import (
     Place,
     describe_all_places,
@@ -47,91 +47,21 @@ from gitbook_integrations_mcp.confirmation.widening import (
     list_widened,
 )
 from gitbook_integrations_mcp.digest import digest_json
-from gitbook_integrations_mcp.errors import (
-    AnswerError,
-    ArgumentsError,
-    CallError,
-    CredentialError,
-    StatusError,
-    TargetError,
-)
-from gitbook_integrations_mcp.gitbook.client import GitBook
+from gitbook_integrations_mcp.errors import CallError, StatusError, TargetError
 from gitbook_integrations_mcp.store.pending import Fact, Preview
 
 _VOLATILE = frozenset({"urls", "previewImages", "permissions"})
-_NAMED_BY_THEMSELVES = frozenset({"integration", "installation", "event"})
-"""Objects whose own name or ID ends the path that reads them."""
-
-_LEVELS = ("installations", "spaces", "sites")
-
-
-class MismatchError(AnswerError):
-    """GitBook answered with another object than the one that was asked for."""
 
 
 class Previewer:
     """Reads previews with the credentials of the call. `effects` describe calls of composite tools, by tool name."""
 
-    def __init__(self, gitbook: GitBook, effects: Mapping[str, Describe] | None = None) -> None:
-        self._gitbook = gitbook
+    def __init__(self, targets: TargetReader, effects: Mapping[str, Describe] | None = None) -> None:
+        self._targets = targets
         self._effects = effects or {}
 
-    async def read_target(self, call: Call) -> Mapping[str, Any] | None:
-        """Return the object that the call is about, or None if the token may not read it or no endpoint can.
-
-        Raises:
-            StatusError: the object does not exist (404), or GitBook failed.
-            CallError: GitBook could not be reached.
-        """
-        reader = find_target(call.tool)
-        if reader is None:
-            return None
-        target = await self._try_to_read_target(call, reader)
-        return None if isinstance(target, CallError) else target
-
-    async def _try_to_read_target(
-        self, call: Call, reader: Endpoint
-    ) -> Mapping[str, Any] | CredentialError | StatusError:
-        """Return the target, or the error if no token may read it.
-
-        Raises:
-            StatusError: the object does not exist (404), or GitBook failed.
-            CallError: GitBook could not be reached, or answered with another object.
-        """
-        try:
-            return await self._read(call, reader)
-        except CredentialError as error:
-            return error
-        except StatusError as error:
-            if error.status in {401, 403}:
-                return error
-            if error.status == 404 and _creates(call.tool, reader):
-                return {}  # this call creates it
-            raise
-
-    async def read_integration(self, call: Call, *, exists: bool = False) -> Mapping[str, Any] | None:
-        """Return the integration that a call names, or None if the token may not read it or it does not exist.
-
-        Without approval, nothing is read that only an approved call may show.
-
-        Raises:
-            StatusError: it does not exist (404), although `exists` says that the call needs it, or GitBook failed.
-            CallError: GitBook could not be reached, or answered with another object.
-        """
-        reader = find_get("/integrations/{integrationName}", "object")
-        if reader is None or call.caller.policy.may_need_confirmation(reader):
-            return None
-        try:
-            return await self._read(call, reader)
-        except CredentialError:
-            return None
-        except StatusError as error:
-            if error.status in {401, 403} or (error.status == 404 and not exists):
-                return None
-            raise
-
     async def preview(self, call: Call) -> tuple[Preview, Mapping[str, Any] | None]:
-        """Return the preview of a call, and the target as `read_target` returns it.
+        """Return the preview of a call, and the target as `TargetReader.read_target` returns it.
 
         The target is not part of the preview: a store keeps the preview, and the target's configuration can contain
         secrets of third parties.
@@ -150,16 +80,16 @@ class Previewer:
         target_reader = find_target(tool)
         target: Mapping[str, Any] | CallError = {}
         if target_reader is not None:
-            target = await self._try_to_read_target(call, target_reader)
+            target = await self._targets.try_to_read_target(call, target_reader)
         known = None if isinstance(target, CallError) or target_reader is None else target
         readers = [reader for reader in find_context(tool) if reader is not target_reader]
-        if target_reader is not None and target == {} and _creates(tool, target_reader):
+        if target_reader is not None and target == {} and creates(tool, target_reader):
             readers = [reader for reader in readers if not reader.is_list]  # what does not exist yet affects nothing
         responses: dict[str, Mapping[str, Any] | CallError] = {}
 
         async def read(reader: Endpoint) -> None:
             try:
-                responses[reader.name] = await self._read(call, reader)
+                responses[reader.name] = await self._targets.read(call, reader)
             except CallError as error:
                 responses[reader.name] = error  # the preview says so
 
@@ -178,7 +108,7 @@ class Previewer:
         scrub_json = call.caller.credentials.scrub_json  # before anything is cut
         shown = target if isinstance(target, CallError) else scrub_json(target)
         shown_call = replace(call, arguments=scrub_json(arguments))
-        organization = scrub_json(await self._read_organization(call, known))
+        organization = scrub_json(await self._targets.read_organization(call, known))
         contexts = {name: one if isinstance(one, CallError) else scrub_json(one) for name, one in responses.items()}
         integration = _find_integration(target_reader, shown, contexts)
         places = scrub_json(await self._read_places(call, known, organization))
@@ -237,7 +167,7 @@ class Previewer:
         for level in _list_levels(call, target):
             try:
                 one = replace(call, arguments={"organizationId": str(identifier)})
-                read[level] = await self._read(one, ENDPOINTS[_PLACES[level]]) if identifier else None
+                read[level] = await self._targets.read(one, ENDPOINTS[_PLACES[level]]) if identifier else None
             except MismatchError:
                 raise
             except (CallError, SegmentError):
@@ -276,7 +206,7 @@ class Previewer:
             elif path not in read:
                 read[path] = {}
                 try:
-                    read[path] = await self._try_to_read_target(one, reader)
+                    read[path] = await self._targets.try_to_read_target(one, reader)
                 except StatusError as error:
                     if error.status != 404 or step is first:
                         raise  # no earlier call of the plan creates it
@@ -303,10 +233,10 @@ class Previewer:
         organization: Mapping[str, Any] | str | None = None
         first = isolate_step(call, call.plan.steps[0])
         if "{integration}" in call.tool.act:
-            integration = await self.read_integration(first)
+            integration = await self._targets.read_integration(first)
         if "{organization}" in call.tool.act:
             of_plan = replace(first, arguments={"organization": call.plan.organization})
-            organization = await self._read_organization(of_plan, None)
+            organization = await self._targets.read_organization(of_plan, None)
         named = replace(first, tool=call.tool)
         return call.caller.credentials.scrub(write_title(named, integration, {}, organization, {}))
 
@@ -323,7 +253,7 @@ class Previewer:
                 continue
             named.add(name)
             one = isolate_step(call, step)
-            integration = call.caller.credentials.scrub_json(await self.read_integration(one))
+            integration = call.caller.credentials.scrub_json(await self._targets.read_integration(one))
             facts.append(Fact("Integration that gets access", clean_foreign(name, 100)))
             if widens is Widening.CODE:
                 live = integration or {}
@@ -333,48 +263,6 @@ class Previewer:
             else:
                 facts += describe_trust(integration)
         return facts
-
-    async def _read_organization(self, call: Call, target: Mapping[str, Any] | None) -> Mapping[str, Any] | str | None:
-        """Return the organization of an installation, or only its ID if the organization cannot be read.
-
-        Raises:
-            ArgumentsError: the call names an organization that the token cannot see, so GitBook would refuse it.
-        """
-        identifier = get_path(target, "target.organization")
-        named = identifier is None and "organization" in call.arguments
-        try:
-            if identifier is None and "installationId" in call.arguments and {"space", "site"} & set(target or ()):
-                installation = await self._read(call, ENDPOINTS["get_integration_installation_by_id"])
-                identifier = get_path(installation, "target.organization")
-            if identifier is None:
-                identifier = call.arguments.get("organization")
-            if identifier is None:
-                return None
-            page = await self._read(call, ENDPOINTS["list_organizations_for_authenticated_user"])
-        except MismatchError:
-            raise
-        except CallError:
-            return None if identifier is None else str(identifier)
-        found = next((one for one in page["items"] if identifier in (one.get("id"), one.get("hostname"))), None)
-        if found is None and named and page["items"] and not page.get("next"):
-            raise ArgumentsError(
-                "organization: the token can see no organization with this ID, so nobody was asked and nothing was "
-                "sent. list_organizations_for_authenticated_user returns the IDs."
-            )
-        return found or str(identifier)
-
-    async def _read(self, call: Call, reader: Endpoint) -> Mapping[str, Any]:
-        taken = {name: call.arguments[name] for name in reader.path_names}
-        if "extended" in reader.query_names:
-            taken["extended"] = True
-        if "limit" in reader.query_names:
-            taken["limit"] = 1000
-        response = await self._gitbook.send(reader.build_request(taken), call.caller.credentials.select(reader))
-        if response.status >= 400:
-            response = call.caller.credentials.scrub_response(response)  # its message is cut
-        content = read_response(reader, response)
-        check_identity(reader, content, call.arguments)
-        return content
 
 
 async def _preview_effect(call: Call, describe: Describe) -> Preview:
@@ -391,22 +279,6 @@ async def _preview_effect(call: Call, describe: Describe) -> Preview:
         verb=call.tool.verb,
         requester=credentials.scrub(name_requester(call.context.session)),
     )
-
-
-@cache
-def find_context(tool: Tool) -> tuple[Endpoint, ...]:
-    """Return what a preview reads besides the target: the integration, and the lists below a deleted path."""
-    if not isinstance(tool, Endpoint):
-        return ()
-    context = []
-    if "integrationName" in tool.path_names and (reader := find_get("/integrations/{integrationName}", "object")):
-        context.append(reader)
-    target = find_target(tool)
-    if tool.method == "DELETE" and target and target.path == tool.path:
-        context.extend(reader for level in _LEVELS if (reader := find_get(f"{target.path}/{level}", "page")))
-    elif tool.widens is not None and tool.widens.always_asks and target:
-        context.extend(reader for reader in (find_get(f"{target.path}/installations", "page"),) if reader)
-    return tuple(context)
 
 
 _PLACES: Mapping[Place, str] = {"space": "list_spaces_in_organization_by_id", "site": "list_sites"}
@@ -506,32 +378,6 @@ def _add_places(target: Mapping[str, Any] | None, lists: Mapping[str, Mapping[st
         if not isinstance(one, CallError) and (reader := ENDPOINTS[name]).is_list and not get_path(one, "next.page")
     }
     return {**target, **below} if target is not None and below else target
-
-
-def check_identity(reader: Endpoint, content: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
-    """Check that a response is about the objects that were asked for, as far as it says what it is about.
-
-    Raises:
-        MismatchError: it is about another object.
-    """
-    things = content["items"] if reader.is_list else [content]
-    for name in sorted(reader.path_names):
-        kind = name.removesuffix("Id").removesuffix("Name")  # space of spaceId, integration of integrationName
-        key = "name" if kind == "integration" else "id"
-        for thing in things:
-            about = [get_path(thing, f"{kind}.{key}"), thing.get(kind)]
-            if kind in _NAMED_BY_THEMSELVES and reader.path.endswith(f"/{{{name}}}"):
-                about.append(thing.get(key))
-            if any(isinstance(one, str) and one != arguments[name] for one in about):
-                raise MismatchError(
-                    f"GitBook answered {reader.name} with another {kind} than the {name} that was asked for. Nothing "
-                    "was sent. Check the spelling of the argument, GITBOOK_ENDPOINT and the proxy."
-                )
-
-
-def _creates(tool: Tool, reader: Endpoint) -> bool:
-    """Whether a call of `tool` creates the object that `reader` reads."""
-    return isinstance(tool, Endpoint) and tool.method == "POST" and reader.path == tool.path
 
 
 def _digest(state: Any) -> str:

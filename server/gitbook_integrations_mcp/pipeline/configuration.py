@@ -9,7 +9,7 @@ from typing import Any
 from gitbook_integrations_api.endpoint import Level
 from gitbook_integrations_mcp.calls.arguments import join_names
 from gitbook_integrations_mcp.calls.call import EndpointCall
-from gitbook_integrations_mcp.confirmation.preview import Previewer
+from gitbook_integrations_mcp.confirmation.targets import TargetReader
 from gitbook_integrations_mcp.errors import ArgumentsError, CallError, ErrorCode, TargetError
 from gitbook_integrations_mcp.spelling import find_nearest
 from gitbook_integrations_mcp.text import clean_text
@@ -20,7 +20,7 @@ _MAX_NAMED = 20
 """Number of settings, or of values of one, that an error names."""
 
 
-async def check_configuration(call: EndpointCall, current: Mapping[str, Any] | None, previewer: Previewer) -> None:
+async def check_configuration(call: EndpointCall, current: Mapping[str, Any] | None, targets: TargetReader) -> None:
     """Check the configuration of a call, if it has one, against the integration's schema for its level.
 
     `current` is the target before the call. The keys of its configuration are accepted, because integrations store
@@ -35,7 +35,7 @@ async def check_configuration(call: EndpointCall, current: Mapping[str, Any] | N
     if level is None or configuration is None or current is None:
         return
     try:
-        integration = await previewer.read_integration(call)
+        integration = await targets.read_integration(call)
     except CallError as error:
         raise TargetError(
             f"{call.tool.name} could not read the settings that the integration has, so nothing was changed. {error}"

@@ -15,7 +15,7 @@ from gitbook_integrations_mcp.calls.masking import MaskingScope, find_secrets
 from gitbook_integrations_mcp.calls.plan import Plan, Step
 from gitbook_integrations_mcp.calls.secret_detection import list_public_settings
 from gitbook_integrations_mcp.confirmation.facts import format_name, name_keys
-from gitbook_integrations_mcp.confirmation.preview import Previewer
+from gitbook_integrations_mcp.confirmation.targets import TargetReader
 from gitbook_integrations_mcp.errors import ArgumentsError, ErrorCode
 from gitbook_integrations_mcp.pipeline.configuration import check_configuration
 from gitbook_integrations_mcp.pipeline.plan_run import prepare_step
@@ -26,9 +26,9 @@ from gitbook_integrations_mcp.store.pending import Fact
 class CopyPlanner:
     """Reads both configurations, and merges the chosen settings into the target's."""
 
-    def __init__(self, snapshots: SnapshotReader, previewer: Previewer) -> None:
+    def __init__(self, snapshots: SnapshotReader, targets: TargetReader) -> None:
         self._snapshots = snapshots
-        self._previewer = previewer
+        self._targets = targets
 
     async def plan(self, call: Call) -> Plan:
         """Return the update of the target.
@@ -66,7 +66,7 @@ class CopyPlanner:
         configuration = {**current, **{key: values[key] for key in changed}}
         _check_public(changed, read, target)
         step = Step(ENDPOINTS[tools["target"]], {**target, "configuration": configuration}, before=before)
-        await check_configuration(prepare_step(call, step), before, self._previewer)
+        await check_configuration(prepare_step(call, step), before, self._targets)
         return Plan((step,), facts)
 
 

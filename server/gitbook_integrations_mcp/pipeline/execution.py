@@ -8,8 +8,8 @@ from typing import Any
 from gitbook_integrations_api.endpoint import Risk
 from gitbook_integrations_mcp.calls.call import EndpointCall
 from gitbook_integrations_mcp.calls.response import describe_uncertainty
-from gitbook_integrations_mcp.confirmation.preview import Previewer
 from gitbook_integrations_mcp.confirmation.results import Approval
+from gitbook_integrations_mcp.confirmation.targets import TargetReader
 from gitbook_integrations_mcp.errors import CallError, StoreError, UnreachableError
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.gitbook.http import GitBookResponse
@@ -40,14 +40,14 @@ class Executor:
     def __init__(
         self,
         gitbook: GitBook,
-        previewer: Previewer,
+        targets: TargetReader,
         log: ChangeLog,
         on_change: Callable[[EndpointCall, GitBookResponse | None, str], Awaitable[None]] | None = None,
         development: DevelopmentModes | None = None,
     ) -> None:
         self._development = development
         self._gitbook = gitbook
-        self._previewer = previewer
+        self._targets = targets
         self._log = log
         self._on_change = on_change
 
@@ -114,7 +114,7 @@ class Executor:
         if is_written_back(call.tool):
             return None  # an update that sets something has already tried
         try:
-            return await self._previewer.read_target(call)
+            return await self._targets.read_target(call)
         except CallError:
             return None  # the call itself will fail with the reason
 

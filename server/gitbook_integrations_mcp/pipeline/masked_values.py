@@ -16,7 +16,7 @@ from gitbook_integrations_mcp.calls.json_body import find_repaired
 from gitbook_integrations_mcp.calls.masking import MASK, MaskingScope, find_secrets
 from gitbook_integrations_mcp.calls.related import find_target
 from gitbook_integrations_mcp.calls.view import ends_with_marker, is_shown_form, name_fields
-from gitbook_integrations_mcp.confirmation.preview import Previewer
+from gitbook_integrations_mcp.confirmation.targets import TargetReader
 from gitbook_integrations_mcp.errors import CallError, ErrorCode, MaskError, TargetError
 from gitbook_integrations_mcp.gitbook.credentials import REDACTED
 from gitbook_integrations_mcp.text import clean_text
@@ -24,7 +24,7 @@ from gitbook_integrations_mcp.text import clean_text
 _ABSENT = object()
 
 
-async def restore_masked_values(call: EndpointCall, previewer: Previewer, *, reveal: bool) -> EndpointCall:
+async def restore_masked_values(call: EndpointCall, targets: TargetReader, *, reveal: bool) -> EndpointCall:
     """Return `call` with the current state of its target, and with a request that keeps values that were not shown.
 
     `reveal` says whether the view shows credentials.
@@ -38,7 +38,7 @@ async def restore_masked_values(call: EndpointCall, previewer: Previewer, *, rev
     if not is_written_back(call.tool):
         return restore_from(call, {}, reveal=reveal)
     try:
-        target = await previewer.read_target(call)
+        target = await targets.read_target(call)
     except CallError as error:
         raise TargetError(
             f"{call.tool.name} could not read the current state, so nothing was changed. {error}"

@@ -36,9 +36,9 @@ from gitbook_integrations_mcp.calls.plan import PlannedCall
 from gitbook_integrations_mcp.calls.related import find_target
 from gitbook_integrations_mcp.calls.response import read_response, render_text
 from gitbook_integrations_mcp.calls.view import choose_view, mark_foreign
-from gitbook_integrations_mcp.confirmation.preview import Previewer
 from gitbook_integrations_mcp.confirmation.results import Approval, Confirm, NotConfirmed
 from gitbook_integrations_mcp.confirmation.step_up import KEY, read_consent
+from gitbook_integrations_mcp.confirmation.targets import TargetReader
 from gitbook_integrations_mcp.errors import CallError, CredentialError, DefectError, ErrorCode, ResultError
 from gitbook_integrations_mcp.pipeline.budget import UNLIMITED, Budget
 from gitbook_integrations_mcp.pipeline.configuration import check_configuration
@@ -77,7 +77,7 @@ class Pipeline:
         self,
         confirm: Confirm,
         executor: Executor,
-        previewer: Previewer,
+        targets: TargetReader,
         handlers: Mapping[str, Handler],
         plans: PlanRunner,
         *,
@@ -99,7 +99,7 @@ class Pipeline:
         self._policy = policy
         self._confirm = confirm
         self._executor = executor
-        self._previewer = previewer
+        self._targets = targets
         self._page_reader = PageReader(executor)
         self._budget = budget
         self._reveal = reveal
@@ -194,10 +194,10 @@ class Pipeline:
         await self._check_policy(call)
         hidden = isinstance(call, EndpointCall) and _is_hidden(call)
         if isinstance(call, EndpointCall) and not hidden:
-            call = await restore_masked_values(call, self._previewer, reveal=self._reveal)
-            await check_configuration(call, call.before, self._previewer)
+            call = await restore_masked_values(call, self._targets, reveal=self._reveal)
+            await check_configuration(call, call.before, self._targets)
         approval: Approval | None = None
-        if caller.policy.needs_confirmation(call.tool, call.arguments) or await widens_power(call, self._previewer):
+        if caller.policy.needs_confirmation(call.tool, call.arguments) or await widens_power(call, self._targets):
             confirmed = await self._confirm(call)
             if isinstance(confirmed, NotConfirmed):
                 return Output(confirmed.content)
@@ -219,7 +219,7 @@ class Pipeline:
             # The approval is for the state that was shown.
             call = restore_from(call, approval.before, reveal=self._reveal)
             if hidden:
-                await check_configuration(call, approval.before, self._previewer)
+                await check_configuration(call, approval.before, self._targets)
         view = choose_view(call.tool, call.options, reveal=self._reveal)
         if call.tool.is_list:
             return Output(mark_foreign(call.tool, await self._page_reader.read(call, approval, view, budget)))

@@ -25,7 +25,7 @@ from gitbook_integrations_mcp.calls.policy_rules import (
 )
 from gitbook_integrations_mcp.calls.response import get_path, read_response
 from gitbook_integrations_mcp.config.models import PolicyRule
-from gitbook_integrations_mcp.confirmation.preview import Previewer
+from gitbook_integrations_mcp.confirmation.targets import TargetReader
 from gitbook_integrations_mcp.errors import CallError, PolicyError, StatusError
 from gitbook_integrations_mcp.gitbook.client import GitBook
 
@@ -43,12 +43,12 @@ class PolicyCheck:
     """Judges calls by `rules`. A fact is read from GitBook only if a rule needs it."""
 
     def __init__(
-        self, rules: Sequence[PolicyRule], gitbook: GitBook, previewer: Previewer, organization: str | None = None
+        self, rules: Sequence[PolicyRule], gitbook: GitBook, targets: TargetReader, organization: str | None = None
     ) -> None:
         """`organization` is that of a space or site in `check_policy`, unless the call names another one."""
         self._rules = rules
         self._gitbook = gitbook
-        self._previewer = previewer
+        self._targets = targets
         self._organization = organization
 
     async def check(self, call: Call) -> None:
@@ -60,7 +60,7 @@ class PolicyCheck:
         """
         if not self._rules:
             return
-        reader = _FactReader(self._rules, self._gitbook, self._previewer)
+        reader = _FactReader(self._rules, self._gitbook, self._targets)
         if isinstance(call, PlannedCall):
             created = next((step.arguments["organization"] for step in call.plan.steps if _installs(step.tool)), None)
             for number, step in enumerate(call.plan.steps, start=1):
@@ -92,9 +92,9 @@ class PolicyCheck:
             message = "The first match decides." if self._rules else _NO_POLICY
             return Output({"rules": [_show_rule(rule) for rule in self._rules], "message": message})
         action: PolicyAction = arguments.get("action") or ("tunnel" if "tunnelHost" in arguments else "install")
-        reader = _FactReader(self._rules, self._gitbook, self._previewer)
+        reader = _FactReader(self._rules, self._gitbook, self._targets)
         if self._rules and action != "publish":
-            await self._previewer.read_integration(call, exists=True)
+            await self._targets.read_integration(call, exists=True)
         cases = await reader.build_cases(call, action, arguments.get("organizationId", self._organization))
         decided = [(case, judge(self._rules, case)) for case in cases]
         case, decision = next((one for one in decided if one[1].is_denied), decided[0])
@@ -123,10 +123,10 @@ class PolicyCheck:
 class _FactReader:
     """Reads the facts for one check, each once. A fact that cannot be read is unknown."""
 
-    def __init__(self, rules: Sequence[PolicyRule], gitbook: GitBook, previewer: Previewer) -> None:
+    def __init__(self, rules: Sequence[PolicyRule], gitbook: GitBook, targets: TargetReader) -> None:
         self._rules = rules
         self._gitbook = gitbook
-        self._previewer = previewer
+        self._targets = targets
         self._integrations: dict[str, JudgedIntegration] = {}
         self._visibilities: dict[tuple[Level, str], Mapping[str, Any]] = {}
 
@@ -168,7 +168,7 @@ class _FactReader:
             return JudgedIntegration(name)
         if name not in self._integrations:
             try:
-                found = await self._previewer.read_integration(call, exists=call.tool.name in ENDPOINTS)
+                found = await self._targets.read_integration(call, exists=call.tool.name in ENDPOINTS)
             except StatusError as error:
                 if error.status == 404:
                     raise

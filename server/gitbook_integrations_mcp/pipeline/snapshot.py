@@ -8,7 +8,7 @@ from gitbook_integrations_api.endpoint import Endpoint
 from gitbook_integrations_mcp.calls.arguments import build_request
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.response import get_path, read_response
-from gitbook_integrations_mcp.confirmation.preview import Previewer, check_identity, find_context
+from gitbook_integrations_mcp.confirmation.targets import TargetReader, check_identity, find_context
 from gitbook_integrations_mcp.errors import AnswerError, TargetError
 from gitbook_integrations_mcp.gitbook.client import GitBook
 
@@ -19,9 +19,9 @@ _LISTS = {"space": "list_spaces_in_organization_by_id", "site": "list_sites"}
 class SnapshotReader:
     """Reads with the credentials of the call."""
 
-    def __init__(self, gitbook: GitBook, previewer: Previewer) -> None:
+    def __init__(self, gitbook: GitBook, targets: TargetReader) -> None:
         self._gitbook = gitbook
-        self._previewer = previewer
+        self._targets = targets
 
     async def read_target(self, call: Call, tool: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the target of a call of `tool`, with the spaces and sites that it deletes.
@@ -34,7 +34,7 @@ class SnapshotReader:
         endpoint = ENDPOINTS[tool]
         build_request(endpoint, arguments)
         one = Call(tool=endpoint, arguments=arguments, caller=call.caller, params=call.params, context=call.context)
-        target = await self._previewer.read_target(one)
+        target = await self._targets.read_target(one)
         if target is None:
             raise TargetError(f"{call.tool.name}: the token may not read the current state. Nothing was sent.")
         lists = [reader for reader in find_context(endpoint) if reader.is_list]

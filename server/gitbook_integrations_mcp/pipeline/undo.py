@@ -12,7 +12,7 @@ from gitbook_integrations_mcp.calls.plan import Plan, Step
 from gitbook_integrations_mcp.calls.related import find_target
 from gitbook_integrations_mcp.calls.undo import GONE, SETTINGS, compare_states, describe_state
 from gitbook_integrations_mcp.confirmation.facts import describe_effect, format_name
-from gitbook_integrations_mcp.confirmation.preview import Previewer
+from gitbook_integrations_mcp.confirmation.targets import TargetReader
 from gitbook_integrations_mcp.errors import CallError, ErrorCode, RefusedError, StatusError
 from gitbook_integrations_mcp.pipeline.change_log import mask_for_record
 from gitbook_integrations_mcp.pipeline.snapshot import SnapshotReader
@@ -45,9 +45,9 @@ class _Undo:
 class UndoPlanner:
     """Plans undos of the changes in `store`, of one call or of all calls of a plan."""
 
-    def __init__(self, store: Store, previewer: Previewer, snapshots: SnapshotReader) -> None:
+    def __init__(self, store: Store, targets: TargetReader, snapshots: SnapshotReader) -> None:
         self._store = store
-        self._previewer = previewer
+        self._targets = targets
         self._snapshots = snapshots
 
     async def plan(self, call: Call) -> Plan:
@@ -201,7 +201,7 @@ class UndoPlanner:
         tool, arguments = found
         one = Call(tool=tool, arguments=arguments, caller=call.caller, params=call.params, context=call.context)
         try:
-            target = await self._previewer.read_target(one)
+            target = await self._targets.read_target(one)
             if target is None:
                 return "This is unknown, because the token may not read the target."
             current: Mapping[str, Any] = describe_state(target)

@@ -13,7 +13,7 @@ from gitbook_integrations_mcp.calls.output import Output
 from gitbook_integrations_mcp.calls.plan import PUBLISHED, Plan, Step
 from gitbook_integrations_mcp.calls.response import get_path
 from gitbook_integrations_mcp.confirmation.facts import clean_foreign
-from gitbook_integrations_mcp.confirmation.preview import Previewer
+from gitbook_integrations_mcp.confirmation.targets import TargetReader
 from gitbook_integrations_mcp.errors import ErrorCode, RefusedError
 from gitbook_integrations_mcp.pipeline.publication import PUBLISHING
 from gitbook_integrations_mcp.store.pending import Fact
@@ -39,9 +39,9 @@ class VersionError(RefusedError):
 class PublishedVersions:
     """Lists the versions in `store`, and plans their publication."""
 
-    def __init__(self, store: Store, previewer: Previewer) -> None:
+    def __init__(self, store: Store, targets: TargetReader) -> None:
         self._store = store
-        self._previewer = previewer
+        self._targets = targets
 
     async def show(self, call: Call) -> Output:
         """Return the result of `list_integration_versions`.
@@ -50,7 +50,7 @@ class PublishedVersions:
             StoreError: the store fails.
             CallError: GitBook failed or could not be reached.
         """
-        live = await self._previewer.read_integration(call)
+        live = await self._targets.read_integration(call)
         found = await self._find_visible(call, live)
         content: dict[str, Any] = {"items": [_describe_entry(one) for one in found]}
         if live is not None and isinstance(live.get("version"), int | float):
@@ -71,7 +71,7 @@ class PublishedVersions:
         call.caller.policy.admit(PUBLISHING)
         call.caller.credentials.select(ENDPOINTS[PUBLISHING])
         name, wanted = call.arguments["integrationName"], call.arguments["version"].strip()
-        live = await self._previewer.read_integration(call)
+        live = await self._targets.read_integration(call)
         entries = await self._find_visible(call, live)
         if not entries:
             raise VersionError(f"{_NONE_KEPT.format(name=name)} Nothing was sent.")

@@ -15,12 +15,12 @@ from gitbook_integrations_api.endpoint import Endpoint, Widening
 from gitbook_integrations_mcp.calls.call import Call, EndpointCall
 from gitbook_integrations_mcp.calls.masking import MaskingScope, find_credentials
 from gitbook_integrations_mcp.calls.plan import PlannedCall, isolate_step
-from gitbook_integrations_mcp.confirmation.preview import Previewer
+from gitbook_integrations_mcp.confirmation.targets import TargetReader
 from gitbook_integrations_mcp.confirmation.widening import find_doubts, list_widened
 from gitbook_integrations_mcp.errors import CallError
 
 
-async def widens_power(call: Call, previewer: Previewer) -> bool:
+async def widens_power(call: Call, targets: TargetReader) -> bool:
     """Whether a call, or a step of its plan, gives or redirects power, or loses a credential or a required value.
 
     With the setting `confirmation.widening: off`, none does.
@@ -29,20 +29,20 @@ async def widens_power(call: Call, previewer: Previewer) -> bool:
         return False
     if isinstance(call, PlannedCall):
         for step in call.plan.steps:
-            if await widens_power(isolate_step(call, step), previewer):
+            if await widens_power(isolate_step(call, step), targets):
                 return True
         return False
     if not isinstance(call.tool, Endpoint):
         return False
     if call.tool.widens is not None and call.tool.widens.always_asks:
         return True
-    before = await _read_before(call, previewer)
+    before = await _read_before(call, targets)
     settings = _find_settings(call)
     if "externalIds" in settings or ("configuration" in settings and _has_credential(before)):
         return True
     if not settings and not _gives_access(call, before):
         return False
-    integration = await _read_integration(call, previewer)
+    integration = await _read_integration(call, targets)
     return bool(find_doubts(integration)) or _loses_required(call, before, integration)
 
 
@@ -85,19 +85,19 @@ def _loses_required(call: Call, before: Mapping[str, Any] | None, integration: M
     return not dropped.isdisjoint(required if isinstance(required, list) else ())
 
 
-async def _read_before(call: Call, previewer: Previewer) -> Mapping[str, Any] | None:
+async def _read_before(call: Call, targets: TargetReader) -> Mapping[str, Any] | None:
     """Return the target of an update before the call, or None if the call is no update or nothing could be read."""
     if isinstance(call, EndpointCall):
         return call.before
     try:
-        return await previewer.read_target(call)
+        return await targets.read_target(call)
     except (CallError, KeyError):  # an earlier call of the plan creates it
         return None
 
 
-async def _read_integration(call: Call, previewer: Previewer) -> Mapping[str, Any] | None:
+async def _read_integration(call: Call, targets: TargetReader) -> Mapping[str, Any] | None:
     try:
-        return await previewer.read_integration(call)
+        return await targets.read_integration(call)
     except CallError:
         return None
 
