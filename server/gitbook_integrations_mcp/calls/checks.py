@@ -16,7 +16,8 @@ from gitbook_integrations_mcp.calls.tunnel import find_private_host
 from gitbook_integrations_mcp.errors import ErrorCode
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.IGNORECASE | re.ASCII)
-_PNG = b"\x89PNG\r\n\x1a\n"
+_IMAGES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+"""How PNG and JPEG files begin. GitBook asks for PNG, but takes a JPEG too: some of its own integrations have one."""
 _ICON_KIB = 250
 _PREVIEW_KIB = 1024
 
@@ -107,8 +108,8 @@ def _check_preview_images(images: list[str], _: Mapping[str, Any]) -> Found:
 
 
 def _find_image_problem(image: str, limit: int) -> str | None:
-    if not base64.b64decode(image[:12]).startswith(_PNG):
-        return "is no PNG. Send the content of a PNG file in Base64"
+    if not base64.b64decode(image[:12]).startswith(_IMAGES):
+        return "is no PNG: it must be the content of a PNG file (Base64 in a call)"
     size = len(image) // 4 * 3 - image[-2:].count("=")
     return f"has {size:,} bytes; the maximum is {limit * 1024:,} ({limit} KiB)" if size > limit * 1024 else None
 

@@ -17,6 +17,7 @@ PUBLICATION = make_arguments(TOOL, optional=False)
 OLD_SCRIPT = "var __gitbook_integration=(()=>({}))();"
 LINK = {"label": "Help", "url": "https://help.example/start"}
 JPEG = base64.b64encode(b"\xff\xd8\xff\xe0" + bytes(20)).decode()
+GIF = base64.b64encode(b"GIF89a" + bytes(20)).decode()
 
 SENT: dict[str, dict[str, Any]] = {
     "everything": make_arguments(TOOL),
@@ -60,7 +61,7 @@ REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
     "an empty icon": ({"icon": ""}, ["icon is no PNG"]),
     "an icon that is too large": ({"icon": make_png(250 * 1024 + 1)}, ["icon has 256,001 bytes", "256,000"]),
     "preview images": (
-        {"previewImages": [make_png(), JPEG, make_png(1024 * 1024 + 2)]},
+        {"previewImages": [JPEG, GIF, make_png(1024 * 1024 + 2)]},
         ["previewImages.1 is no PNG", "previewImages.2 has 1,048,578 bytes"],
     ),
     "links": (

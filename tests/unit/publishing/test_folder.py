@@ -1,5 +1,6 @@
 """Folders: what is read of them, and every problem with its line."""
 
+import base64
 import os
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,17 @@ def test_a_problem_is_reported_with_its_line(tmp_path: Path, changed: dict[str, 
     assert any(at in {line, 1} and named in text for at, text in list_lines(folder)), list_lines(folder)
     if "title" not in changed:
         assert len(folder.problems) == 1
+
+
+def test_a_missing_organization_is_one_problem(tmp_path: Path) -> None:
+    folder = read(write_folder(tmp_path, organization=None))
+    assert [text for _, text in list_lines(folder)] == ["organization is required: the owner's ID or subdomain."]
+
+
+def test_a_jpeg_that_is_named_like_a_png_is_published_as_gitbook_does(tmp_path: Path) -> None:
+    folder = read(write_folder(tmp_path, {"assets/icon.png": b"\xff\xd8\xff\xe0 JFIF"}, icon="assets/icon.png"))
+    assert folder.problems == ()
+    assert base64.b64decode(folder.arguments["icon"]).startswith(b"\xff\xd8\xff")
 
 
 def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
