@@ -114,7 +114,7 @@ class Store:
         with suppress(sqlite3.Error), closing(sqlite3.connect(f"{location.path.as_uri()}?mode=ro", uri=True)) as file:
             if file.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is None:  # noqa: S608 - a constant
                 # A write right after another one may leave the times of the files as they are.
-                if time.time_ns() - max(changed for _, _, changed in state) > _SETTLED:
+                if time.time_ns() - max((changed for _, _, changed in state), default=0) > _SETTLED:
                     self._empty[table] = state
                 return False
         return True
@@ -166,5 +166,6 @@ def _read_state(path: Path) -> _State | None:
             if file == path:
                 return None
         else:
-            files.append((found.st_ino, found.st_size, found.st_mtime_ns))
+            if found.st_size:  # an empty log says nothing, and reading creates one
+                files.append((found.st_ino, found.st_size, found.st_mtime_ns))
     return tuple(files)

@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -27,18 +28,23 @@ MODE = DevelopmentMode(
 )
 
 
-def open_store(path: Path) -> Store:
-    return Store(load_settings({"store": {"url": f"sqlite:///{path}"}, "server": {"sandbox": True}}))
+@pytest.fixture
+async def stores(tmp_path: Path) -> AsyncIterator[tuple[Store, Store]]:
+    """Two programs with the same file."""
+    settings = load_settings({"store": {"url": f"sqlite:///{tmp_path / 'store.db'}"}, "server": {"sandbox": True}})
+    reader, writer = Store(settings), Store(settings)
+    yield reader, writer
+    await writer.close()
 
 
 async def test_an_empty_table_is_asked_once_until_any_program_writes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stores: tuple[Store, Store], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "store.db"
-    reader, writer = open_store(path), open_store(path)
+    reader, writer = stores
     assert not reader.may_contain(TABLE)
-    assert not path.exists()
+    assert list(tmp_path.iterdir()) == []
     assert await writer.development_modes.list() == []
+    await writer.close()
     for file in tmp_path.iterdir():
         os.utime(file, (time.time() - 60,) * 2)
     assert not reader.may_contain(TABLE)
@@ -50,16 +56,13 @@ async def test_an_empty_table_is_asked_once_until_any_program_writes(
     assert reader.may_contain(TABLE)
     await writer.development_modes.remove(MODE.id)
     assert not reader.may_contain(TABLE)
-    await writer.close()
 
 
-async def test_a_row_written_right_after_the_table_was_empty_is_seen(tmp_path: Path) -> None:
-    path = tmp_path / "store.db"
-    reader, writer = open_store(path), open_store(path)
+async def test_a_row_written_right_after_the_table_was_empty_is_seen(stores: tuple[Store, Store]) -> None:
+    reader, writer = stores
     await writer.development_modes.list()
     for _ in range(50):
         assert not reader.may_contain(TABLE)
         await writer.development_modes.add(MODE)
         assert reader.may_contain(TABLE)
         await writer.development_modes.remove(MODE.id)
-    await writer.close()
