@@ -204,7 +204,7 @@ def _complete_script(facts: Facts, script: ScriptFacts) -> ScriptFacts:
 
 def _find_lower_bounds(coverage: CoverageTracker) -> tuple[str, ...]:
     """Return the names of the figures that may be too low because a list was not read completely."""
-    incomplete = {status.tool for status in coverage.lists.values() if status.error}
+    incomplete = {status.tool for status in coverage.lists.values() if status.error and not status.ignored}
     bounds = {
         "installations": {"list_organization_installations"},
         "spaces": {"list_spaces_in_organization_by_id"},

@@ -154,7 +154,7 @@ class Collector:
     def _may_have_places(self, installed: Installed, level: Level) -> bool:
         if not self._covers(level):
             return False
-        if self._get_requested(level) is not None:
+        if self._get_requested(level) is not None and self._knows_enabled(level):
             return installed.name in self._enabled[level]
         if level == "space" and installed.count is not None:
             return installed.count > 0
@@ -162,9 +162,19 @@ class Collector:
             return installed.name in self._enabled[level]
         return installed.may_be_on(level)
 
+    def _knows_enabled(self, level: Level) -> bool:
+        """Whether everything that is enabled on the requested spaces or sites was read."""
+        return not self.coverage.is_incomplete(
+            *(name_status(level, place) for place in self._get_requested(level) or ())
+        )
+
     def _drop_unrelated_installations(self) -> None:
-        """If only some spaces or sites are requested, keep only the installations that are enabled there."""
-        if any(self._get_requested(level) is not None for level in LEVELS):
+        """If only some spaces or sites are requested, keep only the installations that are enabled there.
+
+        If that could not be read, all are kept: an unread list is no list without entries.
+        """
+        requested = [level for level in LEVELS if self._get_requested(level) is not None]
+        if requested and all(map(self._knows_enabled, requested)):
             names = self._enabled["space"] | self._enabled["site"]
             related = {key: each for key, each in self.inventory.installations.items() if each.name in names}
             self.inventory.installations = related

@@ -20,7 +20,7 @@ from gitbook_integrations_mcp.calls.call import Call, EndpointCall
 from gitbook_integrations_mcp.calls.response import get_path
 from gitbook_integrations_mcp.config.models import DevelopmentSection
 from gitbook_integrations_mcp.confirmation.results import Approval
-from gitbook_integrations_mcp.errors import ArgumentsError, CallError, StoreError, UnreachableError
+from gitbook_integrations_mcp.errors import ArgumentsError, CallError, CredentialError, StoreError, UnreachableError
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.gitbook.credentials import Credentials
 from gitbook_integrations_mcp.gitbook.http import GitBookResponse
@@ -188,6 +188,8 @@ class DevelopmentModes:
     async def disable_due(self) -> float:
         """Disable the development modes whose end has passed, and return the seconds until the next end.
 
+        A failure is logged, and does not keep the others on.
+
         Raises:
             StoreError: the store fails.
         """
@@ -214,8 +216,8 @@ class DevelopmentModes:
             for mode in await self._store.development_modes.list():
                 if mode.id in self._own and mode.ends_at is not None:
                     await self._disable(mode, self._own[mode.id])
-        except CallError as error:
-            logger.warning("Development mode could not be disabled: %s", error)
+        except StoreError as error:
+            logger.warning("Development mode could not be disabled: the store %s", error.reason)
 
     def _find_credentials(self, mode: "DevelopmentMode") -> Credentials | None:
         """Return the credentials that enabled a development mode, if this process has them."""
@@ -228,7 +230,11 @@ class DevelopmentModes:
             StoreError: the store fails.
         """
         changes, arguments = self._store.changes, {"integrationName": mode.integration}
-        token = credentials.select(DISABLE)
+        try:
+            token = credentials.select(DISABLE)
+        except CredentialError as error:
+            logger.warning("Development mode of %s could not be disabled: %s", mode.integration, error)
+            return
         change = Change(
             id=changes.create_id(),
             time=self._store.database.clock(),
