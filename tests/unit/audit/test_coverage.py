@@ -247,3 +247,14 @@ async def test_a_step_of_the_wall_clock_does_not_change_how_long_an_audit_waits(
     assert time.step == step
     assert report.coverage.complete
     assert time.now - START < 180
+
+
+async def test_an_unread_list_of_what_is_enabled_on_a_space_hides_no_installation_and_no_finding() -> None:
+    sandbox = create_sandbox()
+    [space] = [each.id for each in sandbox.state.spaces.values() if each.title == "Vision SDK"]
+    whole = await audit(Watched(sandbox), spaces=(space,))
+    partial = await audit(Watched(create_sandbox(), fault=fail("target=space&space=")), spaces=(space,))
+    assert not partial.coverage.complete
+    assert whole.installations
+    assert {each.id for each in whole.installations} <= {each.id for each in partial.installations}
+    assert {each.id for each in whole.findings} <= {each.id for each in partial.findings}
