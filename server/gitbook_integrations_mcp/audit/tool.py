@@ -207,7 +207,7 @@ def _build_output(found: AuditRun, seconds: float, arguments: Mapping[str, Any])
         )
     _check_integration(report, integration)
     items = list_items(report, section, integration)
-    page = cut_page(items, _read_page(arguments.get("page"), len(items)))
+    page = cut_page(items, _read_page(arguments.get("page"), len(items), found.id))
     if "next" in page and found.id is not None:
         page["next"]["page"] += f"-{found.id}"  # all pages come from the same report
     comparison = describe_comparison(report) if section == "changes" else {}
@@ -224,10 +224,11 @@ def _format_age(seconds: float) -> str:
     return "just now" if seconds < 5 else f"{format_span(seconds)} ago"
 
 
-def _read_page(page: str | None, count: int) -> int:
+def _read_page(page: str | None, count: int, report: str | None) -> int:
+    """Return where a page begins. A number that no result named would skip findings in silence."""
     if page is None:
         return 0
-    start = page.partition("-")[0]
-    if not start.isdecimal() or len(start) > 9 or int(start) >= max(count, 1):
+    start, _, named = page.partition("-")
+    if named != (report or "") or not start.isdecimal() or len(start) > 9 or int(start) >= max(count, 1):
         raise ArgumentsError("page: unknown page of this section. Use next.page of the previous result.")
     return int(start)

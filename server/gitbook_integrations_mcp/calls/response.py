@@ -223,7 +223,7 @@ def _describe_sources(endpoint: Endpoint) -> str:
     if not sources:
         return "This address does not exist. Check GITBOOK_ENDPOINT."
     installer = find_installer(endpoint)
-    first = f" If it is not installed there yet, call {installer.name} first." if installer else ""
+    first = f" It may not be installed there; {installer.name} would install it." if installer else ""
     return (
         f"Check that it exists and that the token has access to it.{first} Valid values come from: "
         f"{'; '.join(sources)}."
