@@ -154,19 +154,15 @@ class Collector:
     def _may_have_places(self, installed: Installed, level: Level) -> bool:
         if not self._covers(level):
             return False
-        if self._get_requested(level) is not None and self._knows_enabled(level):
-            return installed.name in self._enabled[level]
-        if level == "space" and installed.count is not None:
-            return installed.count > 0
-        if level == "site" and not self.coverage.is_incomplete(STATUS):
-            return installed.name in self._enabled[level]
-        return installed.may_be_on(level)
+        if level == "space" and self._get_requested(level) is None:
+            return installed.may_be_on(level) if installed.count is None else installed.count > 0
+        return installed.name in self._enabled[level] if self._knows_enabled(level) else installed.may_be_on(level)
 
     def _knows_enabled(self, level: Level) -> bool:
-        """Whether everything that is enabled on the requested spaces or sites was read."""
-        return not self.coverage.is_incomplete(
-            *(name_status(level, place) for place in self._get_requested(level) or ())
-        )
+        """Whether the lists of what is enabled on sites, or on the requested spaces or sites, were read completely."""
+        requested = self._get_requested(level)
+        sources = [STATUS] if requested is None else [name_status(level, place) for place in requested]
+        return not self.coverage.is_incomplete(*sources)
 
     def _drop_unrelated_installations(self) -> None:
         """If only some spaces or sites are requested, keep only the installations that are enabled there.

@@ -111,9 +111,6 @@ def read_folder(
     return _Reader(settings, roots, order, manifest, scrub).read()
 
 
-_NO_ORGANIZATION = "organization is required: the owner's ID or subdomain."
-
-
 class _Reader:
     """Reads one folder, and collects its problems."""
 
@@ -168,7 +165,7 @@ class _Reader:
                 name = clean_text(key, 64)
                 self._notes.append(f"Line {line}: {name} is no key of a manifest and is ignored.{suggest(name, KEYS)}")
         if "organization" not in manifest:
-            self._add((), _NO_ORGANIZATION)
+            self._add((), "organization is required: the owner's ID or subdomain.")
         merged = {key: manifest[key] for key in KEYS if key in manifest} | self._read_environment(manifest)
         arguments = {_ARGUMENTS.get(key, key): value for key, value in merged.items() if key != "envs"}
         arguments.setdefault("description", "")
@@ -304,9 +301,10 @@ class _Reader:
         except ArgumentsError:
             raise DocumentError("contains text that is not valid Unicode") from None
         for problem in problems:
+            if problem.path == ("organization",) and "organization" not in arguments:
+                continue  # already reported, with what to set
             place = self._locate(problem.path)
-            is_reported = place == ("organization",) and "organization" not in arguments
-            self._add(place, _NO_ORGANIZATION if is_reported else problem.describe(join_names(place)))
+            self._add(place, problem.describe(join_names(place)))
         if problems:
             return {}
         known: dict[str, Any] = _keep_known(Publication.model_validate(arguments), arguments)

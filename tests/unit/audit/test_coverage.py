@@ -249,12 +249,16 @@ async def test_a_step_of_the_wall_clock_does_not_change_how_long_an_audit_waits(
     assert time.now - START < 180
 
 
-async def test_an_unread_list_of_what_is_enabled_on_a_space_hides_no_installation_and_no_finding() -> None:
-    sandbox = create_sandbox()
-    [space] = [each.id for each in sandbox.state.spaces.values() if each.title == "Vision SDK"]
-    whole = await audit(Watched(sandbox), spaces=(space,))
-    partial = await audit(Watched(create_sandbox(), fault=fail("target=space&space=")), spaces=(space,))
-    assert not partial.coverage.complete
-    assert whole.installations
-    assert {each.id for each in whole.installations} <= {each.id for each in partial.installations}
-    assert {each.id for each in whole.findings} <= {each.id for each in partial.findings}
+@pytest.mark.parametrize(("level", "title"), [("space", "Vision SDK"), ("site", "Help Center")])
+async def test_an_unread_list_of_what_is_enabled_on_a_place_hides_no_installation_and_no_finding(
+    level: str, title: str
+) -> None:
+    state = create_sandbox().state
+    places = state.spaces if level == "space" else state.sites
+    narrowing = {f"{level}s": tuple(each.id for each in places.values() if each.title == title)}
+    whole = await audit(Watched(), wall_clock=lambda: NOW, **narrowing)
+    gap = await audit(Watched(fault=fail(f"target={level}&{level}=")), wall_clock=lambda: NOW, **narrowing)
+    assert not gap.coverage.complete
+    assert whole.findings
+    assert {each.id for each in whole.installations} <= {each.id for each in gap.installations}
+    assert {each.id for each in whole.findings} <= {each.id for each in gap.findings}
