@@ -1,7 +1,7 @@
 """Every failure in an audit is reported with its consequence and hides nothing else."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import anyio
@@ -13,6 +13,7 @@ from gitbook_integrations_api.report import Report
 from gitbook_integrations_mcp.audit import list_reader
 from gitbook_integrations_mcp.errors import StatusError
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, create_sandbox
+from gitbook_integrations_mcp.sandbox.state import Site, Space
 from tests.support.audit_fixtures import Fault, Watched, audit, connect, fail
 from tests.support.fake_gitbook import read_text
 from tests.support.grown_sandbox import create_grown_sandbox
@@ -254,8 +255,8 @@ async def test_an_unread_list_of_what_is_enabled_on_a_place_hides_no_installatio
     level: str, title: str
 ) -> None:
     state = create_sandbox().state
-    places = state.spaces if level == "space" else state.sites
-    narrowing = {f"{level}s": tuple(each.id for each in places.values() if each.title == title)}
+    places: Mapping[str, Space | Site] = state.spaces if level == "space" else state.sites
+    narrowing: dict[str, Any] = {f"{level}s": tuple(each.id for each in places.values() if each.title == title)}
     whole = await audit(Watched(), wall_clock=lambda: NOW, **narrowing)
     gap = await audit(Watched(fault=fail(f"target={level}&{level}=")), wall_clock=lambda: NOW, **narrowing)
     assert not gap.coverage.complete
