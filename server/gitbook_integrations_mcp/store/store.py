@@ -162,7 +162,7 @@ def _read_state(path: Path) -> _State | None:
     for file in (path, path.with_name(f"{path.name}-wal")):
         try:
             found = file.stat()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             if file == path:
                 return None
         else:
