@@ -5,7 +5,7 @@ needs are kept encrypted; everything else is kept without secrets.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -116,14 +116,23 @@ class ChangeLog:
         await self._store.changes.begin(change)
         return change
 
-    async def complete_plan(self, plan: Change, outcome: str, parts: Sequence[Change]) -> None:
-        """Record the outcome of a plan. `parts` are its calls, as they were recorded.
+    async def complete_plan(self, plan: Change, size: int) -> None:
+        """Record the outcome of a plan of `size` calls, as it follows from the rows of its calls.
+
+        It is `done` or `incomplete` if a call is done, and otherwise that of its first call.
 
         Raises:
             StoreError: it cannot be recorded; the outcome stays unknown.
         """
-        undo = [{"tool": step["tool"]} for part in reversed(parts) for step in part.undo or ()]
-        values = {"outcome": outcome, "undo": undo or None, "lost": list_lost(parts) or None}
+        parts = await self._store.changes.list_parts(plan.id, plan.owner)
+        done = sum(one.outcome == "done" for one in parts)
+        first = parts[-1].outcome if parts else "not sent"
+        undo = [{"tool": step["tool"]} for part in parts for step in part.undo or ()]
+        values = {
+            "outcome": "done" if done == size else "incomplete" if done else first,
+            "undo": undo or None,
+            "lost": list_lost(parts[::-1]) or None,
+        }
         await self._store.changes.complete(plan.id, values)
 
     def _find_default(self, call: EndpointCall) -> str | None:

@@ -20,10 +20,8 @@ from gitbook_integrations_mcp.errors import (
     CallError,
     DefectError,
     ErrorCode,
-    StatusError,
     StoreError,
     TargetError,
-    UnreachableError,
 )
 from gitbook_integrations_mcp.pipeline.change_log import ChangeLog, list_lost
 from gitbook_integrations_mcp.pipeline.execution import Executor, Recorded
@@ -88,16 +86,13 @@ class PlanRunner:
                 recorded = await self._executor.execute_recorded(one, await self._read_before(one, step, approval))
                 content = read_response(one.tool, recorded.response, one.arguments, one.request.body)
             except CallError as error:
-                if plan:
-                    outcome = "incomplete" if done else _find_outcome(error)
-                    await self._complete(plan, outcome, [recorded.change for _, recorded, _ in done])
+                await self._complete(call, plan)
                 if not done:
                     raise
                 return Output(_report(call, plan, done, error, step))
             created.setdefault(step.group, content)
             done.append((step, recorded, describe_changed(one, recorded, content)))
-        if plan:
-            await self._complete(plan, "done", [recorded.change for _, recorded, _ in done])
+        await self._complete(call, plan)
         returned = {path.rpartition(".")[2]: get_path(content, path) for path in call.plan.returned}
         return Output({**_report(call, plan, done), **call.plan.report, **returned})
 
@@ -123,9 +118,11 @@ class PlanRunner:
             )
         return replace(approval, before=before)
 
-    async def _complete(self, plan: Change, outcome: str, parts: list[Change]) -> None:
+    async def _complete(self, call: PlannedCall, plan: Change | None) -> None:
+        if plan is None:
+            return
         try:
-            await self._log.complete_plan(plan, outcome, parts)
+            await self._log.complete_plan(plan, len(call.plan.steps))
         except StoreError as error:
             # Its calls were sent and have their own rows, so the plan can still be undone.
             logger.error("the outcome of %s (%s) was not recorded: %s", plan.tool, plan.id, error.reason)  # noqa: TRY400
@@ -157,17 +154,6 @@ def _has_record(call: PlannedCall) -> bool:
     """Whether a plan is recorded besides its calls: they are several, or their records do not say what it undoes."""
     plan = call.plan
     return len(plan.steps) > 1 or plan.undoes != plan.steps[0].undoes
-
-
-def _find_outcome(error: CallError) -> str:
-    """Return the outcome of a plan whose first call failed."""
-    match error:
-        case StatusError(status=status):
-            return "failed" if 400 <= status < 500 and status != 408 else "unknown"
-        case UnreachableError(sent=sent):
-            return "unknown" if sent else "not sent"
-        case _:
-            return "not sent"
 
 
 def _report(

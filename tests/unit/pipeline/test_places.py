@@ -234,6 +234,47 @@ async def test_after_a_crash_the_outcome_is_unknown_and_what_took_effect_can_be_
     assert any("had no effect" in text for text in undone["lost"])
 
 
+class Lossy(GitBookSpy):
+    """A GitBook that does what it is told, and whose gateway then answers with something else."""
+
+    def __init__(self, status: int, body: bytes) -> None:
+        super().__init__()
+        self.answer = status, body
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def drop(message: Any) -> None:
+            """Lose GitBook's own answer."""
+
+        if scope["method"] not in {"POST", "DELETE"}:
+            await super().__call__(scope, receive, send)
+            return
+        await super().__call__(scope, receive, drop)
+        status, body = self.answer
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        await send({"type": "http.response.body", "body": body})
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcomes"),
+    [
+        ((502, b""), ["unknown", "unknown"]),
+        ((408, b""), ["unknown", "unknown"]),
+        ((302, b""), ["unknown", "unknown"]),
+        ((200, b"<html>"), ["incomplete", "done"]),
+        ((400, b""), ["failed", "failed"]),
+    ],
+)
+async def test_a_plan_whose_first_call_may_have_taken_effect_is_not_recorded_as_not_sent(
+    answer: tuple[int, bytes], outcomes: list[str], file: str
+) -> None:
+    case = Case(Lossy(*answer))
+    async with meet(create_gated_server(case.spy, url=file), Human(), "2026-07-28") as client:
+        result = await client.call_tool(TOOL, case.arguments)
+    assert result.is_error
+    assert [one.outcome for one in await read_changes(file)] == outcomes
+    assert len(case.spy.mutations) == 1
+
+
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
