@@ -51,9 +51,10 @@ def _list_places(facts: Facts, installed: Installed) -> Iterator[tuple[Level, st
 
     There is none if the installation is pending or paused as a whole.
     """
+    confined = facts.is_confined
     for level in LEVELS if is_running(installed) else ():
         for place, placement in installed.places[level].items():
-            if not facts.is_confined or facts.is_requested(level, place):
+            if not confined or facts.is_requested(level, place):
                 yield level, place, placement.status
 
 

@@ -19,6 +19,9 @@ REPORT_ID = re.compile(r"rep_[0-9a-f]{16}")
 
 _DAY = 86400
 
+_COMPRESSION = 3
+"""Level of zlib. The default one saves a tenth of the space more, and takes twice as long."""
+
 _PRUNE_SECONDS = 3600
 """Time between two deletions of the old reports of all users."""
 
@@ -51,7 +54,7 @@ class ReportStore:
     ) -> str:
         """Keep a report, and return its ID. `narrowing` is a digest of the part that was audited."""
         content = report.encode()
-        compressed = await anyio.to_thread.run_sync(zlib.compress, content)
+        compressed = await anyio.to_thread.run_sync(zlib.compress, content, _COMPRESSION)
         new = f"rep_{secrets.token_hex(8)}"
         now = self._database.clock()
         async with self._database.write() as connection:
