@@ -122,7 +122,6 @@ def create_server(
 
     async def note_change(call: EndpointCall, response: GitBookResponse | None, change: str) -> None:
         await keep_publication(store, call, response, change)
-        await development.note(call, response, change)
         await subscriptions.announce(call)
 
     log = ChangeLog(store, organization)

@@ -2,11 +2,12 @@
 
 The approval of `set_integration_development_mode` shows the duration, and covers exactly one later call:
 `disable_integration_development_mode` of the same integration. This module can send no other call. The store has a row
-before development mode is enabled, so a later start finds it after a crash.
+before development mode is enabled, so a later start finds it after a crash. A call that ends development mode removes
+only the rows of calls that GitBook had answered before it was sent: any other may take effect after it.
 """
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -107,24 +108,26 @@ class DevelopmentModes:
         self._own[change] = call.caller.credentials
         self._changed.set()
 
-    async def cancel(self, change: str) -> None:
-        """Forget a development mode that was not enabled for certain."""
-        self._own.pop(change, None)
+    async def list_ended(self, call: EndpointCall) -> Sequence[str]:
+        """Return the IDs of the development modes that a call ends if it succeeds. It must be sent after this."""
+        if call.tool.name not in _ENDING or not self._store.may_contain(_TABLE):
+            return ()
         try:
-            await self._store.development_modes.remove(change)
-        except StoreError as error:
-            logger.warning("Development mode was not enabled, but the store still has it: it %s", error.reason)
+            return await self._store.development_modes.list_answered(call.arguments["integrationName"])
+        except StoreError:
+            return ()  # their rows stay, and their ends with them
 
-    async def note(self, call: EndpointCall, response: GitBookResponse | None, change: str) -> None:
-        """Forget the development modes that are over after a call that succeeded."""
-        if call.tool.name not in _ENDING or response is None or not 200 <= response.status < 300:
+    async def forget(self, ended: Sequence[str]) -> None:
+        """Remove development modes that are over, or were not enabled for certain."""
+        if not ended:
             return
-        name = call.arguments["integrationName"]
-        if self._own or self._store.may_contain(_TABLE):
-            try:
-                await self._store.development_modes.remove_older(name, change)
-            except StoreError as error:
-                logger.warning("Development mode of %s is over, but the store still has it: it %s", name, error.reason)
+        try:
+            await self._store.development_modes.remove(ended)
+        except StoreError as error:
+            logger.warning("Development mode is off, but the store still has it: it %s", error.reason)
+            return
+        for one in ended:
+            self._own.pop(one, None)
 
     async def describe(self, call: EndpointCall) -> dict[str, Any]:
         """Return the fields that the result of a call gets: what is known of an integration's development mode."""
@@ -249,6 +252,7 @@ class DevelopmentModes:
         )
         if not await self._store.development_modes.claim(mode.id):
             return
+        ended = await self._store.development_modes.list_answered(mode.integration)
         await changes.begin(change)
         outcome: GitBookResponse | UnreachableError
         try:
@@ -257,8 +261,7 @@ class DevelopmentModes:
             outcome = error
         await changes.complete(change.id, describe_outcome(outcome, credentials))
         if isinstance(outcome, GitBookResponse) and (200 <= outcome.status < 300 or outcome.status == 404):
-            await self._store.development_modes.remove_older(mode.integration, change.id)
-            self._own.pop(mode.id, None)
+            await self.forget(ended)
             logger.warning("Development mode of %s was disabled (%s).", mode.integration, change.id)
         else:
             reason = outcome.status if isinstance(outcome, GitBookResponse) else "no response"

@@ -71,6 +71,7 @@ class Executor:
         """
         before = approval.before if approval else call.before or await self._read_before(call)
         change = await self._log.begin(call, approval, before)
+        ended = await self._development.list_ended(call) if self._development else ()
         development = self._development if call.tool.ended_by else None
         try:
             if development:
@@ -84,11 +85,13 @@ class Executor:
             if error.sent:
                 await self._notify(call, None, change.id)
             elif development:
-                await development.cancel(change.id)
+                await development.forget([change.id])
             raise
         change = await self._complete(change, call, response, before)
         if development and is_certain_failure(response):
-            await development.cancel(change.id)
+            await development.forget([change.id])
+        if self._development and 200 <= response.status < 300:
+            await self._development.forget(ended)
         if not is_certain_failure(response):
             await self._notify(call, response, change.id)
         return Recorded(call.caller.credentials.scrub_response(response), change, before)

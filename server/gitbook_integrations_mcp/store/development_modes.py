@@ -3,15 +3,20 @@
 GitBook does not show development mode, so after a crash nobody else knows. The ID of a row is that of the change.
 """
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, fields
 
 from sqlalchemy import bindparam, delete, exists, insert, or_, select, update
 
 from gitbook_integrations_mcp.store.database import Database
+from gitbook_integrations_mcp.store.schema import changes
 from gitbook_integrations_mcp.store.schema import development_modes as table
 
 CLAIM_SECONDS = 60
 """Time for a process to disable what it claimed; then another may try. One request takes less."""
+
+UNANSWERED_SECONDS = 300
+"""Time after which an enabling call without an answer has taken effect, or never will."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,13 +69,19 @@ class DevelopmentModeStore:
         rows = await self._database.execute(_CLAIM, one=mode_id, now=now, before=now - CLAIM_SECONDS)
         return bool(rows)
 
-    async def remove(self, mode_id: str) -> None:
-        """Remove a development mode that was never enabled."""
-        await self._database.execute(delete(table).where(table.c.id == mode_id))
+    async def list_answered(self, integration: str) -> Sequence[str]:
+        """Return the IDs of the development modes that a call ends if it succeeds and is sent after this.
 
-    async def remove_older(self, integration: str, change: str) -> None:
-        """Remove the development modes of an integration that began before a change. IDs are ordered by time."""
-        await self._database.execute(delete(table).where(table.c.integration == integration, table.c.id < change))
+        GitBook may run a call that it has not answered before that call or after it, so its development mode can
+        still begin.
+        """
+        before = self._database.clock() - UNANSWERED_SECONDS
+        rows = await self._database.execute(_ANSWERED, integration=integration, before=before)
+        return [row.id for row in rows]
+
+    async def remove(self, mode_ids: Collection[str]) -> None:
+        """Remove development modes that are over, or were never enabled."""
+        await self._database.execute(delete(table).where(table.c.id.in_(mode_ids)))
 
 
 _NAMES = tuple(one.name for one in fields(DevelopmentMode))
@@ -85,4 +96,11 @@ _CLAIM = (
     )
     .values(claimed_at=bindparam("now"))
     .returning(table.c.id)
+)
+_ANSWERED = select(table.c.id).where(
+    table.c.integration == bindparam("integration"),
+    or_(
+        table.c.time < bindparam("before"),
+        ~exists().where(changes.c.id == table.c.id, changes.c.outcome == "unknown"),
+    ),
 )

@@ -1,8 +1,10 @@
 """Development mode with an end: this server disables exactly what a human let it enable, and nothing else."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from itertools import permutations
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 
@@ -10,7 +12,7 @@ from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.errors import StoreError
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
-from gitbook_integrations_mcp.store.development_modes import CLAIM_SECONDS, DevelopmentModeStore
+from gitbook_integrations_mcp.store.development_modes import CLAIM_SECONDS, UNANSWERED_SECONDS, DevelopmentModeStore
 from gitbook_integrations_mcp.store.store import Store
 from tests.support.elicitation_client import Clock, GitBookSpy, Human, create_gated_server, meet, read_status
 from tests.support.fake_gitbook import Era, read_code
@@ -278,3 +280,112 @@ async def test_an_audit_reports_it_until_it_is_disabled(spy: GitBookSpy, clock: 
         clock.now += 1
         assert read_status(await client.call_tool(remedy["tool"], remedy["arguments"])) == "done"
         assert await audit() == []
+
+
+class SlowGitBook:
+    """GitBook that takes each step of a call that changes development mode when the test says so.
+
+    The steps of a call are that it arrives, that it takes effect, and that it is answered.
+    """
+
+    def __init__(self, spy: GitBookSpy) -> None:
+        self._spy = spy
+        self._allowed: dict[str, anyio.Event] = {}
+        self._done: dict[str, anyio.Event] = {}
+        for call in ("enable", "disable"):
+            for step in ("arrive", "act", "answer"):
+                self._allowed[f"{call}: {step}"] = anyio.Event()
+                self._done[f"{call}: {step}"] = anyio.Event()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        name = "disable" if scope["method"] == "DELETE" else "enable"
+        if scope["method"] == "GET" or self._done[f"{name}: answer"].is_set():
+            await self._spy(scope, receive, send)
+            return
+        messages: list[Any] = []
+
+        async def keep(message: Any) -> None:
+            messages.append(message)
+
+        self._done[f"{name}: arrive"].set()
+        await self._allowed[f"{name}: act"].wait()
+        await self._spy(scope, receive, keep)
+        self._done[f"{name}: act"].set()
+        await self._allowed[f"{name}: answer"].wait()
+        for message in messages:
+            await send(message)
+        self._done[f"{name}: answer"].set()
+
+    async def take(self, step: str) -> None:
+        """Let a step happen, and wait for it."""
+        self._allowed[step].set()
+        await self._done[step].wait()
+
+
+def list_interleavings() -> Iterator[tuple[str, ...]]:
+    """Yield every order of the steps of one call that enables and one that disables."""
+    steps = ("arrive", "act", "answer")
+    for order in sorted(set(permutations(("enable", "disable") * 3))):
+        left = {"enable": iter(steps), "disable": iter(steps)}
+        yield tuple(f"{name}: {next(left[name])}" for name in order)
+
+
+@pytest.mark.parametrize("order", list(list_interleavings()), ids=", ".join)
+async def test_a_tunnel_that_is_on_has_a_row_in_every_interleaving_of_enable_and_disable(
+    order: tuple[str, ...], url: str, spy: GitBookSpy, clock: Clock, store: Store
+) -> None:
+    gitbook = SlowGitBook(spy)
+    arguments = {ENABLE: CALL, OFF_TOOL: OWN}
+    settings = load_settings({"server": {"sandbox": True}, "store": {"url": url}})
+    server = create_server(settings, http_transport=httpx.ASGITransport(app=gitbook), clock=clock)
+    integration = spy.sandbox.state.integrations[OWN_INTEGRATION]
+    async with meet(server, Human(), "2026-07-28") as client:
+        done = {ENABLE: anyio.Event(), OFF_TOOL: anyio.Event()}
+
+        async def call(name: str) -> None:
+            assert not (await client.call_tool(name, arguments[name])).is_error
+            done[name].set()
+
+        async with anyio.create_task_group() as group:
+            for step in order:
+                name = ENABLE if step.startswith("enable") else OFF_TOOL
+                if step.endswith("arrive"):
+                    clock.now += 1
+                    group.start_soon(call, name)
+                await gitbook.take(step)
+                if step.endswith("answer"):
+                    await done[name].wait()
+                assert integration.development is None or await store.development_modes.list()
+        clock.now += 100 * HOUR
+        await server.development.disable_due()
+    assert (integration.development, await store.development_modes.list()) == (None, [])
+
+
+@pytest.mark.parametrize("by", ["the caller", "the end"])
+async def test_an_enable_without_an_answer_keeps_its_row_until_it_can_no_longer_take_effect(
+    by: str, url: str, spy: GitBookSpy, clock: Clock, store: Store
+) -> None:
+    late = True
+
+    async def lose(scope: Any, receive: Any, send: Any) -> None:
+        if late and scope["method"] not in {"GET", "DELETE"}:
+            raise httpx.ReadTimeout("no answer")
+        await spy(scope, receive, send)
+
+    settings = load_settings({"server": {"sandbox": True}, "store": {"url": url}, "limits": {"attempts": 1}})
+    server = create_server(settings, http_transport=httpx.ASGITransport(app=lose), clock=clock)
+    async with meet(server, Human(), "2026-07-28") as client:
+        assert (await client.call_tool(ENABLE, {**CALL, "for": "1s"})).is_error
+
+        async def disable() -> None:
+            if by == "the caller":
+                await client.call_tool(OFF_TOOL, OWN)
+            else:
+                await server.development.disable_due()
+
+        clock.now += 1
+        await disable()
+        assert (count_off(spy), len(await store.development_modes.list())) == (1, 1)
+        clock.now += UNANSWERED_SECONDS
+        await disable()
+    assert (count_off(spy), await store.development_modes.list()) == (2, [])

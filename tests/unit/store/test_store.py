@@ -54,7 +54,7 @@ async def test_an_empty_table_is_asked_once_until_any_program_writes(
         assert not reader.may_contain(TABLE)
     await writer.development_modes.add(MODE)
     assert reader.may_contain(TABLE)
-    await writer.development_modes.remove(MODE.id)
+    await writer.development_modes.remove([MODE.id])
     assert not reader.may_contain(TABLE)
 
 
@@ -65,4 +65,4 @@ async def test_a_row_written_right_after_the_table_was_empty_is_seen(stores: tup
         assert not reader.may_contain(TABLE)
         await writer.development_modes.add(MODE)
         assert reader.may_contain(TABLE)
-        await writer.development_modes.remove(MODE.id)
+        await writer.development_modes.remove([MODE.id])
