@@ -197,9 +197,11 @@ class DevelopmentModes:
             StoreError: the store fails.
         """
         nearest = _LOOK_SECONDS
-        if not self._store.may_contain(_TABLE):
-            return nearest
-        for mode in await self._store.development_modes.list():
+        own = {*self._own}
+        modes = await self._store.development_modes.list() if self._store.may_contain(_TABLE) else []
+        for one in own.difference(mode.id for mode in modes):
+            self._own.pop(one, None)  # another process ended it
+        for mode in modes:
             credentials = self._find_credentials(mode)
             if credentials is None or mode.ends_at is None:
                 continue

@@ -229,6 +229,23 @@ async def test_a_server_that_stops_ends_what_it_enabled(url: str, spy: GitBookSp
     assert count_off(spy) == 1
 
 
+@pytest.mark.parametrize("tool", [OFF_TOOL, "unpublish_integration", ENABLE])
+@pytest.mark.parametrize("elsewhere", [False, True])
+async def test_credentials_are_forgotten_when_their_development_mode_is_over(
+    tool: str, elsewhere: bool, url: str, spy: GitBookSpy, clock: Clock
+) -> None:
+    server = create_gated_server(spy, clock, url=url)
+    await enable(server)
+    [kept] = server.development._own
+    clock.now += 1
+    other = create_gated_server(spy, clock, url=url) if elsewhere else server
+    async with meet(other, Human(), "2026-07-28") as client:
+        assert read_status(await client.call_tool(tool, CALL if tool == ENABLE else OWN)) == "done"
+    if elsewhere:
+        await server.development.disable_due()
+    assert kept not in server.development._own
+
+
 async def test_an_end_that_gitbook_does_not_answer_is_tried_again(url: str, spy: GitBookSpy, clock: Clock) -> None:
     failing = True
 
