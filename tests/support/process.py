@@ -5,8 +5,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+import anyio
 import pytest
 
 
@@ -53,3 +54,10 @@ def start(*words: str, lines: int = 1) -> Iterator[list[str]]:
     with run(*words) as process:
         assert process.stderr is not None
         yield [process.stderr.readline().strip() for _ in range(lines)]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    with anyio.fail_after(SOON):
+        while not condition():  # noqa: ASYNC110 - what is waited for happens in a server, which sets no event
+            await anyio.sleep(0.005)

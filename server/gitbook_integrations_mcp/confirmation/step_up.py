@@ -4,6 +4,7 @@ It needs a client that can open a web page, and a server on stdio: the browser r
 """
 
 import secrets
+import time
 from collections import OrderedDict
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -35,43 +36,52 @@ if TYPE_CHECKING:
 KEY = "login"
 """Name of the login among the input requests of a call."""
 
-_MAX_SECONDS = 300.0
+_MAX_WAIT_SECONDS = 300.0
+"""Time to wait for the browser after the client has opened the page."""
+
 _MAX_PENDING = 4
 """Logins that wait at the same time; a further one ends the oldest."""
 
 
 class _Pending:
-    """A login that waits for the browser, for a call of one tool."""
+    """A login that waits for the browser, for a call of one tool, at most for `seconds`."""
 
-    def __init__(self, tool: str, flow: "LoginFlow") -> None:
+    def __init__(self, tool: str, flow: "LoginFlow", seconds: float) -> None:
         self.tool = tool
         from gitbook_integrations_mcp.net.redirect import RedirectListener
 
         self.flow = flow
         self.address = ""
+        self._ends_at = time.monotonic() + seconds
         self._listener = RedirectListener(0)
         self._stack = ExitStack()
+        self._stack.enter_context(self._listener.listen(seconds))
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that are left for the login."""
+        return max(0.0, self._ends_at - time.monotonic())
 
     async def open(self) -> None:
-        """Prepare the login, and listen for the browser.
+        """Prepare the login, and accept the browser's return.
 
         Raises:
             CallError: the authorization server cannot be used.
         """
         self.address = await self.flow.prepare(self._listener.redirect_uri)
         self._listener.accepts = self.flow.accepts
-        self._stack.enter_context(self._listener.listen())
 
-    async def complete(self, seconds: float) -> None:
+    async def complete(self) -> None:
         """Wait for the browser, and keep the login.
 
         Raises:
             LoginError: the human declined, or did not complete it in time.
             CallError: the authorization server or GitBook refused, or does not answer.
         """
+        seconds = min(self.seconds, _MAX_WAIT_SECONDS)
         response = await anyio.to_thread.run_sync(self._listener.wait, seconds, abandon_on_cancel=True)
         if response is None:
-            raise LoginError("The browser did not return in time. Nothing was sent.", ErrorCode.LOGIN_DECLINED)
+            raise _create_late_error()
         await self.flow.complete(response)
 
     async def close(self) -> None:
@@ -112,21 +122,27 @@ class StepUp:
         from gitbook_integrations_mcp.gitbook.login import LoginFlow
 
         scopes = login.scopes.union(tool.scopes)
-        pending = _Pending(tool.name, LoginFlow(self._settings, scopes, self._transport))
-        await pending.open()
-        identifier = secrets.token_urlsafe(24)
-        request = _build_request(tool, sorted({*tool.scopes} - login.scopes), pending.address, identifier)
-        if context.protocol_version in MODERN_PROTOCOL_VERSIONS:
-            self._pending[identifier] = pending
-            if len(self._pending) > _MAX_PENDING:
-                await self._pending.popitem(last=False)[1].close()
-            return InputRequiredResult(input_requests={KEY: request}, request_state=identifier)
+        flow = LoginFlow(self._settings, scopes, self._transport)
+        pending = _Pending(tool.name, flow, self._settings.confirmation.ttl)
         try:
+            await pending.open()
+            identifier = secrets.token_urlsafe(24)
+            request = _build_request(tool, sorted({*tool.scopes} - login.scopes), pending.address, identifier)
+            if context.protocol_version in MODERN_PROTOCOL_VERSIONS:
+                if len(self._pending) >= _MAX_PENDING:
+                    await self._pending.popitem(last=False)[1].close()
+                self._pending[identifier] = pending
+                return InputRequiredResult(input_requests={KEY: request}, request_state=identifier)
             metadata = ServerMessageMetadata(related_request_id=context.request_id)
-            response = await context.session.send_request(request, ElicitResult, metadata=metadata)
-        except (MCPError, ValidationError):
+            with anyio.fail_after(pending.seconds):
+                response = await context.session.send_request(request, ElicitResult, metadata=metadata)
+        except BaseException as failure:
             await pending.close()
-            raise error from None
+            if isinstance(failure, TimeoutError):
+                raise _create_late_error() from None
+            if isinstance(failure, MCPError | ValidationError):
+                raise error from None
+            raise
         return await self._finish(pending, tool, error, params, response)
 
     async def _finish(
@@ -143,7 +159,7 @@ class StepUp:
             opened = isinstance(response, ElicitResult) and response.action == "accept"
             if not opened or pending.tool != tool.name:
                 raise error
-            await pending.complete(min(self._settings.confirmation.ttl, _MAX_SECONDS))
+            await pending.complete()
         finally:
             await pending.close()
         return renew_call(params)
@@ -164,6 +180,10 @@ def read_consent(params: CallToolRequestParams) -> CallToolRequestParams:
 def renew_call(params: CallToolRequestParams) -> CallToolRequestParams:
     """Return the parameters of a call as if it were new: an approval is asked for after a login, not before."""
     return params.model_copy(update={"request_state": None, "input_responses": None})
+
+
+def _create_late_error() -> LoginError:
+    return LoginError("The browser did not return in time. Nothing was sent.", ErrorCode.LOGIN_DECLINED)
 
 
 def _build_request(tool: Tool, missing: list[str], address: str, identifier: str) -> ElicitRequest:

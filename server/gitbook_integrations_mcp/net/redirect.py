@@ -1,7 +1,9 @@
 """Receives one redirect of a browser on loopback (RFC 8252)."""
 
+import math
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,6 +12,8 @@ from urllib.parse import urlsplit
 PATH = "/callback"
 
 _REQUEST_SECONDS = 10
+_LOOK_SECONDS = 0.1
+"""Time between two looks whether the port is to be closed."""
 _HEADERS = {
     "Content-Type": "text/html; charset=utf-8",
     "Cache-Control": "no-store",
@@ -33,6 +37,7 @@ class RedirectListener:
         """
         self.accepts: Callable[[str], bool] = lambda _: False
         self._received: queue.Queue[str] = queue.Queue()
+        self._is_closing = threading.Event()
         listener = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -55,18 +60,24 @@ class RedirectListener:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self._server.daemon_threads = True
+        self._server.timeout = _LOOK_SECONDS
         self.redirect_uri = f"http://127.0.0.1:{self._server.server_port}{PATH}"
 
     @contextmanager
-    def listen(self) -> Iterator[None]:
-        """Serve meanwhile, then close the port."""
-        thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True)
+    def listen(self, seconds: float = math.inf) -> Iterator[None]:
+        """Serve meanwhile, but at most for `seconds`, then close the port."""
+        thread = threading.Thread(target=self._serve, args=(time.monotonic() + seconds,), daemon=True)
         thread.start()
         try:
             yield
         finally:
-            self._server.shutdown()
-            self._server.server_close()
+            self._is_closing.set()
+            thread.join()
+
+    def _serve(self, end: float) -> None:
+        with self._server:
+            while not self._is_closing.is_set() and time.monotonic() < end:
+                self._server.handle_request()
 
     def wait(self, seconds: float) -> str | None:
         """Return the address of the redirect, or None if none came within `seconds`. This blocks."""

@@ -1,11 +1,13 @@
 """Step-up: a call without a scope asks for just that scope through the client, and goes on after consent."""
 
 import os
+import socket
 import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import anyio
 import httpx
 import pytest
 from mcp import Client
@@ -21,11 +23,13 @@ from mcp_types import (
 from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.gitbook.login import open_logins
+from gitbook_integrations_mcp.net.redirect import RedirectListener
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION, Sandbox, create_sandbox
 from tests.support.consent import decide
-from tests.support.fake_gitbook import ERAS, Era
+from tests.support.fake_gitbook import ERAS, Era, read_code
 from tests.support.login import log_in
 from tests.support.loopback import open_client
+from tests.support.process import until
 
 pytestmark = pytest.mark.parametrize("era", ERAS)
 
@@ -142,3 +146,74 @@ async def test_a_server_over_http_does_not_ask(era: Era, sandbox: Sandbox) -> No
     assert result.structured_content
     assert result.structured_content["code"] == "missing_scope"
     assert person.asked == []
+
+
+@pytest.fixture
+def ports(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The ports at which logins wait for the browser."""
+    used: list[int] = []
+    create = RedirectListener.__init__
+
+    def record(self: RedirectListener, port: int) -> None:
+        create(self, port)
+        used.append(urlsplit(self.redirect_uri).port or 0)
+
+    monkeypatch.setattr(RedirectListener, "__init__", record)
+    return used
+
+
+def is_open(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+async def test_a_cancelled_call_closes_the_port_of_its_login(era: Era, sandbox: Sandbox, ports: list[int]) -> None:
+    person = Person(sandbox)
+    await sign_in(person, "space:read")
+    ports.clear()
+    shown = anyio.Event()
+
+    async def hesitate(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+        shown.set()
+        await anyio.sleep_forever()
+        raise AssertionError("unreachable")
+
+    # A client of the newer protocol asks between two calls, so only the end of the time shows that it is gone.
+    ttl = 600.0 if era == "legacy" else 0.2
+    server = create_server(load_settings({"confirmation": {"ttl": ttl}}), http_transport=person.transport)
+    async with Client(server, mode=era, elicitation_callback=hesitate) as client:
+        async with anyio.create_task_group() as group:
+            group.start_soon(client.call_tool, "list_sites", {"organizationId": ORGANIZATION_ID})
+            await shown.wait()
+            assert len(ports) == 1
+            group.cancel_scope.cancel()
+        await until(lambda: not is_open(ports[0]))
+
+
+async def test_a_login_is_over_when_a_confirmation_would_be(era: Era, sandbox: Sandbox, ports: list[int]) -> None:
+    person = Person(sandbox)
+    await sign_in(person, "space:read")
+    ports.clear()
+
+    async def hesitate(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+        await until(lambda: not is_open(ports[0]))
+        return ElicitResult(action="accept")
+
+    server = create_server(load_settings({"confirmation": {"ttl": 0.2}}), http_transport=person.transport)
+    async with Client(server, mode=era, elicitation_callback=hesitate) as client:
+        result = await client.call_tool("list_sites", {"organizationId": ORGANIZATION_ID})
+    assert read_code(result) == "login_declined"
+
+
+async def test_a_login_that_cannot_begin_leaves_no_port_open(era: Era, sandbox: Sandbox, ports: list[int]) -> None:
+    person = Person(sandbox)
+    await sign_in(person, "space:read")
+    ports.clear()
+
+    async def fail(scope: Any, receive: Any, send: Any) -> None:
+        raise httpx.ConnectError("refused")
+
+    person.transport = httpx.ASGITransport(app=fail)
+    result = await call_sites(person, era)
+    assert (read_code(result), len(ports)) == ("unreachable", 1)
+    assert not is_open(ports[0])

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import anyio
@@ -16,7 +16,7 @@ from gitbook_integrations_mcp.config.settings import load_settings
 from tests.support.counting_gitbook import Counter
 from tests.support.fake_gitbook import TOKENS, approve
 from tests.support.http_server import WAYS, connect, serve
-from tests.support.process import SOON
+from tests.support.process import until
 from tests.support.samples import make_arguments
 
 PATHS = [("memory", "legacy"), ("memory", "2026-07-28"), *WAYS]
@@ -36,13 +36,6 @@ async def talk(upstream: Counter, kind: str, era: str) -> AsyncIterator[Client]:
     else:
         async with serve(upstream, **sections) as address, connect(address, kind, era) as client:  # type: ignore[arg-type]
             yield client
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait until something is so."""
-    with anyio.fail_after(SOON):
-        while not condition():  # noqa: ASYNC110 - what is waited for happens in a server, which sets no event
-            await anyio.sleep(0.005)
 
 
 def is_asking() -> bool:
