@@ -191,6 +191,7 @@ class Previewer:
             title = await self._write_plan_title(call)
             shown = replace(shown, title=title, consequence=consequence, state=state, verb=call.tool.verb)
             return replace(shown, facts=facts + shown.facts), deleted if first.tool.method == "DELETE" else None
+        scrub_json = call.caller.credentials.scrub_json  # before anything is cut
         states: list[Any] = [call.plan.digest]
         losses: list[Fact] = await self._describe_planned_power(call)
         states.append([[one.label, one.value] for one in losses])
@@ -213,8 +214,10 @@ class Previewer:
             target = read[path]
             known = None if isinstance(target, CallError) else target
             states.append(known)
-            changes = describe_changes(step.arguments, known) if step.tool.configures else ()
-            losses += name_losses([*describe_loss(one, target), *changes], target)
+            readable = target if isinstance(target, CallError) else scrub_json(target)
+            shown_call = replace(one, arguments=scrub_json(one.arguments))
+            changes = describe_changes(shown_call.arguments, scrub_json(known)) if step.tool.configures else ()
+            losses += name_losses([*describe_loss(shown_call, readable), *changes], readable)
         if len(losses) > MAX_LISTED:
             losses[MAX_LISTED:] = [Fact("Further losses and changes", str(len(losses) - MAX_LISTED))]
         facts += tuple(Fact(scrub(fact.label), scrub(fact.value)) for fact in losses)
@@ -237,29 +240,32 @@ class Previewer:
         if "{organization}" in call.tool.act:
             of_plan = replace(first, arguments={"organization": call.plan.organization})
             organization = await self._targets.read_organization(of_plan, None)
-        named = replace(first, tool=call.tool)
-        return call.caller.credentials.scrub(write_title(named, integration, {}, organization, {}))
+        scrub_json = call.caller.credentials.scrub_json
+        named = replace(first, tool=call.tool, arguments=scrub_json(first.arguments))
+        return write_title(named, scrub_json(integration), {}, scrub_json(organization), {})
 
     async def _describe_planned_power(self, call: PlannedCall) -> list[Fact]:
         """Return what each integration may do to which the plan gives access."""
         facts: list[Fact] = []
         named: set[str] = set()
+        scrub_json = call.caller.credentials.scrub_json
         for step in call.plan.steps:
-            name = step.arguments.get("integrationName")
+            arguments = scrub_json(step.arguments)
+            name = arguments.get("integrationName")
             widens = step.tool.widens
-            if widens is Widening.SELECTION and not list_widened(step.arguments, None):
+            if widens is Widening.SELECTION and not list_widened(arguments, None):
                 widens = None
             if widens is None or not isinstance(name, str) or name in named:
                 continue
             named.add(name)
             one = isolate_step(call, step)
-            integration = call.caller.credentials.scrub_json(await self._targets.read_integration(one))
+            integration = scrub_json(await self._targets.read_integration(one))
             facts.append(Fact("Integration that gets access", clean_foreign(name, 100)))
             if widens is Widening.CODE:
                 live = integration or {}
-                facts += describe_publication(step.arguments, live, readable=integration is not None)
+                facts += describe_publication(arguments, live, readable=integration is not None)
             elif widens is Widening.EVENTS:
-                facts += describe_events(step.arguments, integration or {})
+                facts += describe_events(arguments, integration or {})
             else:
                 facts += describe_trust(integration)
         return facts

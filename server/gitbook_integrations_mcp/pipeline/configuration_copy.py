@@ -53,12 +53,13 @@ class CopyPlanner:
             or any(find_secrets({key: values[key]}))
             or any(find_secrets({key: current[key]}))
         ]
+        scrub_json = call.caller.credentials.scrub_json  # before anything is cut
         facts = (
-            Fact("From", _name_place(source, read)),
-            Fact("To", _name_place(target, before)),
-            Fact("Settings added", name_keys([key for key in changed if key not in current])),
-            Fact("Settings replaced", name_keys([key for key in changed if key in current])),
-            Fact("Settings kept", name_keys([key for key in current if key not in changed])),
+            Fact("From", _name_place(scrub_json(source), scrub_json(read))),
+            Fact("To", _name_place(scrub_json(target), scrub_json(before))),
+            Fact("Settings added", name_keys(scrub_json([key for key in changed if key not in current]))),
+            Fact("Settings replaced", name_keys(scrub_json([key for key in changed if key in current]))),
+            Fact("Settings kept", name_keys(scrub_json([key for key in current if key not in changed]))),
         )
         unchanged = "Nothing to do: the target already has these settings. Nothing was changed."
         if not changed:

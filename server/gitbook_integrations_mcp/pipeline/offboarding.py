@@ -34,13 +34,14 @@ class OffboardingPlanner:
         steps: list[Step] = []
         facts: list[Fact] = []
         losses: list[Fact] = []
+        scrub_json = call.caller.credentials.scrub_json  # before anything is cut
         for identifier in found:
             if not isinstance(identifier, str):
                 raise AnswerError("GitBook listed an installation without an ID. Nothing was sent.")
             arguments = {"integrationName": name, "installationId": identifier}
             before = await self._snapshots.read_target(call, _UNINSTALL, arguments)
             steps.append(Step(ENDPOINTS[_UNINSTALL], arguments, before=before))
-            facts.append(Fact("Installation", f"{format_name(name)}, {format_name(identifier)}"))
+            facts.append(Fact("Installation", ", ".join(format_name(one) for one in scrub_json([name, identifier]))))
             one = Call(
                 tool=ENDPOINTS[_UNINSTALL],
                 arguments=arguments,
@@ -49,7 +50,7 @@ class OffboardingPlanner:
                 context=call.context,
             )
             for level in ("space", "site"):
-                places = before[f"{level}s"]
+                places = scrub_json(before[f"{level}s"])
                 facts.append(Fact(f"Affected {level}s", name_all([place.get(level) for place in places])))
                 losses += [loss for place in places for loss in name_losses(describe_loss(one, place), place)]
         if len(losses) > MAX_LISTED:

@@ -42,7 +42,8 @@ class PlacesPlanner:
         organization = get_path(installation, "target.organization")
         if not isinstance(organization, str):
             raise AnswerError("GitBook did not say in which organization the installation is. Nothing was sent.")
-        facts = [Fact("Installation", f"{format_name(own['integrationName'])}, {format_name(own['installationId'])}")]
+        scrub_json = call.caller.credentials.scrub_json  # before anything is cut
+        facts = [Fact("Installation", ", ".join(format_name(one) for one in scrub_json([*own.values()])))]
         selections = [f"{level}_selection" for level in wanted]
         selected = {name: "selected" for name in selections if installation.get(name) == "all"}
         adding: list[Step] = []
@@ -54,7 +55,7 @@ class PlacesPlanner:
             self._check_places(level, [one for one in identifiers if one not in present], places)
             new = [one for one in dict.fromkeys(identifiers) if one not in present]
             old = [one for one in present if one not in identifiers]
-            names = {one: places.get(one) or present[one].get(level) for one in (*present, *new)}
+            names = {one: places.get(one) or scrub_json(present[one].get(level)) for one in (*present, *new)}
             adding += [Step(ENDPOINTS[f"install_integration_on_{level}"], {**own, _LEVELS[level]: one}) for one in new]
             removing += [
                 Step(ENDPOINTS[f"uninstall_integration_from_{level}"], {**own, f"{level}Id": one}, before=present[one])

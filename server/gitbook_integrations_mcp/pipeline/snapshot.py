@@ -66,12 +66,13 @@ class SnapshotReader:
             taken["page"] = cursor
 
     async def read_places(self, call: Call, level: str, organization: str) -> dict[str, dict[str, Any]]:
-        """Return the spaces or sites of an organization by ID.
+        """Return the spaces or sites of an organization by ID, as they may be shown: without the caller's tokens.
 
         Raises:
             CallError: they could not be read completely.
         """
-        items = await self.read_list(call, _LISTS[level], {"organizationId": organization})
+        listed = await self.read_list(call, _LISTS[level], {"organizationId": organization})
+        items = call.caller.credentials.scrub_json(listed)
         return {one["id"]: one for one in items if isinstance(one.get("id"), str)}
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gitbook_integrations_api.catalog import ENDPOINTS
@@ -74,11 +74,13 @@ class UndoPlanner:
         steps = _leave_out_deleted([step for undo in undos for step in undo.steps])
         lost = list(dict.fromkeys([*lost, *(text for undo in undos for text in undo.lost)]))
         titles = await self._read_titles(call, change.organization, [undo.change for undo in undos], steps)
+        scrub_json = call.caller.credentials.scrub_json  # before anything is cut
+        shown = [replace(step, arguments=scrub_json(step.arguments)) for step in steps]
         facts = [
             *describe_effect([("Change", f"{change.id}: {change.tool} at {change.moment}, outcome {change.outcome}")]),
-            *(Fact(f"Call {number}", _describe_step(step, titles)) for number, step in enumerate(steps, start=1)),
+            *(Fact(f"Call {number}", _describe_step(step, titles)) for number, step in enumerate(shown, start=1)),
             *describe_effect([fact for undo in undos for fact in undo.facts]),
-            *describe_effect([("Stays lost", text) for text in lost]),
+            *describe_effect([("Stays lost", text) for text in scrub_json(lost)]),
         ]
         return Plan(tuple(steps), tuple(facts), tuple(lost), change.id, organization=change.organization)
 
@@ -165,7 +167,7 @@ class UndoPlanner:
                 with suppress(CallError):
                     places = await self._snapshots.read_places(call, level, organization)
                     titles |= {one: str(places[one].get("title") or "") for one in named & places.keys()}
-        return titles
+        return call.caller.credentials.scrub_json(titles)
 
     async def _open(self, change: Change) -> Mapping[str, Any]:
         """Return the steps of an undo and what the change left behind: the kept values, or else the masked ones."""

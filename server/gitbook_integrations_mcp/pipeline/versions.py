@@ -85,7 +85,7 @@ class PublishedVersions:
         arguments = {"integrationName": name, **version.manifest, **secret, "script": version.script}
         lost = [f"{field} is not restored, because its secrets were not kept." for field in version.omitted]
         entry = _describe_entry(matching[0])
-        by = clean_foreign(entry.get("by", "unknown"), 100)
+        by = clean_foreign(call.caller.credentials.scrub(entry.get("by", "unknown")), 100)
         facts = [
             Fact("Earlier version", f"{_name_version(matching[0])}, published at {entry['time']} by {by}"),
             *(Fact("Stays lost", text) for text in lost),

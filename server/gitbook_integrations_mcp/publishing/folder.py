@@ -155,6 +155,10 @@ class _Reader:
         problem = FolderProblem(self._manifest.name, line or self._document.find_line(place), self._scrub(text))
         self._problems[problem] = None
 
+    def _clean(self, text: str, limit: int) -> str:
+        """Return a text for one line, scrubbed before it is cut."""
+        return clean_text(self._scrub(text), limit)
+
     def _read_manifest(self, manifest: Any) -> dict[str, Any]:
         """Return the arguments of `publish_integration`; complete only if there is no problem."""
         if not isinstance(manifest, dict):
@@ -162,7 +166,7 @@ class _Reader:
         for key in manifest:
             if key not in KEYS:
                 line = self._document.find_line((key,))
-                name = clean_text(key, 64)
+                name = self._clean(key, 64)
                 self._notes.append(f"Line {line}: {name} is no key of a manifest and is ignored.{suggest(name, KEYS)}")
         if "organization" not in manifest:
             self._add((), "organization is required: the owner's ID or subdomain.")
@@ -191,7 +195,7 @@ class _Reader:
         name = self._order.environment
         if name not in environments and name != DEFAULT_ENVIRONMENT:
             known = ", ".join([DEFAULT_ENVIRONMENT, *map(str, environments)])
-            self._add(("envs",), clean_text(f"envs has no environment {name}. It has: {known}.", 500))
+            self._add(("envs",), self._clean(f"envs has no environment {name}. It has: {known}.", 500))
         chosen = environments.get(name)
         replaced = {key: chosen[key] for key in _ENVIRONMENT_KEYS if key in chosen} if isinstance(chosen, dict) else {}
         self._overridden = frozenset(replaced)
@@ -256,18 +260,21 @@ class _Reader:
             _check_image_name(name)
             content = self._roots.read(self._folder, name, _IMAGE_BYTES)
         except FileError as error:
-            self._add(place, f"{join_names(place)}: {clean_text(name, 200)} {error}.")
+            self._add(place, f"{join_names(place)}: {self._clean(name, 200)} {error}.")
             return _ANY_IMAGE
-        self._files.append(_describe_file(join_names(place), name, content))
+        self._files.append(self._describe_file(join_names(place), name, content))
         return base64.b64encode(content).decode()
+
+    def _describe_file(self, role: str, name: str, content: bytes, *, bundled: bool = False) -> FileFact:
+        return FileFact(role, self._clean(name, 200), len(content), hashlib.sha256(content).hexdigest(), bundled)
 
     def _read_script(self, name: str) -> str:
         try:
             script, bundled = self._load_script(name)
         except (FileError, BuildError) as error:
-            self._add(("script",), f"script: {clean_text(name, 200)} {str(error).removesuffix('.')}.")
+            self._add(("script",), f"script: {self._clean(name, 200)} {str(error).removesuffix('.')}.")
             return _ANY_SCRIPT
-        self._files.append(_describe_file("script", name, script.encode(), bundled=bundled))
+        self._files.append(self._describe_file("script", name, script.encode(), bundled=bundled))
         return script
 
     def _load_script(self, name: str) -> tuple[str, bool]:
@@ -329,7 +336,3 @@ def _keep_known(checked: Any, given: Any) -> Any:
 def _check_image_name(name: str) -> None:
     if not name.endswith(".png"):
         raise FileError("is no PNG: its name must end with .png")
-
-
-def _describe_file(role: str, name: str, content: bytes, *, bundled: bool = False) -> FileFact:
-    return FileFact(role, clean_text(name, 200), len(content), hashlib.sha256(content).hexdigest(), bundled)

@@ -67,7 +67,7 @@ class FolderTools:
         described = describe_folder(folder)
         plan = Plan(
             (Step(publish, folder.arguments),),
-            tuple(describe_effect([*_list_facts(folder)])),
+            tuple(describe_effect(call.caller.credentials.scrub_json([*_list_facts(folder)]))),
             report={name: described[name] for name in ("integration", "organization", "files", "secrets", "notes")},
             returned=PUBLISHED,
         )
