@@ -96,7 +96,7 @@ def create_server(
     targets = TargetReader(gitbook)
     previewer = Previewer(targets, audits.effects)
     policy_check = PolicyCheck(settings.policy.rules, gitbook, targets, organization)
-    folders = FolderTools(settings.publishing, previewer, organization)
+    folders = FolderTools(settings.publishing, organization)
     versions = PublishedVersions(store, targets)
     development = DevelopmentModes(store, gitbook, credentials, policy, settings.development)
     # With several processes, a change is rarely made by the process that the subscribed client is connected to.
@@ -147,7 +147,7 @@ def create_server(
             "list_changes": ChangeLister(store).run,
             "list_integration_versions": versions.show,
         },
-        PlanRunner(executor, log, snapshots, planners),
+        PlanRunner(executor, log, snapshots, previewer, planners),
         budget=Budget(settings.limits.result_tokens),
         organization=organization,
         two_step=two_step,

@@ -17,6 +17,7 @@ from gitbook_integrations_mcp.auth.callers import Caller
 from gitbook_integrations_mcp.auth.policy import Policy
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.config.settings import load_settings
+from gitbook_integrations_mcp.confirmation.preview import Previewer
 from gitbook_integrations_mcp.confirmation.results import Approval, Confirm
 from gitbook_integrations_mcp.confirmation.targets import TargetReader
 from gitbook_integrations_mcp.gitbook.client import GitBook
@@ -103,7 +104,7 @@ def front(gitbook: GitBook, store: Store | None = None) -> tuple[Pipeline, Calle
     targets = TargetReader(gitbook)
     log = ChangeLog(store or Store(options))
     executor = Executor(gitbook, targets, log)
-    plans = PlanRunner(executor, log, SnapshotReader(gitbook, targets), {})
+    plans = PlanRunner(executor, log, SnapshotReader(gitbook, targets), Previewer(targets), {})
     return Pipeline(approve, executor, targets, {}, plans, budget=Budget(options.limits.result_tokens)), caller
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from gitbook_integrations_api.endpoint import Endpoint
 from gitbook_integrations_mcp.calls.call import Call
-from gitbook_integrations_mcp.calls.output import Output
 from gitbook_integrations_mcp.calls.undo import SETTINGS, describe_state
 from gitbook_integrations_mcp.digest import digest_json
 from gitbook_integrations_mcp.store.pending import Fact
@@ -40,7 +39,8 @@ class Plan:
 
     The texts of third parties in `facts` are clean. `undoes` is the ID of the change that the plan undoes, and
     `unchanged` says why there are no calls. The record of the plan names `organization`. The result of the call
-    contains `report`, and the parts `returned` of the response to the last call, by the last word of their path.
+    contains `report`, and the parts `returned` of the response to the last call, by the last word of their path. Of a
+    `dry_run`, the result shows what a human would be asked, and nothing is sent.
     """
 
     steps: tuple[Step, ...]
@@ -51,6 +51,7 @@ class Plan:
     organization: str | None = None
     report: Mapping[str, Any] = field(default_factory=dict)
     returned: tuple[str, ...] = ()
+    dry_run: bool = False
 
     @property
     def digest(self) -> str:
@@ -95,5 +96,5 @@ def isolate_step(call: PlannedCall, step: Step) -> Call:
 PUBLISHED = ("version", "visibility", "urls.app")
 """Parts of GitBook's response in the result of a plan that publishes an integration."""
 
-Planner = Callable[[Call], Awaitable[Plan | Output]]
-"""Makes the plan of a call, or the result of a call that changes nothing. Raises `CallError` if there is none."""
+Planner = Callable[[Call], Awaitable[Plan]]
+"""Makes the plan of a call. Raises `CallError` if there is none."""

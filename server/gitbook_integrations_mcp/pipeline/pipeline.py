@@ -192,6 +192,8 @@ class Pipeline:
         if isinstance(call, Output):
             return call
         await self._check_policy(call)
+        if isinstance(call, PlannedCall) and call.plan.dry_run:
+            return await self._plans.show(call)
         hidden = isinstance(call, EndpointCall) and _is_hidden(call)
         if isinstance(call, EndpointCall) and not hidden:
             call = await restore_masked_values(call, self._targets, reveal=self._reveal)

@@ -6,7 +6,7 @@ plan of several calls has a record of its own, by whose ID all of them are undon
 
 import logging
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 from gitbook_integrations_api.endpoint import Endpoint
@@ -15,6 +15,7 @@ from gitbook_integrations_mcp.calls.call import Call, EndpointCall
 from gitbook_integrations_mcp.calls.output import Output
 from gitbook_integrations_mcp.calls.plan import PlannedCall, Planner, Step, digest_target
 from gitbook_integrations_mcp.calls.response import get_path, read_response
+from gitbook_integrations_mcp.confirmation.preview import Previewer
 from gitbook_integrations_mcp.confirmation.results import TARGET_CHANGED, Approval
 from gitbook_integrations_mcp.errors import (
     CallError,
@@ -38,8 +39,14 @@ class PlanRunner:
     """Makes the plans of calls with `planners`, by tool name, and runs them through `executor`."""
 
     def __init__(
-        self, executor: Executor, log: ChangeLog, snapshots: SnapshotReader, planners: Mapping[str, Planner]
+        self,
+        executor: Executor,
+        log: ChangeLog,
+        snapshots: SnapshotReader,
+        previewer: Previewer,
+        planners: Mapping[str, Planner],
     ) -> None:
+        self._previewer = previewer
         self._executor = executor
         self._log = log
         self._snapshots = snapshots
@@ -55,8 +62,6 @@ class PlanRunner:
         if planner is None:
             return call
         plan = await planner(call)
-        if isinstance(plan, Output):
-            return plan
         if not plan.steps:
             return Output({"status": "unchanged", "message": plan.unchanged, "calls": []})
         planned = PlannedCall(**{one.name: getattr(call, one.name) for one in fields(call)}, plan=plan)
@@ -64,6 +69,24 @@ class PlanRunner:
             if not step.created:
                 prepare_step(planned, step)
         return planned
+
+    async def show(self, call: PlannedCall) -> Output:
+        """Return what a human would be asked to approve.
+
+        Raises:
+            CallError: GitBook could not be read.
+        """
+        preview, _ = await self._previewer.preview(call)
+        return Output(
+            {
+                "status": "dry_run",
+                "message": "Nothing was sent. This is what the human would be asked to approve.",
+                "consequence": preview.consequence,
+                "facts": [asdict(one) for one in (*preview.facts, *preview.details)],
+                **call.plan.report,
+                "notes": [*preview.notes, *call.plan.report.get("notes", ())],
+            }
+        )
 
     async def run(self, call: PlannedCall, approval: Approval | None) -> Output:
         """Run the calls of a confirmed plan in order, until one fails, and report what each did.
@@ -74,7 +97,7 @@ class PlanRunner:
         if approval is None:
             raise DefectError(f"{call.tool.name} was not approved. Nothing was sent.")
         again = await self._planners[call.tool.name](call)  # another call can have undone the same change meanwhile
-        if isinstance(again, Output) or again.digest != call.plan.digest:
+        if again.digest != call.plan.digest:
             return Output(TARGET_CHANGED.content)
         plan = await self._log.begin_plan(call, approval) if _has_record(call) else None
         done: list[tuple[Step, Recorded, dict[str, Any]]] = []

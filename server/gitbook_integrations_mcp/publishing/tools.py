@@ -1,7 +1,7 @@
 """The tools that check an integration's folder and publish it. They import what reads files on the first call."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from anyio import to_thread
@@ -9,10 +9,9 @@ from anyio import to_thread
 from gitbook_integrations_api.catalog import ENDPOINTS, TOOLS
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.output import Output
-from gitbook_integrations_mcp.calls.plan import PUBLISHED, Plan, PlannedCall, Step
+from gitbook_integrations_mcp.calls.plan import PUBLISHED, Plan, Step
 from gitbook_integrations_mcp.config.models import PublishingSection
 from gitbook_integrations_mcp.confirmation.facts import describe_effect
-from gitbook_integrations_mcp.confirmation.preview import Previewer
 from gitbook_integrations_mcp.errors import DisabledToolError, ErrorCode
 from gitbook_integrations_mcp.publishing.client_roots import read_client_roots
 from gitbook_integrations_mcp.publishing.files import FolderError, Roots
@@ -27,9 +26,8 @@ _SHOWN_BY_A_DRY_RUN = ("check_integration_folder", "get_integration_by_name")
 class FolderTools:
     """Runs the tools for folders. `organization` is the default for the owner of an integration."""
 
-    def __init__(self, settings: PublishingSection, previewer: Previewer, organization: str | None) -> None:
+    def __init__(self, settings: PublishingSection, organization: str | None) -> None:
         self._settings = settings
-        self._previewer = previewer
         self._organization = organization
 
     async def check(self, call: Call) -> Output:
@@ -43,13 +41,12 @@ class FolderTools:
         message = f"{count} problem{'' if count == 1 else 's'}." if count else "The folder can be published."
         return Output({"ok": not folder.problems, "message": message, **describe_folder(folder)})
 
-    async def plan(self, call: Call) -> Plan | Output:
-        """Return the call that publishes a folder; for a dry run, what the approval would show.
+    async def plan(self, call: Call) -> Plan:
+        """Return the call that publishes a folder.
 
         Raises:
             FolderError: the folder may not be read, or has problems; the message has a line for each.
             DisabledToolError: the server does not offer `publish_integration`, or a dry run needs approval.
-            CallError: GitBook could not be read for a dry run.
         """
         publish = ENDPOINTS["publish_integration"]
         call.caller.policy.admit(publish.name)
@@ -64,25 +61,13 @@ class FolderTools:
         if folder.problems:
             lines = "\n".join(f"- {problem}" for problem in folder.problems)
             raise FolderError(f"The folder cannot be published. Nothing was sent.\n{lines}", ErrorCode.INVALID_FOLDER)
-        described = describe_folder(folder)
-        plan = Plan(
+        reported = ("integration", "organization", "files", "secrets", "notes")
+        return Plan(
             (Step(publish, folder.arguments),),
             tuple(describe_effect(call.caller.credentials.scrub_json([*_list_facts(folder)]))),
-            report={name: described[name] for name in ("integration", "organization", "files", "secrets", "notes")},
+            report={name: value for name, value in describe_folder(folder).items() if dry or name in reported},
             returned=PUBLISHED,
-        )
-        if not dry:
-            return plan
-        preview, _ = await self._previewer.preview(
-            PlannedCall(**{one.name: getattr(call, one.name) for one in fields(call)}, plan=plan)
-        )
-        return Output(
-            {
-                "status": "dry_run",
-                "message": "Nothing was sent. This is what the human would be asked to approve.",
-                "facts": {fact.label: fact.value for fact in (*preview.facts, *preview.details)},
-                **described,
-            }
+            dry_run=dry,
         )
 
     async def _read(self, call: Call) -> "Folder":

@@ -145,10 +145,34 @@ async def test_a_dry_run_asks_nobody_and_sends_nothing(era: Era, folder: Path) -
     async with meet(create_folder_server(spy, folder), human, era) as client:
         result = await client.call_tool(PUBLISH, {"path": str(folder), "dryRun": True})
     assert read_status(result) == "dry_run"
-    facts = result.structured_content["facts"]
+    facts = {one["label"]: one["value"] for one in result.structured_content["facts"]}
     assert (facts["integrationName"], facts["Published version"]) == (OWN_INTEGRATION, "7, which is replaced")
     assert facts["File of script"].startswith("./dist/script.js, ")
     assert (human.requests, spy.mutations) == ([], [])
+
+
+@each_era
+async def test_a_dry_run_shows_everything_that_the_question_shows(era: Era, tmp_path: Path) -> None:
+    unknown: dict[str, Any] = {"one": 1, "two": 2}
+    folder = write_folder(tmp_path, **unknown)
+    spy, human = GitBookSpy(), Human(action="decline")
+    async with meet(create_folder_server(spy, folder), human, era) as client:
+        shown = (await client.call_tool(PUBLISH, {"path": str(folder), "dryRun": True})).structured_content
+        await client.call_tool(PUBLISH, {"path": str(folder)})
+    lines = {shown["consequence"], *shown["notes"], *(f"{one['label']}: {one['value']}" for one in shown["facts"])}
+    _, *asked = human.texts[0].splitlines()
+    assert {line for line in asked if not line.startswith(("Asked for by: ", "In GitBook: ", "Valid until: "))} <= lines
+    assert sum(one["label"] == "Note" for one in shown["facts"]) == len(unknown)
+
+
+@each_era
+async def test_a_dry_run_reports_what_the_policy_denies(era: Era, folder: Path) -> None:
+    rule = {"name": "no-bots", "effect": "deny", "reason": "Only reviewed code.", "actions": ["publish"]}
+    server = create_folder_server(GitBookSpy(), folder, policy={"rules": [rule]})
+    async with meet(server, Human(), era) as client:
+        for dry in (True, False):
+            result = await client.call_tool(PUBLISH, {"path": str(folder), "dryRun": dry})
+            assert read_code(result) == "denied_by_policy"
 
 
 @each_era
