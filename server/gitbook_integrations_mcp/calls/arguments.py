@@ -149,13 +149,8 @@ def check_arguments(
         ArgumentsError: an argument or option is invalid. The message has a line for each, and repeats no value.
     """
     given = {**arguments, **option_values}
-    try:
-        from_json(to_json(given), allow_inf_nan=False)  # nesting has the same limit in every version of Python
-    except ValueError:
-        raise ArgumentsError(
-            f"The arguments of {tool.name} contain invalid Unicode, NaN, Infinity, or nesting that is too deep. "
-            "Nothing was sent."
-        ) from None
+    if not is_json(given):
+        raise ArgumentsError(f"The arguments of {tool.name} contain {NOT_JSON}. Nothing was sent.")
     options, problems = _validate(Options, option_values)
     listed = [*_list_schema_problems(tool, arguments), *(_read_problem(tool, one, given) for one in problems)]
     if not listed and (missing := _name_missing_changes(tool, arguments)):
@@ -167,6 +162,19 @@ def check_arguments(
             tool, dict.fromkeys(_explain(tool, listed)), ErrorCode.UNKNOWN_ARGUMENT if unknown else listed[0].code
         )
     return options
+
+
+NOT_JSON = "invalid Unicode, NaN, Infinity, or nesting that is too deep"
+"""The reasons why a value is no JSON that every program can read."""
+
+
+def is_json(value: Any) -> bool:
+    """Whether a value is JSON that every program can read."""
+    try:
+        from_json(to_json(value), allow_inf_nan=False)  # nesting has the same limit in every version of Python
+    except ValueError:
+        return False
+    return True
 
 
 def list_problems(tool: Tool, arguments: Mapping[str, Any]) -> list[Problem]:

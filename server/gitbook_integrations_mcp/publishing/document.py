@@ -110,10 +110,11 @@ class _Reader:
                         raise DocumentError("merges a value that is no object", line)
                     merged = {**self.read(source, (*place, key.value)), **merged}
                 continue
-            if key.value in read:
-                raise DocumentError(f"has the key {key.value[:64]!r} twice", line)
-            self.lines[*place, key.value] = line
-            read[key.value] = self.read(value, (*place, key.value))
+            name = _join_surrogates(key.value)
+            if name in read:
+                raise DocumentError(f"has the key {name[:64]!r} twice", line)
+            self.lines[*place, name] = line
+            read[name] = self.read(value, (*place, name))
         return {**merged, **read}
 
 
@@ -123,7 +124,7 @@ def _read_scalar(node: Node, line: int) -> Any:
     try:
         match kind:
             case "str":
-                return text
+                return _join_surrogates(text)
             case "null":
                 return None
             case "bool":
@@ -136,6 +137,11 @@ def _read_scalar(node: Node, line: int) -> Any:
         pass
     what = "a date" if kind == "timestamp" else "a value"
     raise DocumentError(f"has {what} that JSON does not have; put it in quotes", line)
+
+
+def _join_surrogates(text: str) -> str:
+    """Return a text with one character for each pair of surrogates: JSON escapes a character like that."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
 def _read_integer(text: str) -> int:

@@ -17,12 +17,11 @@ from pydantic import BaseModel
 
 from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_api.endpoints.publishing import Policy, Publication
-from gitbook_integrations_mcp.calls.arguments import join_names, list_problems
+from gitbook_integrations_mcp.calls.arguments import NOT_JSON, is_json, join_names, list_problems
 from gitbook_integrations_mcp.calls.checks import complete_arguments
 from gitbook_integrations_mcp.calls.masking import MASK
 from gitbook_integrations_mcp.calls.script import find_script_problem
 from gitbook_integrations_mcp.config.models import PublishingSection
-from gitbook_integrations_mcp.errors import ArgumentsError
 from gitbook_integrations_mcp.publishing.bundler import BuildError, bundle_script
 from gitbook_integrations_mcp.publishing.document import MAX_BYTES, Document, DocumentError, Place, parse_document
 from gitbook_integrations_mcp.publishing.files import FileError, Roots
@@ -134,7 +133,8 @@ class _Reader:
         try:
             content = self._roots.read(self._folder, self._manifest.name, MAX_BYTES)
             self._document = parse_document(content.decode("utf-8-sig"))
-            arguments = self._read_manifest(self._document.value)
+            if self._check_json(self._document.value, lambda place: place):
+                arguments = self._read_manifest(self._document.value)
         except FileError as error:
             self._add((), f"The manifest {error}.")
         except ValueError:
@@ -158,6 +158,14 @@ class _Reader:
     def _clean(self, text: str, limit: int) -> str:
         """Return a text for one line, scrubbed before it is cut."""
         return clean_text(self._scrub(text), limit)
+
+    def _check_json(self, value: Any, locate: Callable[[Place], Place]) -> bool:
+        """Check that a value is JSON. `locate` returns the place in the manifest from which a place in it comes."""
+        if is_json(value):
+            return True
+        place = locate(_find_no_json(value))
+        self._add(place, f"{join_names(place) or 'The manifest'} contains {NOT_JSON}.")
+        return False
 
     def _read_manifest(self, manifest: Any) -> dict[str, Any]:
         """Return the arguments of `publish_integration`; complete only if there is no problem."""
@@ -303,10 +311,9 @@ class _Reader:
 
     def _check(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Return checked arguments without keys that GitBook's command line leaves out, too."""
-        try:
-            problems = list_problems(PUBLISH, arguments)
-        except ArgumentsError:
-            raise DocumentError("contains text that is not valid Unicode") from None
+        if not self._check_json(arguments, self._locate):
+            return {}  # a variable of the environment can have any bytes
+        problems = list_problems(PUBLISH, arguments)
         for problem in problems:
             if problem.path == ("organization",) and "organization" not in arguments:
                 continue  # already reported, with what to set
@@ -319,6 +326,15 @@ class _Reader:
         if self._scrub(text) != text:
             self._add((), "The integration contains a GitBook token of this server, which is never published.")
         return complete_arguments(PUBLISH, known)
+
+
+def _find_no_json(value: Any) -> Place:
+    """Return the place of the innermost value that is no JSON, or of the object with a key that is none."""
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, child in children:
+        if not is_json(child):
+            return (key, *_find_no_json(child))
+    return ()
 
 
 def _keep_known(checked: Any, given: Any) -> Any:

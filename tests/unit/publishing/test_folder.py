@@ -36,6 +36,48 @@ def test_a_folder_becomes_the_arguments_that_the_command_line_of_gitbook_sends(t
     assert folder.arguments["previewImages"] == []
 
 
+@pytest.mark.parametrize(
+    ("changed", "line"),
+    [
+        ({"title": "\ud800"}, 3),
+        ({"title": "\udc00\ud800"}, 3),
+        ({"blocks": [{"id": "b", "title": "\ud800"}]}, 10),
+        ({"blocks": [{"id": "b", "title": "b", "\ud800": 1}]}, 10),
+        ({"envs": {"test": {"organization": "\ud800"}}}, 10),
+        ({"envs": {"\ud800": {}}}, 10),
+        ({"unknown": "\ud800"}, 10),
+        ({"\ud800": "unknown"}, 1),
+    ],
+)
+def test_text_that_is_not_valid_unicode_is_a_problem_with_its_line(
+    changed: dict[str, Any], line: int, tmp_path: Path
+) -> None:
+    folder = read(write_folder(tmp_path, **changed))
+    [problem] = folder.problems
+    assert (problem.file, problem.line) == (MANIFEST, line)
+    assert "Unicode" in problem.text
+    assert (folder.arguments, folder.notes) == ({}, ())
+    str(problem).encode()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has variables of UTF-16")
+def test_a_variable_that_is_not_valid_unicode_is_a_problem_of_the_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEY_OF_BOT", os.fsdecode(b"\xff-key"))
+    folder = write_folder(tmp_path, secrets={"API": "${{ env.KEY_OF_BOT }}"})
+    [problem] = read(folder, settings=PublishingSection(secrets=("KEY_OF_BOT",))).problems
+    assert (problem.line, problem.text.split()[0]) == (10, "secrets.API")
+
+
+def test_a_character_that_json_writes_as_two_escapes_is_one(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path, title="Bot \U0001f600", secrets={"\U0001f600": "x"})
+    assert "\\ud83d\\ude00" in (folder / MANIFEST).read_text()
+    found = read(folder)
+    assert found.problems == ()
+    assert (found.arguments["title"], found.secrets) == ("Bot \U0001f600", ["\U0001f600"])
+
+
 def test_yaml_is_read_as_version_1_2_and_unknown_keys_are_left_out(tmp_path: Path) -> None:
     text = f"""\
 # A comment
