@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gitbook_integrations_api.catalog import TOOLS
-from gitbook_integrations_api.endpoint import Composite, Risk, Tool
+from gitbook_integrations_api.endpoint import Composite, Endpoint, Risk, Tool
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.output import Output
 from gitbook_integrations_mcp.calls.view import View
@@ -78,7 +78,7 @@ class ChangeLister:
         if len(found) > limit:
             content["next"] = {"page": found[limit - 1].id}
         if tool is not None and (calls := _list_changing_calls(TOOLS[tool])):
-            content["note"] = f"A {tool} that needed only one call is listed as that call: {' or '.join(calls)}."
+            content["note"] = f"Where {tool} needed only one call, that call is listed: {' or '.join(calls)}."
         return Output(_VIEW.show(content), whole="Use a smaller limit.")
 
 
@@ -96,11 +96,19 @@ def describe_change(change: Change) -> dict[str, Any]:
         "arguments": change.arguments,
         "requestId": change.request_id,
         "undo": None if change.undo is None else list(dict.fromkeys(one["tool"] for one in change.undo)),
+        "insteadOfUndo": _list_other_ways(change),
         "lost": change.lost or None,
         "undoes": change.undoes,
         "plan": change.plan,
     }
     return {name: value for name, value in content.items() if value is not None}
+
+
+def _list_other_ways(change: Change) -> list[str] | None:
+    """Return the tools that revert a change which `undo_change` cannot undo."""
+    tool = TOOLS.get(change.tool)
+    may_have_effect = change.outcome in {"done", "unknown"}
+    return [*tool.reverted_by] or None if isinstance(tool, Endpoint) and may_have_effect else None
 
 
 def _describe_part(part: Change, plan: Change) -> dict[str, Any]:

@@ -38,11 +38,16 @@ def build_receipt(call: EndpointCall, recorded: Recorded, content: Mapping[str, 
 def describe_undo(caller: Caller, change_id: str, tool: Endpoint, *, possible: bool) -> dict[str, str] | str:
     """Return the call that undoes a change, or what there is instead. `tool` made the change, or its last part."""
     if not possible:
-        other = tool.reverted_by
-        return f"{_UNDO_TOOL} cannot undo it. Use {other}." if other in caller.policy.tools else _NO_UNDO
+        others = list_reverting(caller, tool)
+        return f"{_UNDO_TOOL} cannot undo it. Use {' or '.join(others)}." if others else _NO_UNDO
     if _UNDO_TOOL not in caller.policy.tools:
         return f"{_UNDO_TOOL} is disabled on this server."
     return {"tool": _UNDO_TOOL, "changeId": change_id}
+
+
+def list_reverting(caller: Caller, tool: Endpoint) -> list[str]:
+    """Return the tools that revert a call of `tool`, which has no undo, in another way."""
+    return [name for name in tool.reverted_by if name in caller.policy.tools]
 
 
 def describe_changed(call: EndpointCall, recorded: Recorded, content: Mapping[str, Any]) -> dict[str, Any]:

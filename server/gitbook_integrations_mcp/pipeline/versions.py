@@ -53,8 +53,8 @@ class PublishedVersions:
         live = await self._targets.read_integration(call)
         found = await self._find_visible(call, live)
         content: dict[str, Any] = {"items": [_describe_entry(one) for one in found]}
-        if live is not None and isinstance(live.get("version"), int | float):
-            content["live"] = int(live["version"])
+        if (number := _read_live(live)) is not None:
+            content["live"] = int(number)
         if not found:
             content["note"] = _NONE_KEPT.format(name=call.arguments["integrationName"])
         return Output(content)
@@ -78,6 +78,9 @@ class PublishedVersions:
         matching = [one for one in entries if wanted in {one.id, one.version}]
         if len(matching) != 1:
             raise VersionError(_describe_mismatch(wanted, matching or entries, several=bool(matching)))
+        number = _read_live(live)  # numbers repeat after an integration was unpublished: the newest one counts
+        if number and matching[0] is next((one for one in entries if one.version == number), None):
+            return Plan((), unchanged=f"Version {number} is the published one, so there is nothing to do.")
         version = await self._store.versions.get(matching[0].id)
         if version is None:
             raise VersionError(f"{matching[0].id} was deleted meanwhile. Nothing was sent.")
@@ -97,6 +100,12 @@ class PublishedVersions:
         # Another organization may have taken the name of an integration that was unpublished.
         owner = get_path(live, "owner.id") if get_path(live, "permissions.admin") is True else None
         return [one for one in found if one.owner == call.caller.owner or (owner and one.organization == owner)]
+
+
+def _read_live(integration: Mapping[str, Any] | None) -> str | None:
+    """Return GitBook's number of the published version, if there is one."""
+    number = (integration or {}).get("version")
+    return str(int(number)) if isinstance(number, int | float) else None
 
 
 def _describe_entry(entry: "VersionEntry") -> dict[str, Any]:

@@ -104,7 +104,7 @@ async def test_a_tool_whose_single_calls_are_listed_as_such_says_where_they_are(
         await client.call_tool("uninstall_everywhere", {"integrationName": "heatlens"})
         found = await search(client, tool="uninstall_everywhere")
         assert found["items"] == []
-        assert found["note"].endswith("is listed as that call: uninstall_integration.")
+        assert found["note"].endswith("that call is listed: uninstall_integration.")
         assert "note" not in await search(client, tool="uninstall_integration")
 
 

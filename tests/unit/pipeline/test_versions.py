@@ -111,6 +111,27 @@ async def test_an_approval_holds_for_one_version_only(url: str, spy: GitBookSpy)
     assert len(spy.mutations) == sent
 
 
+async def test_the_published_version_is_not_published_again(url: str, spy: GitBookSpy) -> None:
+    human = Human()
+    async with meet(create_gated_server(spy, url=url), human, "2026-07-28") as client:
+        await publish_both(client)
+        sent, asked = len(spy.mutations), len(human.requests)
+        newest = (await list_versions(client))["items"][0]
+        result = await client.call_tool("rollback_integration", {**OWN, "version": newest["id"]})
+    assert read_status(result) == "unchanged"
+    assert newest["version"] in read_text(result)
+    assert (len(spy.mutations), len(human.requests)) == (sent, asked)
+
+
+async def test_a_publication_names_what_reverts_it_also_in_the_list_of_changes(url: str, spy: GitBookSpy) -> None:
+    async with meet(create_gated_server(spy, url=url), Human(), "2026-07-28") as client:
+        published = await client.call_tool("publish_integration", FIRST)
+        (change,) = (await client.call_tool("list_changes", {})).structured_content["items"]
+    reverting = ["rollback_integration", "unpublish_integration"]
+    assert published.structured_content["receipt"]["undo"].endswith(f"Use {' or '.join(reverting)}.")
+    assert change["insteadOfUndo"] == reverting
+
+
 async def test_a_store_without_versions_says_so(url: str, spy: GitBookSpy) -> None:
     async with meet(create_gated_server(spy, url=url), Human(), "2026-07-28") as client:
         listed = await list_versions(client)

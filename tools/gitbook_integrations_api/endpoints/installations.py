@@ -320,7 +320,7 @@ TOOLS = (
         title="Copy a configuration",
         description="Copy settings, credentials unseen, from one installation, space or site to another. The target "
         "keeps its other settings.",
-        act="Copy a configuration to {integration}",
+        act="Copy a configuration of {integration}",
         risk=Risk.DESTROY,
         credentials=USER,
         input=ConfigurationCopy,

@@ -128,7 +128,7 @@ TOOLS = (
         operation="listIntegrationVersions",
         title="List published versions",
         description="List the versions of an integration that were published through this server: when, by whom, size "
-        "and digest of the script.",
+        "of the script, and one digest of script and manifest.",
         risk=Risk.READ,
         credentials=USER,
         input=OfIntegration,
@@ -187,7 +187,7 @@ TOOLS = (
         policy_action="publish",
         result=one(Integration),
         widens=Widening.CODE,
-        reverted_by="rollback_integration",
+        reverted_by=("rollback_integration", "unpublish_integration"),
         act="Publish {integration}",
         consequence="The script runs at once for every organization that installed the integration, with all scopes "
         "below. It replaces the published version, if there is one. GitBook does not return the script of that.",
