@@ -114,7 +114,7 @@ class PlanRunner:
                     raise
                 return Output(_report(call, plan, done, error, step))
             created.setdefault(step.group, content)
-            done.append((step, recorded, describe_changed(one, recorded, content)))
+            done.append((step, recorded, {**_name_created(step, content), **describe_changed(one, recorded, content)}))
         await self._complete(call, plan)
         returned = {path.rpartition(".")[2]: get_path(content, path) for path in call.plan.returned}
         return Output({**_report(call, plan, done), **call.plan.report, **returned})
@@ -217,6 +217,13 @@ def _report(
         "calls": calls,
         "lost": [*call.plan.lost, *(() if call.plan.undoes else list_lost(changes))],
     }
+
+
+def _name_created(step: Step, content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the IDs of what a call created, by the names that they have as arguments of the call that deletes it."""
+    undoing = step.tool.undo.steps if step.tool.undo else ()
+    sources = {name: source for one in undoing for name, source in one.arguments if source.startswith("result.")}
+    return {name: get_path({"result": content}, source) for name, source in sources.items()}
 
 
 def _name_place(step: Step) -> dict[str, Any]:

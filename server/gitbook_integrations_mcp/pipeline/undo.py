@@ -69,7 +69,7 @@ class UndoPlanner:
                 ErrorCode.UNKNOWN_CHANGE,
             )
         if change.tool in ENDPOINTS:
-            undos, lost = [await self._undo_call(call, change, change.id, 0)], list[str]()
+            undos, lost = [await self._undo_call(call, change, change.id, 0, set())], list[str]()
         else:
             undos, lost = await self._undo_plan(call, change)
         steps = _leave_out_deleted([step for undo in undos for step in undo.steps])
@@ -96,17 +96,20 @@ class UndoPlanner:
             await self._check_undoing(plan, undoing)
         undos: list[_Undo] = []
         reasons: list[str] = []
+        changed_later: set[str] = set()
         for group, part in enumerate(await self._store.changes.list_parts(plan.id, call.caller.owner)):
             try:
-                undos.append(await self._undo_call(call, part, plan.id, group))
+                undos.append(await self._undo_call(call, part, plan.id, group, changed_later))
             except UndoError as error:
                 reasons.append(f"{part.tool} is not undone. {error}")
         if not undos:
             raise UndoError(f"{plan.id}: none of its calls can be undone. {' '.join(reasons)}".rstrip())
         return undos, reasons
 
-    async def _undo_call(self, call: Call, change: Change, whole: str, group: int) -> _Undo:
+    async def _undo_call(self, call: Call, change: Change, whole: str, group: int, changed_later: set[str]) -> _Undo:
         """Return the undo of one call. `whole` is the ID of its plan, or its own.
+
+        `changed_later` are the paths of the targets that later calls of the plan changed; that of this call is added.
 
         Raises:
             UndoError: it cannot be undone.
@@ -134,7 +137,7 @@ class UndoPlanner:
         facts = []
         if undoing is not None:
             facts.append(("Earlier undo", f"{undoing.id} at {undoing.moment}; it is unknown whether it took effect"))
-        if difference := await self._find_difference(call, change, steps, kept["after"]):
+        if difference := await self._find_difference(call, change, steps, kept["after"], changed_later):
             facts.append(("Changed since", difference))
         if later := await self._count_later(change, whole):
             facts.append(("Later changes", f"{later} of the same target through this server"))
@@ -191,7 +194,12 @@ class UndoPlanner:
         return undoing.outcome == "unknown" and self._store.database.clock() - undoing.time > _RUNNING_SECONDS
 
     async def _find_difference(
-        self, call: Call, change: Change, steps: Sequence[Step], left: Mapping[str, Any] | None
+        self,
+        call: Call,
+        change: Change,
+        steps: Sequence[Step],
+        left: Mapping[str, Any] | None,
+        changed_later: set[str],
     ) -> str | None:
         """Return a sentence about how the target differs from what the change left behind.
 
@@ -215,6 +223,10 @@ class UndoPlanner:
             current = GONE
         if steps[0].tool.method == "DELETE" and not current["exists"]:
             raise UndoError(f"{change.id} has nothing left to undo: its target no longer exists. Nothing was sent.")
+        path = tool.build_request(arguments).path
+        if path in changed_later:
+            return None  # the undo of the later call compares it
+        changed_later.add(path)
         if left is not None:
             masked = change.sealed is None  # so is what it left behind
             return compare_states(left, mask_for_record(call.caller, current) if masked else current)
