@@ -126,7 +126,7 @@ def describe_target(
         yield f"The target could not be read ({describe_failure(target)}). Its state is unknown."
         return
     if "name" in target and "version" in target:
-        yield from _describe_integration(target)
+        yield from describe_integration(target)
         return
     for level in ("space", "site"):
         if level in target:
@@ -140,7 +140,7 @@ def describe_target(
             yield Fact(f"{level.capitalize()}s", format_name(target[f"{level}_selection"]))
 
 
-def _describe_integration(integration: Mapping[str, Any]) -> Iterator[Fact]:
+def describe_integration(integration: Mapping[str, Any]) -> Iterator[Fact]:
     """Yield facts about an integration. No text of its publisher stands beside what GitBook says about it."""
     yield Fact("Integration", format_name(integration))
     version, visibility = (clean_foreign(integration.get(key), 40) for key in ("version", "visibility"))
@@ -156,7 +156,7 @@ def describe_context(reader: Endpoint, response: Mapping[str, Any] | CallError) 
         if isinstance(response, CallError):
             yield f"The integration could not be read ({describe_failure(response)})."
         else:
-            yield from _describe_integration(response)
+            yield from describe_integration(response)
         return
     level = reader.path.rpartition("/")[2]
     label = f"Affected {level}"

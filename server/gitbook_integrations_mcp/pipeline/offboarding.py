@@ -4,7 +4,14 @@ from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.plan import Plan, Step
 from gitbook_integrations_mcp.calls.response import get_path
-from gitbook_integrations_mcp.confirmation.facts import MAX_LISTED, describe_loss, format_name, name_all, name_losses
+from gitbook_integrations_mcp.confirmation.facts import (
+    MAX_LISTED,
+    describe_integration,
+    describe_loss,
+    format_name,
+    name_all,
+    name_losses,
+)
 from gitbook_integrations_mcp.errors import AnswerError
 from gitbook_integrations_mcp.pipeline.snapshot import SnapshotReader
 from gitbook_integrations_mcp.spelling import suggest
@@ -30,11 +37,14 @@ class OffboardingPlanner:
         where = {"organizationId": organization}
         listed = await self._snapshots.read_list(call, "list_organization_installations", where)
         names = {str(get_path(one, "integration.name")) for one in listed}
-        found = [get_path(one, "installation.id") for one in listed if get_path(one, "integration.name") == name]
+        matching = [one for one in listed if get_path(one, "integration.name") == name]
+        found = [get_path(one, "installation.id") for one in matching]
         steps: list[Step] = []
         facts: list[Fact] = []
         losses: list[Fact] = []
         scrub_json = call.caller.credentials.scrub_json  # before anything is cut
+        if matching:
+            facts += describe_integration(scrub_json(matching[0]["integration"]))
         for identifier in found:
             if not isinstance(identifier, str):
                 raise AnswerError("GitBook listed an installation without an ID. Nothing was sent.")

@@ -41,6 +41,7 @@ async def test_everything_is_removed_by_one_approval_and_returns_by_one_undo(era
         undone = await client.call_tool("undo_change", {"changeId": content["changeId"]})
         assert read_status(undone) == "done", read_text(undone)
     [new] = find(spy)
+    assert undone.structured_content["calls"][0] == {"tool": "install_integration", "installationId": new.id}
     assert (new.configuration, new.external_ids, new.selection) == (old.configuration, old.external_ids, old.selection)
     assert {space: setup.configuration for space, setup in new.enabled["space"].items()} == places
     for question in human.texts:
@@ -48,12 +49,15 @@ async def test_everything_is_removed_by_one_approval_and_returns_by_one_undo(era
             assert f"{space} (“{spy.sandbox.state.spaces[space].title}”)" in question
     assert "Configuration that is lost: api_key" in human.texts[0]
     assert human.texts[0].partition("?")[0].endswith(" everywhere in “Aurora Robotics”")
+    assert "verified by GitBook" in human.texts[0]
     assert SECRET not in "".join([*human.texts, read_text(result), read_text(undone)])
 
 
 async def test_an_undo_of_the_undo_uninstalls_it_by_one_call(file: str) -> None:
-    spy = GitBookSpy()
-    async with meet(create_gated_server(spy, url=file), Human(), "2026-07-28") as client:
+    spy, human = GitBookSpy(), Human()
+    [old] = find(spy)
+    old.configuration = {"channel": "#releases"}
+    async with meet(create_gated_server(spy, url=file), human, "2026-07-28") as client:
         content: dict[str, Any] = (await client.call_tool(TOOL, SLACK)).structured_content or {}
         for number in range(3):
             content = (
@@ -62,6 +66,11 @@ async def test_an_undo_of_the_undo_uninstalls_it_by_one_call(file: str) -> None:
             assert content["status"] == "done"
             assert len(find(spy)) == (number + 1) % 2
             assert (len(content["calls"]) == 1) == bool(number % 2)
+            assert "Changed since" not in human.texts[-1]
+        [new] = find(spy)
+        new.configuration = {"channel": "#other"}
+        await client.call_tool("undo_change", {"changeId": content["changeId"]})
+    assert "Changed since: configuration" in human.texts[-1]
 
 
 async def test_an_integration_that_is_not_installed_needs_no_approval() -> None:

@@ -335,8 +335,7 @@ TOOLS = (
     Composite(
         operation="uninstallEverywhere",
         title="Uninstall an integration everywhere",
-        description="Uninstall an integration from an organization with all spaces and sites, found by name. Keeps "
-        "what undo_change needs to restore it.",
+        description="Uninstall an integration from an organization and from all its spaces and sites, found by name.",
         act="Uninstall {integration} everywhere in {organization}",
         risk=Risk.DESTROY,
         credentials=USER,

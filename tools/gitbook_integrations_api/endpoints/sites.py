@@ -67,7 +67,8 @@ TOOLS = (
         method="GET",
         path="/orgs/{organizationId}/sites/{siteId}/integrations",
         title="List a site's integrations",
-        description="List the integrations that are enabled on a site.",
+        description="List the integrations that are active on a site. Pending and paused ones are in "
+        "list_organization_integrations_status.",
         risk=Risk.READ,
         credentials=USER | OAUTH,
         scopes=("site:read",),

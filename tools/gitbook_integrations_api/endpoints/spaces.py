@@ -71,7 +71,8 @@ TOOLS = (
         method="GET",
         path="/spaces/{spaceId}/integrations",
         title="List a space's integrations",
-        description="List the integrations that are enabled on a space.",
+        description="List the integrations that are active on a space. Pending and paused ones are in "
+        "list_organization_integrations_status.",
         risk=Risk.READ,
         credentials=USER | OAUTH,
         scopes=("space:read",),
