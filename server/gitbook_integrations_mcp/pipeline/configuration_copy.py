@@ -16,7 +16,7 @@ from gitbook_integrations_mcp.calls.plan import Plan, Step
 from gitbook_integrations_mcp.calls.secret_detection import list_public_settings
 from gitbook_integrations_mcp.confirmation.facts import format_name, name_keys
 from gitbook_integrations_mcp.confirmation.targets import TargetReader
-from gitbook_integrations_mcp.errors import ArgumentsError, ErrorCode
+from gitbook_integrations_mcp.errors import ArgumentsError, ErrorCode, StatusError
 from gitbook_integrations_mcp.pipeline.configuration import check_configuration
 from gitbook_integrations_mcp.pipeline.plan_run import prepare_step
 from gitbook_integrations_mcp.pipeline.snapshot import SnapshotReader
@@ -39,8 +39,8 @@ class CopyPlanner:
         """
         source, target = call.arguments["source"], call.arguments["target"]
         tools = {name: _find_update(name, call.arguments[name]) for name in ("source", "target")}
-        read = await self._snapshots.read_target(call, tools["source"], source)
-        before = await self._snapshots.read_target(call, tools["target"], target)
+        read = await self._read(call, "source", tools["source"])
+        before = await self._read(call, "target", tools["target"])
         values, current = (one.get("configuration") or {} for one in (read, before))
         keys = list(dict.fromkeys(call.arguments.get("keys", values)))
         _check_keys(keys, values)
@@ -61,7 +61,8 @@ class CopyPlanner:
             Fact("Settings replaced", name_keys(scrub_json([key for key in changed if key in current]))),
             Fact("Settings kept", name_keys(scrub_json([key for key in current if key not in changed]))),
         )
-        unchanged = "Nothing to do: the target already has these settings. Nothing was changed."
+        reason = "the target already has these settings" if values else "the source has no settings"
+        unchanged = f"Nothing to do: {reason}. Nothing was changed."
         if not changed:
             return Plan((), facts, unchanged=unchanged)
         configuration = {**current, **{key: values[key] for key in changed}}
@@ -69,6 +70,17 @@ class CopyPlanner:
         step = Step(ENDPOINTS[tools["target"]], {**target, "configuration": configuration}, before=before)
         await check_configuration(prepare_step(call, step), before, self._targets)
         return Plan((step,), facts)
+
+    async def _read(self, call: Call, name: str, tool: str) -> Mapping[str, Any]:
+        """Return what the argument `name` means.
+
+        Raises:
+            CallError: it could not be read.
+        """
+        try:
+            return await self._snapshots.read_target(call, tool, call.arguments[name])
+        except StatusError as error:
+            raise StatusError(error.status, f"{name}: {error}") from None
 
 
 def _find_update(name: str, place: Mapping[str, Any]) -> str:

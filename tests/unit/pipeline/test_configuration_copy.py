@@ -96,6 +96,24 @@ async def test_equal_settings_need_no_call_but_whether_credentials_are_equal_sta
     assert case.spy.mutations == []
 
 
+async def test_a_source_without_settings_is_not_called_a_target_that_has_them() -> None:
+    case, human = Case(), Human()
+    case.setups["source"].configuration = {}
+    async with meet(create_gated_server(case.spy), human, "2026-07-28") as client:
+        result = await client.call_tool(TOOL, case.arguments)
+    assert read_status(result) == "unchanged"
+    assert "the source has no settings" in read_text(result)
+    assert human.requests == []
+
+
+@pytest.mark.parametrize("name", ["source", "target"])
+async def test_an_error_says_which_of_both_does_not_exist(name: str) -> None:
+    case = Case()
+    async with meet(create_gated_server(case.spy), Human(), "2026-07-28") as client:
+        result = await client.call_tool(TOOL, {**case.arguments, name: NOWHERE})
+    assert read_text(result).startswith(f"{name}: GitBook answered ")
+
+
 @pytest.mark.parametrize(
     ("changes", "code"),
     [

@@ -18,9 +18,10 @@ Underscores inside words start nothing, and stay, so that IDs can be copied.
 """
 
 _ADDRESS = re.compile(
-    r"(?:[a-z][a-z0-9+.-]{0,30}://|www\.|mailto:|xmpp:)[^\s`|<>]+|[^\s@`|<>]{1,64}@[^\s@`|<>]+", re.IGNORECASE
+    r"(?:(?:[a-z][a-z0-9+.-]{0,30}://|www\.|mailto:|xmpp:)[^\s`|<>]*|[^\s@`|<>]{1,64}@[^\s@`|<>]*)[^\s@`|<>.,;:!?]",
+    re.IGNORECASE,
 )
-"""Addresses that chats turn into links without any markup."""
+"""Addresses that chats turn into links without any markup. Punctuation at the end belongs to the text around them."""
 
 _OWN_ADDRESS = "https://app.gitbook.com/"
 

@@ -14,7 +14,7 @@ from gitbook_integrations_mcp.audit.render.markdown import escape
         ("**a** [b](c) `d` <e> |", r"\*\*a\*\* \[b\](c) \`d\` \<e\> \|"),
         ("see https://evil.example/a_b_~c now", "see `https://evil.example/a_b_~c` now"),
         ("HTTPS://evil.example", "`HTTPS://evil.example`"),
-        ("www.evil.example, mailto:a@b.example", "`www.evil.example,` `mailto:a@b.example`"),
+        ("www.evil.example, mailto:a@b.example", "`www.evil.example`, `mailto:a@b.example`"),
         ("a@b.example", "`a@b.example`"),
         ("`https://evil.example`", r"\``https://evil.example`\`"),
         ("https://app.gitbook.com.evil.example/", "`https://app.gitbook.com.evil.example/`"),
