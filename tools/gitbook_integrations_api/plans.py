@@ -16,3 +16,9 @@ class PlanResult(BaseModel):
     undo: Any = None
     calls: list[dict[str, Any]] | None = None
     lost: list[str] | None = None
+
+
+class OffboardingResult(PlanResult):
+    """The same, with the settings whose credentials the maker of the integration may still have."""
+
+    credentialsToRevoke: list[str] | None = None

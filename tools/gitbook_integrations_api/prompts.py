@@ -179,8 +179,9 @@ PROMPTS: Mapping[str, Prompt] = MappingProxyType(
                         "the user reads which settings are lost where."
                     ),
                     Step(
-                        "Repeat the first call with `refresh`. Report what was removed, what remains, and whether a "
-                        "finding names a script that is left."
+                        "Call `audit_installations` with `refresh`, for the whole organization. Report what was "
+                        "removed, what remains, and whether a finding names a script that is left. If the result "
+                        "names `credentialsToRevoke`, tell the user to revoke them where they were issued."
                     ),
                     Step(
                         "Tell the user that `undo_change` with the `changeId` of the result restores places and "

@@ -52,7 +52,10 @@ class Policy:
     def _find_reason(self, tool: Tool) -> str | None:
         """Return why a tool is disabled, by settings or by the client's headers, or None if it is offered."""
         if isinstance(tool, Composite) and tool.reads_folder and not self._folders:
-            return "it reads folders of the server's machine, only over stdio or on loopback, below publishing.roots"
+            return (
+                "it reads folders of the server's machine, only over stdio or on loopback, below publishing.roots "
+                "(--roots FOLDER)"
+            )
         if reason := _find_excluding_setting(self._settings, tool):
             return reason
         if self._narrowed and (reason := _find_excluding_setting(self._narrowed, tool)):

@@ -223,10 +223,9 @@ def _describe_sources(endpoint: Endpoint) -> str:
     if not sources:
         return "This address does not exist. Check GITBOOK_ENDPOINT."
     installer = find_installer(endpoint)
-    first = f" It may not be installed there; {installer.name} would install it." if installer else ""
+    last = f" If the values are right, it is not installed there; {installer.name} installs it." if installer else ""
     return (
-        f"Check that it exists and that the token has access to it.{first} Valid values come from: "
-        f"{'; '.join(sources)}."
+        f"Check that it exists and that the token has access to it. Valid values come from: {'; '.join(sources)}.{last}"
     )
 
 

@@ -20,6 +20,9 @@ from gitbook_integrations_mcp.text import clean_text, escape_character, escape_u
 MAX_NAMED = 10
 """Number of affected spaces, sites or installations that are named; the others are counted."""
 
+_SIGN_IN = "site:visitor:auth"
+"""The scope of integrations that sign visitors of sites in."""
+
 MAX_LISTED = 50
 """Number of keys or texts of the call that are listed; the others are counted."""
 
@@ -143,11 +146,22 @@ def describe_target(
 def describe_integration(integration: Mapping[str, Any]) -> Iterator[Fact]:
     """Yield facts about an integration. No text of its publisher stands beside what GitBook says about it."""
     yield Fact("Integration", format_name(integration))
+    yield from describe_origin(integration)
+
+
+def describe_origin(integration: Mapping[str, Any]) -> Iterator[Fact]:
+    """Yield the version of an integration, who made it, and whether GitBook verified it."""
     version, visibility = (clean_foreign(integration.get(key), 40) for key in ("version", "visibility"))
     verified = "verified by GitBook" if integration.get("verified") else "not verified by GitBook"
     yield Fact("Version", f"{version} ({visibility}, {verified})")
     if owner := integration.get("owner"):
         yield Fact("Owner", format_name(owner))
+
+
+def describe_lockout(integration: Mapping[str, Any]) -> Iterator[Fact]:
+    """Yield a warning if visitors of sites sign in with an integration that is removed."""
+    if _SIGN_IN in (integration.get("scopes") or ()):
+        yield Fact("Sign-in", "visitors sign in with it; without it, they may be locked out of sites, or let in")
 
 
 def describe_context(reader: Endpoint, response: Mapping[str, Any] | CallError) -> Iterator[Fact | str]:

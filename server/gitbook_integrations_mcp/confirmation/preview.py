@@ -24,7 +24,9 @@ from gitbook_integrations_mcp.confirmation.facts import (
     describe_call,
     describe_context,
     describe_effect,
+    describe_lockout,
     describe_loss,
+    describe_origin,
     describe_settings,
     describe_target,
     find_link,
@@ -41,6 +43,7 @@ from gitbook_integrations_mcp.confirmation.widening import (
     describe_events,
     describe_payload,
     describe_place,
+    describe_places,
     describe_publication,
     describe_scopes,
     describe_trust,
@@ -111,7 +114,7 @@ class Previewer:
         organization = scrub_json(await self._targets.read_organization(call, known))
         contexts = {name: one if isinstance(one, CallError) else scrub_json(one) for name, one in responses.items()}
         integration = _find_integration(target_reader, shown, contexts)
-        places = scrub_json(await self._read_places(call, known, organization))
+        places = scrub_json(await self._read_places(call, _list_levels(call, known), organization))
         before = shown if known is not None and isinstance(shown, Mapping) else None
         power = list(_describe_power(shown_call, integration, before, organization, places))
         if tool.widens is Widening.EVENTS and not arguments.get("all"):
@@ -125,6 +128,7 @@ class Previewer:
         affected = [
             *listed,
             *describe_loss(shown_call, shown),
+            *(describe_lockout(integration) if deletes and isinstance(integration, Mapping) else ()),
             *power,
         ]
         details = [
@@ -159,12 +163,12 @@ class Previewer:
         return preview, _add_places(known, responses) if deletes else known
 
     async def _read_places(
-        self, call: Call, target: Mapping[str, Any] | None, organization: Mapping[str, Any] | str | None
+        self, call: Call, levels: Iterable[Place], organization: Mapping[str, Any] | str | None
     ) -> dict[Place, Mapping[str, Any] | None]:
-        """Return, by level, the places among which the call enables an integration; None if they cannot be read."""
+        """Return the spaces or sites of an organization by level; None if they cannot be read."""
         identifier = organization.get("id") if isinstance(organization, Mapping) else organization
         read: dict[Place, Mapping[str, Any] | None] = {}
-        for level in _list_levels(call, target):
+        for level in levels:
             try:
                 one = replace(call, arguments={"organizationId": str(identifier)})
                 read[level] = await self._targets.read(one, ENDPOINTS[_PLACES[level]]) if identifier else None
@@ -245,9 +249,11 @@ class Previewer:
         return write_title(named, scrub_json(integration), {}, scrub_json(organization), {})
 
     async def _describe_planned_power(self, call: PlannedCall) -> list[Fact]:
-        """Return what each integration may do to which the plan gives access."""
+        """Return to what the plan gives each integration access, and what the integration may do."""
         facts: list[Fact] = []
         named: set[str] = set()
+        chosen: dict[Place, list[str]] = {}
+        everywhere: set[Place] = set()
         scrub_json = call.caller.credentials.scrub_json
         for step in call.plan.steps:
             arguments = scrub_json(step.arguments)
@@ -255,10 +261,17 @@ class Previewer:
             widens = step.tool.widens
             if widens is Widening.SELECTION and not list_widened(arguments, None):
                 widens = None
-            if widens is None or not isinstance(name, str) or name in named:
+            if widens is None or not isinstance(name, str):
+                continue
+            one = isolate_step(call, step)
+            for level in _list_levels(one, None):
+                if widens is Widening.SELECTION:
+                    everywhere.add(level)
+                else:
+                    chosen.setdefault(level, []).append(str(arguments[_PLACE_ARGUMENTS[level]]))
+            if name in named:
                 continue
             named.add(name)
-            one = isolate_step(call, step)
             integration = scrub_json(await self._targets.read_integration(one))
             facts.append(Fact("Integration that gets access", clean_foreign(name, 100)))
             if widens is Widening.CODE:
@@ -267,7 +280,13 @@ class Previewer:
             elif widens is Widening.EVENTS:
                 facts += describe_events(arguments, integration or {})
             else:
-                facts += describe_trust(integration)
+                facts += [*describe_origin(integration or {}), *describe_trust(integration)]
+        pages = scrub_json(await self._read_places(call, [*chosen.keys(), *everywhere], call.plan.organization))
+        for level, page in pages.items():
+            if level in everywhere:
+                facts.append(_describe_all(level, page))
+            else:
+                facts.append(describe_places(level, chosen[level], None if page is None else page["items"]))
         return facts
 
 
@@ -288,14 +307,15 @@ async def _preview_effect(call: Call, describe: Describe) -> Preview:
 
 
 _PLACES: Mapping[Place, str] = {"space": "list_spaces_in_organization_by_id", "site": "list_sites"}
+_PLACE_ARGUMENTS: Mapping[Place, str] = {"space": "space", "site": "siteId"}
+"""The argument of a call that enables an integration on a place."""
 
 
 def _list_levels(call: Call, target: Mapping[str, Any] | None) -> list[Place]:
     """Return the levels on which a call enables an integration."""
     match call.tool.widens:
         case Widening.ACCESS:
-            arguments: tuple[tuple[Place, str], ...] = (("space", "space"), ("site", "siteId"))
-            return [level for level, name in arguments if name in call.arguments]
+            return [level for level, name in _PLACE_ARGUMENTS.items() if name in call.arguments]
         case Widening.SELECTION:
             return list_widened(call.arguments, target)
         case _:
@@ -343,14 +363,17 @@ def _describe_power(
             yield Fact("Gets access to", f"organization {format_name(organization)}")
         case Widening.ACCESS:
             for level, page in places.items():
-                identifier = str(arguments["space" if level == "space" else "siteId"])
+                identifier = str(arguments[_PLACE_ARGUMENTS[level]])
                 yield describe_place(level, identifier, None if page is None else page["items"])
         case Widening.SELECTION:
             for level, page in places.items():
-                items = None if page is None else page["items"]
-                yield describe_all_places(level, items, more=bool(get_path(page, "next.page")))
+                yield _describe_all(level, page)
     if isinstance(call.tool, Endpoint):
         yield from _describe_body(call.tool, arguments, integration, target)
+
+
+def _describe_all(level: Place, page: Mapping[str, Any] | None) -> Fact:
+    return describe_all_places(level, None if page is None else page["items"], more=bool(get_path(page, "next.page")))
 
 
 def _describe_body(

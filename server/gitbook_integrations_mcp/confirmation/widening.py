@@ -104,17 +104,30 @@ def describe_place(level: Place, identifier: str, places: Sequence[Mapping[str, 
     return Fact("Gets access to", f"{level} {format_name(place)}: {_describe_visibility(place)}")
 
 
+def describe_places(level: Place, identifiers: Sequence[str], places: Sequence[Mapping[str, Any]] | None) -> Fact:
+    """Return the places that an integration gets access to, and which of them not everyone can read."""
+    if len(identifiers) == 1:
+        return describe_place(level, identifiers[0], places)
+    known = {one.get("id"): one for one in places or ()}
+    listed = _list_closed([known.get(one, {"id": one}) for one in identifiers])
+    return Fact("Gets access to", f"{len(identifiers)} {level}s; not public: {listed}")
+
+
 def describe_all_places(level: Place, places: Sequence[Mapping[str, Any]] | None, *, more: bool) -> Fact:
     """Return all places of a level, and which of them are not public. `more` means that the list is incomplete."""
     label = f"Gets access to all {level}s"
     if places is None:
         return Fact(label, "present and future ones; they could not be read")
-    closed = [place for place in places if not _is_public(place)]
     plus = "+" if more else ""
+    return Fact(label, f"{len(places)}{plus} and all future ones; not public: {_list_closed(places, plus)}")
+
+
+def _list_closed(places: Sequence[Mapping[str, Any]], plus: str = "") -> str:
+    """Return how many of the places are not public, and which; `plus` means that there are more places."""
+    closed = [place for place in places if not _is_public(place)]
     named = ", ".join(f"{format_name(place)} {_name_visibility(place)}" for place in closed[:MAX_NAMED])
     rest = f", and {len(closed) - MAX_NAMED}{plus} more" if len(closed) > MAX_NAMED else ""
-    listed = f" ({named}{rest})" if closed else ""
-    return Fact(label, f"{len(places)}{plus} and all future ones; not public: {len(closed)}{plus}{listed}")
+    return f"{len(closed)}{plus}" + (f" ({named}{rest})" if closed else "")
 
 
 def _is_public(place: Mapping[str, Any]) -> bool:
@@ -301,7 +314,8 @@ def describe_changes(arguments: Mapping[str, Any], target: Mapping[str, Any] | N
     scope = MaskingScope.OPEN.enter("configuration", before)
     old = dict(_list_leaves(before.get("configuration"), scope))
     new = dict(_list_leaves(arguments["configuration"], scope))
-    changed = [path for path in {**old, **new} if not _is_kept(old.get(path), new.get(path))]
+    # An empty configuration is one leaf without a path.
+    changed = [path for path in {**old, **new} if path and not _is_kept(old.get(path), new.get(path))]
     for path in changed[:MAX_LISTED]:
         was = _show_leaf(old[path], clean_title) if path in old else "nothing" if target is not None else "unknown"
         label = _show_path(path) if path in new else clean_title(path, 100)

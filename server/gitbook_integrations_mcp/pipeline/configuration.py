@@ -75,7 +75,9 @@ def find_problems(
     for key, value in configuration.items():
         if key in current and (key not in properties or current[key] == value):
             continue
-        if key not in properties:
+        if key in schema["properties"] and key not in properties:
+            yield key, "is set by a button: a human presses it on the integration's page in GitBook."
+        elif key not in properties:
             nearest = find_nearest(key, properties, likeness=0.5)
             yield key, f"is unknown. Did you mean {join_names(nearest)}?" if nearest else "is unknown."
         elif value is not None and (expected := _find_mismatch(properties[key], value)):

@@ -1,18 +1,24 @@
 """The tool `uninstall_everywhere`: makes the plan that removes an integration from an organization."""
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_mcp.calls.call import Call
+from gitbook_integrations_mcp.calls.masking import MaskingScope, find_secrets
 from gitbook_integrations_mcp.calls.plan import Plan, Step
 from gitbook_integrations_mcp.calls.response import get_path
 from gitbook_integrations_mcp.confirmation.facts import (
     MAX_LISTED,
     describe_integration,
+    describe_lockout,
     describe_loss,
     format_name,
     name_all,
+    name_keys,
     name_losses,
 )
-from gitbook_integrations_mcp.errors import AnswerError
+from gitbook_integrations_mcp.errors import AnswerError, ArgumentsError
 from gitbook_integrations_mcp.pipeline.snapshot import SnapshotReader
 from gitbook_integrations_mcp.spelling import suggest
 from gitbook_integrations_mcp.store.pending import Fact
@@ -31,6 +37,7 @@ class OffboardingPlanner:
         """Return the calls that uninstall each installation.
 
         Raises:
+            ArgumentsError: it is not installed, but an integration with a similar name is.
             CallError: the installations or their places could not be read completely.
         """
         name, organization = call.arguments["integrationName"], call.arguments["organizationId"]
@@ -39,18 +46,24 @@ class OffboardingPlanner:
         names = {str(get_path(one, "integration.name")) for one in listed}
         matching = [one for one in listed if get_path(one, "integration.name") == name]
         found = [get_path(one, "installation.id") for one in matching]
+        absence = f"{clean_text(name, 100)} is not installed in this organization."
+        if not matching and (likely := suggest(name, names)):
+            raise ArgumentsError(f"integrationName: {absence}{likely} Nothing was sent.")
         steps: list[Step] = []
         facts: list[Fact] = []
         losses: list[Fact] = []
+        revoked: dict[str, None] = {}
         scrub_json = call.caller.credentials.scrub_json  # before anything is cut
         if matching:
-            facts += describe_integration(scrub_json(matching[0]["integration"]))
+            integration = scrub_json(matching[0]["integration"])
+            facts += [*describe_integration(integration), *describe_lockout(integration)]
         for identifier in found:
             if not isinstance(identifier, str):
                 raise AnswerError("GitBook listed an installation without an ID. Nothing was sent.")
             arguments = {"integrationName": name, "installationId": identifier}
             before = await self._snapshots.read_target(call, _UNINSTALL, arguments)
             steps.append(Step(ENDPOINTS[_UNINSTALL], arguments, before=before))
+            revoked = dict.fromkeys([*revoked, *_list_credentials(before)])
             facts.append(Fact("Installation", ", ".join(format_name(one) for one in scrub_json([name, identifier]))))
             one = Call(
                 tool=ENDPOINTS[_UNINSTALL],
@@ -61,14 +74,24 @@ class OffboardingPlanner:
             )
             for level in ("space", "site"):
                 places = scrub_json(before[f"{level}s"])
-                facts.append(Fact(f"Affected {level}s", name_all([place.get(level) for place in places])))
+                named = name_all([place.get(level) for place in places])
+                future = "; all, also future ones, are selected" if before.get(f"{level}_selection") == "all" else ""
+                facts.append(Fact(f"Affected {level}s", f"{named}{future}"))
                 losses += [loss for place in places for loss in name_losses(describe_loss(one, place), place)]
         if len(losses) > MAX_LISTED:
             losses[MAX_LISTED:] = [Fact("Further losses on spaces and sites", str(len(losses) - MAX_LISTED))]
+        if revoked:
+            losses.append(Fact("Credentials to revoke where they were issued", name_keys(scrub_json([*revoked]))))
         return Plan(
             tuple(steps),
             (*facts, *losses),
-            unchanged=f"Nothing to do: {clean_text(name, 100)} is not installed in this organization."
-            f"{suggest(name, names)} Nothing was changed.",
+            unchanged=f"Nothing to do: {absence} Nothing was changed.",
             organization=organization,
+            report={"credentialsToRevoke": [*revoked]} if revoked else {},
         )
+
+
+def _list_credentials(target: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the paths of credentials in the configurations of an installation and its places: their maker has them."""
+    for item in (target, *target["spaces"], *target["sites"]):
+        yield from find_secrets(item.get("configuration"), scope=MaskingScope.OPEN.enter("configuration", item))

@@ -9,6 +9,7 @@ from pathlib import Path
 from gitbook_integrations_mcp.errors import ErrorCode, RefusedError
 
 MANIFEST = "gitbook-manifest.yaml"
+_MAX_NAMED = 5
 
 
 class FolderError(RefusedError):
@@ -42,8 +43,8 @@ class Roots:
         allowed = [place for place in resolved if self._contain(place)]
         if not allowed:
             raise FolderError(
-                "path is not below one of the folders that the operator allows (publishing.roots). Nothing was read "
-                "and nothing was sent."
+                f"path is not below one of the folders that the operator allows (publishing.roots): {self._name()}. "
+                "Nothing was read and nothing was sent."
             )
         for place in allowed:
             with suppress(OSError, RuntimeError):  # for example, a name that is too long
@@ -54,6 +55,9 @@ class Roots:
             f"path has no {MANIFEST}. Name a folder that contains one, or the file itself. Nothing was sent.",
             ErrorCode.INVALID_FOLDER,
         )
+
+    def _name(self) -> str:
+        return ", ".join(str(path) for path in self._paths[:_MAX_NAMED]) or "none"
 
     def find(self, folder: Path, name: str) -> Path:
         """Return the real path of the file that a manifest in `folder` names.

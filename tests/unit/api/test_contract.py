@@ -304,10 +304,10 @@ async def test_an_error_of_the_api_is_explained_with_a_remedy(endpoint: Endpoint
         (
             "get_integration_site_installation",
             404,
-            "not be installed there; install_integration_on_site would install it.",
+            "it is not installed there; install_integration_on_site installs it.",
         ),
-        ("update_integration_space_installation", 404, "install_integration_on_space would install it."),
-        ("get_integration_installation_by_id", 404, "install_integration would install it."),
+        ("update_integration_space_installation", 404, "install_integration_on_space installs it."),
+        ("get_integration_installation_by_id", 404, "install_integration installs it."),
         ("install_integration", 409, "Nothing was changed. Read that state with list_organization_installations"),
         ("list_integration_events", 403, "another attempt fails, too. This endpoint accepts"),
     ],

@@ -138,7 +138,7 @@ async def test_the_form_shows_the_consequence(era: Era) -> None:
     assert not any(str(value) in text for value in installation.configuration.values() if len(str(value)) > 6)
     for external in installation.external_ids:
         assert external in text
-    assert "can be installed again" in text
+    assert "undo_change can install it again" in text
 
 
 @each_era

@@ -43,7 +43,11 @@ MISFITS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, str]]] = {
     "a key in another case": ({"channel": "c", "Digest": True}, {}, {"Digest": "Did you mean digest?"}),
     "an unknown key": ({"channel": "c", "zzz": 1}, {}, {"zzz": "is unknown."}),
     "null for an unknown key": ({"channel": "c", "zzz": None}, {}, {"zzz": "is unknown."}),
-    "a button": ({"channel": "c", "connect": "x"}, {}, {"connect": "is unknown."}),
+    "a button": (
+        {"channel": "c", "connect": "x"},
+        {},
+        {"connect": "is set by a button: a human presses it on the integration's page in GitBook."},
+    ),
     "number for text": ({"channel": 5}, {}, {"channel": "must be a string."}),
     "text for a number": ({"channel": "c", "interval": "5"}, {"interval": 5}, {"interval": "must be a number."}),
     "truth for a number": ({"channel": "c", "interval": True}, {}, {"interval": "must be a number."}),

@@ -7,7 +7,7 @@ import pytest
 
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID
 from tests.support.elicitation_client import GitBookSpy, Human, create_gated_server, meet, read_status
-from tests.support.fake_gitbook import Era, read_text
+from tests.support.fake_gitbook import Era, read_code, read_text
 from tests.support.gated_calls import APPROVAL, Target, call_once, each_era, start_call
 
 TOOL = "uninstall_everywhere"
@@ -50,6 +50,8 @@ async def test_everything_is_removed_by_one_approval_and_returns_by_one_undo(era
     assert "Configuration that is lost: api_key" in human.texts[0]
     assert human.texts[0].partition("?")[0].endswith(" everywhere in “Aurora Robotics”")
     assert "verified by GitBook" in human.texts[0]
+    assert content["credentialsToRevoke"] == ["api_key"]
+    assert "Credentials to revoke where they were issued: api_key" in human.texts[0]
     assert SECRET not in "".join([*human.texts, read_text(result), read_text(undone)])
 
 
@@ -76,10 +78,27 @@ async def test_an_undo_of_the_undo_uninstalls_it_by_one_call(file: str) -> None:
 async def test_an_integration_that_is_not_installed_needs_no_approval() -> None:
     spy, human = GitBookSpy(), Human()
     async with meet(create_gated_server(spy), human, "2026-07-28") as client:
-        result = await client.call_tool(TOOL, {**SLACK, "integrationName": "slak"})
+        result = await client.call_tool(TOOL, {**SLACK, "integrationName": "webhook"})
     assert read_status(result) == "unchanged"
-    assert "slack" in read_text(result)
     assert (human.requests, spy.mutations) == ([], [])
+
+
+@pytest.mark.parametrize("name", ["slak", "Slack"])
+async def test_a_misspelt_name_is_an_error_and_not_something_that_is_gone(name: str) -> None:
+    spy, human = GitBookSpy(), Human()
+    async with meet(create_gated_server(spy), human, "2026-07-28") as client:
+        result = await client.call_tool(TOOL, {**SLACK, "integrationName": name})
+    assert read_code(result) == "invalid_arguments"
+    assert "Did you mean slack?" in read_text(result)
+    assert (human.requests, spy.mutations) == ([], [])
+
+
+async def test_the_human_learns_that_visitors_sign_in_with_it_and_that_it_is_on_all_sites() -> None:
+    human = Human(action="decline")
+    async with meet(create_gated_server(GitBookSpy()), human, "2026-07-28") as client:
+        await client.call_tool(TOOL, {**SLACK, "integrationName": "harbor-auth"})
+    assert "Sign-in: visitors sign in with it" in human.texts[0]
+    assert "Affected sites: 0; all, also future ones, are selected" in human.texts[0]
 
 
 @pytest.mark.parametrize("level", ["installation", "space"])

@@ -294,6 +294,18 @@ async def test_a_plan_that_cannot_be_made_is_an_error_before_anybody_is_asked(
     assert (human.requests, case.spy.mutations) == ([], [])
 
 
+async def test_the_human_learns_which_added_places_are_not_public_and_who_made_the_integration() -> None:
+    case, human = Case(), Human(action="decline")
+    spaces = [one for one in case.spy.sandbox.state.spaces.values() if one.id not in case.spaces]
+    private, public = (next(one for one in spaces if one.visibility == kind) for kind in ("private", "public"))
+    wanted = [private.id, public.id]
+    async with meet(create_gated_server(case.spy), human, "2026-07-28") as client:
+        await client.call_tool(TOOL, {**case.arguments, "spaces": wanted})
+    assert f"Gets access to: 2 spaces; not public: 1 ({private.id} (“{private.title}”) private)" in human.texts[0]
+    assert "verified by GitBook" in human.texts[0]
+    assert "Owner: " in human.texts[0]
+
+
 async def test_a_title_in_place_of_an_id_is_answered_with_the_id() -> None:
     case = Case()
     async with meet(create_gated_server(case.spy), Human(), "2026-07-28") as client:

@@ -42,7 +42,7 @@ from gitbook_integrations_api.parameters import (
     SiteId,
     SpaceId,
 )
-from gitbook_integrations_api.plans import PlanResult
+from gitbook_integrations_api.plans import OffboardingResult, PlanResult
 from gitbook_integrations_api.schema import ABSENT, InWords
 
 _NAME = "arguments.integrationName"
@@ -231,8 +231,7 @@ TOOLS = (
         success=(205, 204),
         act="Uninstall {integration} from {organization}",
         consequence="The integration stops working in the organization and on all its spaces and sites. Its "
-        "configuration and external IDs there are deleted. It can be installed again, but must then be configured "
-        "again.",
+        "configuration and external IDs there are deleted. undo_change can install it again with them.",
         effect="{integrationName} is uninstalled ({installationId}).",
         undo=Undo(
             (
@@ -340,7 +339,7 @@ TOOLS = (
         risk=Risk.DESTROY,
         credentials=USER,
         input=StatusOf,
-        result=one(PlanResult),
+        result=one(OffboardingResult),
         consequence="The integration stops working in the organization and on all its spaces and sites. Its "
         "configuration and external IDs are deleted there. undo_change can install it again with them.",
         uses=("uninstall_integration",),

@@ -196,7 +196,7 @@ TOOLS = (
         success=(205, 204),
         act="Uninstall {integration} from {site}",
         consequence="The integration stops working on this site. Its configuration and external IDs there are deleted. "
-        "It can be installed again, but must then be configured again.",
+        "undo_change can install it again with them.",
         effect="The installation {installationId} of {integrationName} is not on the site {siteId}.",
         undo=Undo(
             (

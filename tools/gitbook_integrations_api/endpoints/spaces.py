@@ -198,7 +198,7 @@ TOOLS = (
         success=(205, 204),
         act="Uninstall {integration} from {space}",
         consequence="The integration stops working on this space. Its configuration and external IDs there are "
-        "deleted. It can be installed again, but must then be configured again.",
+        "deleted. undo_change can install it again with them.",
         effect="The installation {installationId} of {integrationName} is not on the space {spaceId}.",
         undo=Undo(
             (
