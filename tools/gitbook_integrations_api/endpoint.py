@@ -211,7 +211,13 @@ class Tool:
 
     def __post_init__(self) -> None:
         self._check_names({*self.confirm_with})
-        if unknown := set(re.findall(r"{(\w*)}", self.act)) - {"integration", "organization", "space", "site"}:
+        if unknown := set(re.findall(r"{(\w*)}", self.act)) - {
+            "integration",
+            "organization",
+            "space",
+            "site",
+            "finding",
+        }:
             raise TypeError(f"{self.operation}: {sorted(unknown)} cannot be named in its act")
         if self.user_alternative not in self.description:
             raise TypeError(f"{self.operation}: its description does not name {self.user_alternative}")

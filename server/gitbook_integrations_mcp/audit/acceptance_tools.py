@@ -5,7 +5,6 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from gitbook_integrations_api.catalog import ENDPOINTS
-from gitbook_integrations_api.report import Finding
 from gitbook_integrations_api.rules import RULES
 from gitbook_integrations_mcp.audit.runner import AuditRunner
 from gitbook_integrations_mcp.calls.call import Call
@@ -42,15 +41,7 @@ class AcceptanceTools:
         """
         organization, finding = await self._check_access(call)
         self._read_until(call.arguments)
-        findings = await self._find_findings(call, organization, finding)
-        if finding in RULES:
-            rule = RULES[finding]
-            number = sum(one.accepted is None for one in findings)
-            hidden = f"{number} open in your latest audit, and all later ones"
-            effect = [("Rule", rule.title), ("Severity", rule.severity), ("Findings of the rule", hidden)]
-        else:
-            [found] = findings
-            effect = [("Finding", found.summary), ("Severity", found.severity)]
+        effect = await self._describe_hidden(call, organization, finding)
         for earlier in await self._store.acceptances.list_active(organization, finding):
             effect.append(("Replaces", _describe(earlier)))
         return effect
@@ -102,24 +93,28 @@ class AcceptanceTools:
         read_response(_READER, call.caller.credentials.scrub_response(response))
         return organization, call.arguments["finding"]
 
-    async def _find_findings(self, call: Call, organization: str, finding: str) -> list[Finding]:
-        """Return the finding, or all findings of a rule, in the user's latest report."""
-        rule = finding.partition(":")[0]
-        if rule not in RULES:
+    async def _describe_hidden(self, call: Call, organization: str, finding: str) -> list[tuple[str, str]]:
+        """Return what the finding, or the findings of the rule, are in the user's latest report."""
+        name = finding.partition(":")[0]
+        if (rule := RULES.get(name)) is None:
             raise ArgumentsError(
-                f"finding: unknown rule {clean_text(rule, 100)}.{suggest(rule, RULES)} Valid are the IDs in section "
+                f"finding: unknown rule {clean_text(name, 100)}.{suggest(name, RULES)} Valid are the IDs in section "
                 f"findings of audit_installations, and for all findings of a rule: {', '.join(RULES)}."
             )
         user = await self._users.resolve(call.caller.credentials)
         latest = await self._runner.find_any(user.key, organization)
-        if finding == rule:
-            return [one for one in latest.report.findings if one.rule == rule] if latest else []
+        known = latest.report.findings if latest else ()
+        if finding == name:
+            number = sum(one.rule == name and one.accepted is None for one in known)
+            hidden = f"{number} open in your latest audit, and all later ones" if latest else "all of later audits"
+            return [("Rule", rule.title), ("Severity", rule.severity), ("Findings of the rule", hidden)]
         if run := await self._runner.find_finding(user.key, organization, finding):
-            return [one for one in run.report.findings if one.id == finding]
-        known = [one.id for one in latest.report.findings] if latest else []
+            [found] = [one for one in run.report.findings if one.id == finding]
+            return [("Finding", found.summary), ("Severity", found.severity)]
+        suggestion = suggest(finding, [one.id for one in known])
         raise ArgumentsError(
             f"finding: your latest audit of this organization does not have {clean_text(finding, 100)}."
-            f"{suggest(finding, known)} Call audit_installations with section: findings for the IDs."
+            f"{suggestion} Call audit_installations with section: findings for the IDs."
         )
 
     def _read_until(self, arguments: Mapping[str, Any]) -> str | None:

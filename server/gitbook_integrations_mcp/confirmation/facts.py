@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gitbook_integrations_api.endpoint import Endpoint
+from gitbook_integrations_api.rules import RULES
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.response import get_path
 from gitbook_integrations_mcp.errors import CallError, CredentialError, LimitError, StatusError, UnreachableError
@@ -91,6 +92,8 @@ def write_title(
         "integration": _format_title(integration, arguments.get("integrationName")),
         "organization": _format_title(organization, organization or "its organization"),
     }
+    finding = clean_foreign(arguments.get("finding"), 60)
+    names["finding"] = f"all findings of the rule {finding}" if finding in RULES else f"the finding {finding}"
     for level in ("space", "site"):
         identifier = arguments.get(f"{level}Id") or arguments.get(level)
         items = (places.get(level) or {}).get("items", ())

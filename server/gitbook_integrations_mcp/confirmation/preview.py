@@ -297,7 +297,7 @@ async def _preview_effect(call: Call, describe: Describe) -> Preview:
     shown = replace(call, arguments=credentials.scrub_json(call.arguments))
     facts = [*describe_call(shown), *describe_effect([(label, credentials.scrub(text)) for label, text in effect])]
     return Preview(
-        title=f"{call.tool.title}?",
+        title=credentials.scrub(write_title(shown, None, {}, None, {})),
         consequence=call.tool.consequence,
         state=digest_json([[label, text] for label, text in effect]),
         facts=tuple(Fact(one.label, credentials.scrub(one.value)) for one in facts),

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
-from mcp_types import InputRequiredResult
+from mcp_types import ElicitRequestFormParams, InputRequiredResult
 
 from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.config.settings import load_settings
@@ -188,6 +188,36 @@ async def test_a_finding_needs_a_report_and_a_rule_does_not(place: Place) -> Non
         accepted = await list_accepted(client)
         assert accepted
         assert {identifier.partition(":")[0] for identifier in accepted} == {RULE}
+
+
+async def test_the_question_says_how_many_findings_of_a_rule_are_open_once_there_is_an_audit(place: Place) -> None:
+    human = Human("decline")
+    async with meet(place.create_server(), human, "2026-07-28") as client:
+        await client.call_tool("accept_finding", {"finding": RULE, "reason": REASON})
+        findings = (await audit(client, section="findings"))["items"]
+        await client.call_tool("accept_finding", {"finding": RULE, "reason": REASON})
+    number = sum(item["rule"] == RULE for item in findings)
+    assert number
+    assert "latest audit" not in human.texts[0]
+    assert f": {number} open in your latest audit" in human.texts[1]
+
+
+async def test_the_question_names_the_finding_or_the_rule_in_its_title_and_beside_the_box(place: Place) -> None:
+    human = Human()
+    finding, rule = f"the finding {FINDING}", f"all findings of the rule {RULE}"
+    async with meet(place.create_server(), human, "2026-07-28") as client:
+        await audit(client)
+        for identifier in (FINDING, RULE):
+            await client.call_tool("accept_finding", {"finding": identifier, "reason": REASON})
+            await client.call_tool("withdraw_acceptance", {"finding": identifier})
+    asked = ["Accept", "Withdraw the acceptance"]
+    titles = [f"Accept {finding}", f"Withdraw the acceptance of {finding}"]
+    titles += [f"Accept {rule}", f"Withdraw the acceptance of {rule}"]
+    for request, title, verb in zip(human.requests, titles, asked * 2, strict=True):
+        assert isinstance(request, ElicitRequestFormParams)
+        assert request.message.startswith(f"{title}?")
+        box = request.requested_schema["properties"]["confirm"]
+        assert (box["title"], box["description"]) == (title, f"Tick to approve: {verb}")
 
 
 async def test_a_finding_of_the_whole_organization_is_known_after_an_audit_of_a_part(place: Place) -> None:

@@ -177,6 +177,7 @@ TOOLS = (
         input=AcceptedFinding,
         result=one(AcceptanceResult),
         always_confirmed=True,
+        act="Accept {finding}",
         consequence="Every audit of this organization by this server, for every user, then shows the finding as "
         "accepted, with this reason, and no longer counts it as open.",
         uses=("list_organization_installations",),
@@ -190,6 +191,7 @@ TOOLS = (
         input=WithdrawnAcceptance,
         result=one(AcceptanceResult),
         always_confirmed=True,
+        act="Withdraw the acceptance of {finding}",
         consequence="Every audit of this organization by this server then reports the finding as open again. The "
         "acceptance stays on record as withdrawn.",
         uses=("list_organization_installations",),
