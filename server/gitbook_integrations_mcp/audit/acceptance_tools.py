@@ -13,6 +13,7 @@ from gitbook_integrations_mcp.calls.response import read_response
 from gitbook_integrations_mcp.errors import ArgumentsError
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.gitbook.user import Owner, UserResolver
+from gitbook_integrations_mcp.pipeline.receipt import name_undo
 from gitbook_integrations_mcp.spelling import suggest
 from gitbook_integrations_mcp.store.acceptances import KeptAcceptance
 from gitbook_integrations_mcp.store.store import Store
@@ -52,9 +53,12 @@ class AcceptanceTools:
         organization, finding = call.arguments["organizationId"], call.arguments["finding"]
         reason = clean_text(call.arguments["reason"], 250)
         until = self._read_until(call.arguments)
+        undo = await self._name_acceptance(call) or name_undo(
+            call.caller, "withdraw_acceptance", organizationId=organization, finding=finding
+        )
         await self._store.acceptances.accept(organization, finding, reason, until, await self._name_caller(call))
         message = f"Accepted{f' until {until}' if until else ''}. The next audit shows it."
-        return Output({"status": "accepted", "message": message, "finding": finding, "until": until})
+        return Output({"status": "accepted", "message": message, "finding": finding, "until": until, "undo": undo})
 
     async def describe_withdrawal(self, call: Call) -> Effect:
         """Return what a withdrawal would end.
@@ -78,9 +82,10 @@ class AcceptanceTools:
         """Withdraw the acceptance of a confirmed call; for its errors, see `describe_withdrawal`."""
         await self.describe_withdrawal(call)
         organization, finding = call.arguments["organizationId"], call.arguments["finding"]
+        undo = await self._name_acceptance(call) or "Nothing was changed: the acceptance had expired."
         await self._store.acceptances.withdraw(organization, finding, await self._name_caller(call))
         message = "Withdrawn. The next audit reports it as open, unless the file audit.accepted accepts it, too."
-        return Output({"status": "withdrawn", "message": message, "finding": finding})
+        return Output({"status": "withdrawn", "message": message, "finding": finding, "undo": undo})
 
     async def _check_access(self, call: Call) -> tuple[str, str]:
         """Return organization and finding of a call whose token can audit the organization.
@@ -117,11 +122,23 @@ class AcceptanceTools:
             f"{suggestion} Call audit_installations with section: findings for the IDs."
         )
 
+    async def _name_acceptance(self, call: Call) -> dict[str, str] | str | None:
+        """Return the call that restores the acceptance that the call ends, or None if no valid one exists."""
+        organization, finding = call.arguments["organizationId"], call.arguments["finding"]
+        for one in await self._store.acceptances.list_active(organization, finding):
+            if one.until is None or one.until >= self._find_today().isoformat():
+                again = {"organizationId": organization, "finding": finding, "reason": one.reason}
+                return name_undo(call.caller, "accept_finding", **again, **({"until": one.until} if one.until else {}))
+        return None
+
+    def _find_today(self) -> date:
+        return datetime.fromtimestamp(self._store.database.clock(), UTC).date()
+
     def _read_until(self, arguments: Mapping[str, Any]) -> str | None:
         text: str | None = arguments.get("until")
         if text is None:
             return None
-        today = datetime.fromtimestamp(self._store.database.clock(), UTC).date()
+        today = self._find_today()
         try:
             day = date.fromisoformat(text)
         except ValueError:

@@ -40,9 +40,12 @@ def describe_undo(caller: Caller, change_id: str, tool: Endpoint, *, possible: b
     if not possible:
         others = list_reverting(caller, tool)
         return f"{_UNDO_TOOL} cannot undo it. Use {' or '.join(others)}." if others else _NO_UNDO
-    if _UNDO_TOOL not in caller.policy.tools:
-        return f"{_UNDO_TOOL} is disabled on this server."
-    return {"tool": _UNDO_TOOL, "changeId": change_id}
+    return name_undo(caller, _UNDO_TOOL, changeId=change_id)
+
+
+def name_undo(caller: Caller, tool: str, **arguments: str) -> dict[str, str] | str:
+    """Return the call of `tool` that undoes something, or that the server does not offer it."""
+    return {"tool": tool, **arguments} if tool in caller.policy.tools else f"{tool} is disabled on this server."
 
 
 def list_reverting(caller: Caller, tool: Endpoint) -> list[str]:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
-from mcp_types import ElicitRequestFormParams, InputRequiredResult
+from mcp_types import CallToolResult, ElicitRequestFormParams, InputRequiredResult
 
 from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.config.settings import load_settings
@@ -271,6 +271,48 @@ async def test_a_store_that_fails_accepts_nothing(tmp_path: Path) -> None:
         result = await client.call_tool("accept_finding", {"finding": RULE, "reason": REASON})
         assert read_code(result) == "store_unavailable"
     assert human.requests == []
+
+
+async def call_undo(client: Client, result: CallToolResult) -> CallToolResult:
+    """Make the call that the result says undoes it."""
+    assert result.structured_content is not None
+    undo = dict(result.structured_content["undo"])
+    return await client.call_tool(undo.pop("tool"), undo)
+
+
+async def test_a_result_names_the_call_that_undoes_it(place: Place) -> None:
+    first = {"finding": RULE, "reason": REASON, "until": "2027-06-30"}
+    async with meet(place.create_server(), Human(), "2026-07-28") as client:
+        accepted = await client.call_tool("accept_finding", first)
+        withdrawn = await call_undo(client, accepted)
+        assert read_status(withdrawn) == "withdrawn"
+        assert read_status(await call_undo(client, withdrawn)) == "accepted"
+        assert [(one.reason, one.until) for one in await place.list_active()] == [(REASON, "2027-06-30")]
+        replaced = await client.call_tool("accept_finding", {"finding": RULE, "reason": "Another reason"})
+        assert [(one.reason, one.until) for one in await place.list_active()] == [("Another reason", None)]
+        assert read_status(await call_undo(client, replaced)) == "accepted"
+        assert [(one.reason, one.until) for one in await place.list_active()] == [(REASON, "2027-06-30")]
+
+
+async def test_no_undo_restores_an_acceptance_that_has_expired(place: Place) -> None:
+    async with meet(place.create_server(), Human(), "2026-07-28") as client:
+        await client.call_tool("accept_finding", {"finding": RULE, "reason": REASON, "until": "2027-01-16"})
+        place.clock.now += 2 * DAY
+        accepted = await client.call_tool("accept_finding", {"finding": RULE, "reason": REASON, "until": "2027-01-17"})
+        assert accepted.structured_content is not None
+        assert accepted.structured_content["undo"]["tool"] == "withdraw_acceptance"
+        place.clock.now += 2 * DAY
+        withdrawn = await client.call_tool("withdraw_acceptance", {"finding": RULE})
+        assert withdrawn.structured_content is not None
+        assert isinstance(withdrawn.structured_content["undo"], str)
+
+
+async def test_a_result_says_if_the_server_does_not_offer_the_undo(place: Place) -> None:
+    server = place.create_server(tools={"exclude": ["withdraw_acceptance"]})
+    async with meet(server, Human(), "2026-07-28") as client:
+        result = await client.call_tool("accept_finding", {"finding": RULE, "reason": REASON})
+        assert result.structured_content is not None
+        assert result.structured_content["undo"] == "withdraw_acceptance is disabled on this server."
 
 
 async def test_an_expired_acceptance_is_shown_as_open_again(place: Place) -> None:

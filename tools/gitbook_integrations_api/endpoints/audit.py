@@ -131,6 +131,7 @@ class AcceptanceResult(BaseModel):
     message: str
     finding: str | None = None
     until: str | None = None
+    undo: Any = None
 
 
 TOOLS = (
@@ -171,7 +172,7 @@ TOOLS = (
         operation="acceptFinding",
         title="Accept a finding",
         description="Accept a finding of audit_installations, or all findings of a rule, instead of fixing it. Audits "
-        "then show it as accepted.",
+        "then show it as accepted, in section findings.",
         risk=Risk.WRITE,
         credentials=USER,
         input=AcceptedFinding,
