@@ -14,7 +14,12 @@ SCRIPT = "export default {};"
 """A script that GitBook can run."""
 
 # What a schema cannot say is checked by the server.
-_BY_NAME = {"tunnelUrl": "https://tunnel.example/hook", "url": "https://docs.example/start", "script": SCRIPT}
+_BY_NAME = {
+    "tunnelUrl": "https://tunnel.example/hook",
+    "url": "https://docs.example/start",
+    "script": SCRIPT,
+    "baseline": "7d",
+}
 
 
 def make_arguments(tool: Tool, *, optional: bool = True) -> dict[str, Any]:

@@ -29,6 +29,12 @@ class Check(StrEnum):
     """Values without references that only GitBook's command line replaces."""
     TUNNEL = "tunnel"
     """A URL that leads to the internet."""
+    MOMENT = "moment"
+    """A text has one of the forms of `MOMENT`. An object is not checked."""
+
+
+MOMENT = r"last|\d{1,4}[hdw]|\d{4}-\d{2}-\d{2}"
+"""The latest audit, an age, or a date. As a pattern in a schema, an error would show it to the model."""
 
 
 INTERNAL_SCOPES = ("site:script:inject", "site:script:cookies")

@@ -210,13 +210,14 @@ def read_moment(text: str, now: float) -> float | None:
 def _explain_missing(moment: str, oldest: float | None) -> str:
     if oldest is None:
         return (
-            "No earlier audit with these arguments is kept for this GitBook user. Audit without baseline first, or "
-            "pass an earlier report as baseline."
+            "No earlier audit with these arguments is kept for this GitBook user, so there is nothing to compare with. "
+            "Leave out baseline: this audit is kept then, and a later one is compared with it."
         )
     since = write_time(oldest)
     return (
-        f"No audit with these arguments is kept that is as old as {moment}. The oldest is from {since}: pass its date "
-        f"{since[:10]} or last, or an earlier report as baseline. list_changes has the changes through this server."
+        f"No audit with these arguments is kept that is as old as {moment}. The oldest is from {since}. "
+        f"baseline: {since[:10]} compares with the last one of that day, and baseline: last with the latest. "
+        "list_changes has the changes through this server."
     )
 
 

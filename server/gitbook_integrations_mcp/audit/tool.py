@@ -201,9 +201,10 @@ def _build_output(found: AuditRun, seconds: float, arguments: Mapping[str, Any])
         summary = summarize(report)
         return Output(content | summary | {"more": MORE}, f"{render_summary(summary, age)}{note}\n\n{MORE}")
     if section == "changes" and report.comparison is None:
+        kept = "It is kept: a later one is compared with it." if found.id is not None else found.note
         raise BaselineError(
-            "There was no earlier audit to compare this one with. Call again with refresh: true to compare the next "
-            "one, or with an earlier report as baseline."
+            f"This audit is the first with these arguments, so there is nothing to compare it with. {kept} "
+            "list_changes has the changes through this server."
         )
     _check_integration(report, integration)
     items = list_items(report, section, integration)

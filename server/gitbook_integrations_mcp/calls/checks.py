@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
-from gitbook_integrations_api.checks import INTERNAL_SCOPES, Check
+from gitbook_integrations_api.checks import INTERNAL_SCOPES, MOMENT, Check
 from gitbook_integrations_api.endpoint import Input, Tool
 from gitbook_integrations_mcp.calls.script import derive_runtime, find_script_problem, is_module
 from gitbook_integrations_mcp.calls.tunnel import find_private_host
@@ -52,8 +52,7 @@ def find_problems(
         if name not in arguments or name in skipped or (check is Check.TUNNEL and private_tunnels):
             continue
         for below, text in _CHECKS[check](arguments[name], arguments):
-            code = ErrorCode.TUNNEL_NOT_ALLOWED if check is Check.TUNNEL else ErrorCode.INVALID_PUBLICATION
-            yield Problem((name, *below), text, code)
+            yield Problem((name, *below), text, _CODES.get(check, ErrorCode.INVALID_PUBLICATION))
 
 
 def complete_arguments(tool: Tool, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -142,6 +141,16 @@ def _check_tunnel(url: str, _: Mapping[str, Any]) -> Found:
         yield (), f"{problem}. Use a public URL. Only the operator can allow others (tools.allow_private_tunnels)"
 
 
+def _check_moment(moment: str | Mapping[str, Any], _: Mapping[str, Any]) -> Found:
+    if isinstance(moment, str) and not re.fullmatch(MOMENT, moment):
+        yield (), "has none of the allowed forms"
+
+
+_CODES: Mapping[Check, ErrorCode] = MappingProxyType(
+    {Check.TUNNEL: ErrorCode.TUNNEL_NOT_ALLOWED, Check.MOMENT: ErrorCode.INVALID_ARGUMENTS}
+)
+"""The codes of the checks that are not about publications."""
+
 _CHECKS: Mapping[Check, Callable[[Any, Mapping[str, Any]], Found]] = MappingProxyType(
     {
         Check.NAME: _check_name,
@@ -153,5 +162,6 @@ _CHECKS: Mapping[Check, Callable[[Any, Mapping[str, Any]], Found]] = MappingProx
         Check.LINKS: _check_links,
         Check.SECRETS: _check_secrets,
         Check.TUNNEL: _check_tunnel,
+        Check.MOMENT: _check_moment,
     }
 )

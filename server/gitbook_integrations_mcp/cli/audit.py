@@ -23,7 +23,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 
 from gitbook_integrations_api.catalog import ENDPOINTS
-from gitbook_integrations_api.endpoints.audit import MOMENT, ExportFormat
+from gitbook_integrations_api.checks import MOMENT
+from gitbook_integrations_api.endpoints.audit import ExportFormat
 from gitbook_integrations_api.report import Narrowing, Report
 from gitbook_integrations_api.rules import RULES, SEVERITIES, Severity
 from gitbook_integrations_mcp.audit.auditor import Auditor

@@ -136,7 +136,11 @@ async def test_a_moment_without_a_report_names_the_oldest_one(moment: str, facts
         assert len(place.gitbook.watched.reads) == sent
         result = await client.call_tool(TOOL, {"baseline": "last", "sites": ["site_qLN1io"]})
         assert read_code(result) == "invalid_baseline"
-        assert read_code(await client.call_tool(TOOL, {"baseline": "yesterday"})) == "invalid_arguments"
+        result = await client.call_tool(TOOL, {"baseline": "yesterday"})
+        assert read_code(result) == "invalid_arguments"
+        for form in ("last", "24h", "7d", "4w", "2026-11-18"):
+            assert form in read_text(result)
+        assert not set("^$|\\").intersection(read_text(result))  # no regular expression
 
 
 async def test_an_incomplete_baseline_is_said(tmp_path: Path) -> None:

@@ -131,6 +131,8 @@ async def test_an_audit_is_compared_with_the_latest_or_with_a_given_report() -> 
         assert read_code(result) == "invalid_baseline"
         result = await client.call_tool(TOOL, {"section": "changes"})
         assert read_code(result) == "invalid_baseline"
+        assert "kept" in read_text(result)
+        assert "refresh" not in read_text(result)  # it would be compared with the audit of a moment ago
         await call(client)
         del watched.sandbox.state.installations["Yh00V3IILptlqECPtsAf"]
         for given in ("last", baseline, json.dumps(baseline)):

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gitbook_integrations_api.checks import Check
 from gitbook_integrations_api.endpoint import USER, Composite, Risk, one
 from gitbook_integrations_api.inputs import OfOrganization
 from gitbook_integrations_api.parameters import IntegrationName, PageCursor
@@ -17,9 +18,6 @@ EXPORT_FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
 
 REPORT_ID = r"^rep_[0-9a-f]{16}$"
 """The ID of a kept report."""
-
-MOMENT = r"^(last|\d{1,4}[hdw]|\d{4}-\d{2}-\d{2})$"
-"""The latest audit, an age, or a date."""
 
 _CHOSEN = 100
 """Maximum number of integrations, spaces or sites in a partial audit, as each can need its own requests."""
@@ -52,9 +50,11 @@ class Audit(OfOrganization):
     page: PageCursor = ABSENT
     refresh: Annotated[bool, Field(description="Run a new audit")] = False
     baseline: Annotated[
-        Annotated[str, Field(pattern=MOMENT)] | dict[str, Any],
+        str | dict[str, Any],
+        Check.MOMENT,
         Field(
-            description="Compare with an audit at least 24h, 7d or 4w old, up to a date (2026-11-18), or a JSON report"
+            description="Compare with the last audit (last), one at least 24h, 7d or 4w old, up to a date "
+            "(2026-11-18), or a JSON report"
         ),
     ] = ABSENT
 
