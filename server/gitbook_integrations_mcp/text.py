@@ -1,4 +1,4 @@
-"""Cleans untrusted text before it is shown to a human or a model."""
+"""Text for humans and models: untrusted text is cleaned before it is shown, and numbers have their nouns."""
 
 import re
 
@@ -62,3 +62,8 @@ def clean_text(text: str, limit: int) -> str:
     """Return `text` on one line, without characters that hide or reorder it, cut to `limit` characters."""
     visible = " ".join(_UNSEEN.sub(" ", text).split())
     return visible if len(visible) <= limit else visible[: limit - 1] + "…"
+
+
+def format_count(number: int, noun: str) -> str:
+    """Return a number with its noun, whose plural ends with an s: `1 finding`, `2,000 findings`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

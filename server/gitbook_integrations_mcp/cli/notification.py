@@ -13,7 +13,7 @@ from gitbook_integrations_api.report import Finding, Report
 from gitbook_integrations_mcp.audit.problems import describe_verdict
 from gitbook_integrations_mcp.errors import UsageError
 from gitbook_integrations_mcp.gitbook.http import HTTPTransport, open_transport
-from gitbook_integrations_mcp.text import clean_text
+from gitbook_integrations_mcp.text import clean_text, format_count
 
 MOST_LISTED = 10
 """Maximum number of findings that a message lists."""
@@ -93,7 +93,7 @@ def list_new(report: Report) -> list[Finding]:
 def _write_message(report: Report, found: list[Finding]) -> dict[str, Any]:
     """Return a message of plain text: titles of third parties cannot format it, link, or mention anybody."""
     title = clean_text(report.organization.title or report.organization.id, 100)
-    heading = f"Installation audit of {title}: {len(found)} new finding{'' if len(found) == 1 else 's'}"
+    heading = f"Installation audit of {title}: {format_count(len(found), 'new finding')}"
     lines = "\n".join(_list_lines(report, found))
     blocks = [{"type": "section", "text": {"type": "plain_text", "text": text}} for text in (heading, lines)]
     escaped = heading.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -16,7 +16,7 @@ from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.response import get_path
 from gitbook_integrations_mcp.errors import CallError, CredentialError, LimitError, StatusError, UnreachableError
 from gitbook_integrations_mcp.store.pending import Fact
-from gitbook_integrations_mcp.text import clean_text, escape_character, escape_unseen
+from gitbook_integrations_mcp.text import clean_text, escape_character, escape_unseen, format_count
 
 MAX_NAMED = 10
 """Number of affected spaces, sites or installations that are named; the others are counted."""
@@ -252,7 +252,7 @@ def _format_argument(value: Any) -> str:
     return (
         format_text(str(value)) or "empty"
         if isinstance(value, str | int | float)
-        else f"{len(value)} items (not shown)"
+        else f"{format_count(len(value), 'item')} (not shown)"
     )
 
 

@@ -20,7 +20,7 @@ from gitbook_integrations_mcp.pipeline.snapshot import SnapshotReader
 from gitbook_integrations_mcp.store.change import Change
 from gitbook_integrations_mcp.store.pending import Fact
 from gitbook_integrations_mcp.store.store import Store
-from gitbook_integrations_mcp.text import clean_text
+from gitbook_integrations_mcp.text import clean_text, format_count
 
 _MAX_LATER = 100
 _RUNNING_SECONDS = 600
@@ -313,4 +313,4 @@ def _describe_step(step: Step, titles: Mapping[str, str]) -> str:
 
 
 def _describe_value(value: Any) -> str:
-    return format_name(value) if isinstance(value, str) else f"{len(value)} value{'' if len(value) == 1 else 's'}"
+    return format_name(value) if isinstance(value, str) else format_count(len(value), "value")

@@ -15,6 +15,7 @@ from gitbook_integrations_mcp.confirmation.facts import describe_effect
 from gitbook_integrations_mcp.errors import DisabledToolError, ErrorCode
 from gitbook_integrations_mcp.publishing.client_roots import read_client_roots
 from gitbook_integrations_mcp.publishing.files import FolderError, Roots
+from gitbook_integrations_mcp.text import format_count
 
 if TYPE_CHECKING:
     from gitbook_integrations_mcp.publishing.folder import Folder
@@ -38,7 +39,7 @@ class FolderTools:
         """
         folder = await self._read(call)
         count = len(folder.problems)
-        message = f"{count} problem{'' if count == 1 else 's'}." if count else "The folder can be published."
+        message = f"{format_count(count, 'problem')}." if count else "The folder can be published."
         return Output({"ok": not folder.problems, "message": message, **describe_folder(folder)})
 
     async def plan(self, call: Call) -> Plan:

@@ -9,7 +9,7 @@ from gitbook_integrations_api.endpoints.audit import SECTIONS, Section
 from gitbook_integrations_api.report import Report
 from gitbook_integrations_mcp.audit.problems import MOST_FIRST, describe_verdict, format_command, group_findings
 from gitbook_integrations_mcp.audit.sections import describe_comparison, list_change_examples, list_items, summarize
-from gitbook_integrations_mcp.text import quote
+from gitbook_integrations_mcp.text import format_count, quote
 
 _MARKUP = re.compile(r"([\\`*~\[\]<>|]|(?<![^\W_])_|_(?![^\W_]))")
 """Characters that can start emphasis, a link, an image, an element or a cell.
@@ -72,9 +72,8 @@ def format_figures(figures: Mapping[str, Any]) -> str:
     """Return the figures as two sentences."""
 
     def count(name: str, noun: str) -> str:
-        number = figures[name]
         bound = "at least " if name in figures["atLeast"] else ""
-        return f"{bound}{number:,} {noun}{'' if number == 1 else 's'}"
+        return f"{bound}{format_count(figures[name], noun)}"
 
     return (
         f"{count('installations', 'installation')}, {count('spaces', 'space')}, {count('sites', 'site')} "
@@ -103,13 +102,13 @@ def _render_findings(summary: Mapping[str, Any]) -> Iterator[str]:
 def format_coverage(coverage: Mapping[str, Any]) -> Iterator[str]:
     """Yield lines that show whether the audit is complete, its gaps, and the rules that were not fully checked."""
     if coverage["complete"]:
-        yield f"Coverage: complete, {coverage['requests']} requests."
+        yield f"Coverage: complete, {format_count(coverage['requests'], 'request')}."
     else:
-        yield f"Coverage: INCOMPLETE, {coverage['requests']} requests. Gaps:"
+        yield f"Coverage: INCOMPLETE, {format_count(coverage['requests'], 'request')}. Gaps:"
     for gap in coverage["gaps"]:
         yield f"- {gap['source']}: {gap['reason']} {gap['consequence']}"
     if coverage["moreGaps"]:
-        yield f"- and {coverage['moreGaps']} more gaps"
+        yield f"- and {format_count(coverage['moreGaps'], 'more gap')}"
     if unchecked := coverage["rulesNotChecked"]:
         yield f"Rules not fully checked: {', '.join(f'{rule} ({outcome})' for rule, outcome in unchecked.items())}."
 
@@ -125,7 +124,8 @@ def format_changes(changes: Mapping[str, Any] | None) -> Iterator[str]:
     )
     yield (
         f"Since {changes['since']}{' (' + ', '.join(about) + ')' if about else ''}: {counts}; "
-        f"{changes['newFindings']} new findings, {changes['fixed']} fixed; {changes['undecided']} undecided."
+        f"{format_count(changes['newFindings'], 'new finding')}, {changes['fixed']} fixed; "
+        f"{changes['undecided']} undecided."
     )
 
 
@@ -164,7 +164,7 @@ def render_explanation(explanation: Mapping[str, Any]) -> str:
 
 def render_organizations(content: Mapping[str, Any]) -> str:
     """Return the comparison of several organizations."""
-    lines = [f"## Installation audit of {len(content['organizations'])} organizations"]
+    lines = [f"## Installation audit of {format_count(len(content['organizations']), 'organization')}"]
     for each in content["organizations"]:
         lines += ["", f"**{escape(each['title'] or each['id'])}** (`{each['id']}`)"]
         if "error" in each:

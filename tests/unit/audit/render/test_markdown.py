@@ -2,7 +2,7 @@
 
 import pytest
 
-from gitbook_integrations_mcp.audit.render.markdown import escape
+from gitbook_integrations_mcp.audit.render.markdown import escape, format_changes
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,11 @@ def test_text_of_others_becomes_no_markup(text: str, escaped: str) -> None:
 )
 def test_ids_and_addresses_of_gitbook_stay(text: object) -> None:
     assert escape(text) == str(text)
+
+
+@pytest.mark.parametrize(("number", "text"), [(1, "1 new finding,"), (2, "2 new findings,")])
+def test_one_new_finding_is_no_plural(number: int, text: str) -> None:
+    counts = dict.fromkeys(("added", "removed", "changed", "fixed", "undecided"), 0) | {"newFindings": number}
+    since = {"since": "2026-11-18T12:00:00Z", "sinceAgeSeconds": None, "sinceComplete": True}
+    [line] = format_changes(since | counts)
+    assert text in line

@@ -24,6 +24,7 @@ from gitbook_integrations_mcp.audit.render.html.charts import draw_trend
 from gitbook_integrations_mcp.audit.render.html.matrices import build_place_matrix, build_scope_matrix
 from gitbook_integrations_mcp.audit.render.tables import render_csv
 from gitbook_integrations_mcp.digest import csp_hash
+from gitbook_integrations_mcp.text import format_count
 
 MANY_ROWS = 500
 """From this number of rows on, a browser lays out those of a list only when they come into view."""
@@ -97,6 +98,7 @@ def _get_environment() -> Environment:
         "format_command": format_command,
         "link_rule": link_rule,
         "format_day": format_day,
+        "format_count": format_count,
         "most_first": MOST_FIRST,
         "many_rows": MANY_ROWS,
     }
