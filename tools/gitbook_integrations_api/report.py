@@ -285,8 +285,16 @@ class Comparison(Part):
     possiblyOlder: tuple[str, ...] = Field(
         (), description="New findings that the earlier report could not have detected, because data was missing"
     )
+    reopened: tuple[str, ...] = Field(
+        (), description="IDs of open findings that were accepted in the earlier report: withdrawn or expired since"
+    )
     fixed: tuple[Finding, ...] = Field((), description="Findings of the earlier report that no longer exist")
     undecided: tuple[str, ...] = Field((), description="Parts that could not be compared, with the reason")
+
+    @property
+    def newly_open(self) -> frozenset[str]:
+        """IDs of findings that nobody had to act on at the time of the earlier report."""
+        return frozenset((*self.newFindings, *self.reopened))
 
 
 class TrendPoint(Part):

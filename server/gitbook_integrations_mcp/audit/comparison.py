@@ -111,6 +111,7 @@ def compare(before: Report, now: Report) -> Comparison:
         changed=tuple(differences.changed),
         newFindings=tuple(found),
         possiblyOlder=tuple(older),
+        reopened=tuple(_find_reopened(before, now)),
         fixed=tuple(fixed),
         undecided=(*unknown, *(f"{source}: not read completely" for source in unread)),
     )
@@ -188,16 +189,16 @@ def _build_change(item: ComparedItem, **difference: Any) -> Change:
 
 def _find_new(before: Report, now: Report) -> tuple[list[str], list[str]]:
     """Return the IDs of new findings, and those of them that the earlier report could not have found."""
-    # A finding that is no longer accepted is new.
-    known = {finding.id: finding.accepted for finding in before.findings}
-    found = [
-        finding
-        for finding in now.findings
-        if finding.id not in known or (known[finding.id] and finding.accepted is None)
-    ]
+    known = {finding.id for finding in before.findings}
+    found = [finding for finding in now.findings if finding.id not in known]
     was_checked = _create_check_test(before)
     older = [finding.id for finding in found if not was_checked(finding)]
     return [finding.id for finding in found], older
+
+
+def _find_reopened(before: Report, now: Report) -> Iterator[str]:
+    accepted = {finding.id for finding in before.findings if finding.accepted}
+    return (finding.id for finding in now.findings if finding.id in accepted and finding.accepted is None)
 
 
 def _find_fixed(before: Report, now: Report) -> tuple[list[Finding], list[str]]:

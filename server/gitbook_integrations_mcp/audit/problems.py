@@ -73,6 +73,8 @@ def describe_verdict(report: Report) -> Iterator[tuple[str, str]]:
             yield "new", f"{len(changes.newFindings):,} new since {since}"
         else:
             yield "good", f"none new since {since}"
+        if changes.reopened:
+            yield "new", f"{len(changes.reopened):,} reopened"
     yield ("good", "complete") if report.coverage.complete else ("bad", "INCOMPLETE")
 
 

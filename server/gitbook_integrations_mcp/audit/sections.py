@@ -26,7 +26,7 @@ MAX_EXAMPLES: Mapping[Severity, int] = {"high": 3, "medium": 2, "low": 1}
 MAX_LINES = 60
 """Maximum number of installations in a summary."""
 
-MAX_CHANGES: Mapping[str, int] = {"new": 2, "fixed": 1, "added": 1, "removed": 1, "changed": 1}
+MAX_CHANGES: Mapping[str, int] = {"new": 2, "reopened": 1, "fixed": 1, "added": 1, "removed": 1, "changed": 1}
 """Maximum number of changes in a summary, by kind."""
 
 MAX_OTHERS = 10
@@ -91,7 +91,7 @@ def describe_comparison(report: Report) -> dict[str, Any]:
     changes = report.comparison
     if changes is None:
         return {}
-    counted = ("added", "removed", "changed", "newFindings", "fixed", "undecided")
+    counted = ("added", "removed", "changed", "newFindings", "reopened", "fixed", "undecided")
     return {
         "since": changes.baseline,
         "sinceAgeSeconds": _measure_age(changes.baseline, report.generatedAt),
@@ -235,6 +235,10 @@ def _list_changes(report: Report, integration: str | None) -> Iterator[dict[str,
         if integration in {None, finding.subject.integration}:
             older = {"possiblyOlder": True} if identifier in changes.possiblyOlder else {}
             yield {"change": "new", "severity": finding.severity, "title": finding.summary, "id": identifier} | older
+    for identifier in changes.reopened:
+        finding = findings[identifier]
+        if integration in {None, finding.subject.integration}:
+            yield {"change": "reopened", "severity": finding.severity, "title": finding.summary, "id": identifier}
     for finding in changes.fixed:
         if integration in {None, finding.subject.integration}:
             yield {"change": "fixed", "severity": finding.severity, "title": finding.summary, "id": finding.id}

@@ -412,14 +412,14 @@ def _print(report: Report, options: AuditOptions, settings: Settings) -> None:
 
 
 def _choose_exit_code(report: Report, options: AuditOptions) -> int:
-    """Return the exit code. New findings take precedence over an incomplete audit.
+    """Return the exit code. New and reopened findings take precedence over an incomplete audit.
 
     Only a baseline that was asked for makes other findings known ones.
     """
     if options.fail_on is None:
         return SUCCESS
     severe = SEVERITIES[: SEVERITIES.index(options.fail_on) + 1]
-    new = report.comparison.newFindings if report.comparison and options.baseline else None
+    new = report.comparison.newly_open if report.comparison and options.baseline else None
     for finding in report.findings:
         if finding.accepted is None and finding.severity in severe and (new is None or finding.id in new):
             return NEW_FINDINGS

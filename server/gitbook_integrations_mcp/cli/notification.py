@@ -55,8 +55,8 @@ def read_target(text: str) -> SecretStr:
 async def notify(url: SecretStr, report: Report, transport: HTTPTransport | None = None) -> bool:
     """Send the new findings to Slack, and return whether there were any.
 
-    They are those that the earlier report lacks, or all open ones if there is no earlier report. In tests, `transport`
-    replaces the network.
+    Reopened ones count as new. If there is no earlier report, all open findings are new. In tests, `transport` replaces
+    the network.
 
     Raises:
         NotificationError: Slack could not be reached, or refused the message.
@@ -85,15 +85,16 @@ async def notify(url: SecretStr, report: Report, transport: HTTPTransport | None
 
 
 def list_new(report: Report) -> list[Finding]:
-    """Return the open findings that the earlier report lacks, or all open ones if there is none."""
-    new = set(report.comparison.newFindings) if report.comparison else None
+    """Return the findings that are open and were not in the earlier report, or all open ones if there is none."""
+    new = report.comparison.newly_open if report.comparison else None
     return [each for each in report.findings if each.accepted is None and (new is None or each.id in new)]
 
 
 def _write_message(report: Report, found: list[Finding]) -> dict[str, Any]:
     """Return a message of plain text: titles of third parties cannot format it, link, or mention anybody."""
     title = clean_text(report.organization.title or report.organization.id, 100)
-    heading = f"Installation audit of {title}: {format_count(len(found), 'new finding')}"
+    kind = "new or reopened finding" if report.comparison and report.comparison.reopened else "new finding"
+    heading = f"Installation audit of {title}: {format_count(len(found), kind)}"
     lines = "\n".join(_list_lines(report, found))
     blocks = [{"type": "section", "text": {"type": "plain_text", "text": text}} for text in (heading, lines)]
     escaped = heading.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

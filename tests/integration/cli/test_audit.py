@@ -342,10 +342,16 @@ def test_accepted_findings_do_not_fail_until_they_expire(tmp_path: Path, capsys:
     assert code == 0
     assert "ACCEPTED  4" in out
     assert "known" in out
+    baseline = tmp_path / "baseline.json"
+    run(capsys, *words, "--format", "json", "--output", str(baseline))
+    assert run(capsys, *words, "--baseline", str(baseline))[0] == 0
     accepted.write_text(json.dumps([{"finding": rule, **reason, "expires": "2026-01-02"} for rule in rules]))
     code, out, _ = run(capsys, *words)
     assert code == 3
     assert "ACCEPTED" not in out
+    code, out, _ = run(capsys, *words, "--baseline", str(baseline))
+    assert code == 3
+    assert "0 new findings, 4 reopened" in out
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,9 @@ async def test_an_approved_acceptance_holds_in_every_audit_until_it_is_withdrawn
         assert read_status(await client.call_tool("withdraw_acceptance", {"finding": FINDING})) == "withdrawn"
         place.clock.now += 1
         assert await list_accepted(client) == {}
+        changes = await audit(client, section="changes")
+        assert (changes["changes"]["newFindings"], changes["changes"]["reopened"]) == (0, 1)
+        assert [(item["change"], item["id"]) for item in changes["items"]] == [("reopened", FINDING)]
     shown = human.texts[0]
     for fact in (FINDING, REASON, "2027-06-30", "Severity: high", "Finding: ", "every user"):
         assert fact in shown

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gitbook_integrations_api.report import Comparison, Report
+from gitbook_integrations_api.report import Acceptance, Comparison, Report
 from gitbook_integrations_mcp.audit.comparison import BaselineError, compare, read_baseline
 from gitbook_integrations_mcp.errors import ErrorCode
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, Sandbox, create_sandbox
@@ -110,6 +110,18 @@ async def test_a_change_has_the_values_before_and_after() -> None:
     # Nobody loads the scripts of an unpublished site, and the settings of a paused installation are not missing
     assert {finding.subject.site for finding in comparison.fixed if finding.rule.startswith("script-")} == {HELP}
     assert ("required-setting-missing", SLACK) in {(one.rule, one.subject.installation) for one in comparison.fixed}
+
+
+async def test_an_acceptance_changes_only_the_status_of_a_finding() -> None:
+    report = await audit(Watched(create_sandbox()))
+    first, *others = report.findings
+    accepted = first.model_copy(update={"accepted": Acceptance(reason="known", date="2026-11-01")})
+    hidden = report.model_copy(update={"findings": (accepted, *others)})
+    for before, now, reopened in ((report, hidden, ()), (hidden, hidden, ()), (hidden, report, (first.id,))):
+        comparison = compare(before, now)
+        assert (comparison.newFindings, comparison.fixed) == ((), ())
+        assert comparison.reopened == reopened
+        assert comparison.newly_open == {*reopened}
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,9 @@ def test_the_verdict_counts_open_and_new_findings_and_says_whether_the_audit_is_
     figures = report.figures.model_copy(update={"findings": {"high": 9, "medium": 0, "low": 2}})
     compared = report.model_copy(update={"comparison": changes, "figures": figures})
     assert [text for _, text in describe_verdict(compared)] == ["9 high", "2 low", "3 new since 25 Oct", "complete"]
+    changes = Comparison(baseline=baseline, baselineComplete=True, reopened=new)
+    reopened = compared.model_copy(update={"comparison": changes})
+    assert [text for _, text in describe_verdict(reopened)][2:4] == ["none new since 25 Oct", "3 reopened"]
     none = figures.model_copy(update={"findings": {"high": 0, "medium": 0, "low": 0}})
     coverage = report.coverage.model_copy(update={"complete": False})
     clean = report.model_copy(update={"figures": none, "coverage": coverage})

@@ -65,6 +65,15 @@ async def test_nothing_is_sent_without_new_findings(report: Report) -> None:
     assert slack.received == []
 
 
+async def test_a_reopened_finding_is_sent_too(report: Report) -> None:
+    slack = Slack()
+    changes = Comparison(baseline=report.generatedAt, baselineComplete=True, reopened=(report.findings[0].id,))
+    assert await send(report.model_copy(update={"comparison": changes}), slack)
+    [(_, message)] = slack.received
+    assert report.findings[0].id in str(message["blocks"])
+    assert "1 new or reopened finding" in message["text"]
+
+
 def test_without_an_earlier_report_all_open_findings_are_new(report: Report) -> None:
     assert list_new(report) == [finding for finding in report.findings if finding.accepted is None]
 

@@ -122,9 +122,11 @@ def format_changes(changes: Mapping[str, Any] | None) -> Iterator[str]:
     about = ([] if age is None else [f"{format_span(age)} earlier"]) + ["an INCOMPLETE audit"] * (
         not changes["sinceComplete"]
     )
+    reopened = f" {changes['reopened']} reopened," if changes["reopened"] else ""
     yield (
         f"Since {changes['since']}{' (' + ', '.join(about) + ')' if about else ''}: {counts}; "
-        f"{format_count(changes['newFindings'], 'new finding')}, {changes['fixed']} fixed; "
+        f"{format_count(changes['newFindings'], 'new finding')},{reopened} "
+        f"{changes['fixed']} fixed; "
         f"{changes['undecided']} undecided."
     )
 

@@ -66,7 +66,8 @@ def _describe_finding(finding: Finding, report: Report) -> dict[str, Any]:
         "properties": {"firstSeen": finding.firstSeen, "since": finding.since, "evidence": list(finding.evidence)},
     }
     if report.comparison:
-        result["baselineState"] = "new" if finding.id in report.comparison.newFindings else "unchanged"
+        states = {"new": report.comparison.newFindings, "updated": report.comparison.reopened}
+        result["baselineState"] = next((state for state, ids in states.items() if finding.id in ids), "unchanged")
     if accepted := finding.accepted:
         result["suppressions"] = [{"kind": "external", "status": "accepted", "justification": accepted.reason}]
     return result

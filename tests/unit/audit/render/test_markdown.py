@@ -33,7 +33,9 @@ def test_ids_and_addresses_of_gitbook_stay(text: object) -> None:
 
 @pytest.mark.parametrize(("number", "text"), [(1, "1 new finding,"), (2, "2 new findings,")])
 def test_one_new_finding_is_no_plural(number: int, text: str) -> None:
-    counts = dict.fromkeys(("added", "removed", "changed", "fixed", "undecided"), 0) | {"newFindings": number}
+    counts = dict.fromkeys(("added", "removed", "changed", "reopened", "fixed", "undecided"), 0) | {
+        "newFindings": number
+    }
     since = {"since": "2026-11-18T12:00:00Z", "sinceAgeSeconds": None, "sinceComplete": True}
     [line] = format_changes(since | counts)
     assert text in line

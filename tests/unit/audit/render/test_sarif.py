@@ -37,6 +37,16 @@ def test_every_finding_is_a_result_with_its_rule_place_and_id() -> None:
     assert run["invocations"][0]["executionSuccessful"]
 
 
+def test_a_reopened_finding_is_updated() -> None:
+    report = audit()
+    first = report.findings[0]
+    changes = Comparison(baseline="x", baselineComplete=True, reopened=(first.id,))
+    results = read_run(report.model_copy(update={"comparison": changes}))["results"]
+    states = {result["partialFingerprints"]["findingId/v1"]: result["baselineState"] for result in results}
+    assert states.pop(first.id) == "updated"
+    assert set(states.values()) == {"unchanged"}
+
+
 @pytest.mark.parametrize("is_new", [True, False])
 def test_accepted_findings_are_suppressed_and_known_ones_unchanged(is_new: bool) -> None:
     report = audit()

@@ -56,9 +56,10 @@ def _list_changes(report: Report) -> list[tuple[str, list[str]]]:
     """Return what changed since the earlier report, as text under headings."""
     if (changes := report.comparison) is None:
         return []
-    new = set(changes.newFindings)
+    new, reopened = set(changes.newFindings), set(changes.reopened)
     return [
         ("New findings", [finding.summary for finding in report.findings if finding.id in new]),
+        ("Reopened", [finding.summary for finding in report.findings if finding.id in reopened]),
         ("Fixed", [finding.summary for finding in changes.fixed]),
         ("Added", [_describe_change(change) for change in changes.added]),
         ("Removed", [_describe_change(change) for change in changes.removed]),
