@@ -4,7 +4,7 @@ import json
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from gitbook_integrations_api.report import Finding, Remedy, Report, RuleOutcome
 from gitbook_integrations_api.rules import SEVERITIES, Severity
@@ -67,6 +67,8 @@ def describe_verdict(report: Report) -> Iterator[tuple[str, str]]:
     yield from ((severity, f"{bound}{number:,} {severity}") for severity, number in open_findings)
     if not open_findings:
         yield "good", "no open findings"
+    if figures.accepted:
+        yield "good", f"{figures.accepted:,} accepted"
     if changes:
         since = format_day(changes.baseline, report.generatedAt)
         if changes.newFindings:
@@ -79,12 +81,18 @@ def describe_verdict(report: Report) -> Iterator[tuple[str, str]]:
 
 
 def format_day(moment: str, now: str) -> str:
-    """Return the day of a moment (ISO 8601) in words, with its year if it is not that of `now`."""
+    """Return the day of a moment (ISO 8601) in words, with its year if it is not that of `now`.
+
+    A moment of the same day has its time, too, because its day does not tell it from `now`.
+    """
     try:
         day = datetime.fromisoformat(moment)
-    except ValueError:
+        day = day.astimezone(UTC) if day.tzinfo else day
+    except (ValueError, OverflowError):
         return clean_text(moment, 30)
     month = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")[day.month - 1]
+    if day.date().isoformat() == now[:10]:
+        return f"{day.day} {month}, {day:%H:%M} UTC"
     return f"{day.day} {month}" if now.startswith(f"{day.year:04d}-") else f"{day.day} {month} {day.year}"
 
 

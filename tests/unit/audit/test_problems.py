@@ -20,6 +20,8 @@ def test_the_verdict_counts_open_and_new_findings_and_says_whether_the_audit_is_
     changes = Comparison(baseline=baseline, baselineComplete=True, reopened=new)
     reopened = compared.model_copy(update={"comparison": changes})
     assert [text for _, text in describe_verdict(reopened)][2:4] == ["none new since 25 Oct", "3 reopened"]
+    accepted = compared.model_copy(update={"figures": figures.model_copy(update={"accepted": 4})})
+    assert [text for _, text in describe_verdict(accepted)][2] == "4 accepted"
     none = figures.model_copy(update={"findings": {"high": 0, "medium": 0, "low": 0}})
     coverage = report.coverage.model_copy(update={"complete": False})
     clean = report.model_copy(update={"figures": none, "coverage": coverage})
@@ -55,3 +57,8 @@ def test_a_command_runs_nothing_but_the_call(arguments: dict[str, object], words
 )
 def test_days_have_a_year_only_if_it_is_another_one(moment: str, day: str) -> None:
     assert format_day(moment, "2026-11-26T00:00:00Z") == day
+
+
+@pytest.mark.parametrize("moment", ["2026-11-26T01:02:03Z", "2026-11-26T02:32:03+01:30"])
+def test_a_moment_of_the_same_day_has_its_time(moment: str) -> None:
+    assert format_day(moment, "2026-11-26T09:00:00Z") == "26 Nov, 01:02 UTC"
