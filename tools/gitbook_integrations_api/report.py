@@ -188,7 +188,9 @@ class Finding(Part):
     subject: Subject
     place: FindingPlace | None = Field(None, description="null if it is about the organization as a whole")
     owner: Owner | None = Field(None, description="Owner of the integration; null if unknown")
-    firstSeen: str = Field(description="Time of the first audit that had the finding (UTC, ISO 8601)")
+    firstSeen: str = Field(
+        description="Time of the first audit that had the finding (UTC, ISO 8601); the problem can be older"
+    )
     since: str = Field(
         description="Time of the audit since which no audit showed it as fixed; later than `firstSeen` if it returned"
     )

@@ -356,10 +356,13 @@ async def test_the_text_of_a_section_names_people_and_places_and_repeats_nothing
             section: read_text(await client.call_tool(TOOL, {"section": section}))
             for section in ("findings", "installations", "access")
         }
+        explanation = read_text(await client.call_tool(TOOL, {"explain": "script-not-installed:ac477a73c5"}))
+    for text in (texts["findings"], explanation):  # nobody knows since when the problem exists
+        assert "- firstSeen:" in text
+        assert "- since:" not in text
     assert "- place: “Help Center” (site, site_qLN1io, public)" in texts["findings"]
     assert "- owner: “Heatlens Labs” (h3ATl6nSuV1pJxDq8ZrW)" in texts["findings"]
     assert "- rule:" not in texts["findings"]
-    assert "- firstSeen:" not in texts["findings"]  # it is the first audit: the same as since
     assert "Complete" not in texts["installations"]
     assert ": 0" not in texts["installations"]
     assert "- verified: no" in texts["installations"]

@@ -156,8 +156,11 @@ def render_explanation(explanation: Mapping[str, Any]) -> str:
     headline = explanation.get("summary") or explanation["title"]
     lines = [f"## {explanation['severity']}: {escape(headline)}"]
     lines += [escape(f"{explanation['meaning']} {explanation['why']}")]
+    hidden = {"summary", "severity", "meaning", "why", "evidence", "findings"}
+    if _is_implied("findings", "since", explanation):
+        hidden.add("since")
     for name, value in explanation.items():
-        if name not in {"summary", "severity", "meaning", "why", "evidence", "findings"} and value not in (None, 0, {}):
+        if name not in hidden and value not in (None, 0, {}):
             lines.append(f"- {name}: {_render_value(value)}")
     for name in ("evidence", "findings"):
         lines += [f"- {name}:", *(f"  - {escape(one)}" for one in explanation[name])] if explanation.get(name) else []
@@ -233,7 +236,7 @@ def _render_item(section: Section, item: Mapping[str, Any]) -> Iterator[str]:
 
 def _is_implied(section: Section, name: str, item: Mapping[str, Any]) -> bool:
     """Whether a reader misses nothing if a field is left out."""
-    value = item[name]
+    value = item.get(name)
     match section, name:
         case "access", "spaces" | "sites":
             return False  # that a scope reaches no place is worth a line
@@ -241,8 +244,8 @@ def _is_implied(section: Section, name: str, item: Mapping[str, Any]) -> bool:
             return bool(value == "active")  # as for places
         case "findings", "rule":
             return True  # the ID begins with it
-        case "findings", "firstSeen":
-            return bool(value == item.get("since"))
+        case "findings", "since":
+            return bool(value == item.get("firstSeen"))  # "since" alone would read as if the problem began then
         case "installations", "spacesComplete" | "sitesComplete":
             return value is True
         case _:
