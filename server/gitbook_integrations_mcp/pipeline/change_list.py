@@ -24,6 +24,12 @@ _VIEW = View(300, "`gitbook-integrations-mcp changes --json` shows it")
 _DETAILS = ("status", "requestId", "lost")
 """Fields that are shown only of a single change."""
 
+_ONLY_HERE = (
+    "Only changes that you made through this server are listed. GitBook does not say who else installed or changed "
+    "something."
+)
+"""Note of an empty list, which would otherwise read as if nobody had changed anything."""
+
 _OF_PLAN = ("time", "who", "approval", "organization", "requestId", "undoes", "plan")
 """Fields of a call that the plan has, too, or that nobody needs beside it."""
 
@@ -77,8 +83,11 @@ class ChangeLister:
         content: dict[str, Any] = {"items": [_omit(describe_change(one), _DETAILS) for one in found[:limit]]}
         if len(found) > limit:
             content["next"] = {"page": found[limit - 1].id}
+        notes = [] if found else [_ONLY_HERE]
         if tool is not None and (calls := _list_changing_calls(TOOLS[tool])):
-            content["note"] = f"Where {tool} needed only one call, that call is listed: {' or '.join(calls)}."
+            notes.append(f"Where {tool} needed only one call, that call is listed: {' or '.join(calls)}.")
+        if notes:
+            content["note"] = " ".join(notes)
         return Output(_VIEW.show(content), whole="Use a smaller limit.")
 
 

@@ -108,6 +108,14 @@ async def test_a_tool_whose_single_calls_are_listed_as_such_says_where_they_are(
         assert "note" not in await search(client, tool="uninstall_integration")
 
 
+async def test_an_empty_list_does_not_read_as_if_nobody_had_changed_anything() -> None:
+    async with meet(create_gated_server(GitBookSpy()), Human(), "2026-07-28") as client:
+        assert "through this server" in (await search(client))["note"]
+        await client.call_tool("queue_integration_task", TASK)
+        assert "note" not in await search(client)
+        assert "through this server" in (await search(client, integrationName="slack"))["note"]
+
+
 async def test_long_texts_of_a_change_are_cut() -> None:
     async with meet(create_gated_server(GitBookSpy()), Human(), "2026-07-28") as client:
         manifest = {"title": "Long", "description": "-", "scopes": [], "script": f"export default {{}} // {'x ' * 900}"}
