@@ -53,8 +53,8 @@ class Audit(OfOrganization):
         str | dict[str, Any],
         Check.MOMENT,
         Field(
-            description="Compare with the last audit (last), one at least 24h, 7d or 4w old, up to a date "
-            "(2026-11-18), or a JSON report"
+            description="Compare with an earlier audit: last, at least 24h, 7d or 4w old, up to 2026-11-18, or a "
+            "JSON report"
         ),
     ] = ABSENT
 
