@@ -1,7 +1,7 @@
 """The tool `list_changes`: the caller's own changes, newest first."""
 
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -57,7 +57,8 @@ class ChangeLister:
                     "returns the IDs.",
                     ErrorCode.UNKNOWN_CHANGE,
                 )
-            whole = {**describe_change(change), "before": change.before}
+            undone = await self._find_undone([change.id])
+            whole = {**_describe_undone(change, undone), "before": change.before}
             if parts := await self._store.changes.list_parts(change.id, owner):
                 whole["calls"] = [_describe_part(one, change) for one in reversed(parts)]
             return Output(_VIEW.show({"items": [whole]}))
@@ -80,15 +81,30 @@ class ChangeLister:
             before=page,
             limit=limit + 1,
         )
-        content: dict[str, Any] = {"items": [_omit(describe_change(one), _DETAILS) for one in found[:limit]]}
+        listed = found[:limit]
+        undone = await self._find_undone([one.id for one in listed])
+        content: dict[str, Any] = {"items": [_omit(_describe_undone(one, undone), _DETAILS) for one in listed]}
         if len(found) > limit:
-            content["next"] = {"page": found[limit - 1].id}
+            content["next"] = {"page": listed[-1].id}
         notes = [] if found else [_ONLY_HERE]
         if tool is not None and (calls := _list_changing_calls(TOOLS[tool])):
             notes.append(f"Where {tool} needed only one call, that call is listed: {' or '.join(calls)}.")
         if notes:
             content["note"] = " ".join(notes)
         return Output(_VIEW.show(content), whole="Use a smaller limit.")
+
+    async def _find_undone(self, change_ids: Sequence[str]) -> dict[str, str]:
+        """Return which of the changes are undone, each with its undo. An undo that is undone itself does not count."""
+        undoing = [one for one in await self._store.changes.list_undoing(*change_ids) if one.outcome == "done"]
+        undone = {str(one.undoes): one.plan or one.id for one in reversed(undoing)}
+        again = await self._find_undone([*undone.values()]) if undone else {}
+        return {change: undo for change, undo in undone.items() if undo not in again}
+
+
+def _describe_undone(change: Change, undone: Mapping[str, str]) -> dict[str, Any]:
+    """Return a change for a reader, with the change that undid it in place of what would undo it."""
+    content = describe_change(change)
+    return {**_omit(content, ("undo",)), "undoneBy": undone[change.id]} if change.id in undone else content
 
 
 def describe_change(change: Change) -> dict[str, Any]:

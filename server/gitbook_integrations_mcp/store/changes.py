@@ -76,9 +76,9 @@ class ChangeStore:
         parts = table.c.id.startswith(plan, autoescape=True)
         return await self._select(parts, table.c.id != plan, table.c.owner == owner)
 
-    async def list_undoing(self, change_id: str) -> list[Change]:
-        """Return the changes that undid another, or may have done so, newest first."""
-        return await self._select(table.c.undoes == change_id, table.c.outcome.in_(("done", "unknown")))
+    async def list_undoing(self, *change_ids: str) -> list[Change]:
+        """Return the changes that undid one of these, or may have done so, newest first."""
+        return await self._select(table.c.undoes.in_(change_ids), table.c.outcome.in_(("done", "unknown")))
 
     async def find_last_time(self, organization: str) -> float | None:
         """Return when the last change of an organization began or ended, in seconds since 1970.

@@ -86,6 +86,26 @@ async def test_a_plan_is_one_change_and_its_calls_are_read_by_its_id() -> None:
         assert "plan" in (await search(client, outcome="done", limit=1))["items"][0]
 
 
+async def test_an_undone_change_names_its_undo_until_that_is_undone() -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration_from_space")
+    clock = Clock()
+    async with meet(create_gated_server(spy, clock), Human(), "2026-07-28") as client:
+        change = (await client.call_tool(target.name, target.arguments)).structured_content["receipt"]["changeId"]
+        clock.now += 1
+        undone = (await client.call_tool("undo_change", {"changeId": change})).structured_content["changeId"]
+        *_, first = (await search(client))["items"]
+        assert (first["id"], first["undoneBy"], "undo" in first) == (change, undone, False)
+        [whole] = (await search(client, changeId=change))["items"]
+        assert whole["undoneBy"] == undone
+        clock.now += 1
+        await client.call_tool("undo_change", {"changeId": undone})
+        latest, second, first = (await search(client))["items"]
+        assert (second["id"], second["undoneBy"]) == (undone, latest["id"])
+        assert "undoneBy" not in first
+        assert "undo" in first
+
+
 async def test_changes_are_found_by_integration_also_those_of_a_plan_that_does_not_name_it() -> None:
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
