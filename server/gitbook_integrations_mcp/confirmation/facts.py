@@ -149,11 +149,6 @@ def describe_target(
 def describe_integration(integration: Mapping[str, Any]) -> Iterator[Fact]:
     """Yield facts about an integration. No text of its publisher stands beside what GitBook says about it."""
     yield Fact("Integration", format_name(integration))
-    yield from describe_origin(integration)
-
-
-def describe_origin(integration: Mapping[str, Any]) -> Iterator[Fact]:
-    """Yield the version of an integration, who made it, and whether GitBook verified it."""
     version, visibility = (clean_foreign(integration.get(key), 40) for key in ("version", "visibility"))
     verified = "verified by GitBook" if integration.get("verified") else "not verified by GitBook"
     yield Fact("Version", f"{version} ({visibility}, {verified})")

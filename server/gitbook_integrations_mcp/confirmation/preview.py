@@ -24,9 +24,9 @@ from gitbook_integrations_mcp.confirmation.facts import (
     describe_call,
     describe_context,
     describe_effect,
+    describe_integration,
     describe_lockout,
     describe_loss,
-    describe_origin,
     describe_settings,
     describe_target,
     find_link,
@@ -192,7 +192,7 @@ class Previewer:
             shown, deleted = await self.preview(isolate_step(call, first))
             state = _digest([call.plan.digest, shown.state])
             consequence = f"{scrub(call.tool.consequence)} {shown.consequence}"
-            title = await self._write_plan_title(call)
+            title = await self._write_plan_title(call, await self._read_planned_integration(call))
             shown = replace(shown, title=title, consequence=consequence, state=state, verb=call.tool.verb)
             return replace(shown, facts=facts + shown.facts), deleted if first.tool.method == "DELETE" else None
         scrub_json = call.caller.credentials.scrub_json  # before anything is cut
@@ -225,28 +225,35 @@ class Previewer:
         if len(losses) > MAX_LISTED:
             losses[MAX_LISTED:] = [Fact("Further losses and changes", str(len(losses) - MAX_LISTED))]
         facts += tuple(Fact(scrub(fact.label), scrub(fact.value)) for fact in losses)
+        integration = await self._read_planned_integration(call)
+        details = _scrub_facts(describe_integration(integration) if integration else (), scrub)
+        states.append([[one.label, one.value] for one in details])
         return Preview(
-            title=await self._write_plan_title(call),
+            title=await self._write_plan_title(call, integration),
             consequence=scrub(call.tool.consequence),
             state=_digest(states),
             facts=facts,
+            details=details,
             verb=call.tool.verb,
             requester=scrub(name_requester(call.context.session)),
         ), None
 
-    async def _write_plan_title(self, call: PlannedCall) -> str:
-        """Return the title of a plan, with its organization and the integration of its first call, if it names them."""
-        integration: Mapping[str, Any] | None = None
+    async def _read_planned_integration(self, call: PlannedCall) -> Mapping[str, Any] | None:
+        """Return the integration of the first call of a plan, or None if it cannot be read."""
+        read = await self._targets.read_integration(isolate_step(call, call.plan.steps[0]))
+        scrubbed: Mapping[str, Any] | None = call.caller.credentials.scrub_json(read)
+        return scrubbed
+
+    async def _write_plan_title(self, call: PlannedCall, integration: Mapping[str, Any] | None) -> str:
+        """Return the title of a plan, with its organization and integration if it names them."""
         organization: Mapping[str, Any] | str | None = None
         first = isolate_step(call, call.plan.steps[0])
-        if "{integration}" in call.tool.act:
-            integration = await self._targets.read_integration(first)
         if "{organization}" in call.tool.act:
             of_plan = replace(first, arguments={"organization": call.plan.organization})
             organization = await self._targets.read_organization(of_plan, None)
         scrub_json = call.caller.credentials.scrub_json
         named = replace(first, tool=call.tool, arguments=scrub_json(first.arguments))
-        return write_title(named, scrub_json(integration), {}, scrub_json(organization), {})
+        return write_title(named, integration, {}, scrub_json(organization), {})
 
     async def _describe_planned_power(self, call: PlannedCall) -> list[Fact]:
         """Return to what the plan gives each integration access, and what the integration may do."""
@@ -280,7 +287,7 @@ class Previewer:
             elif widens is Widening.EVENTS:
                 facts += describe_events(arguments, integration or {})
             else:
-                facts += [*describe_origin(integration or {}), *describe_trust(integration)]
+                facts += describe_trust(integration)
         pages = scrub_json(await self._read_places(call, [*chosen.keys(), *everywhere], call.plan.organization))
         for level, page in pages.items():
             if level in everywhere:

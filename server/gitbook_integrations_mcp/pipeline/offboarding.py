@@ -10,7 +10,6 @@ from gitbook_integrations_mcp.calls.plan import Plan, Step
 from gitbook_integrations_mcp.calls.response import get_path
 from gitbook_integrations_mcp.confirmation.facts import (
     MAX_LISTED,
-    describe_integration,
     describe_lockout,
     describe_loss,
     format_name,
@@ -55,8 +54,7 @@ class OffboardingPlanner:
         revoked: dict[str, None] = {}
         scrub_json = call.caller.credentials.scrub_json  # before anything is cut
         if matching:
-            integration = scrub_json(matching[0]["integration"])
-            facts += [*describe_integration(integration), *describe_lockout(integration)]
+            facts += describe_lockout(scrub_json(matching[0]["integration"]))
         for identifier in found:
             if not isinstance(identifier, str):
                 raise AnswerError("GitBook listed an installation without an ID. Nothing was sent.")
