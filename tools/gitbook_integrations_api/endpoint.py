@@ -273,7 +273,7 @@ class Endpoint(Tool):
     `operation` is GitBook's operationId; `path` is a template whose `{names}` are fields of `input`. The other fields
     of `input` are sent in the query if the method has no body or if they are marked `Query`, and otherwise in the body.
     `success` are the documented status codes, the usual one first. The server keeps `undo` with each change; where
-    there is none, `reverted_by` are the tools that revert a call in another way. If GitBook returns nothing, `effect`
+    there is none, `reverted_by` is the tool that reverts a call in another way. If GitBook returns nothing, `effect`
     says in the result what is the case now; `{names}` in it are required arguments. `configures` is the level whose
     schema in the integration the argument `configuration` must satisfy. The operator's policy judges calls with a
     `policy_action`. `ended_by` is the tool that ends what a call begins: the call takes a duration (`for`), and after
@@ -284,7 +284,7 @@ class Endpoint(Tool):
     path: str
     success: tuple[int, ...] = (200,)
     undo: Undo | None = None
-    reverted_by: tuple[str, ...] = ()
+    reverted_by: str = ""
     effect: str = ""
     configures: Level | None = None
     policy_action: PolicyAction | None = None

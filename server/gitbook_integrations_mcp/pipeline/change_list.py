@@ -121,7 +121,7 @@ def describe_change(change: Change) -> dict[str, Any]:
         "arguments": change.arguments,
         "requestId": change.request_id,
         "undo": None if change.undo is None else list(dict.fromkeys(one["tool"] for one in change.undo)),
-        "insteadOfUndo": _list_other_ways(change),
+        "insteadOfUndo": _find_other_way(change),
         "lost": change.lost or None,
         "undoes": change.undoes,
         "plan": change.plan,
@@ -129,11 +129,11 @@ def describe_change(change: Change) -> dict[str, Any]:
     return {name: value for name, value in content.items() if value is not None}
 
 
-def _list_other_ways(change: Change) -> list[str] | None:
-    """Return the tools that revert a change which `undo_change` cannot undo."""
+def _find_other_way(change: Change) -> str | None:
+    """Return the tool that reverts a change which `undo_change` cannot undo."""
     tool = TOOLS.get(change.tool)
     may_have_effect = change.outcome in {"done", "unknown"}
-    return [*tool.reverted_by] or None if isinstance(tool, Endpoint) and may_have_effect else None
+    return tool.reverted_by or None if isinstance(tool, Endpoint) and may_have_effect else None
 
 
 def _describe_part(part: Change, plan: Change) -> dict[str, Any]:

@@ -38,19 +38,14 @@ def build_receipt(call: EndpointCall, recorded: Recorded, content: Mapping[str, 
 def describe_undo(caller: Caller, change_id: str, tool: Endpoint, *, possible: bool) -> dict[str, str] | str:
     """Return the call that undoes a change, or what there is instead. `tool` made the change, or its last part."""
     if not possible:
-        others = list_reverting(caller, tool)
-        return f"{_UNDO_TOOL} cannot undo it. Use {' or '.join(others)}." if others else _NO_UNDO
+        other = tool.reverted_by
+        return f"{_UNDO_TOOL} cannot undo it. Use {other}." if other in caller.policy.tools else _NO_UNDO
     return name_undo(caller, _UNDO_TOOL, changeId=change_id)
 
 
 def name_undo(caller: Caller, tool: str, **arguments: str) -> dict[str, str] | str:
     """Return the call of `tool` that undoes something, or that the server does not offer it."""
     return {"tool": tool, **arguments} if tool in caller.policy.tools else f"{tool} is disabled on this server."
-
-
-def list_reverting(caller: Caller, tool: Endpoint) -> list[str]:
-    """Return the tools that revert a call of `tool`, which has no undo, in another way."""
-    return [name for name in tool.reverted_by if name in caller.policy.tools]
 
 
 def describe_changed(call: EndpointCall, recorded: Recorded, content: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from gitbook_integrations_mcp.confirmation.facts import describe_effect, format_
 from gitbook_integrations_mcp.confirmation.targets import TargetReader
 from gitbook_integrations_mcp.errors import CallError, ErrorCode, RefusedError, StatusError
 from gitbook_integrations_mcp.pipeline.change_log import mask_for_record
-from gitbook_integrations_mcp.pipeline.receipt import list_reverting
 from gitbook_integrations_mcp.pipeline.snapshot import SnapshotReader
 from gitbook_integrations_mcp.store.change import Change
 from gitbook_integrations_mcp.store.pending import Fact
@@ -118,10 +117,9 @@ class UndoPlanner:
         if change.outcome in {"failed", "not sent"}:
             raise UndoError(f"{change.id} had no effect (outcome: {change.outcome}), so there is nothing to undo.")
         if change.undo is None:
-            others = list_reverting(call.caller, ENDPOINTS[change.tool])
-            instead = (
-                f"Use {' or '.join(others)}." if others else "Read the current state, and make the opposite change."
-            )
+            other = ENDPOINTS[change.tool].reverted_by
+            offered = other in call.caller.policy.tools
+            instead = f"Use {other}." if offered else "Read the current state, and make the opposite change."
             raise UndoError(
                 f"{change.tool} cannot be undone: GitBook's API does not return what it changed. Nothing was sent. "
                 f"{instead}"

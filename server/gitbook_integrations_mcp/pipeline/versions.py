@@ -77,7 +77,8 @@ class PublishedVersions:
             raise VersionError(f"{_NONE_KEPT.format(name=name)} Nothing was sent.")
         matching = [one for one in entries if wanted in {one.id, one.version}]
         if len(matching) != 1:
-            raise VersionError(_describe_mismatch(wanted, matching or entries, several=bool(matching)))
+            only = len(entries) == 1 and entries[0].version == _read_live(live)
+            raise VersionError(_describe_mismatch(wanted, matching or entries, several=bool(matching), only=only))
         number = _read_live(live)  # numbers repeat after an integration was unpublished: the newest one counts
         if number and matching[0] is next((one for one in entries if one.version == number), None):
             return Plan((), unchanged=f"Version {number} is the published one, so there is nothing to do.")
@@ -125,7 +126,8 @@ def _name_version(entry: "VersionEntry") -> str:
     return f"{entry.version} ({entry.id})" if entry.version else entry.id
 
 
-def _describe_mismatch(wanted: str, entries: "list[VersionEntry]", *, several: bool) -> str:
+def _describe_mismatch(wanted: str, entries: "list[VersionEntry]", *, several: bool, only: bool) -> str:
     names = ", ".join(_name_version(one) for one in entries[:5])
     problem = "is the number of several versions; use an ID" if several else "is not one of the kept versions"
-    return f"version: {clean_text(wanted, 40)} {problem}. Kept: {names}. Nothing was sent."
+    rest = " It is the published one, and no earlier one is kept: publish that from its source." if only else ""
+    return f"version: {clean_text(wanted, 40)} {problem}. Kept: {names}.{rest} Nothing was sent."

@@ -384,6 +384,6 @@ def test_a_composite_tool_that_changes_something_always_needs_approval() -> None
 
 def test_the_tools_that_others_name_exist() -> None:
     endpoints = list(ENDPOINTS.values())
-    named = {name for one in endpoints for name in (*one.reverted_by, one.ended_by, one.user_alternative) if name}
+    named = {name for one in endpoints for name in (one.reverted_by, one.ended_by, one.user_alternative) if name}
     assert named
     assert named <= TOOLS.keys()

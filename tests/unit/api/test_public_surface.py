@@ -98,7 +98,7 @@ def test_what_reverts_a_call_is_another_tool_for_calls_without_an_undo() -> None
     assert reverted
     for name, endpoint in reverted.items():
         assert endpoint.undo is None, name
-        assert {*endpoint.reverted_by} <= TOOLS.keys() - {name}, name
+        assert endpoint.reverted_by in TOOLS.keys() - {name}, name
 
 
 def test_every_tool_has_a_title_and_a_description() -> None:

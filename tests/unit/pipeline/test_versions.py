@@ -127,9 +127,10 @@ async def test_a_publication_names_what_reverts_it_also_in_the_list_of_changes(u
     async with meet(create_gated_server(spy, url=url), Human(), "2026-07-28") as client:
         published = await client.call_tool("publish_integration", FIRST)
         (change,) = (await client.call_tool("list_changes", {})).structured_content["items"]
-    reverting = ["rollback_integration", "unpublish_integration"]
-    assert published.structured_content["receipt"]["undo"].endswith(f"Use {' or '.join(reverting)}.")
-    assert change["insteadOfUndo"] == reverting
+        earlier = await client.call_tool("rollback_integration", {**OWN, "version": "99"})
+    assert published.structured_content["receipt"]["undo"].endswith("Use rollback_integration.")
+    assert change["insteadOfUndo"] == "rollback_integration"
+    assert "no earlier one is kept" in read_text(earlier)
 
 
 async def test_a_store_without_versions_says_so(url: str, spy: GitBookSpy) -> None:

@@ -163,7 +163,7 @@ TOOLS = (
         consequence="The published script handles the integration's events again. The developer's tunnel receives no "
         "more events. Development mode can be enabled again with the tunnel's URL.",
         effect="Development mode of {integrationName} is off: the published script handles its events.",
-        reverted_by=("set_integration_development_mode",),
+        reverted_by="set_integration_development_mode",
     ),
     Composite(
         operation="inspectIntegrationEvents",

@@ -187,7 +187,7 @@ TOOLS = (
         policy_action="publish",
         result=one(Integration),
         widens=Widening.CODE,
-        reverted_by=("rollback_integration", "unpublish_integration"),
+        reverted_by="rollback_integration",
         act="Publish {integration}",
         consequence="The script runs at once for every organization that installed the integration, with all scopes "
         "below. It replaces the published version, if there is one. GitBook does not return the script of that.",
