@@ -178,6 +178,7 @@ def _list_scripts(report: Report, integration: str | None) -> Iterator[dict[str,
                     "published": site.published,
                     **script.model_dump(mode="json", exclude={"contentSecurityPolicy", "owner"}, exclude_none=True),
                     "owner": (script.owner.title or script.owner.id) if script.owner else "unknown",
+                    **({"own": True} if script.owner and script.owner.id == report.organization.id else {}),
                     "csp": script.contentSecurityPolicy or "none",
                 }
 
@@ -202,6 +203,7 @@ def _describe_access(installed: InstallationFacts, scope: str, names: PlaceNames
         "status": installed.status,
         "verified": installed.integration.verified,
         "owner": (owner.title or owner.id) if owner else "unknown",
+        **({"own": True} if installed.integration.own else {}),
     }
     for key, places, selection, complete in (
         ("space", installed.spaces, installed.spaceSelection, installed.spacesComplete),

@@ -214,7 +214,8 @@ def _rate_risk(installed: Installed) -> int:
 def _describe_risk(installed: Installed) -> str:
     integration = installed.facts.integration
     owner = (integration.owner and (integration.owner.title or integration.owner.id)) or "an unknown owner"
-    return f"{'' if integration.verified else 'not '}verified, {integration.visibility or 'unknown'}, of {owner}"
+    verified = "own" if integration.own else "verified" if integration.verified else "not verified"
+    return f"{verified}, {integration.visibility or 'unknown'}, of {owner}"
 
 
 _MEASURING = frozenset({"web analytics", "product analytics", "session recording"})

@@ -85,6 +85,12 @@ async def test_the_policy_allows_exactly_the_styles_and_scripts_of_the_page() ->
         )
 
 
+async def test_the_page_marks_an_integration_of_the_organization_itself() -> None:
+    page = render_page(await audit(Watched()))
+    assert "<td>Aurora Robotics (own)</td>" in page
+    assert "<td>Heatlens Labs</td>" in page
+
+
 def test_the_page_for_hosts_has_no_data_and_one_more_script() -> None:
     page = Page(render_app())
     assert page.read("title") == ["Installation audit"]

@@ -348,6 +348,16 @@ async def test_access_shows_by_scope_who_reaches_which_places() -> None:
     assert (signs_in["status"], signs_in["verified"], signs_in["owner"]) == ("pending", True, "Harbor Identity")
 
 
+async def test_an_integration_of_the_organization_itself_is_marked_as_its_own() -> None:
+    watched = Watched()
+    watched.sandbox.state.integrations["heatlens"].owner = ORGANIZATION_ID
+    async with connect(watched) as client:
+        for section in ("access", "scripts", "installations"):
+            items = (await call(client, section=section))["items"]
+            own = {item.get("name", item.get("integration")) for item in items if item.get("own")}
+            assert own == {"heatlens"} | ({"release-notes-bot"} if section != "scripts" else set())
+
+
 async def test_the_text_of_a_section_names_people_and_places_and_repeats_nothing() -> None:
     watched = Watched()
     watched.sandbox.state.spaces[HANDBOOK].title = "Public” (public"
