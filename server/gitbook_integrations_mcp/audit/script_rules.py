@@ -94,10 +94,18 @@ def _check_policy_strength(facts: Facts, site: SiteFacts, script: ScriptFacts) -
     return _spare_trusted(facts, script, match)
 
 
+_NOT_INSTALLED = (
+    "The call lists the site's scripts. The API shows no installation that could be uninstalled. Find out in GitBook "
+    "where the script comes from, and ask its developer for a policy that names its hosts."
+)
+
+
 def _spare_trusted(facts: Facts, script: ScriptFacts, match: Match) -> Match:
     """Propose a stricter policy to the developer of a trusted integration, rather than to remove it."""
     installed = _find_installed(facts, script)
-    if installed is None or not is_trusted(installed.facts.integration):
+    if installed is None:
+        return replace(match, advice=_NOT_INSTALLED)
+    if not is_trusted(installed.facts.integration):
         return match
     if installed.facts.integration.own:
         named = replace(match, arguments={"integrationName": installed.name})

@@ -611,6 +611,15 @@ async def test_no_remedy_removes_sync_sign_in_or_consent(rule: str, spoil: Spoil
     assert [TOOLS[finding.remedy.tool].risk for finding in findings] == ["read"]
 
 
+@pytest.mark.parametrize(("rule", "policy"), [("script-without-csp", ""), ("weak-csp", "script-src *")])
+async def test_what_is_installed_nowhere_is_not_advised_to_be_uninstalled(rule: str, policy: str) -> None:
+    organization = Organization()
+    orphan(f"{RUNTIME}/gone/script.js", policy)(organization)
+    [finding] = [finding for finding in await find(organization) if finding.rule == rule]
+    assert finding.remedy.tool == "list_site_integration_scripts"
+    assert "uninstall it" not in finding.remedy.advice
+
+
 @pytest.mark.parametrize(
     ("spoil", "tool"),
     [
