@@ -235,7 +235,7 @@ async def test_after_a_crash_the_outcome_is_unknown_and_what_took_effect_can_be_
 
 
 class Lossy(GitBookSpy):
-    """A GitBook that does what it is told, and whose gateway then answers with something else."""
+    """A GitBook that runs each change. Its gateway then sends another response."""
 
     def __init__(self, status: int, body: bytes) -> None:
         super().__init__()
