@@ -13,7 +13,7 @@ from gitbook_integrations_mcp.calls.view import View
 from gitbook_integrations_mcp.errors import ArgumentsError, ErrorCode
 from gitbook_integrations_mcp.pipeline.undo import UndoError
 from gitbook_integrations_mcp.spelling import suggest
-from gitbook_integrations_mcp.store.change import Change, is_change_id
+from gitbook_integrations_mcp.store.change import ID_LENGTH, Change, is_change_id
 from gitbook_integrations_mcp.store.store import Store
 from gitbook_integrations_mcp.text import clean_text
 
@@ -95,7 +95,12 @@ class ChangeLister:
 
     async def _find_undone(self, change_ids: Sequence[str]) -> dict[str, str]:
         """Return which of the changes are undone, each with its undo. An undo that is undone itself does not count."""
-        undoing = [one for one in await self._store.changes.list_undoing(*change_ids) if one.outcome == "done"]
+        undoing = [
+            one
+            for one in await self._store.changes.list_undoing(*change_ids)
+            # The call of an undo that is incomplete has the outcome "done", too.
+            if one.outcome == "done" and (one.plan is None or len(str(one.undoes)) > ID_LENGTH)
+        ]
         undone = {str(one.undoes): one.plan or one.id for one in reversed(undoing)}
         again = await self._find_undone([*undone.values()]) if undone else {}
         return {change: undo for change, undo in undone.items() if undo not in again}

@@ -200,6 +200,8 @@ async def test_a_plan_stops_at_the_first_failure_and_reports_what_was_done(file:
     async with meet(create(spy, file), Human(), "2026-07-28") as client:
         change_id = await uninstall(client, spy)
         result = await client.call_tool("undo_change", {"changeId": change_id})
+        [listed] = (await client.call_tool("list_changes", {"changeId": change_id})).structured_content["items"]
+    assert "undoneBy" not in listed
     content = result.structured_content or {}
     assert content["status"] == "incomplete"
     assert [one["tool"] for one in content["calls"]] == ["install_integration", "install_integration_on_space"]
