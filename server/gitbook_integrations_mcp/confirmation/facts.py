@@ -159,7 +159,8 @@ def describe_integration(integration: Mapping[str, Any]) -> Iterator[Fact]:
 def describe_lockout(integration: Mapping[str, Any]) -> Iterator[Fact]:
     """Yield a warning if visitors of sites sign in with an integration that is removed."""
     if _SIGN_IN in (integration.get("scopes") or ()):
-        yield Fact("Sign-in", "visitors sign in with it; without it, they may be locked out of sites, or let in")
+        effect = "Without it, they may be locked out, or the sites may be open to everyone."
+        yield Fact("Sign-in", f"Visitors of sites sign in with this integration. {effect}")
 
 
 def describe_context(reader: Endpoint, response: Mapping[str, Any] | CallError) -> Iterator[Fact | str]:

@@ -90,6 +90,6 @@ class OffboardingPlanner:
 
 
 def _list_credentials(target: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the paths of credentials in the configurations of an installation and its places: their maker has them."""
+    """Yield the paths of credentials in the configurations of an installation and its places."""
     for item in (target, *target["spaces"], *target["sites"]):
         yield from find_secrets(item.get("configuration"), scope=MaskingScope.OPEN.enter("configuration", item))

@@ -97,7 +97,7 @@ async def test_the_human_learns_that_visitors_sign_in_with_it_and_that_it_is_on_
     human = Human(action="decline")
     async with meet(create_gated_server(GitBookSpy()), human, "2026-07-28") as client:
         await client.call_tool(TOOL, {**SLACK, "integrationName": "harbor-auth"})
-    assert "Sign-in: visitors sign in with it" in human.texts[0]
+    assert "Sign-in: Visitors of sites sign in with this integration." in human.texts[0]
     assert "Affected sites: 0; all, also future ones, are selected" in human.texts[0]
 
 
