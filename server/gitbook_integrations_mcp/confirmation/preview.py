@@ -15,7 +15,7 @@ from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_api.endpoint import Endpoint, Risk, SegmentError, Widening
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.output import Describe
-from gitbook_integrations_mcp.calls.plan import PlannedCall, isolate_step
+from gitbook_integrations_mcp.calls.plan import PlannedCall, Step, isolate_step
 from gitbook_integrations_mcp.calls.related import find_target
 from gitbook_integrations_mcp.calls.response import get_path
 from gitbook_integrations_mcp.confirmation.facts import (
@@ -192,12 +192,13 @@ class Previewer:
             shown, deleted = await self.preview(isolate_step(call, first))
             state = _digest([call.plan.digest, shown.state])
             consequence = f"{scrub(call.tool.consequence)} {shown.consequence}"
-            title = await self._write_plan_title(call, await self._read_planned_integration(call))
+            title = await self._write_plan_title(call, await self._read_planned_integration(call, first))
             shown = replace(shown, title=title, consequence=consequence, state=state, verb=call.tool.verb)
             return replace(shown, facts=facts + shown.facts), deleted if first.tool.method == "DELETE" else None
         scrub_json = call.caller.credentials.scrub_json  # before anything is cut
         states: list[Any] = [call.plan.digest]
-        losses: list[Fact] = await self._describe_planned_power(call)
+        integration = await self._read_planned_integration(call, first)
+        losses: list[Fact] = await self._describe_planned_power(call, integration)
         states.append([[one.label, one.value] for one in losses])
         read: dict[str, Mapping[str, Any] | CallError] = {}
         for step in call.plan.steps:
@@ -225,7 +226,6 @@ class Previewer:
         if len(losses) > MAX_LISTED:
             losses[MAX_LISTED:] = [Fact("Further losses and changes", str(len(losses) - MAX_LISTED))]
         facts += tuple(Fact(scrub(fact.label), scrub(fact.value)) for fact in losses)
-        integration = await self._read_planned_integration(call)
         details = _scrub_facts(describe_integration(integration) if integration else (), scrub)
         states.append([[one.label, one.value] for one in details])
         return Preview(
@@ -238,9 +238,9 @@ class Previewer:
             requester=scrub(name_requester(call.context.session)),
         ), None
 
-    async def _read_planned_integration(self, call: PlannedCall) -> Mapping[str, Any] | None:
-        """Return the integration of the first call of a plan, or None if it cannot be read."""
-        read = await self._targets.read_integration(isolate_step(call, call.plan.steps[0]))
+    async def _read_planned_integration(self, call: PlannedCall, step: Step) -> Mapping[str, Any] | None:
+        """Return the integration of a call of a plan, or None if it cannot be read."""
+        read = await self._targets.read_integration(isolate_step(call, step))
         scrubbed: Mapping[str, Any] | None = call.caller.credentials.scrub_json(read)
         return scrubbed
 
@@ -255,10 +255,14 @@ class Previewer:
         named = replace(first, tool=call.tool, arguments=scrub_json(first.arguments))
         return write_title(named, integration, {}, scrub_json(organization), {})
 
-    async def _describe_planned_power(self, call: PlannedCall) -> list[Fact]:
-        """Return to what the plan gives each integration access, and what the integration may do."""
+    async def _describe_planned_power(self, call: PlannedCall, first: Mapping[str, Any] | None) -> list[Fact]:
+        """Return to what the plan gives each integration access, and what the integration may do.
+
+        `first` is the integration of the first call.
+        """
         facts: list[Fact] = []
         named: set[str] = set()
+        first_name = call.plan.steps[0].arguments.get("integrationName")
         chosen: dict[Place, list[str]] = {}
         everywhere: set[Place] = set()
         scrub_json = call.caller.credentials.scrub_json
@@ -279,7 +283,8 @@ class Previewer:
             if name in named:
                 continue
             named.add(name)
-            integration = scrub_json(await self._targets.read_integration(one))
+            own = step.arguments["integrationName"] == first_name
+            integration = first if own else await self._read_planned_integration(call, step)
             facts.append(Fact("Integration that gets access", clean_foreign(name, 100)))
             if widens is Widening.CODE:
                 live = integration or {}
