@@ -5,10 +5,12 @@ import hashlib
 import json
 from typing import Any
 
+_encode = json.JSONEncoder(sort_keys=True).encode
+
 
 def digest_json(value: Any) -> str:
     """Return the digest of JSON `value`, independent of the order of keys."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(_encode(value).encode()).hexdigest()
 
 
 def csp_hash(text: str) -> str:

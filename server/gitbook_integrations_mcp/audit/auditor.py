@@ -80,7 +80,7 @@ class Auditor:
         earlier: Audit | None = None,
         development: "Mapping[str, DevelopmentMode] | None" = None,
     ) -> Audit:
-        """Return the report on an organization or a part of it. The `credentials` are removed from its text.
+        """Return the report on an organization or a part of it.
 
         `accepted` are accepted findings besides those of the file, and `development` the development modes that are
         known to be on, by integration. Lists that are the same for all organizations are
@@ -102,9 +102,7 @@ class Auditor:
             collector.inventory, collector.coverage, now, self._settings.stalled_days, self._policy, development or {}
         )
         report = build_report(facts, evaluate_rules(facts, self._settings, acceptances), seconds)
-        text = report.model_dump_json()
-        scrubbed = credentials.scrub(text)
-        return Audit(report if scrubbed == text else Report.model_validate_json(scrubbed), collector)
+        return Audit(report, collector)
 
     def _create_send(self, credentials: Credentials) -> Send:
         """Return the function that sends the requests of an audit that starts now.

@@ -136,7 +136,7 @@ class Inventory:
 
     def find_installations(self, name: str) -> Iterator[Installed]:
         """Yield the installations of an integration. At present, GitBook allows only one in an organization."""
-        return (installed for installed in self.installations.values() if installed.name == name)
+        return (each for each in self.installations.values() if each.facts.integration.name == name)
 
     def add_organization(self, item: Mapping[str, Any]) -> bool:
         identifier = read_text(item.get("id"))

@@ -76,7 +76,8 @@ class AuditRunner:
     ) -> AuditRun:
         """Audit, compare, and keep the report. A failure of the store does not stop the audit.
 
-        Without a `baseline`, the report is compared with the latest one that is kept. For `earlier`, see `Auditor`.
+        The `credentials` are removed from the text of the report. Without a `baseline`, it is compared with the latest
+        one that is kept. For `earlier`, see `Auditor`.
 
         Raises:
             AcceptanceError: the file of accepted findings cannot be used.
@@ -119,11 +120,12 @@ class AuditRunner:
         baseline = baseline or (latest.report if latest else None)
         if baseline is not None:
             report = report.model_copy(update={"comparison": compare(baseline, report)})
+        text = report.model_dump_json()
+        if (scrubbed := credentials.scrub(text)) != text:
+            text, report = scrubbed, Report.model_validate_json(scrubbed)
         kept: str | None = None
         try:
-            kept = await self._store.reports.add(
-                *key.scope, report.model_dump_json(), time=started, complete=report.coverage.complete
-            )
+            kept = await self._store.reports.add(*key.scope, text, time=started, complete=report.coverage.complete)
         except StoreError as error:
             problems.append(f"The store {error.reason}: this report was not kept and cannot be a baseline later.")
         return AuditRun(report, started, kept, " ".join(problems), audit)
