@@ -27,6 +27,7 @@ from gitbook_integrations_api.checks import MOMENT
 from gitbook_integrations_api.endpoints.audit import ExportFormat
 from gitbook_integrations_api.report import Narrowing, Report
 from gitbook_integrations_api.rules import RULES, SEVERITIES, Severity
+from gitbook_integrations_mcp import NAME
 from gitbook_integrations_mcp.audit.auditor import Auditor
 from gitbook_integrations_mcp.audit.collector import Progress
 from gitbook_integrations_mcp.audit.comparison import read_baseline
@@ -53,6 +54,7 @@ from gitbook_integrations_mcp.config.json_text import JsonError, parse_json
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.errors import (
     CallError,
+    CredentialError,
     ErrorCode,
     RefusedError,
     SettingsError,
@@ -122,6 +124,14 @@ def run_audit(settings: Settings, options: AuditOptions) -> int:
         run = anyio.run(_audit, settings, options, before)
     except StoreError:
         raise
+    except CredentialError as error:
+        if error.code is not ErrorCode.MISSING_TOKEN:
+            raise SettingsError(str(error), error.code) from None
+        raise SettingsError(
+            "An audit requires a personal access token. Create one at https://app.gitbook.com/account/developer, and "
+            f"set GITBOOK_TOKEN. `{NAME} audit --sandbox` needs none.",
+            error.code,
+        ) from None
     except RefusedError as error:
         raise SettingsError(str(error), error.code) from None
     report = run.report
@@ -310,7 +320,8 @@ def explain(settings: Settings, arguments: Namespace) -> int:
     """
     rule = RULES.get(arguments.finding.partition(":")[0])
     if rule is None:
-        raise UsageError(f"{clean_text(arguments.finding, 100)}: unknown rule.{suggest(arguments.finding, RULES)}")
+        meant = suggest(arguments.finding, RULES) or f" `{NAME} audit` shows the IDs of your findings."
+        raise UsageError(f"{clean_text(arguments.finding, 100)}: no rule or finding has this ID.{meant}")
     if arguments.finding == rule.id:
         print_rule(rule, as_json=arguments.json)
         return SUCCESS

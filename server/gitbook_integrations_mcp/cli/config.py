@@ -11,6 +11,7 @@ from pydantic_core import to_jsonable_python
 
 from gitbook_integrations_mcp.cli.console import print_json, print_table
 from gitbook_integrations_mcp.cli.flags import read_flags
+from gitbook_integrations_mcp.cli.launcher import name_command
 from gitbook_integrations_mcp.config.settings import (
     CLI_VARIABLES,
     PREFIX,
@@ -40,7 +41,9 @@ def run(settings: Settings, arguments: Namespace) -> int:
             print_json(describe_schema())
         case _:
             rows = list_settings(settings, arguments)
-            print_json(rows) if arguments.json else print_table([row for row in rows if _is_shown(row, arguments)])
+            shown = [row for row in rows if _is_shown(row, arguments)]
+            all_default = f"Every setting has its default. `{name_command()} config --all` shows them."
+            print_json(rows) if arguments.json else print_table(shown, [] if shown else [all_default])
     return SUCCESS
 
 

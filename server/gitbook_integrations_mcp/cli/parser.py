@@ -17,7 +17,7 @@ from gitbook_integrations_mcp import NAME, __version__
 from gitbook_integrations_mcp.cli.assistants import ASSISTANTS, ENTRY
 from gitbook_integrations_mcp.cli.flags import AUDIT_ACTIONS, add_flags, find_misplaced
 from gitbook_integrations_mcp.errors import UsageError
-from gitbook_integrations_mcp.spelling import suggest
+from gitbook_integrations_mcp.spelling import find_nearest, suggest
 
 if TYPE_CHECKING:
     from gitbook_integrations_mcp.config.settings import Settings
@@ -29,11 +29,12 @@ examples:
   {NAME} doctor               check settings and connection
 
 exit codes:
-  0     success
-  1     the command failed
-  2     wrong usage or settings
-  3, 4  see `audit --help`
-  130   interrupted
+  0    success
+  1    the command failed
+  2    wrong usage or settings
+  3    `audit --fail-on`: new findings of this severity or higher
+  4    `audit --fail-on`: the audit is incomplete
+  130  interrupted
 """
 
 _AUDIT_EPILOG = """\
@@ -55,8 +56,17 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         missing = message.removeprefix("the following arguments are required: ")
-        text = message if missing == message else f"Missing: {missing}."
+        text = message if missing == message else f"Missing: {missing}.{self._list_choices(missing)}"
+        if number := re.fullmatch(r"argument (\S+): invalid (?:int|float) value: '(.*)'", message):
+            text = f"{number[1]} {number[2]}: must be a number."
         raise UsageError(f"{text}\nTry `{self.prog} --help`.")
+
+    def _list_choices(self, missing: str) -> str:
+        """Return a sentence with the valid values of the first missing argument, if there are only some."""
+        for action in self._actions:
+            if action.choices and missing.partition(", ")[0] == action.metavar:
+                return f" Valid: {', '.join(map(str, action.choices))}."
+        return ""
 
     def format_help(self) -> str:
         """Return the help. Its first line has no options: they are listed below it."""
@@ -144,7 +154,10 @@ def _describe_unknown(rest: Sequence[str], parser: argparse.ArgumentParser) -> s
         return f"{word}: unexpected argument."
     visible = [action for action in parser._actions if action.help != argparse.SUPPRESS]
     valid = [option for action in visible for option in action.option_strings]
-    return f"{word}: unknown option.{suggest(word, valid)}"
+    # Without the dashes, which make all options look alike.
+    nearest = find_nearest(word.lstrip("-"), [option.lstrip("-") for option in valid])
+    meant = next((f" Did you mean {option}?" for option in valid if option.lstrip("-") in nearest), "")
+    return f"{word}: unknown option.{meant}"
 
 
 def build_parser() -> tuple[Parser, dict[str, Parser]]:

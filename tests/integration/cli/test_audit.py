@@ -421,6 +421,18 @@ async def test_an_incomplete_audit_without_new_findings_exits_with_4(tmp_path: P
     assert "0 fixed" in out
 
 
+def test_without_a_token_the_error_names_what_an_audit_requires_and_no_login(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("GITBOOK_TOKEN", raising=False)
+    assert main(["audit"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "GITBOOK_TOKEN" in err
+    assert "login" not in err
+
+
 @pytest.mark.slow
 async def test_an_unreadable_organization_exits_with_1_and_the_reason() -> None:
     code, out, err = await run_against(Watched(fault=fail("/orgs", 403)))

@@ -411,6 +411,24 @@ def test_a_typing_error_gets_two_lines_with_the_nearest_name(
     assert help_hint == f"Try `gitbook-integrations-mcp{command} --help`."
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("schedule",), "Missing: SYSTEM. Valid: github, cron, systemd."),
+        (("serve", "--port", "eighty"), "--port eighty: must be a number."),
+        (("--wrong",), "--wrong: unknown option."),
+        (("audit", "explain", "x-y-z", "--sandbox"), "x-y-z: no rule or finding has this ID."),
+    ],
+)
+def test_an_error_of_usage_names_what_is_wrong_and_only_a_near_name(
+    words: tuple[str, ...], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run(capsys, *words)
+    assert (code, out) == (2, "")
+    assert expected in err
+    assert "Did you mean" not in err
+
+
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": ""}
 
 

@@ -1,6 +1,7 @@
 """The command `config` shows what is in force and from where, and the file that it writes can be used."""
 
 import json
+import os
 from pathlib import Path
 
 import jsonschema
@@ -39,6 +40,15 @@ def test_each_setting_is_shown_with_its_source(
     assert sources["gitbook.organization"] == "GITBOOK_ORGANIZATION"
     assert sources["limits.attempts"] == "file"
     assert sources["limits.concurrency"] == "default"
+
+
+def test_without_any_setting_the_command_names_the_option_that_shows_all(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for variable in [name for name in os.environ if name.startswith("GITBOOK")]:
+        monkeypatch.delenv(variable)
+    assert main(["config"]) == 0
+    assert "config --all" in capsys.readouterr().out
 
 
 def test_no_secret_is_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
