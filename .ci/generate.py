@@ -270,25 +270,27 @@ def _write_json(content: Mapping[str, object]) -> str:
 
 def build_index() -> str:
     """Return `llms.txt`: the pages in the order of the site, with the first sentence of each, for language models."""
-    navigation = YAML(typ="safe").load(ROOT / "mkdocs.yml")["nav"]
+    site = YAML(typ="safe").load(ROOT / "mkdocs.yml")
+    files = site["extra"]["root_pages"]
     lines = ["# gitbook-integrations-mcp", "", f"> {metadata(NAME)['Summary']}", "", "## Start", ""]
-    for entry in navigation:
+    for entry in site["nav"]:
         for title, pages in entry.items():
             if isinstance(pages, str):
-                lines.append(_describe_page(pages))
+                lines.append(_describe_page(f"docs/{pages}"))
                 continue
             paths = [page if isinstance(page, str) else next(iter(page.values())) for page in pages]
-            lines += ["", f"## {title}", "", *(_describe_page(path) for path in paths if not path.startswith("https:"))]
+            own = [files.get(path, f"docs/{path}") for path in paths if not path.startswith("https:")]
+            lines += ["", f"## {title}", "", *map(_describe_page, own)]
     return "\n".join(lines) + "\n"
 
 
 def _describe_page(path: str) -> str:
-    text = re.sub(r"<!--.*?-->\n*", "", (ROOT / "docs" / path).read_text(encoding="utf-8"), flags=re.DOTALL)
+    text = re.sub(r"<!--.*?-->\n*", "", (ROOT / path).read_text(encoding="utf-8"), flags=re.DOTALL)
     title, _, body = text.removeprefix("# ").partition("\n")
     first = next((block for block in body.split("\n\n") if re.match(r"\s*[A-Z\[`*]", block)), "").replace("\n", " ")
     first = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", first).replace("**", "")
     sentence = re.match(r".*?[.:](?= |$)", first.strip())
-    return f"- [{title}]({PAGES_URL}/docs/{path}){': ' + sentence[0].rstrip(':') if sentence else ''}"
+    return f"- [{title}]({PAGES_URL}/{path}){': ' + sentence[0].rstrip(':') if sentence else ''}"
 
 
 def render_tools() -> str:
