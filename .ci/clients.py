@@ -44,6 +44,21 @@ COMMANDS: Mapping[str, str] = {
 }
 """Commands of assistants that add a server which gets `GITBOOK_TOKEN`."""
 
+REPOSITORY = "https://github.com/gitbook-integrations-mcp/gitbook-integrations-mcp"
+
+PACKAGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "claude-code": (
+        "Or install the plugin of this repository:",
+        (
+            f"claude plugin marketplace add {REPOSITORY.removeprefix('https://github.com/')}",
+            f"claude plugin install {ENTRY}@{NAME}",
+        ),
+    ),
+    "claude-desktop": (f"Or open the bundle (`.mcpb`) of a [release]({REPOSITORY}/releases) with a double-click.", ()),
+    "gemini-cli": ("Or install the extension of this repository:", (f"gemini extensions install {REPOSITORY}",)),
+}
+"""Ways to install what this repository publishes for an assistant: a sentence, and commands."""
+
 
 def build_client_table() -> str:
     """Return the table of the README: how to add the server to each assistant."""
@@ -66,6 +81,7 @@ def build_page(name: str) -> str:
         place=_name_place(assistant),
         link=LINKS[name]() if name in LINKS else None,
         own_command=COMMANDS.get(name),
+        package=PACKAGES.get(name),
         entry=format_entry(assistant, Settings.model_validate({"gitbook": {"token": TOKEN}}), command=COMMAND),
     )
     return page

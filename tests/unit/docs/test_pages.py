@@ -75,13 +75,13 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
 
 
 def _list_commands(text: str) -> Iterator[list[str]]:
-    """Yield the words of each command line of this program in the page's blocks for a shell."""
+    """Yield the words of each command line of this program in the page's blocks for a shell, and in its workflows."""
     for token in MarkdownIt().parse(text):
-        if token.type == "fence" and token.info in {"sh", "console"}:
+        if token.type == "fence" and token.info in {"sh", "console", "yaml"}:
             for line in token.content.replace("\\\n", " ").splitlines():
                 if token.info == "console" and not line.startswith("$ "):
                     continue  # output
-                command = re.sub(r"^(\$ |uvx |pipx run |\.venv/bin/)+", "", line.strip())
+                command = re.sub(r"^(- run: |\$ |uvx |pipx run |\.venv/bin/)+", "", line.strip())
                 if command.startswith(f"{NAME} "):
                     yield [word for word in shlex.split(re.split(r" [|>#&] ?", command)[0])[1:] if word != "\\"]
 
