@@ -156,6 +156,13 @@ def _describe_action(action: argparse.Action, command: argparse.ArgumentParser) 
     return f"| `{escaped}` | {str(action.help or '').replace('|', chr(92) + '|')} |"
 
 
+def copy_tasks() -> str:
+    """Return the README's table of tasks with the links of a page in `docs/`."""
+    table = re.search(r"<!-- tasks -->\n(.*?)\n<!-- /tasks -->", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    assert table is not None
+    return table[1].replace("](docs/", "](")
+
+
 SESSION = ("audit --sandbox",)
 """Commands that a newcomer runs first."""
 
@@ -240,6 +247,7 @@ def _name_type(schema: Mapping[str, Any]) -> str:
 
 PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "README.md": {"clients": build_client_table, "toolsets": build_toolset_table},
+    "docs/index.md": {"tasks": copy_tasks},
     "docs/quickstart.md": {"session": record_session},
     "docs/reference/command-line.md": {"commands": build_command_reference},
     "docs/reference/errors.md": {"codes": build_code_tables},
