@@ -36,7 +36,8 @@ def run(settings: Settings, arguments: Namespace) -> int:
     match arguments.action:
         case "init":
             write_file(arguments.file)
-            print(f"Written: {arguments.file}. Start with --config {arguments.file}, or set {PREFIX}CONFIG.")
+            start = f"Start with --config {arguments.file}, or set {PREFIX}CONFIG."
+            print(f"Written: {arguments.file}, for a read-only server. {start}")
         case "schema":
             print_json(describe_schema())
         case _:

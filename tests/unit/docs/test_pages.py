@@ -63,6 +63,13 @@ def test_every_link_between_pages_leads_somewhere(page: str) -> None:
             assert anchor in _list_anchors(path.read_text(encoding="utf-8")), f"{target}#{anchor}"
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_every_address_of_this_repository_leads_to_a_file(page: str) -> None:
+    places = rf"https://(?:github\.com/{NAME}/{NAME}/blob|raw\.githubusercontent\.com/{NAME}/{NAME})/main/([^)\"\s]+)"
+    for path in re.findall(places, PAGES[page]):
+        assert (ROOT / path).exists(), path
+
+
 def test_every_page_can_be_reached_from_the_readme() -> None:
     reached, left = set[str](), ["README.md", "docs/index.md"]
     while left:
