@@ -197,7 +197,8 @@ def read_settings_file(config: Path | None = None) -> dict[str, Any]:
     if not isinstance(profiles, dict) or not isinstance(selected := profiles.get(profile), dict):
         names = [*profiles] if isinstance(profiles, dict) else []
         listed = f" It has: {', '.join(names)}." if names else ""
-        where = f"the settings file {config} does not have it" if config else "there is no settings file"
+        missing = f"there is no settings file; pass --config, or set {PREFIX}CONFIG"
+        where = f"the settings file {config} does not have it" if config else missing
         raise SettingsError(f"profile {profile}: {where}.{suggest(profile, names)}{listed}")
     for section, keys in selected.items():
         base = content.get(section)
