@@ -20,6 +20,7 @@ COMMAND = ("uvx", NAME)
 """Starts the released program without an installation."""
 
 TOKEN = "GITBOOK_TOKEN"  # noqa: S105
+AUTHOR = {"name": f"The authors of {NAME}"}
 TEMPLATE = Path(__file__).with_name("client.md.jinja")
 
 
@@ -107,6 +108,7 @@ def describe_plugin() -> dict[str, object]:
         "name": ENTRY,
         "version": about["Version"],
         "description": about["Summary"],
+        "author": AUTHOR,
         "license": about["License-Expression"],
         "mcpServers": {
             ENTRY: {"command": COMMAND[0], "args": [*COMMAND[1:]], "env": {TOKEN: f"${{{TOKEN}:-}}"}},
@@ -116,8 +118,9 @@ def describe_plugin() -> dict[str, object]:
 
 def describe_marketplace() -> dict[str, object]:
     """Return the list of this repository's plugins for Claude Code: `.claude-plugin/marketplace.json`."""
-    plugin = {"name": ENTRY, "source": "./", "description": metadata(NAME)["Summary"]}
-    return {"name": NAME, "owner": {"name": f"The authors of {NAME}"}, "plugins": [plugin]}
+    summary = metadata(NAME)["Summary"]
+    plugin = {"name": ENTRY, "source": "./", "description": summary}
+    return {"name": NAME, "owner": AUTHOR, "description": summary, "plugins": [plugin]}
 
 
 def describe_extension() -> dict[str, object]:
