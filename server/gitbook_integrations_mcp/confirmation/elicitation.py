@@ -57,7 +57,7 @@ def build_form_request(pending: PendingConfirmation, *, changed: bool) -> Elicit
 
 def build_url_request(pending: PendingConfirmation, url: str) -> ElicitRequest:
     """Return a request to open the confirmation page."""
-    message = f"{pending.preview.title} Review the effect on the server's confirmation page, then approve or refuse."
+    message = f"{pending.preview.title} Review the effect on the server's confirmation page, then approve or decline."
     return ElicitRequest(params=ElicitRequestURLParams(message=message, url=url, elicitation_id=pending.id))
 
 

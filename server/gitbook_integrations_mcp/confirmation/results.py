@@ -136,7 +136,7 @@ def build_confirmation_required(pending: PendingConfirmation, *, changed: bool, 
 
 
 _REVIEW_ON_PAGE = (
-    "Give the user the url, where they can review the call and approve or refuse it. Do not open the url yourself. "
+    "Give the user the url, where they can review the call and approve or decline it. Do not open the url yourself. "
     "After they approve, repeat the call with exactly the same arguments. An approval is valid for one call."
 )
 _SECOND_CALL = (

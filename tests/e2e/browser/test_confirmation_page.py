@@ -173,4 +173,4 @@ def test_act_consequence_affected_places_and_choices_are_in_view_at_once(
     """
     assert driver.execute_script(script) == [[True, True, True], True]
     labels = driver.execute_script("return [...document.querySelectorAll('button')].map(one => one.innerText)")
-    assert labels == ["Refuse", "Unpublish"]
+    assert labels == ["Decline", "Unpublish"]
