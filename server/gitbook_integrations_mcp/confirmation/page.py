@@ -39,7 +39,7 @@ _GONE = (
 )
 _NEXT_STEP: dict[Decision, str] = {
     "approved": "Return to your assistant and ask it to continue. It repeats the call, which then runs once.",
-    "refused": "Nothing was sent to GitBook. You can close this page.",
+    "declined": "Nothing was sent to GitBook. You can close this page.",
 }
 
 
@@ -145,8 +145,8 @@ class ConfirmationPage:
                 return _render_problem(pending, name, "name", f"{problem} To approve, type exactly {expected}.")
             if form.get("confirm") != "yes":
                 return _render_problem(pending, name, "confirm", "To approve, also tick the box.")
-        elif form.get("decision") == "refuse":
-            decision = "refused"
+        elif form.get("decision") == "decline":
+            decision = "declined"
         else:
             return _render_notice(400, "Nothing decided", "The form contains neither an approval nor a refusal.")
         if not await self._store.confirmations.decide(

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 ConfirmationMode = Literal["form", "browser", "two-step"]
-Decision = Literal["approved", "refused"]
+Decision = Literal["approved", "declined"]
 
 
 @dataclass(frozen=True, slots=True)

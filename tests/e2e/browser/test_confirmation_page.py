@@ -115,13 +115,13 @@ def test_enter_in_the_field_decides_nothing_before_the_box_is_ticked(
     assert read_decision() == "approved"
 
 
-def test_a_human_refuses(driver: Any, url: str, read_decision: Reader) -> None:
+def test_a_human_declines(driver: Any, url: str, read_decision: Reader) -> None:
     from selenium.webdriver.common.by import By
 
     driver.get(url)
-    driver.find_element(By.CSS_SELECTOR, "button[value=refuse]").click()
-    await_title(driver, "Refused")
-    assert read_decision() == "refused"
+    driver.find_element(By.CSS_SELECTOR, "button[value=decline]").click()
+    await_title(driver, "Declined")
+    assert read_decision() == "declined"
 
 
 def test_a_wrong_name_is_reported_and_nothing_is_decided(driver: Any, url: str, read_decision: Reader) -> None:

@@ -28,7 +28,7 @@ from tests.support.stores import KEYS, RUN, find_url, open_store
 each_era = pytest.mark.parametrize("era", ERAS)
 
 PUBLIC = "https://mcp.example"
-REFUSE = {"decision": "refuse"}
+DECLINE = {"decision": "decline"}
 
 
 @dataclass
@@ -150,7 +150,7 @@ async def test_a_refusal_at_one_replica_revokes_an_approval_at_the_other(url: st
 
 
 @each_era
-@pytest.mark.parametrize(("fields", "status", "sent"), [(APPROVE, "done", 1), (REFUSE, "confirmation_declined", 0)])
+@pytest.mark.parametrize(("fields", "status", "sent"), [(APPROVE, "done", 1), (DECLINE, "confirmation_declined", 0)])
 async def test_a_page_of_one_replica_decides_a_call_to_the_other(
     url: str, era: Era, fields: dict[str, str], status: str, sent: int
 ) -> None:
@@ -196,7 +196,7 @@ class Visitor(Human):
 
 
 @each_era
-@pytest.mark.parametrize(("fields", "status"), [(APPROVE, "done"), (REFUSE, "confirmation_declined")])
+@pytest.mark.parametrize(("fields", "status"), [(APPROVE, "done"), (DECLINE, "confirmation_declined")])
 async def test_a_call_that_waits_at_one_replica_ends_with_a_decision_at_the_other(
     url: str, era: Era, fields: dict[str, str], status: str
 ) -> None:

@@ -110,7 +110,7 @@ async def test_hostile_text_cannot_become_markup(page: ConfirmationPage, store: 
 
 
 @pytest.mark.parametrize(
-    ("fields", "decision"), [(APPROVE, "approved"), ({"decision": "refuse"}, "refused")], ids=["approve", "refuse"]
+    ("fields", "decision"), [(APPROVE, "approved"), ({"decision": "decline"}, "declined")], ids=["approve", "decline"]
 )
 async def test_a_decision_counts_once(
     page: ConfirmationPage, store: Store, browser: Browser, fields: dict[str, str], decision: str
@@ -124,7 +124,7 @@ async def test_a_decision_counts_once(
     assert f"<h1>{decision.capitalize()}</h1>\n{notice[0]}" in answer.text
     assert ("assistant" if decision == "approved" else "Nothing was sent") in notice[0]
     assert await read_decision(store, pending) == decision
-    for again in (APPROVE, {"decision": "refuse"}):
+    for again in (APPROVE, {"decision": "decline"}):
         answer = await browser.decide(url, again)
         assert answer.status_code == 410
         assert f"<h1>Already {decision}</h1>\n{notice[0]}" in answer.text
@@ -337,11 +337,11 @@ async def test_a_forwarded_port_reaches_the_page_as_localhost(
     host = {"Host": httpx.URL(url).netloc.decode()}
     loopback = url.replace("localhost", "127.0.0.1")  # whatever the name resolves to here
     assert (await browser.client.get(loopback, headers=host)).status_code == 200
-    form = {"csrf": pending.csrf, "decision": "refuse"}
+    form = {"csrf": pending.csrf, "decision": "decline"}
     for origin, status in ((str(httpx.URL(loopback).copy_with(path="/"))[:-1], 403), (f"http://{host['Host']}", 200)):
         answer = await browser.client.post(loopback, data=form, headers={**host, "Origin": origin})
         assert answer.status_code == status
-    assert await read_decision(store, pending) == "refused"
+    assert await read_decision(store, pending) == "declined"
 
 
 async def test_an_incomplete_form_decides_nothing(page: ConfirmationPage, store: Store) -> None:
@@ -417,7 +417,7 @@ async def test_a_refusal_on_the_page_ends_the_call(era: Era, browser: Browser) -
     spy = GitBookSpy()
     target = find_target(spy, "uninstall_integration")
     async with meet(create_gated_server(spy), None, era) as client:
-        await browser.decide(await begin(client, target), {"decision": "refuse"})
+        await browser.decide(await begin(client, target), {"decision": "decline"})
         result = await client.call_tool(target.name, target.arguments)
         assert read_status(result) == "confirmation_declined"
         assert set(result.structured_content or {}) == {"status", "code", "message"}
@@ -459,7 +459,7 @@ async def test_a_later_refusal_revokes_an_earlier_approval(era: Era, browser: Br
         installation.status = "paused"
         second = await begin(client, target)
         assert (await browser.decide(first, APPROVE)).status_code == 410  # replaced by the second
-        await browser.decide(second, {"decision": "refuse"})
+        await browser.decide(second, {"decision": "decline"})
         installation.status = "active"
         assert read_status(await client.call_tool(target.name, target.arguments)) == "confirmation_declined"
         assert read_status(await client.call_tool(target.name, target.arguments)) == "confirmation_required"
@@ -518,7 +518,7 @@ class Visitor(Human):
     ("action", "fields", "status"),
     [
         ("accept", APPROVE, "done"),
-        ("accept", {"decision": "refuse"}, "confirmation_declined"),
+        ("accept", {"decision": "decline"}, "confirmation_declined"),
         ("decline", {}, "confirmation_declined"),
         ("cancel", {}, "confirmation_cancelled"),
     ],

@@ -110,7 +110,7 @@ async def test_a_decision_is_recorded_once_and_consumed_once(store: Pair) -> Non
     async with anyio.create_task_group() as group:
         for _ in range(5):
             group.start_soon(decide, store.one, "approved")
-            group.start_soon(decide, store.other, "refused")
+            group.start_soon(decide, store.other, "declined")
     (decision,) = recorded
     assert await store.one.consume_decided("other binding") is None
     taken = await store.other.consume_decided("binding")
@@ -195,7 +195,7 @@ async def test_wait_returns_after_a_decision_and_after_removal(store: Pair) -> N
             for one in (decided, consumed):
                 group.start_soon(store.one.wait, one.id)
             await anyio.wait_all_tasks_blocked()
-            assert await store.other.decide(decided.id, "refused")
+            assert await store.other.decide(decided.id, "declined")
             assert await store.other.consume(consumed.id)
         await store.one.wait("never put")
 
@@ -203,7 +203,7 @@ async def test_wait_returns_after_a_decision_and_after_removal(store: Pair) -> N
 @pytest.mark.parametrize("confirmation_id", ["", "x" * 100_000, "\ud800", "\x00", "%", "{}%", "{}'"])
 async def test_a_made_up_id_reaches_nothing(store: Pair, confirmation_id: str) -> None:
     put = await store.one.open("browser", "binding", describe())
-    assert await store.one.decide(put.id, "refused")
+    assert await store.one.decide(put.id, "declined")
     guess = confirmation_id.format(put.id)
     assert await store.one.get(guess) is None
     assert await store.one.consume(guess) is None
@@ -211,7 +211,7 @@ async def test_a_made_up_id_reaches_nothing(store: Pair, confirmation_id: str) -
     assert not await store.one.refuse(guess, "other binding")
     taken = await store.one.consume_decided("binding")
     assert taken is not None
-    assert taken.decision == "refused"
+    assert taken.decision == "declined"
 
 
 @pytest.mark.parametrize("step", [-TTL, TTL])
@@ -300,7 +300,7 @@ async def test_postgresql_notifies_all_who_wait_over_one_connection(
             while count_listeners(postgres) == 0:  # noqa: ASYNC110  # nobody tells
                 await anyio.sleep(0.05)
             assert count_listeners(postgres) == 1
-            assert await other.confirmations.decide(puts[0].id, "refused")
+            assert await other.confirmations.decide(puts[0].id, "declined")
             assert await other.confirmations.consume(puts[1].id)
             assert await other.confirmations.refuse(puts[2].id, "2")
         while count_listeners(postgres):  # noqa: ASYNC110
