@@ -34,7 +34,7 @@ class Check(StrEnum):
 
 
 MOMENT = r"last|\d{1,4}[hdw]|\d{4}-\d{2}-\d{2}"
-"""The latest audit, an age, or a date. As a pattern in a schema, an error would show it to the model."""
+"""The latest audit, an age, or a date."""
 
 
 INTERNAL_SCOPES = ("site:script:inject", "site:script:cookies")

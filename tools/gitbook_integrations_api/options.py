@@ -24,7 +24,7 @@ class Options(Input):
     detail: Annotated[Literal["summary", "full"], Field(description="full: all fields")] = ABSENT
     fetchAll: Annotated[bool, Field(description="Return all pages")] = False
     maxItems: Annotated[int, Field(ge=1, le=5000, description=f"With fetchAll; default {MOST_ITEMS}")] = ABSENT
-    duration: Annotated[str, Field(alias="for", pattern=DURATION, description="Until it ends: 30m, 2h")] = ABSENT
+    duration: Annotated[str, Field(alias="for", pattern=DURATION, description="Time until it ends: 30m, 2h")] = ABSENT
     confirmationId: Annotated[str, Field(description="After approval: ID from the first result")] = ABSENT
 
 

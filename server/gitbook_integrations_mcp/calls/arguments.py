@@ -14,7 +14,7 @@ from gitbook_integrations_api.checks import INTERNAL_SCOPES, REPLACED_VALUES
 from gitbook_integrations_api.endpoint import Endpoint, Request, SegmentError, Tool
 from gitbook_integrations_api.options import Options, name_options
 from gitbook_integrations_api.schema import describe_model
-from gitbook_integrations_mcp.calls.checks import Problem, find_problems
+from gitbook_integrations_mcp.calls.checks import WRONG_FORM, Problem, find_problems
 from gitbook_integrations_mcp.errors import ArgumentsError, ErrorCode
 from gitbook_integrations_mcp.spelling import find_nearest, suggest
 
@@ -247,6 +247,8 @@ def _read_problem(tool: Tool, problem: ErrorDetails, arguments: Mapping[str, Any
             code = ErrorCode.UNKNOWN_ARGUMENT
         case "literal_error":
             text = f"{_describe_rule(problem)}.{_suggest_value(problem, location, arguments)}"
+        case "string_pattern_mismatch":
+            text = WRONG_FORM  # the description of the argument says what is right
         case _:
             text = _describe_rule(problem)
     return Problem(tuple(location), text, code)
@@ -305,7 +307,8 @@ def _suggest_value(problem: ErrorDetails, location: list[int | str], arguments: 
 
 def _find_description(tool: Tool, name: str) -> str:
     """Return what an argument is: its description, and its fields if it is an object with fixed ones."""
-    schema = describe_model(tool.input)["properties"].get(name, {})
+    model = tool.input if name in tool.input.model_fields else Options
+    schema = describe_model(model)["properties"].get(name, {})
     described = f"{schema['description']}." if "description" in schema else ""
     fields = f"Its fields: {', '.join(schema['properties'])}." if "properties" in schema else ""
     return f"{described} {fields}".strip()

@@ -21,6 +21,9 @@ _IMAGES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 _ICON_KIB = 250
 _PREVIEW_KIB = 1024
 
+WRONG_FORM = "has the wrong form"
+"""The predicate of a text that does not match a pattern. The pattern itself would not help a model."""
+
 
 Found = Iterator[tuple[tuple[int | str, ...], str]]
 """Problems of a value: where in it, and what is wrong, as a predicate."""
@@ -143,7 +146,7 @@ def _check_tunnel(url: str, _: Mapping[str, Any]) -> Found:
 
 def _check_moment(moment: str | Mapping[str, Any], _: Mapping[str, Any]) -> Found:
     if isinstance(moment, str) and not re.fullmatch(MOMENT, moment):
-        yield (), "has none of the allowed forms"
+        yield (), WRONG_FORM
 
 
 _CODES: Mapping[Check, ErrorCode] = MappingProxyType(
