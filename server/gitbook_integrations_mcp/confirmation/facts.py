@@ -27,6 +27,9 @@ _SIGN_IN = "site:visitor:auth"
 MAX_LISTED = 50
 """Number of keys or texts of the call that are listed; the others are counted."""
 
+_UNITS: Mapping[str, str] = {"schedule": " seconds"}
+"""Units of the arguments whose names do not say it."""
+
 _HARMLESS = str.maketrans(
     {**dict.fromkeys('“”„‟″❝❞〝〞＂"«»‹›‘’‚‛「」『』`', "'"), **dict(zip("[]!*<>&", "［］！∗＜＞＆", strict=True))}
 )
@@ -220,7 +223,7 @@ def describe_failure(error: CallError) -> str:
 
 def _describe_argument(name: str, value: Any) -> Iterator[Fact]:
     """Yield the value of an argument, and the host of a URL as a fact of its own."""
-    yield Fact(name, _format_argument(value))
+    yield Fact(name, f"{_format_argument(value)}{_UNITS.get(name, '')}")
     if host := find_host(value):
         yield Fact(f"Host of {name}", format_text(host))
 

@@ -233,6 +233,14 @@ async def test_the_form_of_a_read_tool_shows_its_arguments_and_options(era: Any)
     assert {key: facts[key] for key in arguments} == shown
 
 
+async def test_a_delay_is_shown_with_its_unit() -> None:
+    spy, human = GitBookSpy(), Human(action="decline")
+    async with meet(create_gated_server(spy, extra_tools=["queue_integration_task"]), human, "2026-07-28") as client:
+        arguments = {"integrationName": OWN_INTEGRATION, "task": {}, "schedule": 30}
+        await client.call_tool("queue_integration_task", arguments)
+    assert read_facts(human.texts[0])["schedule"] == "30 seconds"
+
+
 @each_era
 async def test_an_approval_of_a_summary_is_not_used_for_everything(era: Any) -> None:
     spy = GitBookSpy()
