@@ -52,7 +52,9 @@ class ChangeLog:
         Raises:
             StoreError: it cannot be recorded, so it must not be sent.
         """
-        arguments, masked = mask_for_record(call.caller, call.arguments), mask_for_record(call.caller, before)
+        options = call.chosen_options if approval else {}  # without approval, no `for` is applied
+        arguments = mask_for_record(call.caller, {**call.arguments, **options})
+        masked = mask_for_record(call.caller, before)
         changes = self._store.changes
         change_id = call.change_id or changes.create_id()
         change = Change(

@@ -84,6 +84,7 @@ async def test_development_mode_ends_by_itself_at_the_approved_time(
     assert "1h" in human.texts[0]
     [ended, began] = changes
     assert (ended["tool"], ended["undoes"], ended["approval"]) == (OFF_TOOL, began["id"], "form")
+    assert began["arguments"] == {**CALL, "for": "1h"}
     assert ended["organization"] == ORGANIZATION_ID
     state = spy.sandbox.state.integrations
     assert (state[OWN_INTEGRATION].development, state[OTHER].development is None) == (None, False)
