@@ -24,6 +24,7 @@ from gitbook_integrations_mcp.audit.runner import AuditRun, AuditRunner, ReportK
 from gitbook_integrations_mcp.audit.sections import cut_page, describe_comparison, list_items, summarize
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.output import Output
+from gitbook_integrations_mcp.calls.response import FOREIGN_PAGE
 from gitbook_integrations_mcp.errors import ArgumentsError, StoreError
 from gitbook_integrations_mcp.gitbook.user import UserResolver
 from gitbook_integrations_mcp.pipeline.progress import Progress
@@ -96,9 +97,7 @@ class AuditHandler:
         if identifier:
             if REPORT_ID.fullmatch(identifier) and (found := await self._runner.get(key, identifier)):
                 return found
-            raise ArgumentsError(
-                "page: the audit of this page is no longer kept. Read the section from its first page."
-            )
+            raise ArgumentsError(FOREIGN_PAGE)
         return await self._find_latest(key, call)
 
     async def _find_latest(self, key: ReportKey, call: Call) -> AuditRun | None:
@@ -231,5 +230,5 @@ def _read_page(page: str | None, count: int, report: str | None) -> int:
         return 0
     start, _, named = page.partition("-")
     if named != (report or "") or not start.isdecimal() or len(start) > 9 or int(start) >= max(count, 1):
-        raise ArgumentsError("page: unknown page of this section. Use next.page of the previous result.")
+        raise ArgumentsError(FOREIGN_PAGE)
     return int(start)

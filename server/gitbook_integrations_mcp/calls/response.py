@@ -22,6 +22,9 @@ from gitbook_integrations_mcp.text import clean_text
 ABSENT = "already_absent"
 """Status of a deletion that found nothing to delete."""
 
+FOREIGN_PAGE = "page belongs to another list or has expired. Start without page."
+"""Error about a `page` that does not lead into this list."""
+
 _MESSAGE_LIMIT = 300
 _UNKNOWN = "The outcome of an earlier attempt is unknown;"
 
@@ -64,7 +67,7 @@ def read_response(
         AnswerError: the response is not one of GitBook's API.
     """
     if response.status >= 400:
-        raise _create_status_error(endpoint, response, body)
+        raise _create_status_error(endpoint, response, body, paged="page" in arguments)
     if not 200 <= response.status < 300:
         raise AnswerError(
             f"GitBook answered {endpoint.name} with a redirect ({response.status}). Redirects are not followed because "
@@ -148,12 +151,14 @@ def describe_uncertainty(endpoint: Endpoint) -> str:
     return f"It is unknown whether the call took effect. Read the current state{tool} before you repeat it."
 
 
-def _create_status_error(endpoint: Endpoint, response: GitBookResponse, body: Mapping[str, Any] | None) -> StatusError:
+def _create_status_error(
+    endpoint: Endpoint, response: GitBookResponse, body: Mapping[str, Any] | None, *, paged: bool
+) -> StatusError:
     message = clean_text(_hide_credentials(_read_message(response), body), _MESSAGE_LIMIT)
     attempts = f" after {response.attempts} attempts" if response.attempts > 1 else ""
     result = f"GitBook answered {endpoint.name} with {response.status}{attempts}"
     result += f': "{message}".' if message else "."
-    return StatusError(response.status, f"{result} {_describe_remedy(endpoint, response)}")
+    return StatusError(response.status, f"{result} {_describe_remedy(endpoint, response, paged=paged)}")
 
 
 def _read_message(response: GitBookResponse) -> str:
@@ -173,7 +178,7 @@ def _hide_credentials(message: str, body: Mapping[str, Any] | None) -> str:
     return message
 
 
-def _describe_remedy(endpoint: Endpoint, response: GitBookResponse) -> str:
+def _describe_remedy(endpoint: Endpoint, response: GitBookResponse, *, paged: bool) -> str:
     if response.uncertain and endpoint.risk is not Risk.READ:
         if endpoint.method == "DELETE" and response.status == 404:
             return f"It does not exist now. {_UNKNOWN} that attempt may have removed it."
@@ -181,7 +186,8 @@ def _describe_remedy(endpoint: Endpoint, response: GitBookResponse) -> str:
     unchanged = "" if endpoint.risk is Risk.READ else "Nothing was changed. "
     match response.status:
         case 400 | 422:
-            return f"{unchanged}Fix the arguments as GitBook's message says."
+            about_page = f" If it is about page, {FOREIGN_PAGE}" if paged else ""
+            return f"{unchanged}Fix the arguments as GitBook's message says.{about_page}"
         case 401:
             return (
                 f"The token is missing, wrong or expired. {unchanged}This endpoint accepts "

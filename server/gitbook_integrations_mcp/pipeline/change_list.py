@@ -9,6 +9,7 @@ from gitbook_integrations_api.catalog import TOOLS
 from gitbook_integrations_api.endpoint import Composite, Endpoint, Risk, Tool
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.output import Output
+from gitbook_integrations_mcp.calls.response import FOREIGN_PAGE
 from gitbook_integrations_mcp.calls.view import View
 from gitbook_integrations_mcp.errors import ArgumentsError, ErrorCode
 from gitbook_integrations_mcp.pipeline.undo import UndoError
@@ -67,7 +68,7 @@ class ChangeLister:
             raise ArgumentsError(f"tool: {clean_text(tool, 64)} is no tool.{suggest(tool, TOOLS)}")
         page = arguments.get("page")
         if page is not None and not is_change_id(page):
-            raise ArgumentsError("page: use next.page of the result before, as it is. Nothing was sent.")
+            raise ArgumentsError(FOREIGN_PAGE)
         now, limit = self._store.database.clock(), arguments.get("limit", _PAGE)
         found = await self._store.changes.search(
             owner,

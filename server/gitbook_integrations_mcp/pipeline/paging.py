@@ -189,7 +189,7 @@ class _Reading:
         arguments = {**call.arguments, **{name: value for name, value in changed.items() if value is not None}}
         if arguments != call.arguments:
             call = replace(call, request=call.tool.build_request(arguments))
-        response = read_response(call.tool, await self.executor.execute(call, self.approval))
+        response = read_response(call.tool, await self.executor.execute(call, self.approval), arguments)
         items, costs = [], []
         for item in response["items"]:
             shown, json = self.view.show_json(self._select_fields(item))

@@ -212,6 +212,16 @@ async def test_next_contains_the_argument_for_the_next_page(endpoint: Endpoint, 
     assert names == [item["name"] for item in shelf.items]
 
 
+async def test_a_page_of_another_list_is_named_as_the_cause_and_the_way_out_is_the_first_page() -> None:
+    async with meet(create_gated_server(GitBookSpy()), None, "2026-07-28") as client:
+        other = (await client.call_tool("list_integrations", {"limit": 1})).structured_content["next"]
+        for name in ("list_sites", "audit_installations", "list_changes"):
+            section = {"section": "findings"} if name == "audit_installations" else {}
+            where = {} if name == "list_changes" else {"organizationId": ORGANIZATION_ID}
+            result = await client.call_tool(name, {**where, **section, **other})
+            assert "page belongs to another list or has expired. Start without page." in read_text(result), name
+
+
 @each_era
 @pytest.mark.parametrize("count", [True, False])
 async def test_fetch_all_reads_all_pages_and_reports_progress(era: Era, count: bool) -> None:
