@@ -5,6 +5,9 @@ from collections.abc import Iterable, Mapping
 
 from gitbook_integrations_mcp.text import quote
 
+MOST_MEANT = 3
+"""Number of IDs that a suggestion names."""
+
 _LIKENESS = 0.6
 _LONGEST = 100
 _PARTICLES = frozenset({"by", "id", "name", "in", "on", "from", "with", "for", "the", "all"})
@@ -39,21 +42,33 @@ def suggest(name: str, valid: Iterable[str], likeness: float = _LIKENESS) -> str
 
 def find_meant(given: str, titles: Mapping[str, Iterable[str]]) -> list[str]:
     """Return the IDs that `given` is another name of: a title, or the ID in another case. `titles` are by ID."""
-    folded = " ".join(given.casefold().split())
-    return [
-        identifier
-        for identifier, named in titles.items()
-        if folded in {identifier.casefold(), *(" ".join(title.casefold().split()) for title in named)}
-    ]
+    folded = _fold(given)
+    return [identifier for identifier, named in titles.items() if folded in {identifier.casefold(), *map(_fold, named)}]
+
+
+def find_partly_meant(given: str, titles: Mapping[str, Iterable[str]]) -> list[str]:
+    """Return the IDs that `given` is another name of, or else those of the titles of which it is a part."""
+    folded = _fold(given)
+    parts = [identifier for identifier, named in titles.items() if any(folded in _fold(title) for title in named)]
+    return find_meant(given, titles) or parts
+
+
+def _fold(text: str) -> str:
+    return " ".join(text.casefold().split())
 
 
 def suggest_id(given: str, titles: Mapping[str, str]) -> str:
     """Return a sentence with the IDs that `given` probably stands for, or ""."""
-    meant = find_meant(given, {identifier: [title] for identifier, title in titles.items()})
+    meant = find_partly_meant(given, {identifier: [title] for identifier, title in titles.items()})
     if not meant:
-        near = find_nearest(given, [*titles, *titles.values()], most=3)
+        near = find_nearest(given, [*titles, *titles.values()], most=MOST_MEANT)
         meant = [identifier for identifier, title in titles.items() if identifier in near or title in near]
-    described = [format_id(identifier, titles[identifier]) for identifier in meant[:3]]
+    return name_meant(meant[:MOST_MEANT], titles)
+
+
+def name_meant(identifiers: Iterable[str], titles: Mapping[str, str]) -> str:
+    """Return a sentence with these IDs and their titles, or "" without any."""
+    described = [format_id(identifier, titles[identifier]) for identifier in identifiers]
     return f" Did you mean {' or '.join(described)}?" if described else ""
 
 

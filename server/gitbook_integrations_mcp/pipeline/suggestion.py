@@ -12,7 +12,7 @@ from gitbook_integrations_mcp.calls.arguments import ORGANIZATION_NAMES
 from gitbook_integrations_mcp.calls.response import get_path, read_response
 from gitbook_integrations_mcp.errors import ArgumentsError, CallError, StatusError
 from gitbook_integrations_mcp.gitbook.client import GitBook
-from gitbook_integrations_mcp.spelling import find_meant, suggest_id
+from gitbook_integrations_mcp.spelling import MOST_MEANT, find_partly_meant, name_meant
 from gitbook_integrations_mcp.text import clean_text
 
 _LISTED_AS = {"organization": "organizationId", "space": "spaceId", "site": "siteId"} | {name: name for name in SOURCES}
@@ -28,7 +28,7 @@ class Suggester:
         self._organization = organization
 
     async def suggest(self, error: CallError, tool: Tool, arguments: Mapping[str, Any], caller: Caller) -> str:
-        """Return a sentence with the ID that was probably meant, or "" if none or several match."""
+        """Return a sentence with the IDs that were probably meant, or "" if none or too many match."""
         invalid = isinstance(error, ArgumentsError)
         if not invalid and not (isinstance(error, StatusError) and error.status == 404):
             return ""
@@ -39,12 +39,12 @@ class Suggester:
             if invalid and _IDENTIFIER.fullmatch(given):
                 continue
             titles = await self._read_titles(listed_as, arguments, caller)
-            meant = find_meant(given, titles) if given not in titles else []
-            if len(meant) == 1:
-                shown = {meant[0]: next(iter(titles[meant[0]]), meant[0])}
+            meant = find_partly_meant(given, titles) if given not in titles else []
+            if 0 < len(meant) <= MOST_MEANT:
+                shown = {identifier: next(iter(titles[identifier]), identifier) for identifier in meant}
                 is_default = name in ORGANIZATION_NAMES and given == self._organization
                 named = f"{name} (by default the operator's GITBOOK_ORGANIZATION)" if is_default else name
-                return f" {named}:{suggest_id(meant[0], shown)}"
+                return f" {named}:{name_meant(meant, shown)}"
         return ""
 
     async def _read_titles(self, name: str, arguments: Mapping[str, Any], caller: Caller) -> dict[str, list[str]]:

@@ -17,6 +17,7 @@ SPACE = "4Bx5L9BNoCBwuh9BLKDm"
         ("get_integration_by_name", {"integrationName": "Slack"}, "Did you mean slack"),
         ("list_sites", {"organizationId": "Aurora Robotics"}, ORGANIZATION_ID),
         ("list_space_integrations", {"spaceId": "Internal Handbook"}, SPACE),
+        ("list_space_integrations", {"spaceId": "handbook"}, SPACE),
         ("list_space_integrations", {"spaceId": SPACE.upper()}, SPACE),
         ("list_site_integrations", {"siteId": "Help Center"}, "site_qLN1io"),
         ("get_integration_installation_by_id", {"integrationName": "slack", "installationId": "Slack"}, None),
@@ -47,13 +48,17 @@ async def test_the_id_of_the_default_organization_that_was_meant_is_named(
     assert f"GITBOOK_ORGANIZATION): Did you mean {ORGANIZATION_ID}" in read_text(result)
 
 
-async def test_without_a_match_or_with_several_no_id_is_named() -> None:
+async def test_without_a_match_or_with_many_no_id_is_named() -> None:
     watched = Watched()
-    twins = list(watched.sandbox.state.spaces.values())[:2]
-    for space in twins:
-        space.title = "Twin"
+    spaces = [one for one in watched.sandbox.state.spaces.values() if one.organization == ORGANIZATION_ID]
+    alike, others = spaces[:3], spaces[3:]
     async with connect(watched) as client:
-        for given in ("Twin", "nothing like it"):
+        for space in alike:
+            space.title = "One of three"
+        result = await client.call_tool("list_space_integrations", {"spaceId": "one of"})
+        assert all(space.id in read_text(result) for space in alike)
+        others[0].title = "One of four"
+        for given in ("one of", "nothing like it"):
             result = await client.call_tool("list_space_integrations", {"spaceId": given})
             assert result.is_error
             assert "Did you mean" not in read_text(result)
