@@ -1,12 +1,14 @@
 """The configuration stage: compares a configuration with the schema that the integration publishes for its level.
 
 GitBook stores any key and any type. An integration ignores a misspelt key, so a wrong update would be lost in silence.
+GitBook does not say either why an installation is pending; `explain_pending` does.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gitbook_integrations_api.endpoint import Level
+from gitbook_integrations_api.catalog import ENDPOINTS
+from gitbook_integrations_api.endpoint import Level, Widening
 from gitbook_integrations_mcp.calls.arguments import join_names
 from gitbook_integrations_mcp.calls.call import EndpointCall
 from gitbook_integrations_mcp.confirmation.targets import TargetReader
@@ -55,6 +57,28 @@ async def check_configuration(call: EndpointCall, current: Mapping[str, Any] | N
         )
 
 
+async def explain_pending(call: EndpointCall, content: Mapping[str, Any], targets: TargetReader) -> str:
+    """Return why the installation that a call made or changed is pending, or "" if it is not.
+
+    `content` is GitBook's response. The missing settings are named if this caller may read the integration's schema.
+    """
+    installs = call.tool.configures is not None or call.tool.widens is Widening.ACCESS
+    if not installs or content.get("status") != "pending":
+        return ""
+    level: Level = "site" if "site" in content else "space" if "space" in content else "account"
+    try:
+        schema = find_schema(await targets.read_integration(call), level)
+    except CallError:
+        schema = None
+    stored = content.get("configuration")
+    missing = _list_missing(schema, stored if isinstance(stored, Mapping) else {}) if schema else []
+    if not missing:
+        return "It is pending until its required settings are set, or until a human completes its setup in GitBook."
+    updater = next(one.name for one in ENDPOINTS.values() if one.configures == level)
+    named = ", ".join(join_names((key,)) for key in missing[:_MAX_NAMED])
+    return f"It is pending because required settings are missing: {named}. Set them with {updater}."
+
+
 def find_schema(integration: Mapping[str, Any] | None, level: Level) -> Mapping[str, Any] | None:
     """Return the schema of a level, or None if the integration declares none or shows a component of its own there.
 
@@ -82,9 +106,8 @@ def find_problems(
             yield key, f"is unknown. Did you mean {join_names(nearest)}?" if nearest else "is unknown."
         elif value is not None and (expected := _find_mismatch(properties[key], value)):
             yield key, f"must be {expected}."
-    for key in _list_required(schema):
-        if configuration.get(key) in (None, ""):
-            yield key, f"is required: {_describe_type(properties[key])}."
+    for key in _list_missing(schema, configuration):
+        yield key, f"is required: {_describe_type(properties[key])}."
 
 
 def _list_settings(schema: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -100,6 +123,10 @@ def _list_required(schema: Mapping[str, Any]) -> list[str]:
     required, settings = schema.get("required"), _list_settings(schema)
     names = required if isinstance(required, list) else []
     return [name for name in names if isinstance(name, str) and name in settings]
+
+
+def _list_missing(schema: Mapping[str, Any], configuration: Mapping[str, Any]) -> list[str]:
+    return [key for key in _list_required(schema) if configuration.get(key) in (None, "")]
 
 
 def _read_type(setting: Mapping[str, Any]) -> str | None:

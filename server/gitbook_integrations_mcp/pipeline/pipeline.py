@@ -41,7 +41,7 @@ from gitbook_integrations_mcp.confirmation.step_up import KEY, read_consent
 from gitbook_integrations_mcp.confirmation.targets import TargetReader
 from gitbook_integrations_mcp.errors import CallError, CredentialError, DefectError, ErrorCode, ResultError
 from gitbook_integrations_mcp.pipeline.budget import UNLIMITED, Budget
-from gitbook_integrations_mcp.pipeline.configuration import check_configuration
+from gitbook_integrations_mcp.pipeline.configuration import check_configuration, explain_pending
 from gitbook_integrations_mcp.pipeline.development_mode import DevelopmentModes
 from gitbook_integrations_mcp.pipeline.execution import Executor
 from gitbook_integrations_mcp.pipeline.masked_values import is_written_back, restore_from, restore_masked_values
@@ -238,6 +238,8 @@ class Pipeline:
         shown = budget.fit(content, view)
         if recorded:
             shown = {**shown, RECEIPT: build_receipt(call, recorded, content)}
+            if reason := await explain_pending(call, content, self._targets):
+                shown["note"] = f"{shown['note']} {reason}" if "note" in shown else reason
         return Output(mark_foreign(call.tool, shown))
 
     async def _check_policy(self, call: Call) -> None:

@@ -107,10 +107,14 @@ def test_a_malformed_schema_is_compared_as_far_as_it_goes(schema: dict[str, Any]
 
 @dataclass
 class Answers:
-    """An upstream that answers each path below `/integrations/` as told: with a status, or with an object."""
+    """An upstream that answers each path below `/integrations/` as told: with a status, or with an object.
+
+    It answers every change with `changed`.
+    """
 
     integration: int | Mapping[str, Any]
     target: int | Mapping[str, Any] = field(default_factory=lambda: {"configuration": {}})
+    changed: Mapping[str, Any] = field(default_factory=dict)
     sent: list[str] = field(default_factory=list)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -118,7 +122,7 @@ class Answers:
         await receive()
         path = scope["path"].removeprefix("/v1/integrations/")
         self.sent.append(f"{scope['method']} {path}")
-        answer = self.integration if "/" not in path else self.target if scope["method"] == "GET" else {}
+        answer = self.integration if "/" not in path else self.target if scope["method"] == "GET" else self.changed
         status, body = (answer, {"error": {"code": answer}}) if isinstance(answer, int) else (200, answer)
         await send(
             {"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]}
@@ -244,6 +248,36 @@ async def test_a_schema_that_is_shown_only_after_approval_is_not_compared() -> N
     async with meet(server, Human(), "2026-07-28") as client:
         result = await client.call_tool(*update_own(spy, {**KEPT, "digst": True}))
     assert not result.is_error, read_text(result)
+
+
+async def test_the_result_of_an_installation_says_why_it_is_pending() -> None:
+    spy = GitBookSpy()
+    state = spy.sandbox.state
+    own = state.get_installations(integration=OWN_INTEGRATION)[0]
+    own.enabled["space"].clear()
+    space = next(one.id for one in state.spaces.values() if one.organization == own.organization)
+    slack = next(one for one in state.get_installations(integration="slack") if one.organization == own.organization)
+    del state.installations[slack.id]
+    named = {"integrationName": OWN_INTEGRATION, "installationId": own.id}
+    async with meet(create_gated_server(spy, widening="off"), None, "2026-07-28") as client:
+        lacking = await client.call_tool("install_integration_on_space", {**named, "space": space})
+        filled = {**named, "spaceId": space, "configuration": {"channel": "#docs"}}
+        complete = await client.call_tool("update_integration_space_installation", filled)
+        slack_again = {"integrationName": "slack", "organization": own.organization}
+        unconnected = await client.call_tool("install_integration", slack_again)
+    notes = [one.structured_content.get("note", "") for one in (lacking, complete, unconnected)]
+    assert [read_status(one) for one in (lacking, complete, unconnected)] == ["pending", "active", "pending"]
+    assert "settings are missing: channel. Set them with update_integration_space_installation." in notes[0]
+    assert "pending" not in notes[1]
+    assert "a human completes its setup in GitBook" in notes[2]
+
+
+@pytest.mark.parametrize("schema", [403, {"configurations": {"account": {"properties": [], "required": 5}}}])
+async def test_without_a_readable_schema_a_pending_installation_is_still_explained(schema: Any) -> None:
+    upstream = Answers(schema, {"configuration": []}, {"status": "pending", "configuration": []})
+    async with connect(upstream) as client:
+        result = await client.call_tool("update_integration_installation", {**NAMED, "externalIds": ["a"]})
+    assert "a human completes its setup in GitBook" in (result.structured_content or {})["note"]
 
 
 def update_own(spy: GitBookSpy, configuration: dict[str, Any]) -> tuple[str, dict[str, Any]]:
