@@ -229,9 +229,12 @@ def _describe_sources(endpoint: Endpoint) -> str:
     if not sources:
         return "This address does not exist. Check GITBOOK_ENDPOINT."
     installer = find_installer(endpoint)
-    last = f" If the values are right, it is not installed there; {installer.name} installs it." if installer else ""
+    checked = f"Check that it exists and that the token has access to it. Valid values come from: {'; '.join(sources)}."
+    if installer is None:
+        return checked
     return (
-        f"Check that it exists and that the token has access to it. Valid values come from: {'; '.join(sources)}.{last}"
+        f"{checked} If the values are right, it is not installed there: nothing is left to uninstall, and "
+        f"{installer.name} installs it."
     )
 
 

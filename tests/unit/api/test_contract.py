@@ -304,7 +304,7 @@ async def test_an_error_of_the_api_is_explained_with_a_remedy(endpoint: Endpoint
         (
             "get_integration_site_installation",
             404,
-            "it is not installed there; install_integration_on_site installs it.",
+            "it is not installed there: nothing is left to uninstall, and install_integration_on_site installs it.",
         ),
         ("update_integration_space_installation", 404, "install_integration_on_space installs it."),
         ("get_integration_installation_by_id", 404, "install_integration installs it."),
