@@ -53,6 +53,7 @@ from gitbook_integrations_mcp.digest import digest_json
 from gitbook_integrations_mcp.errors import CallError, StatusError, TargetError
 from gitbook_integrations_mcp.store.pending import Fact, Preview
 
+_INTEGRATION = "get_integration_by_name"
 _VOLATILE = frozenset({"urls", "previewImages", "permissions"})
 
 
@@ -70,7 +71,7 @@ class Previewer:
         secrets of third parties.
 
         Raises:
-            StatusError: the target does not exist, or GitBook failed.
+            StatusError: the target does not exist, the token may not make the call, or GitBook failed.
             TargetError: nothing of the target could be read, so nobody could judge the call.
             AnswerError: GitBook answered with another object than the one that the call names.
             CallError: GitBook could not be reached.
@@ -114,6 +115,7 @@ class Previewer:
         organization = scrub_json(await self._targets.read_organization(call, known))
         contexts = {name: one if isinstance(one, CallError) else scrub_json(one) for name, one in responses.items()}
         integration = _find_integration(target_reader, shown, contexts)
+        _check_rights(call, integration, organization)
         places = scrub_json(await self._read_places(call, _list_levels(call, known), organization))
         before = shown if known is not None and isinstance(shown, Mapping) else None
         power = list(_describe_power(shown_call, integration, before, organization, places))
@@ -340,8 +342,39 @@ def _find_integration(
     contexts: Mapping[str, Mapping[str, Any] | CallError],
 ) -> Mapping[str, Any] | CallError | None:
     """Return the integration that a call is about, among what was read."""
-    name = "get_integration_by_name"
-    return target if reader is not None and reader.name == name else contexts.get(name)
+    return target if reader is not None and reader.name == _INTEGRATION else contexts.get(_INTEGRATION)
+
+
+def _check_rights(
+    call: Call,
+    integration: Mapping[str, Any] | CallError | None,
+    organization: Mapping[str, Any] | str | None,
+) -> None:
+    """Check that the token has the right to make a call, so that nobody is asked in vain.
+
+    Only what was read with the credential that sends the call says what that credential may do.
+
+    Raises:
+        StatusError: GitBook says of the integration or of the organization that the token may not do this.
+    """
+    tool, credentials = call.tool, call.caller.credentials
+    target = find_target(tool)
+    if not isinstance(tool, Endpoint) or target is None or target.name != _INTEGRATION:
+        return
+    if tool.widens is Widening.ACCESS:
+        reader, act = ENDPOINTS["list_organizations_for_authenticated_user"], "install integrations on"
+        right, owner = get_path(organization, "permissions.installIntegration"), organization
+    elif tool.method == "DELETE" or tool.widens is not None:
+        reader, act = target, "manage the integrations of"
+        right, owner = get_path(integration, "permissions.admin"), get_path(integration, "owner")
+    else:
+        return
+    if right is False and credentials.choose(tool) == credentials.choose(reader):
+        raise StatusError(
+            403,
+            f"The token may not {act} {format_name(owner or 'its owner')}, so GitBook would refuse {tool.name}. Nobody "
+            "was asked and nothing was sent. Tell the user to ask an administrator of that organization.",
+        )
 
 
 def _keep_owner(

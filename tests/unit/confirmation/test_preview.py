@@ -12,13 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitbook_integrations_api.catalog import ENDPOINTS
+from gitbook_integrations_api.endpoint import Tool
 from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.config.settings import load_settings
+from gitbook_integrations_mcp.gitbook.credentials import Credentials
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
 from gitbook_integrations_mcp.store.pending import Fact, Preview
 from tests.support.elicitation_client import GitBookSpy, Human, create_gated_server, meet, read_status
-from tests.support.fake_gitbook import TOKENS, Upstream
-from tests.support.gated_calls import GATED, Target, each_era, find_target
+from tests.support.fake_gitbook import TOKENS, Upstream, read_code, read_text
+from tests.support.gated_calls import GATED, PUBLICATION, UNTRUSTED, Target, each_era, find_target
 
 HOSTILE = (
     "Slack\nStatus: paused",
@@ -176,8 +178,8 @@ async def test_an_unreadable_target_of_a_known_integration_is_named_by_the_call(
     facts = read_facts(human.texts[0])
     assert facts["installationId"] == target.arguments["installationId"]
     assert "403" in human.texts[0].splitlines()[2]
-    assert "502" in facts["Affected spaces"]
-    assert "403" in facts["Affected sites"]
+    assert facts["Affected spaces"] == "could not be read (GitBook answered 502)"
+    assert facts["Affected sites"] == "could not be read (GitBook answered 403)"
 
 
 def change(**fields: Any) -> Callable[[Any], Any]:
@@ -188,6 +190,40 @@ def change(**fields: Any) -> Callable[[Any], Any]:
 def change_items(**fields: Any) -> Callable[[Any], Any]:
     """Return a function that changes fields of every item of a response."""
     return lambda content: {**content, "items": [{**item, **fields} for item in content["items"]]}
+
+
+@each_era
+async def test_nobody_is_asked_about_a_call_for_which_the_token_lacks_the_right(era: Any) -> None:
+    spy, human = FaultyGitBook(), Human()
+    spy.faults = {"/v1/orgs": change_items(permissions={"installIntegration": False})}
+    foreign = {"integrationName": UNTRUSTED}
+    calls: dict[str, dict[str, Any]] = {
+        "unpublish_integration": foreign,
+        "disable_integration_development_mode": foreign,
+        "set_integration_development_mode": {**foreign, "tunnelUrl": "https://tunnel.example"},
+        "publish_integration": {**foreign, **PUBLICATION},
+        "install_integration": {**foreign, "organization": ORGANIZATION_ID},
+    }
+    async with meet(create_gated_server(spy), human, era) as client:
+        for name, arguments in calls.items():
+            result = await client.call_tool(name, arguments)
+            assert read_code(result) == "forbidden", name
+            assert "Nobody was asked" in read_text(result), name
+    assert human.requests == []
+    assert spy.mutations == []
+
+
+async def test_a_right_that_another_token_lacks_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    spy, human = GitBookSpy(), Human(action="decline")
+    choose = Credentials.choose
+
+    def choose_another(credentials: Credentials, tool: Tool) -> Any:
+        return "integration token" if tool.name == "get_integration_by_name" else choose(credentials, tool)
+
+    monkeypatch.setattr(Credentials, "choose", choose_another)
+    async with meet(create_gated_server(spy), human, "2026-07-28") as client:
+        await client.call_tool("unpublish_integration", {"integrationName": UNTRUSTED})
+    assert len(human.requests) == 1
 
 
 @each_era
