@@ -201,16 +201,26 @@ def _find_reopened(before: Report, now: Report) -> Iterator[str]:
     return (finding.id for finding in now.findings if finding.id in accepted and finding.accepted is None)
 
 
+_CREDENTIALS = frozenset({"secrets-in-configuration", "typed-credentials", "stored-credentials"})
+"""Rules about credentials, which stay valid at their vendor after the integration is uninstalled."""
+
+
 def _find_fixed(before: Report, now: Report) -> tuple[list[Finding], list[str]]:
     """Return the fixed findings, and a description of each missing finding that may still be open."""
     present, was_checked = {finding.id for finding in now.findings}, _create_check_test(now)
+    installed = {(one.id, place and place.id) for one in now.installations for place in (None, *one.spaces, *one.sites)}
     fixed: list[Finding] = []
     unknown: list[str] = []
     for finding in before.findings:
         if finding.id in present:
             continue
         if was_checked(finding):
-            fixed.append(finding)
+            subject = finding.subject
+            keeps = (
+                finding.rule in _CREDENTIALS and (subject.installation, subject.space or subject.site) not in installed
+            )
+            summary = f"{finding.summary} (uninstalled; revoke the credential at its vendor)"
+            fixed.append(finding.model_copy(update={"summary": summary}) if keeps else finding)
         else:
             unknown.append(f"{finding.summary}: may still be open")
     return fixed, unknown

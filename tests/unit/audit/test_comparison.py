@@ -66,6 +66,8 @@ async def test_an_uninstalled_integration_is_removed_and_its_findings_are_fixed(
         "unverified-script",
         "same-kind",
     }
+    still_valid = {finding.rule for finding in comparison.fixed if "revoke the credential" in finding.summary}
+    assert still_valid == {"secrets-in-configuration"}
     assert not comparison.newFindings
     assert not comparison.possiblyOlder
     assert not comparison.undecided
@@ -88,7 +90,9 @@ async def test_new_places_scripts_and_findings_are_added() -> None:
         "script-not-installed",
         "script-without-csp",
     ]
-    assert [(one.rule, one.subject.installation) for one in comparison.fixed] == [("stored-credentials", SLACK)]
+    [fixed] = comparison.fixed
+    assert (fixed.rule, fixed.subject.installation) == ("stored-credentials", SLACK)
+    assert "revoke" not in fixed.summary  # it is still installed
 
 
 async def test_a_change_has_the_values_before_and_after() -> None:
