@@ -122,17 +122,34 @@ def _find_owner(facts: Facts, subject: Subject) -> Owner | None:
     return integration.owner if integration else None
 
 
+_OF_STRANGERS = frozenset({"unverified-write", "unverified-script", "foreign-unlisted"})
+"""Rules about integrations whose developer nobody vouches for."""
+
+
 def _build_remedy(facts: Facts, rule: Rule, match: Match) -> Remedy:
-    """Return the proposed call. Never propose to remove sync, sign-in or consent, only to look at it."""
+    """Return the proposed call.
+
+    Never propose to remove sync, sign-in or consent, or what another organization of the user may own, only to look at
+    it.
+    """
     tool = match.tool or rule.remedy
     advice = match.advice or rule.advice
     installation = match.arguments.get("installationId")
     installed = facts.inventory.installations.get(installation) if installation else None
-    job = find_protected_job(installed.facts.integration) if installed else None
-    if installed is None or job is None or TOOLS[tool].risk != "destroy":
+    if installed is None or TOOLS[tool].risk != "destroy":
+        return Remedy(tool=tool, arguments=dict(match.arguments), advice=advice)
+    job, owner = find_protected_job(installed.facts.integration), installed.facts.integration.owner
+    if job is not None:
+        advice = f"The integration is for {job}. Ask those who rely on it before you remove or replace it."
+    elif rule.id in _OF_STRANGERS and owner is not None and owner.id in facts.inventory.organizations:
+        advice = (
+            "The token can list the organization that owns it, too. If that one is yours, accept the finding. "
+            "Otherwise, uninstall the integration unless you know and trust its developer."
+        )
+    else:
         return Remedy(tool=tool, arguments=dict(match.arguments), advice=advice)
     return Remedy(
         tool="get_integration_installation_by_id",
         arguments={"integrationName": installed.name, "installationId": installed.id},
-        advice=f"The integration is for {job}. Ask those who rely on it before you remove or replace it.",
+        advice=advice,
     )

@@ -127,14 +127,14 @@ def _describe_gap(gap: Gap) -> dict[str, Any]:
 
 def _list_findings(report: Report, integration: str | None) -> Iterator[dict[str, Any]]:
     rules = {rule.id: rule for rule in report.rules}
-    explained: set[str] = set()
+    advised: dict[str, str] = {}
     for finding in report.findings:
         if integration in {None, finding.subject.integration}:
             item = finding.model_dump(mode="json", exclude={"sources", "subject"}, exclude_none=True)
-            if finding.rule not in explained:  # only the first finding of a rule explains it, to save tokens
+            if finding.rule not in advised:  # only the first finding of a rule explains it, to save tokens
                 item |= {"meaning": rules[finding.rule].meaning, "why": rules[finding.rule].why}
-                explained.add(finding.rule)
-            else:
+                advised[finding.rule] = finding.remedy.advice
+            elif finding.remedy.advice == advised[finding.rule]:
                 del item["remedy"]["advice"]
             yield item
 

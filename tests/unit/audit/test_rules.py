@@ -611,6 +611,26 @@ async def test_no_remedy_removes_sync_sign_in_or_consent(rule: str, spoil: Spoil
     assert [TOOLS[finding.remedy.tool].risk for finding in findings] == ["read"]
 
 
+@pytest.mark.parametrize(
+    ("rule", "spoil"),
+    [
+        ("unverified-write", distrust(scopes=["space:content:write"])),
+        ("unverified-script", distrust(scopes=["site:script:inject"])),
+        ("foreign-unlisted", distrust(visibility="unlisted", scopes=["space:content:read"])),
+    ],
+)
+async def test_what_another_organization_of_the_user_owns_is_not_advised_to_be_uninstalled_as_a_strangers(
+    rule: str, spoil: Spoil
+) -> None:
+    organization = Organization()
+    spoil(organization)
+    for member, tool in ((False, "uninstall_integration"), (True, "get_integration_installation_by_id")):
+        organization.state.organizations[STRANGER].member = member
+        [finding] = [finding for finding in await find(organization) if finding.rule == rule]
+        assert finding.remedy.tool == tool
+        assert ("If that one is yours" in finding.remedy.advice) is member
+
+
 @pytest.mark.parametrize(("rule", "policy"), [("script-without-csp", ""), ("weak-csp", "script-src *")])
 async def test_what_is_installed_nowhere_is_not_advised_to_be_uninstalled(rule: str, policy: str) -> None:
     organization = Organization()

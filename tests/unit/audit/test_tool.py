@@ -410,6 +410,18 @@ async def test_scripts_have_owner_verification_visibility_and_policy() -> None:
     assert {item["visibility"] for item in items} == {"public"}
 
 
+async def test_a_later_finding_of_a_rule_has_its_own_advice_if_it_differs_from_the_first() -> None:
+    watched = Watched()
+    state = watched.sandbox.state
+    state.integrations["lumen-analytics"].verified = False
+    state.organizations[state.integrations["lumen-analytics"].owner].member = True
+    async with connect(watched) as client:
+        found = (await call(client, section="findings"))["items"]
+    first, later = [one["remedy"] for one in found if one["rule"] == "unverified-script"]
+    assert (first["tool"], later["tool"]) == ("get_integration_installation_by_id", "uninstall_integration")
+    assert later["advice"] == RULES["unverified-script"].advice != first["advice"]
+
+
 async def test_an_explanation_has_the_reason_the_evidence_and_a_valid_call() -> None:
     watched = Watched()
     async with connect(watched) as client:
