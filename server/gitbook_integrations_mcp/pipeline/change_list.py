@@ -8,6 +8,7 @@ from typing import Any
 from gitbook_integrations_api.catalog import TOOLS
 from gitbook_integrations_api.endpoint import Composite, Endpoint, Risk, Tool
 from gitbook_integrations_mcp.calls.call import Call
+from gitbook_integrations_mcp.calls.masking import MASK
 from gitbook_integrations_mcp.calls.output import Output
 from gitbook_integrations_mcp.calls.response import FOREIGN_PAGE
 from gitbook_integrations_mcp.calls.view import View
@@ -30,6 +31,13 @@ _ONLY_HERE = (
     "something."
 )
 """Note of an empty list, which would otherwise read as if nobody had changed anything."""
+
+_HIDDEN = (
+    f"{MASK}: records hide all texts and numbers of configurations, tasks and secrets, because some are credentials. "
+    "The result of the call itself had a receipt with the old and new values. The tools that get an installation show "
+    "the current ones."
+)
+"""Note of a list with values that the record of a change hides."""
 
 _OF_PLAN = ("time", "who", "approval", "organization", "requestId", "undoes", "plan")
 """Fields of a call that the plan has, too, or that nobody needs beside it."""
@@ -62,7 +70,7 @@ class ChangeLister:
             whole = {**_describe_undone(change, undone), "before": change.before}
             if parts := await self._store.changes.list_parts(change.id, owner):
                 whole["calls"] = [_describe_part(one, change) for one in reversed(parts)]
-            return Output(_VIEW.show({"items": [whole]}))
+            return Output(_VIEW.show({"items": [whole], **({"note": _HIDDEN} if MASK in str(whole) else {})}))
         tool = arguments.get("tool")
         if tool is not None and tool not in TOOLS:
             raise ArgumentsError(f"tool: {clean_text(tool, 64)} is no tool.{suggest(tool, TOOLS)}")
@@ -88,6 +96,8 @@ class ChangeLister:
         if len(found) > limit:
             content["next"] = {"page": listed[-1].id}
         notes = [] if found else [_ONLY_HERE]
+        if MASK in str(content["items"]):
+            notes.append(_HIDDEN)
         if tool is not None and (calls := _list_changing_calls(TOOLS[tool])):
             notes.append(f"Where {tool} needed only one call, that call is listed: {' or '.join(calls)}.")
         if notes:

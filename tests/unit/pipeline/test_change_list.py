@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
+from gitbook_integrations_mcp.calls.masking import MASK
 from gitbook_integrations_mcp.errors import ArgumentsError
 from gitbook_integrations_mcp.pipeline.change_list import read_moment
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
 from tests.support.elicitation_client import Clock, GitBookSpy, Human, create_gated_server, meet
-from tests.support.fake_gitbook import read_code
+from tests.support.fake_gitbook import read_code, read_text
 from tests.support.gated_calls import find_target
 
 TASK = {"integrationName": OWN_INTEGRATION, "task": {}}
@@ -60,6 +61,22 @@ async def test_changes_are_found_by_tool_outcome_organization_and_time() -> None
             assert [one["tool"] for one in content["items"]] == found, filters
         for wrong in ({"tool": "instal_integration"}, {"since": "yesterday"}, {"until": "soon"}, {"page": "2"}):
             assert read_code(await client.call_tool("list_changes", wrong)) == "invalid_arguments"
+
+
+async def test_a_note_says_that_records_hide_values_and_where_they_are_shown() -> None:
+    spy = GitBookSpy()
+    own = spy.sandbox.state.get_installations(integration=OWN_INTEGRATION)[0]
+    kept = {name: MASK for name in own.configuration if name in {"webhook_url", "api_key"}}
+    update = {"integrationName": OWN_INTEGRATION, "installationId": own.id}
+    async with meet(create_gated_server(spy), Human(), "2026-07-28") as client:
+        await client.call_tool("queue_integration_task", TASK)
+        assert "note" not in await search(client)
+        result = await client.call_tool("update_integration_installation", {**update, "configuration": kept})
+        assert not result.is_error, read_text(result)
+        listed = await search(client)
+        whole = await search(client, changeId=listed["items"][0]["id"])
+    for content in (listed, whole):
+        assert content["note"].startswith(f"{MASK}: records hide all texts")
 
 
 async def test_a_plan_is_one_change_and_its_calls_are_read_by_its_id() -> None:
