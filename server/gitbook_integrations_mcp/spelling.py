@@ -10,6 +10,8 @@ MOST_MEANT = 3
 
 _LIKENESS = 0.6
 _LONGEST = 100
+_SHORTEST_PART = 3
+"""Characters of a part of a title that say which title is meant."""
 _PARTICLES = frozenset({"by", "id", "name", "in", "on", "from", "with", "for", "the", "all"})
 
 
@@ -48,9 +50,9 @@ def find_meant(given: str, titles: Mapping[str, Iterable[str]]) -> list[str]:
 
 def find_partly_meant(given: str, titles: Mapping[str, Iterable[str]]) -> list[str]:
     """Return the IDs that `given` is another name of, or else those of the titles of which it is a part."""
-    folded = _fold(given)
-    parts = [identifier for identifier, named in titles.items() if any(folded in _fold(title) for title in named)]
-    return find_meant(given, titles) or parts
+    if (meant := find_meant(given, titles)) or len(folded := _fold(given)) < _SHORTEST_PART:
+        return meant
+    return [identifier for identifier, named in titles.items() if any(folded in _fold(title) for title in named)]
 
 
 def _fold(text: str) -> str:
