@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import anyio
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from gitbook_integrations_mcp.sandbox.application import RATE_LIMIT, Sandbox
 from gitbook_integrations_mcp.sandbox.seed import add_other_data, create_main_organization, install
@@ -56,7 +56,7 @@ class Size:
 
 
 class GrownSandbox(Sandbox):
-    """A sandbox of any size, whose every response begins `latency` seconds after its request."""
+    """A sandbox of any size, whose every request takes `latency` seconds longer."""
 
     def __init__(self, size: Size, latency: float, clock: Callable[[], float], rate_limit: int) -> None:
         super().__init__(plant(size), clock, rate_limit)
@@ -64,21 +64,9 @@ class GrownSandbox(Sandbox):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope.get("method") != "GET":
+        if self._latency:
             await anyio.sleep(self._latency)
-            await super().__call__(scope, receive, send)
-            return
-        # The time in which this process writes what is read is part of the latency, not added to it.
-        due = anyio.current_time() + self._latency
-        messages: list[Message] = []
-
-        async def collect(message: Message) -> None:
-            messages.append(message)
-
-        await super().__call__(scope, receive, collect)
-        await anyio.sleep_until(due)
-        for message in messages:
-            await send(message)
+        await super().__call__(scope, receive, send)
 
 
 def create_grown_sandbox(
