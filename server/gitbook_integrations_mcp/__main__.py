@@ -3,11 +3,14 @@
 The first answers come from `front`, before the command line and, with it, everything else is imported.
 """
 
+import gc
+
 from gitbook_integrations_mcp import front
 
 
 def main() -> int:
     """Run the command and return its exit code."""
+    gc.disable()  # imported objects stay: searching them for garbage would take a tenth of the start
     try:
         if front.begin():
             return 0

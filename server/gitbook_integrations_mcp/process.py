@@ -98,9 +98,15 @@ def configure_logging(level: str) -> None:
 _ALLOCATIONS = 10_000
 """New objects between garbage collections: those of a few calls. Python's default would collect in every call."""
 
+_YOUNG_COLLECTIONS = 50
+"""Collections of new objects before one of those that survived them. Python's default is 10.
+
+A large audit creates 100,000 objects that it needs until its end. To search them twice would take 50 ms.
+"""
+
 
 def reduce_garbage_collection() -> None:
     """Collect garbage less often from now on, and exclude the objects created at start-up."""
     gc.freeze()
-    gc.set_threshold(_ALLOCATIONS)
+    gc.set_threshold(_ALLOCATIONS, _YOUNG_COLLECTIONS)
     gc.enable()

@@ -24,7 +24,6 @@ _READS_TOKENS = frozenset({"serve", "call", "audit", "events", "publish"}) | AUD
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    gc.disable()  # imported objects stay: searching them for garbage would take a tenth of the start
     closed = _replace_closed_streams()
     try:
         code = _run(sys.argv[1:] if argv is None else argv, closed)
