@@ -60,7 +60,7 @@ def quote(title: str) -> str:
 
 def clean_text(text: str, limit: int) -> str:
     """Return `text` on one line, without characters that hide or reorder it, cut to `limit` characters."""
-    visible = " ".join(_UNSEEN.sub(" ", text).split())
+    visible = " ".join((text if text.isascii() and text.isprintable() else _UNSEEN.sub(" ", text)).split())
     return visible if len(visible) <= limit else visible[: limit - 1] + "…"
 
 

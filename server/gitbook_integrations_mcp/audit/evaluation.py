@@ -89,7 +89,7 @@ def _build_outcome(
 
 
 def _build_finding(facts: Facts, rule: Rule, severity: Severity, match: Match, acceptances: Acceptances) -> Finding:
-    identifier = f"{rule.id}:{digest_json(match.key)[:10]}"
+    identifier, time = f"{rule.id}:{digest_json(match.key)[:10]}", facts.time
     return Finding(
         id=identifier,
         rule=rule.id,
@@ -98,8 +98,8 @@ def _build_finding(facts: Facts, rule: Rule, severity: Severity, match: Match, a
         subject=match.subject,
         place=_find_place(facts, match.subject),
         owner=_find_owner(facts, match.subject),
-        firstSeen=facts.time,
-        since=facts.time,
+        firstSeen=time,
+        since=time,
         evidence=match.evidence,
         remedy=_build_remedy(facts, rule, match),
         sources=match.sources,

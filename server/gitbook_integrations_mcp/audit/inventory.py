@@ -233,7 +233,8 @@ def _read_url(item: Mapping[str, Any], name: str) -> str | None:
 
 
 def _read_external_ids(item: Mapping[str, Any]) -> tuple[str, ...]:
-    return _read_texts(mask_secrets(item.get("externalIds")))
+    identifiers = item.get("externalIds")
+    return _read_texts(mask_secrets(identifiers)) if identifiers else ()
 
 
 def _read_git_sync(item: Mapping[str, Any]) -> GitSyncFacts | None:
