@@ -198,10 +198,15 @@ def describe_loss(call: Call, target: Mapping[str, Any] | CallError) -> Iterator
             yield Fact(f"{label} that {'is' if name == 'configuration' else 'are'} lost", join_items(lost))
 
 
-def name_losses(losses: Iterable[Fact], target: Mapping[str, Any] | CallError) -> Iterator[Fact]:
-    """Yield losses with the space or site on which they are, for the preview of several calls."""
+def name_losses(
+    losses: Iterable[Fact], target: Mapping[str, Any] | CallError, arguments: Mapping[str, Any]
+) -> Iterator[Fact]:
+    """Yield losses with the space or site on which they are, for the preview of several calls.
+
+    The arguments name the place of a target that could not be read, or that an earlier call creates.
+    """
     places = {} if isinstance(target, CallError) else target
-    place = places.get("space") or places.get("site")
+    place = places.get("space") or places.get("site") or arguments.get("spaceId") or arguments.get("siteId")
     for loss in losses:
         yield Fact(loss.label, f"{loss.value}; on {format_name(place)}") if place else loss
 

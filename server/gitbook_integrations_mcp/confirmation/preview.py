@@ -224,7 +224,7 @@ class Previewer:
             readable = target if isinstance(target, CallError) else scrub_json(target)
             shown_call = replace(one, arguments=scrub_json(one.arguments))
             changes = describe_changes(shown_call.arguments, scrub_json(known)) if step.tool.configures else ()
-            losses += name_losses([*describe_loss(shown_call, readable), *changes], readable)
+            losses += name_losses([*describe_loss(shown_call, readable), *changes], readable, shown_call.arguments)
         if len(losses) > MAX_LISTED:
             losses[MAX_LISTED:] = [Fact("Further losses and changes", str(len(losses) - MAX_LISTED))]
         facts += tuple(Fact(scrub(fact.label), scrub(fact.value)) for fact in losses)

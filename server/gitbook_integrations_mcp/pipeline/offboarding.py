@@ -75,7 +75,7 @@ class OffboardingPlanner:
                 named = name_all([place.get(level) for place in places])
                 future = "; all, also future ones, are selected" if before.get(f"{level}_selection") == "all" else ""
                 facts.append(Fact(f"Affected {level}s", f"{named}{future}"))
-                losses += [loss for place in places for loss in name_losses(describe_loss(one, place), place)]
+                losses += [loss for place in places for loss in name_losses(describe_loss(one, place), place, {})]
         if len(losses) > MAX_LISTED:
             losses[MAX_LISTED:] = [Fact("Further losses on spaces and sites", str(len(losses) - MAX_LISTED))]
         if revoked:

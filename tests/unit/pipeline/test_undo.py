@@ -498,6 +498,7 @@ async def test_a_place_returns_with_its_configuration(level: Any, era: Era, file
         await undo(client, await find_change(client, target.name))
     assert installation.enabled[level][place].configuration == {"api_key": SECRET}
     assert installation.enabled[level][place].external_ids == ["a"]
+    assert f"External IDs added: a; on {place}" in human.texts[-1]
     assert SECRET not in "".join(human.texts)
 
 
