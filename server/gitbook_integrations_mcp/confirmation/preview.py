@@ -194,7 +194,8 @@ class Previewer:
             shown, deleted = await self.preview(isolate_step(call, first))
             state = _digest([call.plan.digest, shown.state])
             consequence = f"{scrub(call.tool.consequence)} {shown.consequence}"
-            title = await self._write_plan_title(call, await self._read_planned_integration(call, first))
+            organization = await self._read_planned_organization(call)
+            title = _write_plan_title(call, await self._read_planned_integration(call, first), organization)
             shown = replace(shown, title=title, consequence=consequence, state=state, verb=call.tool.verb)
             return replace(shown, facts=facts + shown.facts), deleted if first.tool.method == "DELETE" else None
         scrub_json = call.caller.credentials.scrub_json  # before anything is cut
@@ -230,14 +231,17 @@ class Previewer:
         facts += tuple(Fact(scrub(fact.label), scrub(fact.value)) for fact in losses)
         details = _scrub_facts(describe_integration(integration) if integration else (), scrub)
         states.append([[one.label, one.value] for one in details])
+        organization = await self._read_planned_organization(call)
+        where = (Fact("Organization", scrub(format_name(organization))),) if organization else ()
         return Preview(
-            title=await self._write_plan_title(call, integration),
+            title=_write_plan_title(call, integration, organization),
             consequence=scrub(call.tool.consequence),
             state=_digest(states),
             facts=facts,
-            details=details,
+            details=where + details,
             verb=call.tool.verb,
             requester=scrub(name_requester(call.context.session)),
+            link=find_link(integration),
         ), None
 
     async def _read_planned_integration(self, call: PlannedCall, step: Step) -> Mapping[str, Any] | None:
@@ -246,16 +250,13 @@ class Previewer:
         scrubbed: Mapping[str, Any] | None = call.caller.credentials.scrub_json(read)
         return scrubbed
 
-    async def _write_plan_title(self, call: PlannedCall, integration: Mapping[str, Any] | None) -> str:
-        """Return the title of a plan, with its organization and integration if it names them."""
-        organization: Mapping[str, Any] | str | None = None
-        first = isolate_step(call, call.plan.steps[0])
-        if "{organization}" in call.tool.act:
-            of_plan = replace(first, arguments={"organization": call.plan.organization})
-            organization = await self._targets.read_organization(of_plan, None)
-        scrub_json = call.caller.credentials.scrub_json
-        named = replace(first, tool=call.tool, arguments=scrub_json(first.arguments))
-        return write_title(named, integration, {}, scrub_json(organization), {})
+    async def _read_planned_organization(self, call: PlannedCall) -> Mapping[str, Any] | str | None:
+        """Return the organization that a plan is about, or None if it cannot be read."""
+        first, named = call.plan.steps[0], call.plan.organization
+        target = {"target": {"organization": named}} if named else first.before
+        found = await self._targets.read_organization(isolate_step(call, first), target)
+        scrubbed: Mapping[str, Any] | str | None = call.caller.credentials.scrub_json(found)
+        return scrubbed
 
     async def _describe_planned_power(self, call: PlannedCall, first: Mapping[str, Any] | None) -> list[Fact]:
         """Return to what the plan gives each integration access, and what the integration may do.
@@ -302,6 +303,15 @@ class Previewer:
             else:
                 facts.append(describe_places(level, chosen[level], None if page is None else page["items"]))
         return facts
+
+
+def _write_plan_title(
+    call: PlannedCall, integration: Mapping[str, Any] | None, organization: Mapping[str, Any] | str | None
+) -> str:
+    """Return the title of a plan, with its organization and integration if it names them."""
+    first = isolate_step(call, call.plan.steps[0])
+    named = replace(first, tool=call.tool, arguments=call.caller.credentials.scrub_json(first.arguments))
+    return write_title(named, integration, {}, organization, {})
 
 
 async def _preview_effect(call: Call, describe: Describe) -> Preview:

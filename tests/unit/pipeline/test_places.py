@@ -306,6 +306,21 @@ async def test_the_human_learns_which_added_places_are_not_public_and_who_made_t
     assert "Owner: " in human.texts[0]
 
 
+async def test_the_question_of_a_plan_names_its_organization_and_links_to_the_integration() -> None:
+    case, human = Case(), Human(action="decline")
+    organization = case.installation.organization
+    own = {name: case.arguments[name] for name in ("integrationName", "installationId")}
+    source, target = ({**own, "spaceId": one} for one in case.removed)
+    case.spy.sandbox.state.integrations["slack"].manifest.pop("configurations", None)
+    async with meet(create_gated_server(case.spy), human, "2026-07-28") as client:
+        await client.call_tool(TOOL, case.arguments)
+        await client.call_tool("copy_configuration", {"source": source, "target": target})
+    assert len(human.texts) == 2
+    for text in human.texts:
+        assert f"Organization: {organization} (“{case.spy.sandbox.state.organizations[organization].title}”)" in text
+        assert "In GitBook: https://app.gitbook.com/integrations/slack" in text
+
+
 async def test_a_title_in_place_of_an_id_is_answered_with_the_id() -> None:
     case = Case()
     async with meet(create_gated_server(case.spy), Human(), "2026-07-28") as client:
