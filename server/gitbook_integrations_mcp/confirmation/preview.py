@@ -129,7 +129,7 @@ class Previewer:
         read_states = [responses[reader.name] for reader in readers if deletes or not reader.is_list]
         affected = [
             *listed,
-            *describe_loss(shown_call, shown),
+            *_describe_loss(shown_call, shown, before),
             *(describe_lockout(integration) if deletes and isinstance(integration, Mapping) else ()),
             *power,
         ]
@@ -425,6 +425,17 @@ def _describe_power(
                 yield _describe_all(level, page)
     if isinstance(call.tool, Endpoint):
         yield from _describe_body(call.tool, arguments, integration, target)
+
+
+def _describe_loss(
+    call: Call, target: Mapping[str, Any] | CallError, before: Mapping[str, Any] | None
+) -> Iterable[Fact]:
+    """Return what a call removes, or of an update that changes nothing, that it does not."""
+    losses = list(describe_loss(call, target))
+    configures = isinstance(call.tool, Endpoint) and call.tool.configures is not None
+    if configures and not losses and before is not None and not any(describe_changes(call.arguments, before)):
+        return [Fact("Changes", "none: every setting keeps its value")]
+    return losses
 
 
 def _describe_all(level: Place, page: Mapping[str, Any] | None) -> Fact:

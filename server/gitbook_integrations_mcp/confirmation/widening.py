@@ -358,7 +358,7 @@ def _is_kept(old: Leaf | None, new: Leaf | None) -> bool:
         return bool(new[0] == MASK)
     if isinstance(old[0], str) and isinstance(new[0], str):
         return is_shown_form(new[0], old[0])
-    return bool(new[0] == old[0])
+    return bool(new[0] == old[0]) and isinstance(new[0], bool) == isinstance(old[0], bool)  # in Python, 1 is True
 
 
 def _show_new(leaf: Leaf | None) -> str:

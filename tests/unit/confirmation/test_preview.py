@@ -416,6 +416,15 @@ async def test_an_update_names_the_settings_and_external_ids_that_it_deletes() -
     assert not any("lost" in label for label in facts)
 
 
+async def test_an_update_that_changes_nothing_says_so() -> None:
+    present = {"channel": "#docs", "digest": True}
+    assert (await read_update_facts(configuration=present))["Changes"].startswith("none")
+    for changed in ({**present, "digest": 1}, {**present, "channel": "#ops"}, {**present, "more": 1}, {"digest": True}):
+        assert "Changes" not in await read_update_facts(configuration=changed)
+    assert "Changes" not in await read_update_facts(configuration=present, externalIds=[])
+    assert "Changes" not in await read_update_facts(configuration=present, space_selection="all")
+
+
 async def test_of_many_values_the_rest_is_counted() -> None:
     facts = await read_update_facts(configuration={f"key{number}": 1 for number in range(200)})
     assert facts["configuration key47"] == "nothing → 1"  # besides the two that are deleted
