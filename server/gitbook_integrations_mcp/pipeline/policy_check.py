@@ -28,6 +28,7 @@ from gitbook_integrations_mcp.config.models import PolicyRule
 from gitbook_integrations_mcp.confirmation.targets import TargetReader
 from gitbook_integrations_mcp.errors import CallError, PolicyError, StatusError
 from gitbook_integrations_mcp.gitbook.client import GitBook
+from gitbook_integrations_mcp.text import clean_text
 
 Level = Literal["space", "site"]
 
@@ -64,7 +65,7 @@ class PolicyCheck:
         if isinstance(call, PlannedCall):
             created = next((step.arguments["organization"] for step in call.plan.steps if _installs(step.tool)), None)
             for number, step in enumerate(call.plan.steps, start=1):
-                await self._check_one(isolate_step(call, step), reader, created, f" (call {number} of the plan)")
+                await self._check_one(isolate_step(call, step), reader, created, f"call {number} of the plan")
         else:
             await self._check_one(call, reader)
 
@@ -76,9 +77,11 @@ class PolicyCheck:
         for case in await reader.build_cases(call, call.tool.policy_action, organization):
             decision = judge(self._rules, case)
             if decision.is_denied:
+                place = case.place and case.place.id and f"{case.place.level} {clean_text(case.place.id, 100)}"
+                which = ", ".join(one for one in (place, position) if one)
                 raise PolicyError(
-                    f"{call.tool.name}{position} is denied. {decision.explanation} Nothing was sent. Only the operator "
-                    "can change the policy."
+                    f"{call.tool.name}{which and f' ({which})'} is denied. {decision.explanation} Nothing was sent. "
+                    "Only the operator can change the policy."
                 )
 
     async def explain(self, call: Call) -> Output:

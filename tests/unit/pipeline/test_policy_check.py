@@ -313,7 +313,7 @@ async def test_every_call_of_a_plan_is_judged(era: Era) -> None:
         asked, sent = len(human.requests), len(spy.mutations)
         result = await client.call_tool("undo_change", {"changeId": change["id"]})
     assert read_code(result) == "denied_by_policy"
-    assert "install_integration_on_space (call 2 of the plan)" in read_text(result)
+    assert f"install_integration_on_space (space {place}, call 2 of the plan)" in read_text(result)
     assert "unknown" not in read_text(result)
     assert (len(human.requests), len(spy.mutations)) == (asked, sent)
 
