@@ -224,7 +224,7 @@ def _describe_sources(endpoint: Endpoint) -> str:
         f"{name}: {source[1]}"
         for name, field in fields.items()
         if (source := re.search(r"\bfrom (\w+)", field.description or ""))
-        and name in {*endpoint.path_names, "organization"}
+        and name in {*endpoint.path_names, "organization", "space"}
     ]
     if not sources:
         return "This address does not exist. Check GITBOOK_ENDPOINT."

@@ -48,6 +48,16 @@ async def test_the_id_of_the_default_organization_that_was_meant_is_named(
     assert f"GITBOOK_ORGANIZATION): Did you mean {ORGANIZATION_ID}" in read_text(result)
 
 
+async def test_a_space_that_does_not_exist_is_answered_with_the_tool_that_lists_spaces() -> None:
+    watched = Watched()
+    installation = next(one for one in watched.sandbox.state.installations.values() if one.integration == "slack")
+    arguments = {"integrationName": "slack", "installationId": installation.id, "space": "nowhere"}
+    async with connect(watched) as client:
+        result = await client.call_tool("install_integration_on_space", arguments)
+    assert result.is_error
+    assert "space: list_spaces_in_organization_by_id" in read_text(result)
+
+
 async def test_without_a_match_or_with_many_no_id_is_named() -> None:
     watched = Watched()
     spaces = [one for one in watched.sandbox.state.spaces.values() if one.organization == ORGANIZATION_ID]
