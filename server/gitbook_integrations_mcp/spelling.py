@@ -9,6 +9,8 @@ MOST_MEANT = 3
 """Number of IDs that a suggestion names."""
 
 _LIKENESS = 0.6
+_TYPING_ERROR = 0.8
+"""Likeness of an ID or title with a typing error to the right one. Names of different integrations are less alike."""
 _LONGEST = 100
 _SHORTEST_PART = 3
 """Characters of a part of a title that say which title is meant."""
@@ -53,6 +55,16 @@ def find_partly_meant(given: str, titles: Mapping[str, Iterable[str]]) -> list[s
     if (meant := find_meant(given, titles)) or len(folded := _fold(given)) < _SHORTEST_PART:
         return meant
     return [identifier for identifier, named in titles.items() if any(folded in _fold(title) for title in named)]
+
+
+def find_mistyped(given: str, titles: Mapping[str, Iterable[str]]) -> list[str]:
+    """Return the IDs that `given` is another name of or a part of, or else those that it is with a typing error."""
+    if meant := find_partly_meant(given, titles):
+        return meant
+    folded = _fold(given[:_LONGEST])
+    names = {identifier: [identifier.casefold(), *map(_fold, named)] for identifier, named in titles.items()}
+    near = find_nearest(folded, [name for named in names.values() for name in named], MOST_MEANT, _TYPING_ERROR)
+    return [identifier for identifier, named in names.items() if not {*near}.isdisjoint(named)]
 
 
 def _fold(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Finds the ID that was probably meant where a call has a title, a hostname or another case. It never acts on it."""
+"""Finds the ID that was probably meant where a call has a title or a typing error. It never acts on it."""
 
 import re
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from gitbook_integrations_mcp.calls.arguments import ORGANIZATION_NAMES
 from gitbook_integrations_mcp.calls.response import get_path, read_response
 from gitbook_integrations_mcp.errors import ArgumentsError, CallError, StatusError
 from gitbook_integrations_mcp.gitbook.client import GitBook
-from gitbook_integrations_mcp.spelling import MOST_MEANT, find_partly_meant, name_meant
+from gitbook_integrations_mcp.spelling import MOST_MEANT, find_mistyped, name_meant
 from gitbook_integrations_mcp.text import clean_text
 
 _LISTED_AS = {"organization": "organizationId", "space": "spaceId", "site": "siteId"} | {name: name for name in SOURCES}
@@ -39,7 +39,7 @@ class Suggester:
             if invalid and _IDENTIFIER.fullmatch(given):
                 continue
             titles = await self._read_titles(listed_as, arguments, caller)
-            meant = find_partly_meant(given, titles) if given not in titles else []
+            meant = find_mistyped(given, titles) if given not in titles else []
             if 0 < len(meant) <= MOST_MEANT:
                 shown = {identifier: next(iter(titles[identifier]), identifier) for identifier in meant}
                 is_default = name in ORGANIZATION_NAMES and given == self._organization

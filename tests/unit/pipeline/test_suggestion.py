@@ -15,6 +15,8 @@ SPACE = "4Bx5L9BNoCBwuh9BLKDm"
     ("name", "arguments", "expected"),
     [
         ("get_integration_by_name", {"integrationName": "Slack"}, "Did you mean slack"),
+        ("get_integration_by_name", {"integrationName": "gogleanalytics"}, "Did you mean googleanalytics"),
+        ("get_integration_by_name", {"integrationName": "Gogle Analytics"}, "Did you mean googleanalytics"),
         ("list_sites", {"organizationId": "Aurora Robotics"}, ORGANIZATION_ID),
         ("list_space_integrations", {"spaceId": "Internal Handbook"}, SPACE),
         ("list_space_integrations", {"spaceId": "handbook"}, SPACE),
@@ -46,6 +48,13 @@ async def test_the_id_of_the_default_organization_that_was_meant_is_named(
         result = await client.call_tool(name, arguments)
     assert result.is_error
     assert f"GITBOOK_ORGANIZATION): Did you mean {ORGANIZATION_ID}" in read_text(result)
+
+
+async def test_the_name_of_another_product_is_no_typing_error() -> None:
+    async with connect(Watched()) as client:
+        result = await client.call_tool("get_integration_by_name", {"integrationName": "gitlab"})
+    assert result.is_error
+    assert "Did you mean" not in read_text(result)
 
 
 async def test_a_space_that_does_not_exist_is_answered_with_the_tool_that_lists_spaces() -> None:
