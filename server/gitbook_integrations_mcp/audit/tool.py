@@ -143,8 +143,8 @@ def _check_section(arguments: Mapping[str, Any]) -> None:
             )
     if arguments.get("integration") is not None and section not in INTEGRATION_SECTIONS:
         raise ArgumentsError(
-            f"integration: add section: {', '.join(INTEGRATION_SECTIONS[:-1])} or {INTEGRATION_SECTIONS[-1]}. To audit "
-            "only one integration, use integrations."
+            f"integration: only section {', '.join(INTEGRATION_SECTIONS[:-1])} or {INTEGRATION_SECTIONS[-1]} can be "
+            "limited to an integration. To audit only one, use integrations."
         )
     if arguments.get("page") is not None and section not in SECTIONS:
         raise ArgumentsError(f"page: add the section that the page belongs to: {', '.join(SECTIONS)}.")
