@@ -39,10 +39,19 @@ def write_caddyfile(port: int, replicas: Sequence[str], folder: Path) -> list[st
     """Write what Caddy is configured with, and return the command that runs it."""
     site = f"https://{NAME}:{port} {{\n\tbind 127.0.0.1\n\ttls {folder}/certificate.pem {folder}/key.pem"
     example = substitute(read_example("caddy"), {f"{NAME} {{": site, **dict(zip(REPLICAS, replicas, strict=True))})
+    if _read_caddy_version() < (2, 6, 3):
+        example = substitute(example, {"request_buffers 16MiB": "buffer_requests"})  # as the page says
     file = folder / "Caddyfile"
     # Without a period of grace, Caddy would wait for streams, whose other end is in the very process that waits for it.
     file.write_text("{\n\tadmin off\n\tauto_https disable_redirects\n\tgrace_period 100ms\n}\n" + example)
     return [find_program("caddy"), "run", "--config", str(file), "--adapter", "caddyfile"]
+
+
+def _read_caddy_version() -> tuple[int, ...]:
+    said = subprocess.run([find_program("caddy"), "version"], check=True, capture_output=True, text=True).stdout
+    found = re.match(r"v?(\d+)\.(\d+)\.(\d+)", said)
+    assert found is not None, said
+    return tuple(int(part) for part in found.groups())
 
 
 def write_nginx_conf(port: int, replicas: Sequence[str], folder: Path) -> list[str]:

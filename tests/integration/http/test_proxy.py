@@ -157,5 +157,28 @@ async def test_what_the_server_takes_the_proxy_lets_through(front: Front) -> Non
     assert not result.is_error, result
 
 
-def test_nginx_has_the_limit_of_the_server() -> None:
-    assert f"client_max_body_size {HttpSection().body_bytes // 2**20}m;" in read_example("nginx")
+@pytest.mark.parametrize("proxy", PROXIES)
+def test_a_request_is_sent_on_when_it_is_complete(proxy: str, certificate: Path) -> None:
+    """Caddy closes its connection to a server whose response begins while Caddy still reads the request."""
+    with socket.create_server(("127.0.0.1", 0)) as replica, socket.create_server(("127.0.0.1", 0)) as listener:
+        address, port = f"127.0.0.1:{replica.getsockname()[1]}", listener.getsockname()[1]
+        listener.close()
+        context = ssl.create_default_context(cafile=certificate / "certificate.pem")
+        with (
+            run_proxy(PROXIES[proxy], port, [address, address], certificate),
+            socket.create_connection(("127.0.0.1", port), TIMEOUT) as plain,
+            context.wrap_socket(plain, server_hostname=NAME) as client,
+        ):
+            client.sendall(f"POST /messages/ HTTP/1.1\r\nHost: {NAME}\r\nContent-Length: 8\r\n\r\nhalf".encode())
+            replica.settimeout(0.5)
+            with pytest.raises(TimeoutError):
+                replica.accept()
+            client.sendall(b"half")
+            replica.settimeout(TIMEOUT)
+            replica.accept()[0].close()
+
+
+def test_proxies_have_the_limit_of_the_server() -> None:
+    size = HttpSection().body_bytes // 2**20
+    assert f"client_max_body_size {size}m;" in read_example("nginx")
+    assert f"request_buffers {size}MiB" in read_example("caddy")
