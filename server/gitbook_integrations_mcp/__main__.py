@@ -14,6 +14,9 @@ def main() -> int:
     try:
         if front.begin():
             return 0
+        from gitbook_integrations_mcp.sdk import defer_packages
+
+        defer_packages()
         from gitbook_integrations_mcp.cli.main import main as run_command
     except KeyboardInterrupt:
         return 130  # as shells report it

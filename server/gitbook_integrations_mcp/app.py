@@ -7,6 +7,7 @@ the start of a server on stdio that does not need them (by this share of its CPU
   start
 - truststore: `gitbook.tls`, where OpenSSL does not find the operating system's certificates
 - starlette's applications, PyJWT and httpx for HTTP (7 %): `transports.serving`, for servers over HTTP
+- cryptography (8 MiB of memory): `features.state_seal` and `store.sealing`, for the first state or value to encrypt
 - SQLAlchemy and its drivers (as much as the MCP SDK): `store.store`, for the first confirmation, change or audit
 - the audit (4 %): `audit.AuditTools`, on the first audit
 - Jinja2 and the pages made with it (2 %): `features.apps` and `confirmation.page`, for the first page

@@ -12,7 +12,7 @@ SERVER = "gitbook_integrations_mcp"
 TOOLS = "gitbook_integrations_api"
 
 LAYERS = (
-    {"", "errors", "front", "text", "spelling", "digest", "tokens", "process", "shares", "times"},
+    {"", "errors", "front", "text", "spelling", "digest", "tokens", "process", "sdk", "shares", "times"},
     {"config"},
     {"net"},
     {"sandbox", "store"},

@@ -7,7 +7,6 @@ import time
 
 import anyio
 from mcp.server.context import ServerRequestContext
-from mcp.server.request_state import authenticated_principal
 from mcp.shared.exceptions import MCPError
 from mcp.shared.message import ServerMessageMetadata
 from mcp_types import (
@@ -21,6 +20,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
 from gitbook_integrations_api.endpoint import Tool
+from gitbook_integrations_mcp.auth.principal import find_principal
 from gitbook_integrations_mcp.confirmation.elicitation import accepts_urls
 from gitbook_integrations_mcp.confirmation.step_up import KEY, renew_call
 from gitbook_integrations_mcp.errors import CredentialError
@@ -61,7 +61,7 @@ class AccountLinks:
                 open it, or did not link an account in time.
             StoreError: the store fails.
         """
-        principal = authenticated_principal(context)
+        principal = find_principal()
         if principal is None:
             raise error
         answer = (params.input_responses or {}).get(KEY)

@@ -23,7 +23,7 @@ from starlette.types import Receive, Scope, Send
 from gitbook_integrations_mcp.accounts.links import PATH
 from gitbook_integrations_mcp.auth.authentication import Authentication
 from gitbook_integrations_mcp.auth.bearer import BearerError
-from gitbook_integrations_mcp.auth.principal import describe_principal, find_principal, is_same_user
+from gitbook_integrations_mcp.auth.principal import describe_principal, is_same_user, read_principal
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.confirmation.page import build_headers, is_same_origin, read_form, read_style
 from gitbook_integrations_mcp.errors import CallError, ErrorCode, LoginError, StoreError
@@ -145,7 +145,7 @@ class AccountPage:
 
     async def _accept(self, link: Link, access: AccessToken) -> Response:
         """Bind a link to this browser, whose user proved their identity, if it is theirs."""
-        principal = find_principal(access)
+        principal = read_principal(access)
         if link.principal is not None and not is_same_user(link.principal, principal):
             return _render(403, "Link of another user", notice="This link was made for another user. Do not use it.")
         cookie = await self._store.links.bind(link.id, link.principal or principal, is_proven=True)

@@ -9,10 +9,10 @@ from functools import cache
 from typing import Any
 
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
-from mcp.server.request_state import authenticated_principal
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from gitbook_integrations_mcp.auth.policy import Policy
+from gitbook_integrations_mcp.auth.principal import find_principal
 from gitbook_integrations_mcp.errors import StoreError
 from gitbook_integrations_mcp.gitbook.accounts import Accounts
 from gitbook_integrations_mcp.gitbook.credentials import Credentials
@@ -76,7 +76,7 @@ class Callers:
             policy = _withhold(offered, self._credentials)
             return Caller(self._credentials.digest, self._credentials, policy, local_user=_find_local_user())
         headers: Mapping[str, str] = context.request.headers
-        principal = authenticated_principal(context)
+        principal = find_principal()
         credentials = self._credentials
         if self._accounts is not None:
             session = None if principal is None else self._accounts.find(principal)
@@ -94,7 +94,7 @@ class Callers:
 
     async def load_account(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         """Run a request after the account of its caller was read. This is a middleware of the SDK's server."""
-        principal = None if ctx.request is None else authenticated_principal(ctx)
+        principal = None if ctx.request is None else find_principal()
         if self._accounts is not None and principal is not None:
             with suppress(StoreError):  # the call that needs the account reports it
                 await self._accounts.load(principal)

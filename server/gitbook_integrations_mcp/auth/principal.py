@@ -2,13 +2,19 @@
 
 import json
 
+from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.auth.provider import AccessToken, principal_components
-from mcp.server.request_state import compact_json
 
 
-def find_principal(access: AccessToken) -> str:
-    """Return the principal of a verified token: the same text as for its calls."""
-    return compact_json(principal_components(access))
+def find_principal() -> str | None:
+    """Return the principal of the request that runs, or None without authentication."""
+    access = get_access_token()
+    return None if access is None else read_principal(access)
+
+
+def read_principal(access: AccessToken) -> str:
+    """Return the principal of a verified token."""
+    return json.dumps(principal_components(access), separators=(",", ":"))
 
 
 def is_same_user(one: str, other: str) -> bool:

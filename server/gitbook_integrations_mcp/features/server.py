@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 from mcp.server.lowlevel import Server
-from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 from mcp_types import Icon, ServerCapabilities
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
@@ -20,6 +19,7 @@ from gitbook_integrations_mcp.config.models import ConfirmationSection
 from gitbook_integrations_mcp.confirmation.page import ConfirmationPage
 from gitbook_integrations_mcp.features.login_watch import LoginWatch
 from gitbook_integrations_mcp.features.metadata import drop_invalid_metadata
+from gitbook_integrations_mcp.features.state_seal import StateSeal
 from gitbook_integrations_mcp.features.subscriptions import Subscriptions
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.gitbook.tracing import trace_if_enabled
@@ -75,8 +75,7 @@ class IntegrationsServer(Server[None]):
         self.middleware.append(drop_invalid_metadata)
         # The sealed state outlives the confirmation in it, so that the model gets `confirmation_expired` as a result.
         keys = [key.get_secret_value() for key in settings.keys] or [secrets.token_hex()]
-        security = RequestStateSecurity(keys=keys, ttl=2 * settings.ttl + 60)
-        self.middleware.append(RequestStateBoundary(security, default_audience=NAME))
+        self.middleware.append(StateSeal(keys, seconds=2 * settings.ttl + 60))
 
     @asynccontextmanager
     async def _run_lifespan(self) -> AsyncIterator[None]:
