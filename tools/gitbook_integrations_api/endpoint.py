@@ -273,11 +273,11 @@ class Endpoint(Tool):
     `operation` is GitBook's operationId; `path` is a template whose `{names}` are fields of `input`. The other fields
     of `input` are sent in the query if the method has no body or if they are marked `Query`, and otherwise in the body.
     `success` are the documented status codes, the usual one first. The server keeps `undo` with each change; where
-    there is none, `reverted_by` is the tool that reverts a call in another way. If GitBook returns nothing, `effect`
-    says in the result what is the case now; `{names}` in it are required arguments. `configures` is the level whose
-    schema in the integration the argument `configuration` must satisfy. The operator's policy judges calls with a
-    `policy_action`. `ended_by` is the tool that ends what a call begins: the call takes a duration (`for`), and after
-    it the server itself calls that tool, as the human approved.
+    there is none, `reverted_by` is the tool that reverts a call in another way, and `reverted_if` its condition. If
+    GitBook returns nothing, `effect` says in the result what is the case now; `{names}` in it are required arguments.
+    `configures` is the level whose schema in the integration the argument `configuration` must satisfy. The operator's
+    policy judges calls with a `policy_action`. `ended_by` is the tool that ends what a call begins: the call takes a
+    duration (`for`), and after it the server itself calls that tool, as the human approved.
     """
 
     method: Method
@@ -285,6 +285,7 @@ class Endpoint(Tool):
     success: tuple[int, ...] = (200,)
     undo: Undo | None = None
     reverted_by: str = ""
+    reverted_if: str = ""
     effect: str = ""
     configures: Level | None = None
     policy_action: PolicyAction | None = None
@@ -296,6 +297,11 @@ class Endpoint(Tool):
         self._check_names({"configuration"} if self.configures else set())
         if bool(self.scopes) != (CredentialKind.OAUTH in self.credentials):
             raise TypeError(f"{self.operation}: it has scopes if and only if it accepts an OAuth token")
+
+    @property
+    def other_way(self) -> str:
+        """The tool that reverts a call, with its condition, or an empty text."""
+        return f"{self.reverted_by}, {self.reverted_if}" if self.reverted_if else self.reverted_by
 
     @property
     def is_destructive(self) -> bool:

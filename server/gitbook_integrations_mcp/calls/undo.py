@@ -1,6 +1,6 @@
 """Which calls undo a call, as its endpoint declares it, with the values that they need. Pure functions."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gitbook_integrations_api.catalog import ENDPOINTS
@@ -47,7 +47,23 @@ def list_undo(
             }
             if endpoint.method != "PATCH" or endpoint.body_names & arguments.keys():
                 steps.append({"tool": step.tool, "arguments": arguments, "created": created})
-    return steps, list(lost) if steps else []
+    return steps, [*lost, *_list_kept(call, before, result)] if steps else []
+
+
+def _list_kept(call: EndpointCall, before: Mapping[str, Any] | None, result: Any) -> Iterator[str]:
+    """Yield a sentence for each effect of an update that stays when its settings are restored."""
+    if call.tool.method != "PATCH" or before is None:
+        return
+    for level in ("space", "site"):
+        name = f"{level}_selection"
+        if call.arguments.get(name) == "all" and before.get(name) not in {"all", None}:
+            yield (
+                f"It stays on the {level}s that all added, because the other selection keeps them. "
+                "set_installation_places removes them."
+            )
+    old, new = before.get("status"), result.get("status") if isinstance(result, Mapping) else None
+    if old and new and old != new:
+        yield f"Its status changed from {old} to {new}. Only GitBook sets the status."
 
 
 def describe_state(target: Mapping[str, Any]) -> dict[str, Any]:

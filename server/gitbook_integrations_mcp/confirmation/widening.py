@@ -311,6 +311,8 @@ def describe_changes(arguments: Mapping[str, Any], target: Mapping[str, Any] | N
         yield Fact("External IDs added", join_items(added))
     if "configuration" not in arguments:
         return
+    if before.get("status") == "pending":
+        yield Fact("Pending", "with these settings, it may become active and use its scopes")
     scope = MaskingScope.OPEN.enter("configuration", before)
     old = dict(_list_leaves(before.get("configuration"), scope))
     new = dict(_list_leaves(arguments["configuration"], scope))
@@ -319,7 +321,9 @@ def describe_changes(arguments: Mapping[str, Any], target: Mapping[str, Any] | N
     for path in changed[:MAX_LISTED]:
         was = _show_leaf(old[path], clean_title) if path in old else "nothing" if target is not None else "unknown"
         label = _show_path(path) if path in new else clean_title(path, 100)
-        yield Fact(f"configuration {label}", f"{was} → {_show_new(new.get(path))}")
+        secret = all(path in one and one[path][1].masks(one[path][0]) for one in (old, new))
+        same = ", possibly the same" if secret else ""  # a question must not show whether a guess is right
+        yield Fact(f"configuration {label}", f"{was} → {_show_new(new.get(path))}{same}")
     if len(changed) > MAX_LISTED:
         yield Fact("configuration, others", f"{len(changed) - MAX_LISTED} more values are added, deleted or replaced")
 

@@ -146,10 +146,10 @@ def describe_change(change: Change) -> dict[str, Any]:
 
 
 def _find_other_way(change: Change) -> str | None:
-    """Return the tool that reverts a change which `undo_change` cannot undo."""
+    """Return the tool, with its condition, that reverts a change which `undo_change` cannot undo."""
     tool = TOOLS.get(change.tool)
     may_have_effect = change.outcome in {"done", "unknown"}
-    return tool.reverted_by or None if isinstance(tool, Endpoint) and may_have_effect else None
+    return tool.other_way or None if isinstance(tool, Endpoint) and may_have_effect else None
 
 
 def _describe_part(part: Change, plan: Change) -> dict[str, Any]:

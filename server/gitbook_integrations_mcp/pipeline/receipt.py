@@ -38,8 +38,8 @@ def build_receipt(call: EndpointCall, recorded: Recorded, content: Mapping[str, 
 def describe_undo(caller: Caller, change_id: str, tool: Endpoint, *, possible: bool) -> dict[str, str] | str:
     """Return the call that undoes a change, or what there is instead. `tool` made the change, or its last part."""
     if not possible:
-        other = tool.reverted_by
-        return f"{_UNDO_TOOL} cannot undo it. Use {other}." if other in caller.policy.tools else _NO_UNDO
+        offered = tool.reverted_by in caller.policy.tools
+        return f"{_UNDO_TOOL} cannot undo it. Use {tool.other_way}." if offered else _NO_UNDO
     return name_undo(caller, _UNDO_TOOL, changeId=change_id)
 
 
@@ -79,6 +79,8 @@ def _compare(
             yield from _compare_configurations(old or {}, new or {}, sent.get(name) or {})
         elif old != new and (old or new):
             yield name, {"from": old, "to": new}
+    if not deletes and before.get("status") != after.get("status") and {"status"} <= before.keys() & after.keys():
+        yield "status", {"from": before["status"], "to": after["status"]}
     for level in ("spaces", "sites"):
         if deletes and isinstance(places := before.get(level), list) and places:
             yield level, {"from": len(places), "to": 0}

@@ -80,7 +80,7 @@ class UndoPlanner:
             *describe_effect([("Change", f"{change.id}: {change.tool} at {change.moment}, outcome {change.outcome}")]),
             *(Fact(f"Call {number}", _describe_step(step, titles)) for number, step in enumerate(shown, start=1)),
             *describe_effect([fact for undo in undos for fact in undo.facts]),
-            *describe_effect([("Stays lost", text) for text in scrub_json(lost)]),
+            *describe_effect([("Not restored", text) for text in scrub_json(lost)]),
         ]
         return Plan(tuple(steps), tuple(facts), tuple(lost), change.id, organization=change.organization)
 
@@ -117,12 +117,12 @@ class UndoPlanner:
         if change.outcome in {"failed", "not sent"}:
             raise UndoError(f"{change.id} had no effect (outcome: {change.outcome}), so there is nothing to undo.")
         if change.undo is None:
-            other = ENDPOINTS[change.tool].reverted_by
-            offered = other in call.caller.policy.tools
-            instead = f"Use {other}." if offered else "Read the current state, and make the opposite change."
+            endpoint = ENDPOINTS[change.tool]
+            offered = endpoint.reverted_by in call.caller.policy.tools
+            other = f"Use {endpoint.other_way}" if offered else "Read the current state, and make the opposite change"
             raise UndoError(
                 f"{change.tool} cannot be undone: GitBook's API does not return what it changed. Nothing was sent. "
-                f"{instead}"
+                f"{other}."
             )
         undoing = await self._find_undo(change)
         if undoing is not None:

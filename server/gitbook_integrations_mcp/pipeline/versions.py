@@ -92,7 +92,7 @@ class PublishedVersions:
         by = clean_foreign(call.caller.credentials.scrub(entry.get("by", "unknown")), 100)
         facts = [
             Fact("Earlier version", f"{_name_version(matching[0])}, published at {entry['time']} by {by}"),
-            *(Fact("Stays lost", text) for text in lost),
+            *(Fact("Not restored", text) for text in lost),
         ]
         return Plan((Step(ENDPOINTS[PUBLISHING], arguments),), tuple(facts), tuple(lost), returned=PUBLISHED)
 

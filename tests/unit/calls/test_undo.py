@@ -37,6 +37,23 @@ def test_an_update_is_undone_only_where_it_changed_something() -> None:
     assert lost == []
 
 
+@pytest.mark.parametrize(
+    ("arguments", "before", "result", "kept"),
+    [
+        ({"site_selection": "all"}, BEFORE, None, ["It stays on the sites that all added, "]),
+        ({"space_selection": "all"}, BEFORE, None, []),
+        ({"configuration": {}}, {**BEFORE, "status": "pending"}, {"status": "active"}, ["Its status changed from pen"]),
+        ({"configuration": {}}, {**BEFORE, "status": "active"}, {"status": "active"}, []),
+    ],
+)
+def test_what_an_update_did_besides_its_settings_is_named(
+    arguments: Any, before: Any, result: Any, kept: list[str]
+) -> None:
+    steps, lost = list_undo(build("update_integration_installation", **arguments), before, result)
+    assert len(steps) == 1
+    assert [text[:27] for text in lost] == [text[:27] for text in kept]
+
+
 @pytest.mark.parametrize("before", [None, {}])
 def test_an_update_of_what_could_not_be_read_has_no_undo(before: Any) -> None:
     assert list_undo(build("update_integration_installation", externalIds=["new"]), before, None) == ([], [])

@@ -87,7 +87,7 @@ async def test_an_uninstalled_integration_returns_with_its_credentials_and_place
     assert new.configuration == {"channel": "#docs", "api_key": SECRET}
     assert new.external_ids == old.external_ids
     assert {level: set(new.enabled[level]) for level in ("space", "site")} == places
-    assert "Stays lost" in human.texts[-1]
+    assert "Not restored" in human.texts[-1]
     assert SECRET not in "".join(human.texts) + read_text(result)
 
 
@@ -380,7 +380,7 @@ async def test_places_that_could_not_be_read_are_said_to_stay_lost(file: str) ->
         change_id = await uninstall(client, spy)
         content = await undo(client, change_id)
     assert any(text.startswith("The spaces are not restored") for text in content["lost"])
-    assert "Stays lost: The spaces are not restored" in human.texts[-1]
+    assert "Not restored: The spaces are not restored" in human.texts[-1]
     assert find_installation(spy).enabled["space"] == {}
 
 

@@ -128,8 +128,10 @@ async def test_a_publication_names_what_reverts_it_also_in_the_list_of_changes(u
         published = await client.call_tool("publish_integration", FIRST)
         (change,) = (await client.call_tool("list_changes", {})).structured_content["items"]
         earlier = await client.call_tool("rollback_integration", {**OWN, "version": "99"})
-    assert published.structured_content["receipt"]["undo"].endswith("Use rollback_integration.")
-    assert change["insteadOfUndo"] == "rollback_integration"
+    assert published.structured_content["receipt"]["undo"].startswith(
+        "undo_change cannot undo it. Use rollback_integration, if "
+    )
+    assert change["insteadOfUndo"].startswith("rollback_integration, if list_integration_versions has ")
     assert "no earlier one is kept" in read_text(earlier)
 
 

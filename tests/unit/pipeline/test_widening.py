@@ -350,9 +350,13 @@ async def test_an_update_that_replaces_values_shows_the_old_and_the_new_but_no_c
     facts = read_facts(text)
     assert facts["configuration channel"] == "“#docs” → “#news”"
     assert facts["configuration digest"] == "yes → deleted"
-    assert facts["configuration token"] == "a credential (not shown) → a credential (not shown)"
+    assert facts["configuration token"] == "a credential (not shown) → a credential (not shown), possibly the same"
     assert "configuration note" not in facts
+    assert "Pending" not in facts
     assert "credential-" not in text
+    installation.status = "pending"
+    (text,) = await ask(spy, "update_integration_installation", arguments)
+    assert read_facts(text)["Pending"] == "with these settings, it may become active and use its scopes"
 
 
 async def test_an_update_shows_what_it_adds_below_lists_and_objects_too() -> None:
