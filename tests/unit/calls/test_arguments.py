@@ -129,7 +129,7 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
     "a word for a date": (
         "accept_finding",
         {"organizationId": "o", "finding": "weak-csp", "reason": "-", "until": "March"},
-        "Last day of the acceptance, for example 2027-06-30.",
+        "Last day of the acceptance, like 2027-06-30.",
     ),
     "nested twice": (
         "publish_integration",

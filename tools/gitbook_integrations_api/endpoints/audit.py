@@ -68,7 +68,7 @@ class AcceptedFinding(OfOrganization):
     finding: FindingId
     reason: Annotated[str, Field(min_length=1, max_length=250, description="Why the risk is acceptable")]
     until: Annotated[
-        str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$", description="Last day of the acceptance, for example 2027-06-30")
+        str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$", description="Last day of the acceptance, like 2027-06-30")
     ] = ABSENT
 
 

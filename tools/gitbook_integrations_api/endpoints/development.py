@@ -192,8 +192,8 @@ TOOLS = (
         method="GET",
         path="/integrations/{integrationName}/events/{eventId}",
         title="Get an event and its logs",
-        description="Get one event with its payload and the integration's logs, which others wrote. Use it to find "
-        "out why an event failed.",
+        description="Get one event with its payload and the integration's logs, which others wrote. They show why it "
+        "failed.",
         risk=Risk.READ,
         credentials=USER | INTEGRATION | INSTALLATION,
         input=OfEvent,

@@ -105,7 +105,7 @@ TOOLS = (
         path="/orgs/{organizationId}/integrations",
         title="List an organization's available integrations",
         description="List the integrations that an organization can install: public ones and its own private or "
-        "unlisted ones. Use list_organization_installations for integrations that are already installed.",
+        "unlisted ones. For installed ones, use list_organization_installations.",
         risk=Risk.READ,
         credentials=USER | INTEGRATION | INSTALLATION | OAUTH,
         scopes=("integration:read",),
