@@ -106,6 +106,8 @@ class _Reading:
             content["complete"] = self.cursor is None and not self.unreachable
         if self.note:
             content["note"] = f"{self.note} Continue with page." if self.cursor is not None else self.note
+        elif content.get("complete") and "page" in self.call.arguments:
+            content.setdefault("note", "The items before page are not in this result.")
         return content
 
     async def read_all(self, most: int, progress: Progress) -> None:

@@ -252,6 +252,7 @@ async def test_fetch_all_stops_at_max_items_with_a_cursor() -> None:
     assert first["note"].endswith("Continue with page.")
     assert [*first["items"], *rest["items"]] == shelf.items
     assert rest["complete"] is True
+    assert "before page" in rest["note"]
 
 
 async def test_a_page_that_fails_midway_keeps_earlier_items_and_the_cursor() -> None:
