@@ -317,8 +317,8 @@ TOOLS = (
     Composite(
         operation="copyConfiguration",
         title="Copy a configuration",
-        description="Copy settings, credentials unseen, from one installation, space or site to another. The target "
-        "keeps its other settings.",
+        description="Copy settings, credentials unseen, from an installation, space or site to another that has the "
+        "integration. The target keeps its other settings and external IDs.",
         act="Copy a configuration of {integration}",
         risk=Risk.DESTROY,
         credentials=USER,
