@@ -48,6 +48,7 @@ class PlacesPlanner:
         selected = {name: "selected" for name in selections if installation.get(name) == "all"}
         adding: list[Step] = []
         removing: list[Step] = []
+        notes: list[str] = []
         for level, identifiers in wanted.items():
             listed = await self._snapshots.read_list(call, f"list_integration_installation_{level}s", own)
             present = {str(find_id(one.get(level))): one for one in listed}
@@ -61,6 +62,11 @@ class PlacesPlanner:
                 Step(ENDPOINTS[f"uninstall_integration_from_{level}"], {**own, f"{level}Id": one}, before=present[one])
                 for one in old
             ]
+            if new:
+                notes.append(
+                    f"The added {level}s have no settings of their own yet. If the integration has settings for "
+                    f"{level}s, update_integration_{level}_installation sets them."
+                )
             kept = [names[one] for one in present if one in identifiers]
             facts += [
                 Fact(f"{level.capitalize()}s {what}", name_all(which))
@@ -79,6 +85,7 @@ class PlacesPlanner:
             tuple(facts),
             unchanged="Nothing to do: the installation is on exactly these places. Nothing was changed.",
             organization=organization,
+            report={"notes": notes} if notes else {},
         )
 
     def _check_places(self, level: str, new: list[str], places: Mapping[str, Any]) -> None:

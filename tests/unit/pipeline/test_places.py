@@ -101,6 +101,15 @@ async def test_each_call_has_a_receipt_and_the_plan_has_one_id(file: str) -> Non
     assert {one.approval for one in calls} == {"form"}
 
 
+async def test_the_result_says_that_added_places_have_no_settings() -> None:
+    case = Case()
+    async with meet(create_gated_server(case.spy), Human(), "2026-07-28") as client:
+        [note] = (await client.call_tool(TOOL, case.arguments)).structured_content["notes"]
+        removed = await client.call_tool(TOOL, {**case.arguments, "spaces": case.present[2:]})
+    assert "update_integration_space_installation" in note
+    assert "notes" not in removed.structured_content
+
+
 async def test_a_plan_that_changes_nothing_says_so_and_asks_nothing() -> None:
     case, human = Case(), Human()
     async with meet(create_gated_server(case.spy), human, "2026-07-28") as client:
