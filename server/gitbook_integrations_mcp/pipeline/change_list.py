@@ -13,6 +13,7 @@ from gitbook_integrations_mcp.calls.output import Output
 from gitbook_integrations_mcp.calls.response import FOREIGN_PAGE
 from gitbook_integrations_mcp.calls.view import View
 from gitbook_integrations_mcp.errors import ArgumentsError, ErrorCode
+from gitbook_integrations_mcp.pipeline.receipt import UNDO_TOOL
 from gitbook_integrations_mcp.pipeline.undo import UndoError
 from gitbook_integrations_mcp.spelling import suggest
 from gitbook_integrations_mcp.store.change import ID_LENGTH, Change, is_change_id
@@ -98,7 +99,7 @@ class ChangeLister:
         notes = [] if found else [_ONLY_HERE]
         if MASK in str(content["items"]):
             notes.append(_HIDDEN)
-        if tool is not None and (calls := _list_changing_calls(TOOLS[tool])):
+        if tool is not None and (calls := _list_recorded_alone(TOOLS[tool])):
             notes.append(f"Where {tool} needed only one call, that call is listed: {' or '.join(calls)}.")
         if notes:
             content["note"] = " ".join(notes)
@@ -163,9 +164,14 @@ def _omit(content: Mapping[str, Any], names: Container[str]) -> dict[str, Any]:
     return {name: value for name, value in content.items() if name not in names}
 
 
-def _list_changing_calls(tool: Tool) -> list[str]:
-    """Return the names of the calls by which a composite tool changes something in GitBook."""
-    return [name for name in tool.uses if TOOLS[name].risk is not Risk.READ] if isinstance(tool, Composite) else []
+def _list_recorded_alone(tool: Tool) -> list[str]:
+    """Return the names of the calls that have no record of a plan beside their own if `tool` needs only one."""
+    changing = [TOOLS[name] for name in tool.uses] if isinstance(tool, Composite) else []
+    return [
+        one.name
+        for one in changing
+        if isinstance(one, Endpoint) and one.risk is not Risk.READ and (tool.name == UNDO_TOOL or one.undo is None)
+    ]
 
 
 def read_moment(name: str, text: str | None, now: float) -> float | None:

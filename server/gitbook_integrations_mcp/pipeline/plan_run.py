@@ -1,7 +1,7 @@
 """The stage that runs plans: calls that are confirmed as a whole, and then run one by one in order.
 
-Each call is checked like a call of its own before anybody is asked, and again before it is sent. Each is recorded. A
-plan of several calls has a record of its own, by whose ID all of them are undone at once.
+Each call is checked like a call of its own before anybody is asked, and again before it is sent. Each is recorded. The
+plan has a record of its own, by whose ID all of them are undone at once, unless that of its only call says more.
 """
 
 import logging
@@ -174,9 +174,13 @@ def prepare_step(call: Call, step: Step, created: Mapping[str, Any] | None = Non
 
 
 def _has_record(call: PlannedCall) -> bool:
-    """Whether a plan is recorded besides its calls: they are several, or their records do not say what it undoes."""
-    plan = call.plan
-    return len(plan.steps) > 1 or plan.undoes != plan.steps[0].undoes
+    """Whether a plan is recorded besides its calls.
+
+    The record of a single call is enough if it says what it undoes, or if it shows a publication, which has no undo.
+    """
+    plan, first = call.plan, call.plan.steps[0]
+    is_enough = plan.undoes == first.undoes if plan.undoes else first.tool.undo is None
+    return len(plan.steps) > 1 or not is_enough
 
 
 def _report(

@@ -16,7 +16,7 @@ from gitbook_integrations_mcp.pipeline.execution import Recorded
 RECEIPT = "receipt"
 """Name of the receipt in the result of a call."""
 
-_UNDO_TOOL = "undo_change"
+UNDO_TOOL = "undo_change"
 _MOST = 20
 """Number of changed values that a receipt has; the others are counted."""
 _CHARACTERS = 80
@@ -39,8 +39,8 @@ def describe_undo(caller: Caller, change_id: str, tool: Endpoint, *, possible: b
     """Return the call that undoes a change, or what there is instead. `tool` made the change, or its last part."""
     if not possible:
         offered = tool.reverted_by in caller.policy.tools
-        return f"{_UNDO_TOOL} cannot undo it. Use {tool.other_way}." if offered else _NO_UNDO
-    return name_undo(caller, _UNDO_TOOL, changeId=change_id)
+        return f"{UNDO_TOOL} cannot undo it. Use {tool.other_way}." if offered else _NO_UNDO
+    return name_undo(caller, UNDO_TOOL, changeId=change_id)
 
 
 def name_undo(caller: Caller, tool: str, **arguments: str) -> dict[str, str] | str:

@@ -137,12 +137,31 @@ async def test_changes_are_found_by_integration_also_those_of_a_plan_that_does_n
 
 async def test_a_tool_whose_single_calls_are_listed_as_such_says_where_they_are() -> None:
     spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration_from_space")
     async with meet(create_gated_server(spy), Human(), "2026-07-28") as client:
-        await client.call_tool("uninstall_everywhere", {"integrationName": "heatlens"})
-        found = await search(client, tool="uninstall_everywhere")
+        receipt = (await client.call_tool(target.name, target.arguments)).structured_content["receipt"]
+        await client.call_tool("undo_change", {"changeId": receipt["changeId"]})
+        assert "install_integration_on_space" in (await search(client, tool="undo_change"))["note"]
+        found = await search(client, tool="rollback_integration")
         assert found["items"] == []
-        assert found["note"].endswith("that call is listed: uninstall_integration.")
-        assert "note" not in await search(client, tool="uninstall_integration")
+        assert found["note"].endswith("that call is listed: publish_integration.")
+        assert "note" not in await search(client, tool="uninstall_integration_from_space")
+
+
+async def test_a_plan_of_one_call_is_found_by_its_own_tool_and_undone_by_its_id() -> None:
+    spy = GitBookSpy()
+    clock = Clock()
+    async with meet(create_gated_server(spy, clock), Human(), "2026-07-28") as client:
+        done = (await client.call_tool("uninstall_everywhere", {"integrationName": "heatlens"})).structured_content
+        found = await search(client, tool="uninstall_everywhere")
+        assert [one["id"] for one in found["items"]] == [done["changeId"]]
+        assert "note" not in found
+        [call] = (await search(client, changeId=done["changeId"]))["items"][0]["calls"]
+        assert call["tool"] == "uninstall_integration"
+        clock.now += 1
+        undone = (await client.call_tool("undo_change", {"changeId": done["changeId"]})).structured_content
+        latest, first = (await search(client))["items"]
+        assert (latest["id"], first["undoneBy"]) == (undone["changeId"], undone["changeId"])
 
 
 async def test_an_empty_list_does_not_read_as_if_nobody_had_changed_anything() -> None:
