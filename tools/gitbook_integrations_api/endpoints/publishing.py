@@ -144,7 +144,7 @@ TOOLS = (
         credentials=USER,
         input=VersionOfIntegration,
         result=one(PlanResult),
-        consequence="The earlier version replaces the published one for all organizations.",
+        consequence="The earlier version below is published again.",
         uses=("publish_integration", "get_integration_by_name"),
     ),
     Composite(
