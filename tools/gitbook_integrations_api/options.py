@@ -18,13 +18,24 @@ DURATION = r"^[1-9][0-9]{0,4}[smhd]$"
 """A duration: a number of seconds, minutes, hours or days."""
 
 
+DEFAULT_DURATION = "2h"
+"""Duration of development mode if neither a call nor the operator sets one."""
+
+
 class Options(Input):
     """All options; each tool takes some of them. GitBook has no parameter with one of these names."""
 
     detail: Annotated[Literal["summary", "full"], Field(description="full: all fields")] = ABSENT
     fetchAll: Annotated[bool, Field(description="Return all pages")] = False
     maxItems: Annotated[int, Field(ge=1, le=5000, description=f"With fetchAll; default {MOST_ITEMS}")] = ABSENT
-    duration: Annotated[str, Field(alias="for", pattern=DURATION, description="Time until it ends: 30m, 2h")] = ABSENT
+    duration: Annotated[
+        str,
+        Field(
+            alias="for",
+            pattern=DURATION,
+            description=f"Time until it ends: 30m, 1d; default {DEFAULT_DURATION} unless the operator set another",
+        ),
+    ] = ABSENT
     confirmationId: Annotated[str, Field(description="After approval: ID from the first result")] = ABSENT
 
 

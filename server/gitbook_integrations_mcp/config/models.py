@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
 from gitbook_integrations_api.endpoint import PolicyAction
+from gitbook_integrations_api.options import DEFAULT_DURATION
 from gitbook_integrations_api.parameters import Target
 from gitbook_integrations_api.rules import Severity
 from gitbook_integrations_mcp.config.types import (
@@ -413,7 +414,7 @@ class AuditSection(Section):
 
 class DevelopmentSection(Section):
     default_duration: Duration = Field(
-        "2h",
+        DEFAULT_DURATION,
         description="Duration of development mode if a call sets none (`for`): a number with `s`, `m`, `h` or `d`.",
     )
     max_duration: Duration = Field("24h", description="Longest duration of development mode that a call can set.")
