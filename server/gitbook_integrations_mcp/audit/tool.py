@@ -198,7 +198,8 @@ def _build_output(found: AuditRun, seconds: float, arguments: Mapping[str, Any])
         return Output(content | {"explanation": explanation}, f"{render_explanation(explanation)}{note}")
     if section in {None, "summary"}:
         summary = summarize(report)
-        return Output(content | summary | {"more": MORE}, f"{render_summary(summary, age)}{note}\n\n{MORE}")
+        kept = f" Later export of this report: export_report with reportId: {found.id}." if found.id else ""
+        return Output(content | summary | {"more": MORE}, f"{render_summary(summary, age)}{note}\n\n{MORE}{kept}")
     if section == "changes" and report.comparison is None:
         kept = "It is kept: a later one is compared with it." if found.id is not None else found.note
         raise BaselineError(

@@ -18,7 +18,7 @@ from gitbook_integrations_mcp.audit.render.documents import MIME_TYPES
 from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID
 from tests.support.audit_fixtures import Watched, connect
-from tests.support.fake_gitbook import ERAS, Era, read_code
+from tests.support.fake_gitbook import ERAS, Era, read_code, read_text
 from tests.support.many_users import Place
 
 TOOL = "export_report"
@@ -79,12 +79,14 @@ async def test_a_report_is_linked_as_a_resource_and_written_to_a_private_file(fo
 async def test_a_recent_audit_is_exported_without_a_new_one() -> None:
     watched = Watched()
     async with connect(watched) as client:
-        audited = (await client.call_tool("audit_installations", {})).structured_content or {}
+        result = await client.call_tool("audit_installations", {})
+        audited = result.structured_content or {}
         sent = len(watched.reads)
         content = await export(client)
         assert len(watched.reads) == sent
         assert content["generatedAt"] == audited["generatedAt"]
         assert content["uri"] == audited["reportUri"]
+        assert content["reportId"] in read_text(result)
         assert content["verdict"].endswith("complete")
 
 

@@ -61,7 +61,9 @@ class Audit(OfOrganization):
 
 class Export(OfOrganization):
     format: Annotated[ExportFormat, Field(description="html: a page. csv: findings")]
-    reportId: Annotated[str, Field(pattern=REPORT_ID, description="An earlier report")] = ABSENT
+    reportId: Annotated[str, Field(pattern=REPORT_ID, description="An earlier report: ID from an audit or export")] = (
+        ABSENT
+    )
 
 
 class AcceptedFinding(OfOrganization):
