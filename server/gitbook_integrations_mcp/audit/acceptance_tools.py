@@ -6,7 +6,7 @@ from typing import Any
 
 from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_api.rules import RULES
-from gitbook_integrations_mcp.audit.runner import AuditRunner
+from gitbook_integrations_mcp.audit.runner import AuditRun, AuditRunner
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.output import Output
 from gitbook_integrations_mcp.calls.response import read_response
@@ -76,7 +76,9 @@ class AcceptanceTools:
                 f"{suggest(finding, valid)} Accepted: {', '.join(valid[:20]) or 'none'}. Entries of the file "
                 "audit.accepted are removed by the operator."
             )
-        return [("Accepted", _describe(one)) for one in found]
+        user = await self._users.resolve(call.caller.credentials)
+        latest = await self._runner.find_any(user.key, organization)
+        return [*_name_organization(latest), *(("Accepted", _describe(one)) for one in found)]
 
     async def withdraw(self, call: Call) -> Output:
         """Withdraw the acceptance of a confirmed call; for its errors, see `describe_withdrawal`."""
@@ -99,7 +101,7 @@ class AcceptanceTools:
         return organization, call.arguments["finding"]
 
     async def _describe_hidden(self, call: Call, organization: str, finding: str) -> list[tuple[str, str]]:
-        """Return what the finding, or the findings of the rule, are in the user's latest report."""
+        """Return the organization and what the finding, or those of the rule, are in the user's latest report."""
         name = finding.partition(":")[0]
         if (rule := RULES.get(name)) is None:
             raise ArgumentsError(
@@ -108,14 +110,14 @@ class AcceptanceTools:
             )
         user = await self._users.resolve(call.caller.credentials)
         latest = await self._runner.find_any(user.key, organization)
-        known = latest.report.findings if latest else ()
+        known, where = latest.report.findings if latest else (), _name_organization(latest)
         if finding == name:
             number = sum(one.rule == name and one.accepted is None for one in known)
             hidden = f"{number} open in your latest audit, and all later ones" if latest else "all of later audits"
-            return [("Rule", rule.title), ("Severity", rule.severity), ("Findings of the rule", hidden)]
+            return [*where, ("Rule", rule.title), ("Severity", rule.severity), ("Findings of the rule", hidden)]
         if run := await self._runner.find_finding(user.key, organization, finding):
             [found] = [one for one in run.report.findings if one.id == finding]
-            return [("Finding", found.summary), ("Severity", found.severity)]
+            return [*where, ("Finding", found.summary), ("Severity", found.severity)]
         suggestion = suggest(finding, [one.id for one in known])
         raise ArgumentsError(
             f"finding: your latest audit of this organization does not have {clean_text(finding, 100)}."
@@ -152,6 +154,12 @@ class AcceptanceTools:
         owner: Owner = await self._users.resolve(call.caller.credentials)
         names = [name for name in (call.caller.principal, owner.name) if name]
         return clean_text(" as GitBook user ".join(names), 200) or None
+
+
+def _name_organization(latest: AuditRun | None) -> Effect:
+    """Return the title of the organization, if the user's latest report has it: it is not worth a request."""
+    title = latest and latest.report.organization.title
+    return [("Organization", title)] if title else []
 
 
 def _describe(acceptance: KeptAcceptance) -> str:

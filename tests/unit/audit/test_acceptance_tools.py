@@ -219,6 +219,7 @@ async def test_the_question_names_the_finding_or_the_rule_in_its_title_and_besid
     for request, title, verb in zip(human.requests, titles, asked * 2, strict=True):
         assert isinstance(request, ElicitRequestFormParams)
         assert request.message.startswith(f"{title}?")
+        assert "\nOrganization: Aurora Robotics\n" in request.message
         box = request.requested_schema["properties"]["confirm"]
         assert (box["title"], box["description"]) == (title, f"Tick to approve: {verb}")
 
