@@ -38,6 +38,9 @@ _CHARACTERS = 200
 _VARYING = re.compile(r"[0-9a-f]{8,}(?:-[0-9a-f]+)*|\d+", re.IGNORECASE)
 """The parts of an error that differ between events with the same cause: numbers and IDs."""
 
+_VARIED = "#"
+"""Stands for them in the error of a group."""
+
 _DEVELOPMENT = "Development mode is on: events go to the tunnel, and the published script handles none."
 _UNKNOWN = "If events are missing, development mode may have been left on elsewhere: events then go to a tunnel."
 
@@ -91,6 +94,8 @@ class EventInspector:
             notes.append(f"Traces were read for {len(traces)} of {len(failed)} failed events.")
         if len(groups) > len(shown):
             notes.append(f"{len(groups) - len(shown)} smaller groups are not shown.")
+        if any(_VARIED in error for (_, _, error), _ in shown if error):
+            notes.append(f"In error, {_VARIED} stands for a number or an ID; sample has the log itself.")
         if any(traces.values()):
             notes.append(describe_foreign(["error", "logs"]))
         if notes:
@@ -164,7 +169,7 @@ def _build_groups(
 def _find_error(logs: Iterable[Mapping[str, Any]]) -> str:
     """Return the last error that an integration logged, without the parts that vary."""
     errors = [str(one.get("message")) for one in logs if one.get("level") == "error"]
-    return _VARYING.sub("#", _mask(errors[-1])) if errors else "(no error was logged)"
+    return _VARYING.sub(_VARIED, _mask(errors[-1])) if errors else "(no error was logged)"
 
 
 def _mask(line: str) -> str:
