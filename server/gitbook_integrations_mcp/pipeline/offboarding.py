@@ -19,7 +19,7 @@ from gitbook_integrations_mcp.confirmation.facts import (
 )
 from gitbook_integrations_mcp.errors import AnswerError, ArgumentsError
 from gitbook_integrations_mcp.pipeline.snapshot import SnapshotReader
-from gitbook_integrations_mcp.spelling import suggest
+from gitbook_integrations_mcp.spelling import suggest_id
 from gitbook_integrations_mcp.store.pending import Fact
 from gitbook_integrations_mcp.text import clean_text
 
@@ -42,11 +42,14 @@ class OffboardingPlanner:
         name, organization = call.arguments["integrationName"], call.arguments["organizationId"]
         where = {"organizationId": organization}
         listed = await self._snapshots.read_list(call, "list_organization_installations", where)
-        names = {str(get_path(one, "integration.name")) for one in listed}
+        names = [str(get_path(one, "integration.name")) for one in listed]
+        titles = {
+            name: str(get_path(one, "integration.title") or name) for name, one in zip(names, listed, strict=True)
+        }
         matching = [one for one in listed if get_path(one, "integration.name") == name]
         found = [get_path(one, "installation.id") for one in matching]
         absence = f"{clean_text(name, 100)} is not installed in this organization."
-        if not matching and (likely := suggest(name, names)):
+        if not matching and (likely := suggest_id(name, titles)):
             raise ArgumentsError(f"integrationName: {absence}{likely} Nothing was sent.")
         steps: list[Step] = []
         facts: list[Fact] = []

@@ -83,13 +83,13 @@ async def test_an_integration_that_is_not_installed_needs_no_approval() -> None:
     assert (human.requests, spy.mutations) == ([], [])
 
 
-@pytest.mark.parametrize("name", ["slak", "Slack"])
-async def test_a_misspelt_name_is_an_error_and_not_something_that_is_gone(name: str) -> None:
+@pytest.mark.parametrize(("name", "meant"), [("slak", "slack"), ("Slack", "slack"), ("google", "googleanalytics")])
+async def test_a_misspelt_name_is_an_error_and_not_something_that_is_gone(name: str, meant: str) -> None:
     spy, human = GitBookSpy(), Human()
     async with meet(create_gated_server(spy), human, "2026-07-28") as client:
         result = await client.call_tool(TOOL, {**SLACK, "integrationName": name})
     assert read_code(result) == "invalid_arguments"
-    assert "Did you mean slack?" in read_text(result)
+    assert f"Did you mean {meant} (“" in read_text(result)
     assert (human.requests, spy.mutations) == ([], [])
 
 
