@@ -70,11 +70,11 @@ def describe_verdict(report: Report) -> Iterator[tuple[str, str]]:
     if figures.accepted:
         yield "good", f"{figures.accepted:,} accepted"
     if changes:
-        since = format_day(changes.baseline, report.generatedAt)
+        since = f"since the audit of {format_day(changes.baseline, report.generatedAt)}"
         if changes.newFindings:
-            yield "new", f"{len(changes.newFindings):,} new since {since}"
+            yield "new", f"{len(changes.newFindings):,} new {since}"
         else:
-            yield "good", f"none new since {since}"
+            yield "good", f"none new {since}"
         if changes.reopened:
             yield "new", f"{len(changes.reopened):,} reopened"
     yield ("good", "complete") if report.coverage.complete else ("bad", "INCOMPLETE")

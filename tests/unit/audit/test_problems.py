@@ -16,10 +16,11 @@ def test_the_verdict_counts_open_and_new_findings_and_says_whether_the_audit_is_
     changes = Comparison(baseline=baseline, baselineComplete=True, newFindings=new)
     figures = report.figures.model_copy(update={"findings": {"high": 9, "medium": 0, "low": 2}})
     compared = report.model_copy(update={"comparison": changes, "figures": figures})
-    assert [text for _, text in describe_verdict(compared)] == ["9 high", "2 low", "3 new since 25 Oct", "complete"]
+    since = "new since the audit of 25 Oct"
+    assert [text for _, text in describe_verdict(compared)] == ["9 high", "2 low", f"3 {since}", "complete"]
     changes = Comparison(baseline=baseline, baselineComplete=True, reopened=new)
     reopened = compared.model_copy(update={"comparison": changes})
-    assert [text for _, text in describe_verdict(reopened)][2:4] == ["none new since 25 Oct", "3 reopened"]
+    assert [text for _, text in describe_verdict(reopened)][2:4] == [f"none {since}", "3 reopened"]
     accepted = compared.model_copy(update={"figures": figures.model_copy(update={"accepted": 4})})
     assert [text for _, text in describe_verdict(accepted)][2] == "4 accepted"
     none = figures.model_copy(update={"findings": {"high": 0, "medium": 0, "low": 0}})
