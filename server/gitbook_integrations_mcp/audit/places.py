@@ -62,7 +62,16 @@ def _list_marks(installed: InstallationFacts) -> Iterable[str]:
         yield "unverified"
     if not integration.own and integration.visibility not in {None, PUBLIC}:
         yield str(integration.visibility)
-    yield from list_powers(integration.scopes)
+    off = _list_levels_without_places(installed)
+    at_work = set(list_powers([scope for scope in integration.scopes if scope.partition(":")[0] not in off]))
+    yield from (power if power in at_work else f"{power} nowhere yet" for power in list_powers(integration.scopes))
+
+
+def _list_levels_without_places(installed: InstallationFacts) -> Sequence[str]:
+    """Return "space" or "site" if the integration is on none of these, but on places of the other level."""
+    levels = list(_list_levels(installed))
+    off = [level for level, everywhere, places, complete in levels if complete and not places and not everywhere]
+    return off if len(off) < len(levels) else ()
 
 
 def list_powers(scopes: Collection[str]) -> Iterable[str]:
@@ -77,14 +86,20 @@ _MOST_NAMED = 2
 
 
 def _list_places(installed: InstallationFacts, names: PlaceNames) -> Iterable[str]:
-    for level, selection, places, complete in (
-        ("space", installed.spaceSelection, installed.spaces, installed.spacesComplete),
-        ("site", installed.siteSelection, installed.sites, installed.sitesComplete),
-    ):
+    for level, everywhere, places, complete in _list_levels(installed):
         more = "" if complete else " or more"
-        if selection == "all" and installed.integration.target in {None, "all", level}:
+        if everywhere:
             yield f"all {level}s"
         elif len(places) > _MOST_NAMED:
             yield f"{len(places)}{more} {level}s"
         elif places:
             yield ", ".join(map(names.name, places)) + more
+
+
+def _list_levels(installed: InstallationFacts) -> Iterable[tuple[str, bool, Sequence[Placement], bool]]:
+    """Yield the levels, each with whether all places are selected, the known places, and whether these are all."""
+    for level, selection, places, complete in (
+        ("space", installed.spaceSelection, installed.spaces, installed.spacesComplete),
+        ("site", installed.siteSelection, installed.sites, installed.sitesComplete),
+    ):
+        yield level, selection == "all" and installed.integration.target in {None, "all", level}, places, complete

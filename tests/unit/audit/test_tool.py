@@ -297,7 +297,7 @@ async def test_the_summary_names_the_installations_and_the_organizations_not_aud
     assert [line.partition(":")[0].partition(" ")[0] for line in lines] == [
         each.integration for each in list_installed(watched.sandbox.state)
     ]
-    assert "heatlens (unverified, unlisted, writes, runs scripts): “Help Center”" in lines
+    assert "heatlens (unverified, unlisted, writes nowhere yet, runs scripts): “Help Center”" in lines
     assert any(line.startswith("slack:") and "“Internal Handbook” (private, pending)" in line for line in lines)
     assert "mermaid: all spaces" in lines
     assert f"Kestrel Collective ({OTHER})" in content["notAudited"]
