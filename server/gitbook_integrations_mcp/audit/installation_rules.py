@@ -48,6 +48,11 @@ def leave_undecided(installed: Installed, what: str, *sources: str) -> Undecided
     return Undecided(f"{installed.title}: {what}", sources, _build_subject(installed))
 
 
+def leave_unverified(installed: Installed) -> Undecided:
+    """Leave undecided what depends on whether GitBook has verified an integration, if that is unknown."""
+    return leave_undecided(installed, "it is unknown whether GitBook has verified it", INSTALLATIONS)
+
+
 def name_places_of(facts: Facts, level: Level, places: Iterable[str]) -> str:
     """Return the titles of spaces or sites, but not of more than `MAX_NAMES`."""
     ids = list(places)
@@ -85,7 +90,7 @@ def _check_unverified_write(_facts: Facts, installed: Installed) -> RuleResult |
     if trusted or not scopes:
         return None
     if trusted is None:
-        return leave_undecided(installed, "it is unknown whether GitBook has verified it", INSTALLATIONS)
+        return leave_unverified(installed)
     return match_installation(
         installed,
         f"{installed.title} is unverified and has write scopes",
@@ -102,7 +107,7 @@ def _check_unverified_script(facts: Facts, installed: Installed) -> RuleResult |
     if trusted or not powers or not is_running(installed):
         return None
     if trusted is None:
-        return leave_undecided(installed, "it is unknown whether GitBook has verified it", INSTALLATIONS)
+        return leave_unverified(installed)
     source = name_places("site", installed.id)
     sites = [place for place in installed.places["site"] if is_running_on(installed, "site", place)]
     if get_selection(installed, "site") == "all":
@@ -180,9 +185,12 @@ def _check_marketplace(verified: bool) -> RuleCheck:
             concerned = integration.visibility == "public"
             if not verified and integration.visibility in _NOT_PUBLIC:
                 concerned = integration.own is False and _HARMLESS.issuperset(integration.scopes)
-            concerned = concerned and bool(is_trusted(integration)) is verified
+            trusted = is_trusted(integration)
+            concerned = concerned and trusted in {verified, None}
             if not concerned or integration.own or integration.name in facts.inventory.marketplace:
                 yield PASS
+            elif trusted is None:
+                yield leave_unverified(installed)
             elif not unread:
                 yield _match_unlisted(installed, verified)
         if unread:
@@ -197,7 +205,8 @@ def _match_unlisted(installed: Installed, verified: bool) -> Match:
     title = installed.title
     summary = f"{title} is no longer in the marketplace" if verified else f"{title} was never reviewed by GitBook"
     visibility = installed.facts.integration.visibility
-    evidence = f"visibility: {visibility}, verified: {'yes' if verified else 'no'}, not in the marketplace"
+    known = "yes" if installed.facts.integration.verified else "no"
+    evidence = f"visibility: {visibility}, verified: {known}, not in the marketplace"
     match = match_installation(installed, summary, evidence, _describe_owner(installed), sources=(MARKETPLACE,))
     if visibility == "private":  # only its owner can look it up
         advice = "The call shows its settings. Keep it only if you know its developer."
@@ -239,6 +248,8 @@ def _check_level_selection(facts: Facts, installed: Installed, level: Level) -> 
             what = f"it is unknown which {level}s are confidential"
             return leave_undecided(installed, what, NARROWING if facts.is_confined else source)
         return PASS
+    if not confidential and trusted is None:
+        return leave_unverified(installed)
     reach = [f"not public {name_places_of(facts, level, confidential)}"] if confidential else []
     match = match_installation(
         installed,
@@ -303,7 +314,8 @@ def _check_scopes(_facts: Facts, installed: Installed) -> RuleResult | None:
     Nor are integrations that can be enabled everywhere, because scopes are the same for all places.
     """
     integration = installed.facts.integration
-    if integration.target not in LEVELS or (is_trusted(integration) and not integration.own):
+    trusted = is_trusted(integration)
+    if integration.target not in LEVELS or (trusted and not integration.own):
         return None
     other = "site" if integration.target == "space" else "space"
     scopes = [scope for scope in integration.scopes if scope.startswith(f"{other}:")]
@@ -311,6 +323,8 @@ def _check_scopes(_facts: Facts, installed: Installed) -> RuleResult | None:
         scopes = [scope for scope in scopes if not scope.endswith(":read")]
     if not scopes:
         return None
+    if trusted is None:
+        return leave_unverified(installed)
     match = match_installation(
         installed,
         f"{installed.title} has more scopes than it needs",

@@ -100,17 +100,22 @@ _NOT_INSTALLED = (
 )
 
 
+_UNKNOWN = "It is unknown whether GitBook has verified the integration."
+
+
 def _spare_trusted(facts: Facts, script: ScriptFacts, match: Match) -> Match:
-    """Propose a stricter policy to the developer of a trusted integration, rather than to remove it."""
+    """Propose a stricter policy to the developer of an integration that may be trusted, rather than to remove it."""
     installed = _find_installed(facts, script)
     if installed is None:
         return replace(match, advice=_NOT_INSTALLED)
-    if not is_trusted(installed.facts.integration):
+    trusted = is_trusted(installed.facts.integration)
+    if trusted is False:
         return match
     if installed.facts.integration.own:
         named = replace(match, arguments={"integrationName": installed.name})
         return propose_publication(named, "with a content security policy that names its hosts")
-    advice = "The integration is GitBook's own or verified by it. Ask its developer for a stricter policy."
+    known = "The integration is GitBook's own or verified by it."
+    advice = f"{known if trusted else _UNKNOWN} Ask its developer for a stricter policy."
     return replace(match, tool="get_integration_by_name", arguments={"integrationName": installed.name}, advice=advice)
 
 

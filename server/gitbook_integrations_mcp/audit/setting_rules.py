@@ -14,6 +14,7 @@ from gitbook_integrations_mcp.audit.installation_rules import (
     is_running_on,
     is_working_on,
     leave_undecided,
+    leave_unverified,
     match_installation,
     name_places_of,
 )
@@ -191,6 +192,7 @@ def _match_same_kind(
     group = sorted(group, key=lambda each: (_rate_risk(each), each.name), reverse=True)
     names = sorted(each.name for each in group)
     certain = all((purpose := purposes[each.id]) and purpose.certain for each in group)
+    known = all(is_trusted(each.facts.integration) is not None for each in group)
     evidence = [f"{each.title}: {_describe_risk(each)}" for each in group]
     if not certain:
         evidence.append("GitBook's category or the title hints at the same job")
@@ -199,7 +201,7 @@ def _match_same_kind(
     match = _match_place(group[0], "site", site, summary, *evidence)
     sources = tuple(name_places("site", each.id) for each in group)
     match = replace(match, key=(job, site, *names), sources=(INSTALLATIONS, SITES, *sources))
-    if certain and job not in PROTECTED and _rate_risk(group[0]) > _rate_risk(group[1]):
+    if certain and known and job not in PROTECTED and _rate_risk(group[0]) > _rate_risk(group[1]):
         advice = "Keep one. The proposed call removes the one with the highest risk from this site."
         return replace(match, tool="uninstall_integration_from_site", advice=advice)
     arguments = {"organizationId": facts.inventory.organization, "siteId": site}
@@ -214,8 +216,8 @@ def _rate_risk(installed: Installed) -> int:
 def _describe_risk(installed: Installed) -> str:
     integration = installed.facts.integration
     owner = (integration.owner and (integration.owner.title or integration.owner.id)) or "an unknown owner"
-    verified = "own" if integration.own else "verified" if integration.verified else "not verified"
-    return f"{verified}, {integration.visibility or 'unknown'}, of {owner}"
+    verified = {True: "verified", False: "not verified", None: "unknown whether verified"}[integration.verified]
+    return f"{'own' if integration.own else verified}, {integration.visibility or 'unknown'}, of {owner}"
 
 
 _MEASURING = frozenset({"web analytics", "product analytics", "session recording"})
@@ -266,18 +268,23 @@ def _check_credentials(rule: str) -> RuleCheck:
                     yield _match_credentials(facts, installed, level, places)
                 if facts.coverage.is_incomplete(source := name_places(level, installed.id)):
                     yield leave_undecided(installed, f"its configurations on {level}s could not be read", source)
-            yield PASS
+            origins = {origin for secrets in installed.secrets.values() for origin in secrets.values()}
+            undecided = rule != "stored-credentials" and None in map(partial(_find_credential_rule, installed), origins)
+            yield leave_unverified(installed) if undecided else PASS
         if facts.coverage.is_incomplete(INSTALLATIONS):
             yield UNREAD_INSTALLATIONS
 
     return check_all
 
 
-def _find_credential_rule(installed: Installed, origin: Origin) -> str:
+def _find_credential_rule(installed: Installed, origin: Origin) -> str | None:
+    """Return the rule for credentials of this origin, or None if it is unknown whether the integration is trusted."""
     integration = installed.facts.integration
     if origin == "stored":
         return "stored-credentials"
-    if not is_trusted(integration):
+    if (trusted := is_trusted(integration)) is None:
+        return None
+    if not trusted:
         return "secrets-in-configuration"
     return "typed-credentials" if origin == "typed" or integration.own else "stored-credentials"
 

@@ -750,6 +750,43 @@ async def test_unknown_verification_is_undecided() -> None:
     assert {each.id: each.outcome for each in report.rules if each.id in rules} == dict.fromkeys(rules, "unchecked")
 
 
+@pytest.mark.parametrize(
+    ("rule", "spoil"),
+    [
+        ("secrets-in-configuration", configure("account", {"api_key": "abc"})),
+        ("typed-credentials", configure("account", {"api_key": "abc"})),
+        ("excess-scopes", change(scopes=["site:script:inject", "space:metadata:read"])),
+        ("all-places-selected", both(select("site", "site"), hide("visibility", "public"))),
+        ("never-listed", delist),
+        ("gone-from-marketplace", delist),
+    ],
+)
+async def test_unknown_verification_is_undecided_in_every_rule_that_needs_it(rule: str, spoil: Spoil) -> None:
+    organization = Organization()
+    both(distrust(), spoil)(organization)
+    organization.integration.verified = None  # type: ignore[assignment]
+    report = await audit(Watched(organization.sandbox), clock=lambda: NOW)
+    (outcome,) = [each for each in report.rules if each.id == rule]
+    assert outcome.findings == 0
+    assert [each.subject.integration for each in outcome.undecided] == ["plain"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "spoil"),
+    [
+        ("weak-csp", change(contentSecurityPolicy="script-src *")),
+        ("script-without-csp", change(contentSecurityPolicy="")),
+        ("same-kind", both(name("plausible"), add("googleanalytics"))),
+    ],
+)
+async def test_what_may_be_verified_is_not_proposed_for_removal(rule: str, spoil: Spoil) -> None:
+    organization = Organization()
+    both(distrust(), spoil)(organization)
+    organization.integration.verified = None  # type: ignore[assignment]
+    (finding,) = [finding for finding in await find(organization) if finding.rule == rule]
+    assert TOOLS[finding.remedy.tool].risk == "read"
+
+
 async def test_a_fact_that_a_policy_rule_needs_and_nobody_knows_is_undecided() -> None:
     organization = Organization()
     organization.integration.verified = None  # type: ignore[assignment]
