@@ -1,6 +1,6 @@
 """The checks of the rules about settings and the places that they are for."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -9,6 +9,7 @@ from gitbook_integrations_mcp.audit.configuration_forms import Origin
 from gitbook_integrations_mcp.audit.coverage import INSTALLATIONS, NARROWING, SITES, SPACES, name_places
 from gitbook_integrations_mcp.audit.installation_rules import (
     UNREAD_INSTALLATIONS,
+    get_selection,
     is_read,
     is_running,
     is_running_on,
@@ -18,7 +19,14 @@ from gitbook_integrations_mcp.audit.installation_rules import (
     match_installation,
     name_places_of,
 )
-from gitbook_integrations_mcp.audit.integration_jobs import EXCLUSIVE, PROTECTED, Purpose, find_purpose, is_trusted
+from gitbook_integrations_mcp.audit.integration_jobs import (
+    EXCLUSIVE,
+    PROTECTED,
+    Purpose,
+    find_protected_job,
+    find_purpose,
+    is_trusted,
+)
 from gitbook_integrations_mcp.audit.inventory import LEVELS, Installed, Level
 from gitbook_integrations_mcp.audit.rule_results import PASS, Facts, Match, RuleCheck, RuleResult, Undecided
 from gitbook_integrations_mcp.text import quote
@@ -65,12 +73,54 @@ def _check_missing_settings(facts: Facts) -> Iterator[RuleResult]:
             evidence = f"status: {installed.facts.status or 'unknown'}", _describe_change(installed)
             match = match_installation(installed, lack, "level: organization", *evidence)
             yield replace(match, key=(installed.id, "account"))
+        lacking: dict[Level, dict[str, str | None]] = {"space": {}, "site": {}}
         for level, place, status in _list_places(facts, installed) if installed.missing or installed.empty else ():
-            lack = _describe_lack(installed, place, f" on {facts.name_place(level, place)}")
-            if lack and status != "paused":
-                yield _match_place(installed, level, place, lack, f"status: {status or 'unknown'}")
+            if status != "paused" and (place in installed.missing or place in installed.empty):
+                lacking[level][place] = status
+        for level, places in lacking.items():
+            yield from _match_missing_settings(facts, installed, level, places)
         yield PASS
     yield from _list_undecided_places(facts)
+
+
+def _match_missing_settings(
+    facts: Facts, installed: Installed, level: Level, lacking: Mapping[str, str | None]
+) -> Iterator[Match]:
+    """Yield a finding for each space or site, or one for all if nobody chose them: if all are selected."""
+    if get_selection(installed, level) == "all":
+        lacking = {place: lacking[place] for place in _list_needing(facts, installed, level, lacking)}
+        if len(lacking) > 1:
+            yield _match_missing_everywhere(facts, installed, level, lacking)
+            return
+    for place, status in lacking.items():
+        lack = _describe_lack(installed, place, f" on {facts.name_place(level, place)}")
+        yield _match_place(installed, level, place, lack, f"status: {status or 'unknown'}")
+
+
+def _list_needing(facts: Facts, installed: Installed, level: Level, lacking: Collection[str]) -> list[str]:
+    """Return which of all spaces or sites need the settings that they lack.
+
+    If sync works on one space, the others need none. Only where visitors have to sign in, sign-in needs some.
+    """
+    job = find_protected_job(installed.facts.integration)
+    if job == "sync" and len(lacking) < len(installed.places[level]):
+        return []
+    if job == "sign-in" and level == "site":
+        sites = facts.inventory.sites
+        return [place for place in lacking if place not in sites or sites[place].visibility not in _OPEN]
+    return list(lacking)
+
+
+def _match_missing_everywhere(facts: Facts, installed: Installed, level: Level, lacking: Collection[str]) -> Match:
+    keys = list(dict.fromkeys(key for place in lacking for key in installed.missing.get(place, ())))
+    where = f"{len(lacking)} {level}s"
+    lack = f"lacks required settings on {where}: {', '.join(keys)}"
+    summary = f"{installed.title} {lack if keys else f'has a form for settings on {where}, but no setting'}"
+    named = name_places_of(facts, level, lacking)
+    match = _match_place(installed, level, next(iter(lacking)), summary, f"{level}_selection: all", named)
+    subject = Subject(integration=installed.name, installation=installed.id)
+    advice = f"The call shows the settings on one of them. Enter them on each {level} that needs the integration."
+    return replace(match, key=(installed.id, level), subject=subject, advice=advice)
 
 
 def _describe_lack(installed: Installed, place: str, where: str) -> str:

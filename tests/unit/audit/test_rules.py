@@ -224,6 +224,20 @@ def copy_to_other_site(organization: Organization) -> None:
     sites[other.id] = copy.deepcopy(sites[organization.site.id])
 
 
+def enable_everywhere(level: Any, *configurations: Any) -> Spoil:
+    """Enable the integration on all spaces or sites, on the first ones with these settings."""
+
+    def spoil(organization: Organization) -> None:
+        organization.integration.manifest["target"] = level
+        organization.installation.selection[level] = "all"
+        organization.installation.enabled = {"space": {}, "site": {}}
+        for number, place in enumerate(organization.state.get_places(level, ORGANIZATION_ID)):
+            configuration = configurations[number] if number < len(configurations) else {}
+            organization.installation.enabled[level][place.id] = Setup(configuration=configuration)
+
+    return spoil
+
+
 def name(name: str) -> Spoil:
     """Give the integration the name of a well-known one."""
 
@@ -365,6 +379,14 @@ FIRES: list[tuple[str, Spoil]] = [
     ("required-setting-missing", both(render("site"), enable("site", "pending"))),
     ("required-setting-missing", both(render("account"), move("site"), stall("pending", 1))),
     ("required-setting-missing", both(declare("account", "oauth", required=True, type="button"), stall("pending", 1))),
+    # one finding for all that nobody chose
+    ("required-setting-missing", both(declare("site", "id", required=True), enable_everywhere("site", {"id": "a"}))),
+    ("required-setting-missing", both(render("site"), enable_everywhere("site"))),
+    ("required-setting-missing", both(name("github"), render("space"), enable_everywhere("space"))),
+    (
+        "required-setting-missing",
+        both(sign_in({}), hide("visibility", "visitor-auth"), enable_everywhere("site", {"id": "a"})),
+    ),
     ("pending-place", enable("space", "pending")),
     ("pending-place", both(render("site"), enable("site", "pending", {"region": "EU"}))),
     ("pending-place", stall("pending", 1)),
@@ -498,6 +520,8 @@ RESTS: list[tuple[str, Spoil]] = [
     ("required-setting-missing", declare("site", "optional")),
     ("required-setting-missing", declare("account", "oauth", required=True, type="button")),
     ("required-setting-missing", both(declare("site", "id", required=True), stall("paused", 1))),
+    ("required-setting-missing", both(name("github"), render("space"), enable_everywhere("space", {"key": "a"}))),
+    ("required-setting-missing", both(sign_in({}), hide("visibility", "public"), enable_everywhere("site"))),
     ("pending-place", both(declare("space", "channel", required=True), enable("space", "pending"))),
     ("pending-place", enable("space", "active")),
     ("pending-place", both(declare("account", "x", required=True), stall("pending", 1))),
@@ -683,6 +707,12 @@ async def test_of_several_of_a_kind_only_the_riskiest_is_proposed_for_removal(sp
             "uninstall",
         ),
         ("stalled-installation", stall("paused", 90), "get_integration_installation_by_id", "resume"),
+        (
+            "required-setting-missing",
+            both(render("site"), enable_everywhere("site")),
+            "get_integration_site_installation",
+            "on each site that needs",
+        ),
         ("never-listed", both(distrust(), delist), "get_integration_by_name", "links"),
         # nobody but its owner can look it up by name
         (
