@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from gitbook_integrations_mcp.calls.masking import MaskingScope, find_secrets
 from gitbook_integrations_mcp.calls.response import get_path
-from gitbook_integrations_mcp.calls.secret_detection import split_key
+from gitbook_integrations_mcp.calls.secret_detection import is_secret_key, split_key
 from gitbook_integrations_mcp.text import clean_text, strip_unseen
 
 Origin = Literal["typed", "stored", "unknown"]
@@ -40,16 +40,20 @@ class Form:
     def find_missing(self, configuration: Any, status: str | None) -> tuple[str, ...]:
         """Return the required settings that have no value and no default.
 
-        GitBook decides about buttons: the integration behind one may store what it gets elsewhere.
+        GitBook decides about buttons: the integration behind one may store what it gets elsewhere. A form that the
+        integration renders itself declares nothing, but it needs a credential for which it saved a blank text.
         """
         given = configuration if isinstance(configuration, Mapping) else {}
-        return tuple(
-            clean_text(key, _KEY_LIMIT)
+        missing = [
+            key
             for key in self.required
             if _is_empty(given.get(key))
             and "default" not in (declared := self.declared.get(key, {}))
             and not (declared.get("type") == "button" and status == "active")
-        )
+        ]
+        if self.is_component or (self.is_stored and not self.exists):
+            missing += [key for key, value in given.items() if _is_blank(value) and is_secret_key(strip_unseen(key))]
+        return tuple(clean_text(key, _KEY_LIMIT) for key in missing)
 
     def find_secrets(self, configuration: Any, scope: MaskingScope) -> Iterator[tuple[str, Origin]]:
         """Yield the paths of credentials in a configuration, without public ones, and where they come from.
@@ -104,4 +108,8 @@ def read_form(integration: Mapping[str, Any], level: str, *, public: bool) -> Fo
 
 
 def _is_empty(value: Any) -> bool:
-    return value is None or value == {} or value == [] or (isinstance(value, str) and not value.strip())
+    return value is None or value == {} or value == [] or _is_blank(value)
+
+
+def _is_blank(value: Any) -> bool:
+    return isinstance(value, str) and not value.strip()

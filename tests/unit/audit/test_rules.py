@@ -379,6 +379,11 @@ FIRES: list[tuple[str, Spoil]] = [
     ("required-setting-missing", both(render("site"), enable("site", "pending"))),
     ("required-setting-missing", both(render("account"), move("site"), stall("pending", 1))),
     ("required-setting-missing", both(declare("account", "oauth", required=True, type="button"), stall("pending", 1))),
+    ("required-setting-missing", both(render("site"), configure("site", {"client_id": "a", "client_secret": " "}))),
+    (
+        "required-setting-missing",
+        both(render("site"), configure("site", {"a": 1}), configure("account", {"key": "k", "api_key": ""})),
+    ),
     # one finding for all that nobody chose
     ("required-setting-missing", both(declare("site", "id", required=True), enable_everywhere("site", {"id": "a"}))),
     ("required-setting-missing", both(render("site"), enable_everywhere("site"))),
@@ -520,6 +525,8 @@ RESTS: list[tuple[str, Spoil]] = [
     ("required-setting-missing", declare("site", "optional")),
     ("required-setting-missing", declare("account", "oauth", required=True, type="button")),
     ("required-setting-missing", both(declare("site", "id", required=True), stall("paused", 1))),
+    ("required-setting-missing", both(render("site"), configure("site", {"client_id": "a", "logout_url": ""}))),
+    ("required-setting-missing", both(declare("site", "api_key"), configure("site", {"api_key": ""}))),
     ("required-setting-missing", both(name("github"), render("space"), enable_everywhere("space", {"key": "a"}))),
     ("required-setting-missing", both(sign_in({}), hide("visibility", "public"), enable_everywhere("site"))),
     ("pending-place", both(declare("space", "channel", required=True), enable("space", "pending"))),
