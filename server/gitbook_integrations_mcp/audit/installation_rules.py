@@ -112,7 +112,7 @@ def _check_unverified_script(facts: Facts, installed: Installed) -> RuleResult |
     sites = [place for place in installed.places["site"] if is_running_on(installed, "site", place)]
     if get_selection(installed, "site") == "all":
         sites = [*sites, *(site for site in facts.inventory.sites if site not in installed.places["site"])]
-    sites = [place for place in sites if place not in facts.inventory.sites or is_read(facts, place)]
+    sites = [place for place in sites if is_read(facts, place)]
     if sites:
         return match_installation(
             installed,
@@ -131,7 +131,8 @@ def _check_unverified_script(facts: Facts, installed: Installed) -> RuleResult |
 
 def is_read(facts: Facts, site: str) -> bool:
     """Whether a site is not known to be unpublished."""
-    return facts.inventory.sites[site].published is not False
+    known = facts.inventory.sites.get(site)
+    return known is None or known.published is not False
 
 
 def is_running(installed: Installed) -> bool:

@@ -283,7 +283,7 @@ def _check_same_identifier(facts: Facts) -> Iterator[RuleResult]:
             for site, identifiers in installed.identifiers.items():
                 for key, digest in identifiers.items():
                     shared = any(part in key.lower() for part in _NOT_OF_ONE_SITE)
-                    if is_running_on(installed, "site", site) and not shared:
+                    if is_running_on(installed, "site", site) and not shared and is_read(facts, site):
                         by_value.setdefault((key, digest), []).append(site)
         yield PASS
         for (key, digest), sites in by_value.items():

@@ -558,6 +558,16 @@ RESTS: list[tuple[str, Spoil]] = [
     (
         "same-tracking-id",
         both(
+            name("fathom"),
+            declare("site", "site_id", required=True),
+            configure("site", {"site_id": "A"}),
+            copy_to_other_site,
+            unpublish,
+        ),
+    ),
+    (
+        "same-tracking-id",
+        both(
             name("crisp"),
             declare("site", "site_id", required=True),
             configure("site", {"site_id": "A"}),
