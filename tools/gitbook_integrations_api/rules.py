@@ -224,7 +224,7 @@ _ALL = (
         severity="low",
         title="Not enabled anywhere",
         meaning="The integration is installed in the organization but not enabled on any space or site.",
-        why="It has no use but keeps its scopes and configuration.",
+        why="It probably has no use, but keeps its scopes and configuration.",
         remedy="uninstall_integration",
         advice="Enable it where it is needed, or uninstall it.",
     ),

@@ -299,13 +299,21 @@ def _check_nowhere(facts: Facts, installed: Installed) -> RuleResult | None:
     )
     if unread:
         return leave_undecided(installed, "it is unknown where it is enabled", *unread)
-    return match_installation(
+    match = match_installation(
         installed,
         f"{installed.title} is not enabled on any space or site",
         f"installed: {installed.facts.createdAt or 'date unknown'}",
         _describe_status(installed),
+        f"settings for the organization: {len(installed.settings) or 'none'}",
         sources=sources,
     )
+    if not installed.settings or installed.facts.status == "pending":
+        return match
+    advice = (
+        "It is set up for the whole organization, so it may work without a space or site, for example in chats. The "
+        "call shows its settings. Enable it where it is needed, or uninstall it if nobody needs it."
+    )
+    return replace(match, tool="get_integration_installation_by_id", advice=advice)
 
 
 @for_each_installation

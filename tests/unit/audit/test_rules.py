@@ -724,6 +724,14 @@ async def test_of_several_of_a_kind_only_the_riskiest_is_proposed_for_removal(sp
             "uninstall",
         ),
         ("stalled-installation", stall("paused", 90), "get_integration_installation_by_id", "resume"),
+        ("installed-nowhere", move("space"), "uninstall_integration", "uninstall it"),
+        # a chat can ask for the content of the organization
+        (
+            "installed-nowhere",
+            both(move("space"), configure("account", {"channel": "docs"})),
+            "get_integration_installation_by_id",
+            "may work without",
+        ),
         (
             "required-setting-missing",
             both(render("site"), enable_everywhere("site")),
