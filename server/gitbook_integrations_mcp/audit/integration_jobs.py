@@ -1,7 +1,8 @@
 """The job of an integration: analytics, chat, sign-in and so on.
 
 GitBook's categories are too coarse: its category analytics contains chats, a video player and a consent manager. Scopes
-show sign-in and sync; the other jobs are known by name. A category or a title is only a hint.
+show sign-in and sync; the other jobs are known by name. A category or a title is only a hint: a copy of an integration
+has another name, but often the same title.
 """
 
 import re
@@ -82,6 +83,8 @@ def find_purpose(integration: IntegrationFacts) -> Purpose | None:
         return Purpose("consent", certain=False)
     if "site:script:inject" not in integration.scopes:
         return None
+    if job := _BY_NAME.get(integration.title.casefold().replace(" ", "-")):
+        return Purpose(job, certain=False)
     if _CHAT.search(text):
         return Purpose("chat", certain=False)
     return Purpose("web analytics", certain=False) if "analytics" in integration.categories else None

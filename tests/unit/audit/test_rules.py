@@ -408,6 +408,7 @@ FIRES: list[tuple[str, Spoil]] = [
     ("same-kind", both(change(scopes=["site:visitor:auth"]), add("VA-Okta", scopes=["site:visitor:auth"]))),
     ("same-kind", both(change(categories=["analytics"]), add("googleanalytics"))),
     ("same-kind", both(add("live-chat"), add("chat-two"))),
+    ("same-kind", both(name("hotjar"), add("our-hotjar", title="Hotjar", categories=["analytics"]))),
     (
         "same-tracking-id",
         both(
@@ -548,6 +549,8 @@ RESTS: list[tuple[str, Spoil]] = [
     ("same-kind", both(name("plausible"), add("googleanalytics"), move("site"))),
     ("same-kind", both(add("live-chat"), add("chat-bot", scopes=[]))),
     ("same-kind", both(add("live-chat"), add("chatgpt-referrals"))),
+    ("same-kind", both(name("amplitude"), add("our-hotjar", title="Hotjar", categories=["analytics"]))),
+    ("same-kind", both(name("plausible"), add("our-hotjar", title="Hotjar", categories=["analytics"]))),
     ("same-kind", both(name("plausible"), add("googleanalytics"), unpublish)),
     ("same-kind", both(name("plausible"), declare("site", "id", required=True), add("googleanalytics"))),
     ("same-kind", both(name("plausible"), declare("account", "id", required=True), add("googleanalytics"))),
