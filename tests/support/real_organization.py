@@ -172,14 +172,21 @@ def _install_all(state: State) -> None:
 
     pending = Setup(status="pending")
     add("ahrefs", {"docs": {"tracking_id": "ahrefs-1"}})
+    add("amplitude", {"partners": {"amplitude_api_key": "0123456789abcdef"}, "help": {}})
     add("arcade", {"guide": {}})
     add("bucket", {"docs": {"secret_key": "FAKE-secret"}})
+    add("cognito", {"help": {"client_id": "docs", "cognito_domain": "https://id.example", "client_secret": ""}})
     add("crisp", {"help": {"tracking_id": "1f2e3d"}})
+    add("devtune", {"docs": {"snippet_key": "dt_0123456789ab"}})
+    add("discord", account=OAUTH)
     add("fathom")
     add("figma", {"guide": {}, "handbook": {}}, account=OAUTH)
     add("formspree", {"guide": {"formspree_id": "xyz", "email": True}})
+    add("freshdesk", {"docs": {"widget_id": "1"}})
     add("front", {"partners": {"chat_id": "c-1"}})
     add("fullstory", {"docs": {"organization_id": "o-1"}})
+    add("github-files", {"guide": {}}, status="pending")
+    add("github", {"guide": {"key": "5/7", "repoName": "guide", "branch": "main", **OAUTH}}, everywhere="space")
     add("github-copilot", account={"installation_id": "5", **OAUTH}, everywhere="space")
     add("gitlab-files", account=OAUTH, everywhere="space")
     add(
@@ -189,6 +196,7 @@ def _install_all(state: State) -> None:
     add("googleanalytics", {"docs": {"tracking_id": "G-1"}, "help": {}, "partners": {"tracking_id": "G-1"}})
     add("heap", {"help": {"tracking_id": "77"}})
     add("helpscout", {"help": pending})
+    add("hotjar", {"docs": {"tracking_id": "123"}})
     add("gitbook-hubspot", {"docs": {"hubspot_id": "123"}})
     add("intercom", {name: {"app_id": "app", "region": "EU"} for name in SITES}, everywhere="site")
     add("jira", status="pending", days=5)
@@ -211,19 +219,39 @@ def _install_all(state: State) -> None:
             }
         },
     )
+    add("onetrust", {"help": {"domain_script_id": "abc"}, "partners": {}})
     add("pendo", {"help": {"apiKey": "0123456789", "region": "EU"}})
     add("piwik", {"partners": {"piwik_container_name": "acme", "piwik_site_id": "5"}})
     add("plantuml", {"reference": {}})
     add("plausible", {"partners": {"scriptKey": "pa-1"}})
     add("posthog", {name: {"projectApiKey": f"phc_{name}", "instanceAddress": "EU"} for name in ("docs", "help")})
+    add("reodotdev", {"help": Setup(status="paused", configuration={"tracking_id": "r"})})
     add("runkit", days=200)
     add("runllm", {"help": {"assistant_id": "42", "name": "Robot"}})
+    add("salesforce-chat", {"next": {"org_id": "1"}}, status="paused", days=60)
     add("salesviewer", {"docs": {"tracking_id": "sv"}})
     add("segment", {"docs": {"write_key": "0123456789abcdef"}})
     add("sentry", {"reference": {}}, account={"auth_token": "FAKE-sentry"})
+    add("slack", {"security": {"channel": "C2"}}, account={**OAUTH, "default_channel": "C1"}, everywhere="space")
+    add("toucantoco", {"guide": {}})
     add("unify", {"docs": {"api_key": "wk_0123456789"}})
+    add(
+        "VA-Auth0",
+        {
+            "docs": {
+                "client_id": "docs",
+                "issuer_base_url": "https://acme.auth0.example",
+                "client_secret": "FAKE-secret",
+            }
+        },
+    )
     add("VA-Azure", {"partners": Setup(status="paused")}, status="paused", days=90)
     add("VA-Okta", {"next": pending})
+    add(
+        "webhook",
+        {"guide": {"space_content_updated": True}, "docs": {"site_view": True}},
+        account={"webhookUrl": "https://acme.example/gitbook", "secret": "FAKE-secret"},
+    )
     add("wistia", {"docs": {}})
     add("zoominfo", {"docs": {"script": "<script>window.zi='abc'</script>"}})
     add("our-bot", {"security": {}}, account={"api_key": "FAKE-own"})

@@ -38,14 +38,21 @@ JUDGED: dict[str, tuple[bool, str]] = {
     "weak-csp zoominfo docs": (RIGHT, "'unsafe-inline' in script-src"),
     "all-places-selected github-copilot": (RIGHT, "it reads private spaces, and every new one"),
     "all-places-selected intercom": (RIGHT, "the partners' site, and every new one, runs its script"),
+    "all-places-selected slack": (RIGHT, "it reads private spaces, and every new one"),
     "required-setting-missing googleanalytics help": (RIGHT, "active, but nothing is measured"),
     "required-setting-missing helpscout help": (RIGHT, "readers see no chat until the ID is there"),
     "required-setting-missing jira": (RIGHT, "nobody has connected it, so its links stay plain"),
     "required-setting-missing VA-Okta next": (RIGHT, "the site has no sign-in although it looks set up"),
+    "required-setting-missing amplitude help": (RIGHT, "active, but nothing is measured"),
+    "required-setting-missing cognito help": (RIGHT, "without the secret nobody can sign in"),
+    "required-setting-missing github-files": (RIGHT, "nobody has connected it, so it shows no private files"),
+    "required-setting-missing onetrust partners": (RIGHT, "scripts set cookies there, but nobody is asked"),
+    "sign-in-not-required VA-Auth0 docs": (RIGHT, "everybody can read the site although it looks protected"),
     "git-sync-failed reference": (RIGHT, "the space is not what the repository says"),
     "gone-from-marketplace runkit": (RIGHT, "GitBook withdrew what it had reviewed"),
     # low
     "script-with-cookies fullstory docs": (RIGHT, "it has the scope for cookies"),
+    "script-with-cookies hotjar docs": (RIGHT, "it has the scope for cookies"),
     "script-with-cookies googleanalytics docs": (RIGHT, "it has the scope for cookies"),
     "script-with-cookies googleanalytics partners": (RIGHT, "it has the scope for cookies"),
     "script-with-cookies gitbook-hubspot docs": (RIGHT, "it has the scope for cookies"),
@@ -62,7 +69,11 @@ JUDGED: dict[str, tuple[bool, str]] = {
     "script-with-cookies runllm help": (RIGHT, "it has the scope for cookies"),
     "script-with-cookies hotjar help": (RIGHT, "GitBook says so in the list of scripts"),
     "script-with-cookies piwik partners": (RIGHT, "it has the scope for cookies"),
+    "script-with-cookies amplitude partners": (RIGHT, "it has the scope for cookies"),
     "stalled-installation VA-Azure": (RIGHT, "paused for months; the remedy only looks at it"),
+    "stalled-installation salesforce-chat": (RIGHT, "paused for months"),
+    "paused-place reodotdev help": (RIGHT, "it does nothing there"),
+    "installed-nowhere discord": (RIGHT, "no space sends it messages; the remedy only looks at it"),
     "installed-nowhere fathom": (RIGHT, "nobody uses it"),
     "installed-nowhere runkit": (RIGHT, "nobody uses it"),
     "never-listed diagrams": (RIGHT, "public means installable, and nobody at GitBook looked at it"),
@@ -72,22 +83,29 @@ JUDGED: dict[str, tuple[bool, str]] = {
     "same-kind mixpanel+posthog docs": (RIGHT, "both analyse what readers do"),
     "same-kind heap+pendo+posthog help": (RIGHT, "all analyse what readers do"),
     "same-kind crisp+intercom help": (RIGHT, "two chats on one page"),
+    "same-kind freshdesk+intercom docs": (RIGHT, "two chats on one page"),
+    "same-kind fullstory+hotjar docs": (RIGHT, "both record what readers do"),
     "same-kind front+intercom partners": (RIGHT, "two chats on one page"),
     "same-kind googleanalytics+piwik+plausible partners": (RIGHT, "all count visits"),
     "same-tracking-id googleanalytics docs": (RIGHT, "the partners' visits count as those of the documentation"),
     "stored-credentials bucket": (RIGHT, "the key can be read by API"),
+    "stored-credentials discord": (RIGHT, "the token can be read by API"),
     "stored-credentials figma": (RIGHT, "the token can be read by API"),
     "stored-credentials github-copilot": (RIGHT, "the token can be read by API"),
+    "stored-credentials github": (RIGHT, "the token can be read by API"),
     "stored-credentials gitlab-files": (RIGHT, "the token can be read by API"),
     "stored-credentials gitlab": (RIGHT, "the token can be read by API"),
     "stored-credentials launchdarkly": (RIGHT, "the token can be read by API"),
     "stored-credentials linear": (RIGHT, "the token can be read by API"),
     "stored-credentials mailchimp": (RIGHT, "the token can be read by API"),
     "stored-credentials oidc": (RIGHT, "the client secret can be read by API"),
+    "stored-credentials slack": (RIGHT, "the token can be read by API"),
+    "stored-credentials VA-Auth0": (RIGHT, "the client secret can be read by API"),
+    "stored-credentials webhook": (RIGHT, "the secret can be read by API"),
 }
 """Every finding, by rule, integration and place: whether it is right, and why."""
 
-PROTECTED = {"gitlab", "oidc", "VA-Azure", "VA-Okta", "cookie-consent"}
+PROTECTED = {"github", "gitlab", "cognito", "oidc", "VA-Auth0", "VA-Azure", "VA-Okta", "cookie-consent", "onetrust"}
 """Integrations whose removal would end sync, sign-in or consent."""
 
 
@@ -147,8 +165,8 @@ async def test_a_policy_finds_what_it_denies_and_needs_no_further_requests() -> 
     assert found == {
         ("salesviewer", "strangers"),
         ("exporter", "strangers"),
-        *((name, "scripts") for name in ("posthog", "plausible", "heap", "zoominfo")),
-        ("github-copilot", "confidential"),
+        *((name, "scripts") for name in ("devtune", "posthog", "plausible", "heap", "zoominfo")),
+        *((name, "confidential") for name in ("github", "github-copilot", "slack")),
     }
     assert all(one.severity == "high" for one in _select(report, "policy-violated"))
     assert len(watched.requests) == count_requests(sandbox.state)
@@ -195,6 +213,7 @@ def test_the_policies_of_real_manifests_are_read(name: str, policy: dict[str, st
     header = "; ".join(f"{directive} {sources}" for directive, sources in policy.items())
     weak = {"posthog": ("script-src *",), "plausible": ("script-src *",)}
     weak |= dict.fromkeys(("heap", "zoominfo"), ("script-src 'unsafe-inline'",))
+    weak["devtune"] = ("no script-src or default-src",)
     assert find_weaknesses(header) == weak.get(name, ())
     assert set(parse_policy(header)) == set(policy)
 

@@ -17,12 +17,16 @@ from tests.support.integration_folder import write_folder
 from tests.support.real_organization import REAL
 
 SECRETS = {
+    "discord": ("BOT_TOKEN", "CLIENT_ID", "CLIENT_SECRET"),
+    "github": ("APP_ID", "APP_INSTALL_URL", "CLIENT_ID", "CLIENT_SECRET", "PRIVATE_KEY", "WEBHOOK_SECRET"),
     "github-copilot": ("APP_ID", "APP_INSTALL_URL", "CLIENT_ID", "CLIENT_SECRET"),
+    "github-files": ("CLIENT_ID", "CLIENT_SECRET"),
     "gitlab-files": ("CLIENT_ID", "CLIENT_SECRET"),
     "jira": ("CLIENT_ID", "CLIENT_SECRET"),
     "linear": ("CLIENT_ID", "CLIENT_SECRET"),
     "lucid": ("CLIENT_ID", "CLIENT_SECRET"),
     "mailchimp": ("CLIENT_ID", "CLIENT_SECRET"),
+    "slack": ("CLIENT_ID", "CLIENT_SECRET", "OPENAI_API_KEY", "SIGNING_SECRET"),
 }
 """Names of secrets in the real manifests, which refer to variables."""
 
