@@ -87,24 +87,26 @@ def _match_missing_settings(
     facts: Facts, installed: Installed, level: Level, lacking: Mapping[str, str | None]
 ) -> Iterator[Match]:
     """Yield a finding for each space or site, or one for all if nobody chose them: if all are selected."""
-    if get_selection(installed, level) == "all":
+    everywhere = get_selection(installed, level) == "all"
+    if everywhere:
         lacking = {place: lacking[place] for place in _list_needing(facts, installed, level, lacking)}
         if len(lacking) > 1:
             yield _match_missing_everywhere(facts, installed, level, lacking)
             return
     for place, status in lacking.items():
         lack = _describe_lack(installed, place, f" on {facts.name_place(level, place)}")
-        yield _match_place(installed, level, place, lack, f"status: {status or 'unknown'}")
+        match = _match_place(installed, level, place, lack, f"status: {status or 'unknown'}")
+        yield replace(match, key=(installed.id, level)) if everywhere else match
 
 
 def _list_needing(facts: Facts, installed: Installed, level: Level, lacking: Collection[str]) -> list[str]:
     """Return which of all spaces or sites need the settings that they lack.
 
-    If sync works on one space, the others need none. Only where visitors have to sign in, sign-in needs some.
+    If sync was set up on one space, the others need no settings. Only where visitors sign in, sign-in needs some.
     """
     job = find_protected_job(installed.facts.integration)
-    if job == "sync" and len(lacking) < len(installed.places[level]):
-        return []
+    if job == "sync" and not installed.empty.issuperset(installed.places[level]):
+        return [place for place in lacking if place in installed.missing]
     if job == "sign-in" and level == "site":
         sites = facts.inventory.sites
         return [place for place in lacking if place not in sites or sites[place].visibility not in _OPEN]
@@ -119,7 +121,9 @@ def _match_missing_everywhere(facts: Facts, installed: Installed, level: Level, 
     named = name_places_of(facts, level, lacking)
     match = _match_place(installed, level, next(iter(lacking)), summary, f"{level}_selection: all", named)
     subject = Subject(integration=installed.name, installation=installed.id)
-    advice = f"The call shows the settings on one of them. Enter them on each {level} that needs the integration."
+    advice = (
+        f"The call shows the settings on one of the {level}s. Enter them on each {level} that needs the integration."
+    )
     return replace(match, key=(installed.id, level), subject=subject, advice=advice)
 
 

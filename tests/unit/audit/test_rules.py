@@ -390,6 +390,10 @@ FIRES: list[tuple[str, Spoil]] = [
     ("required-setting-missing", both(name("github"), render("space"), enable_everywhere("space"))),
     (
         "required-setting-missing",
+        both(name("gitlab"), render("space"), enable_everywhere("space", {"accessToken": ""})),
+    ),
+    (
+        "required-setting-missing",
         both(sign_in({}), hide("visibility", "visitor-auth"), enable_everywhere("site", {"id": "a"})),
     ),
     ("pending-place", enable("space", "pending")),
@@ -673,6 +677,17 @@ async def test_what_another_organization_of_the_user_owns_is_not_advised_to_be_u
         [finding] = [finding for finding in await find(organization) if finding.rule == rule]
         assert finding.remedy.tool == tool
         assert ("If that one is yours" in finding.remedy.advice) is member
+
+
+async def test_one_finding_about_all_places_keeps_its_id_while_they_get_their_settings() -> None:
+    found = []
+    for complete in (0, 2, 4):  # of five
+        organization = Organization()
+        both(declare("site", "id", required=True), enable_everywhere("site", *[{"id": "a"}] * complete))(organization)
+        found += [each for each in await find(organization) if each.rule == "required-setting-missing"]
+    assert len(found) == 3
+    assert len({each.id for each in found}) == 1
+    assert [each.subject.site is None for each in found] == [True, True, False]
 
 
 @pytest.mark.parametrize(("rule", "policy"), [("script-without-csp", ""), ("weak-csp", "script-src *")])
