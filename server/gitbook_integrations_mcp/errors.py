@@ -104,7 +104,7 @@ class ErrorCode(StrEnum):
     )
     TARGET_UNREADABLE = (
         "target_unreadable",
-        "The server reads the current state before an update or a confirmation, and could not.",
+        "The server reads the current state before an update, a confirmation or a decision, and could not.",
         "Solve the problem that the error names, then call again.",
     )
     MISSING_TOKEN = (
@@ -455,7 +455,7 @@ class MaskError(RefusedError):
 
 
 class TargetError(RefusedError):
-    """The current state of what the call changes cannot be read."""
+    """The current state of what the call is about cannot be read."""
 
     code = ErrorCode.TARGET_UNREADABLE
 

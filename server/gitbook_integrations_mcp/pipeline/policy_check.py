@@ -1,7 +1,7 @@
 """The policy stage: refuses what the operator's policy denies, before anybody is asked; the tool `check_policy`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -26,7 +26,7 @@ from gitbook_integrations_mcp.calls.policy_rules import (
 from gitbook_integrations_mcp.calls.response import get_path, read_response
 from gitbook_integrations_mcp.config.models import PolicyRule
 from gitbook_integrations_mcp.confirmation.targets import TargetReader
-from gitbook_integrations_mcp.errors import CallError, PolicyError, StatusError
+from gitbook_integrations_mcp.errors import ArgumentsError, CallError, PolicyError, StatusError, TargetError
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.text import clean_text
 
@@ -34,6 +34,7 @@ Level = Literal["space", "site"]
 
 _PLACE_ARGUMENTS: Mapping[Level, tuple[str, ...]] = {"space": ("space", "spaceId"), "site": ("site", "siteId")}
 _LISTS: Mapping[Level, str] = {"space": "list_spaces_in_organization_by_id", "site": "list_sites"}
+_ORGANIZATIONS = "list_organizations_for_authenticated_user"
 _MAX_PAGES = 100
 _NO_POLICY = "The operator has set no policy, so nothing is denied."
 _NOT_OF_INTEGRATION = frozenset({"integrations", "places", "tunnel_hosts"})
@@ -87,20 +88,30 @@ class PolicyCheck:
     async def explain(self, call: Call) -> Output:
         """Return the decision about an action that the arguments describe, or all rules.
 
+        Nothing is allowed of which it is unknown whether it exists: that would be taken for permission.
+
         Raises:
-            StatusError: the integration does not exist.
+            ArgumentsError: an argument does not belong to the action, or one is hidden.
+            StatusError: something that the arguments name does not exist.
+            TargetError: the answer would be that it is allowed, but it is unknown whether all of it exists.
         """
         arguments = call.arguments
-        if "integrationName" not in arguments:
+        if not self._rules or "integrationName" not in arguments:
             message = "The first match decides." if self._rules else _NO_POLICY
             return Output({"rules": [_show_rule(rule) for rule in self._rules], "message": message})
         action: PolicyAction = arguments.get("action") or ("tunnel" if "tunnelHost" in arguments else "install")
+        organization = arguments.get("organizationId", self._organization)
+        _check_question(action, arguments, organization)
         reader = _FactReader(self._rules, self._gitbook, self._targets)
-        if self._rules and action != "publish":
-            await self._targets.read_integration(call, exists=True)
-        cases = await reader.build_cases(call, action, arguments.get("organizationId", self._organization))
+        unread = await reader.check_existence(call, action, organization)
+        cases = await reader.build_cases(call, action, organization)
         decided = [(case, judge(self._rules, case)) for case in cases]
         case, decision = next((one for one in decided if one[1].is_denied), decided[0])
+        if unread and not decision.is_denied:
+            raise TargetError(
+                f"check_policy gives no decision, because {' and '.join(unread)} could not be read: what the arguments "
+                f"name may not exist. Call {unread[0]} for the reason."
+            )
         facts = {**to_jsonable_python(case.integration), "place": to_jsonable_python(case.place)}
         content: dict[str, Any] = {
             "decision": decision.effect,
@@ -113,8 +124,6 @@ class PolicyCheck:
 
     def _explain(self, case: Case, decision: Decision) -> str:
         """Return why a case is decided so. An installation that is allowed can be denied on some spaces or sites."""
-        if not self._rules:
-            return _NO_POLICY
         if case.action != "install" or case.place is not None or decision.is_denied:
             return decision.explanation
         elsewhere = [judge(self._rules, replace(case, place=JudgedPlace(level))) for level in _LISTS]
@@ -130,8 +139,43 @@ class _FactReader:
         self._rules = rules
         self._gitbook = gitbook
         self._targets = targets
-        self._integrations: dict[str, JudgedIntegration] = {}
-        self._visibilities: dict[tuple[Level, str], Mapping[str, Any]] = {}
+        self._integrations: dict[str, Mapping[str, Any] | None] = {}
+        self._lists: dict[tuple[str, str | None], _Listed] = {}
+
+    async def check_existence(self, call: Call, action: PolicyAction, organization: str | None) -> list[str]:
+        """Check that everything that a call of `check_policy` names exists. Return the tools that could not be read.
+
+        Raises:
+            StatusError: something does not exist.
+        """
+        unread = []
+        if action != "publish" and await self._find_integration(call, exists=True) is None:  # new names are published
+            unread.append("get_integration_by_name")
+        named = {f"{level}Id": tool for level, tool in _LISTS.items() if f"{level}Id" in call.arguments}
+        hidden = [
+            tool for argument, tool in named.items() if not await self._exists(call, argument, tool, organization)
+        ]
+        # A list of its spaces or sites shows that an organization exists.
+        if "organizationId" in call.arguments and len(hidden) == len(named):
+            hidden += [] if await self._exists(call, "organizationId", _ORGANIZATIONS) else [_ORGANIZATIONS]
+        return unread + hidden
+
+    async def _exists(self, call: Call, argument: str, tool: str, organization: str | None = None) -> bool:
+        """Return whether a list has the ID that an argument names, or false if the list was not read completely.
+
+        Raises:
+            StatusError: the list does not have it.
+        """
+        listed = await self._list(call, tool, organization)
+        if listed.find(call.arguments[argument]) is not None:
+            return True
+        if listed.complete:
+            raise StatusError(
+                404,
+                f"{argument}: {tool} lists nothing with this ID, so check_policy gives no decision. Check that it "
+                "exists and that the token has access to it.",
+            )
+        return False
 
     async def build_cases(self, call: Call, action: PolicyAction, organization: str | None) -> list[Case]:
         """Return what is to be judged of a call: several cases if it selects both all spaces and all sites.
@@ -142,7 +186,7 @@ class _FactReader:
         arguments = call.arguments
         if action == "publish":
             publishes = isinstance(call.tool, Endpoint)
-            integration = await (self._read_manifest(call, needed) if publishes else self._read(call, needed))
+            integration = await (self._read_manifest(call, needed) if publishes else self._read(call, action, needed))
             return [Case(action, replace(integration, verified=False))]  # GitBook has not verified the new version
         if action == "widen":
             levels = [
@@ -150,9 +194,11 @@ class _FactReader:
                 for level in _LISTS
                 if not isinstance(call.tool, Endpoint) or arguments.get(f"{level}_selection") == "all"
             ]
-            integration = await self._read(call, needed) if levels else JudgedIntegration(arguments["integrationName"])
+            integration = (
+                await self._read(call, action, needed) if levels else JudgedIntegration(arguments["integrationName"])
+            )
             return [Case(action, integration, JudgedPlace(level)) for level in levels]
-        integration = await self._read(call, needed)
+        integration = await self._read(call, action, needed)
         if action == "tunnel":
             url = arguments.get("tunnelUrl")
             host = arguments.get("tunnelHost", "") if url is None else urlsplit(url).hostname
@@ -165,20 +211,26 @@ class _FactReader:
         ]
         return [Case(action, integration, place) for place in places] or [Case(action, integration)]
 
-    async def _read(self, call: Call, needed: frozenset[str]) -> JudgedIntegration:
+    async def _read(self, call: Call, action: PolicyAction, needed: frozenset[str]) -> JudgedIntegration:
         name = call.arguments["integrationName"]
         if not needed - _NOT_OF_INTEGRATION:
             return JudgedIntegration(name)
+        return read_judged(name, await self._find_integration(call, exists=action != "publish"))
+
+    async def _find_integration(self, call: Call, *, exists: bool) -> Mapping[str, Any] | None:
+        """Return the integration that a call names, or None if it could not be read.
+
+        Raises:
+            StatusError: it does not exist, although `exists` says that the call needs it.
+        """
+        name = call.arguments["integrationName"]
         if name not in self._integrations:
             try:
-                found = await self._targets.read_integration(call, exists=call.tool.name in ENDPOINTS)
-            except StatusError as error:
-                if error.status == 404:
+                self._integrations[name] = await self._targets.read_integration(call, exists=exists)
+            except CallError as error:
+                if isinstance(error, StatusError) and error.status == 404:
                     raise
-                found = None
-            except CallError:
-                found = None
-            self._integrations[name] = read_judged(name, found)
+                self._integrations[name] = None
         return self._integrations[name]
 
     async def _read_manifest(self, call: Call, needed: frozenset[str]) -> JudgedIntegration:
@@ -196,7 +248,7 @@ class _FactReader:
     async def _find_owner(self, call: Call) -> str | None:
         """Return the ID of the organization that a call publishes for, which can also be named by its subdomain."""
         given = call.arguments["organization"]
-        for one in await self._list(call, "list_organizations_for_authenticated_user", {}):
+        for one in (await self._list(call, _ORGANIZATIONS)).items:
             if given in (one.get("id"), one.get("hostname")) and isinstance(identifier := one.get("id"), str):
                 return identifier
         return None
@@ -212,24 +264,32 @@ class _FactReader:
             organization = get_path(installation, "target.organization")
         if not isinstance(organization, str):
             return None
-        key = (level, organization)
-        if key not in self._visibilities:
-            items = await self._list(call, _LISTS[level], {"organizationId": organization})
-            self._visibilities[key] = {str(one.get("id")): one.get("visibility") for one in items}
-        return read_public(self._visibilities[key].get(place))
+        listed = await self._list(call, _LISTS[level], organization)
+        return read_public((listed.find(place) or {}).get("visibility"))
 
-    async def _list(self, call: Call, name: str, arguments: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-        """Return the items of a list, as far as it can be read."""
+    async def _list(self, call: Call, name: str, organization: str | None = None) -> "_Listed":
+        """Return a list, of an organization if one is given, as far as it can be read."""
+        if (key := (name, organization)) not in self._lists:
+            self._lists[key] = await self._read_list(
+                call, name, {"organizationId": organization} if organization else {}
+            )
+        return self._lists[key]
+
+    async def _read_list(self, call: Call, name: str, arguments: Mapping[str, Any]) -> "_Listed":
         items: list[Mapping[str, Any]] = []
         page: dict[str, Any] = {}
         for _ in range(_MAX_PAGES):
             content = await self._send(call, name, {**arguments, "limit": 1000, **page})
-            items += (content or {}).get("items", [])
+            if content is None:
+                break
+            items += content.get("items", [])
             following = get_path(content, "next.page")
-            if not isinstance(following, str) or page == {"page": following}:
+            if not isinstance(following, str):
+                return _Listed(items, complete=True)
+            if page == {"page": following}:
                 break
             page = {"page": following}
-        return items
+        return _Listed(items, complete=False)
 
     async def _send(self, call: Call, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Return what an endpoint reads, or None. Without approval, nothing is read that only an approved call may."""
@@ -241,6 +301,34 @@ class _FactReader:
             return read_response(endpoint, await self._gitbook.send(request, call.caller.credentials.select(endpoint)))
         except (CallError, ValueError):
             return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """The items of a list. `complete` is false if the rest of it could not be read."""
+
+    items: Sequence[Mapping[str, Any]]
+    complete: bool
+
+    def find(self, identifier: str) -> Mapping[str, Any] | None:
+        return next((one for one in self.items if one.get("id") == identifier), None)
+
+
+def _check_question(action: PolicyAction, arguments: Mapping[str, Any], organization: str | None) -> None:
+    """Refuse arguments that do not decide about the action: an answer would look as if they did.
+
+    Raises:
+        ArgumentsError: an argument does not belong to the action, or one is hidden.
+    """
+    places = [f"{level}Id" for level in _LISTS if f"{level}Id" in arguments]
+    if places and action != "install":
+        raise ArgumentsError(f"{places[0]}: leave it out. Only action install is about one space or site.")
+    if places and organization is None:
+        raise ArgumentsError(f"{places[0]}: add organizationId, the organization of the space or site.")
+    if "tunnelHost" in arguments and action != "tunnel":
+        raise ArgumentsError("tunnelHost: leave it out. Only action tunnel is about a host.")
+    if "tunnelHost" not in arguments and action == "tunnel":
+        raise ArgumentsError("action: add tunnelHost, because rules about tunnels decide by the host.")
 
 
 def _installs(tool: Endpoint) -> bool:

@@ -14,7 +14,7 @@ from gitbook_integrations_api.endpoint import Risk
 from gitbook_integrations_api.resources import SCHEME
 from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.config.settings import load_settings
-from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
+from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION, USER_TOKEN
 from gitbook_integrations_mcp.sandbox.state import Installation, Setup, State
 from tests.support.audit_fixtures import Watched, fail
 from tests.support.elicitation_client import GitBookSpy, Human, meet
@@ -401,8 +401,95 @@ async def test_the_rules_are_a_resource_and_what_the_tool_returns_without_a_name
     assert f"{SCHEME}://policy" in listed
 
 
-async def test_a_policy_without_rules_allows_everything() -> None:
-    async with connect(GitBookSpy()) as client:
-        result = await client.call_tool("check_policy", {"integrationName": STRANGER})
+SITE_ID = "site_vC2snV"
+"""A site of the sandbox, “Partner Portal”."""
+EXISTING = {"integrationName": "mermaid", "organizationId": ORGANIZATION_ID}
+
+
+@pytest.mark.parametrize("rule", [{"scopes": ["site:script:*"]}, {"places": [f"site:{SITE_ID}"]}, {"verified": True}])
+@pytest.mark.parametrize(
+    ("asked", "argument", "meant"),
+    [
+        ({"siteId": "Partner Portal"}, "siteId", SITE_ID),
+        ({"siteId": SITE_ID.lower()}, "siteId", SITE_ID),
+        ({"siteId": "site_NOPE1"}, "siteId", None),
+        ({"spaceId": "nowhere"}, "spaceId", None),
+        ({"organizationId": "aurora-robotics"}, "organizationId", ORGANIZATION_ID),
+        ({"organizationId": "nowhere", "siteId": SITE_ID}, "organizationId", None),
+        ({"organizationId": "nowhere", "action": "widen"}, "organizationId", None),
+        ({"integrationName": "mermaids"}, "integrationName", "mermaid"),
+        ({"integrationName": "mermaids", "tunnelHost": "dev.example"}, "integrationName", "mermaid"),
+    ],
+)
+async def test_there_is_no_decision_about_what_does_not_exist(
+    asked: dict[str, Any], argument: str, meant: str | None, rule: dict[str, Any]
+) -> None:
+    async with connect(GitBookSpy(), rule) as client:
+        result = await client.call_tool("check_policy", EXISTING | asked)
+    assert read_code(result) == "not_found"
+    assert argument in read_text(result)
+    assert (f"{argument}: Did you mean {meant}" in read_text(result)) is (meant is not None)
+
+
+@pytest.mark.parametrize(
+    ("asked", "path", "tool"),
+    [
+        ({"siteId": SITE_ID}, "/sites", "list_sites"),
+        ({}, "/orgs", "list_organizations_for_authenticated_user"),
+        ({}, "/integrations/mermaid", "get_integration_by_name"),
+    ],
+)
+async def test_what_cannot_be_read_may_be_denied_but_is_not_allowed(
+    asked: dict[str, Any], path: str, tool: str
+) -> None:
+    def refuse(place: str, _: Any) -> tuple[int, bytes] | None:
+        return (403, b"{}") if place.partition("?")[0].endswith(path) else None
+
+    for names, code in ((["other"], "target_unreadable"), (["mermaid"], None)):
+        async with connect(Watched(fault=refuse), {"integrations": names}) as client:
+            result = await client.call_tool("check_policy", EXISTING | asked)
+        if code is None:
+            assert (result.structured_content or {})["decision"] == "deny"
+        else:
+            assert read_code(result) == code
+            assert tool in read_text(result)
+
+
+async def test_a_decision_about_a_site_takes_two_requests() -> None:
+    watched = Watched()
+    async with connect(watched, {"places": [f"site:{SITE_ID}"]}, {"name": "other", "verified": False}) as client:
+        result = await client.call_tool("check_policy", EXISTING | {"siteId": SITE_ID})
+    assert (result.structured_content or {})["decision"] == "deny"
+    assert len(watched.requests) == 2
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"action": "widen", "siteId": SITE_ID},
+        {"tunnelHost": "dev.example", "siteId": SITE_ID},
+        {"action": "install", "tunnelHost": "dev.example"},
+        {"action": "tunnel"},
+    ],
+)
+async def test_an_argument_that_decides_nothing_is_an_error(asked: dict[str, Any]) -> None:
+    async with connect(GitBookSpy(), {"tunnel_hosts": ["other.example"]}) as client:
+        assert read_code(await client.call_tool("check_policy", EXISTING | asked)) == "invalid_arguments"
+
+
+async def test_a_site_needs_the_organization_in_which_it_is_looked_up() -> None:
+    settings: dict[str, Any] = {"server": {"sandbox": False}, "gitbook": {"token": USER_TOKEN}}
+    async with connect(GitBookSpy(), {"verified": False}, **settings) as client:
+        result = await client.call_tool("check_policy", {"integrationName": "mermaid", "siteId": SITE_ID})
+    assert read_code(result) == "invalid_arguments"
+    assert "organizationId" in read_text(result)
+
+
+async def test_without_rules_there_is_no_decision_about_an_integration() -> None:
+    watched = Watched()
+    async with connect(watched) as client:
+        result = await client.call_tool("check_policy", {"integrationName": "nowhere", "siteId": "nowhere"})
     assert result.structured_content is not None
-    assert result.structured_content["decision"] == "allow"
+    assert result.structured_content["rules"] == []
+    assert "decision" not in result.structured_content
+    assert watched.requests == []
