@@ -165,15 +165,18 @@ class Collector:
         return not self.coverage.is_incomplete(*sources)
 
     def _drop_unrelated_installations(self) -> None:
-        """If only some spaces or sites are requested, keep only the installations that are enabled there.
+        """If only some spaces or sites are requested, keep only the installations that are enabled there or on all.
 
         If that could not be read, all are kept: an unread list is no list without entries.
         """
         requested = [level for level in LEVELS if self._get_requested(level) is not None]
         if requested and all(map(self._knows_enabled, requested)):
             names = self._enabled["space"] | self._enabled["site"]
-            related = {key: each for key, each in self.inventory.installations.items() if each.name in names}
-            self.inventory.installations = related
+            self.inventory.installations = {
+                key: each
+                for key, each in self.inventory.installations.items()
+                if each.name in names or any(map(each.covers_all, requested))
+            }
 
     def _refuse_unknown_places(self) -> None:
         """Refuse requested spaces and sites that the organization does not have: nothing is not the same as no finding.

@@ -237,7 +237,7 @@ def _check_level_selection(facts: Facts, installed: Installed, level: Level) -> 
     """Trusted sync, sign-in and consent are wanted everywhere, and new places would lack them."""
     integration, trusted = installed.facts.integration, is_trusted(installed.facts.integration)
     scopes = sorted(_FAR_REACHING[level].intersection(integration.scopes))
-    if get_selection(installed, level) != "all" or not installed.may_be_on(level) or not is_running(installed):
+    if not installed.covers_all(level) or not is_running(installed):
         return PASS
     if not scopes or (trusted and find_protected_job(integration)):
         return PASS

@@ -84,6 +84,11 @@ class Installed:
         """Whether its integration can be enabled on that level. If the target is unknown, it can."""
         return self.facts.integration.target in {None, "all", level}
 
+    def covers_all(self, level: Level) -> bool:
+        """Whether it is for all spaces or all sites. GitBook lists it on none of them while it is pending."""
+        selection = self.facts.spaceSelection if level == "space" else self.facts.siteSelection
+        return selection == "all" and self.may_be_on(level)
+
     def add_place(self, level: Level, item: Mapping[str, Any]) -> bool:
         """Add a space or site on which it is enabled, as GitBook lists it; return false if the item is malformed."""
         place = item.get(level)

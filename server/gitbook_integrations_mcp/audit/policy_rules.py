@@ -6,7 +6,6 @@ from dataclasses import replace
 from gitbook_integrations_mcp.audit.coverage import INSTALLATIONS, NARROWING, SITES, SPACES, name_places
 from gitbook_integrations_mcp.audit.installation_rules import (
     UNREAD_INSTALLATIONS,
-    get_selection,
     leave_undecided,
     match_installation,
     name_places_of,
@@ -60,9 +59,8 @@ def _check_installation(facts: Facts, installed: Installed) -> Iterator[RuleResu
 
 def _list_cases(facts: Facts, installed: Installed) -> Iterator[Case]:
     yield Case("install", installed.judged)
-    for level in filter(installed.may_be_on, LEVELS):
-        if get_selection(installed, level) == "all":
-            yield Case("widen", installed.judged, JudgedPlace(level))
+    for level in filter(installed.covers_all, LEVELS):
+        yield Case("widen", installed.judged, JudgedPlace(level))
     for level in LEVELS:
         known = facts.inventory.spaces if level == "space" else facts.inventory.sites
         for place in installed.places[level]:

@@ -165,7 +165,7 @@ def _check_orphaned(facts: Facts, site: SiteFacts, script: ScriptFacts) -> RuleR
     unread = tuple(filter(facts.coverage.is_incomplete, sources))
     if facts.coverage.is_incomplete(INSTALLATIONS):
         unread = (INSTALLATIONS, *unread)
-    if facts.inventory.narrowing.integrations is not None and not installations:
+    if script.integration in facts.inventory.installed and not installations:
         unread = (NARROWING,)
     if unread:
         return _undecided(site, script, "it is unknown whether the integration is installed there", *unread)
@@ -183,8 +183,7 @@ def _check_orphaned(facts: Facts, site: SiteFacts, script: ScriptFacts) -> RuleR
 
 def _may_be_on_all(installed: Installed) -> bool:
     """Whether it covers all sites, or is on spaces, which can be in any site."""
-    covers_all = installed.facts.siteSelection == "all" and installed.may_be_on("site")
-    return covers_all or bool(installed.count)
+    return installed.covers_all("site") or bool(installed.count)
 
 
 SCRIPT_CHECKS: Mapping[str, RuleCheck] = {

@@ -14,7 +14,7 @@ from gitbook_integrations_mcp.audit import list_reader
 from gitbook_integrations_mcp.errors import StatusError
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, create_sandbox
 from gitbook_integrations_mcp.sandbox.state import Site, Space
-from tests.support.audit_fixtures import Fault, Watched, audit, connect, fail
+from tests.support.audit_fixtures import Fault, Watched, audit, connect, fail, list_installed
 from tests.support.fake_gitbook import read_text
 from tests.support.grown_sandbox import create_grown_sandbox
 from tests.support.virtual_time import START, VirtualTime
@@ -248,6 +248,37 @@ async def test_a_step_of_the_wall_clock_does_not_change_how_long_an_audit_waits(
     assert time.step == step
     assert report.coverage.complete
     assert time.now - START < 180
+
+
+@pytest.mark.parametrize(("level", "place"), [("space", "4Bx5L9BNoCBwuh9BLKDm"), ("site", "site_vC2snV")])
+async def test_an_audit_of_one_place_has_what_is_installed_on_all_places_but_pending(level: Any, place: str) -> None:
+    watched = Watched()
+    sign_in = next(one for one in list_installed(watched.sandbox.state) if one.integration == "harbor-auth")
+    narrowing: dict[str, Any] = {f"{level}s": (place,)}
+    cases: list[tuple[str, Any, bool]] = [
+        ("all", "all", True),
+        ("all", "selected", False),
+        ("organization", "all", False),
+    ]
+    for target, selection, expected in cases:
+        watched.sandbox.state.integrations["harbor-auth"].manifest["target"] = target
+        sign_in.selection.update(dict.fromkeys(sign_in.selection, "selected"))
+        sign_in.selection[level] = selection
+        report = await audit(watched, **narrowing)
+        assert ("harbor-auth" in {each.integration.name for each in report.installations}) is expected
+        assert report.coverage.complete
+
+
+async def test_an_audit_of_one_site_does_not_call_an_integration_missing_that_is_installed_elsewhere() -> None:
+    """It could be on a space of the site, whose installations such an audit does not read."""
+    watched = Watched()
+    site = watched.sandbox.state.sites["site_vC2snV"]
+    for name, outcome in (("slack", "unchecked"), ("crisp", "checked")):
+        url = f"https://integrations.gitbook.example/integrations/{name}/script.js"
+        site.orphaned_scripts = [{"script": url, "cookies": False, "contentSecurityPolicy": "default-src 'self'"}]
+        report = await audit(watched, sites=(site.id,))
+        (rule,) = (each for each in report.rules if each.id == "script-not-installed")
+        assert (rule.outcome, rule.findings) == (outcome, int(outcome == "checked"))
 
 
 @pytest.mark.parametrize(("level", "title"), [("space", "Vision SDK"), ("site", "Help Center")])
