@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from gitbook_integrations_api.report import Finding, Remedy, Report, RuleOutcome
 from gitbook_integrations_api.rules import SEVERITIES, Severity
 from gitbook_integrations_mcp import NAME, WEBSITE
-from gitbook_integrations_mcp.text import clean_text
+from gitbook_integrations_mcp.text import clean_text, format_count
 
 MOST_FIRST = 5
 """Maximum number of problems that a page, a terminal and a summary show first."""
@@ -77,7 +77,13 @@ def describe_verdict(report: Report) -> Iterator[tuple[str, str]]:
             yield "good", f"none new {since}"
         if changes.reopened:
             yield "new", f"{len(changes.reopened):,} reopened"
-    yield ("good", "complete") if report.coverage.complete else ("bad", "INCOMPLETE")
+    unchecked = sum(rule.outcome in {"partly", "unchecked"} for rule in report.rules)
+    if not report.coverage.complete:
+        yield "bad", "INCOMPLETE"
+    elif unchecked:
+        yield "bad", f"{format_count(unchecked, 'rule')} not fully checked"
+    else:
+        yield "good", "complete"
 
 
 def format_day(moment: str, now: str) -> str:

@@ -78,7 +78,7 @@ def print_report(report: Report, commands: Commands, *, details: bool = False) -
         print()
         print_report_table(report, name)
     is_plain = report.coverage.complete
-    if coverage := [*format_coverage(summary["coverage"])][is_plain:]:  # the verdict says that it is complete
+    if coverage := [*format_coverage(summary["coverage"])][is_plain:]:  # the verdict says that nothing is missing
         print_lines([[], *([(line, "")] for line in coverage)])
     if problems:
         print_lines([[], [("Next:", "bold")]])

@@ -23,6 +23,11 @@ def test_the_verdict_counts_open_and_new_findings_and_says_whether_the_audit_is_
     assert [text for _, text in describe_verdict(reopened)][2:4] == [f"none {since}", "3 reopened"]
     accepted = compared.model_copy(update={"figures": figures.model_copy(update={"accepted": 4})})
     assert [text for _, text in describe_verdict(accepted)][2] == "4 accepted"
+    partly = report.rules[0].model_copy(update={"outcome": "partly"})
+    off = report.rules[1].model_copy(update={"outcome": "off"})
+    for rules, said in (((partly, off, *report.rules[2:]), "1 rule not fully checked"), ((off,), "complete")):
+        checked = compared.model_copy(update={"rules": rules})
+        assert [text for _, text in describe_verdict(checked)][-1] == said
     none = figures.model_copy(update={"findings": {"high": 0, "medium": 0, "low": 0}})
     coverage = report.coverage.model_copy(update={"complete": False})
     clean = report.model_copy(update={"figures": none, "coverage": coverage})

@@ -158,6 +158,10 @@ async def test_an_audit_of_a_part_reads_only_that_part_and_says_so() -> None:
         sites = (await call(client, sites=[HELP], section="report"))["report"]["sites"]
         assert [site["id"] for site in sites] == [HELP]
         watched.requests.clear()
+        text = read_text(await client.call_tool(TOOL, {"integrations": ["slack"]}))
+        assert "There may be more findings" in text
+        assert "Coverage: complete" not in text
+        assert "Rules not fully checked: same-kind (partly)" in text
         report = (await call(client, integrations=["slack"], section="report"))["report"]
         assert [each["integration"]["name"] for each in report["installations"]] == ["slack"]
         assert len(report["installations"][0]["spaces"]) == 2

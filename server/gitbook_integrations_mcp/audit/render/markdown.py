@@ -92,6 +92,8 @@ def _render_findings(summary: Mapping[str, Any]) -> Iterator[str]:
     yield f"**Findings**: {', '.join(f'{number} {severity}' for severity, number in counts.items())}"
     if "findings" in summary["figures"]["atLeast"]:
         yield "There may be more findings, because the audit is incomplete."
+    elif {"partly", "unchecked"} & {*summary["coverage"]["rulesNotChecked"].values()}:
+        yield "There may be more findings, because not every rule was fully checked."
     for group in summary["byRule"]:
         yield f"- **{group['severity']}** {escape(group['title'])} (`{group['rule']}`): {group['count']}"
         yield from (f"  - {escape(example)}" for example in group["examples"])
@@ -101,15 +103,18 @@ def _render_findings(summary: Mapping[str, Any]) -> Iterator[str]:
 
 def format_coverage(coverage: Mapping[str, Any]) -> Iterator[str]:
     """Yield lines that show whether the audit is complete, its gaps, and the rules that were not fully checked."""
-    if coverage["complete"]:
-        yield f"Coverage: complete, {format_count(coverage['requests'], 'request')}."
+    requests, unchecked = format_count(coverage["requests"], "request"), coverage["rulesNotChecked"]
+    if not coverage["complete"]:
+        yield f"Coverage: INCOMPLETE, {requests}. Gaps:"
+    elif unchecked:
+        yield f"Coverage: everything was read, {requests}."
     else:
-        yield f"Coverage: INCOMPLETE, {format_count(coverage['requests'], 'request')}. Gaps:"
+        yield f"Coverage: complete, {requests}."
     for gap in coverage["gaps"]:
         yield f"- {gap['source']}: {gap['reason']} {gap['consequence']}"
     if coverage["moreGaps"]:
         yield f"- and {format_count(coverage['moreGaps'], 'more gap')}"
-    if unchecked := coverage["rulesNotChecked"]:
+    if unchecked:
         yield f"Rules not fully checked: {', '.join(f'{rule} ({outcome})' for rule, outcome in unchecked.items())}."
 
 
