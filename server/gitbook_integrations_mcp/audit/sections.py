@@ -10,7 +10,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from gitbook_integrations_api.endpoints.audit import Section
-from gitbook_integrations_api.report import Gap, InstallationFacts, Placement, Report
+from gitbook_integrations_api.report import Gap, InstallationFacts, Placement, Report, ScriptFacts, SiteFacts
 from gitbook_integrations_api.rules import Severity
 from gitbook_integrations_api.scopes import SCOPES, is_powerful, writes
 from gitbook_integrations_mcp.audit.places import PlaceNames, describe_installation, read_names
@@ -37,6 +37,8 @@ MAX_PLACES = 10
 
 MAX_UNDECIDED = 20
 """Maximum number of unchecked things that section coverage names per rule."""
+
+_INJECTS = "site:script:inject"
 
 PAGE_CHARACTERS = 9000
 """Maximum size of the items of one page, in characters of JSON: about 3,000 tokens."""
@@ -184,21 +186,64 @@ def _list_scripts(report: Report, integration: str | None) -> Iterator[dict[str,
 
 
 def _list_access(report: Report, integration: str | None) -> Iterator[dict[str, Any]]:
-    """Yield who may do what where: the scopes that change something first, and for each its integrations."""
-    names = read_names(report)
+    """Yield who may do what where: the scopes that change something first, and for each its integrations.
+
+    The pages of sites also load scripts of integrations that are not installed, whose other scopes nobody knows.
+    """
+    names, scripts = read_names(report), _group_scripts(report)
     scopes = {scope for installed in report.installations for scope in installed.integration.scopes}
+    scopes |= {_INJECTS} if scripts else set()
     for scope in sorted(scopes, key=lambda each: (not is_powerful(each), not writes(each), each)):
         meaning: dict[str, Any] = {"meaning": SCOPES.get(scope)}
+        others = dict(scripts) if scope == _INJECTS else {}
         for installed in report.installations:
             facts = installed.integration
-            if scope in facts.scopes and integration in {None, facts.name}:
-                yield {"scope": scope, "integration": facts.name} | meaning | _describe_access(installed, scope, names)
+            if scope not in facts.scopes:
+                continue
+            running = others.pop(facts.name, [])
+            if integration in {None, facts.name}:
+                described = _describe_access(installed, scope, names, [site for site, _ in running])
+                yield {"scope": scope, "integration": facts.name} | meaning | described
                 meaning = {}  # only the first item of a scope explains it, to save tokens
+        for name, running in others.items():
+            if integration in {None, name}:
+                yield {"scope": scope, "integration": name} | meaning | _describe_running(report, running, names)
+                meaning = {}
 
 
-def _describe_access(installed: InstallationFacts, scope: str, names: PlaceNames) -> dict[str, Any]:
-    """Return the spaces or sites that a scope reaches; scopes that are about neither reach both."""
+def _group_scripts(report: Report) -> dict[str, list[tuple[SiteFacts, ScriptFacts]]]:
+    """Return the scripts of all sites by integration, or by host if their URL names none."""
+    grouped: dict[str, list[tuple[SiteFacts, ScriptFacts]]] = {}
+    for site in report.sites:
+        for script in site.scripts or ():
+            grouped.setdefault(script.integration or script.host, []).append((site, script))
+    return grouped
+
+
+def _describe_running(
+    report: Report, running: Sequence[tuple[SiteFacts, ScriptFacts]], names: PlaceNames
+) -> dict[str, Any]:
+    """Return where scripts run whose integration has no installation with this scope in the report."""
+    owner, sites = running[0][1].owner, dict.fromkeys(site.id for site, _ in running)
+    return {
+        "status": "no installation in this report: other scopes are unknown",
+        "verified": running[0][1].verified,
+        "owner": (owner.title or owner.id) if owner else "unknown",
+        **({"own": True} if owner and owner.id == report.organization.id else {}),
+        "sites": names.list_names([Placement(id=site) for site in sites], MAX_PLACES),
+    }
+
+
+def _describe_access(
+    installed: InstallationFacts, scope: str, names: PlaceNames, running: Sequence[SiteFacts]
+) -> dict[str, Any]:
+    """Return the spaces or sites that a scope reaches; scopes that are about neither reach both.
+
+    `running` are sites whose pages load its script, where it need not be enabled.
+    """
     level, owner = scope.partition(":")[0], installed.integration.owner
+    enabled = {place.id: place for place in installed.sites}
+    sites = ({site.id: Placement(id=site.id) for site in running} | enabled).values()
     item: dict[str, Any] = {
         "status": installed.status,
         "verified": installed.integration.verified,
@@ -207,7 +252,7 @@ def _describe_access(installed: InstallationFacts, scope: str, names: PlaceNames
     }
     for key, places, selection, complete in (
         ("space", installed.spaces, installed.spaceSelection, installed.spacesComplete),
-        ("site", installed.sites, installed.siteSelection, installed.sitesComplete),
+        ("site", tuple(sites), installed.siteSelection, installed.sitesComplete),
     ):
         if level == key or level not in {"space", "site"}:
             listed = names.list_names(places, MAX_PLACES)

@@ -352,6 +352,24 @@ async def test_access_shows_by_scope_who_reaches_which_places() -> None:
     assert (signs_in["status"], signs_in["verified"], signs_in["owner"]) == ("pending", True, "Harbor Identity")
 
 
+async def test_access_has_the_scripts_of_what_is_not_installed_or_not_enabled_there() -> None:
+    watched = Watched()
+    portal = watched.sandbox.state.sites["site_vC2snV"]
+    urls = ("https://i.gitbook.example/integrations/lumen-analytics/script.js", "https://cdn.somewhere.example/tag.js")
+    portal.orphaned_scripts = [{"script": url, "cookies": False, "contentSecurityPolicy": ""} for url in urls]
+    async with connect(watched) as client:
+        items = (await call(client, section="access"))["items"]
+        (crisp,) = (await call(client, section="access", integration="crisp"))["items"]
+    injecting = {item["integration"]: item for item in items if item["scope"] == "site:script:inject"}
+    assert [item["integration"] for item in items].count("crisp") == 1
+    assert (crisp["sites"], crisp["owner"]) == (["“Help Center”"], "unknown")
+    assert crisp["meaning"]
+    assert "other scopes are unknown" in crisp["status"]
+    assert injecting["cdn.somewhere.example"]["sites"] == injecting["lumen-analytics"]["sites"][:1]
+    assert len(injecting["lumen-analytics"]["sites"]) == 2
+    assert len(injecting["googleanalytics"]["sites"]) == 3
+
+
 async def test_an_integration_of_the_organization_itself_is_marked_as_its_own() -> None:
     watched = Watched()
     watched.sandbox.state.integrations["heatlens"].owner = ORGANIZATION_ID
