@@ -56,7 +56,8 @@ _ALL = (
         "verified it. Its scopes show more than titles and settings.",
         why="It was installed through a link, without GitBook's review. Its owner can replace its code at any time.",
         remedy="uninstall_integration",
-        advice="Find out who installed it and why before you uninstall it.",
+        advice="Before you uninstall it, ask your administrators who installed it and why. GitBook's API does not show "
+        "that.",
     ),
     Rule(
         id="policy-violated",

@@ -53,6 +53,7 @@ _CONSEQUENCES: Mapping[str, str] = {
 
 
 UNAVAILABLE = (
+    "Installations: no request of the API shows who installed an integration.",
     "Development mode: no request of the API shows it. Only what was enabled through this server is known.",
     "Git Sync: only the repository and the last synchronization can be read, not who can write to the repository.",
     "Consent: no request of the API shows whether a site asks its readers for consent to cookies.",

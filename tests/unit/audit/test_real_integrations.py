@@ -179,6 +179,7 @@ def _select(report: Report, rule: str) -> list[Finding]:
 async def test_coverage_says_what_the_api_does_not_tell() -> None:
     report = await audit(Watched(create_real_organization()), clock=lambda: NOW)
     assert {fact.partition(":")[0] for fact in report.coverage.unavailable} == {
+        "Installations",
         "Development mode",
         "Git Sync",
         "Consent",

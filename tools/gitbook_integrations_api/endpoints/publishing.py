@@ -53,7 +53,10 @@ class Publication(Input):
     ] = ABSENT
     visibility: Annotated[
         Visibility,
-        Field(description="public: anyone can install it; private: only the owner; unlisted: anyone with the link"),
+        Field(
+            description="public: anyone can install it; private: only the owner; unlisted: anyone with the link. "
+            "None limits it to chosen organizations"
+        ),
     ] = ABSENT
     target: Annotated[Target, Field(description="Where it can be installed; default everywhere")] = ABSENT
     categories: Annotated[list[Category], Field(description="Marketplace categories")] = ABSENT
