@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -188,15 +188,15 @@ def _list_schema_problems(tool: Tool, arguments: Mapping[str, Any]) -> list[Prob
 
 
 def _explain(tool: Tool, problems: Iterable[Problem]) -> Iterator[str]:
-    """Yield a sentence for each problem. The first about an argument also says what the argument is."""
+    """Yield a sentence for each problem. The first about an argument or its field also says what that is."""
     explained: set[str] = set()
     for problem in problems:
-        sentence, name = problem.describe(join_names(problem.path)), str(problem.path[0]) if problem.path else ""
-        description = ""
-        if len(problem.path) == 1 and name not in explained and problem.code is ErrorCode.INVALID_ARGUMENTS:
+        name, description = join_names(problem.path), ""
+        if problem.path and name not in explained and problem.code is ErrorCode.INVALID_ARGUMENTS:
             explained.add(name)
-            description = _find_description(tool, name)
-        yield f"{sentence} {description}".rstrip()
+            first, *below = map(str, problem.path)
+            description = _find_nested_description(tool, first, below) if below else _find_description(tool, first)
+        yield f"{problem.describe(name)} {description}".rstrip()
 
 
 def _list_further_problems(
@@ -303,6 +303,21 @@ def _suggest_value(problem: ErrorDetails, location: list[int | str], arguments: 
         return f" {value} no longer exists. Its successor is {replaced}{reserved}."
     nearest = find_nearest(value, valid) if isinstance(value, str) else []
     return f" Did you mean {nearest[0]!r}?" if nearest else ""
+
+
+def find_models(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
+    """Return the fields of a model that are objects with fields of their own, and the models of these."""
+    kinds = {name: field.annotation for name, field in model.model_fields.items()}
+    return {name: kind for name, kind in kinds.items() if isinstance(kind, type) and issubclass(kind, BaseModel)}
+
+
+def _find_nested_description(tool: Tool, name: str, below: Sequence[str]) -> str:
+    """Return what a field below an argument with fixed fields is, or "" for any other value below an argument."""
+    model: type[BaseModel] | None = tool.input
+    for one in (name, *below[:-1]):
+        model = find_models(model).get(one) if model else None
+    field = model.model_fields.get(below[-1]) if model else None
+    return f"{field.description}." if field and field.description else ""
 
 
 def _find_description(tool: Tool, name: str) -> str:

@@ -1,14 +1,16 @@
 """Finds the ID that was probably meant where a call has a title or a typing error. It never acts on it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+from pydantic import BaseModel
 
 from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_api.endpoint import Tool
 from gitbook_integrations_api.sources import SOURCES, Source
 from gitbook_integrations_mcp.auth.callers import Caller
-from gitbook_integrations_mcp.calls.arguments import ORGANIZATION_NAMES
+from gitbook_integrations_mcp.calls.arguments import ORGANIZATION_NAMES, find_models
 from gitbook_integrations_mcp.calls.response import get_path, read_response
 from gitbook_integrations_mcp.errors import ArgumentsError, CallError, StatusError
 from gitbook_integrations_mcp.gitbook.client import GitBook
@@ -18,6 +20,16 @@ from gitbook_integrations_mcp.text import clean_text
 _LISTED_AS = {"organization": "organizationId", "space": "spaceId", "site": "siteId"} | {name: name for name in SOURCES}
 _MARKETPLACE = Source(tool="list_integrations", value="name", labels=("title",))
 _IDENTIFIER = re.compile(r"[a-zA-Z0-9_.-]+")
+
+
+def _find_ids(model: type[BaseModel], arguments: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Yield the path of each ID in the arguments, the argument whose source lists such IDs, and the ID."""
+    for name, listed_as in _LISTED_AS.items():
+        if name in model.model_fields and isinstance(given := arguments.get(name), str):
+            yield name, listed_as, given
+    for name, below in find_models(model).items():
+        if isinstance(nested := arguments.get(name), Mapping):
+            yield from ((f"{name}.{path}", listed_as, given) for path, listed_as, given in _find_ids(below, nested))
 
 
 class Suggester:
@@ -32,13 +44,13 @@ class Suggester:
         invalid = isinstance(error, ArgumentsError)
         if not invalid and not (isinstance(error, StatusError) and error.status == 404):
             return ""
-        for name, listed_as in _LISTED_AS.items():
-            given = arguments.get(name)
-            if name not in tool.input.model_fields or not isinstance(given, str):
-                continue
+        lists: dict[str, dict[str, list[str]]] = {}
+        for name, listed_as, given in _find_ids(tool.input, arguments):
             if invalid and _IDENTIFIER.fullmatch(given):
                 continue
-            titles = await self._read_titles(listed_as, arguments, caller)
+            if listed_as not in lists:
+                lists[listed_as] = await self._read_titles(listed_as, arguments, caller)
+            titles = lists[listed_as]
             meant = find_mistyped(given, titles) if given not in titles else []
             if 0 < len(meant) <= MOST_MEANT:
                 shown = {identifier: next(iter(titles[identifier]), identifier) for identifier in meant}

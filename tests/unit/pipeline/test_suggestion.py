@@ -39,6 +39,30 @@ async def test_the_id_that_was_meant_is_named(name: str, arguments: dict[str, An
     assert expected in read_text(result)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "expected", "source"),
+    [
+        ({"spaceId": "Internal Handbook"}, f"spaceId: Did you mean {SPACE}", "list_spaces_in_organization_by_id"),
+        ({"siteId": "Help Center"}, "siteId: Did you mean site_qLN1io", "list_sites"),
+        ({"integrationName": "Google Analytics"}, "integrationName: Did you mean googleanalytics", "integrations"),
+        ({"installationId": "Mermaid"}, "installationId: Did you mean rbHSJkV1qs9dDMKkWwTH", "installations"),
+    ],
+)
+@pytest.mark.parametrize("place", ["source", "target"])
+async def test_the_id_that_was_meant_is_named_below_an_argument(
+    place: str, wrong: dict[str, Any], expected: str, source: str
+) -> None:
+    watched = Watched()
+    right = {"integrationName": "mermaid", "installationId": "rbHSJkV1qs9dDMKkWwTH"}
+    async with connect(watched) as client:
+        arguments = {"source": right, "target": right} | {place: right | wrong}
+        text = read_text(await client.call_tool("copy_configuration", arguments))
+    assert f"{place}.{expected}" in text
+    assert source in text
+    listed = [one for one in watched.requests if one.startswith("/orgs")]
+    assert len(listed) == len(set(listed))
+
+
 @pytest.mark.parametrize("given", ["aurora-robotics", "Aurora Robotics"])
 @pytest.mark.parametrize(("name", "arguments"), [("list_sites", {}), ("audit_installations", {})])
 async def test_the_id_of_the_default_organization_that_was_meant_is_named(
