@@ -136,6 +136,14 @@ async def read_capabilities(client: Client) -> dict[str, Any]:
     return capabilities
 
 
+async def read_instructions(client: Client) -> str:
+    """Return the server's instructions, as it gives them in the client's era."""
+    if client.protocol_version not in MODERN_PROTOCOL_VERSIONS:
+        return client.instructions or ""
+    instructions: str = (await client.session.send_discover(client.protocol_version))["instructions"]
+    return instructions
+
+
 def read_code(result: CallToolResult) -> str:
     """Return the code of a result that is an error."""
     assert result.is_error

@@ -13,7 +13,6 @@ from mcp.server.lowlevel import Server
 from mcp_types import Icon, ServerCapabilities
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from gitbook_integrations_api.instructions import INSTRUCTIONS
 from gitbook_integrations_mcp import NAME, TITLE, WEBSITE, __version__
 from gitbook_integrations_mcp.config.models import ConfirmationSection
 from gitbook_integrations_mcp.confirmation.page import ConfirmationPage
@@ -56,7 +55,6 @@ class IntegrationsServer(Server[None]):
             NAME,
             version=__version__,
             title=TITLE,
-            instructions=INSTRUCTIONS,
             website_url=WEBSITE,
             icons=[read_icon()],
             lifespan=lambda _: self._run_lifespan(),

@@ -10,6 +10,7 @@ from mcp.server.lowlevel import Server
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from gitbook_integrations_api.endpoint import Risk, Tool
+from gitbook_integrations_api.instructions import write_instructions
 from gitbook_integrations_api.options import CONFIRMATION_ARGUMENT, Options, name_options
 from gitbook_integrations_api.schema import describe_arguments
 from gitbook_integrations_mcp.auth.callers import Callers
@@ -49,6 +50,7 @@ class Tools:
         server.add_request_handler("tools/list", mcp_types.PaginatedRequestParams, self.list)
         server.add_request_handler("tools/call", mcp_types.CallToolRequestParams, self.call)
         server.middleware.append(_fill_in_result)
+        server.middleware.append(self._add_instructions)
 
     def find_schema(self, name: str) -> dict[str, Any] | None:
         """Return the input schema of a tool. Without this lookup, the SDK lists all tools on every call over HTTP."""
@@ -72,6 +74,14 @@ class Tools:
             return result
         _results.get().append(result)
         return _EMPTY
+
+    async def _add_instructions(self, ctx: Context, call_next: CallNext) -> HandlerResult:
+        """Add the instructions for the offered tools to the answer that opens a connection. This is a middleware."""
+        result = await call_next(ctx)
+        if ctx.method not in {"initialize", "server/discover"}:
+            return result
+        assert isinstance(result, Mapping)
+        return {**result, "instructions": write_instructions(self._callers.identify(ctx).policy.tools.keys())}
 
 
 async def _fill_in_result(ctx: Context, call_next: CallNext) -> HandlerResult:

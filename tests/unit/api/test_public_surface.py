@@ -1,5 +1,6 @@
 """The tools as clients see them, reviewed like code: every change is a deliberate change of the snapshot."""
 
+import re
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -8,9 +9,12 @@ import pytest
 
 from gitbook_integrations_api.catalog import ENDPOINTS, TOOLS
 from gitbook_integrations_api.endpoint import Endpoint
-from gitbook_integrations_api.instructions import INSTRUCTIONS
+from gitbook_integrations_api.instructions import write_instructions
 from gitbook_integrations_mcp.features.tools import WARNING, describe_tool
-from tests.support.fake_gitbook import Upstream, connect
+from tests.support.elicitation_client import GitBookSpy
+from tests.support.fake_gitbook import ERAS, Era, Upstream, connect, read_instructions
+from tests.support.http_server import connect as reach
+from tests.support.http_server import serve
 from tests.support.tokens import count_tokens
 
 MOST = 280
@@ -63,12 +67,47 @@ def test_large_tools_exist_and_need_a_budget_of_their_own() -> None:
     assert min(LARGE.values()) > MOST
 
 
+def list_named(instructions: str) -> set[str]:
+    """Return the names of tools in a text: the words with an underscore."""
+    return set(re.findall(r"\w+_\w+", instructions))
+
+
 def test_the_instructions_cost_few_tokens_and_name_tools_that_exist() -> None:
-    assert count_tokens(INSTRUCTIONS) <= 350
-    words = {word.strip(".,;:→()") for word in INSTRUCTIONS.split()}
-    named = {word for word in words if "_" in word}
-    assert named
-    assert named <= set(TOOLS)
+    instructions = write_instructions(TOOLS.keys())
+    assert count_tokens(instructions) <= 355
+    assert list_named(instructions)
+    assert list_named(instructions) <= set(TOOLS)
+
+
+def split(instructions: str) -> list[str]:
+    """Return the sentences of instructions."""
+    return re.split(r"(?<=\.)\s+", instructions)
+
+
+@pytest.mark.parametrize("tool", sorted(list_named(write_instructions(TOOLS.keys()))))
+def test_the_instructions_leave_out_only_what_needs_a_tool_that_is_not_offered(tool: str) -> None:
+    every, fewer = map(split, (write_instructions(TOOLS.keys()), write_instructions(TOOLS.keys() - {tool})))
+    assert fewer == [sentence for sentence in every if tool not in sentence]
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_client_gets_instructions_for_the_tools_that_it_gets(era: Era) -> None:
+    async with connect(Upstream(), era, tools={"read_only": True}) as client:
+        named = list_named(await read_instructions(client))
+        offered = {tool.name for tool in (await client.list_tools()).tools}
+    assert "audit_installations" in named
+    assert named <= offered
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_over_http_a_client_that_asks_for_fewer_tools_gets_fewer_instructions(era: Era) -> None:
+    async with (
+        serve(GitBookSpy()) as address,
+        reach(address, "streamable-http", era, headers={"X-MCP-Readonly": "true"}) as client,
+    ):
+        named = list_named(await read_instructions(client))
+    assert "audit_installations" in named
+    assert "undo_change" not in named
 
 
 def test_every_call_that_needs_approval_has_a_consequence() -> None:
