@@ -260,8 +260,7 @@ PROMPTS: Mapping[str, Prompt] = MappingProxyType(
                     ),
                     Step(
                         "Stop. Show the user the comparison. Publishing replaces the published version in all "
-                        "organizations at once, possibly without a further confirmation. Continue only if they clearly "
-                        "agree."
+                        "organizations at once. Continue only if they clearly agree."
                     ),
                     Step(
                         "For a folder, call `publish_integration_folder` with `dryRun` and show the result, then "

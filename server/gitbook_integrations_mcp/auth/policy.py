@@ -124,6 +124,10 @@ class Policy:
             "Only the operator of the server or of the client can enable it."
         )
 
+    def explain(self, name: str) -> str:
+        """Return why a tool is not offered."""
+        return self._find_reason(TOOLS[name]) or "no credential of this server serves it"
+
     def may_read(self, name: str) -> bool:
         """Whether a tool can be read as a resource. Reading a resource cannot ask a human for confirmation."""
         tool = self.tools.get(name)

@@ -133,8 +133,9 @@ def write_prompt(prompt: Prompt, arguments: Mapping[str, str], policy: Policy) -
     rules = [*RULES]
     if confirmed:
         rules.append(f"These tools may ask for human confirmation, which you cannot give: {', '.join(confirmed)}.")
-    if disabled:
-        rules.append(f"Disabled on this server: {', '.join(disabled)}. Say so where a step would need them.")
+    for reason in dict.fromkeys(map(policy.explain, disabled)):
+        names = ", ".join(name for name in disabled if policy.explain(name) == reason)
+        rules.append(f"Steps are left out that need {names}. The reason: {reason}. Say so if the user asks for them.")
     return "\n".join(
         [
             prompt.goal,

@@ -148,8 +148,18 @@ async def test_what_cannot_be_followed_is_not_offered_and_says_what_is_missing(e
         text = await get_text(client, "review_site_scripts", make_prompt_arguments(PROMPTS["review_site_scripts"]))
     steps, _, rules = text.partition("Throughout:")
     assert "uninstall_integration_from_site" not in steps
-    assert "Disabled on this server: uninstall_integration_from_site" in rules
+    assert "left out that need uninstall_integration_from_site. The reason: read-only mode" in rules
     assert "cannot give" not in rules
+
+
+async def test_a_prompt_says_once_why_steps_are_left_out() -> None:
+    arguments = make_prompt_arguments(PROMPTS["publish_version"])
+    async with connect(Upstream()) as client:
+        text = await get_text(client, "publish_version", arguments)
+    steps, _, rules = text.partition("Throughout:")
+    assert "publish_integration_folder" not in steps
+    assert "need check_integration_folder, publish_integration_folder. The reason: " in rules
+    assert rules.count("--roots") == 1
 
 
 @pytest.mark.parametrize("era", ERAS)
