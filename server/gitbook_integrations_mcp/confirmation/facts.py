@@ -1,8 +1,8 @@
 """The facts of a preview: what the call itself names, and what GitBook says about its target. Pure functions.
 
-The values of the call are shown exactly, with every character escaped that is invisible or formats text. GitBook's
-response contains text of third parties. It cannot end a line, a fact or its quotation marks. A client that renders
-Markdown finds none in either. No part of third parties' text is a link.
+The values of the call are shown exactly: characters that format text as others that look alike, invisible ones as
+escapes. GitBook's response contains text of third parties. It cannot end a line, a fact or its quotation marks. A
+client that renders Markdown finds none in either. No part of third parties' text is a link.
 """
 
 import re
@@ -30,13 +30,20 @@ MAX_LISTED = 50
 _UNITS: Mapping[str, str] = {"schedule": " seconds"}
 """Units of the arguments whose names do not say it."""
 
+_LOOK_ALIKES = dict(zip("[]*<>&`_\\\n", "［］∗＜＞＆｀＿＼↵", strict=True))
+"""Characters that are shown instead of line feeds and of those with which Markdown hides or replaces text."""
+
 _HARMLESS = str.maketrans(
-    {**dict.fromkeys('“”„‟″❝❞〝〞＂"«»‹›‘’‚‛「」『』`', "'"), **dict(zip("[]!*<>&", "［］！∗＜＞＆", strict=True))}
+    {
+        **dict.fromkeys('“”„‟″❝❞〝〞＂"«»‹›‘’‚‛「」『』`', "'"),
+        **{char: _LOOK_ALIKES[char] for char in "[]*<>&"},
+        "!": "！",
+    }
 )
 """Replaces quotation marks, and what begins links, images, code, emphasis, entities and HTML in Markdown."""
 
-_MARKUP = re.compile(r"[<>\[\]`*\\]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w{1,40};)")
-"""The characters with which Markdown hides or replaces text. Underscores within words are none of them."""
+_MARKUP = re.compile(rf"[<>\[\]`*\\\n{''.join(_LOOK_ALIKES.values())}]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w{{1,40}};)")
+"""The characters that have a look-alike, and the look-alikes. Underscores within words format nothing."""
 
 _LINK = re.compile(r":(?=//)|(?<=\w)[.@](?=[^\W\d_])")
 """The characters by which clients recognize URLs, hosts and e-mail addresses in plain text, and make links of them."""
@@ -166,8 +173,13 @@ def describe_lockout(integration: Mapping[str, Any]) -> Iterator[Fact]:
         yield Fact("Sign-in", f"Visitors of sites sign in with this integration. {effect}")
 
 
-def describe_context(reader: Endpoint, response: Mapping[str, Any] | CallError) -> Iterator[Fact | str]:
-    """Yield the integration, or a list of what a deletion affects, or why it is unknown."""
+def describe_context(
+    reader: Endpoint, response: Mapping[str, Any] | CallError, organizations: Sequence[Mapping[str, Any]] = ()
+) -> Iterator[Fact | str]:
+    """Yield the integration, or a list of what a deletion affects, or why it is unknown.
+
+    `organizations` are those whose titles are known.
+    """
     if reader.result.shape == "object":
         if isinstance(response, CallError):
             yield f"The integration could not be read ({describe_failure(response)})."
@@ -181,7 +193,7 @@ def describe_context(reader: Endpoint, response: Mapping[str, Any] | CallError) 
         return
     items = response["items"]
     more = "+" if response.get("next") else ""
-    named = ", ".join(format_name(item.get(level[:-1], item)) for item in items[:MAX_NAMED])
+    named = ", ".join(format_name(item.get(level[:-1], item), organizations) for item in items[:MAX_NAMED])
     rest = f", and {len(items) - MAX_NAMED}{more} more" if len(items) > MAX_NAMED else ""
     yield Fact(label, f"{len(items)}{more}" + (f": {named}{rest}" if items else ""))
 
@@ -228,9 +240,17 @@ def describe_failure(error: CallError) -> str:
 
 def _describe_argument(name: str, value: Any) -> Iterator[Fact]:
     """Yield the value of an argument, and the host of a URL as a fact of its own."""
-    yield Fact(name, f"{_format_argument(value)}{_UNITS.get(name, '')}")
+    label = name_argument(name)
+    yield Fact(label, f"{_format_argument(value)}{_UNITS.get(name, '')}")
     if host := find_host(value):
-        yield Fact(f"Host of {name}", format_text(host))
+        yield Fact(f"{label}, host", format_text(host))
+
+
+def name_argument(name: str) -> str:
+    """Return the name of an argument or field in words: `Tunnel URL` for `tunnelUrl`."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", name).lower()
+    words = re.sub(r"\b(?:id|url)", lambda found: found.group().upper(), words)
+    return words[:1].upper() + words[1:]
 
 
 def find_host(text: Any) -> str | None:
@@ -267,7 +287,9 @@ def _format_item(text: str, limit: int) -> str:
 
 
 def format_text(text: str, limit: int = 256) -> str:
-    shown = escape_unseen(_MARKUP.sub(lambda found: escape_character(found.group()), text[:limit]))
+    # A look-alike that is in the text is escaped, so that different texts never look the same.
+    shown = _MARKUP.sub(lambda found: _LOOK_ALIKES.get(found.group()) or escape_character(found.group()), text[:limit])
+    shown = escape_unseen(shown)
     return shown if len(text) <= limit else f"{shown}… ({len(text):,} characters)"
 
 
@@ -277,13 +299,17 @@ def join_items(items: Sequence[str]) -> str:
     return ", ".join(items[:MAX_LISTED]) + rest
 
 
-def format_name(thing: Any) -> str:
-    """Return ID and title of an object, or only one of them. No title can close the quotes that it stands in."""
+def format_name(thing: Any, organizations: Sequence[Mapping[str, Any]] = ()) -> str:
+    """Return ID and title of an object, or only one of them. No title can close the quotes that it stands in.
+
+    An installation has no title, but an organization, which is among `organizations` if its title is known.
+    """
     if not isinstance(thing, Mapping):
         return clean_foreign(thing, 80)
     identifier = thing.get("name") or thing.get("id") or ""
     if organization := get_path(thing, "target.organization"):
-        return clean_foreign(f"{identifier} in organization {organization}", 100)
+        known = next((one for one in organizations if one.get("id") == organization), organization)
+        return f"{clean_foreign(identifier, 100)} in organization {format_name(known)}"
     title = f"“{clean_title(title, 80)}”" if (title := thing.get("title")) else ""
     name = clean_foreign(identifier, 100)
     return f"{name} ({title})" if name and title else name or title
@@ -297,3 +323,8 @@ def clean_foreign(text: Any, limit: int) -> str:
 def clean_title(text: Any, limit: int) -> str:
     """Return free text of a third party like `clean_foreign`, and so that no client makes a link of a part of it."""
     return _LINK.sub(lambda found: found.group().translate(_NO_LINK), clean_foreign(text, limit))
+
+
+def clean_value(text: str, limit: int) -> str:
+    """Return a value like `clean_title`, with line feeds as `format_text` shows them in the value that replaces it."""
+    return clean_title(text.replace("\n", _LOOK_ALIKES["\n"]), limit)

@@ -112,7 +112,7 @@ class Previewer:
         scrub_json = call.caller.credentials.scrub_json  # before anything is cut
         shown = target if isinstance(target, CallError) else scrub_json(target)
         shown_call = replace(call, arguments=scrub_json(arguments))
-        organization = scrub_json(await self._targets.read_organization(call, known))
+        organization, organizations = scrub_json(await self._targets.read_organization(call, known))
         contexts = {name: one if isinstance(one, CallError) else scrub_json(one) for name, one in responses.items()}
         integration = _find_integration(target_reader, shown, contexts)
         _check_rights(call, integration, organization)
@@ -121,8 +121,13 @@ class Previewer:
         power = list(_describe_power(shown_call, integration, before, organization, places))
         if tool.widens is Widening.EVENTS and not arguments.get("all"):
             contexts = {name: _keep_owner(one, integration) for name, one in contexts.items()}
+        owner = get_path(integration, "owner")
+        titled = [*organizations, *([owner] if isinstance(owner, Mapping) else [])]
         listed = [
-            one for reader in readers if reader.is_list for one in describe_context(reader, contexts[reader.name])
+            one
+            for reader in readers
+            if reader.is_list
+            for one in describe_context(reader, contexts[reader.name], titled)
         ]
         deletes = isinstance(tool, Endpoint) and tool.method == "DELETE"
         # A deletion takes what is below its target with it. For other calls, only what is shown of lists counts.
@@ -254,7 +259,7 @@ class Previewer:
         """Return the organization that a plan is about, or None if it cannot be read."""
         first, named = call.plan.steps[0], call.plan.organization
         target = {"target": {"organization": named}} if named else first.before
-        found = await self._targets.read_organization(isolate_step(call, first), target)
+        found, _ = await self._targets.read_organization(isolate_step(call, first), target)
         scrubbed: Mapping[str, Any] | str | None = call.caller.credentials.scrub_json(found)
         return scrubbed
 

@@ -4,7 +4,7 @@ The table of endpoints determines what is read: the target is the nearest readab
 endpoint needs no code here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -86,8 +86,12 @@ class TargetReader:
                 return None
             raise
 
-    async def read_organization(self, call: Call, target: Mapping[str, Any] | None) -> Mapping[str, Any] | str | None:
+    async def read_organization(
+        self, call: Call, target: Mapping[str, Any] | None
+    ) -> tuple[Mapping[str, Any] | str | None, Sequence[Mapping[str, Any]]]:
         """Return the organization of an installation, or only its ID if the organization cannot be read.
+
+        The second value is all organizations that were read for this.
 
         Raises:
             ArgumentsError: the call names an organization that the token cannot see, so GitBook would refuse it.
@@ -101,19 +105,19 @@ class TargetReader:
             if identifier is None:
                 identifier = call.arguments.get("organization")
             if identifier is None:
-                return None
+                return None, ()
             page = await self.read(call, ENDPOINTS["list_organizations_for_authenticated_user"])
         except MismatchError:
             raise
         except CallError:
-            return None if identifier is None else str(identifier)
+            return None if identifier is None else str(identifier), ()
         found = next((one for one in page["items"] if identifier in (one.get("id"), one.get("hostname"))), None)
         if found is None and named and page["items"] and not page.get("next"):
             raise ArgumentsError(
                 "organization: the token can see no organization with this ID, so nobody was asked and nothing was "
                 "sent. list_organizations_for_authenticated_user returns the IDs."
             )
-        return found or str(identifier)
+        return found or str(identifier), page["items"]
 
     async def read(self, call: Call, reader: Endpoint) -> Mapping[str, Any]:
         """Return the response of a reading endpoint whose path the arguments of `call` complete.

@@ -17,10 +17,12 @@ from gitbook_integrations_mcp.confirmation.facts import (
     MAX_NAMED,
     clean_foreign,
     clean_title,
+    clean_value,
     find_host,
     format_name,
     format_text,
     join_items,
+    name_argument,
 )
 from gitbook_integrations_mcp.store.pending import Fact
 from gitbook_integrations_mcp.text import escape_character
@@ -184,7 +186,7 @@ def describe_publication(
     if "organization" in arguments:
         named = isinstance(organization, Mapping) and organization.get("id") == arguments["organization"]
         shown = format_name(organization) if named else format_text(str(arguments["organization"]))
-        yield Fact("organization", shown)
+        yield Fact("Organization", shown)
     yield from _describe_scope_changes(arguments, live)
     script = str(arguments.get("script", "")).encode("utf-8", "surrogatepass")
     runtime = f", runtime {arguments['runtime']}" if "runtime" in arguments else ""
@@ -201,10 +203,11 @@ def describe_publication(
     for name, render in _PUBLISHED.items():
         old, new = render(live.get(name)), render(arguments.get(name))
         if old == new:
-            unchanged += [name] if name in live else []
+            unchanged += [name_argument(name).lower()] if name in live else []
         else:
-            before = f"“{clean_title(old, _MAX_VALUE)}” → " if name in live and old else ""
-            yield Fact(name, f"{before}{format_text(new, _MAX_VALUE) if name in arguments else 'not sent'}")
+            before = f"“{clean_value(old, _MAX_VALUE)}” → " if name in live and old else ""
+            after = f"“{format_text(new, _MAX_VALUE)}”" if name in arguments else "not sent"
+            yield Fact(name_argument(name), f"{before}{after}")
     if unchanged:
         yield Fact("Unchanged", ", ".join(unchanged))
 
@@ -319,11 +322,13 @@ def describe_changes(arguments: Mapping[str, Any], target: Mapping[str, Any] | N
     # An empty configuration is one leaf without a path.
     changed = [path for path in {**old, **new} if path and not _is_kept(old.get(path), new.get(path))]
     for path in changed[:MAX_LISTED]:
-        was = _show_leaf(old[path], clean_title) if path in old else "nothing" if target is not None else "unknown"
+        was = _show_leaf(old[path], clean_value) if path in old else "nothing" if target is not None else "unknown"
         label = _show_path(path) if path in new else clean_title(path, 100)
+        leaf = new.get(path)
+        becomes = "deleted" if leaf is None or leaf[0] is None else _show_new(leaf)
         secret = all(path in one and one[path][1].masks(one[path][0]) for one in (old, new))
         same = ", possibly the same" if secret else ""  # a question must not show whether a guess is right
-        yield Fact(f"configuration {label}", f"{was} → {_show_new(new.get(path))}{same}")
+        yield Fact(f"configuration {label}", f"{was} → {becomes}{same}")
     if len(changed) > MAX_LISTED:
         yield Fact("configuration, others", f"{len(changed) - MAX_LISTED} more values are added, deleted or replaced")
 
@@ -365,15 +370,15 @@ def _is_kept(old: Leaf | None, new: Leaf | None) -> bool:
     return bool(new[0] == old[0]) and isinstance(new[0], bool) == isinstance(old[0], bool)  # in Python, 1 is True
 
 
-def _show_new(leaf: Leaf | None) -> str:
-    if leaf is None or leaf[0] is None:
-        return "deleted"
+def _show_new(leaf: Leaf) -> str:
     host = find_host(leaf[0])
     return _show_leaf(leaf, format_text) + (f", host {format_text(host)}" if host else "")
 
 
 def _show_leaf(leaf: Leaf, render: Callable[[str, int], str]) -> str:
     value, scope = leaf
+    if value is None:
+        return "nothing"
     if isinstance(value, Mapping | list):
         return "empty"
     if scope.masks(value):

@@ -15,6 +15,7 @@ from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_api.endpoint import Tool
 from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.config.settings import load_settings
+from gitbook_integrations_mcp.confirmation.facts import name_argument
 from gitbook_integrations_mcp.gitbook.credentials import Credentials
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
 from gitbook_integrations_mcp.store.pending import Fact, Preview
@@ -58,7 +59,7 @@ async def test_a_hostile_title_cannot_imitate_a_fact(title: str) -> None:
     harmless, hostile = await read_preview("Slack"), await read_preview(title)
     assert list_labels(hostile) == list_labels(harmless)
     facts = read_facts(hostile)
-    assert facts["Integration"].startswith(f"{facts['integrationName']} (“")
+    assert facts["Integration"].startswith(f"{facts['Integration name']} (“")
     assert facts["Integration"].count("“") == facts["Integration"].count("”") == 1
     assert "not verified" in facts["Version"]
     assert "Slack" not in facts["Version"]
@@ -133,7 +134,7 @@ async def test_a_form_names_the_path_arguments_of_the_call(name: str, era: Any) 
         await client.call_tool(name, target.arguments)
     lines = human.texts[0].splitlines()[2:]
     paths = ENDPOINTS[name].path_names
-    named = [f"{key}: {value}" for key, value in target.arguments.items() if key in paths]
+    named = [f"{name_argument(key)}: {value}" for key, value in target.arguments.items() if key in paths]
     first = lines.index(named[0])
     assert lines[first : first + len(named)] == named
 
@@ -146,7 +147,7 @@ async def test_a_preview_names_the_path_arguments_of_the_call_in_every_mode(fall
     async with meet(create_gated_server(spy, fallback=fallback), None, era) as client:
         result = await client.call_tool(target.name, target.arguments)
     facts = read_facts((result.structured_content or {})["preview"])
-    assert {key: facts[key] for key in target.arguments} == target.arguments
+    assert {key: facts[name_argument(key)] for key in target.arguments} == target.arguments
 
 
 @each_era
@@ -176,7 +177,7 @@ async def test_an_unreadable_target_of_a_known_integration_is_named_by_the_call(
     async with meet(create_gated_server(spy), human, era) as client:
         assert read_status(await client.call_tool(target.name, target.arguments)) == "confirmation_declined"
     facts = read_facts(human.texts[0])
-    assert facts["installationId"] == target.arguments["installationId"]
+    assert facts["Installation ID"] == target.arguments["installationId"]
     assert "403" in human.texts[0].splitlines()[2]
     assert facts["Affected spaces"] == "could not be read (GitBook answered 502)"
     assert facts["Affected sites"] == "could not be read (GitBook answered 403)"
@@ -266,7 +267,7 @@ async def test_the_form_of_a_read_tool_shows_its_arguments_and_options(era: Any)
         await client.call_tool(name, arguments)
     facts = read_facts(human.texts[0])
     shown = {key: str(value) for key, value in arguments.items()} | {"fetchAll": "yes"}
-    assert {key: facts[key] for key in arguments} == shown
+    assert {key: facts[name_argument(key)] for key in arguments} == shown
 
 
 async def test_a_delay_is_shown_with_its_unit() -> None:
@@ -274,7 +275,7 @@ async def test_a_delay_is_shown_with_its_unit() -> None:
     async with meet(create_gated_server(spy, extra_tools=["queue_integration_task"]), human, "2026-07-28") as client:
         arguments = {"integrationName": OWN_INTEGRATION, "task": {}, "schedule": 30}
         await client.call_tool("queue_integration_task", arguments)
-    assert read_facts(human.texts[0])["schedule"] == "30 seconds"
+    assert read_facts(human.texts[0])["Schedule"] == "30 seconds"
 
 
 @each_era
@@ -291,7 +292,7 @@ async def test_an_approval_of_a_summary_is_not_used_for_everything(era: Any) -> 
 
 
 @pytest.mark.parametrize(
-    "character", ["\u202e", "\u200b", "\u2066", "\u00ad", "\u3164", "\u00a0", "\u2028", "\n", "\ufe0f"]
+    "character", ["\u202e", "\u200b", "\u2066", "\u00ad", "\u3164", "\u00a0", "\u2028", "\r", "\ufe0f"]
 )
 async def test_what_is_sent_is_shown_with_its_invisible_characters_as_escapes(character: str) -> None:
     spy, human = GitBookSpy(), Human(action="decline")
@@ -318,7 +319,7 @@ async def test_the_host_of_a_tunnel_is_a_fact_of_its_own(era: Any) -> None:
     async with meet(create_gated_server(spy), human, era) as client:
         await client.call_tool("set_integration_development_mode", arguments)
     facts = read_facts(human.texts[0])
-    assert (facts["tunnelUrl"], facts["Host of tunnelUrl"]) == (url, "gitbook.com.evil.example")
+    assert (facts["Tunnel URL"], facts["Tunnel URL, host"]) == (url, "gitbook.com.evil.example")
 
 
 TEXT: Any = st.text()
@@ -370,23 +371,23 @@ async def read_update_facts(**changes: Any) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("sent", "shown"),
     [
-        ("https://t.example/<!--", "https://t.example/\\u003c!--"),
-        ("https://t.example/[g](https://g)", "https://t.example/\\u005bg\\u005d(https://g)"),
-        ("https://t.example/`x`", "https://t.example/\\u0060x\\u0060"),
-        ("https://t.example/**x**", "https://t.example/\\u002a\\u002ax\\u002a\\u002a"),
-        ("https://t.example/__x__", "https://t.example/\\u005f\\u005fx\\u005f\\u005f"),
-        ("https://t.example/&#46;", "https://t.example/\\u0026#46;"),
+        ("https://t.example/<!--", "https://t.example/＜!--"),
+        ("https://t.example/[g](https://g)", "https://t.example/［g］(https://g)"),
+        ("https://t.example/`x`", "https://t.example/｀x｀"),
+        ("https://t.example/**x**", "https://t.example/∗∗x∗∗"),
+        ("https://t.example/__x__", "https://t.example/＿＿x＿＿"),
+        ("https://t.example/&#46;", "https://t.example/＆#46;"),
         ("https://t.example/a_b?c=d&e=f", "https://t.example/a_b?c=d&e=f"),
     ],
 )
-async def test_what_a_client_could_render_as_markdown_is_shown_as_escapes(sent: str, shown: str) -> None:
+async def test_what_a_client_could_render_as_markdown_is_shown_as_what_looks_alike(sent: str, shown: str) -> None:
     spy, human = GitBookSpy(), Human(action="decline")
     arguments = {"integrationName": OWN_INTEGRATION, "tunnelUrl": sent, "all": True}
     async with meet(create_gated_server(spy), human, "2026-07-28") as client:
         await client.call_tool("set_integration_development_mode", arguments)
     facts = read_facts(human.texts[0])
-    assert facts["tunnelUrl"] == shown
-    assert facts["all"] == "yes"
+    assert facts["Tunnel URL"] == shown
+    assert facts["All"] == "yes"
 
 
 @pytest.mark.parametrize(
@@ -397,11 +398,12 @@ async def test_what_a_client_could_render_as_markdown_is_shown_as_escapes(sent: 
         (["a, b"], '"a, b"'),
         (["", " a"], '"", " a"'),
         (['"a'], '""a"'),
-        (["c\u200bd", "\\u200b"], "c\\u200bd, \\u005cu200b"),
+        (["a\nb", "↵", "*", "∗"], "a↵b, \\u21b5, ∗, \\u2217"),  # no character can pass for another
+        (["c\u200bd", "\\u200b"], "c\\u200bd, ＼u200b"),
     ],
 )
 async def test_each_item_of_a_list_can_be_told_from_the_others(sent: list[str], shown: str) -> None:
-    assert (await read_update_facts(externalIds=sent))["externalIds"] == shown
+    assert (await read_update_facts(externalIds=sent))["External IDs"] == shown
 
 
 async def test_an_update_names_the_settings_and_external_ids_that_it_deletes() -> None:

@@ -298,12 +298,40 @@ async def test_a_publication_is_shown_as_the_difference_to_the_published_version
     assert facts["Settings dropped"].startswith("account webhook_url")
     assert facts["Secrets"] == "CLIENT_SECRET (values not shown)"
     assert "not-shown-value" not in text
-    assert facts["target"] == "“space” → all"
-    assert facts["visibility"] == "“private” → public"
-    assert facts["contentSecurityPolicy"] == "script-src https://cdn.example"
+    assert facts["Target"] == "“space” → “all”"
+    assert facts["Visibility"] == "“private” → “public”"
+    assert facts["Content security policy"] == "“script-src https://cdn.example”"
     assert facts["Script"].startswith("17 bytes, SHA-256 9aeb8d59b4d483ca")
     assert facts["Affected installations"].startswith("2: ")
     assert facts["Published version"].startswith("7,")
+
+
+async def test_old_and_new_text_of_a_publication_look_alike() -> None:
+    spy = GitBookSpy()
+    spy.sandbox.state.integrations[OWN_INTEGRATION].manifest["summary"] = "*Old*\nline"
+    (text,) = await ask(spy, "publish_integration", {**OWN, **PUBLICATION, "summary": "*New*\nline"})
+    assert read_facts(text)["Summary"] == "“∗Old∗↵line” → “∗New∗↵line”"
+
+
+async def test_installations_are_named_with_the_organizations_whose_titles_are_known() -> None:
+    (text,) = await ask(GitBookSpy(), "publish_integration", {**OWN, **PUBLICATION, "organization": ORGANIZATION_ID})
+    shown = read_facts(text)["Affected installations"]
+    assert f"in organization {ORGANIZATION_ID} (“Aurora Robotics”), " in shown
+    assert shown.endswith("(“Kestrel Collective”)")
+    (text,) = await ask(GitBookSpy(), "unpublish_integration", OWN)  # only the owner is known without another request
+    assert f"in organization {ORGANIZATION_ID} (“Aurora Robotics”), " in read_facts(text)["Affected installations"]
+
+
+async def test_a_value_that_is_missing_is_shown_as_nothing() -> None:
+    spy = GitBookSpy()
+    installation = find_installation(spy, OWN_INTEGRATION)
+    spy.sandbox.state.integrations[OWN_INTEGRATION].manifest.pop("configurations")
+    installation.configuration = {"channel": None}
+    arguments = {**OWN, "installationId": installation.id, "configuration": {"channel": "#news"}}
+    (text,) = await ask(spy, "update_integration_installation", arguments)
+    assert read_facts(text)["configuration channel"] == "nothing → “#news”"
+    (text,) = await ask(spy, "queue_integration_task", {**OWN, "task": {"channel": None}})
+    assert read_facts(text)["task channel"] == "nothing"
 
 
 async def test_a_first_publication_is_shown_with_all_that_it_can_do() -> None:
@@ -312,7 +340,7 @@ async def test_a_first_publication_is_shown_with_all_that_it_can_do() -> None:
     )
     assert facts["Published version"].startswith("none")
     assert "space:git:sync" in facts["It may"]
-    assert facts["title"] == "Release Notes Bot"
+    assert facts["Title"] == "“Release Notes Bot”"
     assert not facts.keys() & {"It may still", "Affected installations"}
 
 
@@ -374,7 +402,7 @@ async def test_an_update_shows_what_it_adds_below_lists_and_objects_too() -> Non
     facts = read_facts(text)
     assert facts["configuration hooks/1/url"] == "nothing → “https://evil.example/x”, host evil.example"
     assert facts["configuration deep/api_key"] == "nothing → a credential (not shown)"
-    assert facts["configuration x\\u003a kept. It may\\u003a nothing\\u000a"] == "nothing → 1"
+    assert facts["configuration x\\u003a kept. It may\\u003a nothing↵"] == "nothing → 1"
     assert facts["External IDs added"] == "two"
     assert "space:content:write" in facts["It may"]
     assert "configuration hooks/0/url" not in facts
@@ -389,7 +417,7 @@ async def test_a_tunnel_is_shown_with_whose_events_it_receives(shared: bool, sho
     facts = read_facts((await ask(GitBookSpy(), "set_integration_development_mode", arguments))[0])
     assert facts["Events of"].startswith(shown)
     assert facts["Affected installations"].startswith(count)
-    assert facts["Host of tunnelUrl"] == "tunnel.example"
+    assert facts["Tunnel URL, host"] == "tunnel.example"
     assert facts["Until"].startswith("2h")
 
 

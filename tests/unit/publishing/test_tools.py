@@ -146,7 +146,7 @@ async def test_a_dry_run_asks_nobody_and_sends_nothing(era: Era, folder: Path) -
         result = await client.call_tool(PUBLISH, {"path": str(folder), "dryRun": True})
     assert read_status(result) == "dry_run"
     facts = {one["label"]: one["value"] for one in result.structured_content["facts"]}
-    assert (facts["integrationName"], facts["Published version"]) == (OWN_INTEGRATION, "7, which is replaced")
+    assert (facts["Integration name"], facts["Published version"]) == (OWN_INTEGRATION, "7, which is replaced")
     assert facts["File of script"].startswith("./dist/script.js, ")
     assert (human.requests, spy.mutations) == ([], [])
 
@@ -186,7 +186,7 @@ async def test_a_question_about_a_folder_says_each_thing_once(era: Era, folder: 
     labels = [line.partition(": ")[0].casefold() for line in human.texts[0].splitlines()[2:]]
     assert "file of script" in labels
     assert ("Published version: none: this is the first publication" in human.texts[0]) == first
-    assert f"organization: {ORGANIZATION_ID} (“Aurora Robotics”)" in human.texts[0]
+    assert f"Organization: {ORGANIZATION_ID} (“Aurora Robotics”)" in human.texts[0]
     assert len(labels) == len(set(labels))
 
 

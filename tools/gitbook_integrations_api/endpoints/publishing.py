@@ -194,8 +194,8 @@ TOOLS = (
         reverted_if="if list_integration_versions has the earlier version; else publish that from its source",
         act="Publish {integration}",
         consequence="The script runs at once for every organization that installed the integration, with all scopes "
-        "below. It replaces the published version, if there is one. GitBook does not return the script of that: "
-        "only versions that were published through this server can be rolled back to.",
+        "below. GitBook does not return the script of a version that is replaced: only versions that were published "
+        "through this server can be rolled back to.",
     ),
     Endpoint(
         operation="unpublishIntegration",
