@@ -4,12 +4,16 @@ import os
 import stat
 from collections.abc import Iterable
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from gitbook_integrations_mcp.errors import ErrorCode, RefusedError
+from gitbook_integrations_mcp.spelling import suggest
 
 MANIFEST = "gitbook-manifest.yaml"
 _MAX_NAMED = 5
+_MAX_COMPARED = 1000
+"""Number of files and folders that can be meant by a path with a typing error. A comparison takes time."""
 
 
 class FolderError(RefusedError):
@@ -51,10 +55,22 @@ class Roots:
                 manifest = (place / MANIFEST if place.is_dir() else place).resolve()
                 if manifest.suffix in {".yaml", ".yml"} and self._contain(manifest) and manifest.is_file():
                     return manifest
+        if not any(os.path.exists(place) for place in allowed):  # noqa: PTH110  # of a long name, `Path.exists` raises
+            raise FolderError(
+                f"path does not exist.{self._suggest(allowed[0])} Nothing was sent.", ErrorCode.INVALID_FOLDER
+            )
         raise FolderError(
             f"path has no {MANIFEST}. Name a folder that contains one, or the file itself. Nothing was sent.",
             ErrorCode.INVALID_FOLDER,
         )
+
+    def _suggest(self, place: Path) -> str:
+        """Return a sentence with the name beside `place` that is nearest to its own, or "" if there is none."""
+        names: list[str] = []
+        if self._contain(place.parent):
+            with suppress(OSError):
+                names = [one.name for one in islice(place.parent.iterdir(), _MAX_COMPARED) if one.name.isprintable()]
+        return suggest(place.name, names)
 
     def _name(self) -> str:
         return ", ".join(str(path) for path in self._paths[:_MAX_NAMED]) or "none"

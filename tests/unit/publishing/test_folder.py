@@ -316,6 +316,21 @@ def test_a_path_outside_of_the_roots_is_refused_and_nothing_of_it_is_shown(tmp_p
     assert str(tmp_path / "outside") not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("path", "suggested"), [("bto", True), ("bto/gitbook-manifest.yaml", False), ("empty", False), ("zzz", False)]
+)
+def test_a_path_that_does_not_exist_is_told_from_a_folder_without_a_manifest(
+    tmp_path: Path, path: str, suggested: bool
+) -> None:
+    write_folder(tmp_path / "bot")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FolderError) as raised:
+        read_folder(PublishingSection(), Roots([tmp_path]), Order(str(tmp_path / path)))
+    assert raised.value.code is ErrorCode.INVALID_FOLDER
+    assert ("does not exist" in str(raised.value)) == (path != "empty")
+    assert ("bot" in str(raised.value)) == suggested
+
+
 @pytest.mark.parametrize("name", ["bot", "bot/gitbook-manifest.yaml", "bot/", "./bot/../bot"])
 def test_a_folder_or_its_manifest_is_named_absolutely_or_below_a_root(tmp_path: Path, name: str) -> None:
     write_folder(tmp_path / "bot")
