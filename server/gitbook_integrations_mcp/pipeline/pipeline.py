@@ -28,7 +28,14 @@ from gitbook_integrations_api.endpoint import Endpoint, Risk, Tool
 from gitbook_integrations_api.options import CONFIRMATION_ARGUMENT, name_options
 from gitbook_integrations_api.summary import shorten
 from gitbook_integrations_mcp.auth.callers import Caller
-from gitbook_integrations_mcp.calls.arguments import build_request, check_arguments, normalize_arguments, split_options
+from gitbook_integrations_mcp.calls.arguments import (
+    ORGANIZATION,
+    ORGANIZATION_NAMES,
+    build_request,
+    check_arguments,
+    normalize_arguments,
+    split_options,
+)
 from gitbook_integrations_mcp.calls.call import Call, EndpointCall
 from gitbook_integrations_mcp.calls.checks import complete_arguments
 from gitbook_integrations_mcp.calls.output import Handler, Output
@@ -210,7 +217,8 @@ class Pipeline:
         if isinstance(call, PlannedCall):
             return await self._plans.run(call, approval)
         if isinstance(call, EndpointCall):
-            return await self._run_endpoint(call, approval, budget, hidden=hidden)
+            output = await self._run_endpoint(call, approval, budget, hidden=hidden)
+            return replace(output, content={**_name_default(call), **output.content})
         return await self._run_handler(call, approval, budget)
 
     async def _run_endpoint(
@@ -310,6 +318,17 @@ class Pipeline:
 def _name_tool(params: CallToolRequestParams) -> str:
     """Return the name of a tool for the log. Any other name is the client's text."""
     return params.name if params.name in TOOLS else "An unknown tool"
+
+
+def _name_default(call: EndpointCall) -> dict[str, str]:
+    """Return the organization of a call that names none, because the token may see others."""
+    given = call.params.arguments or {}
+    filled = [
+        call.arguments[name]
+        for name in ORGANIZATION_NAMES
+        if name in call.arguments and all(given.get(one) is None for one in ORGANIZATION_NAMES)
+    ]
+    return {ORGANIZATION: filled[0]} if filled else {}
 
 
 def _is_hidden(call: EndpointCall) -> bool:

@@ -259,14 +259,19 @@ async def test_an_unknown_tool_like_no_other_is_rejected_without_a_guess() -> No
         assert "tools/list returns all names." in read_text(await client.call_tool("xyz", {}))
 
 
-async def test_a_default_organization_makes_the_argument_optional_and_is_sent() -> None:
+async def test_a_default_organization_makes_the_argument_optional_is_sent_and_is_named() -> None:
     upstream = Upstream(body=b'{"items": []}')
     async with connect(upstream, gitbook={"organization": "acme-org"}) as client:
         for tool in (await client.list_tools()).tools:
             assert not {"organizationId", "organization"} & set(tool.input_schema.get("required", []))
-        await client.call_tool("list_sites", {})
-        await client.call_tool("list_sites", {"organizationId": "other"})
-    assert [request.raw_path for request in upstream.requests] == [b"/v1/orgs/acme-org/sites", b"/v1/orgs/other/sites"]
+        filled = await client.call_tool("list_sites", {})
+        given = [await client.call_tool("list_sites", {name: "other"}) for name in ("organizationId", "organization")]
+    assert (filled.structured_content or {})["organizationId"] == "acme-org"  # the token may see others
+    assert not any("organizationId" in (result.structured_content or {}) for result in given)
+    assert [request.raw_path for request in upstream.requests] == [
+        b"/v1/orgs/acme-org/sites",
+        *[b"/v1/orgs/other/sites"] * 2,
+    ]
 
 
 @pytest.mark.parametrize(("given", "sent"), [(10, "10"), (10.0, "10"), (0, "0"), (2.5, "2.5")])
