@@ -60,15 +60,14 @@ _UNSEEN_PAGE = (
 DECLINED = NotConfirmed(
     ErrorCode.CONFIRMATION_DECLINED, "Nothing was sent: the user declined. Do not try again unless they ask for it."
 )
+# Some clients answer by themselves. The remedy is short, because most answers are the user's.
 FORM_DECLINED = NotConfirmed(
     ErrorCode.CONFIRMATION_DECLINED,
-    "Nothing was sent: the client answered that the user declined. Do not try again unless the user asks for it. "
-    + _UNSEEN_FORM,
+    f"{DECLINED.message} If the user saw no form, the operator can set confirmation.ask to fallback.",
 )
 PAGE_DECLINED = NotConfirmed(
     ErrorCode.CONFIRMATION_DECLINED,
-    "Nothing was sent: the client answered that the user declined to open the confirmation page. Do not try again "
-    f"unless the user asks for it. {_UNSEEN_PAGE}",
+    f"{DECLINED.message} If the user saw no request, the operator can set confirmation.fallback to two-step.",
 )
 PAGE_CANCELLED = NotConfirmed(
     ErrorCode.CONFIRMATION_CANCELLED,

@@ -33,6 +33,7 @@ from gitbook_integrations_mcp.confirmation.results import (
     FORM_DECLINED,
     MALFORMED,
     NOT_TICKED,
+    PAGE_DECLINED,
     WRONG_NAME,
     Approval,
     NotConfirmed,
@@ -57,6 +58,7 @@ from tests.support.gated_calls import (
 )
 from tests.support.samples import OFFERED, make_arguments
 from tests.support.stdio_client import Conversation
+from tests.support.tokens import count_tokens
 
 each_tool = pytest.mark.parametrize("name", GATED)
 
@@ -108,6 +110,12 @@ async def test_anything_but_an_approval_sends_nothing_and_reports_the_reason(nam
     assert spy.mutations == []
     assert result.structured_content == expected.content
     assert set(expected.content) == {"status", "code", "message"}  # nothing that a model could continue with
+
+
+def test_an_answer_that_is_mostly_the_users_has_a_short_remedy() -> None:
+    for declined, setting in ((FORM_DECLINED, "confirmation.ask"), (PAGE_DECLINED, "confirmation.fallback")):
+        assert setting in declined.message
+        assert count_tokens(declined.message) <= 40
 
 
 @each_era
