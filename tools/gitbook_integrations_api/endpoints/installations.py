@@ -105,7 +105,8 @@ TOOLS = (
         method="GET",
         path="/orgs/{organizationId}/installations",
         title="List an organization's installations",
-        description="List an organization's installations: ID, status, space and site selection, integration.",
+        description="List an organization's installations: ID, status, space and site selection, integration. spaces "
+        "is the number of spaces; GitBook does not count sites.",
         risk=Risk.READ,
         credentials=USER | INTEGRATION | INSTALLATION,
         input=SearchInOrganization,
