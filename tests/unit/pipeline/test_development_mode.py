@@ -121,7 +121,7 @@ async def test_the_default_duration_is_part_of_the_question(url: str, spy: GitBo
     human = Human()
     result = await enable(create_gated_server(spy, clock, url=url), human=human)
     assert result.structured_content["developmentMode"]["until"] == "2027-01-15T10:00:00Z"
-    assert "for: 2h" in human.texts[0]
+    assert "For: 2h" in human.texts[0]
 
 
 @pytest.mark.parametrize("duration", ["25h", "99999d", "0h", "-1h", "2 hours", "1.5h", ""])
