@@ -208,14 +208,14 @@ JOBS = (
         request="Which scripts does the Help Center load?",
         steps=(call("list_sites", title="Help"), call("list_site_integration_scripts", siteId=SITES["Help Center"])),
         facts=("googleanalytics", "heatlens", "crisp"),
-        most_tokens=270,
+        most_tokens=310,
     ),
     Job(
         name="uninstall it everywhere",
         request="Get rid of heatlens, everywhere.",
         steps=(find("heatlens"), call("uninstall_integration", **of("heatlens"))),
         done=lambda state: get(state, "heatlens") is None,
-        most_tokens=345,
+        most_tokens=355,
     ),
     Job(
         name="take it off a site",
@@ -229,7 +229,7 @@ JOBS = (
             not is_on(state, "googleanalytics", "site", SITES["Developer Portal"])
             and is_on(state, "googleanalytics", "site", SITES["Help Center"])
         ),
-        most_tokens=385,
+        most_tokens=420,
     ),
     Job(
         name="no longer on all spaces to come",
@@ -278,7 +278,7 @@ JOBS = (
             ),
         ),
         done=lambda state: configure(state, "slack", "space", SPACES["Simulator"]) == {"channel": "#simulator"},
-        most_tokens=2080,
+        most_tokens=2115,
     ),
     Job(
         name="install on three spaces",
@@ -295,7 +295,7 @@ JOBS = (
             *(call("install_integration_on_space", **of("slack"), space=space) for space in THREE),
         ),
         done=lambda state: all(is_on(state, "slack", "space", space) for space in (*SLACK_SPACES, *THREE)),
-        most_tokens=1760,
+        most_tokens=1810,
         forms=1,
     ),
     Job(
@@ -323,7 +323,7 @@ JOBS = (
             ),
         ),
         done=lambda state: configure(state, "slack", "space", SLACK_SPACES[1]) == WITH_SECRET,
-        most_tokens=320,
+        most_tokens=345,
         forms=1,
     ),
     Job(
@@ -350,7 +350,7 @@ JOBS = (
             and list(slack.enabled["space"]) == SLACK_SPACES
             and slack.configuration == SLACK_CONFIGURATION
         ),
-        most_tokens=550,
+        most_tokens=560,
         forms=2,
     ),
     Job(
@@ -369,7 +369,7 @@ JOBS = (
         done=lambda state: (
             configure(state, "googleanalytics", "site", SITES["Help Center"]) == {"tracking_id": "G-AURORA0009"}
         ),
-        most_tokens=510,
+        most_tokens=550,
         forms=1,
     ),
     Job(
@@ -416,7 +416,7 @@ JOBS = (
             (mode := state.integrations[OWN_INTEGRATION].development) is not None
             and (mode.tunnel, mode.all) == (TUNNEL, False)
         ),
-        most_tokens=180,
+        most_tokens=190,
     ),
     Job(
         name="development mode off",

@@ -33,7 +33,7 @@ class Options(Input):
         Field(
             alias="for",
             pattern=DURATION,
-            description=f"Time until it ends: 30m, 1d; default {DEFAULT_DURATION} unless the operator set another",
+            description=f"30m, 1d; default {DEFAULT_DURATION} or the operator's",
         ),
     ] = ABSENT
     confirmationId: Annotated[str, Field(description="After approval: ID from the first result")] = ABSENT

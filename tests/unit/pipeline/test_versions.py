@@ -75,7 +75,7 @@ async def test_a_version_is_published_again_with_its_script_and_its_secrets(
         assert read_status(result) == "done", read_text(result)
         again = (await list_versions(client))["items"][0]
         changes = (await client.call_tool("list_changes", {})).structured_content["items"]
-    assert human.texts[-1].count("replaces the published") == 1
+    assert human.texts[-1].count("which is replaced") == 1
     live = spy.sandbox.state.integrations[OWN_INTEGRATION]
     assert (live.manifest["title"], live.secrets) == (FIRST["title"], {"API": SECRET})
     assert (again["digest"], again["scriptCharacters"]) == (first["digest"], len(str(FIRST["script"])))

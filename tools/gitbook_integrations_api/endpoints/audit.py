@@ -61,17 +61,13 @@ class Audit(OfOrganization):
 
 class Export(OfOrganization):
     format: Annotated[ExportFormat, Field(description="html: a page. csv: findings")]
-    reportId: Annotated[str, Field(pattern=REPORT_ID, description="An earlier report: ID from an audit or export")] = (
-        ABSENT
-    )
+    reportId: Annotated[str, Field(pattern=REPORT_ID, description="ID of an earlier audit or export")] = ABSENT
 
 
 class AcceptedFinding(OfOrganization):
     finding: FindingId
     reason: Annotated[str, Field(min_length=1, max_length=250, description="Why the risk is acceptable")]
-    until: Annotated[
-        str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$", description="Last day of the acceptance, like 2027-06-30")
-    ] = ABSENT
+    until: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$", description="Last day, like 2027-06-30")] = ABSENT
 
 
 class WithdrawnAcceptance(OfOrganization):

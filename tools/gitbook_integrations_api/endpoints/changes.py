@@ -27,7 +27,7 @@ _UNDOING = (
 
 
 class ChangeFilter(Input):
-    changeId: Annotated[str, Field(description="Only this change, with all details")] = ABSENT
+    changeId: Annotated[str, Field(description="Only this change, in detail")] = ABSENT
     organizationId: OrganizationId = ABSENT
     integrationName: IntegrationName = ABSENT
     tool: Annotated[str, Field(description="Only calls of this tool")] = ABSENT

@@ -105,8 +105,8 @@ TOOLS = (
         method="GET",
         path="/orgs/{organizationId}/installations",
         title="List an organization's installations",
-        description="List an organization's installations: ID, status, space and site selection, integration. spaces "
-        "is the number of spaces; GitBook does not count sites.",
+        description="List an organization's installations: ID, status, space and site selection, integration, "
+        "number of spaces (not sites).",
         risk=Risk.READ,
         credentials=USER | INTEGRATION | INSTALLATION,
         input=SearchInOrganization,
@@ -318,7 +318,7 @@ TOOLS = (
     Composite(
         operation="copyConfiguration",
         title="Copy a configuration",
-        description="Copy settings, credentials unseen, from an installation, space or site to another that has the "
+        description="Copy settings, credentials unseen, from one installation, space or site to another with the "
         "integration. The target keeps its other settings and external IDs.",
         act="Copy a configuration of {integration}",
         risk=Risk.DESTROY,

@@ -54,8 +54,8 @@ class Publication(Input):
     visibility: Annotated[
         Visibility,
         Field(
-            description="public: anyone can install it; private: only the owner; unlisted: anyone with the link. "
-            "None limits it to chosen organizations"
+            description="public: anyone can install it; private: the owner; unlisted: anyone with the link. "
+            "None is for chosen organizations"
         ),
     ] = ABSENT
     target: Annotated[Target, Field(description="Where it can be installed; default everywhere")] = ABSENT
