@@ -1,7 +1,7 @@
 """The tools `accept_finding` and `withdraw_acceptance`: what a call would hide or show again, and the call itself."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from gitbook_integrations_api.catalog import ENDPOINTS
@@ -41,8 +41,10 @@ class AcceptanceTools:
             CallError: the token cannot read the organization's installations, or the store fails.
         """
         organization, finding = await self._check_access(call)
-        self._read_until(call.arguments)
+        until = self._read_until(call.arguments)
         effect = await self._describe_hidden(call, organization, finding)
+        if until != call.arguments.get("until"):
+            effect.append(("Last day", str(until)))
         for earlier in await self._store.acceptances.list_active(organization, finding):
             effect.append(("Replaces", _describe(earlier)))
         return effect
@@ -142,12 +144,12 @@ class AcceptanceTools:
             return None
         today = self._find_today()
         try:
-            day = date.fromisoformat(text)
-        except ValueError:
-            raise ArgumentsError("until: this is not a date. Write it like 2027-06-30.") from None
+            day = today + timedelta(days=int(text[:-1])) if text.endswith("d") else date.fromisoformat(text)
+        except (ValueError, OverflowError):
+            raise ArgumentsError("until: this is neither a date like 2027-06-30 nor days like 30d.") from None
         if day < today:
             raise ArgumentsError(f"until: {text} has passed; today is {today.isoformat()} (UTC).")
-        return text
+        return day.isoformat()
 
     async def _name_caller(self, call: Call) -> str | None:
         """Return who makes a call: the authenticated caller, and the GitBook user."""

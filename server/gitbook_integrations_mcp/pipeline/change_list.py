@@ -35,8 +35,7 @@ _ONLY_HERE = (
 
 _HIDDEN = (
     f"{MASK}: records hide all texts and numbers of configurations, tasks and secrets, because some are credentials. "
-    "The result of the call itself had a receipt with the old and new values. The tools that get an installation show "
-    "the current ones."
+    "The receipt of a changed installation has the old and new values. The tools that get it show the current ones."
 )
 """Note of a list with values that the record of a change hides."""
 

@@ -25,6 +25,8 @@ from gitbook_integrations_mcp.text import clean_text
 
 _UNINSTALL = "uninstall_integration"
 
+_SCRIPTS = "Sites can still load a script of it: audit_installations with section: scripts shows that."
+
 
 class OffboardingPlanner:
     """Finds all installations of an integration, and reads what an undo restores."""
@@ -48,7 +50,7 @@ class OffboardingPlanner:
         }
         matching = [one for one in listed if get_path(one, "integration.name") == name]
         found = [get_path(one, "installation.id") for one in matching]
-        absence = f"{clean_text(name, 100)} is not installed in this organization."
+        absence = f"{clean_text(name, 100)} is not installed in organization {clean_text(organization, 100)}."
         if not matching and (likely := suggest_id(name, titles)):
             raise ArgumentsError(f"integrationName: {absence}{likely} Nothing was sent.")
         steps: list[Step] = []
@@ -86,7 +88,7 @@ class OffboardingPlanner:
         return Plan(
             tuple(steps),
             (*facts, *losses),
-            unchanged=f"Nothing to do: {absence} Nothing was changed.",
+            unchanged=f"Nothing to do: {absence} {_SCRIPTS} Nothing was changed.",
             organization=organization,
             report={"credentialsToRevoke": [*revoked]} if revoked else {},
         )

@@ -165,7 +165,7 @@ async def test_a_human_is_asked_again_if_the_acceptance_would_now_do_something_e
         ({"finding": "script-not-installed:ac477a73c6"}, ["ac477a73c6", FINDING]),
         ({"finding": FINDING, "until": "2026-01-01"}, ["until", "passed"]),
         ({"finding": FINDING, "until": "2027-13-01"}, ["until"]),
-        ({"finding": FINDING, "until": "tomorrow"}, ["until"]),
+        ({"finding": FINDING, "until": "tomorrow"}, ["until", "30d"]),
         ({"finding": FINDING, "reason": ""}, ["reason"]),
     ],
 )
@@ -180,6 +180,15 @@ async def test_what_cannot_be_accepted_is_refused_before_a_human_is_asked(
         for fact in facts:
             assert fact in read_text(result)
     assert human.requests == []
+
+
+async def test_an_acceptance_for_some_days_names_its_last_day(place: Place) -> None:
+    human = Human()
+    async with meet(place.create_server(), human, "2026-07-28") as client:
+        result = await client.call_tool("accept_finding", {"finding": RULE, "reason": REASON, "until": "30d"})
+    assert read_status(result) == "accepted"
+    assert "Last day: 2027-02-14" in human.texts[0]
+    assert [one.until for one in await place.list_active()] == ["2027-02-14"]
 
 
 async def test_a_finding_needs_a_report_and_a_rule_does_not(place: Place) -> None:

@@ -80,6 +80,7 @@ async def test_an_integration_that_is_not_installed_needs_no_approval() -> None:
     async with meet(create_gated_server(spy), human, "2026-07-28") as client:
         result = await client.call_tool(TOOL, {**SLACK, "integrationName": "webhook"})
     assert read_status(result) == "unchanged"
+    assert "Sites can still load a script of it" in read_text(result)
     assert (human.requests, spy.mutations) == ([], [])
 
 

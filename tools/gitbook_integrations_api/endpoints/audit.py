@@ -67,7 +67,9 @@ class Export(OfOrganization):
 class AcceptedFinding(OfOrganization):
     finding: FindingId
     reason: Annotated[str, Field(min_length=1, max_length=250, description="Why the risk is acceptable")]
-    until: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$", description="Last day, like 2027-06-30")] = ABSENT
+    until: Annotated[
+        str, Field(pattern=r"^(\d{4}(-\d\d){2}|\d{1,4}d)$", description="Last day: 2027-06-30, or 30d")
+    ] = ABSENT
 
 
 class WithdrawnAcceptance(OfOrganization):

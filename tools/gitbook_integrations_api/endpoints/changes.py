@@ -31,9 +31,9 @@ class ChangeFilter(Input):
     organizationId: OrganizationId = ABSENT
     integrationName: IntegrationName = ABSENT
     tool: Annotated[str, Field(description="Only calls of this tool")] = ABSENT
-    outcome: Annotated[Outcome, Field(description="Only changes with this outcome")] = ABSENT
+    outcome: Annotated[Outcome, Field(description="Only with this outcome")] = ABSENT
     since: Annotated[str, Field(description="Only since then: 24h, 7d, 4w, or a date (ISO 8601)")] = ABSENT
-    until: Annotated[str, Field(description="Only before then, in the same form")] = ABSENT
+    until: Annotated[str, Field(description="Only before then; same form")] = ABSENT
     limit: Annotated[int, Field(ge=1, le=100, description="Page size; default 25")] = ABSENT
     page: PageCursor = ABSENT
 
