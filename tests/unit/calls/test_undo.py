@@ -40,9 +40,19 @@ def test_an_update_is_undone_only_where_it_changed_something() -> None:
 @pytest.mark.parametrize(
     ("arguments", "before", "result", "kept"),
     [
-        ({"site_selection": "all"}, BEFORE, None, ["It stays on the sites that all added, "]),
+        (
+            {"site_selection": "all"},
+            BEFORE,
+            None,
+            ["The integration stays on the sites that the selection all added. "],
+        ),
         ({"space_selection": "all"}, BEFORE, None, []),
-        ({"configuration": {}}, {**BEFORE, "status": "pending"}, {"status": "active"}, ["Its status changed from pen"]),
+        (
+            {"configuration": {}},
+            {**BEFORE, "status": "pending"},
+            {"status": "active"},
+            ["Its status changed from pending to active. Only GitBook sets the status."],
+        ),
         ({"configuration": {}}, {**BEFORE, "status": "active"}, {"status": "active"}, []),
     ],
 )
@@ -51,7 +61,7 @@ def test_what_an_update_did_besides_its_settings_is_named(
 ) -> None:
     steps, lost = list_undo(build("update_integration_installation", **arguments), before, result)
     assert len(steps) == 1
-    assert [text[:27] for text in lost] == [text[:27] for text in kept]
+    assert [text[:40] for text in lost] == [text[:40] for text in kept]
 
 
 @pytest.mark.parametrize("before", [None, {}])
