@@ -106,7 +106,7 @@ def test_standard_output_carries_nothing_but_the_protocol() -> None:
     answer = json.loads(line)
     assert answer["result"]["serverInfo"]["name"] == "gitbook-integrations-mcp"
     assert answer["result"]["serverInfo"]["version"] == __version__
-    assert "Finding IDs" in answer["result"]["instructions"]
+    assert "Lists return the IDs" in answer["result"]["instructions"]
 
 
 @pytest.mark.slow

@@ -57,7 +57,7 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
     "pattern of an option": (
         "set_integration_development_mode",
         {**INTEGRATION, "tunnelUrl": "https://hook.example.com", "for": "2 hours"},
-        "for has the wrong form. Time until it ends: 30m, 1d; default 2h",
+        "for has the wrong form. 30m, 1d; default 2h",
     ),
     "too long": ("get_integration_by_name", {"integrationName": "x" * 101}, "at most 100 characters"),
     "empty segment": ("get_integration_event", {**INTEGRATION, "eventId": ""}, "eventId must not be empty"),
@@ -129,7 +129,7 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
     "a word for a date": (
         "accept_finding",
         {"organizationId": "o", "finding": "weak-csp", "reason": "-", "until": "March"},
-        "Last day of the acceptance, like 2027-06-30.",
+        "until has the wrong form. Last day: 2027-06-30, or 30d.",
     ),
     "nested twice": (
         "publish_integration",
