@@ -116,6 +116,9 @@ class SegmentError(ValueError):
         super().__init__(f"{name} {reason}")
 
 
+_UNSAFE = re.compile(r"[/\\\x00-\x1f\x7f-\x9f]")
+
+
 def encode_segment(name: str, value: str) -> str:
     """Return `value` percent-encoded as exactly one segment of a path.
 
@@ -129,7 +132,7 @@ def encode_segment(name: str, value: str) -> str:
         raise SegmentError(name, "must not be empty")
     if value in {".", ".."}:
         raise SegmentError(name, 'must not be "." or "..", which would change the path')
-    if any(character in "/\\" or ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0 for character in value):
+    if _UNSAFE.search(value):
         raise SegmentError(name, "must not contain slashes, backslashes or control characters")
     try:
         return quote(value, safe="")
