@@ -1,6 +1,7 @@
 """Fixtures that several modules of tests share."""
 
 import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,10 @@ settings.register_profile("untimed", deadline=None, suppress_health_check=[Healt
 settings.register_profile("long", settings.get_profile("untimed"), max_examples=10_000)
 settings.register_profile("fast", settings.get_profile("untimed"), max_examples=20)
 settings.load_profile("untimed")
+
+# A shell starts background jobs so that they ignore Ctrl-C, and so would the servers that these tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_configure(config: pytest.Config) -> None:
