@@ -194,7 +194,7 @@ JOBS = (
         steps=(call("audit_installations", section="access"),),
         bare=(call("list_organization_installations"),),
         facts=("release-notes-bot", "github", "heatlens", "space:content:write", "Release Notes"),
-        most_tokens=1100,
+        most_tokens=1150,
     ),
     Job(
         name="what is paused or pending",
@@ -208,14 +208,14 @@ JOBS = (
         request="Which scripts does the Help Center load?",
         steps=(call("list_sites", title="Help"), call("list_site_integration_scripts", siteId=SITES["Help Center"])),
         facts=("googleanalytics", "heatlens", "crisp"),
-        most_tokens=310,
+        most_tokens=325,
     ),
     Job(
         name="uninstall it everywhere",
         request="Get rid of heatlens, everywhere.",
         steps=(find("heatlens"), call("uninstall_integration", **of("heatlens"))),
         done=lambda state: get(state, "heatlens") is None,
-        most_tokens=355,
+        most_tokens=370,
     ),
     Job(
         name="take it off a site",
@@ -229,7 +229,7 @@ JOBS = (
             not is_on(state, "googleanalytics", "site", SITES["Developer Portal"])
             and is_on(state, "googleanalytics", "site", SITES["Help Center"])
         ),
-        most_tokens=420,
+        most_tokens=435,
     ),
     Job(
         name="no longer on all spaces to come",
@@ -253,7 +253,7 @@ JOBS = (
             call("update_integration_installation", **of("github"), externalIds=["51234567"]),
         ),
         done=lambda state: (github := get(state, "github")) is not None and github.external_ids == ["51234567"],
-        most_tokens=520,
+        most_tokens=540,
         forms=1,
     ),
     Job(
@@ -278,7 +278,7 @@ JOBS = (
             ),
         ),
         done=lambda state: configure(state, "slack", "space", SPACES["Simulator"]) == {"channel": "#simulator"},
-        most_tokens=2115,
+        most_tokens=2160,
     ),
     Job(
         name="install on three spaces",
@@ -295,7 +295,7 @@ JOBS = (
             *(call("install_integration_on_space", **of("slack"), space=space) for space in THREE),
         ),
         done=lambda state: all(is_on(state, "slack", "space", space) for space in (*SLACK_SPACES, *THREE)),
-        most_tokens=1810,
+        most_tokens=1850,
         forms=1,
     ),
     Job(
@@ -323,7 +323,7 @@ JOBS = (
             ),
         ),
         done=lambda state: configure(state, "slack", "space", SLACK_SPACES[1]) == WITH_SECRET,
-        most_tokens=350,
+        most_tokens=365,
         forms=1,
     ),
     Job(
@@ -332,7 +332,7 @@ JOBS = (
         steps=(call("uninstall_everywhere", integrationName="slack"),),
         bare=(find("slack"), call("uninstall_integration", **of("slack"))),
         done=lambda state: get(state, "slack") is None,
-        most_tokens=190,
+        most_tokens=200,
         forms=1,
     ),
     Job(
@@ -350,7 +350,7 @@ JOBS = (
             and list(slack.enabled["space"]) == SLACK_SPACES
             and slack.configuration == SLACK_CONFIGURATION
         ),
-        most_tokens=560,
+        most_tokens=550,
         forms=2,
     ),
     Job(
@@ -369,7 +369,7 @@ JOBS = (
         done=lambda state: (
             configure(state, "googleanalytics", "site", SITES["Help Center"]) == {"tracking_id": "G-AURORA0009"}
         ),
-        most_tokens=550,
+        most_tokens=580,
         forms=1,
     ),
     Job(
@@ -416,7 +416,7 @@ JOBS = (
             (mode := state.integrations[OWN_INTEGRATION].development) is not None
             and (mode.tunnel, mode.all) == (TUNNEL, False)
         ),
-        most_tokens=190,
+        most_tokens=200,
     ),
     Job(
         name="development mode off",
