@@ -61,10 +61,6 @@ def name_places_of(facts: Facts, level: Level, places: Iterable[str]) -> str:
     return f"{level}s: {', '.join(names)}{more}"
 
 
-def get_selection(installed: Installed, level: Level) -> str | None:
-    return installed.facts.spaceSelection if level == "space" else installed.facts.siteSelection
-
-
 def _build_subject(installed: Installed) -> Subject:
     return Subject(integration=installed.name, installation=installed.id)
 
@@ -110,7 +106,7 @@ def _check_unverified_script(facts: Facts, installed: Installed) -> RuleResult |
         return leave_unverified(installed)
     source = name_places("site", installed.id)
     sites = [place for place in installed.places["site"] if is_running_on(installed, "site", place)]
-    if get_selection(installed, "site") == "all":
+    if installed.covers_all("site"):
         sites = [*sites, *(site for site in facts.inventory.sites if site not in installed.places["site"])]
     sites = [place for place in sites if is_read(facts, place)]
     if sites:
@@ -289,7 +285,7 @@ def _check_nowhere(facts: Facts, installed: Installed) -> RuleResult | None:
     if any(installed.places.values()) or not levels:
         return None
     unfinished = installed.facts.status == "pending" and installed.lacks_settings()  # another rule asks for them
-    if unfinished or any(get_selection(installed, level) == "all" for level in levels):
+    if unfinished or any(map(installed.covers_all, levels)):
         return None
     sources = tuple(name_places(level, installed.id) for level in LEVELS)
     unread = tuple(

@@ -9,7 +9,6 @@ from gitbook_integrations_mcp.audit.configuration_forms import Origin
 from gitbook_integrations_mcp.audit.coverage import INSTALLATIONS, NARROWING, SITES, SPACES, name_places
 from gitbook_integrations_mcp.audit.installation_rules import (
     UNREAD_INSTALLATIONS,
-    get_selection,
     is_read,
     is_running,
     is_running_on,
@@ -87,7 +86,7 @@ def _match_missing_settings(
     facts: Facts, installed: Installed, level: Level, lacking: Mapping[str, str | None]
 ) -> Iterator[Match]:
     """Yield a finding for each space or site, or one for all if nobody chose them: if all are selected."""
-    everywhere = get_selection(installed, level) == "all"
+    everywhere = installed.covers_all(level)
     if everywhere:
         lacking = {place: lacking[place] for place in _list_needing(facts, installed, level, lacking)}
         if len(lacking) > 1:

@@ -323,12 +323,9 @@ def _name_tool(params: CallToolRequestParams) -> str:
 def _name_default(call: EndpointCall) -> dict[str, str]:
     """Return the organization of a call that names none, because the token may see others."""
     given = call.params.arguments or {}
-    filled = [
-        call.arguments[name]
-        for name in ORGANIZATION_NAMES
-        if name in call.arguments and all(given.get(one) is None for one in ORGANIZATION_NAMES)
-    ]
-    return {ORGANIZATION: filled[0]} if filled else {}
+    if any(given.get(name) is not None for name in ORGANIZATION_NAMES):
+        return {}
+    return next(({ORGANIZATION: call.arguments[name]} for name in ORGANIZATION_NAMES if name in call.arguments), {})
 
 
 def _is_hidden(call: EndpointCall) -> bool:

@@ -79,7 +79,7 @@ def _compare(
             yield from _compare_configurations(old or {}, new or {}, sent.get(name) or {})
         elif old != new and (old or new):
             yield name, {"from": old, "to": new}
-    if not deletes and before.get("status") != after.get("status") and {"status"} <= before.keys() & after.keys():
+    if "status" in before and "status" in after and before["status"] != after["status"]:
         yield "status", {"from": before["status"], "to": after["status"]}
     for level in ("spaces", "sites"):
         if deletes and isinstance(places := before.get(level), list) and places:

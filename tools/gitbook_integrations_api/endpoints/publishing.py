@@ -194,8 +194,7 @@ TOOLS = (
         reverted_if="if list_integration_versions has the earlier version; else publish that from its source",
         act="Publish {integration}",
         consequence="The script runs at once for every organization that installed the integration, with all scopes "
-        "below. GitBook does not return the script of a version that is replaced: only versions that were published "
-        "through this server can be rolled back to.",
+        "below. GitBook returns no scripts, so this server can roll back only to versions published through it.",
     ),
     Endpoint(
         operation="unpublishIntegration",
