@@ -87,7 +87,7 @@ class GitBook:
             queued = self._clock()
             outcome: GitBookResponse | UnreachableError
             try:
-                async with self._rate_limiter.acquire(
+                with await self._rate_limiter.acquire(
                     credential, endpoint, min(max_wait, end - queued - _MIN_RESPONSE_SECONDS)
                 ) as permit:
                     started = self._clock()

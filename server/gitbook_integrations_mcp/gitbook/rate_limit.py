@@ -13,10 +13,8 @@ All times are monotonic, so a step of the wall clock changes no wait.
 import asyncio
 import math
 from collections import Counter, OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
-
-import anyio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Self
 
 from gitbook_integrations_mcp.errors import LimitError
 from gitbook_integrations_mcp.gitbook.retry import read_limit, read_remaining, read_reset, read_reset_time, read_wait
@@ -163,14 +161,25 @@ class CredentialLimit:
 
 
 class Permit:
-    """The right of one request to be sent, once it is granted. Reports what became of the request."""
+    """The right of one request to be sent, once it is granted, until the end of its `with` block.
 
-    def __init__(self, limit: CredentialLimit, endpoint: str) -> None:
+    It reports what became of the request. `clock` is monotonic.
+    """
+
+    def __init__(self, limit: CredentialLimit, endpoint: str, clock: Callable[[], float]) -> None:
         self.limit = limit
         self.endpoint = endpoint
-        self.wake_up = anyio.Event()
+        self._clock = clock
+        self.wake_up = asyncio.Event()
         self.sleeping = False
         self.granted = False
+        limit.users += 1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
 
     def take(self, counter: RequestCounter) -> None:
         """Count the request as one in flight."""
@@ -180,11 +189,14 @@ class Permit:
 
     def release(self) -> None:
         """Leave the queue, or make room for the next request."""
+        limit = self.limit
+        limit.users -= 1
         if self.granted:
-            self.limit.get_counter(self.endpoint).in_flight[self.endpoint] -= 1
-            self.limit.free += 1
+            limit.get_counter(self.endpoint).in_flight[self.endpoint] -= 1
+            limit.free += 1
         else:
-            self.limit.queue.pop(self, None)
+            limit.queue.pop(self, None)
+        limit.grant(self._clock())
 
     def record_response(self, status: int, headers: Mapping[str, str], now: float, wall_time: float) -> None:
         """Update the limit from the status and headers of the response."""
@@ -214,8 +226,7 @@ class RateLimiter:
         self._sleep = sleep
         self._limits: OrderedDict[bytes, CredentialLimit] = OrderedDict()
 
-    @asynccontextmanager
-    async def acquire(self, credential: bytes, endpoint: str, max_wait: float) -> AsyncIterator[Permit]:
+    async def acquire(self, credential: bytes, endpoint: str, max_wait: float) -> Permit:
         """Wait until a request of `credential` to `endpoint` may be sent, at most `max_wait` seconds for its limit.
 
         Raises:
@@ -224,26 +235,24 @@ class RateLimiter:
         max_wait = max(max_wait, 0)
         deadline = self._clock() + max_wait
         limit = self._get_limit(credential)
-        permit = Permit(limit, endpoint)
-        limit.users += 1
+        permit = Permit(limit, endpoint, self._clock)
         try:
             self._check_wait(permit, deadline)
             limit.queue[permit] = None
             limit.grant(self._clock())
             if not permit.granted:
                 await self._await_grant(permit, deadline, self._queue_timeout + max_wait)
-            yield permit
-        finally:
-            limit.users -= 1
+        except BaseException:
             permit.release()
-            limit.grant(self._clock())
+            raise
+        return permit
 
     async def _await_grant(self, permit: Permit, deadline: float, seconds: float) -> None:
         try:
             async with asyncio.timeout(seconds):
                 while not permit.granted:
                     await permit.wake_up.wait()
-                    permit.wake_up = anyio.Event()
+                    permit.wake_up = asyncio.Event()
                     await self._await_reset(permit, deadline)
         except TimeoutError:
             raise LimitError(

@@ -152,12 +152,11 @@ async def test_the_wait_for_a_limit_ends_when_the_call_is_cancelled() -> None:
 
     sleeping = asyncio.Event()
     limiter = RateLimiter(16, 1, VirtualTime().monotonic, sleep)
-    async with limiter.acquire(b"ours", ENDPOINT, 0) as permit:
+    with await limiter.acquire(b"ours", ENDPOINT, 0) as permit:
         permit.record_response(429, {"retry-after": "5"}, NOW, START)
 
     async def wait() -> None:
-        async with limiter.acquire(b"ours", ENDPOINT, 10):
-            raise AssertionError("the limit is not renewed")
+        await limiter.acquire(b"ours", ENDPOINT, 10)
 
     waiting = asyncio.create_task(wait())
     await sleeping.wait()
@@ -250,23 +249,22 @@ def test_after_a_reset_the_old_limit_applies_and_one_request_is_always_allowed()
 async def test_a_wait_of_exactly_the_maximum_is_allowed() -> None:
     time = VirtualTime()
     limiter = RateLimiter(16, 1, time.monotonic, time.sleep)
-    async with limiter.acquire(b"ours", ENDPOINT, 0) as permit:
+    with await limiter.acquire(b"ours", ENDPOINT, 0) as permit:
         permit.record_response(429, {"retry-after": "5"}, NOW, START)
     with pytest.raises(LimitError) as caught:
-        async with limiter.acquire(b"ours", ENDPOINT, 4.9):
-            raise AssertionError("the limit is not renewed")
+        await limiter.acquire(b"ours", ENDPOINT, 4.9)
     assert caught.value.wait == 5
-    async with limiter.acquire(b"ours", ENDPOINT, 5):
+    with await limiter.acquire(b"ours", ENDPOINT, 5):
         assert time.slept == [5]
 
 
 async def test_credentials_in_use_are_never_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rate_limit_module, "_MAX_IDLE", 1)
     limiter = RateLimiter(16, 1, VirtualTime().monotonic, VirtualTime().sleep)
-    async with (
-        limiter.acquire(b"ours", ENDPOINT, 0) as ours,
-        limiter.acquire(b"theirs", ENDPOINT, 0),
-        limiter.acquire(b"ours", ENDPOINT, 0) as again,
+    with (
+        await limiter.acquire(b"ours", ENDPOINT, 0) as ours,
+        await limiter.acquire(b"theirs", ENDPOINT, 0),
+        await limiter.acquire(b"ours", ENDPOINT, 0) as again,
     ):
         assert ours.limit is again.limit
 
@@ -356,12 +354,12 @@ async def test_calls_that_wait_for_one_limit_take_no_place_from_the_others() -> 
         time.now += 50
 
     limiter = RateLimiter(2, 30, time.monotonic, sleep)
-    async with limiter.acquire(b"ours", "GET /events", 0) as permit:
+    with await limiter.acquire(b"ours", "GET /events", 0) as permit:
         permit.record_response(200, tell(0, 50), NOW, START)
     order = []
 
     async def call(endpoint: str) -> None:
-        async with limiter.acquire(b"ours", endpoint, 100):
+        with await limiter.acquire(b"ours", endpoint, 100):
             order.append(endpoint)
 
     async with asyncio.TaskGroup() as group:
