@@ -106,8 +106,10 @@ class Installed:
         form, configuration = self.forms[level], item.get("configuration")
         if not isinstance(configuration, Mapping):
             return
-        if secrets := dict(form.find_secrets(configuration, MaskingScope.OPEN.enter("configuration", item))):
-            self.secrets[place] = secrets
+        if configuration:  # most places have no settings of their own
+            scope = MaskingScope.OPEN.enter("configuration", item)
+            if secrets := dict(form.find_secrets(configuration, scope)):
+                self.secrets[place] = secrets
         if missing := form.find_missing(configuration, read_text(item.get("status"))):
             self.missing[place] = missing
         if form.is_component and not configuration:
