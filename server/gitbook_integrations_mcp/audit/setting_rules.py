@@ -34,12 +34,13 @@ from gitbook_integrations_mcp.text import quote
 
 
 def _match_place(installed: Installed, level: Level, place: str, summary: str, *evidence: str) -> Match:
-    match = match_installation(installed, summary, *evidence, sources=(name_places(level, installed.id),))
-    return replace(
-        match,
+    return Match(
         key=(installed.id, level, place),
-        subject=match.subject.model_copy(update={level: place}),
-        arguments={**match.arguments, f"{level}Id": place},
+        subject=Subject(integration=installed.name, installation=installed.id, **{level: place}),
+        summary=summary,
+        evidence=evidence,
+        sources=(INSTALLATIONS, name_places(level, installed.id)),
+        arguments={"integrationName": installed.name, "installationId": installed.id, f"{level}Id": place},
         tool=f"get_integration_{level}_installation",
     )
 
