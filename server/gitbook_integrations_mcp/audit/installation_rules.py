@@ -11,6 +11,7 @@ from gitbook_integrations_mcp.audit.coverage import INSTALLATIONS, MARKETPLACE, 
 from gitbook_integrations_mcp.audit.integration_jobs import find_protected_job, is_trusted
 from gitbook_integrations_mcp.audit.inventory import LEVELS, Installed, Level
 from gitbook_integrations_mcp.audit.rule_results import PASS, Facts, Match, RuleCheck, RuleResult, Undecided
+from gitbook_integrations_mcp.calls.policy_rules import read_public
 from gitbook_integrations_mcp.text import quote
 from gitbook_integrations_mcp.times import write_time
 
@@ -241,7 +242,8 @@ def _check_level_selection(facts: Facts, installed: Installed, level: Level) -> 
     confidential = [place.id for place in places.values() if place.visibility in _CONFIDENTIAL]
     source = SPACES if level == "space" else SITES
     if not confidential and trusted:
-        if facts.is_confined or facts.coverage.is_incomplete(source):
+        unknown = any(read_public(place.visibility) is None for place in places.values())
+        if unknown or facts.is_confined or facts.coverage.is_incomplete(source):
             what = f"it is unknown which {level}s are confidential"
             return leave_undecided(installed, what, NARROWING if facts.is_confined else source)
         return PASS

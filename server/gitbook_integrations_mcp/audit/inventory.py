@@ -90,7 +90,7 @@ class Installed:
         return selection == "all" and self.may_be_on(level)
 
     def add_place(self, level: Level, item: Mapping[str, Any]) -> bool:
-        """Add a space or site on which it is enabled, as GitBook lists it; return false if the item is malformed."""
+        """Add a space or site on which it is enabled, as GitBook lists it; return false if something is missing."""
         place = item.get(level)
         identifier = read_text(place.get("id") if isinstance(place, Mapping) else place)
         if identifier is None:
@@ -99,7 +99,7 @@ class Installed:
             id=identifier, status=read_text(item.get("status")), externalIds=_read_external_ids(item)
         )
         self.read_configuration(level, identifier, item)
-        return True
+        return isinstance(item.get("configuration"), Mapping)
 
     def read_configuration(self, level: str, place: str, item: Mapping[str, Any]) -> None:
         """Keep what rules need of the configuration of the installation ("account") or of one of its places."""
@@ -124,7 +124,7 @@ class Installed:
 class Inventory:
     """Everything an audit read. `scripts` has no entry for a site without readable scripts.
 
-    The `add_…` methods take an item of a GitBook list and return false if it is malformed.
+    The `add_…` methods take an item of a GitBook list, keep what can be read, and return false if something is missing.
     """
 
     organization: str
@@ -159,7 +159,7 @@ class Inventory:
         self.installed[installed.name] = installed.facts.integration
         if self.narrowing.integrations is None or installed.name in self.narrowing.integrations:
             self.installations[installed.id] = installed
-        return True
+        return _has_required(item["installation"], item.get("integration"))
 
     def add_space(self, item: Mapping[str, Any]) -> bool:
         if (identifier := read_text(item.get("id"))) is None:
@@ -173,7 +173,7 @@ class Inventory:
                 app=_read_url(item, "app"),
                 gitSync=_read_git_sync(item),
             )
-        return True
+        return isinstance(item.get("visibility"), str)
 
     def add_site(self, item: Mapping[str, Any]) -> bool:
         if (identifier := read_text(item.get("id"))) is None:
@@ -190,7 +190,7 @@ class Inventory:
                 app=_read_url(item, "app"),
                 gitSync=_read_git_sync(item),
             )
-        return True
+        return isinstance(item.get("visibility"), str)
 
     def add_listed(self, item: Mapping[str, Any]) -> bool:
         facts = _read_integration(item, self.organization)
@@ -293,6 +293,15 @@ def _read_installation(item: Mapping[str, Any], organization: str) -> Installed 
     installed.forms = {level: read_form(integration, level, public=level in public) for level in ("account", *LEVELS)}
     installed.read_configuration("account", "", installation)
     return installed
+
+
+def _has_required(installation: Mapping[str, Any], integration: Any) -> bool:
+    """Whether an installation has what GitBook always sends and rules need: without it, they would find nothing."""
+    if not isinstance(integration, Mapping) or not isinstance(installation.get("configuration"), Mapping):
+        return False
+    scopes = integration.get("scopes")
+    texts = [integration.get("visibility"), installation.get("space_selection"), installation.get("site_selection")]
+    return isinstance(scopes, list) and all(isinstance(text, str) for text in (*texts, *scopes))
 
 
 def _read_integration(integration: Mapping[str, Any], organization: str) -> IntegrationFacts | None:

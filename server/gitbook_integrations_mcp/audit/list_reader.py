@@ -20,7 +20,7 @@ Raises a `CallError` if there is no response.
 """
 
 AddItem = Callable[[Mapping[str, Any]], bool]
-"""Stores one item of a list; returns false if the item is malformed."""
+"""Stores what can be read of an item of a list; returns false if something is missing that GitBook always sends."""
 
 
 class ListReader:
@@ -45,7 +45,7 @@ class ListReader:
         if paged:
             arguments["limit"] = PAGE_SIZE
         seen: set[str] = set()
-        malformed = 0
+        incomplete = 0
         while True:
             self._coverage.requests += 1
             try:
@@ -55,9 +55,9 @@ class ListReader:
                 raise AnswerError(f"GitBook returned an ID that cannot be part of a URL path: {error}.") from None
             status.pages += 1
             for item in page["items"]:
-                valid = add_item(item)
-                status.items += valid
-                malformed += not valid
+                complete = add_item(item)
+                status.items += complete
+                incomplete += not complete
             cursor = _get_cursor(page)
             if cursor is None:
                 break
@@ -65,8 +65,8 @@ class ListReader:
                 raise AnswerError(f"GitBook returned an invalid pagination cursor on page {status.pages}.")
             seen.add(cursor)
             arguments["page"] = cursor
-        if malformed:
-            raise AnswerError(f"GitBook returned malformed items without an ID, name or URL: {malformed}.")
+        if incomplete:
+            raise AnswerError(f"GitBook returned items in which something is missing or malformed: {incomplete}.")
 
 
 def _get_cursor(page: Mapping[str, Any]) -> str | None:

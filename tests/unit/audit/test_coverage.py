@@ -14,6 +14,7 @@ from gitbook_integrations_mcp.audit import list_reader
 from gitbook_integrations_mcp.errors import StatusError
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, create_sandbox
 from gitbook_integrations_mcp.sandbox.state import Site, Space
+from tests.support.altered_gitbook import AlteredGitBook, Change
 from tests.support.audit_fixtures import Fault, Watched, audit, connect, fail, list_installed
 from tests.support.fake_gitbook import read_text
 from tests.support.grown_sandbox import create_grown_sandbox
@@ -155,11 +156,70 @@ async def test_a_repeated_cursor_ends_the_list_as_incomplete() -> None:
 
 
 async def test_an_id_that_would_change_the_path_is_never_requested() -> None:
-    sites = json.dumps({"items": [{"id": "../../user", "title": "Trap"}]}).encode()
+    sites = json.dumps({"items": [{"id": "../../user", "title": "Trap", "visibility": "public"}]}).encode()
     watched = Watched(fault=respond(sites)(BRANCHES["sites"]))
     report = await audit(watched)
     assert name_gaps(report) == {"scripts of ../../user"}
     assert not [place for place in watched.requests if "user" in place]
+
+
+HEATLENS = ("foreign-unlisted", "unverified-write")
+MALFORMED: dict[str, tuple[str, Change, tuple[str, ...]]] = {
+    "no scopes": ("/installations", lambda item: item["integration"].pop("scopes", None), HEATLENS),
+    "scopes of no text": ("/installations", lambda item: item["integration"].update(scopes=[{}]), HEATLENS),
+    "scopes as text": ("/installations", lambda item: item["integration"].update(scopes="space:read"), HEATLENS),
+    "no visibility": ("/installations", lambda item: item["integration"].pop("visibility"), HEATLENS[:1]),
+    "no selection": (
+        "/installations",
+        lambda item: item["installation"].pop("space_selection"),
+        ("all-places-selected",),
+    ),
+    "configuration as text": (
+        "/installations",
+        lambda item: item["installation"].update(configuration="{}"),
+        ("secrets-in-configuration", "required-setting-missing"),
+    ),
+    "configuration of a space as a list": (
+        f"/{MERMAID}/spaces",
+        lambda item: item.update(configuration=[]),
+        ("secrets-in-configuration", "required-setting-missing"),
+    ),
+    "visibility of a space": (f"/{ORGANIZATION_ID}/spaces", lambda item: item.pop("visibility"), ()),
+}
+"""By what is missing or malformed: the end of the path of a list, the change of an item, and rules that need it."""
+
+
+@pytest.mark.parametrize("what", MALFORMED)
+async def test_what_gitbook_does_not_tell_is_not_taken_for_nothing(what: str) -> None:
+    end, change, rules = MALFORMED[what]
+    whole = await audit(Watched())
+
+    def change_all(data: Any) -> None:
+        for item in data["items"]:
+            change(item)
+
+    report = await audit(AlteredGitBook(Watched(), {end: change_all}))
+    assert not report.coverage.complete
+    outcomes = {outcome.id: outcome.outcome for outcome in report.rules}
+    assert all(outcomes[rule] != "checked" for rule in rules), outcomes
+    assert {each.id for each in report.installations} == {each.id for each in whole.installations}
+
+
+async def test_an_unknown_visibility_leaves_open_whether_confidential_spaces_are_selected() -> None:
+    def hide(data: Any) -> None:
+        for item in data["items"]:
+            item["visibility"] = "in-collection"
+
+    def let_read(data: Any) -> None:
+        for item in data["items"]:
+            item["integration"]["scopes"] = ["space:content:read"]
+            item["integration"]["verified"] = True
+
+    changes = {f"/{ORGANIZATION_ID}/spaces": hide, f"/{ORGANIZATION_ID}/installations": let_read}
+    report = await audit(AlteredGitBook(Watched(), changes))
+    (outcome,) = (outcome for outcome in report.rules if outcome.id == "all-places-selected")
+    assert outcome.outcome == "partly"
+    assert any("which spaces are confidential" in each.what for each in outcome.undecided)
 
 
 async def test_several_gaps_are_all_reported_and_the_result_says_incomplete() -> None:

@@ -11,7 +11,7 @@ from gitbook_integrations_mcp.audit.inventory import Inventory, Level
 def list_credentials(name: str, level: Level, configuration: dict[str, Any]) -> tuple[str, ...]:
     """Return the keys of credentials in the configuration of an integration without a schema, on a space or site."""
     inventory = Inventory("o", Narrowing())
-    assert inventory.add_installation({"installation": {"id": "i"}, "integration": {"name": name}})
+    inventory.add_installation({"installation": {"id": "i"}, "integration": {"name": name}})
     installed = inventory.installations["i"]
     item = {"integration": name, "installation": "i", "configuration": configuration, level: "p"}
     assert installed.add_place(level, item)
