@@ -115,7 +115,7 @@ def describe_places(level: Place, identifiers: Sequence[str], places: Sequence[M
     return Fact("Gets access to", f"{len(identifiers)} {level}s; not public: {listed}")
 
 
-def describe_all_places(level: Place, places: Sequence[Mapping[str, Any]] | None, *, more: bool) -> Fact:
+def describe_all_places(level: Place, places: Sequence[Mapping[str, Any]] | None, *, more: bool = False) -> Fact:
     """Return all places of a level, and which of them are not public. `more` means that the list is incomplete."""
     label = f"Gets access to all {level}s"
     if places is None:
@@ -201,12 +201,15 @@ def describe_publication(
     )
     unchanged = []
     for name, render in _PUBLISHED.items():
-        old, new = render(live.get(name)), render(arguments.get(name))
+        old, new = render(live.get(name)), render(arguments.get(name, _DEFAULTS.get(name) if live else None))
         if old == new:
             unchanged += [name_argument(name).lower()] if name in live else []
         else:
             before = f"“{clean_value(old, _MAX_VALUE)}” → " if name in live and old else ""
-            after = f"“{format_text(new, _MAX_VALUE)}”" if name in arguments else "not sent"
+            if name in arguments:
+                after = f"“{format_text(new, _MAX_VALUE)}”"
+            else:
+                after = f"“{new}” (not sent)" if new else "not sent, so GitBook keeps it or deletes it"
             yield Fact(name_argument(name), f"{before}{after}")
     if unchanged:
         yield Fact("Unchanged", ", ".join(unchanged))
@@ -289,6 +292,8 @@ _PUBLISHED: Mapping[str, Callable[[Any], str]] = {
     "externalLinks": _render_links,
 }
 """Fields of a publication that GitBook returns, with the function that makes one text of their value."""
+_DEFAULTS = {"target": "all"}
+"""Values of fields that a publication does not have."""
 
 
 # Settings and payloads

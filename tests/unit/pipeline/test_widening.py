@@ -306,6 +306,17 @@ async def test_a_publication_is_shown_as_the_difference_to_the_published_version
     assert facts["Published version"].startswith("7,")
 
 
+async def test_a_publication_says_what_becomes_of_fields_that_it_does_not_have() -> None:
+    spy = GitBookSpy()
+    (text,) = await ask(spy, "publish_integration", {**OWN, **PUBLICATION})
+    facts = read_facts(text)
+    assert facts["Target"] == "“space” → “all” (not sent)"
+    assert facts["Visibility"] == "“private” → not sent, so GitBook keeps it or deletes it"
+    spy.sandbox.state.integrations[OWN_INTEGRATION].manifest["target"] = "all"
+    (text,) = await ask(spy, "publish_integration", {**OWN, **PUBLICATION})
+    assert "Target" not in read_facts(text)
+
+
 async def test_old_and_new_text_of_a_publication_look_alike() -> None:
     spy = GitBookSpy()
     spy.sandbox.state.integrations[OWN_INTEGRATION].manifest["summary"] = "*Old*\nline"
