@@ -182,8 +182,11 @@ class _Reader:
         arguments = {_ARGUMENTS.get(key, key): value for key, value in merged.items() if key != "envs"}
         arguments.setdefault("description", "")
         arguments.setdefault("previewImages", [])
-        if self._order.organization:
-            arguments["organization"] = self._order.organization
+        if owner := self._order.organization:
+            if arguments.get("organization") not in {None, owner}:
+                line = self._document.find_line(self._locate(("organization",)))
+                self._notes.append(f"Line {line}: organization is replaced by {self._clean(owner, 64)}.")
+            arguments["organization"] = owner
         self._complete(arguments)
         return self._check(arguments)
 
@@ -200,6 +203,12 @@ class _Reader:
             for key in _ENVIRONMENT_KEYS:
                 if key in values:
                     self._check_value((*prefix, key), values[key])
+            for key in values if prefix else ():
+                if key not in _ENVIRONMENT_KEYS:
+                    place = (*prefix, key)
+                    known = ", ".join(_ENVIRONMENT_KEYS)
+                    ignored = f"{self._clean(join_names(place), 64)} is ignored. An environment can only have {known}."
+                    self._notes.append(f"Line {self._document.find_line(place)}: {ignored}")
         name = self._order.environment
         if name not in environments and name != DEFAULT_ENVIRONMENT:
             known = ", ".join([DEFAULT_ENVIRONMENT, *map(str, environments)])

@@ -122,7 +122,10 @@ def test_an_environment_replaces_owner_visibility_and_secrets(tmp_path: Path) ->
         "empty": {},
     }
     write_folder(tmp_path, secrets={"A": "1", "B": "1"}, envs=envs)
-    prod = read(tmp_path, environment="prod").arguments
+    folder = read(tmp_path, environment="prod")
+    [note] = folder.notes
+    assert "envs.prod.title is ignored. An environment can only have organization, visibility, secrets." in note
+    prod = folder.arguments
     assert [prod[name] for name in ("organization", "visibility", "secrets", "title")] == [
         "other",
         "public",
@@ -419,3 +422,12 @@ def test_another_bundled_file_takes_the_place_of_the_script(tmp_path: Path) -> N
     assert folder.problems == ()
     assert folder.arguments["script"] == "export default {other: 1};"
     assert [one.path for one in folder.files if one.role == "script"] == ["out/bundle.mjs"]
+
+
+def test_an_owner_that_replaces_that_of_the_manifest_is_noted_with_its_line(tmp_path: Path) -> None:
+    write_folder(tmp_path, organization="theirs")
+    folder = read(tmp_path, organization="ours")
+    assert folder.arguments["organization"] == "ours"
+    [note] = folder.notes
+    assert note.endswith("organization is replaced by ours.")
+    assert read(tmp_path, organization="theirs").notes == ()
