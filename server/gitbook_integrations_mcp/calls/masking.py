@@ -33,7 +33,7 @@ _NAMING_KEYS = frozenset(
 )
 """Keys, in lower case, that name what is under one of `_VALUE_KEYS` beside them."""
 
-_VALUE_KEYS = frozenset({"data", "default", "val", "value"})
+_VALUE_KEYS = frozenset({"data", "default", "val", "value", "values"})
 
 
 def mask_secrets(value: Any, *, key: str = "", inherited: bool = False) -> Any:

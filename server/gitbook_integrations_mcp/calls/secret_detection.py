@@ -184,10 +184,12 @@ _OPAQUE_PARAMETERS = frozenset({"key", "zapikey", "hapikey", "sessionid", "sid"}
 """Names of parameters that are credentials in addresses, and too common as keys of settings."""
 
 _ASSIGNMENT = re.compile(
-    r"(?<![A-Za-z0-9_.-])[_.-]{0,8}([A-Za-z][A-Za-z0-9_.-]{1,63}+)([\"']?)(?:\s{0,8}=\s{0,8}[\"'{]?(?=[^\s;,&\"'}]{4})"
-    r"|\s{0,8}:\s{0,8}[\"']?(?=[^\s]{0,80}(?:[0-9]|[a-z][A-Z]))(?=[^\s;,&\"']{6}))"
+    r"(?<![A-Za-z0-9_.-])[_.-]{0,8}([A-Za-z][A-Za-z0-9_.-]{1,63}+)((?:\\{0,16}[\"']|&quot;|&#34;)?)"
+    r"(?:\s{0,8}=>?\s{0,8}(?:\\{0,16}[\"'{]|&quot;|&#34;)?(?=[^\s;,&\"'}]{4})"
+    r"|(?:\s{0,8}:\s{0,8}(?:\\{0,16}[\"']|&quot;|&#34;)?|>)(?=[^\s]{0,80}(?:[0-9]|[a-z][A-Z]))(?=[^\s;,&\"'<]{6}))"
 )
-"""A name before its value in a text: `NAME=value`, `name: value` and `"name": "value"`."""
+"""A name before its value in a text: `NAME=value`, `name: value`, `"name": "value"`, also as text in text, and
+`<name>value`."""
 
 
 def split_key(key: str) -> list[str]:

@@ -138,6 +138,11 @@ SECRET_TEXTS = [
     "https://0123456789abcdef0123456789abcdef@sentry.io/1",
     "https://api.example/x?access_token=abcdef123",
     "https://api.example/x?a=1&api_key=abcdef123",
+    r'{"inner": "{\"api_key\": \"abc123def456GHI\"}"}',
+    r'{"x": "{\"inner\": \"{\\\"api_key\\\": \\\"abc123def456GHI\\\"}\"}"}',
+    "<apiKey>abc123def456GHI</apiKey>",
+    "&quot;api_key&quot;:&quot;abc123def456GHI&quot;",
+    "'api_key' => 'abc123def456GHI'",
     "https://x.blob.core.windows.net/c?sv=1&sig=abcdefgh",
     "Bearer abc123def456",
     "bearer abc123def456",
@@ -157,6 +162,9 @@ SECRET_TEXTS = [
 
 OTHER_TEXTS = [
     "sk-Slovak-language-x",
+    "The token > 5 characters",
+    "<token>",
+    "one key => another one",
     "pk-Pakistan-region-x",
     "gb-English-language-pack",
     "pk_live_publishable1234567890",  # meant for pages
