@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal, TypeVar
@@ -175,6 +176,11 @@ class Credentials:
         body = response.body
         for form in self._forms:
             body = body.replace(form.encode(), REDACTED.encode())
+        if b"\\u" in body:  # any character of a token can be escaped
+            with suppress(ValueError, RecursionError):
+                data = json.loads(body)
+                if (scrubbed := self.scrub_json(data)) != data:
+                    body = json.dumps(scrubbed).encode()
         return response if body == response.body else replace(response, body=body)
 
     @property

@@ -103,8 +103,26 @@ async def test_a_token_at_the_edge_of_a_shortened_object_is_removed() -> None:
 
 async def test_a_token_in_an_audit_is_removed_before_titles_are_cut() -> None:
     upstream = Upstream()
-    upstream.answer({"items": [{"id": "o", "name": "x", "title": lead_to(200)}]})
+    upstream.answer({"items": [{"id": "o", "name": "x", "title": lead_to(200), "visibility": "public"}]})
     async with connect(upstream) as client:
         result = await client.call_tool("audit_installations", {"organizationId": "o"})
     assert "x, x" in read_text(result)
     assert BEGINNING not in read_text(result)
+
+
+@pytest.mark.parametrize("edge", [290, 300])
+async def test_a_token_in_escapes_is_removed_before_texts_are_cut(edge: int) -> None:
+    escaped = "".join(f"\\u{ord(character):04x}" for character in TOKEN)
+    upstream = Upstream()
+
+    def answer(body: dict[str, Any], status: int) -> None:
+        upstream.answer(body, status)
+        upstream.body = json.dumps(body).replace(TOKEN, escaped).encode()
+
+    async with connect(upstream) as client:
+        answer({"error": {"code": 400, "message": lead_to(edge)}}, 400)
+        failed = await client.call_tool("get_integration_by_name", {"integrationName": "x"})
+        answer({"items": [{"name": "x", "title": lead_to(edge)}]}, 200)
+        listed = await client.call_tool("list_integrations", {})
+    assert "x, x" in read_text(failed) + read_text(listed)
+    assert BEGINNING not in read_text(failed) + read_text(listed)
