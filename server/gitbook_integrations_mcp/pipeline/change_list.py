@@ -27,6 +27,8 @@ _VIEW = View(300, "`gitbook-integrations-mcp changes --json` shows it")
 _DETAILS = ("status", "requestId", "lost")
 """Fields that are shown only of a single change."""
 
+_FILTERS = ("organizationId", "integrationName")
+_UNKNOWN_ORGANIZATION = "A change without organization can be of any organization."
 _ONLY_HERE = (
     "Only changes that you made through this server are listed. GitBook does not say who else installed or changed "
     "something."
@@ -95,14 +97,27 @@ class ChangeLister:
         content: dict[str, Any] = {"items": [_omit(_describe_undone(one, undone), _DETAILS) for one in listed]}
         if len(found) > limit:
             content["next"] = {"page": listed[-1].id}
-        notes = [] if found else [_ONLY_HERE]
+        notes = [] if found else [_ONLY_HERE, *await self._explain_empty(arguments, owner)]
         if MASK in str(content["items"]):
             notes.append(_HIDDEN)
+        if "organizationId" in arguments and any(one.organization is None for one in listed):
+            notes.append(_UNKNOWN_ORGANIZATION)
         if tool is not None and (calls := _list_recorded_alone(TOOLS[tool])):
             notes.append(f"Where {tool} needed only one call, that call is listed: {' or '.join(calls)}.")
         if notes:
             content["note"] = " ".join(notes)
         return Output(_VIEW.show(content), whole="Use a smaller limit.")
+
+    async def _explain_empty(self, arguments: Mapping[str, Any], owner: str) -> list[str]:
+        """Return a note if filters can be the reason why a list is empty: a misspelt one matches nothing."""
+        given = [name for name in _FILTERS if name in arguments]
+        if not given:
+            return []
+        note = f"Nothing matches {' and '.join(given)}; without that, the list can have changes."
+        if name := arguments.get("integrationName"):
+            others = [one.arguments.get("integrationName") for one in await self._store.changes.search(owner)]
+            note += suggest(name, filter(None, others))
+        return [note]
 
     async def _find_undone(self, change_ids: Sequence[str]) -> dict[str, str]:
         """Return which of the changes are undone, each with its undo. An undo that is undone itself does not count."""

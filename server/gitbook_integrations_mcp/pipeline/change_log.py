@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from gitbook_integrations_mcp.auth.callers import Caller
-from gitbook_integrations_mcp.calls.call import EndpointCall
+from gitbook_integrations_mcp.calls.call import Call, EndpointCall
 from gitbook_integrations_mcp.calls.json_body import read_json
 from gitbook_integrations_mcp.calls.masking import mask_secrets
 from gitbook_integrations_mcp.calls.plan import PlannedCall
@@ -103,12 +103,13 @@ class ChangeLog:
         Raises:
             StoreError: it cannot be recorded, so nothing must be sent.
         """
+        sources = {"arguments": call.arguments, "before": next((step.before for step in call.plan.steps), None)}
         change = Change(
             id=self._store.changes.create_id(),
             time=self._store.database.clock(),
             owner=call.caller.owner,
             principal=call.caller.user,
-            organization=call.plan.organization or _find_organization({"arguments": call.arguments}),
+            organization=call.plan.organization or _find_organization(sources) or self._find_default(call),
             tool=call.tool.name,
             operation=call.tool.operation,
             arguments=mask_for_record(call.caller, call.arguments),
@@ -137,7 +138,7 @@ class ChangeLog:
         }
         await self._store.changes.complete(plan.id, values)
 
-    def _find_default(self, call: EndpointCall) -> str | None:
+    def _find_default(self, call: Call) -> str | None:
         """Return the default organization, unless the call names one, if only in a text that is no ID."""
         return None if {"organization", "organizationId"} & call.arguments.keys() else self._organization
 

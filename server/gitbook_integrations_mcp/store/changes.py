@@ -105,18 +105,20 @@ class ChangeStore:
     ) -> list[Change]:
         """Return the newest changes of `owner`, or of everybody, that match, between two changes; at most `limit`.
 
-        A plan is about an `integration` if one of its calls is. Without `parts`, the calls of plans are left out.
+        A change of an unknown organization matches each. A plan is about an `integration` if one of its calls is.
+        Without `parts`, the calls of plans are left out.
         """
         conditions: list[ColumnElement[bool]] = [
             column == value
             for column, value in (
                 (table.c.owner, owner),
-                (table.c.organization, organization),
                 (table.c.tool, tool),
                 (table.c.outcome, outcome),
             )
             if value is not None
         ]
+        if organization is not None:
+            conditions.append(or_(table.c.organization == organization, table.c.organization.is_(None)))
         if integration is not None:
             part = table.alias()
             plans = select(func.substr(part.c.id, 1, ID_LENGTH)).where(_names(part, integration), _is_part(part))

@@ -169,7 +169,10 @@ async def test_an_empty_list_does_not_read_as_if_nobody_had_changed_anything() -
         assert "through this server" in (await search(client))["note"]
         await client.call_tool("queue_integration_task", TASK)
         assert "note" not in await search(client)
-        assert "through this server" in (await search(client, integrationName="slack"))["note"]
+        note = (await search(client, integrationName="release-note-bot"))["note"]
+        assert "through this server" in note
+        assert "Nothing matches integrationName; without that" in note
+        assert note.endswith(f"Did you mean {TASK['integrationName']}?")
 
 
 async def test_long_texts_of_a_change_are_cut() -> None:

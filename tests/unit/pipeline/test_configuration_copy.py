@@ -164,3 +164,14 @@ async def test_the_schema_of_the_target_decides_which_settings_are_copied() -> N
         assert SECRET not in read_text(result)
         assert read_status(await client.call_tool(TOOL, {**case.arguments, "keys": ["channel"]})) == "done"
     assert case.setups["target"].configuration == {"channel": "#docs"}
+
+
+async def test_a_copy_and_its_undo_are_found_among_the_changes_of_the_organization() -> None:
+    case = Case()
+    organization = case.installation.organization
+    async with meet(create_gated_server(case.spy), Human(), "2026-07-28") as client:
+        content = (await client.call_tool(TOOL, case.arguments)).structured_content or {}
+        await client.call_tool("undo_change", {"changeId": content["changeId"]})
+        listed = await client.call_tool("list_changes", {"organizationId": organization})
+    assert [one["tool"] for one in (listed.structured_content or {})["items"]] == ["undo_change", TOOL]
+    assert {one["organization"] for one in (listed.structured_content or {})["items"]} == {organization}
