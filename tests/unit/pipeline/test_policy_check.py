@@ -493,3 +493,11 @@ async def test_without_rules_there_is_no_decision_about_an_integration() -> None
     assert result.structured_content["rules"] == []
     assert "decision" not in result.structured_content
     assert watched.requests == []
+
+
+@pytest.mark.parametrize("host", ["x.dev.example:443", "x.dev.example/", "x.dev.example ", "x。dev.example", "a@x.dev"])
+async def test_what_is_no_host_gets_no_decision(host: str) -> None:
+    async with connect(GitBookSpy(), {"tunnel_hosts": ["*.dev.example"]}) as client:
+        assert read_code(await client.call_tool("check_policy", EXISTING | {"tunnelHost": host})) == "invalid_arguments"
+        denied = await client.call_tool("check_policy", EXISTING | {"tunnelHost": "X.Dev.Example"})
+    assert (denied.structured_content or {})["decision"] == "deny"

@@ -61,6 +61,14 @@ def _check_tunnel(url: str) -> str:
     return url
 
 
+def check_tunnel_host(host: str) -> str:
+    """Return the host of a tunnel's URL in lower case, as a policy compares it."""
+    url = _check_tunnel(f"https://{host}")
+    if urlsplit(url).hostname != host.lower():
+        raise PydanticCustomError("tunnel_host", "must be a host only, without a port and a path")
+    return host.lower()
+
+
 class OfEvent(OfIntegration):
     eventId: EventId
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from gitbook_integrations_api.endpoint import (
     INSTALLATION,
@@ -17,6 +17,7 @@ from gitbook_integrations_api.endpoint import (
     one,
     paged,
 )
+from gitbook_integrations_api.endpoints.development import check_tunnel_host
 from gitbook_integrations_api.inputs import OfIntegration, OfOrganization, Paged
 from gitbook_integrations_api.objects import Integration
 from gitbook_integrations_api.parameters import (
@@ -59,7 +60,11 @@ class PolicyQuestion(Input):
     ] = ABSENT
     spaceId: SpaceId = ABSENT
     siteId: SiteId = ABSENT
-    tunnelHost: Annotated[str, Field(min_length=1, max_length=256, description="Host of the tunnel's URL")] = ABSENT
+    tunnelHost: Annotated[
+        str,
+        AfterValidator(check_tunnel_host),
+        Field(min_length=1, max_length=256, description="Host of the tunnel's URL"),
+    ] = ABSENT
 
 
 class PolicyAnswer(BaseModel):
