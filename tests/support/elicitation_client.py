@@ -8,7 +8,7 @@ import httpx
 from mcp import Client
 from mcp.client.session import ClientRequestContext
 from mcp_types import CallToolResult, ElicitRequestFormParams, ElicitRequestParams, ElicitRequestURLParams, ElicitResult
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.config.settings import load_settings
@@ -82,9 +82,9 @@ def _read_name(params: ElicitRequestFormParams) -> str:
 
 
 def create_gated_server(
-    spy: GitBookSpy, clock: Clock | None = None, *, url: str = "memory", run: str | None = None, **confirmation: Any
+    spy: ASGIApp, clock: Clock | None = None, *, url: str = "memory", run: str | None = None, **confirmation: Any
 ) -> Any:
-    """Return a server in front of `spy`, with the sandbox's tokens, a store and these confirmation settings."""
+    """Return a server in front of a GitBook, with the sandbox's tokens, a store and these confirmation settings."""
     settings = load_settings({"server": {"sandbox": True}, "store": {"url": url}, "confirmation": confirmation})
     return create_server(settings, http_transport=httpx.ASGITransport(app=spy), clock=clock or Clock(), run=run)
 

@@ -6,7 +6,7 @@ from typing import Any
 from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_api.endpoint import Endpoint, SegmentError
 from gitbook_integrations_mcp.audit.coverage import CoverageTracker, ListStatus
-from gitbook_integrations_mcp.calls.response import read_response
+from gitbook_integrations_mcp.calls.response import read_cursor, read_response
 from gitbook_integrations_mcp.errors import AnswerError, CallError
 from gitbook_integrations_mcp.gitbook.http import GitBookResponse
 
@@ -58,7 +58,7 @@ class ListReader:
                 complete = add_item(item)
                 status.items += complete
                 incomplete += not complete
-            cursor = _get_cursor(page)
+            cursor = read_cursor(page)
             if cursor is None:
                 break
             if not paged or cursor in seen:
@@ -67,18 +67,3 @@ class ListReader:
             arguments["page"] = cursor
         if incomplete:
             raise AnswerError(f"GitBook returned items in which something is missing or malformed: {incomplete}.")
-
-
-def _get_cursor(page: Mapping[str, Any]) -> str | None:
-    """Return the cursor of the next page, or None after the last one.
-
-    Raises:
-        AnswerError: there is a next page, but its cursor is invalid.
-    """
-    following = page.get("next")
-    if following is None:
-        return None
-    cursor = following.get("page") if isinstance(following, Mapping) else None
-    if not isinstance(cursor, str) or not cursor:
-        raise AnswerError("GitBook returned an invalid pagination cursor.")
-    return cursor

@@ -87,6 +87,21 @@ def read_response(
     return data
 
 
+def read_cursor(page: Mapping[str, Any]) -> str | None:
+    """Return the cursor of the next page, or None after the last one.
+
+    Raises:
+        AnswerError: there is a next page, but its cursor is unreadable. To stop here would hide the rest of the list.
+    """
+    following = page.get("next")
+    if following is None:
+        return None
+    cursor = following.get("page") if isinstance(following, Mapping) else None
+    if not isinstance(cursor, str) or not cursor:
+        raise AnswerError("GitBook returned an invalid pagination cursor.")
+    return cursor
+
+
 def get_path(data: Any, path: str) -> Any:
     """Return the value in `data` at a path like `target.organization`, or None if it does not exist."""
     for name in path.split("."):

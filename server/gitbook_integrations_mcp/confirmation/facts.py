@@ -192,7 +192,7 @@ def describe_context(
         yield Fact(label, f"could not be read ({describe_failure(response)})")
         return
     items = response["items"]
-    more = "+" if response.get("next") else ""
+    more = "" if response.get("next") is None else "+"
     named = ", ".join(format_name(item.get(level[:-1], item), organizations) for item in items[:MAX_NAMED])
     rest = f", and {len(items) - MAX_NAMED}{more} more" if len(items) > MAX_NAMED else ""
     yield Fact(label, f"{len(items)}{more}" + (f": {named}{rest}" if items else ""))

@@ -444,7 +444,9 @@ def _describe_loss(
 
 
 def _describe_all(level: Place, page: Mapping[str, Any] | None) -> Fact:
-    return describe_all_places(level, None if page is None else page["items"], more=bool(get_path(page, "next.page")))
+    if page is None:
+        return describe_all_places(level, None)
+    return describe_all_places(level, page["items"], more=page.get("next") is not None)
 
 
 def _describe_body(
@@ -475,7 +477,7 @@ def _add_places(target: Mapping[str, Any] | None, lists: Mapping[str, Mapping[st
     below = {
         reader.path.rpartition("/")[2]: one["items"]
         for name, one in lists.items()
-        if not isinstance(one, CallError) and (reader := ENDPOINTS[name]).is_list and not get_path(one, "next.page")
+        if not isinstance(one, CallError) and (reader := ENDPOINTS[name]).is_list and one.get("next") is None
     }
     return {**target, **below} if target is not None and below else target
 

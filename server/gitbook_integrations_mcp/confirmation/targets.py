@@ -112,7 +112,7 @@ class TargetReader:
         except CallError:
             return None if identifier is None else str(identifier), ()
         found = next((one for one in page["items"] if identifier in (one.get("id"), one.get("hostname"))), None)
-        if found is None and named and page["items"] and not page.get("next"):
+        if found is None and named and page["items"] and page.get("next") is None:
             raise ArgumentsError(
                 "organization: the token can see no organization with this ID, so nobody was asked and nothing was "
                 "sent. list_organizations_for_authenticated_user returns the IDs."

@@ -17,10 +17,10 @@ from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.masking import MASK
 from gitbook_integrations_mcp.calls.output import Output
-from gitbook_integrations_mcp.calls.response import get_path, read_response
+from gitbook_integrations_mcp.calls.response import get_path, read_cursor, read_response
 from gitbook_integrations_mcp.calls.secret_detection import has_secret_shape
 from gitbook_integrations_mcp.calls.view import View, describe_foreign
-from gitbook_integrations_mcp.errors import CallError
+from gitbook_integrations_mcp.errors import AnswerError, CallError
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.pipeline.change_list import read_moment
 from gitbook_integrations_mcp.pipeline.development_mode import DevelopmentModes
@@ -114,8 +114,11 @@ class EventInspector:
             read += len(items)
             newest = max([newest, *map(_time, items)])
             found += [one for one in items if _matches(one, call.arguments, since)]
-            page = get_path(content, "next.page")
-            if not page or not items or (since is not None and all(_is_before(one, since) for one in items)):
+            try:
+                page = read_cursor(content)
+            except AnswerError:
+                return sorted(found, key=_time, reverse=True), newest, False
+            if page is None or not items or (since is not None and all(_is_before(one, since) for one in items)):
                 return sorted(found, key=_time, reverse=True), newest, True
             if read >= _MOST_EVENTS:
                 return sorted(found, key=_time, reverse=True), newest, False

@@ -6,7 +6,7 @@ from typing import Any
 from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.masking import MaskingScope, find_secrets
-from gitbook_integrations_mcp.calls.plan import Plan, Step
+from gitbook_integrations_mcp.calls.plan import Plan, Step, find_id
 from gitbook_integrations_mcp.calls.response import get_path
 from gitbook_integrations_mcp.confirmation.facts import (
     MAX_LISTED,
@@ -44,12 +44,15 @@ class OffboardingPlanner:
         name, organization = call.arguments["integrationName"], call.arguments["organizationId"]
         where = {"organizationId": organization}
         listed = await self._snapshots.read_list(call, "list_organization_installations", where)
-        names = [str(get_path(one, "integration.name")) for one in listed]
-        titles = {
-            name: str(get_path(one, "integration.title") or name) for name, one in zip(names, listed, strict=True)
-        }
-        matching = [one for one in listed if get_path(one, "integration.name") == name]
-        found = [get_path(one, "installation.id") for one in matching]
+        titles: dict[str, str] = {}
+        matching: dict[str, Mapping[str, Any]] = {}
+        for item in listed:
+            installed = get_path(item, "integration.name")
+            if not isinstance(installed, str) or not installed:
+                raise AnswerError("GitBook listed an installation without its integration. Nothing was sent.")
+            titles[installed] = str(get_path(item, "integration.title") or installed)
+            if installed == name:
+                matching[find_id(item["installation"])] = item["integration"]
         absence = f"{clean_text(name, 100)} is not installed in organization {clean_text(organization, 100)}."
         if not matching and (likely := suggest_id(name, titles)):
             raise ArgumentsError(f"integrationName: {absence}{likely} Nothing was sent.")
@@ -59,10 +62,8 @@ class OffboardingPlanner:
         revoked: dict[str, None] = {}
         scrub_json = call.caller.credentials.scrub_json  # before anything is cut
         if matching:
-            facts += describe_lockout(scrub_json(matching[0]["integration"]))
-        for identifier in found:
-            if not isinstance(identifier, str):
-                raise AnswerError("GitBook listed an installation without an ID. Nothing was sent.")
+            facts += describe_lockout(scrub_json(next(iter(matching.values()))))
+        for identifier in matching:
             arguments = {"integrationName": name, "installationId": identifier}
             before = await self._snapshots.read_target(call, _UNINSTALL, arguments)
             steps.append(Step(ENDPOINTS[_UNINSTALL], arguments, before=before))

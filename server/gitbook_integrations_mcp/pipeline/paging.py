@@ -10,10 +10,10 @@ from typing import Any
 from gitbook_integrations_api.options import MOST_ITEMS
 from gitbook_integrations_api.summary import summarize
 from gitbook_integrations_mcp.calls.call import EndpointCall
-from gitbook_integrations_mcp.calls.response import read_response
+from gitbook_integrations_mcp.calls.response import read_cursor, read_response
 from gitbook_integrations_mcp.calls.view import View
 from gitbook_integrations_mcp.confirmation.results import Approval
-from gitbook_integrations_mcp.errors import CallError
+from gitbook_integrations_mcp.errors import AnswerError, CallError
 from gitbook_integrations_mcp.pipeline.budget import Budget
 from gitbook_integrations_mcp.pipeline.execution import Executor
 from gitbook_integrations_mcp.pipeline.progress import Progress
@@ -212,9 +212,10 @@ class _Reading:
         self.items += page.items[:count]
         self.used += sum(page.costs[:count])
         self.fields = {name: value for name, value in page.response.items() if name not in {"items", "next"}}
-        following = page.response.get("next")
-        cursor = following.get("page") if isinstance(following, dict) else None
-        self.cursor = cursor if isinstance(cursor, str) and cursor else None
+        try:
+            self.cursor = read_cursor(page.response)
+        except AnswerError as error:
+            self._end_list(f"{error} There are more items.")
         if self.cursor is not None and not self.call.tool.is_paged:
             self._end_list("There are more items, but this endpoint accepts no cursor.")
 

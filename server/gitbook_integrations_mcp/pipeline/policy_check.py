@@ -23,10 +23,17 @@ from gitbook_integrations_mcp.calls.policy_rules import (
     read_judged,
     read_public,
 )
-from gitbook_integrations_mcp.calls.response import get_path, read_response
+from gitbook_integrations_mcp.calls.response import get_path, read_cursor, read_response
 from gitbook_integrations_mcp.config.models import PolicyRule
 from gitbook_integrations_mcp.confirmation.targets import TargetReader
-from gitbook_integrations_mcp.errors import ArgumentsError, CallError, PolicyError, StatusError, TargetError
+from gitbook_integrations_mcp.errors import (
+    AnswerError,
+    ArgumentsError,
+    CallError,
+    PolicyError,
+    StatusError,
+    TargetError,
+)
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.text import clean_text
 
@@ -283,8 +290,11 @@ class _FactReader:
             if content is None:
                 break
             items += content.get("items", [])
-            following = get_path(content, "next.page")
-            if not isinstance(following, str):
+            try:
+                following = read_cursor(content)
+            except AnswerError:
+                break
+            if following is None:
                 return _Listed(items, complete=True)
             if page == {"page": following}:
                 break

@@ -76,7 +76,7 @@ def _compare(
         if not deletes and (name not in sent or name not in before):
             continue
         if name == "configuration":
-            yield from _compare_configurations(old or {}, new or {}, sent.get(name) or {})
+            yield from _compare_configurations(*map(_read_settings, (old, new, sent.get(name))))
         elif old != new and (old or new):
             yield name, {"from": old, "to": new}
     if "status" in before and "status" in after and before["status"] != after["status"]:
@@ -84,6 +84,11 @@ def _compare(
     for level in ("spaces", "sites"):
         if deletes and isinstance(places := before.get(level), list) and places:
             yield level, {"from": len(places), "to": 0}
+
+
+def _read_settings(configuration: Any) -> Mapping[str, Any]:
+    """Return the settings of a configuration. Nothing that GitBook sends may end a call that was already made."""
+    return configuration if isinstance(configuration, Mapping) else {}
 
 
 def _compare_configurations(

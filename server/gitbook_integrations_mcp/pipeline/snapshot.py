@@ -7,12 +7,19 @@ from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_api.endpoint import Endpoint
 from gitbook_integrations_mcp.calls.arguments import build_request
 from gitbook_integrations_mcp.calls.call import Call
-from gitbook_integrations_mcp.calls.response import get_path, read_response
+from gitbook_integrations_mcp.calls.plan import find_id
+from gitbook_integrations_mcp.calls.response import read_cursor, read_response
 from gitbook_integrations_mcp.confirmation.targets import TargetReader, check_identity, find_context
 from gitbook_integrations_mcp.errors import AnswerError, TargetError
 from gitbook_integrations_mcp.gitbook.client import GitBook
 
 _PAGE_SIZE = 1000
+_IDENTIFIED = {
+    "list_organization_installations": "installation",
+    "list_integration_installation_spaces": "space",
+    "list_integration_installation_sites": "site",
+}
+"""Fields that identify the items of a list. A planner that skipped an item without one would plan too little."""
 _LISTS = {"space": "list_spaces_in_organization_by_id", "site": "list_sites"}
 
 
@@ -57,13 +64,19 @@ class SnapshotReader:
             content = read_response(reader, response)
             check_identity(reader, content, taken)
             items += content["items"]
-            cursor = get_path(content, "next.page")
+            try:
+                cursor = read_cursor(content)
+            except AnswerError as error:
+                raise AnswerError(f"{reader.name}: {error} Nothing was sent.") from None
             if cursor is None:
-                return items
-            if not isinstance(cursor, str) or not reader.is_paged or cursor in seen:
+                break
+            if not reader.is_paged or cursor in seen:
                 raise AnswerError(f"GitBook did not return all items of {reader.name}. Nothing was sent.")
             seen.add(cursor)
             taken["page"] = cursor
+        if (name := _IDENTIFIED.get(tool)) and any(not isinstance(find_id(item.get(name)), str) for item in items):
+            raise AnswerError(f"{reader.name}: GitBook returned an item without an ID. Nothing was sent.")
+        return items
 
     async def read_places(self, call: Call, level: str, organization: str) -> dict[str, dict[str, Any]]:
         """Return the spaces or sites of an organization by ID, as they may be shown: without the caller's tokens.

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID
+from tests.support.altered_gitbook import AlteredGitBook, Change
 from tests.support.elicitation_client import GitBookSpy, Human, create_gated_server, meet, read_status
 from tests.support.fake_gitbook import Era, read_code, read_text
 from tests.support.gated_calls import APPROVAL, Target, call_once, each_era, start_call
@@ -113,3 +114,55 @@ async def test_an_approval_is_not_for_another_state(level: str) -> None:
         setup.configuration = {"by": "another person"}
         assert not hasattr(await call_once(client, target, state, APPROVAL), "structured_content")  # it asks again
     assert spy.mutations == []
+
+
+def _blind(item: dict[str, Any]) -> None:
+    item["integration"] = "slack"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda item: item.update(integration=None),
+        _blind,
+        lambda item: item["integration"].update(name=None),
+        lambda item: item["installation"].pop("id"),
+    ],
+)
+async def test_an_installation_that_cannot_be_read_is_not_called_absent(change: Change) -> None:
+    def change_all(data: Any) -> None:
+        for item in data["items"]:
+            if item["integration"]["name"] == "slack":
+                change(item)
+
+    spy = GitBookSpy()
+    gitbook = AlteredGitBook(spy, {f"/orgs/{ORGANIZATION_ID}/installations": change_all})
+    async with meet(create_gated_server(gitbook), human := Human(), "2026-07-28") as client:
+        assert read_code(await client.call_tool(TOOL, SLACK)) == "invalid_response"
+    assert (human.texts, spy.mutations) == ([], [])
+
+
+@pytest.mark.parametrize("cursor", ["abc", {"cursor": "x"}, {"page": None}, {"page": 7}, ["x"], True, {}])
+async def test_a_list_whose_rest_cannot_be_read_is_not_complete(cursor: Any) -> None:
+    def hide(data: Any) -> None:
+        data["items"] = [item for item in data["items"] if item["integration"]["name"] != "slack"]
+        data["next"] = cursor
+
+    gitbook = AlteredGitBook(GitBookSpy(), {f"/orgs/{ORGANIZATION_ID}/installations": hide})
+    async with meet(create_gated_server(gitbook), Human(), "2026-07-28") as client:
+        assert read_code(await client.call_tool(TOOL, SLACK)) == "invalid_response"
+        where = {"organizationId": ORGANIZATION_ID, "fetchAll": True}
+        listed = await client.call_tool("list_organization_installations", where)
+    assert (listed.structured_content or {})["complete"] is False
+
+
+async def test_an_installation_that_is_listed_twice_is_uninstalled_once() -> None:
+    def repeat(data: Any) -> None:
+        data["items"] += [item for item in data["items"] if item["integration"]["name"] == "slack"]
+
+    spy = GitBookSpy()
+    gitbook = AlteredGitBook(spy, {f"/orgs/{ORGANIZATION_ID}/installations": repeat})
+    async with meet(create_gated_server(gitbook), Human(), "2026-07-28") as client:
+        result = await client.call_tool(TOOL, SLACK)
+    assert read_status(result) == "done", read_text(result)
+    assert find(spy) == []

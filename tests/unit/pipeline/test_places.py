@@ -9,6 +9,7 @@ from mcp.shared.exceptions import MCPError
 from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.sandbox.state import Installation, Setup
 from gitbook_integrations_mcp.store.store import Store
+from tests.support.altered_gitbook import AlteredGitBook, Change
 from tests.support.elicitation_client import GitBookSpy, Human, create_gated_server, meet, read_status
 from tests.support.fake_gitbook import Era, connect, read_changes, read_code, read_text
 from tests.support.gated_calls import APPROVAL, Target, call_once, each_era, start_call
@@ -347,3 +348,14 @@ async def test_a_tool_that_the_server_does_not_offer_is_not_used_by_a_plan() -> 
         result = await client.call_tool(TOOL, case.arguments)
     assert read_code(result) == "tool_disabled"
     assert case.spy.mutations == []
+
+
+@pytest.mark.parametrize("change", [lambda item: item.pop("space"), lambda item: item.update(space=12345)])
+async def test_a_place_without_an_id_is_neither_asked_about_nor_sent(change: Change) -> None:
+    case, human = Case(), Human()
+    gitbook = AlteredGitBook(
+        case.spy, {f"/installations/{case.installation.id}/spaces": lambda data: change(data["items"][0])}
+    )
+    async with meet(create_gated_server(gitbook), human, "2026-07-28") as client:
+        assert read_code(await client.call_tool(TOOL, case.arguments)) == "invalid_response"
+    assert (human.texts, case.spy.mutations) == ([], [])

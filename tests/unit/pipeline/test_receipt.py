@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
+from tests.support.altered_gitbook import AlteredGitBook
 from tests.support.elicitation_client import GitBookSpy, Human, create_gated_server, meet
 from tests.support.fake_gitbook import Era, connect, read_text
 from tests.support.gated_calls import each_era, find_target
@@ -108,3 +109,20 @@ async def test_a_receipt_does_not_show_what_only_an_approved_call_may_read(extra
     async with meet(create_gated_server(spy, extra_tools=extra), Human(), "2026-07-28") as client:
         receipt = await call(client, "update_integration_installation", **where, externalIds=["new"])
     assert "changed" not in receipt
+
+
+@pytest.mark.parametrize("configuration", ["text", 5, ["a"]])
+async def test_a_configuration_that_is_no_object_does_not_cost_the_receipt(configuration: Any) -> None:
+    spy = GitBookSpy()
+    where = find_target(spy, "uninstall_integration").arguments
+    spy.sandbox.state.integrations[where["integrationName"]].manifest.pop("configurations", None)
+    gitbook = AlteredGitBook(
+        spy, {f"/installations/{where['installationId']}": lambda data: data.update(configuration=configuration)}
+    )
+    async with meet(create_gated_server(gitbook), Human(), "2026-07-28") as client:
+        result = await client.call_tool("update_integration_installation", {**where, "externalIds": ["new"]})
+        assert not result.is_error, read_text(result)
+        assert "receipt" in (result.structured_content or {})
+        result = await client.call_tool("update_integration_installation", {**where, "configuration": {}})
+    assert not result.is_error, read_text(result)
+    assert "receipt" in (result.structured_content or {})
