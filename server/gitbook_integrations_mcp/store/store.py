@@ -147,7 +147,11 @@ class Store:
         Raises:
             StoreError: the store fails.
         """
-        deleted = {"changes": await self.changes.prune()}
+        deleted = {
+            "changes": await self.changes.prune(),
+            "reports": await self.reports.prune(),
+            "versions": await self.versions.prune(),
+        }
         await self.database.compact()
         return deleted
 

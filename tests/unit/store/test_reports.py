@@ -88,7 +88,7 @@ async def test_old_reports_are_not_returned_and_the_next_one_deletes_them(store:
     await add(store, "new", clock.now)
     assert await count(store) == 1
     clock.now += 11 * DAY
-    assert await store.reports.prune() == 1
+    assert (await store.prune())["reports"] == 1
 
 
 async def test_after_the_clock_was_set_back_reports_of_the_future_are_ignored(store: Store, clock: Clock) -> None:

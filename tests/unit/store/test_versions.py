@@ -54,7 +54,7 @@ async def test_old_versions_are_deleted_but_the_last_ones_of_each_integration_st
         await store.versions.add(make(clock.now + number, version=str(number)))
     await store.versions.add(make(clock.now, "other"))
     clock.now += 10 * DAY + 2.5
-    assert await store.versions.prune() == 3
+    assert (await store.prune())["versions"] == 3
     kept = await store.versions.list("acme")
     assert [one.version for one in kept] == [str(number) for number in reversed(range(3, KEPT + 3))]
     assert len(await store.versions.list("other")) == 1
