@@ -63,7 +63,8 @@ def _list_kept(call: EndpointCall, before: Mapping[str, Any] | None, result: Any
             )
     old, new = before.get("status"), result.get("status") if isinstance(result, Mapping) else None
     if old and new and old != new:
-        yield f"Its status changed from {old} to {new}. Only GitBook sets the status."
+        access = " While it is active, it can use its scopes; to end that, uninstall it." if new == "active" else ""
+        yield f"Its status changed from {old} to {new}. Only GitBook sets the status.{access}"
 
 
 def describe_state(target: Mapping[str, Any]) -> dict[str, Any]:

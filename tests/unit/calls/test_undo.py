@@ -37,6 +37,9 @@ def test_an_update_is_undone_only_where_it_changed_something() -> None:
     assert lost == []
 
 
+ACTIVE = "While it is active, it can use its scopes; to end that, uninstall it."
+
+
 @pytest.mark.parametrize(
     ("arguments", "before", "result", "kept"),
     [
@@ -51,7 +54,7 @@ def test_an_update_is_undone_only_where_it_changed_something() -> None:
             {"configuration": {}},
             {**BEFORE, "status": "pending"},
             {"status": "active"},
-            ["Its status changed from pending to active. Only GitBook sets the status."],
+            [f"Its status changed from pending to active. Only GitBook sets the status. {ACTIVE}"],
         ),
         ({"configuration": {}}, {**BEFORE, "status": "active"}, {"status": "active"}, []),
     ],
