@@ -17,7 +17,13 @@ from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.spelling import MOST_MEANT, find_mistyped, name_meant
 from gitbook_integrations_mcp.text import clean_text
 
-_LISTED_AS = {"organization": "organizationId", "space": "spaceId", "site": "siteId"} | {name: name for name in SOURCES}
+_LISTED_AS = {
+    "organization": "organizationId",
+    "space": "spaceId",
+    "site": "siteId",
+    "integration": "integrationName",
+    **{name: name for name in SOURCES},
+}
 _MARKETPLACE = Source(tool="list_integrations", value="name", labels=("title",))
 _IDENTIFIER = re.compile(r"[a-zA-Z0-9_.-]+")
 

@@ -17,6 +17,7 @@ SPACE = "4Bx5L9BNoCBwuh9BLKDm"
         ("get_integration_by_name", {"integrationName": "Slack"}, "Did you mean slack"),
         ("get_integration_by_name", {"integrationName": "gogleanalytics"}, "Did you mean googleanalytics"),
         ("get_integration_by_name", {"integrationName": "Gogle Analytics"}, "Did you mean googleanalytics"),
+        ("audit_installations", {"section": "findings", "integration": "Heat Lens"}, "Did you mean heatlens"),
         ("list_sites", {"organizationId": "Aurora Robotics"}, ORGANIZATION_ID),
         ("list_space_integrations", {"spaceId": "Internal Handbook"}, SPACE),
         ("list_space_integrations", {"spaceId": "handbook"}, SPACE),
