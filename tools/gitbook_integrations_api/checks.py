@@ -23,6 +23,8 @@ class Check(StrEnum):
     """A PNG in Base64, as small as GitBook's command line requires for icons."""
     PREVIEW_IMAGES = "preview-images"
     """PNGs in Base64, as small as GitBook's command line requires for preview images."""
+    IDS = "ids"
+    """Objects of which each has an ID of its own."""
     LINKS = "links"
     """Links with absolute URLs."""
     SECRETS = "secrets"

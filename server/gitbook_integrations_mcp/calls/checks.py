@@ -116,6 +116,14 @@ def _find_image_problem(image: str, limit: int) -> str | None:
     return f"has {size:,} bytes; the maximum is {limit * 1024:,} ({limit} KiB)" if size > limit * 1024 else None
 
 
+def _check_ids(items: list[Mapping[str, Any]], _: Mapping[str, Any]) -> Found:
+    seen: set[str] = set()
+    for number, item in enumerate(items):
+        if item["id"] in seen:
+            yield (number, "id"), "must not be the same as that of another one"
+        seen.add(item["id"])
+
+
 def _check_links(links: list[Mapping[str, Any]], _: Mapping[str, Any]) -> Found:
     for number, link in enumerate(links):
         if not _is_absolute(link["url"]):
@@ -162,6 +170,7 @@ _CHECKS: Mapping[Check, Callable[[Any, Mapping[str, Any]], Found]] = MappingProx
         Check.SCOPES: _check_scopes,
         Check.ICON: _check_icon,
         Check.PREVIEW_IMAGES: _check_preview_images,
+        Check.IDS: _check_ids,
         Check.LINKS: _check_links,
         Check.SECRETS: _check_secrets,
         Check.TUNNEL: _check_tunnel,

@@ -258,6 +258,11 @@ class _Reader:
             self._add(self._locate(("secrets",)), f"secrets cannot be read: the file .env {error}.")
             return replaced
         for name, value in secrets.items():
+            if isinstance(value, str) and value and "${{" not in value:
+                place = self._locate(("secrets", name))
+                line, named = self._document.find_line(place), self._clean(join_names(place), 64)
+                advice = "is plain text in the manifest. Better: ${{ env.NAME }}, with the value in .env."
+                self._notes.append(f"Line {line}: {named} {advice}")
             try:
                 replaced[name] = variables.replace(value) if isinstance(value, str) else value
             except VariableError as error:

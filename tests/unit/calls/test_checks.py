@@ -105,6 +105,15 @@ async def test_what_gitbooks_command_line_would_never_send_is_refused(case: str,
     assert upstream.requests == []
 
 
+@pytest.mark.parametrize("name", ["blocks", "contentSources"])
+async def test_two_of_a_kind_with_one_id_are_refused(name: str) -> None:
+    one = {"id": "a", "title": "First", "configuration": {"componentId": "c"}}
+    items = [{key: value for key, value in one.items() if name == "contentSources" or key != "configuration"}] * 2
+    async with connect(Upstream()) as client:
+        result = await client.call_tool("publish_integration", PUBLICATION | {name: items})
+    assert f"{name}.1.id must not be the same as that of another one." in read_text(result)
+
+
 async def test_all_problems_are_listed_together_with_those_of_the_schema() -> None:
     upstream = Upstream()
     wrong = {

@@ -123,8 +123,9 @@ def test_an_environment_replaces_owner_visibility_and_secrets(tmp_path: Path) ->
     }
     write_folder(tmp_path, secrets={"A": "1", "B": "1"}, envs=envs)
     folder = read(tmp_path, environment="prod")
-    [note] = folder.notes
-    assert "envs.prod.title is ignored. An environment can only have organization, visibility, secrets." in note
+    title, secret = folder.notes
+    assert "envs.prod.title is ignored. An environment can only have organization, visibility, secrets." in title
+    assert "envs.prod.secrets.A is plain text in the manifest." in secret
     prod = folder.arguments
     assert [prod[name] for name in ("organization", "visibility", "secrets", "title")] == [
         "other",
@@ -247,10 +248,10 @@ scopes: []
 blocks:
   - &block {{id: a, title: First}}
   - <<: *block
-    title: Second
+    id: b
 """
     blocks = read(write_folder(tmp_path, text=text)).arguments["blocks"]
-    assert blocks == [{"id": "a", "title": "First"}, {"id": "a", "title": "Second"}]
+    assert blocks == [{"id": "a", "title": "First"}, {"id": "b", "title": "First"}]
 
 
 def test_secrets_come_from_the_file_beside_the_manifest_and_from_allowed_variables(

@@ -60,8 +60,10 @@ class Publication(Input):
     ] = ABSENT
     target: Annotated[Target, Field(description="Where it can be installed; default everywhere")] = ABSENT
     categories: Annotated[list[Category], Field(description="Marketplace categories")] = ABSENT
-    blocks: Annotated[list[Block], Field(description="Blocks that it adds to the editor")] = ABSENT
-    contentSources: Annotated[list[ContentSource], Field(description="Content sources that it provides")] = ABSENT
+    blocks: Annotated[list[Block], Check.IDS, Field(description="Blocks that it adds to the editor")] = ABSENT
+    contentSources: Annotated[list[ContentSource], Check.IDS, Field(description="Content sources that it provides")] = (
+        ABSENT
+    )
     externalLinks: Annotated[
         list[ExternalLink], Check.LINKS, Field(max_length=5, description="At most 5 links on its marketplace page")
     ] = ABSENT
