@@ -173,5 +173,5 @@ async def test_a_copy_and_its_undo_are_found_among_the_changes_of_the_organizati
         content = (await client.call_tool(TOOL, case.arguments)).structured_content or {}
         await client.call_tool("undo_change", {"changeId": content["changeId"]})
         listed = await client.call_tool("list_changes", {"organizationId": organization})
-    assert [one["tool"] for one in (listed.structured_content or {})["items"]] == ["undo_change", TOOL]
+    assert {one["tool"] for one in (listed.structured_content or {})["items"]} == {"undo_change", TOOL}
     assert {one["organization"] for one in (listed.structured_content or {})["items"]} == {organization}
