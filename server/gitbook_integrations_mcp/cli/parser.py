@@ -368,7 +368,8 @@ def _add_audit(parser: Parser) -> None:
     parser.add_argument(
         "--fail-on",
         choices=["high", "medium", "low"],
-        help="exit with 3 if there is a new finding of this severity or higher",
+        help="exit with 3 if there is a new finding of this severity or higher; without --baseline, every open finding "
+        "counts as new",
     )
     parser.add_argument(
         "--details", action="store_true", help="show every finding with its fix, and the scripts on sites"
