@@ -60,7 +60,7 @@ async def _show(settings: Settings, arguments: Namespace) -> CallError | None:
     return None
 
 
-async def _follow(settings: Settings, arguments: Namespace) -> CallError:
+async def _follow(settings: Settings, arguments: Namespace) -> CallError | OSError:
     use_utf8()
     printed: set[str] = set()
     async with Client(create_server(settings)) as client:
@@ -69,7 +69,7 @@ async def _follow(settings: Settings, arguments: Namespace) -> CallError:
                 for event in await _read_new(client, arguments, printed):
                     trace = await _read(client, "get_integration_event", arguments.name, eventId=event["id"])
                     _print(trace, as_json=arguments.json)
-            except CallError as error:
+            except (CallError, OSError) as error:
                 return error  # raised within the client, it would leave it in a group of exceptions
             await anyio.sleep(_POLL_SECONDS)
 

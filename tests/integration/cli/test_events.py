@@ -38,3 +38,14 @@ def test_new_events_are_followed_until_interrupted() -> None:
         assert process.wait(TIMEOUT) == 130
     assert "failed  space_content_updated" in lines[0]
     assert lines[3].strip().startswith("error: POST")
+
+
+@pytest.mark.slow
+def test_following_ends_quietly_when_the_reader_of_the_output_has_gone() -> None:
+    words = [*COMMAND, "events", OWN_INTEGRATION, "--sandbox", "--follow"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait(TIMEOUT) == 1
