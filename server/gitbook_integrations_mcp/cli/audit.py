@@ -389,8 +389,8 @@ def _write(report: Report, options: AuditOptions, settings: Settings) -> None:
             verdict = " · ".join(text for _, text in describe_verdict(report))
             print(f"{verdict}\nReport: {options.output}", file=sys.stderr)
     except OSError as error:
-        if isinstance(error, BrokenPipeError):
-            raise
+        if options.output is None or isinstance(error, BrokenPipeError):
+            raise  # `main` reports it
         raise SettingsError(f"Cannot write {options.output}: {error.strerror}.") from None
 
 

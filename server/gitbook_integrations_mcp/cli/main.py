@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if error.errno not in _FULL:
             raise
         sys.stdout = None
-        print(f"{NAME}: Cannot write the output: {error.strerror}.", file=sys.stderr)
+        print(f"{NAME}: Cannot write to standard output: {error.strerror}.", file=sys.stderr)
         return FAILURE
     finally:
         gc.enable()

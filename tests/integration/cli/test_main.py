@@ -487,14 +487,13 @@ def test_a_server_without_standard_input_or_output_says_so(stream: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
-def test_a_full_disk_below_standard_output_is_an_error_in_one_line() -> None:
+@pytest.mark.parametrize("words", [("tools", "--json"), ("audit", "--sandbox"), ("audit", "--sandbox", "--json")])
+def test_a_full_disk_below_standard_output_is_an_error_in_one_line(words: tuple[str, ...]) -> None:
     with Path("/dev/full").open("w") as full:
-        ended = subprocess.run(
-            [*COMMAND, "tools", "--json"], stdout=full, stderr=subprocess.PIPE, check=False, timeout=TIMEOUT
-        )
+        ended = subprocess.run([*COMMAND, *words], stdout=full, stderr=subprocess.PIPE, check=False, timeout=TIMEOUT)
     (line,) = ended.stderr.decode().splitlines()
     assert ended.returncode == 1
-    assert "No space left" in line
+    assert "Cannot write to standard output: No space left" in line
 
 
 @pytest.mark.slow
