@@ -51,6 +51,10 @@ _WORDS = {"help": "--help", "version": "--version"}
 """Commands of other programs that people try, each with the option that it stands for here."""
 
 
+_ENDINGS = {".md": "markdown", ".json": "json", ".csv": "csv", ".html": "html", ".sarif": "sarif"}
+"""Endings of a file with an audit, each with the format that it gets without --format."""
+
+
 class Parser(argparse.ArgumentParser):
     """A parser that raises `UsageError` with a short text, and suggests the nearest valid value."""
 
@@ -121,6 +125,9 @@ def parse(argv: Sequence[str] | None) -> Namespace:
         of_command.error(_describe_unknown(rest, of_command))
     if misplaced := find_misplaced(arguments):
         of_command.error(f"{misplaced} is not an option of the command {arguments.command}.")
+    if arguments.command == "audit" and arguments.format is None:
+        ending = arguments.output.suffix.lower() if arguments.output else ""
+        arguments.format = _ENDINGS.get(ending, "table")
     if arguments.command == "audit" and arguments.table and arguments.format not in {"table", "csv"}:
         of_command.error(f"--table is only for the formats table and csv; {arguments.format} has all tables.")
     return arguments
@@ -348,7 +355,7 @@ def _add_audit(parser: Parser) -> None:
     for name in ("integrations", "spaces", "sites"):
         parser.add_argument(f"--{name}", metavar="A,B", help=f"audit only these {name}")
     formats = ["table", "markdown", "json", "csv", "html", "sarif"]
-    parser.add_argument("--format", choices=formats, default="table", help="default: table")
+    parser.add_argument("--format", choices=formats, help="default: by the ending of --output, else table")
     parser.add_argument(
         "--json",
         action="store_const",

@@ -223,6 +223,21 @@ def test_output_writes_the_report_to_a_file(tmp_path: Path, capsys: pytest.Captu
 
 
 @pytest.mark.parametrize(
+    ("name", "form"),
+    [("a.md", "markdown"), ("a.json", "json"), ("a.csv", "csv"), ("a.HTML", "html"), ("a.sarif", "sarif")],
+)
+def test_the_ending_of_the_file_decides_the_format_if_no_other_is_given(
+    name: str, form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inferred, given, other = tmp_path / name, tmp_path / "given", tmp_path / f"other-{name}"
+    assert run(capsys, "--output", str(inferred))[0] == 0
+    assert run(capsys, "--format", form, "--output", str(given))[0] == 0
+    assert run(capsys, "--format", "table", "--output", str(other))[0] == 0
+    assert inferred.read_text(encoding="utf-8")[:40] == given.read_text(encoding="utf-8")[:40]
+    assert "HIGH " in other.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
     ("words", "expected"),
     [
         (("--output", "/nowhere/report"), "Cannot write /nowhere/report"),
