@@ -302,10 +302,10 @@ class OAuthClient:
                             raise LoginError(f"{host} sent a response that is too long.")
                 finally:
                     await response.aclose()
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, TimeoutError) as error:
-            # The text of an exception can contain the request, so only its type is used.
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, TimeoutError):
+            # The text of an exception can contain the request, so it is not used.
             raise UnreachableError(
-                f"The authorization server {host} could not be reached ({type(error).__name__}).", sent=False
+                f"The authorization server {host} could not be reached. Check the network and HTTPS_PROXY.", sent=False
             ) from None
         finally:
             if self._transport is None:

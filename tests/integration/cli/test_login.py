@@ -222,6 +222,15 @@ def test_without_encryption_nothing_is_sent(run: Run, gitbook: Sandbox, monkeypa
     assert (code, read_code(out)) == (1, "login_failed")
 
 
+def test_an_authorization_server_that_cannot_be_reached_is_reported_with_a_remedy(
+    gitbook: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITBOOK_ENDPOINT", "http://127.0.0.1:9")
+    code, _, err = run("login")
+    assert code == 1
+    assert err.endswith("could not be reached. Check the network and HTTPS_PROXY.\n")
+
+
 def paste(run: Run, monkeypatch: pytest.MonkeyPatch, change: Callable[[str], str]) -> tuple[int, str, str]:
     """Log in without a browser: the human copies the printed address, approves, and pastes what `change` makes."""
 
