@@ -1,6 +1,5 @@
 """The command `login`: logs in with GitBook in a browser, with only the scopes that the offered tools need."""
 
-import contextlib
 import socket
 import sys
 import webbrowser
@@ -113,8 +112,11 @@ async def _log_in_by_paste(flow: LoginFlow, port: int, seconds: float) -> Login:
         "The browser then shows an error page. Copy its address from the address bar, and paste it here:"
     )
     response = ""
-    with anyio.move_on_after(seconds), contextlib.suppress(EOFError):
-        response = await read_line("")
+    try:
+        with anyio.move_on_after(seconds):
+            response = await read_line("")
+    except EOFError:
+        raise LoginError("Standard input ended before an address was pasted.", ErrorCode.LOGIN_DECLINED) from None
     if not response:
         raise LoginError(f"No address was pasted within {seconds:g} s.", ErrorCode.LOGIN_DECLINED)
     return await flow.complete(response)

@@ -289,6 +289,14 @@ def test_without_a_browser_the_redirected_address_is_pasted(
         assert not find_login_path().exists()
 
 
+def test_a_login_without_an_input_says_that_it_ended(gitbook: Sandbox, run: Run) -> None:
+    with Path(os.devnull).open(encoding="utf-8") as empty, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stdin", empty)
+        code, _, err = run("login", "--no-browser")
+    assert code == 1
+    assert "Standard input ended" in err
+
+
 @pytest.mark.parametrize(("seconds", "expected"), [("1", 1), ("600", INTERRUPTED)], ids=["time", "interrupt"])
 def test_a_login_on_a_terminal_ends_after_its_time_or_with_an_interrupt(
     gitbook: Sandbox, seconds: str, expected: int
