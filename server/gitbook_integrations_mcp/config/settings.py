@@ -62,10 +62,14 @@ class _Environment(EnvSettingsSource):
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
         try:
             decoded = super().decode_complex_value(field_name, field, value)
+            if decoded is not value:  # text of a list stays text here
+                parse_json(value)
         except RecursionError:
-            raise JsonError("is nested too deeply") from None
-        if decoded is not value:  # text of a list stays text here
-            parse_json(value)
+            raise JsonError(f"{_name_source(field_name, field)} is nested too deeply") from None
+        except JsonError as error:
+            raise JsonError(f"{_name_source(field_name, field)} {error}") from None
+        except ValueError:
+            raise JsonError(f"{_name_source(field_name, field)} contains invalid JSON") from None
         return decoded
 
 
@@ -133,6 +137,12 @@ def name_variable(section: str, key: str) -> str:
     return f"{PREFIX}{section}{DELIMITER}{key}".upper()
 
 
+def _name_source(name: str, field: FieldInfo) -> str:
+    """Return the variable of a field: that of a setting, or that of the section `name`."""
+    found = (name_variable(section, key) for section, key, each in iterate_settings() if each is field)
+    return next(found, f"{PREFIX}{name}".upper())
+
+
 def load_settings(flags: Mapping[str, Mapping[str, Any]] | None = None, config: Path | None = None) -> Settings:
     """Return the settings from `flags`, the environment, and the file `config` or else `GITBOOK_MCP_CONFIG`.
 
@@ -149,12 +159,7 @@ def load_settings(flags: Mapping[str, Mapping[str, Any]] | None = None, config: 
     except ValidationError as error:
         raise SettingsError("\n".join(map(_describe, _select_problems(error)))) from None
     except PydanticSettingsError as error:
-        cause = error.__cause__
-        problem = str(cause) if isinstance(cause, JsonError) else "contains invalid JSON"
-        raise SettingsError(
-            f"A {PREFIX}<SECTION> variable {problem}. Set single keys instead, for example "
-            f"{name_variable('tools', 'read_only')}=true"
-        ) from None
+        raise SettingsError(f"{error.__cause__}.") from None
     return _use_cli_login(settings)
 
 

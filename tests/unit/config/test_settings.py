@@ -122,7 +122,9 @@ def test_an_empty_variable_is_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("GITBOOK_MCP_TOOLS__READONLY", "true", "Did you mean GITBOOK_MCP_TOOLS__READ_ONLY?"),
         ("GITBOOK_MCP_TOOLS__READ_ONLY", "maybe", "tools.read_only: must be a valid boolean"),
-        ("GITBOOK_MCP_TOOLS", "{oops", "GITBOOK_MCP_<SECTION> variable"),
+        ("GITBOOK_MCP_TOOLS", "{geheim", "GITBOOK_MCP_TOOLS contains invalid JSON."),
+        ("GITBOOK_MCP_HTTP__TOKENS", "geheim", "GITBOOK_MCP_HTTP__TOKENS contains invalid JSON."),
+        ("gitbook_mcp_audit__severity", "geheim", "GITBOOK_MCP_AUDIT__SEVERITY contains invalid JSON."),
         ("GITBOOK_MCP_CONFIG", "/does/not/exist.json", "cannot be read"),
         ("GITBOOK_ENDPOINT", "ftp://x.example", "absolute http or https URL"),
         ("GITBOOK_ENDPOINT", "https://user:pw@x.example", "must not contain a user"),
@@ -308,6 +310,7 @@ def test_json_in_a_variable_is_as_strict_as_a_file(
     monkeypatch.setenv(f"GITBOOK_MCP_{variable}", value)
     with pytest.raises(SettingsError) as caught:
         load_settings()
+    assert f"GITBOOK_MCP_{variable}" in str(caught.value)
     assert expected in str(caught.value)
 
 
