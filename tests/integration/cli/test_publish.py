@@ -64,6 +64,13 @@ def test_a_check_lists_each_problem_with_file_and_line_and_fails(
     assert (code, answer["error"]["code"]) == (1, "invalid_folder")
 
 
+@pytest.mark.parametrize("name", ["My Bot", "Foo_bar", "ä"])
+def test_a_name_that_is_refused_comes_with_the_right_form(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, "new", name, *OWNER)
+    assert code == 2
+    assert err.endswith("NAME must consist of letters and digits, with single hyphens between them.\n")
+
+
 @pytest.mark.parametrize("command", ["check", "publish"])
 def test_a_folder_without_a_manifest_is_an_error(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, answer = read(capsys, command, "nothing-here")
