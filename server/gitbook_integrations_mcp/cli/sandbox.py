@@ -7,7 +7,7 @@ from argparse import Namespace
 from gitbook_integrations_mcp.cli.launcher import name_command
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.errors import SettingsError, UsageError
-from gitbook_integrations_mcp.net.listener import build_address
+from gitbook_integrations_mcp.net.listener import build_address, describe_failure
 from gitbook_integrations_mcp.process import SUCCESS
 from gitbook_integrations_mcp.sandbox import create_sandbox, describe_environment, serve_sandbox
 
@@ -38,7 +38,7 @@ def run(_settings: Settings, arguments: Namespace) -> int:
     try:
         serve_sandbox(create_sandbox(), host, port)
     except OSError as error:
-        reason = (error.strerror or "unknown host").partition(" (while ")[0]
+        reason = describe_failure(error)
         raise SettingsError(f"Cannot listen on {host}, port {port}: {reason}. Choose another with --port.") from None
     return SUCCESS
 

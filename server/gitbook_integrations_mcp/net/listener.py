@@ -20,6 +20,11 @@ def open_listener(host: str, port: int) -> tuple[socket.socket, str]:
     return listener, build_address(host, listener.getsockname()[1])
 
 
+def describe_failure(error: OSError) -> str:
+    """Return why an address cannot be used. The text of asyncio repeats the address."""
+    return (error.strerror or "unknown host").partition(" (while ")[0]
+
+
 def build_address(host: str, port: int) -> str:
     """Return the URL of what listens on `host` and `port`."""
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"

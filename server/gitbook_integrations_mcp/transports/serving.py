@@ -13,7 +13,7 @@ from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.errors import SettingsError
 from gitbook_integrations_mcp.features.server import IntegrationsServer
 from gitbook_integrations_mcp.net.http_server import build_options
-from gitbook_integrations_mcp.net.listener import open_listener
+from gitbook_integrations_mcp.net.listener import describe_failure, open_listener
 from gitbook_integrations_mcp.process import reduce_garbage_collection
 from gitbook_integrations_mcp.transports.saved_answers import LISTS_CHANGE
 from gitbook_integrations_mcp.transports.stdio import open_stdio
@@ -84,7 +84,9 @@ def _serve_http(settings: Settings, server: IntegrationsServer) -> None:
     try:
         listener, address = open_listener(http.host, http.port)
     except OSError as error:
-        raise SettingsError(f"http.host {http.host}, http.port {http.port}: {error.strerror}.") from None
+        reason = describe_failure(error)
+        text = f"http.host {http.host}, http.port {http.port}: {reason}. Choose another with --port."
+        raise SettingsError(text) from None
     with listener:
         for transport in settings.server.transport:
             path = http.sse_path if transport == "sse" else http.streamable_path

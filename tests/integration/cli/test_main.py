@@ -7,6 +7,7 @@ import os
 import pty
 import select
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -652,6 +653,14 @@ def test_a_sandbox_that_cannot_be_served_says_so(words: tuple[str, ...], expecte
     assert ended.returncode == 2
     assert expected in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_port_in_use_is_told_with_the_flag_for_another(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, out, err = run(capsys, "serve", "--sandbox", "--transport", "http", "--port", str(port))
+    assert (code, out) == (2, "")
+    assert err.endswith(f"http.port {port}: Address already in use. Choose another with --port.\n")
 
 
 @pytest.mark.parametrize("words", [(), ("--port", "9000", "--host", "::1")])
