@@ -154,6 +154,12 @@ def find_misplaced(arguments: Namespace) -> str | None:
     return next((flag.name for flag in given if arguments.command not in flag.commands), None)
 
 
+def find_given(arguments: Namespace, section: str) -> str | None:
+    """Return a flag that was given and that stands for a setting of `section`, if there is one."""
+    of_section = (flag for flag in FLAGS if flag.setting and flag.setting[0] == section)
+    return next((flag.name for flag in of_section if getattr(arguments, flag.attribute, None) is not None), None)
+
+
 def read_flags(arguments: Namespace) -> dict[str, dict[str, Any]]:
     """Return the flags that were given, as sections of settings."""
     sections: dict[str, dict[str, Any]] = {}

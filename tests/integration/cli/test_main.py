@@ -663,6 +663,15 @@ def test_a_port_in_use_is_told_with_the_flag_for_another(capsys: pytest.CaptureF
     assert err.endswith(f"http.port {port}: Address already in use. Choose another with --port.\n")
 
 
+@pytest.mark.parametrize(
+    "words", [("--port", "8000"), ("serve", "--host", "::1"), ("--transport", "stdio", "serve", "--workers", "2")]
+)
+def test_a_flag_of_http_without_http_is_an_error(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "--sandbox", *words)
+    assert (code, out) == (2, "")
+    assert err.endswith("is only for HTTP. Add --transport http.\n")
+
+
 @pytest.mark.parametrize("words", [(), ("--port", "9000", "--host", "::1")])
 def test_a_shell_can_read_the_environment_of_the_sandbox(
     words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
