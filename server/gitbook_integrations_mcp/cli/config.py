@@ -35,9 +35,10 @@ def run(settings: Settings, arguments: Namespace) -> int:
     """
     match arguments.action:
         case "init":
-            write_file(arguments.file)
+            schema = write_file(arguments.file)
             start = f"Start with --config {arguments.file}, or set {PREFIX}CONFIG."
             print(f"Written: {arguments.file}, for a read-only server. {start}")
+            print(f"Written: {schema}, with which editors complete and check it.")
         case "schema":
             print_json(describe_schema())
         case _:
@@ -104,8 +105,8 @@ def describe_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
-def write_file(path: Path) -> None:
-    """Write a settings file for an auditor, and its schema beside it.
+def write_file(path: Path) -> Path:
+    """Write a settings file for an auditor, and its schema beside it. Return the file of the schema.
 
     Raises:
         UsageError: the file exists, or cannot be written.
@@ -117,10 +118,11 @@ def write_file(path: Path) -> None:
         "profiles": {"example": {"gitbook": {"organization": "ID-of-the-organization"}}},
     }
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(json.dumps(content, indent=2) + "\n")
+        path.touch(0o600, exist_ok=False)  # people add tokens to it
+        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         schema.write_text(json.dumps(describe_schema(), indent=2) + "\n", encoding="utf-8")
     except FileExistsError:
         raise UsageError(f"{path} exists already. Nothing was written; choose another name.") from None
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}.") from None
+    return schema

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import jsonschema
@@ -9,6 +10,7 @@ import pytest
 
 from gitbook_integrations_mcp.cli.config import describe_schema
 from gitbook_integrations_mcp.cli.main import main
+from gitbook_integrations_mcp.cli.private_files import is_exposed
 from gitbook_integrations_mcp.config.settings import PROFILE_VARIABLE, load_settings
 
 PROFILES = {
@@ -61,10 +63,15 @@ def test_no_secret_is_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     assert "5e5e" not in str(rows)
 
 
-def test_a_written_file_is_valid_and_is_never_overwritten(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_written_file_is_valid_and_is_never_overwritten(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["config", "init"]) == 0
+    written = re.findall("^Written: ([^,]+),", capsys.readouterr().out, re.MULTILINE)
+    assert sorted(written) == sorted(path.name for path in tmp_path.iterdir())
     file = tmp_path / "gitbook-mcp.json"
+    assert not is_exposed(file)
     schema = json.loads((tmp_path / "gitbook-mcp.schema.json").read_text(encoding="utf-8"))
     jsonschema.validate(json.loads(file.read_text(encoding="utf-8")), schema)
     assert load_settings(config=file).tools.read_only
