@@ -25,7 +25,7 @@ from rich.progress import Progress as Bar
 from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_api.checks import MOMENT
 from gitbook_integrations_api.endpoints.audit import ExportFormat
-from gitbook_integrations_api.report import Narrowing, Report
+from gitbook_integrations_api.report import Finding, Narrowing, Report
 from gitbook_integrations_api.rules import RULES, SEVERITIES, Severity
 from gitbook_integrations_mcp import NAME
 from gitbook_integrations_mcp.audit.auditor import Auditor
@@ -47,7 +47,7 @@ from gitbook_integrations_mcp.cli.audit_report import (
     print_report_table,
     print_rule,
 )
-from gitbook_integrations_mcp.cli.console import print_warning, read_word, use_utf8
+from gitbook_integrations_mcp.cli.console import count, print_warning, read_word, use_utf8
 from gitbook_integrations_mcp.cli.flags import format_flags
 from gitbook_integrations_mcp.cli.notification import NotificationError, notify, read_target
 from gitbook_integrations_mcp.config.json_text import JsonError, parse_json
@@ -139,7 +139,11 @@ def run_audit(settings: Settings, options: AuditOptions) -> int:
     _append_summary(report)
     if options.open:
         _open_page(run, options, settings)
-    code = _choose_exit_code(report, options)
+    failing = _list_failing(report, options)
+    code = _choose_exit_code(report, options, failing)
+    if failing and not options.baseline:
+        found = f"{count(len(failing), 'open finding')} of severity {options.fail_on} or above"
+        print(f"Exit status {code}: {found}. Without --baseline, every open finding counts.", file=sys.stderr)
     if options.notify:
         try:
             anyio.run(notify, options.notify, report)
@@ -422,16 +426,24 @@ def _print(report: Report, options: AuditOptions, settings: Settings) -> None:
         print_report(report, commands, details=options.details)
 
 
-def _choose_exit_code(report: Report, options: AuditOptions) -> int:
-    """Return the exit code. New and reopened findings take precedence over an incomplete audit.
+def _list_failing(report: Report, options: AuditOptions) -> list[Finding]:
+    """Return the findings that make the command fail.
 
     Only a baseline that was asked for makes other findings known ones.
     """
     if options.fail_on is None:
-        return SUCCESS
+        return []
     severe = SEVERITIES[: SEVERITIES.index(options.fail_on) + 1]
     new = report.comparison.newly_open if report.comparison and options.baseline else None
-    for finding in report.findings:
-        if finding.accepted is None and finding.severity in severe and (new is None or finding.id in new):
-            return NEW_FINDINGS
-    return SUCCESS if report.coverage.complete else INCOMPLETE
+    return [
+        finding
+        for finding in report.findings
+        if finding.accepted is None and finding.severity in severe and (new is None or finding.id in new)
+    ]
+
+
+def _choose_exit_code(report: Report, options: AuditOptions, failing: Sequence[Finding]) -> int:
+    """Return the exit code. Findings take precedence over an incomplete audit."""
+    if failing:
+        return NEW_FINDINGS
+    return SUCCESS if options.fail_on is None or report.coverage.complete else INCOMPLETE

@@ -304,11 +304,13 @@ def test_the_comparison_with_the_last_audit_makes_no_finding_a_known_one(
     assert run(capsys, "--baseline", "last", "--fail-on", "high")[0] == 0
 
 
-@pytest.mark.parametrize("severity", SEVERITIES)
+@pytest.mark.parametrize(("severity", "number"), [("high", 5), ("medium", 12), ("low", 22)])
 def test_without_a_baseline_every_open_finding_of_the_severity_exits_with_3(
-    severity: str, capsys: pytest.CaptureFixture[str]
+    severity: str, number: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(capsys, "--fail-on", severity)[0] == 3
+    code, _, err = run(capsys, "--fail-on", severity)
+    assert code == 3
+    assert f"Exit status 3: {number} open findings of severity {severity} or above. Without --baseline," in err
 
 
 def test_with_a_baseline_only_new_findings_exit_with_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
