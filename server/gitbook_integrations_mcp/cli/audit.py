@@ -74,6 +74,8 @@ from gitbook_integrations_mcp.text import clean_text
 _MOST_NAMED = 10
 """Maximum number of organizations that an error names."""
 
+_FIND_IDS = f"`{NAME} audit --details` shows the IDs of your findings."
+
 NEW_FINDINGS, INCOMPLETE = 3, 4
 """Exit codes of --fail-on, beside the common ones."""
 
@@ -324,7 +326,7 @@ def explain(settings: Settings, arguments: Namespace) -> int:
     """
     rule = RULES.get(arguments.finding.partition(":")[0])
     if rule is None:
-        meant = suggest(arguments.finding, RULES) or f" `{NAME} audit` shows the IDs of your findings."
+        meant = suggest(arguments.finding, RULES) or f" {_FIND_IDS}"
         raise UsageError(f"{clean_text(arguments.finding, 100)}: no rule or finding has this ID.{meant}")
     if arguments.finding == rule.id:
         print_rule(rule, as_json=arguments.json)

@@ -518,6 +518,8 @@ def test_a_report_that_cannot_be_kept_is_printed_with_a_warning(
 def test_explain_tells_what_a_rule_or_a_finding_means(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["audit", "explain", "same-kind"]) == 0
     assert RULES["same-kind"].advice[:20] in capsys.readouterr().out
+    assert main(["audit", "explain", "nope"]) == 2
+    assert "`gitbook-integrations-mcp audit --details` shows the IDs" in capsys.readouterr().err
     assert main(["audit", "explain", "same-kin"]) == 2
     assert "Did you mean same-kind?" in capsys.readouterr().err
     report = json.loads(run(capsys, "--json")[1])
