@@ -21,6 +21,9 @@ from gitbook_integrations_mcp.text import clean_text
 
 Effect = Sequence[tuple[str, str]]
 
+FIND_IDS = "Call audit_installations with section: findings for the IDs."
+"""The advice of errors, for models. The command line has its own."""
+
 _READER = ENDPOINTS["list_organization_installations"]
 
 
@@ -107,8 +110,8 @@ class AcceptanceTools:
         name = finding.partition(":")[0]
         if (rule := RULES.get(name)) is None:
             raise ArgumentsError(
-                f"finding: unknown rule {clean_text(name, 100)}.{suggest(name, RULES)} Valid are the IDs in section "
-                f"findings of audit_installations, and for all findings of a rule: {', '.join(RULES)}."
+                f"finding: unknown rule {clean_text(name, 100)}.{suggest(name, RULES)} Valid are the IDs of "
+                f"findings, and for all findings of a rule: {', '.join(RULES)}. {FIND_IDS}"
             )
         user = await self._users.resolve(call.caller.credentials)
         latest = await self._runner.find_any(user.key, organization)
@@ -123,7 +126,7 @@ class AcceptanceTools:
         suggestion = suggest(finding, [one.id for one in known])
         raise ArgumentsError(
             f"finding: your latest audit of this organization does not have {clean_text(finding, 100)}."
-            f"{suggestion} Call audit_installations with section: findings for the IDs."
+            f"{suggestion} {FIND_IDS}"
         )
 
     async def _name_acceptance(self, call: Call) -> dict[str, str] | str | None:

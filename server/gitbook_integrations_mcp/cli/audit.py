@@ -28,6 +28,7 @@ from gitbook_integrations_api.endpoints.audit import ExportFormat
 from gitbook_integrations_api.report import Finding, Narrowing, Report
 from gitbook_integrations_api.rules import RULES, SEVERITIES, Severity
 from gitbook_integrations_mcp import NAME
+from gitbook_integrations_mcp.audit.acceptance_tools import FIND_IDS
 from gitbook_integrations_mcp.audit.auditor import Auditor
 from gitbook_integrations_mcp.audit.collector import Progress
 from gitbook_integrations_mcp.audit.comparison import read_baseline
@@ -68,6 +69,7 @@ from gitbook_integrations_mcp.gitbook.opening import open_gitbook
 from gitbook_integrations_mcp.gitbook.user import UserResolver
 from gitbook_integrations_mcp.process import FAILURE, SUCCESS
 from gitbook_integrations_mcp.spelling import format_id, suggest, suggest_id
+from gitbook_integrations_mcp.store.location import locate_store
 from gitbook_integrations_mcp.store.store import Store
 from gitbook_integrations_mcp.text import clean_text
 
@@ -75,6 +77,11 @@ _MOST_NAMED = 10
 """Maximum number of organizations that an error names."""
 
 _FIND_IDS = f"`{NAME} audit --details` shows the IDs of your findings."
+
+_NEW_STORE = (
+    "Here, as by default with --sandbox, the store is in memory, and so each command starts with a new one, without "
+    "earlier audits. Accept a rule, or set store.url to keep the store."
+)
 
 NEW_FINDINGS, INCOMPLETE = 3, 4
 """Exit codes of --fail-on, beside the common ones."""
@@ -309,7 +316,11 @@ def _change_acceptance(settings: Settings, arguments: Namespace) -> int:
         names |= {"reason": arguments.reason, "until": arguments.until}
     given = json.dumps({name: read_word(text) for name, text in names.items() if text is not None})
     tool = "accept_finding" if accepting else "withdraw_acceptance"
-    return call.run(settings, Namespace(tool=tool, arguments=[given], json=arguments.json))
+    try:
+        return call.run(settings, Namespace(tool=tool, arguments=[given], json=arguments.json))
+    except CallError as error:
+        advice = _NEW_STORE if locate_store(settings).is_memory else _FIND_IDS
+        raise CallError(str(error).replace(FIND_IDS, advice), error.code) from None
 
 
 async def _name_organization(settings: Settings) -> str:

@@ -535,6 +535,20 @@ def test_explain_tells_what_a_rule_or_a_finding_means(capsys: pytest.CaptureFixt
     assert main(["audit", "explain", "same-kind:0000000000", "--sandbox"]) == 2
 
 
+@pytest.mark.parametrize("finding", ["same-kind:0000000000", "nope"])
+@pytest.mark.parametrize("keeps", [True, False])
+def test_an_unknown_finding_to_accept_is_an_error_with_advice_for_the_command(
+    keeps: bool, finding: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if keeps:
+        monkeypatch.setenv("GITBOOK_MCP_STORE__URL", f"sqlite:///{tmp_path}/store.db")
+    assert main(["audit", "accept", finding, "--reason", "known", "--sandbox"]) == 1
+    err = capsys.readouterr().err
+    assert "audit_installations" not in err
+    assert ("audit --details" in err) is keeps
+    assert ("each command starts with a new one" in err) is not keeps
+
+
 @pytest.mark.usefixtures("kept")
 def test_accepting_needs_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["audit", "accept", "same-kind", "--reason", "known", "--sandbox", "--json"]) == 1
