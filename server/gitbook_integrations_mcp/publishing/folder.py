@@ -183,7 +183,7 @@ class _Reader:
         arguments.setdefault("description", "")
         arguments.setdefault("previewImages", [])
         if owner := self._order.organization:
-            if arguments.get("organization") not in {None, owner}:
+            if arguments.get("organization") not in (None, owner):
                 line = self._document.find_line(self._locate(("organization",)))
                 self._notes.append(f"Line {line}: organization is replaced by {self._clean(owner, 64)}.")
             arguments["organization"] = owner

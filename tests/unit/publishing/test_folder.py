@@ -432,3 +432,7 @@ def test_an_owner_that_replaces_that_of_the_manifest_is_noted_with_its_line(tmp_
     [note] = folder.notes
     assert note.endswith("organization is replaced by ours.")
     assert read(tmp_path, organization="theirs").notes == ()
+    write_folder(tmp_path, organization=["theirs"])
+    assert [text for _, text in list_lines(read(tmp_path, organization="ours"))] == [
+        "organization must be a valid string."
+    ]
