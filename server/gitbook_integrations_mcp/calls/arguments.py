@@ -180,7 +180,13 @@ def is_json(value: Any) -> bool:
 def list_problems(tool: Tool, arguments: Mapping[str, Any]) -> list[Problem]:
     """Return everything that is wrong with `arguments`: against the schema first, then the further checks."""
     problems = _list_schema_problems(tool, arguments)
-    return [*problems, *_list_further_problems(tool, arguments, problems)]
+    # The check of a name says which form is right; a pattern does not.
+    formless = [str(one.path[0]) for one in problems if one.text == WRONG_FORM and len(one.path) == 1]
+    explained = {one.path: one for one in find_problems(tool, {name: arguments[name] for name in formless})}
+    return [
+        *(explained.get(one.path, one) for one in problems),
+        *_list_further_problems(tool, arguments, problems),
+    ]
 
 
 def _list_schema_problems(tool: Tool, arguments: Mapping[str, Any]) -> list[Problem]:

@@ -4,7 +4,6 @@ from argparse import Namespace
 from pathlib import Path
 
 from gitbook_integrations_mcp.calls.arguments import list_problems
-from gitbook_integrations_mcp.calls.checks import find_problems
 from gitbook_integrations_mcp.cli.console import print_json
 from gitbook_integrations_mcp.cli.launcher import name_command
 from gitbook_integrations_mcp.config.settings import Settings
@@ -21,9 +20,7 @@ def run(settings: Settings, arguments: Namespace) -> int:
         UsageError: the name is not valid, the owner is unknown, or the folder cannot be used.
     """
     name = arguments.name
-    given = {"integrationName": name}
-    # The check of a name says which form is right; the schema's pattern does not.
-    for problem in (*find_problems(PUBLISH, given), *list_problems(PUBLISH, given)):
+    for problem in list_problems(PUBLISH, {"integrationName": name}):
         if problem.path == ("integrationName",):
             raise UsageError(problem.describe("NAME"))
     organization = arguments.organization or settings.gitbook.organization

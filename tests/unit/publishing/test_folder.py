@@ -142,6 +142,7 @@ def test_an_environment_replaces_owner_visibility_and_secrets(tmp_path: Path) ->
     [
         ({"title": None}, 1, "title is required"),
         ({"name": "acme_bot"}, 2, "name must consist"),
+        ({"name": "Acme Bot"}, 2, "name must consist"),
         ({"title": "x" * 31}, 3, "title"),
         ({"title": None, "organization": None}, 1, "organization is required"),
         ({"visibility": "hidden"}, 8, "visibility must be"),
