@@ -24,6 +24,9 @@ Effect = Sequence[tuple[str, str]]
 FIND_IDS = "Call audit_installations with section: findings for the IDs."
 """The advice of errors, for models. The command line has its own."""
 
+_MOST_NAMED = 10
+"""Maximum number of open findings that the question about a rule names."""
+
 _READER = ENDPOINTS["list_organization_installations"]
 
 
@@ -46,8 +49,10 @@ class AcceptanceTools:
         organization, finding = await self._check_access(call)
         until = self._read_until(call.arguments)
         effect = await self._describe_hidden(call, organization, finding)
-        if until != call.arguments.get("until"):
-            effect.append(("Last day", str(until)))
+        if until is None:
+            effect.append(("Last day", "none: it stays accepted until it is withdrawn"))
+        elif until != call.arguments["until"]:
+            effect.append(("Last day", until))
         for earlier in await self._store.acceptances.list_active(organization, finding):
             effect.append(("Replaces", _describe(earlier)))
         return effect
@@ -117,12 +122,15 @@ class AcceptanceTools:
         latest = await self._runner.find_any(user.key, organization)
         known, where = latest.report.findings if latest else (), _name_organization(latest)
         if finding == name:
-            number = sum(one.rule == name and one.accepted is None for one in known)
-            hidden = f"{number} open in your latest audit, and all later ones" if latest else "all of later audits"
-            return [*where, ("Rule", rule.title), ("Severity", rule.severity), ("Findings of the rule", hidden)]
+            found = [one.summary for one in known if one.rule == name and one.accepted is None]
+            hidden = f"{len(found)} open in your latest audit, and all later ones" if latest else "all of later audits"
+            named = [("Open finding", summary) for summary in found[:_MOST_NAMED]]
+            if len(found) > _MOST_NAMED:
+                named.append(("Further open findings", str(len(found) - _MOST_NAMED)))
+            return [*where, ("Rule", rule.title), ("Severity", rule.severity), ("Findings of the rule", hidden), *named]
         if run := await self._runner.find_finding(user.key, organization, finding):
-            [found] = [one for one in run.report.findings if one.id == finding]
-            return [*where, ("Finding", found.summary), ("Severity", found.severity)]
+            [one] = [one for one in run.report.findings if one.id == finding]
+            return [*where, ("Finding", one.summary), ("Severity", one.severity)]
         suggestion = suggest(finding, [one.id for one in known])
         raise ArgumentsError(
             f"finding: your latest audit of this organization does not have {clean_text(finding, 100)}."

@@ -208,10 +208,12 @@ async def test_the_question_says_how_many_findings_of_a_rule_are_open_once_there
         await client.call_tool("accept_finding", {"finding": RULE, "reason": REASON})
         findings = (await audit(client, section="findings"))["items"]
         await client.call_tool("accept_finding", {"finding": RULE, "reason": REASON})
-    number = sum(item["rule"] == RULE for item in findings)
-    assert number
+    found = [item["summary"] for item in findings if item["rule"] == RULE]
+    assert found
     assert "latest audit" not in human.texts[0]
-    assert f": {number} open in your latest audit" in human.texts[1]
+    assert "Last day: none" in human.texts[0]
+    assert f": {len(found)} open in your latest audit" in human.texts[1]
+    assert human.texts[1].count("Open finding: ") == len(found)
 
 
 async def test_the_question_names_the_finding_or_the_rule_in_its_title_and_beside_the_box(place: Place) -> None:
