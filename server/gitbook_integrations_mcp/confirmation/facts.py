@@ -166,11 +166,16 @@ def describe_integration(integration: Mapping[str, Any]) -> Iterator[Fact]:
         yield Fact("Owner", format_name(owner))
 
 
-def describe_lockout(integration: Mapping[str, Any]) -> Iterator[Fact]:
-    """Yield a warning if visitors of sites sign in with an integration that is removed."""
-    if _SIGN_IN in (integration.get("scopes") or ()):
+def describe_removal(integration: Mapping[str, Any], place: str | None = None) -> Iterator[Fact]:
+    """Yield what readers lose with an integration that is removed everywhere or from a place: sign-in, and blocks.
+
+    Visitors sign in on sites, and blocks are in the pages of spaces.
+    """
+    if place != "space" and _SIGN_IN in (integration.get("scopes") or ()):
         effect = "Without it, they may be locked out, or the sites may be open to everyone."
         yield Fact("Sign-in", f"Visitors of sites sign in with this integration. {effect}")
+    if place != "site" and isinstance(blocks := integration.get("blocks"), list) and blocks:
+        yield Fact("Blocks that pages lose", name_all(blocks))
 
 
 def describe_context(

@@ -25,8 +25,8 @@ from gitbook_integrations_mcp.confirmation.facts import (
     describe_context,
     describe_effect,
     describe_integration,
-    describe_lockout,
     describe_loss,
+    describe_removal,
     describe_settings,
     describe_target,
     find_link,
@@ -135,7 +135,7 @@ class Previewer:
         affected = [
             *listed,
             *_describe_loss(shown_call, shown, before),
-            *(describe_lockout(integration) if deletes and isinstance(integration, Mapping) else ()),
+            *_describe_removal(shown_call, integration),
             *power,
         ]
         details = [
@@ -466,6 +466,17 @@ def _describe_body(
         for name, value in arguments.items():
             if name in tool.body_names and isinstance(value, Mapping):
                 yield from describe_payload(name, value)
+
+
+def _describe_removal(call: Call, integration: Any) -> Iterator[Fact]:
+    tool = call.tool
+    if isinstance(tool, Endpoint) and tool.method == "DELETE" and tool.name not in _ENDING:
+        place = next((level for level in ("space", "site") if f"{level}Id" in call.arguments), None)
+        yield from describe_removal(integration if isinstance(integration, Mapping) else {}, place)
+
+
+_ENDING = frozenset(one.ended_by for one in ENDPOINTS.values() if one.ended_by)
+"""Tools that end a mode, and remove nothing."""
 
 
 def _scrub_facts(described: Iterable[Fact | str], scrub: Callable[[str], str]) -> tuple[Fact, ...]:

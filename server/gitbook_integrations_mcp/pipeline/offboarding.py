@@ -10,8 +10,8 @@ from gitbook_integrations_mcp.calls.plan import Plan, Step, find_id
 from gitbook_integrations_mcp.calls.response import get_path
 from gitbook_integrations_mcp.confirmation.facts import (
     MAX_LISTED,
-    describe_lockout,
     describe_loss,
+    describe_removal,
     format_name,
     name_all,
     name_keys,
@@ -62,7 +62,7 @@ class OffboardingPlanner:
         revoked: dict[str, None] = {}
         scrub_json = call.caller.credentials.scrub_json  # before anything is cut
         if matching:
-            facts += describe_lockout(scrub_json(next(iter(matching.values()))))
+            facts += describe_removal(scrub_json(next(iter(matching.values()))))
         for identifier in matching:
             arguments = {"integrationName": name, "installationId": identifier}
             before = await self._snapshots.read_target(call, _UNINSTALL, arguments)

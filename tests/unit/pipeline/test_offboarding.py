@@ -9,7 +9,7 @@ from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID
 from tests.support.altered_gitbook import AlteredGitBook, Change
 from tests.support.elicitation_client import GitBookSpy, Human, create_gated_server, meet, read_status
 from tests.support.fake_gitbook import Era, read_code, read_text
-from tests.support.gated_calls import APPROVAL, Target, call_once, each_era, start_call
+from tests.support.gated_calls import APPROVAL, Target, call_once, each_era, find_target, start_call
 
 TOOL = "uninstall_everywhere"
 SECRET = "xoxb-1234567890-the-secret-of-the-installation"
@@ -166,3 +166,21 @@ async def test_an_installation_that_is_listed_twice_is_uninstalled_once() -> Non
         result = await client.call_tool(TOOL, SLACK)
     assert read_status(result) == "done", read_text(result)
     assert find(spy) == []
+
+
+async def test_a_question_names_the_blocks_that_pages_lose_only_if_they_lose_them() -> None:
+    spy, human = GitBookSpy(), Human("decline")
+    tools = {
+        "uninstall_integration": True,
+        "uninstall_integration_from_space": True,
+        "uninstall_integration_from_site": False,
+        "unpublish_integration": True,
+        "disable_integration_development_mode": False,
+    }
+    for integration in spy.sandbox.state.integrations.values():
+        integration.manifest["blocks"] = [{"id": "note", "title": "Note"}]
+    async with meet(create_gated_server(spy), human, "2026-07-28") as client:
+        for tool in tools:
+            await client.call_tool(tool, find_target(spy, tool).arguments)
+    asked = dict(zip(tools, human.texts, strict=True))
+    assert {tool: "Blocks that pages lose: 1: note (“Note”)" in text for tool, text in asked.items()} == tools
