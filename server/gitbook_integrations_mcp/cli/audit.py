@@ -319,8 +319,10 @@ def _change_acceptance(settings: Settings, arguments: Namespace) -> int:
     try:
         return call.run(settings, Namespace(tool=tool, arguments=[given], json=arguments.json))
     except CallError as error:
+        if FIND_IDS not in str(error):
+            raise
         advice = _NEW_STORE if locate_store(settings).is_memory else _FIND_IDS
-        raise CallError(str(error).replace(FIND_IDS, advice), error.code) from None
+        raise UsageError(str(error).replace(FIND_IDS, advice)) from None
 
 
 async def _name_organization(settings: Settings) -> str:

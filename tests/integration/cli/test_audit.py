@@ -542,7 +542,7 @@ def test_an_unknown_finding_to_accept_is_an_error_with_advice_for_the_command(
 ) -> None:
     if keeps:
         monkeypatch.setenv("GITBOOK_MCP_STORE__URL", f"sqlite:///{tmp_path}/store.db")
-    assert main(["audit", "accept", finding, "--reason", "known", "--sandbox"]) == 1
+    assert main(["audit", "accept", finding, "--reason", "known", "--sandbox"]) == 2
     err = capsys.readouterr().err
     assert "audit_installations" not in err
     assert ("audit --details" in err) is keeps
