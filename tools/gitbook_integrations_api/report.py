@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gitbook_integrations_api.rules import Severity
+from gitbook_integrations_api.choices import Severity
 
 VERSION: Literal[2] = 2
 

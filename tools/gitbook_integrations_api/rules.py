@@ -2,12 +2,8 @@
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
 
-Severity = Literal["high", "medium", "low"]
-
-SEVERITIES: tuple[Severity, ...] = ("high", "medium", "low")
-"""The most severe first."""
+from gitbook_integrations_api.choices import Severity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

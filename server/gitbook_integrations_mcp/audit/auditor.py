@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from gitbook_integrations_api.choices import SEVERITIES
 from gitbook_integrations_api.endpoint import Endpoint
 from gitbook_integrations_api.report import (
     AuditedOrganization,
@@ -18,7 +19,6 @@ from gitbook_integrations_api.report import (
     ScriptFacts,
     SiteFacts,
 )
-from gitbook_integrations_api.rules import SEVERITIES
 from gitbook_integrations_mcp import __version__
 from gitbook_integrations_mcp.audit.accepted_findings import AcceptanceFile, Acceptances, AcceptedFinding
 from gitbook_integrations_mcp.audit.collector import Collector, Progress

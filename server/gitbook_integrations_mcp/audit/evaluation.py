@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from gitbook_integrations_api.catalog import TOOLS
+from gitbook_integrations_api.choices import SEVERITIES, Severity
 from gitbook_integrations_api.report import (
     Finding,
     FindingPlace,
@@ -16,7 +17,7 @@ from gitbook_integrations_api.report import (
     Subject,
 )
 from gitbook_integrations_api.report import Undecided as ReportedUndecided
-from gitbook_integrations_api.rules import RULES, SEVERITIES, Rule, Severity
+from gitbook_integrations_api.rules import RULES, Rule
 from gitbook_integrations_mcp.audit.accepted_findings import Acceptances
 from gitbook_integrations_mcp.audit.installation_rules import INSTALLATION_CHECKS
 from gitbook_integrations_mcp.audit.integration_jobs import find_protected_job

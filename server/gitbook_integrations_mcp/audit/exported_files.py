@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
-from gitbook_integrations_api.endpoints.audit import ExportFormat
+from gitbook_integrations_api.choices import ExportFormat
 from gitbook_integrations_api.resources import RESOURCES
 from gitbook_integrations_mcp import NAME
 from gitbook_integrations_mcp.config.settings import Settings

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from gitbook_integrations_api.choices import SEVERITIES, Severity
 from gitbook_integrations_api.report import Finding, Remedy, Report, RuleOutcome
-from gitbook_integrations_api.rules import SEVERITIES, Severity
 from gitbook_integrations_mcp import NAME, WEBSITE
 from gitbook_integrations_mcp.text import clean_text, format_count
 

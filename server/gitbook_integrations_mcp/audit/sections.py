@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic_core import to_json
 
+from gitbook_integrations_api.choices import Severity
 from gitbook_integrations_api.endpoints.audit import Section
 from gitbook_integrations_api.report import Gap, InstallationFacts, Placement, Report, ScriptFacts, SiteFacts
-from gitbook_integrations_api.rules import Severity
 from gitbook_integrations_api.scopes import SCOPES, is_powerful, writes
 from gitbook_integrations_mcp.audit.places import PlaceNames, describe_installation, read_names
 from gitbook_integrations_mcp.audit.problems import Problem, group_findings

@@ -24,9 +24,9 @@ from rich.progress import Progress as Bar
 
 from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_api.checks import MOMENT
-from gitbook_integrations_api.endpoints.audit import ExportFormat
+from gitbook_integrations_api.choices import SEVERITIES, ExportFormat, Severity, TableName
 from gitbook_integrations_api.report import Finding, Narrowing, Report
-from gitbook_integrations_api.rules import RULES, SEVERITIES, Severity
+from gitbook_integrations_api.rules import RULES
 from gitbook_integrations_mcp import NAME
 from gitbook_integrations_mcp.audit.acceptance_tools import FIND_IDS
 from gitbook_integrations_mcp.audit.auditor import Auditor
@@ -36,7 +36,7 @@ from gitbook_integrations_mcp.audit.exported_files import ExportedFiles, name_fi
 from gitbook_integrations_mcp.audit.problems import describe_verdict
 from gitbook_integrations_mcp.audit.render.documents import render_document
 from gitbook_integrations_mcp.audit.render.markdown import render_brief
-from gitbook_integrations_mcp.audit.render.tables import TableName, render_csv
+from gitbook_integrations_mcp.audit.render.tables import render_csv
 from gitbook_integrations_mcp.audit.runner import AuditRun, AuditRunner, ReportKey
 from gitbook_integrations_mcp.calls.response import read_response
 from gitbook_integrations_mcp.cli import call

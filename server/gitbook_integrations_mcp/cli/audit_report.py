@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from gitbook_integrations_api.choices import SEVERITIES, TableName
 from gitbook_integrations_api.report import Finding, Report
-from gitbook_integrations_api.rules import SEVERITIES, Rule
+from gitbook_integrations_api.rules import Rule
 from gitbook_integrations_mcp.audit.explanation import explain_finding
 from gitbook_integrations_mcp.audit.problems import (
     MOST_FIRST,
@@ -18,7 +19,7 @@ from gitbook_integrations_mcp.audit.problems import (
     link_rule,
 )
 from gitbook_integrations_mcp.audit.render.markdown import format_changes, format_coverage, format_figures
-from gitbook_integrations_mcp.audit.render.tables import TABLES, TableName
+from gitbook_integrations_mcp.audit.render.tables import TABLES
 from gitbook_integrations_mcp.audit.sections import summarize
 from gitbook_integrations_mcp.cli.console import COMMAND, Line, print_fields, print_json, print_lines, print_table
 from gitbook_integrations_mcp.cli.launcher import name_command

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from gitbook_integrations_api.choices import EXPORT_FORMATS, OUTCOMES, SEVERITIES, TABLE_NAMES
 from gitbook_integrations_mcp import NAME, __version__
 from gitbook_integrations_mcp.cli.assistants import ASSISTANTS, ENTRY
 from gitbook_integrations_mcp.cli.flags import AUDIT_ACTIONS, add_flags, find_misplaced
@@ -258,7 +259,7 @@ def _add_changes(parser: Parser) -> None:
     parser.add_argument("--until", metavar="WHEN", help="only before then")
     parser.add_argument("--tool", metavar="TOOL", help="only calls of this tool")
     parser.add_argument("--organization", metavar="ID", help="only changes of this organization")
-    parser.add_argument("--outcome", choices=["unknown", "done", "failed", "not sent"], help="only with this outcome")
+    parser.add_argument("--outcome", choices=OUTCOMES, help="only with this outcome")
     parser.add_argument("--limit", type=int, default=50, metavar="N", help="at most this many (default: 50)")
     parser.add_argument("--follow", action="store_true", help="print new changes as they happen, until Ctrl-C")
     _add_json(parser)
@@ -354,8 +355,9 @@ def _add_audit(parser: Parser) -> None:
     )
     for name in ("integrations", "spaces", "sites"):
         parser.add_argument(f"--{name}", metavar="A,B", help=f"audit only these {name}")
-    formats = ["table", "markdown", "json", "csv", "html", "sarif"]
-    parser.add_argument("--format", choices=formats, help="default: by the ending of --output, else table")
+    parser.add_argument(
+        "--format", choices=["table", *EXPORT_FORMATS], help="default: by the ending of --output, else table"
+    )
     parser.add_argument(
         "--json",
         action="store_const",
@@ -363,8 +365,7 @@ def _add_audit(parser: Parser) -> None:
         const="json",
         help="the same as --format json; errors are JSON too",
     )
-    tables = ["installations", "places", "scripts", "findings"]
-    parser.add_argument("--table", choices=tables, help="print only this table (csv: findings by default)")
+    parser.add_argument("--table", choices=TABLE_NAMES, help="print only this table (csv: findings by default)")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write to this file instead of standard output")
     parser.add_argument(
         "--baseline",
@@ -374,7 +375,7 @@ def _add_audit(parser: Parser) -> None:
     )
     parser.add_argument(
         "--fail-on",
-        choices=["high", "medium", "low"],
+        choices=SEVERITIES,
         help="exit with 3 if there is a new finding of this severity or higher; without --baseline, every open finding "
         "counts as new",
     )
@@ -396,9 +397,7 @@ def _add_schedule(parser: Parser) -> None:
     parser.add_argument(
         "organization", nargs="?", metavar="ORGANIZATION", help="its ID (default: GITBOOK_ORGANIZATION)"
     )
-    parser.add_argument(
-        "--fail-on", choices=["high", "medium", "low"], default="high", help="as for `audit` (default: high)"
-    )
+    parser.add_argument("--fail-on", choices=SEVERITIES, default="high", help="as for `audit` (default: high)")
     parser.add_argument(
         "--notify", action="store_true", help="send new findings to Slack; the file says where its URL belongs"
     )

@@ -15,10 +15,10 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
+from gitbook_integrations_api.choices import Severity
 from gitbook_integrations_api.endpoint import PolicyAction
 from gitbook_integrations_api.options import DEFAULT_DURATION
 from gitbook_integrations_api.parameters import Target
-from gitbook_integrations_api.rules import Severity
 from gitbook_integrations_mcp.config.types import (
     CREATE_KEY,
     Algorithm,

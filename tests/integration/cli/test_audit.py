@@ -17,10 +17,11 @@ from typing import Any, get_args
 
 import pytest
 
+from gitbook_integrations_api.choices import SEVERITIES, TableName
 from gitbook_integrations_api.report import Acceptance, Narrowing, Report
-from gitbook_integrations_api.rules import RULES, SEVERITIES
+from gitbook_integrations_api.rules import RULES
 from gitbook_integrations_mcp.audit.problems import MOST_FIRST
-from gitbook_integrations_mcp.audit.render.tables import TABLES, TableName, render_csv
+from gitbook_integrations_mcp.audit.render.tables import TABLES, render_csv
 from gitbook_integrations_mcp.cli.audit import AuditOptions, run_audit
 from gitbook_integrations_mcp.cli.main import main
 from gitbook_integrations_mcp.config.models import HttpSection

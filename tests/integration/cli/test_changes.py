@@ -12,6 +12,7 @@ from typing import Any
 import anyio
 import pytest
 
+from gitbook_integrations_api.choices import OUTCOMES, Outcome
 from gitbook_integrations_mcp.cli.main import main
 from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION, create_sandbox
@@ -77,6 +78,12 @@ def test_each_filter_selects(url: str, capsys: pytest.CaptureFixture[str]) -> No
     assert show(capsys, "--organization", "nowhere") == []
     [unknown] = write(url, "done")  # of any organization: to leave it out could hide a change
     assert show(capsys, "--organization", "nowhere") == [unknown]
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_changes_are_filtered_by_each_outcome(url: str, capsys: pytest.CaptureFixture[str], outcome: Outcome) -> None:
+    ids = dict(zip(OUTCOMES, write(url, *OUTCOMES), strict=True))
+    assert show(capsys, "--outcome", outcome) == [ids[outcome]]
 
 
 @pytest.mark.parametrize("words", [("--limit", "0"), ("--since", "soon"), ("--outcome", "perhaps")])

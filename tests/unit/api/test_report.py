@@ -7,7 +7,8 @@ from jsonschema import Draft202012Validator
 
 import gitbook_integrations_api.report
 from gitbook_integrations_api.catalog import TOOLS
-from gitbook_integrations_api.rules import RULES, SEVERITIES
+from gitbook_integrations_api.choices import SEVERITIES
+from gitbook_integrations_api.rules import RULES
 
 PUBLISHED = Path(gitbook_integrations_api.report.__file__).with_name("report.schema.json")
 

@@ -10,7 +10,7 @@ import pytest
 from mcp import Client, MCPError
 from mcp_types import ResourceLink, TextContent, TextResourceContents
 
-from gitbook_integrations_api.endpoints.audit import EXPORT_FORMATS, ExportFormat
+from gitbook_integrations_api.choices import EXPORT_FORMATS, ExportFormat
 from gitbook_integrations_api.report import Report
 from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.audit.exported_files import MAX_FILES, ExportedFiles, write_report_uri

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitbook_integrations_api.catalog import TOOLS
+from gitbook_integrations_api.choices import SEVERITIES
 from gitbook_integrations_api.report import Finding
-from gitbook_integrations_api.rules import RULES, SEVERITIES
+from gitbook_integrations_api.rules import RULES
 from gitbook_integrations_mcp.audit.evaluation import CHECKS
 from gitbook_integrations_mcp.calls.arguments import check_arguments
 from gitbook_integrations_mcp.config.settings import load_settings

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field
 
 from gitbook_integrations_api.checks import Check
+from gitbook_integrations_api.choices import ExportFormat
 from gitbook_integrations_api.endpoint import USER, Composite, Risk, one
 from gitbook_integrations_api.inputs import OfOrganization
 from gitbook_integrations_api.parameters import IntegrationName, PageCursor
@@ -12,9 +13,6 @@ from gitbook_integrations_api.schema import ABSENT
 
 Section = Literal["findings", "installations", "access", "scripts", "coverage", "changes"]
 SECTIONS: tuple[Section, ...] = get_args(Section)
-
-ExportFormat = Literal["html", "markdown", "csv", "sarif", "json"]
-EXPORT_FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
 
 REPORT_ID = r"^rep_[0-9a-f]{16}$"
 """The ID of a kept report."""

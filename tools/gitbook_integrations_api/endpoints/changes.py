@@ -1,16 +1,14 @@
 """Changes made through this server: one tool that lists them, and one that undoes one."""
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gitbook_integrations_api.choices import Outcome
 from gitbook_integrations_api.endpoint import INTEGRATION, OAUTH, USER, Composite, Input, Risk, one
 from gitbook_integrations_api.parameters import IntegrationName, OrganizationId, PageCursor
 from gitbook_integrations_api.plans import PlanResult
 from gitbook_integrations_api.schema import ABSENT
-
-Outcome = Literal["unknown", "done", "incomplete", "failed", "not sent"]
-OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 _UNDOING = (
     "install_integration",

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from gitbook_integrations_api.endpoints.audit import ExportFormat
+from gitbook_integrations_api.choices import ExportFormat
 from gitbook_integrations_api.report import Report
 from gitbook_integrations_mcp.audit.render.markdown import render_report
 from gitbook_integrations_mcp.audit.render.sarif import render_sarif

@@ -4,8 +4,9 @@ import json
 from typing import Any
 from urllib.parse import quote
 
+from gitbook_integrations_api.choices import Severity
 from gitbook_integrations_api.report import Finding, Report, RuleOutcome
-from gitbook_integrations_api.rules import RULES, Severity
+from gitbook_integrations_api.rules import RULES
 from gitbook_integrations_mcp import NAME, __version__
 from gitbook_integrations_mcp.audit.problems import format_command, link_rule
 

@@ -4,12 +4,12 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal
+from typing import Any
 
+from gitbook_integrations_api.choices import TableName
 from gitbook_integrations_api.report import Report
 from gitbook_integrations_mcp.audit.places import list_powers
 
-TableName = Literal["installations", "places", "scripts", "findings"]
 Row = dict[str, Any]
 
 

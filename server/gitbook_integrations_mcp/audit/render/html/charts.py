@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gitbook_integrations_api.choices import SEVERITIES, Severity
 from gitbook_integrations_api.report import Report, TrendPoint
-from gitbook_integrations_api.rules import SEVERITIES, Severity
 
 WIDTH, HEIGHT = 320, 56
 """Size of the drawing in pixels."""
