@@ -34,7 +34,8 @@ from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.cli.assistants import ASSISTANTS
 from gitbook_integrations_mcp.cli.main import main as run_command
 from gitbook_integrations_mcp.cli.parser import build_parser
-from gitbook_integrations_mcp.config.settings import CLI_VARIABLES, iterate_settings, load_settings, name_variable
+from gitbook_integrations_mcp.config.settings import iterate_settings, load_settings, name_variable
+from gitbook_integrations_mcp.config.variables import CLI_VARIABLES
 from gitbook_integrations_mcp.errors import ErrorCode
 from publication import describe_registry_entry
 

@@ -19,7 +19,8 @@ from mcp import Client
 
 from gitbook_integrations_mcp import NAME, TITLE
 from gitbook_integrations_mcp.app import create_server
-from gitbook_integrations_mcp.config.settings import CLI_VARIABLES, Settings, load_settings, name_variable
+from gitbook_integrations_mcp.config.settings import Settings, load_settings, name_variable
+from gitbook_integrations_mcp.config.variables import CLI_VARIABLES
 
 ROOT = Path(__file__).parent.parent
 PROJECT = "pyproject.toml"

@@ -48,7 +48,7 @@ from gitbook_integrations_mcp.cli.audit_report import (
     print_report_table,
     print_rule,
 )
-from gitbook_integrations_mcp.cli.console import count, print_warning, read_word, use_utf8
+from gitbook_integrations_mcp.cli.console import print_warning, read_word, use_utf8
 from gitbook_integrations_mcp.cli.flags import format_flags
 from gitbook_integrations_mcp.cli.notification import NotificationError, notify, read_target
 from gitbook_integrations_mcp.config.json_text import JsonError, parse_json
@@ -71,7 +71,7 @@ from gitbook_integrations_mcp.process import FAILURE, SUCCESS
 from gitbook_integrations_mcp.spelling import format_id, suggest, suggest_id
 from gitbook_integrations_mcp.store.location import locate_store
 from gitbook_integrations_mcp.store.store import Store
-from gitbook_integrations_mcp.text import clean_text
+from gitbook_integrations_mcp.text import clean_text, format_count
 
 _MOST_NAMED = 10
 """Maximum number of organizations that an error names."""
@@ -151,7 +151,7 @@ def run_audit(settings: Settings, options: AuditOptions) -> int:
     failing = _list_failing(report, options)
     code = _choose_exit_code(report, options, failing)
     if failing and not options.baseline:
-        found = f"{count(len(failing), 'open finding')} of severity {options.fail_on} or above"
+        found = f"{format_count(len(failing), 'open finding')} of severity {options.fail_on} or above"
         print(f"Exit status {code}: {found}. Without --baseline, every open finding counts.", file=sys.stderr)
     if options.notify:
         try:

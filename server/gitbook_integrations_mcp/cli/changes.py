@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio
 
-from gitbook_integrations_mcp.cli.console import COMMAND, Line, count, print_json, print_lines, use_utf8
+from gitbook_integrations_mcp.cli.console import COMMAND, Line, print_json, print_lines, use_utf8
 from gitbook_integrations_mcp.cli.launcher import name_command
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.errors import ArgumentsError, UsageError
@@ -16,7 +16,7 @@ from gitbook_integrations_mcp.pipeline.change_list import describe_change, read_
 from gitbook_integrations_mcp.process import SUCCESS
 from gitbook_integrations_mcp.store.change import Change
 from gitbook_integrations_mcp.store.store import Store
-from gitbook_integrations_mcp.text import clean_text
+from gitbook_integrations_mcp.text import clean_text, format_count
 
 _COLUMNS = ("time", "id", "tool", "outcome", "status", "approval", "who")
 _STYLES = {"failed": "red", "unknown": "yellow"}
@@ -101,7 +101,7 @@ def _print(found: list[Change]) -> None:
             (f"  {by}", "dim"),
         ]
         print_lines([first, [(f"  {row['id']}{part}  {arguments}", "")]])
-    print_lines([[(f"{count(len(found), 'change')}; times are in UTC", "dim")]])
+    print_lines([[(f"{format_count(len(found), 'change')}; times are in UTC", "dim")]])
     if found:
         print_lines([[("Undo one, after your approval:", "")]])
         print_lines([[(f"  {name_command()} call undo_change changeId=ID", COMMAND)]])

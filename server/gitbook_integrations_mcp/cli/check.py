@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from gitbook_integrations_mcp.cli.console import count, print_json
+from gitbook_integrations_mcp.cli.console import print_json
 from gitbook_integrations_mcp.cli.publish import allow_folder
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.gitbook.credentials import Credentials
@@ -10,6 +10,7 @@ from gitbook_integrations_mcp.process import FAILURE, SUCCESS
 from gitbook_integrations_mcp.publishing.files import Roots
 from gitbook_integrations_mcp.publishing.folder import DEFAULT_ENVIRONMENT, Order, read_folder
 from gitbook_integrations_mcp.publishing.tools import describe_folder
+from gitbook_integrations_mcp.text import format_count
 
 
 def run(settings: Settings, arguments: Namespace) -> int:
@@ -36,5 +37,5 @@ def run(settings: Settings, arguments: Namespace) -> int:
         print(problem)
     for one in folder.files:
         print(f"{one.role}: {one.path}, {one.bytes:,} bytes{', bundled' if one.bundled else ''}")
-    print(count(len(folder.problems), "problem"))
+    print(format_count(len(folder.problems), "problem"))
     return FAILURE if folder.problems else SUCCESS

@@ -13,14 +13,13 @@ from gitbook_integrations_mcp.cli.console import print_json, print_table
 from gitbook_integrations_mcp.cli.flags import read_flags
 from gitbook_integrations_mcp.cli.launcher import name_command
 from gitbook_integrations_mcp.config.settings import (
-    CLI_VARIABLES,
-    PREFIX,
     SCHEMA_KEY,
     Settings,
     iterate_settings,
     name_variable,
     read_settings_file,
 )
+from gitbook_integrations_mcp.config.variables import CLI_VARIABLES, PREFIX
 from gitbook_integrations_mcp.errors import UsageError
 from gitbook_integrations_mcp.process import SUCCESS
 

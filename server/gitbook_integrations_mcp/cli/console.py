@@ -12,7 +12,7 @@ from typing import Any
 from gitbook_integrations_mcp import NAME
 from gitbook_integrations_mcp.cli.launcher import show_commands
 from gitbook_integrations_mcp.errors import ProgramError
-from gitbook_integrations_mcp.text import clean_text, strip_unseen
+from gitbook_integrations_mcp.text import clean_text, format_count, strip_unseen
 
 _MAX_WIDTH = 60
 _INPUT_BYTES = 4096
@@ -86,11 +86,6 @@ def _start(word: str | None, letter: str) -> str:
 def print_warning(text: str) -> None:
     """Print a warning to standard error."""
     print(f"{NAME}: warning: {clean_text(show_commands(text), 2000)}", file=sys.stderr)
-
-
-def count(number: int, noun: str) -> str:
-    """Return a number of things, in words."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 Line = list[tuple[str, str]]
@@ -192,7 +187,7 @@ def print_result(content: Mapping[str, Any], declared: Sequence[str] = ()) -> No
             columns += [name for name in declared if not any(name in item for item in items) and name not in _LONG]
         more, note = content.get("next"), content.get("note")
         notes = [
-            count(len(items), "item"),
+            format_count(len(items), "item"),
             f"There is more: add page={format_value(more.get('page'))}" if isinstance(more, Mapping) else "",
             format_value(note),
         ]

@@ -24,7 +24,7 @@ from gitbook_integrations_mcp.auth.policy import Policy
 from gitbook_integrations_mcp.calls.response import read_response
 from gitbook_integrations_mcp.cli.assistant_file import read_document, read_file
 from gitbook_integrations_mcp.cli.assistants import ASSISTANTS
-from gitbook_integrations_mcp.cli.console import count, print_json, print_lines
+from gitbook_integrations_mcp.cli.console import print_json, print_lines
 from gitbook_integrations_mcp.cli.install import find_entry, format_path, holds_token
 from gitbook_integrations_mcp.cli.launcher import show_commands
 from gitbook_integrations_mcp.cli.private_files import find_settings_file, is_exposed, suggest_private
@@ -44,7 +44,7 @@ from gitbook_integrations_mcp.publishing.files import MANIFEST, FolderError, Roo
 from gitbook_integrations_mcp.spelling import find_meant, format_id
 from gitbook_integrations_mcp.store.logins import Login
 from gitbook_integrations_mcp.store.store import Store
-from gitbook_integrations_mcp.text import clean_text
+from gitbook_integrations_mcp.text import clean_text, format_count
 
 Status = Literal["ok", "failed", "skipped", "warning"]
 _MARKS: Mapping[Status, str] = {"ok": "✓", "failed": "✗", "skipped": "–", "warning": "!"}
@@ -110,7 +110,7 @@ def _report(findings: list[Finding], *, as_json: bool) -> int:
             if finding.fix:
                 print_lines([[(f"  {arrow} {show_commands(finding.fix)}", "")]])
         failed, warnings = (sum(finding.status == status for finding in findings) for status in ("failed", "warning"))
-        print(f"\n{count(failed, 'problem')}, {count(warnings, 'warning')}")
+        print(f"\n{format_count(failed, 'problem')}, {format_count(warnings, 'warning')}")
     return FAILURE if any(finding.status == "failed" for finding in findings) else SUCCESS
 
 
@@ -192,9 +192,10 @@ async def _check_login(settings: Settings, login: Login | None) -> Finding:
         return _fail("login", str(error), f"Run `{NAME} login`.", error.code)
     who = clean_text(identity.login.name or "an unknown user", 80)
     place = "the system's keyring" if login.place == "keyring" else "a file that only you can read"
-    message = f"{who}, {count(len(identity.login.scopes), 'scope')}, in {place}"
+    message = f"{who}, {format_count(len(identity.login.scopes), 'scope')}, in {place}"
     if identity.command:
-        missing = f"{message}; {count(len(identity.missing), 'tool')} without a scope: {', '.join(identity.missing)}"
+        tools = format_count(len(identity.missing), "tool")
+        missing = f"{message}; {tools} without a scope: {', '.join(identity.missing)}"
         return Finding("login", "warning", missing, f"Run `{identity.command}` to add them.")
     return Finding("login", "ok", message)
 
@@ -282,7 +283,7 @@ def _check_folder(settings: Settings) -> Iterator[Finding]:
         yield _fail("integration folder", str(error), "", error.code)
         return
     if folder.problems:
-        message = f"{count(len(folder.problems), 'problem')}, first {folder.problems[0]}"
+        message = f"{format_count(len(folder.problems), 'problem')}, first {folder.problems[0]}"
         yield _fail("integration folder", message, f"`{NAME} check` lists all of them.", ErrorCode.INVALID_FOLDER)
     else:
         yield Finding("integration folder", "ok", f"{folder.arguments['integrationName']} can be published")
@@ -414,9 +415,10 @@ async def _check_organization(gitbook: GitBook, token: SecretStr, organization: 
         message = f"{clean_text(organization, 80)} is not an ID"
         fix = f"Set GITBOOK_ORGANIZATION to {' or '.join(format_id(one, shown[one]) for one in meant)}."
         return _fail("organization", message, fix, ErrorCode.NOT_FOUND)
-    message = f"the token's owner is in {count(len(titles), 'organization')}, but not in {clean_text(organization, 80)}"
-    known = " or ".join(format_id(one, title) for one, title in list(shown.items())[:3])
-    fix = f"Set GITBOOK_ORGANIZATION to the ID of one of them{f', for example {known}' if known else ''}."
+    known = format_count(len(titles), "organization")
+    message = f"the token's owner is in {known}, but not in {clean_text(organization, 80)}"
+    examples = " or ".join(format_id(one, title) for one, title in list(shown.items())[:3])
+    fix = f"Set GITBOOK_ORGANIZATION to the ID of one of them{f', for example {examples}' if examples else ''}."
     return Finding("organization", "warning", message, fix)
 
 

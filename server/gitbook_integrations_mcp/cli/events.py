@@ -11,11 +11,11 @@ from mcp import Client
 from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.calls.response import get_path
 from gitbook_integrations_mcp.cli import call
-from gitbook_integrations_mcp.cli.console import count, print_json, print_table, use_utf8
+from gitbook_integrations_mcp.cli.console import print_json, print_table, use_utf8
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.errors import CallError
 from gitbook_integrations_mcp.process import SUCCESS
-from gitbook_integrations_mcp.text import clean_text
+from gitbook_integrations_mcp.text import clean_text, format_count
 
 _POLL_SECONDS = 10.0
 """Time between two looks, as in GitBook's own command line."""
@@ -51,7 +51,7 @@ async def _show(settings: Settings, arguments: Namespace) -> CallError | None:
     rows = [{name: one.get(name) for name in _COLUMNS} for one in content["groups"]]
     for row in rows:
         row |= {name: str(row[name] or "")[:16].replace("T", " ") for name in ("first", "last")}
-    total = f"{count(content['events'], 'event')}, {content['failed']} failed; times are in UTC"
+    total = f"{format_count(content['events'], 'event')}, {content['failed']} failed; times are in UTC"
     print_table(rows, filter(None, [total, content.get("note")]))
     for one in content["groups"]:
         if logs := one["sample"].get("logs"):

@@ -176,7 +176,8 @@ def format_flags(settings: "Settings", config: Path | None, command: str) -> lis
 
     `config` is the settings file; without it, the one that the environment names counts.
     """
-    from gitbook_integrations_mcp.config.settings import PREFIX, PROFILE_VARIABLE
+    from gitbook_integrations_mcp.config.settings import PROFILE_VARIABLE
+    from gitbook_integrations_mcp.config.variables import PREFIX
 
     if config is None and (named := os.environ.get(f"{PREFIX}CONFIG")):
         config = Path(named)

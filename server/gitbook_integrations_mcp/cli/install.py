@@ -23,8 +23,9 @@ from gitbook_integrations_mcp.cli.launcher import find_command, name_command
 from gitbook_integrations_mcp.cli.private_files import find_settings_file, is_exposed, make_private, suggest_private
 from gitbook_integrations_mcp.config.json_text import parse_json
 from gitbook_integrations_mcp.config.models import GitBookSection
-from gitbook_integrations_mcp.config.settings import PREFIX, Settings, iterate_settings, name_variable
+from gitbook_integrations_mcp.config.settings import Settings, iterate_settings, name_variable
 from gitbook_integrations_mcp.config.types import is_reference
+from gitbook_integrations_mcp.config.variables import PREFIX
 from gitbook_integrations_mcp.process import FAILURE, SUCCESS
 from gitbook_integrations_mcp.store.location import SQLITE
 

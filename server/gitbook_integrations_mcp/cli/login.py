@@ -11,7 +11,7 @@ import anyio
 from gitbook_integrations_api.catalog import TOOLS
 from gitbook_integrations_api.endpoint import CredentialKind
 from gitbook_integrations_mcp.auth.policy import Policy
-from gitbook_integrations_mcp.cli.console import count, print_json, read_line
+from gitbook_integrations_mcp.cli.console import print_json, read_line
 from gitbook_integrations_mcp.cli.launcher import name_command
 from gitbook_integrations_mcp.cli.whoami import describe_login
 from gitbook_integrations_mcp.config.settings import Settings
@@ -21,7 +21,7 @@ from gitbook_integrations_mcp.net.redirect import PATH, RedirectListener
 from gitbook_integrations_mcp.process import SUCCESS
 from gitbook_integrations_mcp.spelling import suggest
 from gitbook_integrations_mcp.store.logins import Login
-from gitbook_integrations_mcp.text import clean_text
+from gitbook_integrations_mcp.text import clean_text, format_count
 
 
 def run(settings: Settings, arguments: Namespace) -> int:
@@ -54,7 +54,7 @@ def _try_in_sandbox(settings: Settings, arguments: Namespace) -> int:
 
 def _log_in_and_describe(settings: Settings, arguments: Namespace) -> int:
     scopes = _choose_scopes(settings, arguments.add)
-    _tell(f"This login asks for {count(len(scopes), 'scope')}: {', '.join(sorted(scopes))}")
+    _tell(f"This login asks for {format_count(len(scopes), 'scope')}: {', '.join(sorted(scopes))}")
     flow = LoginFlow(settings, scopes)
     if arguments.no_browser:
         login = anyio.run(_log_in_by_paste, flow, arguments.redirect_port, arguments.seconds)
@@ -139,5 +139,5 @@ def _describe(login: Login, scopes: Iterable[str], settings: Settings) -> list[s
         lines.append(f"Not granted: {', '.join(missing)}. To grant them, run `{name_command()} login` again.")
     tools = Policy(settings.tools, settings.confirmation).tools
     if others := [name for name, tool in tools.items() if CredentialKind.OAUTH not in tool.credentials]:
-        lines.append(f"{count(len(others), 'tool')} cannot use a login and need a token: {', '.join(others)}")
+        lines.append(f"{format_count(len(others), 'tool')} cannot use a login and need a token: {', '.join(others)}")
     return lines

@@ -5,7 +5,8 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from gitbook_integrations_mcp.config.settings import CLI_VARIABLES, PREFIX, Settings, name_variable
+from gitbook_integrations_mcp.config.settings import Settings, name_variable
+from gitbook_integrations_mcp.config.variables import CLI_VARIABLES, PREFIX
 
 
 def is_exposed(path: Path) -> bool:

@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 
-from gitbook_integrations_mcp.cli.console import count, print_json, print_table, use_utf8
+from gitbook_integrations_mcp.cli.console import print_json, print_table, use_utf8
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.errors import UsageError
 from gitbook_integrations_mcp.process import FAILURE, SUCCESS
 from gitbook_integrations_mcp.store.store import Store
-from gitbook_integrations_mcp.text import clean_text
+from gitbook_integrations_mcp.text import clean_text, format_count
 
 
 def run(settings: Settings, arguments: Namespace) -> int:
@@ -98,5 +98,5 @@ def _report(deleted: dict[str, int], arguments: Namespace) -> int:
         print_json({"deleted": deleted})
         return SUCCESS
     print_table([{"table": table, "deleted rows": rows} for table, rows in deleted.items()])
-    print(f"Deleted {count(sum(deleted.values()), 'row')}.")
+    print(f"Deleted {format_count(sum(deleted.values()), 'row')}.")
     return SUCCESS

@@ -9,13 +9,14 @@ from gitbook_integrations_api.catalog import TOOLSET_OF
 from gitbook_integrations_api.endpoint import Endpoint
 from gitbook_integrations_mcp import NAME
 from gitbook_integrations_mcp.auth.policy import Policy
-from gitbook_integrations_mcp.cli.console import count, print_json, print_table
+from gitbook_integrations_mcp.cli.console import print_json, print_table
 from gitbook_integrations_mcp.cli.launcher import show_commands
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.config.validation import offers_folders
 from gitbook_integrations_mcp.features.tools import describe_tool
 from gitbook_integrations_mcp.gitbook.opening import open_gitbook
 from gitbook_integrations_mcp.process import SUCCESS
+from gitbook_integrations_mcp.text import format_count
 from gitbook_integrations_mcp.tokens import estimate_tool
 
 
@@ -27,7 +28,7 @@ def run(settings: Settings, arguments: Namespace) -> int:
         print_json({"tools": rows, "tokens": total})
     else:
         notes = [
-            f"{count(len(rows), 'tool')}, about {total:,} tokens",
+            f"{format_count(len(rows), 'tool')}, about {total:,} tokens",
             show_commands(f"`{NAME} call TOOL --help` shows the arguments of a tool."),
         ]
         print_table(rows, notes)

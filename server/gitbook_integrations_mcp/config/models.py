@@ -49,7 +49,8 @@ from gitbook_integrations_mcp.config.types import (
 )
 from gitbook_integrations_mcp.times import read_duration
 
-RESERVED_PATHS = ("/health", "/ready", "/confirm", "/accounts", "/.well-known")
+_OWN_TREES = ("/confirm", "/accounts", "/.well-known")
+RESERVED_PATHS = ("/health", "/ready", *_OWN_TREES)
 """Paths of health checks, of this server's pages and of OAuth metadata."""
 
 
@@ -223,7 +224,7 @@ class HttpSection(Section):
             # Below these paths, everything belongs to one application.
             if (
                 path in used
-                or path.startswith(("/confirm/", "/accounts/", "/.well-known/"))
+                or path.startswith(tuple(f"{tree}/" for tree in _OWN_TREES))
                 or (name == "message_path" and not path)
             ):
                 owner = used.get(path, "this server's own pages")

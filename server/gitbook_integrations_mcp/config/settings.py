@@ -38,22 +38,13 @@ from gitbook_integrations_mcp.config.models import (
     StoreSection,
     ToolsSection,
 )
+from gitbook_integrations_mcp.config.variables import CLI_VARIABLES, PREFIX
 from gitbook_integrations_mcp.errors import SettingsError
 from gitbook_integrations_mcp.spelling import suggest
 
-PREFIX = "GITBOOK_MCP_"
 DELIMITER = "__"
 PROFILE_VARIABLE = f"{PREFIX}PROFILE"
 SCHEMA_KEY = "$schema"
-
-CLI_VARIABLES: Mapping[str, tuple[str, str]] = {
-    "GITBOOK_TOKEN": ("gitbook", "token"),
-    "GITBOOK_INTEGRATION_TOKEN": ("gitbook", "integration_token"),
-    "GITBOOK_ENDPOINT": ("gitbook", "endpoint"),
-    "GITBOOK_OAUTH_ENDPOINT": ("gitbook", "oauth_endpoint"),
-    "GITBOOK_ORGANIZATION": ("gitbook", "organization"),
-}
-"""Variables without the prefix: the names in GitBook's own CLI, and one more in their style."""
 
 
 class _Environment(EnvSettingsSource):

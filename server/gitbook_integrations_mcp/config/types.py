@@ -16,6 +16,7 @@ from gitbook_integrations_api.parameters import Scope
 from gitbook_integrations_api.rules import RULES
 from gitbook_integrations_mcp.config.json_text import JsonError, parse_json
 from gitbook_integrations_mcp.config.urls import is_private
+from gitbook_integrations_mcp.config.variables import is_own_variable
 from gitbook_integrations_mcp.spelling import suggest
 
 _HOST_NAME = r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_.])?"
@@ -265,20 +266,6 @@ def _check_roots(roots: tuple[Path, ...]) -> tuple[Path, ...]:
                 {"root": str(root)},
             )
     return roots
-
-
-_OWN_VARIABLES = (
-    "GITBOOK_MCP_",
-    "GITBOOK_TOKEN",
-    "GITBOOK_INTEGRATION_TOKEN",
-    "GITBOOK_ENDPOINT",
-    "GITBOOK_ORGANIZATION",
-)
-
-
-def is_own_variable(name: str) -> bool:
-    """Whether an environment variable belongs to this program, or to GitBook's command line."""
-    return name.upper().startswith(_OWN_VARIABLES)
 
 
 def _check_secret_names(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -115,12 +115,12 @@ class Subscriptions:
         watcher = self._sessions.get(connection)
         if watcher is None:
             forget = partial(self._forget, connection)
-            watcher = Watcher(caller.id, _identify_owner(caller), connection.send_resource_updated, forget)
+            watcher = Watcher(caller.id, caller.owner, connection.send_resource_updated, forget)
             self._add(watcher)
             self._sessions[connection] = watcher
             connection.exit_stack.callback(forget)
         if watcher.caller != caller.id:  # the session continues with other credentials
-            watcher.caller, watcher.owner, watcher.addresses = caller.id, _identify_owner(caller), {}
+            watcher.caller, watcher.owner, watcher.addresses = caller.id, caller.owner, {}
         if address.uri not in watcher.addresses and len(watcher.addresses) >= MAX_WATCHED:
             raise _create_limit_error(
                 f"This session watches {MAX_WATCHED} resources, which is the maximum. Unsubscribe first."
@@ -150,7 +150,7 @@ class Subscriptions:
         bus = InMemorySubscriptionBus()
         stream = ListenHandler(bus)
         watched = {address.uri: address for address in addresses}
-        owner = _identify_owner(caller)
+        owner = caller.owner
         watcher = Watcher(caller.id, owner, lambda uri: bus.publish(ResourceUpdated(uri)), stream.close, watched)
         self._add(watcher)
         self._streams[stream] = bus
@@ -161,10 +161,6 @@ class Subscriptions:
         finally:
             self._watchers.pop(watcher, None)
             self._streams.pop(stream, None)
-
-
-def _identify_owner(caller: Caller) -> str:
-    return caller.principal or caller.credentials.digest
 
 
 async def _notify(watcher: Watcher, call: EndpointCall) -> None:

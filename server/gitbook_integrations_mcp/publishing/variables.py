@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from gitbook_integrations_mcp.config.types import is_own_variable
+from gitbook_integrations_mcp.config.variables import is_own_variable
 from gitbook_integrations_mcp.publishing.files import FileError, Roots
 
 DOTENV = ".env"

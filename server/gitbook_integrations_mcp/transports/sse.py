@@ -13,10 +13,10 @@ from urllib.parse import parse_qs
 from mcp.server.lowlevel import Server
 from mcp.server.sse import SseServerTransport
 from pydantic_core import from_json
-from starlette.responses import JSONResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from gitbook_integrations_mcp.errors import ErrorCode
+from gitbook_integrations_mcp.net.responses import create_error_response
 
 MAX_OPEN_REQUESTS = 64
 """Requests of one session whose responses the client has not read."""
@@ -57,8 +57,8 @@ class Sse:
         session = _read_session(scope["query_string"])
         if self._open[session] >= MAX_OPEN_REQUESTS:
             text = f"This session has {MAX_OPEN_REQUESTS} requests whose responses were not read. Read them first."
-            content = {"error": ErrorCode.TOO_MANY_REQUESTS, "error_description": text}
-            return await JSONResponse(content, 429, {"Retry-After": "1"})(scope, receive, send)
+            response = create_error_response(429, ErrorCode.TOO_MANY_REQUESTS, text, {"Retry-After": "1"})
+            return await response(scope, receive, send)
         self._open[session] += 1  # before anything is awaited, so that requests that come together are all counted
         body = bytearray()
 

@@ -20,7 +20,8 @@ import pytest
 from compose_spec import PyCompose
 
 from gitbook_integrations_mcp.config.models import HttpSection
-from gitbook_integrations_mcp.config.settings import CLI_VARIABLES, iterate_settings, name_variable
+from gitbook_integrations_mcp.config.settings import iterate_settings, name_variable
+from gitbook_integrations_mcp.config.variables import CLI_VARIABLES
 from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
 from tests.support.http_server import CALLERS, bear, connect
 from tests.support.postgres_server import NAME, PostgresServer, start_postgres

@@ -13,7 +13,8 @@ from gitbook_integrations_api.prompts import PROMPTS
 from gitbook_integrations_mcp import NAME
 from gitbook_integrations_mcp.cli.main import main
 from gitbook_integrations_mcp.cli.parser import parse
-from gitbook_integrations_mcp.config.settings import CLI_VARIABLES, Settings, iterate_settings, name_variable
+from gitbook_integrations_mcp.config.settings import Settings, iterate_settings, name_variable
+from gitbook_integrations_mcp.config.variables import CLI_VARIABLES
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID
 from tests.support.repository import DOCS, README, ROOT
 
