@@ -20,3 +20,6 @@ SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 TableName = Literal["installations", "places", "scripts", "findings"]
 """The tables of an audit's report."""
 TABLE_NAMES: tuple[TableName, ...] = get_args(TableName)
+
+Level = Literal["space", "site"]
+"""The kinds of place on which integrations are enabled."""

@@ -15,7 +15,7 @@ from gitbook_integrations_api.objects import GitBookObject
 from gitbook_integrations_api.schema import DocumentedModel
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
-Level = Literal["account", "space", "site"]
+ConfigurationLevel = Literal["account", "space", "site"]
 """A level of an integration's settings: of the whole installation, or on one space or site."""
 PolicyAction = Literal["install", "widen", "publish", "tunnel"]
 """A kind of call that the operator's policy judges. `widen` is a selection of all spaces or sites."""
@@ -290,7 +290,7 @@ class Endpoint(Tool):
     reverted_by: str = ""
     reverted_if: str = ""
     effect: str = ""
-    configures: Level | None = None
+    configures: ConfigurationLevel | None = None
     policy_action: PolicyAction | None = None
     ended_by: str = ""
 

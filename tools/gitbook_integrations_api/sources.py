@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from gitbook_integrations_api.choices import Level
+
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
@@ -50,3 +52,9 @@ OWN = Source(
     tool="list_organization_integrations", value="name", labels=("title",), filters={"owner": "organizationId"}
 )
 """Names of the integrations that the organization owns."""
+
+PLACE_LISTS: Mapping[Level, str] = {"space": SOURCES["spaceId"].tool, "site": SOURCES["siteId"].tool}
+"""The tools that list the spaces and sites of an organization."""
+
+PLACE_ARGUMENTS: Mapping[Level, str] = {"space": "space", "site": "siteId"}
+"""The arguments that name a space or site on which an integration is enabled."""

@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
+from gitbook_integrations_api.choices import Level
 from gitbook_integrations_api.report import Narrowing
 from gitbook_integrations_mcp.audit.concurrency import Job, run_bounded
 from gitbook_integrations_mcp.audit.coverage import (
@@ -33,7 +34,7 @@ from gitbook_integrations_mcp.audit.coverage import (
     name_scripts,
     name_status,
 )
-from gitbook_integrations_mcp.audit.inventory import LEVELS, Installed, Inventory, Level, read_text
+from gitbook_integrations_mcp.audit.inventory import LEVELS, Installed, Inventory, read_text
 from gitbook_integrations_mcp.audit.list_reader import AddItem, ListReader, Send
 from gitbook_integrations_mcp.errors import AnswerError, ArgumentsError
 from gitbook_integrations_mcp.spelling import suggest_id

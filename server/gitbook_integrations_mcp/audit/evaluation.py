@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from gitbook_integrations_api.catalog import TOOLS
-from gitbook_integrations_api.choices import SEVERITIES, Severity
+from gitbook_integrations_api.choices import SEVERITIES, Level, Severity
 from gitbook_integrations_api.report import (
     Finding,
     FindingPlace,
@@ -21,7 +21,6 @@ from gitbook_integrations_api.rules import RULES, Rule
 from gitbook_integrations_mcp.audit.accepted_findings import Acceptances
 from gitbook_integrations_mcp.audit.installation_rules import INSTALLATION_CHECKS
 from gitbook_integrations_mcp.audit.integration_jobs import find_protected_job
-from gitbook_integrations_mcp.audit.inventory import Level
 from gitbook_integrations_mcp.audit.policy_rules import POLICY_CHECKS
 from gitbook_integrations_mcp.audit.rule_results import Facts, Match, RuleResult, Undecided
 from gitbook_integrations_mcp.audit.script_rules import SCRIPT_CHECKS

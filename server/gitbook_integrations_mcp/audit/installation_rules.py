@@ -5,11 +5,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from gitbook_integrations_api.choices import Level
 from gitbook_integrations_api.report import Subject
 from gitbook_integrations_api.scopes import VISITOR_POWERS, writes
 from gitbook_integrations_mcp.audit.coverage import INSTALLATIONS, MARKETPLACE, NARROWING, SITES, SPACES, name_places
 from gitbook_integrations_mcp.audit.integration_jobs import find_protected_job, is_trusted
-from gitbook_integrations_mcp.audit.inventory import LEVELS, Installed, Level
+from gitbook_integrations_mcp.audit.inventory import LEVELS, Installed
 from gitbook_integrations_mcp.audit.rule_results import PASS, Facts, Match, RuleCheck, RuleResult, Undecided
 from gitbook_integrations_mcp.calls.policy_rules import read_public
 from gitbook_integrations_mcp.text import quote

@@ -7,9 +7,10 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
+from gitbook_integrations_api.choices import Level
 from gitbook_integrations_api.report import (
     GitSyncFacts,
     InstallationFacts,
@@ -28,7 +29,6 @@ from gitbook_integrations_mcp.calls.response import get_path
 from gitbook_integrations_mcp.digest import digest_json
 from gitbook_integrations_mcp.text import clean_text, quote
 
-Level = Literal["space", "site"]
 LEVELS: tuple[Level, ...] = ("space", "site")
 
 _TEXT_LIMIT = 200

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from gitbook_integrations_api.choices import Level
 from gitbook_integrations_api.report import Subject
 from gitbook_integrations_mcp.audit.coverage import CoverageTracker, name_places
-from gitbook_integrations_mcp.audit.inventory import Installed, Inventory, Level
+from gitbook_integrations_mcp.audit.inventory import Installed, Inventory
 from gitbook_integrations_mcp.config.models import PolicyRule
 from gitbook_integrations_mcp.text import quote
 

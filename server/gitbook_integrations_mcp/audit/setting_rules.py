@@ -4,7 +4,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
+from gitbook_integrations_api.choices import Level
 from gitbook_integrations_api.report import Subject
+from gitbook_integrations_api.sources import PLACE_LISTS
 from gitbook_integrations_mcp.audit.configuration_forms import Origin
 from gitbook_integrations_mcp.audit.coverage import INSTALLATIONS, NARROWING, SITES, SPACES, name_places
 from gitbook_integrations_mcp.audit.installation_rules import (
@@ -26,7 +28,7 @@ from gitbook_integrations_mcp.audit.integration_jobs import (
     find_purpose,
     is_trusted,
 )
-from gitbook_integrations_mcp.audit.inventory import LEVELS, Installed, Level
+from gitbook_integrations_mcp.audit.inventory import LEVELS, Installed
 from gitbook_integrations_mcp.audit.rule_results import PASS, Facts, Match, RuleCheck, RuleResult, Undecided
 from gitbook_integrations_mcp.text import quote
 
@@ -189,7 +191,6 @@ def _check_sign_in(facts: Facts) -> Iterator[RuleResult]:
 def _check_git_sync(facts: Facts) -> Iterator[RuleResult]:
     for level in LEVELS:
         source, key = (SPACES, "spaces") if level == "space" else (SITES, "sites")
-        tool = "list_spaces_in_organization_by_id" if level == "space" else "list_sites"
         for place in (facts.inventory.spaces if level == "space" else facts.inventory.sites).values():
             sync = place.gitSync
             if sync is None or (sync.state not in {"failure", "timeout"} and sync.status != "unauthenticated"):
@@ -207,7 +208,7 @@ def _check_git_sync(facts: Facts) -> Iterator[RuleResult]:
                 ),
                 sources=(source,),
                 arguments={"organizationId": facts.inventory.organization},
-                tool=tool,
+                tool=PLACE_LISTS[level],
             )
         if facts.coverage.is_incomplete(source):
             yield Undecided(f"{key} that could not be read", (source,))

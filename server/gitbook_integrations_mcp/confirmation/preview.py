@@ -12,7 +12,9 @@ from typing import Any
 import anyio
 
 from gitbook_integrations_api.catalog import ENDPOINTS
+from gitbook_integrations_api.choices import Level
 from gitbook_integrations_api.endpoint import Endpoint, Risk, SegmentError, Widening
+from gitbook_integrations_api.sources import PLACE_ARGUMENTS, PLACE_LISTS
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.output import Describe
 from gitbook_integrations_mcp.calls.plan import PlannedCall, Step, isolate_step
@@ -37,7 +39,6 @@ from gitbook_integrations_mcp.confirmation.facts import (
 )
 from gitbook_integrations_mcp.confirmation.targets import MismatchError, TargetReader, creates, find_context
 from gitbook_integrations_mcp.confirmation.widening import (
-    Place,
     describe_all_places,
     describe_changes,
     describe_events,
@@ -170,15 +171,15 @@ class Previewer:
         return preview, _add_places(known, responses) if deletes else known
 
     async def _read_places(
-        self, call: Call, levels: Iterable[Place], organization: Mapping[str, Any] | str | None
-    ) -> dict[Place, Mapping[str, Any] | None]:
+        self, call: Call, levels: Iterable[Level], organization: Mapping[str, Any] | str | None
+    ) -> dict[Level, Mapping[str, Any] | None]:
         """Return the spaces or sites of an organization by level; None if they cannot be read."""
         identifier = organization.get("id") if isinstance(organization, Mapping) else organization
-        read: dict[Place, Mapping[str, Any] | None] = {}
+        read: dict[Level, Mapping[str, Any] | None] = {}
         for level in levels:
             try:
                 one = replace(call, arguments={"organizationId": str(identifier)})
-                read[level] = await self._targets.read(one, ENDPOINTS[_PLACES[level]]) if identifier else None
+                read[level] = await self._targets.read(one, ENDPOINTS[PLACE_LISTS[level]]) if identifier else None
             except MismatchError:
                 raise
             except (CallError, SegmentError):
@@ -271,8 +272,8 @@ class Previewer:
         facts: list[Fact] = []
         named: set[str] = set()
         first_name = call.plan.steps[0].arguments.get("integrationName")
-        chosen: dict[Place, list[str]] = {}
-        everywhere: set[Place] = set()
+        chosen: dict[Level, list[str]] = {}
+        everywhere: set[Level] = set()
         scrub_json = call.caller.credentials.scrub_json
         for step in call.plan.steps:
             arguments = scrub_json(step.arguments)
@@ -287,7 +288,7 @@ class Previewer:
                 if widens is Widening.SELECTION:
                     everywhere.add(level)
                 else:
-                    chosen.setdefault(level, []).append(str(arguments[_PLACE_ARGUMENTS[level]]))
+                    chosen.setdefault(level, []).append(str(arguments[PLACE_ARGUMENTS[level]]))
             if name in named:
                 continue
             named.add(name)
@@ -335,16 +336,11 @@ async def _preview_effect(call: Call, describe: Describe) -> Preview:
     )
 
 
-_PLACES: Mapping[Place, str] = {"space": "list_spaces_in_organization_by_id", "site": "list_sites"}
-_PLACE_ARGUMENTS: Mapping[Place, str] = {"space": "space", "site": "siteId"}
-"""The argument of a call that enables an integration on a place."""
-
-
-def _list_levels(call: Call, target: Mapping[str, Any] | None) -> list[Place]:
+def _list_levels(call: Call, target: Mapping[str, Any] | None) -> list[Level]:
     """Return the levels on which a call enables an integration."""
     match call.tool.widens:
         case Widening.ACCESS:
-            return [level for level, name in _PLACE_ARGUMENTS.items() if name in call.arguments]
+            return [level for level, name in PLACE_ARGUMENTS.items() if name in call.arguments]
         case Widening.SELECTION:
             return list_widened(call.arguments, target)
         case _:
@@ -407,7 +403,7 @@ def _describe_power(
     integration: Mapping[str, Any] | CallError | None,
     target: Mapping[str, Any] | None,
     organization: Mapping[str, Any] | str | None,
-    places: Mapping[Place, Mapping[str, Any] | None],
+    places: Mapping[Level, Mapping[str, Any] | None],
 ) -> Iterator[Fact]:
     """Yield what a call gives an integration."""
     arguments = call.arguments
@@ -423,7 +419,7 @@ def _describe_power(
             yield Fact("Gets access to", f"organization {format_name(organization)}")
         case Widening.ACCESS:
             for level, page in places.items():
-                identifier = str(arguments[_PLACE_ARGUMENTS[level]])
+                identifier = str(arguments[PLACE_ARGUMENTS[level]])
                 yield describe_place(level, identifier, None if page is None else page["items"])
         case Widening.SELECTION:
             for level, page in places.items():
@@ -443,7 +439,7 @@ def _describe_loss(
     return losses
 
 
-def _describe_all(level: Place, page: Mapping[str, Any] | None) -> Fact:
+def _describe_all(level: Level, page: Mapping[str, Any] | None) -> Fact:
     if page is None:
         return describe_all_places(level, None)
     return describe_all_places(level, page["items"], more=page.get("next") is not None)

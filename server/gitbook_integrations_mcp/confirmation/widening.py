@@ -6,8 +6,9 @@ that cannot imitate a fact.
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
+from gitbook_integrations_api.choices import Level
 from gitbook_integrations_api.scopes import SCOPES, is_powerful
 from gitbook_integrations_mcp.calls.masking import MASK, MaskingScope
 from gitbook_integrations_mcp.calls.response import get_path
@@ -26,8 +27,6 @@ from gitbook_integrations_mcp.confirmation.facts import (
 )
 from gitbook_integrations_mcp.store.pending import Fact
 from gitbook_integrations_mcp.text import escape_character
-
-Place = Literal["space", "site"]
 
 _GITBOOK = "gitbook"
 """Subdomain of GitBook's own organization. GitBook gives each subdomain to one organization."""
@@ -91,14 +90,14 @@ def _describe_scopes(scopes: Iterable[str], *, named: bool = True) -> str:
 # Places
 
 
-def list_widened(arguments: Mapping[str, Any], before: Mapping[str, Any] | None) -> list[Place]:
+def list_widened(arguments: Mapping[str, Any], before: Mapping[str, Any] | None) -> list[Level]:
     """Return the levels on which an update selects all places, and the selection was not known to be all before."""
-    levels: tuple[Place, ...] = ("space", "site")
+    levels: tuple[Level, ...] = ("space", "site")
     selections = ((level, f"{level}_selection") for level in levels)
     return [level for level, name in selections if arguments.get(name) == "all" and (before or {}).get(name) != "all"]
 
 
-def describe_place(level: Place, identifier: str, places: Sequence[Mapping[str, Any]] | None) -> Fact:
+def describe_place(level: Level, identifier: str, places: Sequence[Mapping[str, Any]] | None) -> Fact:
     """Return the place that an integration gets access to, and whether everyone can read it."""
     place = next((one for one in places or () if one.get("id") == identifier), None)
     if place is None:
@@ -106,7 +105,7 @@ def describe_place(level: Place, identifier: str, places: Sequence[Mapping[str, 
     return Fact("Gets access to", f"{level} {format_name(place)}: {_describe_visibility(place)}")
 
 
-def describe_places(level: Place, identifiers: Sequence[str], places: Sequence[Mapping[str, Any]] | None) -> Fact:
+def describe_places(level: Level, identifiers: Sequence[str], places: Sequence[Mapping[str, Any]] | None) -> Fact:
     """Return the places that an integration gets access to, and which of them not everyone can read."""
     if len(identifiers) == 1:
         return describe_place(level, identifiers[0], places)
@@ -115,7 +114,7 @@ def describe_places(level: Place, identifiers: Sequence[str], places: Sequence[M
     return Fact("Gets access to", f"{len(identifiers)} {level}s; not public: {listed}")
 
 
-def describe_all_places(level: Place, places: Sequence[Mapping[str, Any]] | None, *, more: bool = False) -> Fact:
+def describe_all_places(level: Level, places: Sequence[Mapping[str, Any]] | None, *, more: bool = False) -> Fact:
     """Return all places of a level, and which of them are not public. `more` means that the list is incomplete."""
     label = f"Gets access to all {level}s"
     if places is None:

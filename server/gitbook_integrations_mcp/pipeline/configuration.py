@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gitbook_integrations_api.catalog import ENDPOINTS
-from gitbook_integrations_api.endpoint import Level, Widening
+from gitbook_integrations_api.endpoint import ConfigurationLevel, Widening
 from gitbook_integrations_mcp.calls.arguments import join_names
 from gitbook_integrations_mcp.calls.call import EndpointCall
 from gitbook_integrations_mcp.confirmation.targets import TargetReader
@@ -65,7 +65,7 @@ async def explain_pending(call: EndpointCall, content: Mapping[str, Any], target
     installs = call.tool.configures is not None or call.tool.widens is Widening.ACCESS
     if not installs or content.get("status") != "pending":
         return ""
-    level: Level = "site" if "site" in content else "space" if "space" in content else "account"
+    level: ConfigurationLevel = "site" if "site" in content else "space" if "space" in content else "account"
     try:
         schema = find_schema(await targets.read_integration(call), level)
     except CallError:
@@ -79,7 +79,7 @@ async def explain_pending(call: EndpointCall, content: Mapping[str, Any], target
     return f"It is pending because required settings are missing: {named}. Set them with {updater}."
 
 
-def find_schema(integration: Mapping[str, Any] | None, level: Level) -> Mapping[str, Any] | None:
+def find_schema(integration: Mapping[str, Any] | None, level: ConfigurationLevel) -> Mapping[str, Any] | None:
     """Return the schema of a level, or None if the integration declares none or shows a component of its own there.
 
     If the integration declares settings for other levels only, it has none at this one.

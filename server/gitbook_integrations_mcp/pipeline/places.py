@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from gitbook_integrations_api.catalog import ENDPOINTS
+from gitbook_integrations_api.choices import Level
+from gitbook_integrations_api.sources import PLACE_ARGUMENTS, PLACE_LISTS
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.plan import Plan, Step, find_id
 from gitbook_integrations_mcp.calls.response import get_path
@@ -13,9 +15,6 @@ from gitbook_integrations_mcp.pipeline.snapshot import SnapshotReader
 from gitbook_integrations_mcp.spelling import suggest_id
 from gitbook_integrations_mcp.store.pending import Fact
 from gitbook_integrations_mcp.text import clean_text
-
-_LEVELS: Mapping[str, str] = {"space": "space", "site": "siteId"}
-"""The levels, each with the argument by which an installation is enabled there."""
 
 _UPDATE = "update_integration_installation"
 _MAX_NAMED = 10
@@ -35,7 +34,7 @@ class PlacesPlanner:
             CallError: the installation, its places or those of the organization could not be read completely.
         """
         own = {name: call.arguments[name] for name in ("integrationName", "installationId")}
-        wanted = {level: call.arguments[f"{level}s"] for level in _LEVELS if f"{level}s" in call.arguments}
+        wanted = {level: call.arguments[f"{level}s"] for level in PLACE_ARGUMENTS if f"{level}s" in call.arguments}
         if not wanted:
             raise ArgumentsError(f"{call.tool.name}: give spaces, sites or both. Nothing was sent.")
         installation = await self._snapshots.read_target(call, _UPDATE, own)
@@ -57,7 +56,8 @@ class PlacesPlanner:
             new = [one for one in dict.fromkeys(identifiers) if one not in present]
             old = [one for one in present if one not in identifiers]
             names = {one: places.get(one) or scrub_json(present[one].get(level)) for one in (*present, *new)}
-            adding += [Step(ENDPOINTS[f"install_integration_on_{level}"], {**own, _LEVELS[level]: one}) for one in new]
+            enabling, argument = ENDPOINTS[f"install_integration_on_{level}"], PLACE_ARGUMENTS[level]
+            adding += [Step(enabling, {**own, argument: one}) for one in new]
             removing += [
                 Step(ENDPOINTS[f"uninstall_integration_from_{level}"], {**own, f"{level}Id": one}, before=present[one])
                 for one in old
@@ -88,7 +88,7 @@ class PlacesPlanner:
             report={"notes": notes} if notes else {},
         )
 
-    def _check_places(self, level: str, new: list[str], places: Mapping[str, Any]) -> None:
+    def _check_places(self, level: Level, new: list[str], places: Mapping[str, Any]) -> None:
         """Check that the new places exist.
 
         Raises:
@@ -97,8 +97,7 @@ class PlacesPlanner:
         if unknown := [one for one in new if one not in places]:
             titles = {one: str(place.get("title") or one) for one, place in places.items()}
             lines = [f"- {clean_text(one, 60)}.{suggest_id(one, titles)}" for one in unknown[:_MAX_NAMED]]
-            source = "list_spaces_in_organization_by_id" if level == "space" else "list_sites"
             raise ArgumentsError(
-                f"{level}s: the organization has none with these IDs. Nothing was sent. {source} returns the IDs.\n"
-                + "\n".join(lines)
+                f"{level}s: the organization has none with these IDs. Nothing was sent. {PLACE_LISTS[level]} returns "
+                "the IDs.\n" + "\n".join(lines)
             )

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic_core import to_jsonable_python
 
 from gitbook_integrations_api.catalog import ENDPOINTS
+from gitbook_integrations_api.choices import Level
 from gitbook_integrations_api.endpoint import Endpoint, PolicyAction
+from gitbook_integrations_api.sources import PLACE_LISTS
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.output import Output
 from gitbook_integrations_mcp.calls.plan import PlannedCall, isolate_step
@@ -37,10 +39,6 @@ from gitbook_integrations_mcp.errors import (
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.text import clean_text
 
-Level = Literal["space", "site"]
-
-_PLACE_ARGUMENTS: Mapping[Level, tuple[str, ...]] = {"space": ("space", "spaceId"), "site": ("site", "siteId")}
-_LISTS: Mapping[Level, str] = {"space": "list_spaces_in_organization_by_id", "site": "list_sites"}
 _ORGANIZATIONS = "list_organizations_for_authenticated_user"
 _MAX_PAGES = 100
 _NO_POLICY = "The operator has set no policy, so nothing is denied."
@@ -133,7 +131,7 @@ class PolicyCheck:
         """Return why a case is decided so. An installation that is allowed can be denied on some spaces or sites."""
         if case.action != "install" or case.place is not None or decision.is_denied:
             return decision.explanation
-        elsewhere = [judge(self._rules, replace(case, place=JudgedPlace(level))) for level in _LISTS]
+        elsewhere = [judge(self._rules, replace(case, place=JudgedPlace(level))) for level in PLACE_LISTS]
         texts = dict.fromkeys(one.explanation for one in elsewhere if one.is_denied)
         more = [f"On some spaces or sites: {text} Give spaceId or siteId for the decision about one." for text in texts]
         return " ".join([decision.explanation, *more])
@@ -158,7 +156,7 @@ class _FactReader:
         unread = []
         if action != "publish" and await self._find_integration(call, exists=True) is None:  # new names are published
             unread.append("get_integration_by_name")
-        named = {f"{level}Id": tool for level, tool in _LISTS.items() if f"{level}Id" in call.arguments}
+        named = {f"{level}Id": tool for level, tool in PLACE_LISTS.items() if f"{level}Id" in call.arguments}
         hidden = [
             tool for argument, tool in named.items() if not await self._exists(call, argument, tool, organization)
         ]
@@ -198,7 +196,7 @@ class _FactReader:
         if action == "widen":
             levels = [
                 level
-                for level in _LISTS
+                for level in PLACE_LISTS
                 if not isinstance(call.tool, Endpoint) or arguments.get(f"{level}_selection") == "all"
             ]
             integration = (
@@ -212,8 +210,8 @@ class _FactReader:
             return [Case(action, integration, tunnel_host=host or "")]
         places = [
             JudgedPlace(level, place, await self._read_public(call, level, place, organization, needed))
-            for level, names in _PLACE_ARGUMENTS.items()
-            for name in names
+            for level in PLACE_LISTS
+            for name in (level, f"{level}Id")
             if isinstance(place := arguments.get(name), str)
         ]
         return [Case(action, integration, place) for place in places] or [Case(action, integration)]
@@ -271,7 +269,7 @@ class _FactReader:
             organization = get_path(installation, "target.organization")
         if not isinstance(organization, str):
             return None
-        listed = await self._list(call, _LISTS[level], organization)
+        listed = await self._list(call, PLACE_LISTS[level], organization)
         return read_public((listed.find(place) or {}).get("visibility"))
 
     async def _list(self, call: Call, name: str, organization: str | None = None) -> "_Listed":
@@ -330,7 +328,7 @@ def _check_question(action: PolicyAction, arguments: Mapping[str, Any], organiza
     Raises:
         ArgumentsError: an argument does not belong to the action, or one is hidden.
     """
-    places = [f"{level}Id" for level in _LISTS if f"{level}Id" in arguments]
+    places = [f"{level}Id" for level in PLACE_LISTS if f"{level}Id" in arguments]
     if places and action != "install":
         raise ArgumentsError(f"{places[0]}: leave it out. Only action install is about one space or site.")
     if places and organization is None:

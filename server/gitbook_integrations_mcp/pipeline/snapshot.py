@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from gitbook_integrations_api.catalog import ENDPOINTS
+from gitbook_integrations_api.choices import Level
 from gitbook_integrations_api.endpoint import Endpoint
+from gitbook_integrations_api.sources import PLACE_LISTS
 from gitbook_integrations_mcp.calls.arguments import build_request
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.plan import find_id
@@ -20,7 +22,6 @@ _IDENTIFIED = {
     "list_integration_installation_sites": "site",
 }
 """Fields that identify the items of a list. A planner that skipped an item without one would plan too little."""
-_LISTS = {"space": "list_spaces_in_organization_by_id", "site": "list_sites"}
 
 
 class SnapshotReader:
@@ -78,13 +79,13 @@ class SnapshotReader:
             raise AnswerError(f"{reader.name}: GitBook returned an item without an ID. Nothing was sent.")
         return items
 
-    async def read_places(self, call: Call, level: str, organization: str) -> dict[str, dict[str, Any]]:
+    async def read_places(self, call: Call, level: Level, organization: str) -> dict[str, dict[str, Any]]:
         """Return the spaces or sites of an organization by ID, as they may be shown: without the caller's tokens.
 
         Raises:
             CallError: they could not be read completely.
         """
-        listed = await self.read_list(call, _LISTS[level], {"organizationId": organization})
+        listed = await self.read_list(call, PLACE_LISTS[level], {"organizationId": organization})
         items = call.caller.credentials.scrub_json(listed)
         return {one["id"]: one for one in items if isinstance(one.get("id"), str)}
 

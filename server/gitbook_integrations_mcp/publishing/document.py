@@ -17,7 +17,7 @@ _MAX_BRACKETS = 500
 """The parser takes quadratic time for open brackets."""
 _TAG = "tag:yaml.org,2002:"
 
-Place = tuple[int | str, ...]
+Location = tuple[int | str, ...]
 """Keys and indexes that lead to a value."""
 
 
@@ -34,7 +34,7 @@ class Document:
     """The data of a document, and the line of each value by its place."""
 
     value: Any = field(repr=False)
-    lines: dict[Place, int]
+    lines: dict[Location, int]
 
     def find_line(self, place: Sequence[int | str]) -> int:
         """Return the line of a value, or of the nearest object that would contain it."""
@@ -78,10 +78,10 @@ class _Reader:
     """Turns nodes into data. An alias counts as often as it is used, so that few bytes cannot become many."""
 
     def __init__(self) -> None:
-        self.lines: dict[Place, int] = {}
+        self.lines: dict[Location, int] = {}
         self._values = 0
 
-    def read(self, node: Node, place: Place) -> Any:
+    def read(self, node: Node, place: Location) -> Any:
         line = node.start_mark.line + 1
         self._values += 1
         if self._values > _MAX_VALUES:
@@ -97,7 +97,7 @@ class _Reader:
             return [self.read(item, (*place, number)) for number, item in enumerate(node.value)]
         return _read_scalar(node, line)
 
-    def _read_mapping(self, node: MappingNode, place: Place) -> dict[str, Any]:
+    def _read_mapping(self, node: MappingNode, place: Location) -> dict[str, Any]:
         read: dict[str, Any] = {}
         merged: dict[str, Any] = {}
         for key, value in node.value:

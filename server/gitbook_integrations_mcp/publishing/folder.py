@@ -23,7 +23,7 @@ from gitbook_integrations_mcp.calls.masking import MASK
 from gitbook_integrations_mcp.calls.script import find_script_problem
 from gitbook_integrations_mcp.config.models import PublishingSection
 from gitbook_integrations_mcp.publishing.bundler import BuildError, bundle_script
-from gitbook_integrations_mcp.publishing.document import MAX_BYTES, Document, DocumentError, Place, parse_document
+from gitbook_integrations_mcp.publishing.document import MAX_BYTES, Document, DocumentError, Location, parse_document
 from gitbook_integrations_mcp.publishing.files import FileError, Roots
 from gitbook_integrations_mcp.publishing.variables import VariableError, Variables, read_dotenv
 from gitbook_integrations_mcp.spelling import suggest
@@ -151,7 +151,7 @@ class _Reader:
             tuple(self._notes),
         )
 
-    def _add(self, place: Place, text: str, line: int | None = None) -> None:
+    def _add(self, place: Location, text: str, line: int | None = None) -> None:
         problem = FolderProblem(self._manifest.name, line or self._document.find_line(place), self._scrub(text))
         self._problems[problem] = None
 
@@ -159,7 +159,7 @@ class _Reader:
         """Return a text for one line, scrubbed before it is cut."""
         return clean_text(self._scrub(text), limit)
 
-    def _check_json(self, value: Any, locate: Callable[[Place], Place]) -> bool:
+    def _check_json(self, value: Any, locate: Callable[[Location], Location]) -> bool:
         """Check that a value is JSON. `locate` returns the place in the manifest from which a place in it comes."""
         if is_json(value):
             return True
@@ -218,7 +218,7 @@ class _Reader:
         self._overridden = frozenset(replaced)
         return replaced
 
-    def _check_value(self, place: Place, value: Any) -> None:
+    def _check_value(self, place: Location, value: Any) -> None:
         """Check a value that an environment can replace, before references in it are replaced."""
         name = str(place[-1])
         if isinstance(value, dict):
@@ -228,7 +228,7 @@ class _Reader:
                 full = (*place[:-1], *problem.path)
                 self._add(full, problem.describe(join_names(full)))
 
-    def _locate(self, path: Place) -> Place:
+    def _locate(self, path: Location) -> Location:
         """Return the place in the manifest from which a value in the arguments comes."""
         name, *rest = path
         if name in self._overridden:
@@ -277,7 +277,7 @@ class _Reader:
                 text = text.replace(value, MASK)
         return self._scrub(text)
 
-    def _read_image(self, place: Place, name: str) -> str:
+    def _read_image(self, place: Location, name: str) -> str:
         try:
             _check_image_name(name)
             content = self._roots.read(self._folder, name, _IMAGE_BYTES)
@@ -342,7 +342,7 @@ class _Reader:
         return complete_arguments(PUBLISH, known)
 
 
-def _find_no_json(value: Any) -> Place:
+def _find_no_json(value: Any) -> Location:
     """Return the place of the innermost value that is no JSON, or of the object with a key that is none."""
     children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, child in children:

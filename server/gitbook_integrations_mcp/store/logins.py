@@ -27,7 +27,7 @@ _REPAIR = "If this lasts, delete login.db in the user's folder for state, and lo
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS login (endpoint TEXT PRIMARY KEY, facts TEXT NOT NULL, tokens TEXT)"
 
-Place = Literal["keyring", "file", "store"]
+Storage = Literal["keyring", "file", "store"]
 
 
 class Login(BaseModel):
@@ -48,7 +48,7 @@ class Login(BaseModel):
     scopes: frozenset[str]
     user: str | None = None
     name: str | None = None
-    place: Place = "file"
+    place: Storage = "file"
 
     @property
     def owner(self) -> str:
@@ -110,7 +110,7 @@ class LockedLogin:
     def write(self, login: Login, tokens: Tokens) -> Login:
         """Keep a login in place of an earlier one, and return it with the place of its tokens."""
         text = KeptTokens.from_tokens(tokens).model_dump_json()
-        place: Place = "keyring" if _write_keyring(login.endpoint, text) else "file"
+        place: Storage = "keyring" if _write_keyring(login.endpoint, text) else "file"
         if place == "file":
             _delete_from_keyring(login.endpoint)
         login = login.model_copy(update={"place": place})

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from gitbook_integrations_api.choices import Level
 from gitbook_integrations_api.report import Narrowing
-from gitbook_integrations_mcp.audit.inventory import Inventory, Level
+from gitbook_integrations_mcp.audit.inventory import Inventory
 
 
 def list_credentials(name: str, level: Level, configuration: dict[str, Any]) -> tuple[str, ...]:
