@@ -70,7 +70,7 @@ class ExportHandler:
         found = await self._runner.get_any(user.key, organization, identifier)
         if found is None:
             raise ArgumentsError(
-                f"reportId: {identifier} is no report of yours on this organization that is still kept. Leave it out "
-                "to export the latest one."
+                f"reportId: {identifier} is not a report of yours on this organization that is still kept. Leave it "
+                "out to export the latest one."
             )
         return found

@@ -89,7 +89,7 @@ def _check_runtime(runtime: str, arguments: Mapping[str, Any]) -> Found:
     if runtime == "v1" and is_module(script):
         yield (), "must be v2 or left out: the script is an ES module, which v1 cannot run"
     elif runtime == "v2" and not is_module(script):
-        yield (), "must be v1 or left out: the script is no ES module, which v2 requires"
+        yield (), "must be v1 or left out: the script is not an ES module, which v2 requires"
 
 
 def _check_scopes(scopes: list[str], _: Mapping[str, Any]) -> Found:
@@ -111,7 +111,7 @@ def _check_preview_images(images: list[str], _: Mapping[str, Any]) -> Found:
 
 def _find_image_problem(image: str, limit: int) -> str | None:
     if not base64.b64decode(image[:12]).startswith(_IMAGES):
-        return "is no PNG: it must be the content of a PNG file (Base64 in a call)"
+        return "is not a PNG: it must be the content of a PNG file (Base64 in a call)"
     size = len(image) // 4 * 3 - image[-2:].count("=")
     return f"has {size:,} bytes; the maximum is {limit * 1024:,} ({limit} KiB)" if size > limit * 1024 else None
 

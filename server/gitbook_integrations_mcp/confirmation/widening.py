@@ -62,7 +62,7 @@ def describe_trust(integration: Mapping[str, Any] | None) -> Iterator[Fact]:
     """Yield what an integration may do, in words, and why a human decides about its access."""
     yield describe_scopes(integration)
     if doubts := find_doubts(integration):
-        yield Fact("Asked because it", "; ".join(doubts))
+        yield Fact("Asked because", f"it {'; '.join(doubts)}")
 
 
 def describe_scopes(integration: Mapping[str, Any] | None) -> Fact:

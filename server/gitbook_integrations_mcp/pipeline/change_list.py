@@ -75,7 +75,7 @@ class ChangeLister:
             return Output(_VIEW.show({"items": [whole], **({"note": _HIDDEN} if MASK in str(whole) else {})}))
         tool = arguments.get("tool")
         if tool is not None and tool not in TOOLS:
-            raise ArgumentsError(f"tool: {clean_text(tool, 64)} is no tool.{suggest(tool, TOOLS)}")
+            raise ArgumentsError(f"tool: there is no tool {clean_text(tool, 64)}.{suggest(tool, TOOLS)}")
         page = arguments.get("page")
         if page is not None and not is_change_id(page):
             raise ArgumentsError(FOREIGN_PAGE)

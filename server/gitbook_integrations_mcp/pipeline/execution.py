@@ -51,18 +51,16 @@ class Executor:
         self._log = log
         self._on_change = on_change
 
-    async def execute(self, call: EndpointCall, approval: Approval | None) -> GitBookResponse:
-        """Return GitBook's response without the caller's tokens, in case it echoes one.
+    async def read(self, call: EndpointCall) -> GitBookResponse:
+        """Return GitBook's response to a call that only reads, without the caller's tokens, in case it echoes one.
 
         Raises:
-            UnreachableError: no response arrived; the message says whether the call may have taken effect.
-            StoreError: the call cannot be recorded and was not sent.
+            UnreachableError: no response arrived.
         """
-        if call.tool.risk is not Risk.READ:
-            return (await self.execute_recorded(call, approval)).response
+        assert call.tool.risk is Risk.READ
         return call.caller.credentials.scrub_response(await self._send(call))
 
-    async def execute_recorded(self, call: EndpointCall, approval: Approval | None) -> Recorded:
+    async def change(self, call: EndpointCall, approval: Approval | None) -> Recorded:
         """Return the same for a call that changes something, with its change.
 
         Raises:

@@ -88,7 +88,7 @@ def restore_from(call: EndpointCall, target: Mapping[str, Any] | None, *, reveal
     if path := find_repaired(call.request.body, target):
         raise MaskError(
             f"{clean_text(scrub(path), 200)} contains text that this server could not show exactly, because GitBook's "
-            "own holds a half character, too many levels or too many digits. Sending it back would damage the "
+            "value contains half a character, too many levels or too many digits. Sending it back would damage the "
             "original. Nothing was sent. Send the text as it should be."
         )
     return call

@@ -12,7 +12,6 @@ from gitbook_integrations_api.summary import summarize
 from gitbook_integrations_mcp.calls.call import EndpointCall
 from gitbook_integrations_mcp.calls.response import read_cursor, read_response
 from gitbook_integrations_mcp.calls.view import View
-from gitbook_integrations_mcp.confirmation.results import Approval
 from gitbook_integrations_mcp.errors import AnswerError, CallError
 from gitbook_integrations_mcp.pipeline.budget import Budget
 from gitbook_integrations_mcp.pipeline.execution import Executor
@@ -35,13 +34,13 @@ class PageReader:
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
 
-    async def read(self, call: EndpointCall, approval: Approval | None, view: View, budget: Budget) -> dict[str, Any]:
+    async def read(self, call: EndpointCall, view: View, budget: Budget) -> dict[str, Any]:
         """Return the list that `call` requests, its items as `view` shows them.
 
         Raises:
             CallError: not even the first page could be read.
         """
-        reading = _Reading(self._executor, budget, call, approval, view)
+        reading = _Reading(self._executor, budget, call, view)
         if call.options.fetchAll:
             await reading.read_all(call.options.maxItems or MOST_ITEMS, Progress(call.context))
         else:
@@ -78,7 +77,6 @@ class _Reading:
     executor: Executor
     budget: Budget
     call: EndpointCall
-    approval: Approval | None
     view: View
     items: list[dict[str, Any]] = field(default_factory=list)
     used: float = 0
@@ -105,7 +103,7 @@ class _Reading:
         if self.call.options.fetchAll or self.note:
             content["complete"] = self.cursor is None and not self.unreachable
         if self.note:
-            content["note"] = f"{self.note} Continue with page." if self.cursor is not None else self.note
+            content["note"] = f"{self.note} Pass page to continue." if self.cursor is not None else self.note
         elif content.get("complete") and "page" in self.call.arguments:
             content.setdefault("note", "The items before page are not in this result.")
         return content
@@ -191,7 +189,7 @@ class _Reading:
         arguments = {**call.arguments, **{name: value for name, value in changed.items() if value is not None}}
         if arguments != call.arguments:
             call = replace(call, request=call.tool.build_request(arguments))
-        response = read_response(call.tool, await self.executor.execute(call, self.approval), arguments)
+        response = read_response(call.tool, await self.executor.read(call), arguments)
         items, costs = [], []
         for item in response["items"]:
             shown, json = self.view.show_json(self._select_fields(item))

@@ -232,12 +232,12 @@ class Pipeline:
                 await check_configuration(call, approval.before, self._targets)
         view = choose_view(call.tool, call.options, reveal=self._reveal)
         if call.tool.is_list:
-            return Output(mark_foreign(call.tool, await self._page_reader.read(call, approval, view, budget)))
+            return Output(mark_foreign(call.tool, await self._page_reader.read(call, view, budget)))
         recorded = None
         if call.tool.risk is Risk.READ:
-            response = await self._executor.execute(call, approval)
+            response = await self._executor.read(call)
         else:
-            recorded = await self._executor.execute_recorded(call, approval)
+            recorded = await self._executor.change(call, approval)
             response = recorded.response
         content = read_response(call.tool, response, call.arguments, call.request.body)
         content = shorten(call.tool.result.model, content)

@@ -106,7 +106,7 @@ class PlanRunner:
             try:
                 one = prepare_step(call, step, created.get(step.group, {}))
                 one = replace(one, change_id=number_part(plan.id, number) if plan else None)
-                recorded = await self._executor.execute_recorded(one, await self._read_before(one, step, approval))
+                recorded = await self._executor.change(one, await self._read_before(one, step, approval))
                 content = read_response(one.tool, recorded.response, one.arguments, one.request.body)
             except CallError as error:
                 await self._complete(call, plan)

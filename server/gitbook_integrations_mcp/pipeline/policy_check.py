@@ -93,7 +93,7 @@ class PolicyCheck:
     async def explain(self, call: Call) -> Output:
         """Return the decision about an action that the arguments describe, or all rules.
 
-        Nothing is allowed of which it is unknown whether it exists: that would be taken for permission.
+        The decision is never "allowed" if something that the arguments name may not exist.
 
         Raises:
             ArgumentsError: an argument does not belong to the action, or one is hidden.

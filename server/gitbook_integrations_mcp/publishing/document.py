@@ -103,11 +103,11 @@ class _Reader:
         for key, value in node.value:
             line = key.start_mark.line + 1
             if not isinstance(key, ScalarNode):
-                raise DocumentError("has a key that is no text", line)
+                raise DocumentError("has a key that is not text", line)
             if str(key.tag) == f"{_TAG}merge":
                 for source in value.value if isinstance(value, SequenceNode) else [value]:
                     if not isinstance(source, MappingNode):
-                        raise DocumentError("merges a value that is no object", line)
+                        raise DocumentError("merges a value that is not an object", line)
                     merged = {**self.read(source, (*place, key.value)), **merged}
                 continue
             name = _join_surrogates(key.value)

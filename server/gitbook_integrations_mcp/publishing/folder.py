@@ -175,7 +175,7 @@ class _Reader:
             if key not in KEYS:
                 line = self._document.find_line((key,))
                 name = self._clean(key, 64)
-                self._notes.append(f"Line {line}: {name} is no key of a manifest and is ignored.{suggest(name, KEYS)}")
+                self._notes.append(f"Line {line}: {name} is not a manifest key and is ignored.{suggest(name, KEYS)}")
         if "organization" not in manifest:
             self._add((), "organization is required: the owner's ID or subdomain.")
         merged = {key: manifest[key] for key in KEYS if key in manifest} | self._read_environment(manifest)
@@ -365,4 +365,4 @@ def _keep_known(checked: Any, given: Any) -> Any:
 
 def _check_image_name(name: str) -> None:
     if not name.endswith(".png"):
-        raise FileError("is no PNG: its name must end with .png")
+        raise FileError("is not a PNG: its name must end with .png")

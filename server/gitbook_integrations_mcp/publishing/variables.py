@@ -51,7 +51,7 @@ class Variables:
     def _find(self, match: re.Match[str]) -> str:
         name = match[1]
         if not re.fullmatch(r"[A-Za-z_]\w{0,99}", name, re.ASCII):
-            raise VariableError("refers to something that is no name of a variable")
+            raise VariableError("refers to something that is not the name of a variable")
         if is_own_variable(name):
             raise VariableError(f"refers to {name}, a variable of this server, which is never published")
         if value := self._values.get(name):

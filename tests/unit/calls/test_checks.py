@@ -57,12 +57,12 @@ REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"scopes": ["space:content:read", *INTERNAL_SCOPES]},
         ["scopes.1 must not be site:script:inject", "scopes.2 must not be site:script:cookies"],
     ),
-    "an icon that is no PNG": ({"icon": "AAAA"}, ["icon is no PNG"]),
-    "an empty icon": ({"icon": ""}, ["icon is no PNG"]),
+    "an icon that is no PNG": ({"icon": "AAAA"}, ["icon is not a PNG"]),
+    "an empty icon": ({"icon": ""}, ["icon is not a PNG"]),
     "an icon that is too large": ({"icon": make_png(250 * 1024 + 1)}, ["icon has 256,001 bytes", "256,000"]),
     "preview images": (
         {"previewImages": [JPEG, GIF, make_png(1024 * 1024 + 2)]},
-        ["previewImages.1 is no PNG", "previewImages.2 has 1,048,578 bytes"],
+        ["previewImages.1 is not a PNG", "previewImages.2 has 1,048,578 bytes"],
     ),
     "links": (
         {

@@ -249,7 +249,7 @@ async def test_fetch_all_stops_at_max_items_with_a_cursor() -> None:
         rest = read(await client.call_tool("list_integrations", {"fetchAll": True, **first["next"]}))
     assert (len(first["items"]), first["complete"]) == (500, False)
     assert "maxItems (500)" in first["note"]
-    assert first["note"].endswith("Continue with page.")
+    assert first["note"].endswith("Pass page to continue.")
     assert [*first["items"], *rest["items"]] == shelf.items
     assert rest["complete"] is True
     assert "before page" in rest["note"]
@@ -266,7 +266,7 @@ async def test_a_page_that_fails_midway_keeps_earlier_items_and_the_cursor() -> 
     assert [*first["items"], *rest["items"]] == shelf.items
     assert first["complete"] is False
     assert 'with 500: "Out of order"' in first["note"]
-    assert first["note"].endswith("Continue with page.")
+    assert first["note"].endswith("Pass page to continue.")
 
 
 async def test_a_first_page_that_fails_is_an_error() -> None:
