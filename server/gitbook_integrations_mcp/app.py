@@ -28,6 +28,13 @@ from gitbook_integrations_mcp.audit import AuditTools
 from gitbook_integrations_mcp.auth.callers import Callers
 from gitbook_integrations_mcp.auth.policy import Policy
 from gitbook_integrations_mcp.calls.call import EndpointCall
+from gitbook_integrations_mcp.composites.change_list import ChangeLister
+from gitbook_integrations_mcp.composites.configuration_copy import CopyPlanner
+from gitbook_integrations_mcp.composites.events import EventInspector
+from gitbook_integrations_mcp.composites.offboarding import OffboardingPlanner
+from gitbook_integrations_mcp.composites.places import PlacesPlanner
+from gitbook_integrations_mcp.composites.undo import UndoPlanner
+from gitbook_integrations_mcp.composites.versions import PublishedVersions, keep_version
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.config.validation import check_accounts, offers_folders
 from gitbook_integrations_mcp.confirmation.page import ConfirmationPage
@@ -48,22 +55,14 @@ from gitbook_integrations_mcp.gitbook.accounts import Accounts
 from gitbook_integrations_mcp.gitbook.http import GitBookResponse, HTTPTransport
 from gitbook_integrations_mcp.gitbook.opening import open_gitbook
 from gitbook_integrations_mcp.pipeline.budget import Budget
-from gitbook_integrations_mcp.pipeline.change_list import ChangeLister
 from gitbook_integrations_mcp.pipeline.change_log import ChangeLog
-from gitbook_integrations_mcp.pipeline.configuration_copy import CopyPlanner
 from gitbook_integrations_mcp.pipeline.development_mode import DevelopmentModes
-from gitbook_integrations_mcp.pipeline.events import EventInspector
 from gitbook_integrations_mcp.pipeline.execution import Executor
-from gitbook_integrations_mcp.pipeline.offboarding import OffboardingPlanner
 from gitbook_integrations_mcp.pipeline.pipeline import AsksForScopes, Pipeline
-from gitbook_integrations_mcp.pipeline.places import PlacesPlanner
 from gitbook_integrations_mcp.pipeline.plan_run import PlanRunner
 from gitbook_integrations_mcp.pipeline.policy_check import PolicyCheck
-from gitbook_integrations_mcp.pipeline.publication import keep_publication
 from gitbook_integrations_mcp.pipeline.snapshot import SnapshotReader
 from gitbook_integrations_mcp.pipeline.suggestion import Suggester
-from gitbook_integrations_mcp.pipeline.undo import UndoPlanner
-from gitbook_integrations_mcp.pipeline.versions import PublishedVersions
 from gitbook_integrations_mcp.publishing.tools import FolderTools
 from gitbook_integrations_mcp.store.store import Store
 
@@ -122,7 +121,7 @@ def create_server(
     two_step = settings.confirmation.fallback == "two-step"
 
     async def note_change(call: EndpointCall, response: GitBookResponse | None, change: str) -> None:
-        await keep_publication(store, call, response, change)
+        await keep_version(store, call, response, change)
         await subscriptions.announce(call)
 
     log = ChangeLog(store, organization)

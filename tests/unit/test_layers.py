@@ -22,6 +22,7 @@ LAYERS = (
     {"confirmation"},
     {"accounts"},
     {"pipeline"},
+    {"composites"},
     {"audit", "publishing"},
     {"features"},
     {"app"},

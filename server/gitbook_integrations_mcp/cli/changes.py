@@ -10,9 +10,9 @@ import anyio
 
 from gitbook_integrations_mcp.cli.console import COMMAND, Line, print_json, print_lines, use_utf8
 from gitbook_integrations_mcp.cli.launcher import name_command
+from gitbook_integrations_mcp.composites.change_list import describe_change, read_moment
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.errors import ArgumentsError, UsageError
-from gitbook_integrations_mcp.pipeline.change_list import describe_change, read_moment
 from gitbook_integrations_mcp.process import SUCCESS
 from gitbook_integrations_mcp.store.change import Change
 from gitbook_integrations_mcp.store.store import Store

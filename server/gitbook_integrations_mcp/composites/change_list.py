@@ -12,9 +12,9 @@ from gitbook_integrations_mcp.calls.masking import MASK
 from gitbook_integrations_mcp.calls.output import Output
 from gitbook_integrations_mcp.calls.response import FOREIGN_PAGE
 from gitbook_integrations_mcp.calls.view import View
+from gitbook_integrations_mcp.composites.undo import UndoError
 from gitbook_integrations_mcp.errors import ArgumentsError, ErrorCode
 from gitbook_integrations_mcp.pipeline.receipt import UNDO_TOOL
-from gitbook_integrations_mcp.pipeline.undo import UndoError
 from gitbook_integrations_mcp.spelling import suggest
 from gitbook_integrations_mcp.store.change import ID_LENGTH, Change, is_change_id
 from gitbook_integrations_mcp.store.store import Store

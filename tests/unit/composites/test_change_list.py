@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from gitbook_integrations_mcp.calls.masking import MASK
+from gitbook_integrations_mcp.composites.change_list import read_moment
 from gitbook_integrations_mcp.errors import ArgumentsError
-from gitbook_integrations_mcp.pipeline.change_list import read_moment
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
 from tests.support.elicitation_client import Clock, GitBookSpy, Human, create_gated_server, meet
 from tests.support.fake_gitbook import read_code, read_text
