@@ -20,7 +20,7 @@ from gitbook_integrations_api.report import Undecided as ReportedUndecided
 from gitbook_integrations_api.rules import RULES, Rule
 from gitbook_integrations_mcp.audit.accepted_findings import Acceptances
 from gitbook_integrations_mcp.audit.installation_rules import INSTALLATION_CHECKS
-from gitbook_integrations_mcp.audit.integration_jobs import find_protected_job
+from gitbook_integrations_mcp.audit.integration_jobs import find_protected_job, is_trusted
 from gitbook_integrations_mcp.audit.policy_rules import POLICY_CHECKS
 from gitbook_integrations_mcp.audit.rule_results import Facts, Match, RuleResult, Undecided
 from gitbook_integrations_mcp.audit.script_rules import SCRIPT_CHECKS
@@ -129,8 +129,8 @@ _OF_STRANGERS = frozenset({"unverified-write", "unverified-script", "foreign-unl
 def _build_remedy(facts: Facts, rule: Rule, match: Match) -> Remedy:
     """Return the proposed call.
 
-    Never propose to remove sync, sign-in or consent, or what another organization of the user may own, only to look at
-    it.
+    Never propose to remove sync, sign-in, trusted consent, or what another organization of the user may own: only look
+    at it. Strangers get no protection by a name or title about consent, because everyone can choose one.
     """
     tool = match.tool or rule.remedy
     advice = match.advice or rule.advice
@@ -138,15 +138,18 @@ def _build_remedy(facts: Facts, rule: Rule, match: Match) -> Remedy:
     installed = facts.inventory.installations.get(installation) if installation else None
     if installed is None or TOOLS[tool].risk != "destroy":
         return Remedy(tool=tool, arguments=dict(match.arguments), advice=advice)
-    job, owner = find_protected_job(installed.facts.integration), installed.facts.integration.owner
-    if job is not None:
-        advice = f"The integration is for {job}. Ask those who rely on it before you remove or replace it."
-    elif rule.id in _OF_STRANGERS and owner is not None and owner.id in facts.inventory.organizations:
+    integration = installed.facts.integration
+    job, owner = find_protected_job(integration), integration.owner
+    protected = job is not None and (job != "consent" or is_trusted(integration) is not False)
+    if rule.id in _OF_STRANGERS and owner is not None and owner.id in facts.inventory.organizations:
+        protected = True
         advice = (
             "The token can list the organization that owns it, too. If that one is yours, accept the finding. "
             "Otherwise, uninstall the integration unless you know and trust its developer."
         )
-    else:
+    if job is not None:
+        advice += f" If it is used for {job}, ask those who rely on it before you remove or replace it."
+    if not protected:
         return Remedy(tool=tool, arguments=dict(match.arguments), advice=advice)
     return Remedy(
         tool="get_integration_installation_by_id",

@@ -2,7 +2,8 @@
 
 GitBook's categories are too coarse: its category analytics contains chats, a video player and a consent manager. Scopes
 show sign-in and sync; the other jobs are known by name. A category or a title is only a hint: a copy of an integration
-has another name, but often the same title.
+has another name, but often the same title. Anyone can choose a name, a category and a title, so none of them makes an
+integration one for consent without the scope for scripts, which asking readers needs.
 """
 
 import re
@@ -47,7 +48,7 @@ _NAMES: Mapping[Job, str] = {
     "feature flags": "bucket launchdarkly reflag split statsig",
     "consent": "axeptio complianz cookiebot cookiehub cookiescript cookieyes didomi gravito iubenda ketch klaro "
     "onetrust osano termly transcend trustarc usercentrics",
-    "sync": "github github-sync gitlab gitlab-sync bitbucket bitbucket-sync",
+    "sync": "github gitlab",
     "other": "calibermind devtune google-tag-manager gtm loom segment slack vimeo webhook wistia",
 }
 _BY_NAME: Mapping[str, Job] = {name: job for job, names in _NAMES.items() for name in names.split()}
@@ -73,16 +74,16 @@ def find_purpose(integration: IntegrationFacts) -> Purpose | None:
         return Purpose("sync")
     if "site:visitor:auth" in integration.scopes:
         return Purpose("sign-in")
+    injects = "site:script:inject" in integration.scopes
     name = integration.name.casefold()
-    if job := _BY_NAME.get(name) or _BY_NAME.get(name.removeprefix("gitbook-")):
+    job = _BY_NAME.get(name) or _BY_NAME.get(name.removeprefix("gitbook-"))
+    if job and (injects or job != "consent"):
         return Purpose(job)
-    if "visitor-auth" in integration.categories:
-        return Purpose("sign-in", certain=False)
+    if not injects:
+        return None
     text = f"{integration.name} {integration.title}"
     if _CONSENT.search(text):
         return Purpose("consent", certain=False)
-    if "site:script:inject" not in integration.scopes:
-        return None
     if job := _BY_NAME.get(integration.title.casefold().replace(" ", "-")):
         return Purpose(job, certain=False)
     if _CHAT.search(text):

@@ -648,9 +648,9 @@ def test_every_rule_has_a_check_and_cases_with_and_without_a_finding() -> None:
         ("unverified-write", unverify("space:git:sync")),
         ("unverified-script", distrust(scopes=["site:visitor:auth"])),
         ("foreign-unlisted", distrust(visibility="unlisted", scopes=["site:visitor:auth"])),
-        ("script-without-csp", distrust(contentSecurityPolicy="", **CONSENT)),
+        ("policy-violated", both(change(**CONSENT), add_rule())),
         ("stalled-installation", both(name("onetrust"), stall("paused", 90))),
-        ("installed-nowhere", both(change(categories=["visitor-auth"]), move("site"))),
+        ("installed-nowhere", both(name("onetrust"), move("site"))),
     ],
 )
 async def test_no_remedy_removes_sync_sign_in_or_consent(rule: str, spoil: Spoil) -> None:
@@ -658,6 +658,31 @@ async def test_no_remedy_removes_sync_sign_in_or_consent(rule: str, spoil: Spoil
     spoil(organization)
     findings = [finding for finding in await find(organization) if finding.rule == rule]
     assert [TOOLS[finding.remedy.tool].risk for finding in findings] == ["read"]
+
+
+_WRITES = {"scopes": ["space:content:read", "space:content:write"], "target": "space"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "spoil", "job"),
+    [
+        ("unverified-write", distrust(**_WRITES, title="Cookie Notice Helper"), None),
+        ("foreign-unlisted", distrust(**_WRITES, categories=["visitor-auth"], visibility="unlisted"), None),
+        ("unverified-write", both(distrust(**_WRITES), name("termly")), None),
+        ("unverified-write", both(distrust(**_WRITES), name("bitbucket-sync")), None),
+        ("unverified-script", distrust(**CONSENT), "consent"),
+        ("unverified-script", both(distrust(), name("termly")), "consent"),
+    ],
+)
+async def test_a_name_title_or_category_that_a_stranger_chose_does_not_change_the_remedy(
+    rule: str, spoil: Spoil, job: str | None
+) -> None:
+    organization = Organization()
+    spoil(organization)
+    [finding] = [finding for finding in await find(organization) if finding.rule == rule]
+    assert finding.remedy.tool == "uninstall_integration"
+    assert finding.remedy.advice.startswith(RULES[rule].advice)
+    assert (f"used for {job}" in finding.remedy.advice) if job else finding.remedy.advice == RULES[rule].advice
 
 
 @pytest.mark.parametrize(
