@@ -7,7 +7,8 @@ _DIRECTIVE = re.compile(
     r"|referrer|report-to|report-uri|require-sri-for|require-trusted-types-for|sandbox|trusted-types"
     r"|upgrade-insecure-requests"
 )
-_ANY_HOST = frozenset({"*", "*:*", "http:", "https:", "http://*", "https://*"})
+_ANY_HOST = re.compile(r"(?:https?|wss?):|(?:(?:https?|wss?)://)?\*(?:\.[^.:/]+)?(?::(?:\*|[0-9]+))?(?:/.*)?")
+"""Sources that allow any host, or all hosts of a top-level domain; ws and wss match http and https, too."""
 _TRUSTED = re.compile(r"'(?:nonce-|sha(?:256|384|512)-|strict-dynamic')")
 """Sources with which browsers ignore 'unsafe-inline'."""
 
@@ -42,7 +43,7 @@ def find_weaknesses(policy: str) -> tuple[str, ...]:
 def _find_weak_sources(sources: tuple[str, ...]) -> list[str]:
     weak = [source for source in sources if source == "'unsafe-eval'"]
     if "'strict-dynamic'" not in sources:
-        weak += [source for source in sources if source in _ANY_HOST or source == "data:"]
+        weak += [source for source in sources if _ANY_HOST.fullmatch(source) or source == "data:"]
     if not any(map(_TRUSTED.match, sources)):
         weak += [source for source in sources if source == "'unsafe-inline'"]
     return weak

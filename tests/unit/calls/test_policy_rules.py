@@ -145,6 +145,20 @@ def test_a_content_security_policy_is_missing_weak_or_strict(policy: Any, expect
     assert read_judged("slack", {"contentSecurityPolicy": policy}).content_security_policy == expected
 
 
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        *((source, "weak") for source in ("*:*", "*:443", "*/", "*/a.js", "http:", "https:", "wss:", "data:")),
+        *((f"https://*{more}", "weak") for more in ("", "/", ":*", ":443", ":443/a.js", ".com", ".com:443/")),
+        *((f"{scheme}://*:*", "weak") for scheme in ("HTTP", "wss")),
+        *((f"https://cdn.example{more}", "strict") for more in ("", ":*", ":443", "/*", "/")),
+        *((source, "strict") for source in ("*.plain.example", "https://*.plain.example:*", "blob:", "'self'")),
+    ],
+)
+def test_a_source_that_allows_any_host_is_weak_with_every_scheme_port_and_path(source: str, expected: str) -> None:
+    assert read_judged("slack", {"contentSecurityPolicy": f"script-src {source}"}).content_security_policy == expected
+
+
 def test_what_gitbook_does_not_say_in_the_expected_shape_is_unknown() -> None:
     assert read_judged("slack", None) == JudgedIntegration("slack")
     odd = {"owner": "gitbook", "verified": "yes", "visibility": None, "scopes": "all", "target": ["space"]}
