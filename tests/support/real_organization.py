@@ -186,12 +186,12 @@ def _install_all(state: State) -> None:
     add("front", {"partners": {"chat_id": "c-1"}})
     add("fullstory", {"docs": {"organization_id": "o-1"}})
     add("github-files", {"guide": {}}, status="pending")
-    add("github", {"guide": {"key": "5/7", "repoName": "guide", "branch": "main", **OAUTH}}, everywhere="space")
+    add("github", {"guide": {"key": "5/7", "repository": 7, "branch": "main", **OAUTH}}, everywhere="space")
     add("github-copilot", account={"installation_id": "5", **OAUTH}, everywhere="space")
     add("gitlab-files", account=OAUTH, everywhere="space")
     add(
         "gitlab",
-        {"reference": {"accessToken": "glpat-FAKE0123456789abcdef", "key": "a/b:main", "webhookId": 7, "ref": "main"}},
+        {"reference": {"accessToken": "glpat-FAKE0123456789abcdef", "key": "a", "project": 7, "branch": "main"}},
     )
     add("googleanalytics", {"docs": {"tracking_id": "G-1"}, "help": {}, "partners": {"tracking_id": "G-1"}})
     add("heap", {"help": {"tracking_id": "77"}})
@@ -216,11 +216,12 @@ def _install_all(state: State) -> None:
                 "client_secret": "FAKE-secret",
                 "authorization_endpoint": "https://id.example/authorize",
                 "access_token_endpoint": "https://id.example/token",
+                "scope": "openid",
             }
         },
     )
     add("onetrust", {"help": {"domain_script_id": "abc"}, "partners": {}})
-    add("pendo", {"help": {"apiKey": "0123456789", "region": "EU"}})
+    add("pendo", {"help": {"api_key": "0123456789", "is_eu_region": True}})
     add("piwik", {"partners": {"piwik_container_name": "acme", "piwik_site_id": "5"}})
     add("plantuml", {"reference": {}})
     add("plausible", {"partners": {"scriptKey": "pa-1"}})

@@ -24,6 +24,23 @@ _NEVER_PUBLIC = frozenset({"secret", "secrets", "password", "passphrase", "passw
 _GRANTED = frozenset({"access", "refresh", "oauth"})
 """Words in the keys of tokens that another service granted to an integration."""
 
+_NEEDED: Mapping[str, tuple[str, ...]] = {
+    "bucket": ("secret_key",),
+    "cognito": ("client_id", "client_secret", "cognito_domain"),
+    "github": ("repository", "branch"),
+    "gitlab": ("accessToken", "project", "branch"),
+    "launchdarkly": ("project_key", "service_token"),
+    "oidc": ("client_id", "client_secret", "authorization_endpoint", "access_token_endpoint", "scope"),
+    "pendo": ("api_key",),
+    "VA-Auth0": ("client_id", "client_secret", "issuer_base_url"),
+    "VA-Azure": ("client_id", "client_secret", "tenant_id"),
+    "VA-Okta": ("client_id", "client_secret", "okta_domain"),
+}
+"""Settings without which GitBook's own integrations refuse to work, if they render the form themselves, by their name.
+
+The sources are in https://github.com/GitbookIO/integrations. Names are unique: nobody else can have these.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Form:
@@ -41,9 +58,12 @@ class Form:
         """Return the required settings that have no value and no default.
 
         GitBook decides about buttons: the integration behind one may store what it gets elsewhere. A form that the
-        integration renders itself declares nothing, but it needs a credential for which it saved a blank text.
+        integration renders itself declares nothing, but it needs a credential for which it saved a blank text. Before
+        anybody saved it, no setting is missing: the whole configuration is.
         """
         given = configuration if isinstance(configuration, Mapping) else {}
+        if self.is_component and not given:
+            return ()
         missing = [
             key
             for key in self.required
@@ -53,7 +73,7 @@ class Form:
         ]
         if self.is_component or (self.is_stored and not self.exists):
             missing += [key for key, value in given.items() if _is_blank(value) and is_secret_key(strip_unseen(key))]
-        return tuple(clean_text(key, _KEY_LIMIT) for key in missing)
+        return tuple(clean_text(key, _KEY_LIMIT) for key in dict.fromkeys(missing))
 
     def find_secrets(self, configuration: Any, scope: MaskingScope) -> Iterator[tuple[str, Origin]]:
         """Yield the paths of credentials in a configuration, without public ones, and where they come from.
@@ -96,11 +116,12 @@ def read_form(integration: Mapping[str, Any], level: str, *, public: bool) -> Fo
         return Form({}, public=public, is_stored=is_stored)
     properties = form.get("properties")
     properties = properties if isinstance(properties, Mapping) else {}
-    required = form.get("required")
+    is_component = "componentId" in form
+    required = list(_NEEDED.get(str(integration.get("name")), ())) if is_component else form.get("required")
     return Form(
         {key: declared for key, declared in properties.items() if isinstance(declared, Mapping)},
         tuple(key for key in required if isinstance(key, str)) if isinstance(required, list) else (),
-        is_component="componentId" in form,
+        is_component=is_component,
         exists=True,
         public=public,
         is_stored=is_stored,
@@ -112,4 +133,5 @@ def _is_empty(value: Any) -> bool:
 
 
 def _is_blank(value: Any) -> bool:
-    return isinstance(value, str) and not value.strip()
+    """Whether it is text without content. Several integrations put https:// before a field, even before a blank one."""
+    return isinstance(value, str) and value.strip() in {"", "http://", "https://"}

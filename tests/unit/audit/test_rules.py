@@ -316,6 +316,34 @@ def delist(organization: Organization) -> None:
 RUNTIME = "https://integrations.gitbook.com/v1/integrations"
 CONSENT = {"scopes": ["site:script:inject", "site:script:cookies"], "title": "Cookie Consent"}
 
+SIGN_IN = {"client_id": "docs", "client_secret": "FAKE"}
+GIT = {"repository": 7, "branch": "refs/heads/main"}
+OAUTH = {"oauth_credentials": {"access_token": "FAKE", "expires_at": 1_790_000_000}}
+OIDC = {
+    **SIGN_IN,
+    "authorization_endpoint": "https://id.example/authorize",
+    "access_token_endpoint": "https://id.example/token",
+    "scope": "openid",
+}
+RENDERED: dict[str, tuple[str, dict[str, Any]]] = {
+    "bucket": ("site", {"secret_key": "FAKE"}),
+    "cognito": ("site", {**SIGN_IN, "cognito_domain": "https://id.example"}),
+    "github": ("space", GIT),
+    "gitlab": ("space", {"accessToken": "FAKE", "project": 5, "branch": "refs/heads/main"}),
+    "launchdarkly": ("site", {"project_key": "default", "service_token": "FAKE"}),
+    "oidc": ("site", OIDC),
+    "pendo": ("site", {"api_key": "0123456789"}),
+    "VA-Auth0": ("site", {**SIGN_IN, "issuer_base_url": "https://id.example"}),
+    "VA-Azure": ("site", {**SIGN_IN, "tenant_id": "acme"}),
+    "VA-Okta": ("site", {**SIGN_IN, "okta_domain": "acme.okta.example"}),
+}
+"""Settings that GitBook's own integrations need in forms that they render themselves, with their level, by name."""
+
+
+def without(settings: dict[str, Any], key: str) -> dict[str, Any]:
+    return {**{other: value for other, value in settings.items() if other != key}, "saved": True}
+
+
 FIRES: list[tuple[str, Spoil]] = [
     ("unverified-write", unverify("space:content:write")),
     ("unverified-write", unverify("space:git:sync")),
@@ -385,6 +413,14 @@ FIRES: list[tuple[str, Spoil]] = [
         "required-setting-missing",
         both(render("site"), configure("site", {"a": 1}), configure("account", {"key": "k", "api_key": ""})),
     ),
+    *(
+        ("required-setting-missing", both(name(own), render(level), configure(level, without(complete, key))))
+        for own, (level, complete) in RENDERED.items()
+        for key in complete
+    ),
+    ("required-setting-missing", both(name("github"), render("space"), configure("space", {"key": "a", **OAUTH}))),
+    ("required-setting-missing", both(name("oidc"), render("site"), configure("site", OIDC | {"scope": "https://"}))),
+    ("required-setting-missing", both(declare("site", "url", required=True), configure("site", {"url": "https://"}))),
     # one finding for all that nobody chose
     ("required-setting-missing", both(declare("site", "id", required=True), enable_everywhere("site", {"id": "a"}))),
     ("required-setting-missing", both(render("site"), enable_everywhere("site"))),
@@ -533,7 +569,12 @@ RESTS: list[tuple[str, Spoil]] = [
     ("required-setting-missing", both(declare("site", "id", required=True), stall("paused", 1))),
     ("required-setting-missing", both(render("site"), configure("site", {"client_id": "a", "logout_url": ""}))),
     ("required-setting-missing", both(declare("site", "api_key"), configure("site", {"api_key": ""}))),
-    ("required-setting-missing", both(name("github"), render("space"), enable_everywhere("space", {"key": "a"}))),
+    *(
+        ("required-setting-missing", both(name(own), render(level), configure(level, complete)))
+        for own, (level, complete) in RENDERED.items()
+    ),
+    ("required-setting-missing", both(name("bucket"), declare("site", "x"), configure("site", {"x": "a"}))),
+    ("required-setting-missing", both(name("github"), render("space"), enable_everywhere("space", GIT))),
     ("required-setting-missing", both(sign_in({}), hide("visibility", "public"), enable_everywhere("site"))),
     ("pending-place", both(declare("space", "channel", required=True), enable("space", "pending"))),
     ("pending-place", enable("space", "active")),
