@@ -78,7 +78,7 @@ class Form:
     def find_secrets(self, configuration: Any, scope: MaskingScope) -> Iterator[tuple[str, Origin]]:
         """Yield the paths of credentials in a configuration, without public ones, and where they come from.
 
-        `scope` says which values results show.
+        `scope` says which values results show. A choice that the form offers to everybody is no credential.
         """
         if isinstance(configuration, Mapping):
             configuration = {key: value for key, value in configuration.items() if not self._is_public(key, value)}
@@ -100,6 +100,9 @@ class Form:
         return "typed" if any(path == key or path.startswith(f"{key}.") for key in typed) else "stored"
 
     def _is_public(self, key: str, value: Any) -> bool:
+        choices = self.declared.get(key, {}).get("enum")
+        if isinstance(choices, list) and value in choices:
+            return True
         words = set(split_key(strip_unseen(key)))
         if not self.public or not _NEVER_PUBLIC.isdisjoint(words):
             return False

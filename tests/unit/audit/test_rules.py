@@ -462,6 +462,10 @@ FIRES: list[tuple[str, Spoil]] = [
     ("secrets-in-configuration", both(distrust(), configure("account", {"api_key": "abc"}))),
     ("secrets-in-configuration", both(distrust(), configure("account", {"deep": [{"note": "Bearer abc123"}]}))),
     ("secrets-in-configuration", both(distrust(), declare("site", "password"), configure("site", {"password": "abc"}))),
+    (
+        "secrets-in-configuration",
+        both(distrust(), declare("account", "auth", enum=["none", "sso"]), configure("account", {"auth": "abc"})),
+    ),
     ("typed-credentials", both(declare("account", "api_key"), configure("account", {"api_key": "abc"}))),
     ("typed-credentials", both(declare("space", "api_key"), configure("space", {"api_key": "abc"}))),
     ("typed-credentials", both(declare("site", "api_secret"), configure("site", {"api_secret": "abc"}))),
@@ -639,6 +643,10 @@ RESTS: list[tuple[str, Spoil]] = [
     ("secrets-in-configuration", both(distrust(), configure("space", {"tracking_id": "G-1", "token": None}))),
     ("secrets-in-configuration", both(distrust(), declare("site", "api_key"), configure("site", {"api_key": "abc"}))),
     ("secrets-in-configuration", both(own(), configure("account", {"api_key": "abc"}))),
+    (
+        "secrets-in-configuration",
+        both(distrust(), declare("account", "auth", enum=["none", "sso"]), configure("account", {"auth": "sso"})),
+    ),
     ("secrets-in-configuration", both(distrust(), render("site"), configure("account", {"secret": "abc"}))),
     ("typed-credentials", both(declare("site", "api_key"), configure("site", {"api_key": "abc"}))),
     (
