@@ -8,9 +8,12 @@ from gitbook_integrations_api.endpoint import UndoStep
 from gitbook_integrations_mcp.calls.call import EndpointCall
 from gitbook_integrations_mcp.calls.json_body import contains_repaired
 from gitbook_integrations_mcp.calls.response import get_path
+from gitbook_integrations_mcp.text import clean_text
 
 SETTINGS = ("configuration", "externalIds", "space_selection", "site_selection")
 """Parts of an installation that a change replaces and an undo restores."""
+
+_MAX_NAMED = 10
 
 GONE: Mapping[str, Any] = {"exists": False}
 """The state of a target that does not exist."""
@@ -47,7 +50,7 @@ def list_undo(
             }
             if endpoint.method != "PATCH" or endpoint.body_names & arguments.keys():
                 steps.append({"tool": step.tool, "arguments": arguments, "created": created})
-    return steps, [*lost, *_list_kept(call, before, result)] if steps else []
+    return steps, [*lost, *_list_kept(call, before, result), *_describe_paused(call, before)] if steps else []
 
 
 def _list_kept(call: EndpointCall, before: Mapping[str, Any] | None, result: Any) -> Iterator[str]:
@@ -65,6 +68,26 @@ def _list_kept(call: EndpointCall, before: Mapping[str, Any] | None, result: Any
     if old and new and old != new:
         access = " While it is active, it can use its scopes; to end that, uninstall it." if new == "active" else ""
         yield f"Its status changed from {old} to {new}. Only GitBook sets the status.{access}"
+
+
+def _describe_paused(call: EndpointCall, before: Mapping[str, Any] | None) -> Iterator[str]:
+    """Yield a sentence if what a deletion removes is paused: what is installed again is not."""
+    if call.tool.method != "DELETE" or before is None:
+        return
+    lists = [before.get(level) for level in ("spaces", "sites")]
+    items = [before, *(item for items in lists if isinstance(items, list) for item in items)]
+    paused = [_name_place(item) for item in items if item.get("status") == "paused"]
+    if paused:
+        more = f" and {len(paused) - _MAX_NAMED} more" if len(paused) > _MAX_NAMED else ""
+        named = f"{', '.join(paused[:_MAX_NAMED])}{more}"
+        yield f"It was paused: {named}. The undo makes it active. Only GitBook can pause it."
+
+
+def _name_place(item: Mapping[str, Any]) -> str:
+    """Return the kind and the ID of a space or site, or of the installation that has them."""
+    level = next((level for level in ("space", "site") if level in item), "installation")
+    place = item.get(level, item)
+    return clean_text(f"{level} {place.get('id') if isinstance(place, Mapping) else place}", 60)
 
 
 def describe_state(target: Mapping[str, Any]) -> dict[str, Any]:

@@ -97,7 +97,31 @@ def test_an_uninstalled_integration_returns_with_its_places_before_their_selecti
     assert [one["created"] for one in steps] == [{}, *[{"installationId": "id"}] * 5]
     assert steps[2]["arguments"] == {"integrationName": "acme", "spaceId": "s", **place}
     assert steps[4]["arguments"]["siteId"] == "t"
-    assert len(lost) == 1
+    assert len(lost) == 1  # nothing was paused
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "before", "named"),
+    [
+        ("uninstall_integration", {}, {**BEFORE, "id": "i", "status": "paused"}, "installation i"),
+        (
+            "uninstall_integration",
+            {},
+            {**BEFORE, "status": "active", "sites": [{"site": "t", "status": "paused"}, {"site": "u"}]},
+            "site t",
+        ),
+        (
+            "uninstall_integration_from_space",
+            {"spaceId": "s"},
+            {"space": {"id": "s"}, "status": "paused", "configuration": {}, "externalIds": []},
+            "space s",
+        ),
+    ],
+)
+def test_an_undo_says_that_what_was_paused_becomes_active(tool: str, arguments: Any, before: Any, named: str) -> None:
+    _, lost = list_undo(build(tool, **arguments), before, None)
+    [sentence] = [one for one in lost if "paused" in one]
+    assert f"It was paused: {named}." in sentence
 
 
 def test_places_that_could_not_be_read_are_named_once_for_each_level() -> None:

@@ -502,6 +502,16 @@ async def test_a_place_returns_with_its_configuration(level: Any, era: Era, file
     assert SECRET not in "".join(human.texts)
 
 
+async def test_the_question_says_that_a_paused_integration_becomes_active(file: str) -> None:
+    spy, human = GitBookSpy(), Human()
+    installation = find_installation(spy)
+    installation.status = "paused"
+    async with meet(create(spy, file), human, "2026-07-28") as client:
+        change_id = await uninstall(client, spy)
+        await undo(client, change_id)
+    assert f"Not restored: It was paused: installation {installation.id}." in human.texts[-1]
+
+
 @pytest.mark.parametrize("level", ["space", "site"])
 async def test_enabling_and_configuring_a_place_is_undone(level: Any, file: str) -> None:
     spy, human = GitBookSpy(), Human()
