@@ -58,8 +58,10 @@ async def keep_version(store: Store, call: EndpointCall, response: GitBookRespon
     body = call.request.body or {}
     script = str(body.get("script", ""))
     secret = {name: value for name, value in body.items() if _is_secret(name, value, call.arguments)}
-    manifest = {name: value for name, value in body.items() if name not in secret and name != "script"}
     published = _read_published(response)
+    # GitBook chooses what the manifest leaves out, and would choose otherwise in a rollback.
+    manifest = {name: published[name] for name in ("visibility", "target") if isinstance(published.get(name), str)}
+    manifest |= {name: value for name, value in body.items() if name not in secret and name != "script"}
     owner, number = get_path(published, "owner.id"), published.get("version")
     whole = isinstance(number, int) or (isinstance(number, float) and number.is_integer())
     version = Version(

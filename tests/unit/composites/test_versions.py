@@ -86,6 +86,20 @@ async def test_a_version_is_published_again_with_its_script_and_its_secrets(
     assert count_tokens(listed) < 250
 
 
+async def test_a_version_whose_visibility_gitbook_chose_gets_it_again(url: str, spy: GitBookSpy) -> None:
+    human = Human()
+    async with meet(create_gated_server(spy, url=url), human, "2026-07-28") as client:
+        await client.call_tool("publish_integration", FIRST)
+        chosen = spy.sandbox.state.integrations[OWN_INTEGRATION].visibility
+        other = {"private": "public", "public": "private"}.get(chosen, "private")
+        await client.call_tool("publish_integration", {**SECOND, "visibility": other, "target": "site"})
+        result = await client.call_tool("rollback_integration", {**OWN, "version": FIRST_NUMBER})
+        assert read_status(result) == "done", read_text(result)
+    live = spy.sandbox.state.integrations[OWN_INTEGRATION]
+    assert (live.visibility, live.target) == (chosen, "all")
+    assert f"Visibility: “{other}” → “{chosen}”" in human.texts[-1]
+
+
 @each_era
 @pytest.mark.parametrize("human", [None, Human(action="decline"), Human(confirm=False)])
 async def test_nothing_is_published_again_without_approval(
