@@ -11,7 +11,6 @@ from gitbook_integrations_mcp.calls.response import get_path
 from gitbook_integrations_mcp.confirmation.facts import (
     MAX_LISTED,
     describe_loss,
-    describe_removal,
     format_name,
     name_all,
     name_keys,
@@ -45,14 +44,14 @@ class OffboardingPlanner:
         where = {"organizationId": organization}
         listed = await self._snapshots.read_list(call, "list_organization_installations", where)
         titles: dict[str, str] = {}
-        matching: dict[str, Mapping[str, Any]] = {}
+        matching: dict[str, None] = {}
         for item in listed:
             installed = get_path(item, "integration.name")
             if not isinstance(installed, str) or not installed:
                 raise AnswerError("GitBook listed an installation without its integration. Nothing was sent.")
             titles[installed] = str(get_path(item, "integration.title") or installed)
             if installed == name:
-                matching[find_id(item["installation"])] = item["integration"]
+                matching[find_id(item["installation"])] = None
         absence = f"{clean_text(name, 100)} is not installed in organization {clean_text(organization, 100)}."
         if not matching and (likely := suggest_id(name, titles)):
             raise ArgumentsError(f"integrationName: {absence}{likely} Nothing was sent.")
@@ -61,8 +60,6 @@ class OffboardingPlanner:
         losses: list[Fact] = []
         revoked: dict[str, None] = {}
         scrub_json = call.caller.credentials.scrub_json  # before anything is cut
-        if matching:
-            facts += describe_removal(scrub_json(next(iter(matching.values()))))
         for identifier in matching:
             arguments = {"integrationName": name, "installationId": identifier}
             before = await self._snapshots.read_target(call, _UNINSTALL, arguments)

@@ -207,7 +207,10 @@ class Previewer:
         scrub_json = call.caller.credentials.scrub_json  # before anything is cut
         states: list[Any] = [call.plan.digest]
         integration = await self._read_planned_integration(call, first)
-        losses: list[Fact] = await self._describe_planned_power(call, integration)
+        losses: list[Fact] = [
+            *await self._describe_planned_power(call, integration),
+            *_describe_planned_removal(call, integration),
+        ]
         states.append([[one.label, one.value] for one in losses])
         read: dict[str, Mapping[str, Any] | CallError] = {}
         for step in call.plan.steps:
@@ -469,6 +472,14 @@ def _describe_removal(call: Call, integration: Any) -> Iterator[Fact]:
     if isinstance(tool, Endpoint) and tool.method == "DELETE" and tool.name not in _ENDING:
         place = next((level for level in ("space", "site") if f"{level}Id" in call.arguments), None)
         yield from describe_removal(integration if isinstance(integration, Mapping) else {}, place)
+
+
+def _describe_planned_removal(call: PlannedCall, integration: Mapping[str, Any] | None) -> Iterable[Fact]:
+    """Return what readers lose with what a plan removes, each fact once. A plan removes only one integration."""
+    removing = [isolate_step(call, step) for step in call.plan.steps if step.tool.method == "DELETE"]
+    if removing and integration is None:
+        return [Fact("What readers lose", "unknown, because the integration could not be read")]
+    return dict.fromkeys(fact for one in removing for fact in _describe_removal(one, integration))
 
 
 _ENDING = frozenset(one.ended_by for one in ENDPOINTS.values() if one.ended_by)

@@ -132,6 +132,28 @@ async def test_selected_places_replace_a_selection_of_all_places(file: str) -> N
     assert case.installation.enabled["space"][case.removed[0]].configuration == {"api_key": SECRET}
 
 
+@pytest.mark.parametrize(
+    ("level", "loss", "other"),
+    [
+        ("site", "Sign-in: Visitors of sites sign in with this integration.", "Blocks that pages lose: 1: webframe"),
+        ("space", "Blocks that pages lose: 1: webframe", "Sign-in"),
+    ],
+)
+async def test_the_human_learns_what_readers_lose_with_the_removed_places(
+    level: Any, loss: str, other: str, file: str
+) -> None:
+    case, human = Case(), Human()
+    manifest = case.spy.sandbox.state.integrations["slack"].manifest
+    manifest["scopes"], manifest["blocks"] = ["site:visitor:auth"], [{"id": "webframe", "title": ""}]
+    places = case.spy.sandbox.state.get_places(level, case.installation.organization)
+    case.installation.enabled = {"space": {}, "site": {}, level: {one.id: Setup() for one in places[:3]}}
+    arguments = {"integrationName": "slack", "installationId": case.installation.id, f"{level}s": []}
+    async with meet(create_gated_server(case.spy, url=file), human, "2026-07-28") as client:
+        assert read_status(await client.call_tool(TOOL, arguments)) == "done"
+    assert human.texts[0].count(loss) == 1
+    assert other not in human.texts[0]
+
+
 @each_era
 @pytest.mark.parametrize("human", [None, Human(action="decline"), Human(action="cancel"), Human(confirm=False)])
 async def test_nothing_is_sent_without_approval(human: Human | None, era: Era) -> None:
