@@ -80,7 +80,8 @@ class OffboardingPlanner:
                 facts.append(Fact(f"Affected {level}s", f"{named}{future}"))
                 losses += [loss for place in places for loss in name_losses(describe_loss(one, place), place, {})]
         if len(losses) > MAX_LISTED:
-            losses[MAX_LISTED:] = [Fact("Further losses on spaces and sites", str(len(losses) - MAX_LISTED))]
+            hidden = f"{len(losses) - MAX_LISTED:,} of {len(losses):,}"
+            losses = [Fact("Losses on spaces and sites, not shown", hidden), *losses[:MAX_LISTED]]
         if revoked:
             losses.append(Fact("Credentials to revoke where they were issued", name_keys(scrub_json([*revoked]))))
         return Plan(

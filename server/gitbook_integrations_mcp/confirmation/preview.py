@@ -236,7 +236,8 @@ class Previewer:
             changes = describe_changes(shown_call.arguments, scrub_json(known)) if step.tool.configures else ()
             losses += name_losses([*describe_loss(shown_call, readable), *changes], readable, shown_call.arguments)
         if len(losses) > MAX_LISTED:
-            losses[MAX_LISTED:] = [Fact("Further losses and changes", str(len(losses) - MAX_LISTED))]
+            hidden = Fact("Losses and changes, not shown", f"{len(losses) - MAX_LISTED:,} of {len(losses):,}")
+            losses = [hidden, *losses[:MAX_LISTED]]
         facts += tuple(Fact(scrub(fact.label), scrub(fact.value)) for fact in losses)
         details = _scrub_facts(describe_integration(integration) if integration else (), scrub)
         states.append([[one.label, one.value] for one in details])

@@ -31,8 +31,18 @@ from gitbook_integrations_mcp.text import escape_character
 _GITBOOK = "gitbook"
 """Subdomain of GitBook's own organization. GitBook gives each subdomain to one organization."""
 
-_MAX_VALUE = 120
+_MAX_VALUE = 1000
 """Number of characters of an old or new value that are shown."""
+
+_SHORT = 120
+"""Number of characters up to which an old and a new value are shown with what they have in common."""
+_CONTEXT = 40
+"""Number of characters that are shown before and after the difference of longer values."""
+
+Leaf = tuple[Any, MaskingScope]
+"""A value that is neither a filled object nor a filled list, with the scope that says whether it is masked."""
+Part = Mapping[str, Leaf]
+"""The values of a block, a content source or a setting, by their paths."""
 
 
 # Trust and scopes
@@ -193,8 +203,8 @@ def describe_publication(
     secrets = arguments.get("secrets")
     names = join_items([format_text(name, 60) for name in secrets]) if isinstance(secrets, Mapping) else ""
     yield Fact("Secrets", f"{names} (values not shown)" if names else "none sent")
-    for label, name, key in (("Blocks", "blocks", "id"), ("Content sources", "contentSources", "id")):
-        yield from _describe_difference(label, _list_keys(arguments.get(name), key), _list_keys(live.get(name), key))
+    for label, name in (("Blocks", "blocks"), ("Content sources", "contentSources")):
+        yield from _describe_difference(label, _list_parts(arguments.get(name)), _list_parts(live.get(name)))
     yield from _describe_difference(
         "Settings", _list_settings(arguments.get("configurations")), _list_settings(live.get("configurations"))
     )
@@ -204,6 +214,8 @@ def describe_publication(
         if old == new:
             unchanged += [name_argument(name).lower()] if name in live else []
         else:
+            if name in live and name in arguments:
+                old, new = _cut_to_difference(old, new)
             before = f"“{clean_value(old, _MAX_VALUE)}” → " if name in live and old else ""
             if name in arguments:
                 after = f"“{format_text(new, _MAX_VALUE)}”"
@@ -227,37 +239,53 @@ def _describe_scope_changes(arguments: Mapping[str, Any], live: Mapping[str, Any
         yield Fact("It may no longer", _describe_scopes(dropped))
 
 
-def _describe_difference(label: str, new: Mapping[str, str], old: Mapping[str, str]) -> Iterator[Fact]:
-    """Yield what was added, dropped and changed, by name."""
-    added = [f"{format_text(one, 80)}{text}" for one, text in new.items() if one not in old]
+def _describe_difference(label: str, new: Mapping[str, Part], old: Mapping[str, Part]) -> Iterator[Fact]:
+    """Yield what was added, dropped and changed, by name, with the values that are new."""
+    added = [f"{format_text(one, 80)}{_show_values(part, {})}" for one, part in new.items() if one not in old]
     dropped = [clean_title(one, 80) for one in old if one not in new]
     changed = [
-        f"{format_text(one, 80)}{old[one]} →{text}" for one, text in new.items() if one in old and old[one] != text
+        f"{format_text(one, 80)}{_show_values(part, old[one])}"
+        for one, part in new.items()
+        if one in old and part != old[one]
     ]
     for what, items in (("added", added), ("dropped", dropped), ("changed", changed)):
         if items:
             yield Fact(f"{label} {what}", join_items(items))
 
 
-def _list_keys(items: Any, key: str) -> dict[str, str]:
+def _show_values(new: Part, old: Part) -> str:
+    """Return the values of a part that differ, in parentheses. Without `old`, these are all values."""
+    values = [
+        f"{_show_path(path)} {_show_change(old.get(path), new.get(path)) if old else _show_new(new[path])}"
+        for path in {**old, **new}
+        if old.get(path) != new.get(path)
+    ]
+    return f" ({join_items(values)})" if values else ""
+
+
+def _list_parts(items: Any) -> dict[str, Part]:
+    """Return blocks or content sources by ID."""
     objects = items if isinstance(items, list) else []
-    return {str(one[key]): "" for one in objects if isinstance(one, Mapping) and key in one}
+    return {str(one["id"]): _list_values(one) for one in objects if isinstance(one, Mapping) and "id" in one}
 
 
-def _list_settings(configurations: Any) -> dict[str, str]:
-    """Return the settings by level and name, each with a text about its type."""
-    found: dict[str, str] = {}
+def _list_settings(configurations: Any) -> dict[str, Part]:
+    """Return the settings by level and name."""
+    found: dict[str, Part] = {}
     for level, schema in configurations.items() if isinstance(configurations, Mapping) else ():
         if not isinstance(schema, Mapping):
             continue
         properties, required = schema.get("properties"), schema.get("required")
         for name, one in properties.items() if isinstance(properties, Mapping) else ():
-            kind = clean_foreign(one.get("type") if isinstance(one, Mapping) else None, 20)
-            needed = ", required" if isinstance(required, list) and name in required else ""
-            found[f"{level} {name}"] = f" ({kind}{needed})"
+            needed = {"required": True} if isinstance(required, list) and name in required else {}
+            found[f"{level} {name}"] = _list_values({**(one if isinstance(one, Mapping) else {}), **needed})
         if "componentId" in schema:
-            found[f"{level} (component {clean_foreign(schema['componentId'], 60)})"] = ""
+            found[f"{level} (component {clean_foreign(schema['componentId'], 60)})"] = {}
     return found
+
+
+def _list_values(part: Mapping[str, Any]) -> Part:
+    return {path: leaf for path, leaf in _list_leaves(part, MaskingScope.SCHEMA) if path not in {"", "id"}}
 
 
 def _render_text(value: Any) -> str:
@@ -297,9 +325,6 @@ _DEFAULTS = {"target": "all"}
 
 # Settings and payloads
 
-Leaf = tuple[Any, MaskingScope]
-"""A value that is neither a filled object nor a filled list, with the scope that says whether it is masked."""
-
 
 def describe_changes(arguments: Mapping[str, Any], target: Mapping[str, Any] | None) -> Iterator[Fact]:
     """Yield old and new value of each setting that an update adds, deletes or replaces. Credentials are masked.
@@ -325,25 +350,22 @@ def describe_changes(arguments: Mapping[str, Any], target: Mapping[str, Any] | N
     new = dict(_list_leaves(arguments["configuration"], scope))
     # An empty configuration is one leaf without a path.
     changed = [path for path in {**old, **new} if path and not _is_kept(old.get(path), new.get(path))]
-    for path in changed[:MAX_LISTED]:
-        was = _show_leaf(old[path], clean_value) if path in old else "nothing" if target is not None else "unknown"
-        label = _show_path(path) if path in new else clean_title(path, 100)
-        leaf = new.get(path)
-        becomes = "deleted" if leaf is None or leaf[0] is None else _show_new(leaf)
-        secret = all(path in one and one[path][1].masks(one[path][0]) for one in (old, new))
-        same = ", possibly the same" if secret else ""  # a question must not show whether a guess is right
-        yield Fact(f"configuration {label}", f"{was} → {becomes}{same}")
     if len(changed) > MAX_LISTED:
-        yield Fact("configuration, others", f"{len(changed) - MAX_LISTED} more values are added, deleted or replaced")
+        rest = f"{len(changed) - MAX_LISTED:,} of {len(changed):,} values that are added, deleted or replaced"
+        yield Fact("configuration, not shown", rest)
+    for path in changed[:MAX_LISTED]:
+        label = _show_path(path) if path in new else clean_title(path, 100)
+        shown = _show_change(old.get(path), new.get(path), "nothing" if target is not None else "unknown")
+        yield Fact(f"configuration {label}", shown)
 
 
 def describe_payload(name: str, payload: Mapping[str, Any]) -> Iterator[Fact]:
     """Yield the values of an object that a call sends to an integration. Credentials are masked."""
     leaves = dict(_list_leaves(payload, MaskingScope.GUARDED))
+    if len(leaves) > MAX_LISTED:
+        yield Fact(f"{name}, not shown", f"{len(leaves) - MAX_LISTED:,} of {len(leaves):,} values")
     for path in list(leaves)[:MAX_LISTED]:
         yield Fact(f"{name} {_show_path(path)}".rstrip(), _show_new(leaves[path]))
-    if len(leaves) > MAX_LISTED:
-        yield Fact(f"{name}, others", f"{len(leaves) - MAX_LISTED} more values")
 
 
 def _list_leaves(value: Any, scope: MaskingScope, path: str = "") -> Iterator[tuple[str, Leaf]]:
@@ -374,8 +396,40 @@ def _is_kept(old: Leaf | None, new: Leaf | None) -> bool:
     return bool(new[0] == old[0]) and isinstance(new[0], bool) == isinstance(old[0], bool)  # in Python, 1 is True
 
 
-def _show_new(leaf: Leaf) -> str:
-    host = find_host(leaf[0])
+def _show_change(old: Leaf | None, new: Leaf | None, absent: str = "nothing") -> str:
+    """Return an old and a new value. `absent` stands for an old value that is missing."""
+    secrets = [leaf is not None and leaf[1].masks(leaf[0]) for leaf in (old, new)]
+    host = find_host(new[0]) if new else None
+    if old and new and isinstance(old[0], str) and isinstance(new[0], str) and not any(secrets):
+        was, becomes = _cut_to_difference(old[0], new[0])
+        old, new = (was, MaskingScope.OPEN), (becomes, MaskingScope.OPEN)
+    before = _show_leaf(old, clean_value) if old else absent
+    after = "deleted" if new is None or new[0] is None else _show_new(new, host)
+    same = ", possibly the same" if all(secrets) else ""  # a question must not show whether a guess is right
+    return f"{before} → {after}{same}"
+
+
+def _cut_to_difference(old: str, new: str) -> tuple[str, str]:
+    """Return two texts; if one is long, without most of what both begin and end with."""
+    if max(len(old), len(new)) <= _SHORT:
+        return old, new
+    start = _count_common(old, new)
+    end = _count_common(old[start:][::-1], new[start:][::-1])
+    start, end = max(0, start - _CONTEXT), max(0, end - _CONTEXT)
+    first, last = "…" if start else "", "…" if end else ""
+    was, becomes = (f"{first}{text[start : len(text) - end]}{last}" for text in (old, new))
+    return was, becomes
+
+
+def _count_common(one: str, other: str) -> int:
+    """Return the number of characters with which both texts begin."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((number for number, (left, right) in pairs if left != right), min(len(one), len(other)))
+
+
+def _show_new(leaf: Leaf, host: str | None = None) -> str:
+    """Return a new value, with its host if it is a URL. `host` is that of a URL which is cut."""
+    host = host or find_host(leaf[0])
     return _show_leaf(leaf, format_text) + (f", host {format_text(host)}" if host else "")
 
 

@@ -427,10 +427,12 @@ async def test_an_update_that_changes_nothing_says_so() -> None:
     assert "Changes" not in await read_update_facts(configuration=present, space_selection="all")
 
 
-async def test_of_many_values_the_rest_is_counted() -> None:
+async def test_of_many_values_the_rest_is_counted_before_those_that_are_shown() -> None:
     facts = await read_update_facts(configuration={f"key{number}": 1 for number in range(200)})
     assert facts["configuration key47"] == "nothing → 1"  # besides the two that are deleted
-    assert facts["configuration, others"] == "152 more values are added, deleted or replaced"
+    assert facts["configuration, not shown"].startswith("152 of 202 values")
+    labels = [label for label in facts if label.startswith("configuration")]
+    assert labels[0] == "configuration, not shown"
 
 
 async def test_fields_that_gitbook_adds_to_an_integration_do_no_harm() -> None:

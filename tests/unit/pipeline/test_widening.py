@@ -292,9 +292,9 @@ async def test_a_publication_is_shown_as_the_difference_to_the_published_version
     assert "space:git:sync" in facts["It may now also"]
     assert "space:content:read" in facts["It may still"]
     assert "space:content:write" in facts["It may no longer"]
-    assert facts["Blocks added"] == "extra"
-    assert facts["Settings added"] == "account region (string)"
-    assert facts["Settings changed"] == "account api_key (string) → (string, required)"
+    assert facts["Blocks added"] == "extra (title “Extra”)"
+    assert facts["Settings added"] == "account region (type “string”)"
+    assert "required nothing → yes" in facts["Settings changed"]
     assert facts["Settings dropped"].startswith("account webhook_url")
     assert facts["Secrets"] == "CLIENT_SECRET (values not shown)"
     assert "not-shown-value" not in text
@@ -315,6 +315,78 @@ async def test_a_publication_says_what_becomes_of_fields_that_it_does_not_have()
     spy.sandbox.state.integrations[OWN_INTEGRATION].manifest["target"] = "all"
     (text,) = await ask(spy, "publish_integration", {**OWN, **PUBLICATION})
     assert "Target" not in read_facts(text)
+
+
+UNCHANGED_ID = {"id": "release-notes", "title": "Notes", "urlUnfurl": ["https://notes.example/*"]}
+
+
+async def read_changed_manifest(before: dict[str, Any], after: dict[str, Any]) -> dict[str, str]:
+    """Return the facts of a question about a publication that replaces fields of the published manifest."""
+    spy = GitBookSpy()
+    spy.sandbox.state.integrations[OWN_INTEGRATION].manifest |= before
+    (text,) = await ask(spy, "publish_integration", {**OWN, **PUBLICATION, **before, **after})
+    return read_facts(text)
+
+
+async def test_a_block_that_keeps_its_id_is_shown_with_what_changes_in_it() -> None:
+    wider = {**UNCHANGED_ID, "urlUnfurl": ["https://**"]}
+    facts = await read_changed_manifest({"blocks": [UNCHANGED_ID]}, {"blocks": [wider]})
+    assert facts["Blocks changed"].startswith("release-notes (urlUnfurl/0 “https：//notes․example/∗” → “https://∗∗”")
+    assert "title" not in facts["Blocks changed"]
+    facts = await read_changed_manifest({"blocks": [UNCHANGED_ID]}, {})
+    assert not any(label.startswith("Blocks") for label in facts)
+
+
+async def test_a_content_source_that_keeps_its_id_is_shown_with_what_changes_in_it() -> None:
+    source = {"id": "files", "title": "Files", "configuration": {"componentId": "pick"}}
+    other = {**source, "configuration": {"componentId": "pick-all"}}
+    facts = await read_changed_manifest({"contentSources": [source]}, {"contentSources": [other]})
+    assert facts["Content sources changed"] == "files (configuration/componentId “pick” → “pick-all”)"
+
+
+async def test_a_setting_that_keeps_its_name_is_shown_with_what_changes_in_it() -> None:
+    def build_levels(**setting: str) -> dict[str, Any]:
+        return {"account": {"properties": {"password": {"type": "string", **setting}}}}
+
+    facts = await read_changed_manifest(
+        {"configurations": build_levels(title="Name")},
+        {"configurations": build_levels(title="GitBook password", default="https://evil.example")},
+    )
+    assert facts["Settings changed"] == (
+        "account password (title “Name” → “GitBook password”, "
+        "default nothing → “https://evil.example”, host evil.example)"
+    )
+
+
+@pytest.mark.parametrize("end", ["", " https://last.example"])
+async def test_the_part_of_a_long_policy_that_changes_is_shown(end: str) -> None:
+    policy = "connect-src " + " ".join(f"https://cdn{number}.example" for number in range(100))
+    facts = await read_changed_manifest(
+        {"contentSecurityPolicy": policy + end}, {"contentSecurityPolicy": f"{policy} https://evil.example{end}"}
+    )
+    before, after = facts["Content security policy"].split(" → ")
+    assert "https://evil.example" in after
+    assert "evil" not in before
+    assert len(facts["Content security policy"]) < 300
+
+
+async def test_the_part_of_a_long_setting_that_changes_is_shown_with_the_host() -> None:
+    spy = GitBookSpy()
+    spy.sandbox.state.integrations[OWN_INTEGRATION].manifest.pop("configurations")
+    installation = find_installation(spy, OWN_INTEGRATION)
+    url = f"https://hooks.example/?{'to=a&' * 500}"
+    installation.configuration = {"hook": url}
+    arguments = {**OWN, "installationId": installation.id, "configuration": {"hook": f"{url}to=mallory"}}
+    facts = read_facts((await ask(spy, "update_integration_installation", arguments))[0])
+    assert facts["configuration hook"].endswith("to=mallory”, host hooks.example")
+    assert len(facts["configuration hook"]) < 300
+
+
+async def test_a_question_counts_the_values_of_a_task_that_it_does_not_show_before_the_others() -> None:
+    task = {**{f"option{number}": number for number in range(50)}, "command": "delete"}
+    facts = read_facts((await ask(GitBookSpy(), "queue_integration_task", {**OWN, "task": task}))[0])
+    assert facts["task, not shown"] == "1 of 51 values"
+    assert [label for label in facts if label.startswith("task")][0] == "task, not shown"  # noqa: RUF015
 
 
 async def test_old_and_new_text_of_a_publication_look_alike() -> None:
