@@ -51,7 +51,7 @@ from gitbook_integrations_mcp.confirmation.widening import (
     list_widened,
 )
 from gitbook_integrations_mcp.digest import digest_json
-from gitbook_integrations_mcp.errors import CallError, StatusError, TargetError
+from gitbook_integrations_mcp.errors import ArgumentsError, CallError, StatusError, TargetError
 from gitbook_integrations_mcp.store.pending import Fact, Preview
 
 _INTEGRATION = "get_integration_by_name"
@@ -117,7 +117,9 @@ class Previewer:
         contexts = {name: one if isinstance(one, CallError) else scrub_json(one) for name, one in responses.items()}
         integration = _find_integration(target_reader, shown, contexts)
         _check_rights(call, integration, organization)
-        places = scrub_json(await self._read_places(call, _list_levels(call, known), organization))
+        levels = _list_levels(call, known)
+        _check_target(levels, integration)
+        places = scrub_json(await self._read_places(call, levels, organization))
         before = shown if known is not None and isinstance(shown, Mapping) else None
         power = list(_describe_power(shown_call, integration, before, organization, places))
         if tool.widens is Widening.EVENTS and not arguments.get("all"):
@@ -274,7 +276,7 @@ class Previewer:
         `first` is the integration of the first call.
         """
         facts: list[Fact] = []
-        named: set[str] = set()
+        named: dict[str, Mapping[str, Any] | None] = {}
         first_name = call.plan.steps[0].arguments.get("integrationName")
         chosen: dict[Level, list[str]] = {}
         everywhere: set[Level] = set()
@@ -288,16 +290,20 @@ class Previewer:
             if widens is None or not isinstance(name, str):
                 continue
             one = isolate_step(call, step)
-            for level in _list_levels(one, None):
-                if widens is Widening.SELECTION:
-                    everywhere.add(level)
-                else:
+            is_named = name in named
+            if not is_named:
+                own = step.arguments["integrationName"] == first_name
+                named[name] = first if own else await self._read_planned_integration(call, step)
+            integration = named[name]
+            levels = _list_levels(one, None)
+            if widens is Widening.SELECTION:
+                everywhere.update(levels)  # an undo also restores a selection that has no effect
+            else:
+                _check_target(levels, integration)
+                for level in levels:
                     chosen.setdefault(level, []).append(str(arguments[PLACE_ARGUMENTS[level]]))
-            if name in named:
+            if is_named:
                 continue
-            named.add(name)
-            own = step.arguments["integrationName"] == first_name
-            integration = first if own else await self._read_planned_integration(call, step)
             facts.append(Fact("Integration that gets access", clean_foreign(name, 100)))
             if widens is Widening.CODE:
                 live = integration or {}
@@ -390,6 +396,26 @@ def _check_rights(
             f"The token may not {act} {format_name(owner or 'its owner')}, so GitBook would refuse {tool.name}. Nobody "
             "was asked and nothing was sent. Tell the user to ask an administrator of that organization.",
         )
+
+
+def _check_target(levels: Iterable[Level], integration: Mapping[str, Any] | CallError | None) -> None:
+    """Check that an integration can be enabled on these levels, so that nobody is asked in vain.
+
+    Raises:
+        ArgumentsError: the integration has another target.
+    """
+    target = get_path(integration, "target")
+    for level in levels if target in ("space", "site", "organization") else ():
+        if level != target:
+            fits = (
+                f"install_integration_on_{target} enables it on a {target}"
+                if target in PLACE_ARGUMENTS
+                else "install_integration enables it in the whole organization"
+            )
+            raise ArgumentsError(
+                f"{format_name(integration)} cannot be enabled on a {level}, because its target is {target}. Nobody "
+                f"was asked and nothing was sent. {fits}."
+            )
 
 
 def _keep_owner(

@@ -531,6 +531,30 @@ async def test_nobody_is_asked_about_an_organization_that_the_token_cannot_see(
     assert (human.requests, spy.mutations) == ([], [])
 
 
+@each_era
+@pytest.mark.parametrize(
+    ("name", "choose"),
+    [
+        ("install_integration_on_space", lambda space: {"space": space}),
+        ("update_integration_installation", lambda _: {"space_selection": "all"}),
+        ("set_installation_places", lambda space: {"spaces": [space], "sites": []}),
+    ],
+)
+async def test_nobody_is_asked_about_a_level_that_the_integration_is_not_for(
+    name: str, choose: Callable[[str], dict[str, Any]], era: Era
+) -> None:
+    spy, human = GitBookSpy(), Human()
+    installation = find_installation(spy, "chatterbox")
+    space = spy.sandbox.state.get_places("space", ORGANIZATION_ID)[0].id
+    named = {"integrationName": "chatterbox", "installationId": installation.id}
+    async with meet(create_gated_server(spy), human, era) as client:
+        result = await client.call_tool(name, {**named, **choose(space)})
+    assert read_code(result) == "invalid_arguments"
+    assert "its target is site" in read_text(result)
+    assert "install_integration_on_site" in read_text(result)
+    assert (human.requests, spy.mutations) == ([], [])
+
+
 # The code of an integration, with arguments of the model
 
 PAYLOADS: dict[str, dict[str, Any]] = {
