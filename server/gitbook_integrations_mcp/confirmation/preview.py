@@ -154,7 +154,7 @@ class Previewer:
         ]
         preview = Preview(
             title=scrub(write_title(shown_call, integration, shown, organization, places)),
-            consequence=scrub(tool.consequence or f"This call would {tool.title[0].lower()}{tool.title[1:]}."),
+            consequence=scrub(_describe_consequence(call)),
             state=_digest(
                 [
                     known,
@@ -364,6 +364,13 @@ def _find_integration(
 ) -> Mapping[str, Any] | CallError | None:
     """Return the integration that a call is about, among what was read."""
     return target if reader is not None and reader.name == _INTEGRATION else contexts.get(_INTEGRATION)
+
+
+def _describe_consequence(call: Call) -> str:
+    tool = call.tool
+    text = tool.consequence or f"This call would {tool.title[0].lower()}{tool.title[1:]}."
+    replaces = isinstance(tool, Endpoint) and tool.configures is not None and "configuration" in call.arguments
+    return f"{text} Settings that they leave out are deleted." if replaces else text
 
 
 def _check_rights(

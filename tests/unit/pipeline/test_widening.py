@@ -9,6 +9,7 @@ import pytest
 from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_api.parameters import Scope
 from gitbook_integrations_api.scopes import SCOPES, is_powerful
+from gitbook_integrations_mcp.calls.masking import MASK
 from gitbook_integrations_mcp.confirmation.widening import find_doubts
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
 from tests.support.elicitation_client import GitBookSpy, Human, create_gated_server, meet, read_status
@@ -468,6 +469,25 @@ async def test_an_update_that_replaces_values_shows_the_old_and_the_new_but_no_c
     installation.status = "pending"
     (text,) = await ask(spy, "update_integration_installation", arguments)
     assert read_facts(text)["Pending"] == "with these settings, it may become active and use its scopes"
+
+
+@pytest.mark.parametrize(
+    ("setting", "warned"),
+    [
+        ({"configuration": {"api_key": MASK}}, True),
+        ({"externalIds": ["x"]}, False),
+        ({"space_selection": "all"}, False),
+    ],
+)
+async def test_only_a_new_configuration_deletes_the_settings_that_it_leaves_out(
+    setting: dict[str, Any], warned: bool
+) -> None:
+    spy = GitBookSpy()
+    installation = find_installation(spy, OWN_INTEGRATION)
+    installation.configuration = {"api_key": "sandbox-FAKE-tracker-key-4f9a2c"}
+    spy.sandbox.state.integrations[OWN_INTEGRATION].manifest |= {"configurations": {}, "target": "all"}
+    (text,) = await ask(spy, "update_integration_installation", {**OWN, "installationId": installation.id, **setting})
+    assert ("leave out" in text) is warned
 
 
 async def test_an_update_shows_what_it_adds_below_lists_and_objects_too() -> None:

@@ -204,7 +204,7 @@ TOOLS = (
         configures="account",
         widens=Widening.SELECTION,
         act="Update {integration} in {organization}",
-        consequence="The installation gets the settings below. Settings that they leave out are deleted.",
+        consequence="The installation gets the settings below.",
         undo=Undo(
             (
                 UndoStep(

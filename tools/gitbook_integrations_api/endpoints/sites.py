@@ -167,7 +167,7 @@ TOOLS = (
         result=one(SiteInstallation),
         configures="site",
         act="Update {integration} on {site}",
-        consequence="The installation on this site gets the settings below. Settings that they leave out are deleted.",
+        consequence="The installation on this site gets the settings below.",
         undo=Undo(
             (
                 UndoStep(

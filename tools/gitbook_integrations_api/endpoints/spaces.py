@@ -169,7 +169,7 @@ TOOLS = (
         result=one(SpaceInstallation),
         configures="space",
         act="Update {integration} on {space}",
-        consequence="The installation on this space gets the settings below. Settings that they leave out are deleted.",
+        consequence="The installation on this space gets the settings below.",
         undo=Undo(
             (
                 UndoStep(
