@@ -19,6 +19,7 @@ from functools import partial
 import anyio
 from anyio.abc import ObjectReceiveStream
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from mcp.shared.dispatcher import coerce_request_id
 from mcp.shared.message import ServerMessageMetadata, SessionMessage
 from mcp_types import (
     CONNECTION_CLOSED,
@@ -28,21 +29,19 @@ from mcp_types import (
     ErrorData,
     JSONRPCError,
     JSONRPCMessage,
-    JSONRPCNotification,
     JSONRPCRequest,
     JSONRPCResponse,
     RequestId,
-    jsonrpc_message_adapter,
 )
-from pydantic import ValidationError
 from pydantic_core import from_json
 
 from gitbook_integrations_mcp.errors import ErrorCode
 from gitbook_integrations_mcp.front import take_over
-from gitbook_integrations_mcp.transports.envelope import Envelope, read_envelope
+from gitbook_integrations_mcp.transports.envelope import Envelope, normalize_ids, parse_message, read_envelope
 from gitbook_integrations_mcp.transports.saved_answers import SavedAnswers, write_message
 from gitbook_integrations_mcp.transports.stdio_streams import (
     LINE_BYTES,
+    CutLine,
     LineBuffer,
     StdinReader,
     StdoutWriter,
@@ -181,26 +180,23 @@ class Connection(ObjectReceiveStream[SessionMessage]):
         self._deadline = self._deadline or anyio.current_time() + GRACE_SECONDS
         self._reading.cancel()
 
-    async def _parse(self, line: bytes | None) -> JSONRPCMessage | None:
+    async def _parse(self, line: bytes) -> JSONRPCMessage | None:
         """Return the message of a line, or None if it is blank or invalid. An invalid line gets an error response."""
+        is_cut = isinstance(line, CutLine)
         if self._saved:
-            self._saved.read_request(line or b"")
-        if line is not None:
+            self._saved.read_request(b"" if is_cut else line)
+        if not is_cut:
             if not line or line.isspace():
                 return None
             line = line.removeprefix(codecs.BOM_UTF8)  # PowerShell writes one before its first line
-            with suppress(ValidationError):
-                message = jsonrpc_message_adapter.validate_json(line, by_name=False)
-                # A request with an invalid ID parses as a notification, and its sender would get no response.
-                if not isinstance(message, JSONRPCNotification) or "id" not in (data := from_json(line)):
+            with suppress(ValueError):
+                data = from_json(line)
+                normalize_ids(data)
+                if message := parse_message(data):
                     return message
-                if isinstance(data["id"], float) and (envelope := read_envelope(line)):
-                    return jsonrpc_message_adapter.validate_python(data | {"id": envelope.id}, by_name=False)
-        envelope = read_envelope(line) if line else None
-        if envelope and envelope.is_response and envelope.id in self._unanswered:
-            # The server's request must not wait for another response.
-            error = ErrorData(code=INVALID_REQUEST, message="The client's response is not valid.")
-            return JSONRPCError(jsonrpc="2.0", id=envelope.id, error=error)
+        envelope = read_envelope(line, is_cut=is_cut)
+        if envelope and envelope.is_response and coerce_request_id(envelope.id) in self._unanswered:
+            return envelope.replace_response()
         await self._outgoing.send(SessionMessage(_create_error(line, envelope)))
         return None
 
@@ -211,7 +207,7 @@ class Connection(ObjectReceiveStream[SessionMessage]):
                 message, ServerMessageMetadata(on_request_unanswered=partial(self._finish, message.id))
             )
         if isinstance(message, JSONRPCResponse | JSONRPCError) and message.id is not None:
-            self._unanswered.discard(message.id)
+            self._unanswered.discard(coerce_request_id(message.id))
         return SessionMessage(message)
 
     async def _finish(self, request: RequestId | None) -> None:
@@ -230,7 +226,7 @@ def _take_ready(messages: MemoryObjectReceiveStream[SessionMessage]) -> Iterator
             yield messages.receive_nowait().message
 
 
-def _create_error(line: bytes | None, envelope: Envelope | None) -> JSONRPCError:
+def _create_error(line: bytes, envelope: Envelope | None) -> JSONRPCError:
     """Return the error response to an invalid line. It repeats nothing of the line but a request's ID."""
     code, message = _describe_error(line)
     request = envelope.id if envelope and not envelope.is_response else None
@@ -238,9 +234,9 @@ def _create_error(line: bytes | None, envelope: Envelope | None) -> JSONRPCError
     return JSONRPCError(jsonrpc="2.0", id=request, error=ErrorData(code=code, message=message, data=data))
 
 
-def _describe_error(line: bytes | None) -> tuple[int, str]:
+def _describe_error(line: bytes) -> tuple[int, str]:
     """Return JSON-RPC code and message of the error in an invalid line."""
-    if line is None:
+    if isinstance(line, CutLine):
         return INVALID_REQUEST, f"The line is longer than {LINE_BYTES} bytes. It was skipped."
     try:
         data = from_json(line)

@@ -20,6 +20,9 @@ import anyio.to_thread
 LINE_BYTES = 16 * 1024 * 1024
 """Maximum length of a line, the same as that of an HTTP body by default. No more of a line is held in memory."""
 
+HEAD_BYTES = 4096
+"""Length of the beginning of a longer line that is kept. It usually contains the ID."""
+
 CHUNK_BYTES = 64 * 1024
 """Bytes in one read: the capacity of a pipe on Linux."""
 
@@ -104,13 +107,17 @@ class StdoutWriter:
                 await anyio.wait_writable(self._fd)
 
 
+class CutLine(bytes):
+    """The beginning of a line that was too long."""
+
+
 class LineBuffer:
     """Splits a stream of bytes into lines."""
 
     def __init__(self) -> None:
-        self.ready: deque[bytes | None] = deque()
-        """Complete lines, the oldest first. None replaces a line that was too long."""
-        self._parts: list[bytes] = []
+        self.ready: deque[bytes] = deque()
+        """Complete lines, the oldest first."""
+        self._line = bytearray()
         self._size = 0
 
     def feed(self, chunk: bytes) -> None:
@@ -123,13 +130,12 @@ class LineBuffer:
 
     def finish(self) -> None:
         """Complete the current line."""
-        self.ready.append(b"".join(self._parts) if self._size <= LINE_BYTES else None)
-        self._parts.clear()
+        self.ready.append(bytes(self._line) if self._size <= LINE_BYTES else CutLine(self._line))
+        self._line.clear()
         self._size = 0
 
     def _add(self, part: bytes) -> None:
+        self._line += part
         self._size += len(part)
         if self._size > LINE_BYTES:
-            self._parts.clear()
-        else:
-            self._parts.append(part)
+            del self._line[HEAD_BYTES:]

@@ -64,6 +64,10 @@ BAD_LINES: dict[str, tuple[bytes, tuple[int, Any] | None]] = {
     "a raw tab": (b'{"jsonrpc":"2.0","id":1,"method":"pi\tng"}', (PARSE_ERROR, 1)),
     "half a character in the ID": (rb'{"jsonrpc":"2.0","id":"\ud83d","method":"ping"}', (INVALID_PARAMS, None)),
     "an ID that is not its own": (rb'{"jsonrpc":"2.0","method":"\ud83d","params":{"id":1}}', (INVALID_PARAMS, None)),
+    "half a character and an ID of 19 digits": (
+        rb'{"jsonrpc":"2.0","id":1234567890123456789.0,"method":"\ud83d"}',
+        (INVALID_PARAMS, 1234567890123456789),
+    ),
     "two IDs": (rb'{"jsonrpc":"2.0","id":1,"id":2,"method":"\ud83d"}', (INVALID_PARAMS, None)),
     "a number": (b"1", (INVALID_REQUEST, None)),
     "a text": (b'"ping"', (INVALID_REQUEST, None)),
@@ -87,7 +91,11 @@ BAD_LINES: dict[str, tuple[bytes, tuple[int, Any] | None]] = {
         b'{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":[7]}}',
         None,
     ),
-    "a line of 20 MB": (b'{"jsonrpc":"2.0","id":1,"method":"' + b"a" * 20_000_000 + b'"}', (INVALID_REQUEST, None)),
+    "a line of 20 MB": (b'{"jsonrpc":"2.0","id":1,"method":"' + b"a" * 20_000_000 + b'"}', (INVALID_REQUEST, 1)),
+    "a line of 20 MB with its ID at the end": (
+        b'{"jsonrpc":"2.0","method":"' + b"a" * 20_000_000 + b'","id":1}',
+        (INVALID_REQUEST, None),
+    ),
 }
 
 UNUSABLE: list[Any] = [None, 1.5, {}, [], True]
@@ -317,6 +325,41 @@ def test_a_broken_answer_to_a_question_is_a_no_at_once(result: bytes) -> None:
         talk.send(b'{"jsonrpc":"2.0","id":' + json.dumps(question["id"]).encode() + b',"result":' + result + b"}\n")
         answer = talk.await_answer(name)
         assert answer["result"]["structuredContent"]["code"] == "confirmation_cancelled"
+
+
+@pytest.mark.parametrize(
+    ("response", "code"),
+    [
+        (b'"id":%s.0,"result":{"action":"decline"}', "confirmation_declined"),
+        (b'"id":"%s","result":{"action":"decline"}', "confirmation_declined"),
+        (b'"id":"%s","result":null', "confirmation_cancelled"),
+        (
+            b'"id":%s,"result":{"action":"accept","content":{"a":"' + b"a" * LINE_BYTES + b'"}}',
+            "confirmation_cancelled",
+        ),
+    ],
+    ids=["a point", "a text", "a text and null", "too long"],
+)
+def test_an_answer_to_a_question_is_found_however_its_id_is_written(response: bytes, code: str) -> None:
+    with Conversation("--sandbox") as talk:
+        talk.greet("legacy", {"elicitation": {}})
+        name = talk.call("unpublish_integration", integrationName=OWN_INTEGRATION)
+        question = talk.receive()
+        assert question["method"] == "elicitation/create"
+        talk.send(b'{"jsonrpc":"2.0",' + response % str(question["id"]).encode() + b"}\n")
+        assert talk.await_answer(name)["result"]["structuredContent"]["code"] == code
+
+
+def test_a_cancellation_is_found_however_its_id_is_written() -> None:
+    with Conversation("--sandbox") as talk:
+        talk.greet("legacy", {"elicitation": {}})
+        line, _ = talk.encode("tools/call", {"name": "unpublish_integration", "arguments": {}})
+        call = json.loads(line) | {"id": 7}
+        call["params"]["arguments"] = {"integrationName": OWN_INTEGRATION}
+        talk.send(json.dumps(call).encode() + b"\n")
+        assert talk.receive()["method"] == "elicitation/create"
+        talk.send(b'{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":7.0}}\n')
+        assert talk.receive()["method"] == "notifications/cancelled"  # of the question
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
