@@ -319,8 +319,8 @@ class ErrorCode(StrEnum):
 
     INVALID_MESSAGE = (
         "invalid_message",
-        "A line on standard input is not a JSON-RPC message, or is too long.",
-        "Send each message as JSON in UTF-8 on a line of its own.",
+        "The client sent something that is not a JSON-RPC message, or is too long.",
+        "Send each message as JSON in UTF-8, with a string or an integer as ID; over stdio on a line of its own.",
     )
     DUPLICATE_HEADER = (
         "duplicate_header",

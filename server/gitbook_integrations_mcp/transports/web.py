@@ -20,6 +20,7 @@ from gitbook_integrations_mcp.features.server import IntegrationsServer
 from gitbook_integrations_mcp.net.timeouts import END_STREAMS, HEALTH_PATH, READY_PATH
 from gitbook_integrations_mcp.transports.cors import Cors
 from gitbook_integrations_mcp.transports.health import Readiness, report_health
+from gitbook_integrations_mcp.transports.message_filter import MessageFilter
 from gitbook_integrations_mcp.transports.sessions import SessionManager
 from gitbook_integrations_mcp.transports.sse import Sse
 
@@ -48,17 +49,14 @@ def create_application(settings: Settings, server: IntegrationsServer) -> Starle
             max_sessions=http.sessions,
             session_idle_timeout=http.session_idle_seconds,
         )
-        routes.append(
-            Route(
-                http.streamable_path,
-                authentication.guard(_EventIdFilter(StreamableHTTPASGIApp(manager)), http.streamable_path),
-            )
-        )
+        endpoint = MessageFilter(_EventIdFilter(StreamableHTTPASGIApp(manager)), http.body_bytes)
+        routes.append(Route(http.streamable_path, authentication.guard(endpoint, http.streamable_path)))
         lifespan = manager.run
     if "sse" in settings.server.transport:
         sse = Sse(server, http.message_path, http.body_bytes)
         routes.append(Route(http.sse_path, authentication.guard(sse, http.sse_path), methods=["GET"]))
-        routes.append(Mount(http.message_path, authentication.guard(sse.post, http.sse_path)))
+        endpoint = MessageFilter(sse.post, http.body_bytes)
+        routes.append(Mount(http.message_path, authentication.guard(endpoint, http.sse_path)))
     routes += authentication.list_routes()
     if http.public_url is not None:
         routes.append(Mount(PATH.rstrip("/"), server.page.application))
