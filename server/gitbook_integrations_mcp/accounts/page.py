@@ -73,7 +73,7 @@ class AccountPage:
         self._is_encrypted = self._origin.startswith("https:")
         self._cookie = "__Host-gitbook-accounts" if self._is_encrypted else "gitbook-accounts"
 
-    async def application(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request. This ASGI application has no routes, so that every response passes the same checks."""
         response = await self._respond(Request(scope, receive))
         response.headers.update(build_headers())

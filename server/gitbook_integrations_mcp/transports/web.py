@@ -56,12 +56,14 @@ def create_application(settings: Settings, server: IntegrationsServer) -> Starle
         sse = Sse(server, http.message_path, http.body_bytes)
         routes.append(Route(http.sse_path, authentication.guard(sse, http.sse_path), methods=["GET"]))
         endpoint = MessageFilter(sse.post, http.body_bytes)
-        routes.append(Mount(http.message_path, authentication.guard(endpoint, http.sse_path)))
+        routes.append(Route(http.message_path, authentication.guard(endpoint, http.sse_path)))
     routes += authentication.list_routes()
     if http.public_url is not None:
         routes.append(Mount(PATH.rstrip("/"), server.page.application))
     if server.account_page is not None:
-        routes.append(Mount(ACCOUNTS_PATH, server.account_page.application))
+        routes += [Route(ACCOUNTS_PATH, server.account_page), Mount(ACCOUNTS_PATH, server.account_page)]
+    # Starlette would redirect from the other spelling, behind a proxy with TLS to plain http.
+    routes += [_respell(route) for route in routes if isinstance(route, Route)]
     middleware = [Middleware(HostGuard, hosts=list_hosts(http))]
     if http.allowed_hosts:
         middleware.append(Middleware(Cors, hosts=http.allowed_hosts))
@@ -71,7 +73,15 @@ def create_application(settings: Settings, server: IntegrationsServer) -> Starle
         async with server.development.run(), lifespan() if lifespan else contextlib.nullcontext():
             yield {END_STREAMS: server.subscriptions.close}
 
-    return Starlette(routes=routes, middleware=middleware, lifespan=run_lifespan)
+    application = Starlette(routes=routes, middleware=middleware, lifespan=run_lifespan)
+    application.router.redirect_slashes = False
+    return application
+
+
+def _respell(route: Route) -> Route:
+    """Return a route for the other spelling of a path: with a slash at the end, or without one."""
+    path = route.path[:-1] if route.path.endswith("/") else f"{route.path}/"
+    return Route(path or "/", route.endpoint, methods=route.methods)
 
 
 class _EventIdFilter:
