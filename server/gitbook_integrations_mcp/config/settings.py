@@ -64,6 +64,14 @@ class _Environment(EnvSettingsSource):
         return decoded
 
 
+class _SettingsFile(InitSettingsSource):
+    """The settings file. Its base class accepts sections in other case, and then ignores one of two equal ones."""
+
+    def __init__(self, settings_cls: type[BaseSettings], content: dict[str, Any]) -> None:
+        super().__init__(settings_cls, {})
+        self.init_kwargs = content
+
+
 class Settings(BaseSettings):
     """All settings. `load_settings` returns an instance."""
 
@@ -110,7 +118,7 @@ class Settings(BaseSettings):
             InitSettingsSource(settings_cls, flags),
             _Environment(settings_cls),
             InitSettingsSource(settings_cls, unprefixed),
-            InitSettingsSource(settings_cls, file),
+            _SettingsFile(settings_cls, file),
         )
 
 
@@ -251,7 +259,7 @@ def _describe(problem: ErrorDetails) -> str:
     location = [str(part) for part in problem["loc"]]
     name = ".".join(location)
     if problem["type"] == "extra_forbidden":
-        return f"{name}: unknown setting.{suggest(location[-1], _list_siblings(problem['loc']))}"
+        return f"{name}: unknown setting.{suggest(location[-1].lower(), _list_siblings(problem['loc']))}"
     variables = [variable for variable, place in CLI_VARIABLES.items() if list(place) == location[:2]]
     if len(location) > 1:
         variables.append(name_variable(*location[:2]))

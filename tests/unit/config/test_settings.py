@@ -225,6 +225,11 @@ def test_a_header_that_cannot_be_a_token_counts_as_missing(text: str) -> None:
     ("content", "expected"),
     [
         ({"tool": {}}, "tool: unknown setting. Did you mean tools?"),
+        ({"TOOLS": {"read_only": True}}, "TOOLS: unknown setting. Did you mean tools?"),
+        ({"TOOLS": {"read_only": False}, "tools": {"read_only": True}}, "TOOLS: unknown setting. Did you mean tools?"),
+        ({"tools": {"READ_ONLY": True}}, "tools.READ_ONLY: unknown setting. Did you mean read_only?"),
+        ({"_file": {"tools": {}}}, "_file: unknown setting."),
+        ({"Profiles": {"audit": {}}}, "Profiles: unknown setting."),
         ({"tools": {"readonly": True}}, "tools.readonly: unknown setting. Did you mean read_only?"),
         ([], "must contain a JSON object"),
         ({"http": {"tokens": [{"nam": "ann"}]}}, "http.tokens.0.nam: unknown setting. Did you mean name?"),
@@ -234,6 +239,14 @@ def test_a_header_that_cannot_be_a_token_counts_as_missing(text: str) -> None:
 def test_a_wrong_file_is_refused_in_words(content: Any, expected: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=expected.replace("?", r"\?")):
         load_settings(config=write(tmp_path / "config.json", content))
+
+
+def test_a_section_of_a_profile_in_other_case_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    profiles = {"audit": {"Tools": {"read_only": True}}}
+    config = write(tmp_path / "config.json", {"tools": {"exclude": ["list_sites"]}, "profiles": profiles})
+    monkeypatch.setenv("GITBOOK_MCP_PROFILE", "audit")
+    with pytest.raises(SettingsError, match=r"Tools: unknown setting. Did you mean tools\?"):
+        load_settings(config=config)
 
 
 @pytest.mark.parametrize(
