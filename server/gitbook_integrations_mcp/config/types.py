@@ -27,14 +27,16 @@ KEY_BYTES = 32
 CREATE_KEY = "`openssl rand -hex 32` creates one"
 
 
-_REFERENCE = re.compile(r"\$?\{+[^{}]*\}+|\$\w[\w:]*|\$\([^()]*\)|%\w+%|<[^<>]*>")
-"""A reference to a variable or a prompt, or the text of an example, in place of a token."""
+_REFERENCE = re.compile(r"\$?\{+[^{}]*\}+|\$\w[\w:]*|\$\(.*\)|%\w+%|<[^<>]*>", re.DOTALL)
+"""A reference to a variable or a prompt, or the text of an example, in place of a secret."""
 
 _BEARER_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 """The characters of a bearer token in a header (RFC 6750, section 2.1)."""
 
+_NO_VALUE = "is a reference that was not replaced by its value, or the text of an example"
+
 _MISTAKES = (
-    (_REFERENCE, "is a reference that was not replaced by its value, or the text of an example"),
+    (_REFERENCE, _NO_VALUE),
     (re.compile(r"""(["'`]).*\1|["'`].*|.*["'`]""", re.DOTALL), "is in quotes; set the token without them"),
     (re.compile(r"bearer\s.*", re.DOTALL | re.IGNORECASE), "starts with the word Bearer; set the token without it"),
     (
@@ -47,7 +49,7 @@ _MISTAKES = (
 
 
 def is_reference(text: str) -> bool:
-    """Whether a text in place of a token is only a reference that some program should have replaced by a token."""
+    """Whether a text in place of a secret is only a reference that some program should have replaced by the secret."""
     return _REFERENCE.fullmatch(text.strip()) is not None
 
 
@@ -198,6 +200,8 @@ def _check_store_url(value: SecretStr) -> SecretStr:
 
 def _check_keys(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     texts = [key.get_secret_value().strip() for key in keys]
+    if any(map(is_reference, texts)):  # others could guess it
+        raise PydanticCustomError("keys", f"{_NO_VALUE}; {CREATE_KEY}")
     if any(len(text.encode()) < KEY_BYTES for text in texts):
         raise PydanticCustomError("keys", f"must have at least {KEY_BYTES} characters each; {CREATE_KEY}")
     if len(set(texts)) < len(texts):

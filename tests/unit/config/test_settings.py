@@ -155,6 +155,10 @@ def test_an_empty_variable_is_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
         ("GITBOOK_MCP_STORE__URL", "postgresql://host", "store.url: must be memory"),
         ("GITBOOK_MCP_CONFIRMATION__KEYS", "geheimnis", "confirmation.keys: must have at least 32 characters each"),
         ("GITBOOK_MCP_CONFIRMATION__KEYS", f"{'k' * 32}, {'k' * 32}", "confirmation.keys: must differ"),
+        ("GITBOOK_MCP_CONFIRMATION__KEYS", "${GEHEIM_GITBOOK_MCP_CONFIRMATION__KEYS}", "keys: is a reference"),
+        ("GITBOOK_MCP_STORE__KEYS", f"{'k' * 32}, $(openssl rand -hex 32 | tr -d '\\n')", "keys: is a reference"),
+        ("GITBOOK_MCP_STORE__KEYS", "$(cat $(dirname /etc/geheim/secrets)/keys)", "keys: is a reference"),
+        ("GITBOOK_MCP_STORE__KEYS", "<the output of openssl rand -hex 32>", "keys: is a reference"),
     ],
 )
 def test_a_wrong_variable_is_refused_in_words_without_its_value(
@@ -191,6 +195,7 @@ REFERENCES = (
     "{env:GITBOOK_TOKEN}",
     "$env:GITBOOK_TOKEN",
     "$(cat token)",
+    "$(cat $(pwd)/token)",
     "%GITBOOK_TOKEN%",
     "<your-token>",
     " <your personal access token>\n",
