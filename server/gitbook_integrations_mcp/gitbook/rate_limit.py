@@ -3,9 +3,10 @@
 The pace follows the rate-limit headers of GitBook's responses: how many requests remain until the limit resets. GitBook
 has several limits, and its documentation does not name the endpoints of each. So every endpoint has a counter of its
 own, until its responses and those of another endpoint show the same limit and the same reset. From then on, these
-endpoints share a counter. An endpoint without any response may share a known limit: it sends one request at once, and
-more in parallel only if every known limit has room for them. Requests in flight may not be counted in the headers yet,
-so they are subtracted. A parallel burst thus stays within the limit.
+endpoints share a counter. They never share one again after a later response shows more remaining requests than an
+earlier one before the same reset: their limits are different. An endpoint without any response may share a known limit:
+it sends one request at once, and more in parallel only if every known limit has room for them. Requests in flight may
+not be counted in the headers yet, so they are subtracted. A parallel burst thus stays within the limit.
 
 All times are monotonic, so a step of the wall clock changes no wait.
 """
@@ -14,6 +15,8 @@ import asyncio
 import math
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from itertools import product
 from typing import Self
 
 from gitbook_integrations_mcp.errors import LimitError
@@ -21,6 +24,32 @@ from gitbook_integrations_mcp.gitbook.retry import read_limit, read_remaining, r
 
 _MAX_IDLE = 1000
 """Credentials remembered beyond those in use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The limit that the headers of a response show."""
+
+    limit: int | None
+    remaining: int | None
+    reset: int | None
+    """As GitBook wrote it. It is only compared with other resets, never with a clock."""
+    number: int
+    """Number of responses before this one."""
+
+    def has_reset_of(self, other: "Report") -> bool:
+        """Whether both show the same reset."""
+        return self.reset is not None and other.reset is not None and abs(self.reset - other.reset) <= 1
+
+    def has_limit_of(self, other: "Report") -> bool:
+        """Whether both show the same limit, as far as they show one."""
+        return None in (self.limit, other.limit) or self.limit == other.limit
+
+    def refutes(self, other: "Report", sent: int) -> bool:
+        """Whether this one, to a request that was sent after `sent` responses, cannot be of the limit of the other."""
+        if not self.has_reset_of(other) or self.remaining is None or other.remaining is None:
+            return False
+        return not self.has_limit_of(other) or (sent > other.number and self.remaining > other.remaining)
 
 
 class RequestCounter:
@@ -34,8 +63,6 @@ class RequestCounter:
         self._limit: int | None = None
         self._remaining: int | None = None
         self._reset = -math.inf
-        self._reset_time: int | None = None
-        """The reset as GitBook wrote it. Only compared with other resets, never with a clock."""
 
     def has_room(self, now: float, more: int = 0) -> bool:
         """Whether one request beyond those in flight, and `more`, is within the limit, as far as it is known."""
@@ -55,7 +82,6 @@ class RequestCounter:
         self.seen = True
         if limit := read_limit(headers):
             self._limit = limit
-        self._reset_time = read_reset_time(headers)
         remaining: int | None
         if status == 429:
             wait, remaining = read_wait(status, headers, wall_time), 0
@@ -76,21 +102,6 @@ class RequestCounter:
         if self._remaining:
             self._remaining -= 1
 
-    def contradicts(self, headers: Mapping[str, str]) -> bool:
-        """Whether a response with these headers belongs to another limit."""
-        limit = read_limit(headers)
-        return None not in (limit, self._limit) and limit != self._limit
-
-    def is_same_as(self, other: "RequestCounter") -> bool:
-        """Whether the latest responses of both show the same limit and the same reset."""
-        return (
-            self._limit is not None
-            and self._limit == other._limit
-            and self._reset_time is not None
-            and other._reset_time is not None
-            and abs(self._reset_time - other._reset_time) <= 1
-        )
-
     def merge(self, other: "RequestCounter") -> None:
         """Take over the requests of another counter of the same limit."""
         self.in_flight += other.in_flight
@@ -106,7 +117,13 @@ class CredentialLimit:
         self.users = 0
         self.free = concurrency
         self.queue: OrderedDict[Permit, None] = OrderedDict()
+        self.responses = 0
+        """Number of responses."""
         self._counters: dict[str, RequestCounter] = {}
+        self._reports: dict[str, Report] = {}
+        """The latest report of each endpoint."""
+        self._different: set[frozenset[str]] = set()
+        """Pairs of endpoints that have different limits, as their reports proved."""
 
     def get_counter(self, endpoint: str) -> RequestCounter:
         """Return the counter of an endpoint, which other endpoints may share."""
@@ -123,19 +140,43 @@ class CredentialLimit:
         return all(each.has_room(now, unseen) for each in self._counters.values() if each.seen)
 
     def record_response(
-        self, endpoint: str, status: int, headers: Mapping[str, str], now: float, wall_time: float
+        self, endpoint: str, sent: int, status: int, headers: Mapping[str, str], now: float, wall_time: float
     ) -> None:
-        """Update the counter of an endpoint, and find out which endpoints share it."""
+        """Update the counter of an endpoint, and find out which endpoints share it.
+
+        `sent` is the number of responses before the request was sent.
+        """
+        report = Report(read_limit(headers), read_remaining(headers), read_reset_time(headers), self.responses)
+        self.responses += 1
+        self._reports[endpoint] = report
+        self._different |= {
+            frozenset((endpoint, name)) for name, other in self._reports.items() if report.refutes(other, sent)
+        }
         counter = self.get_counter(endpoint)
-        if counter.contradicts(headers) and sum(each is counter for each in self._counters.values()) > 1:
+        if not all(self._may_share(endpoint, name) for name in self._list_endpoints(counter)):
             shared, counter = counter, RequestCounter()  # the endpoint only seemed to share a limit
             counter.in_flight[endpoint] = shared.in_flight.pop(endpoint, 0)
             self._counters[endpoint] = counter
         counter.record_response(status, headers, now, wall_time)
-        for other in {id(each): each for each in self._counters.values()}.values():
-            if other is not counter and counter.is_same_as(other):
-                counter.merge(other)
-                self._counters |= {name: counter for name, each in self._counters.items() if each is other}
+        if report.limit is None:
+            return
+        for name, other in self._reports.items():
+            found = self._counters[name]
+            if found is counter or other.limit is None or not report.has_reset_of(other):
+                continue
+            ours, theirs = self._list_endpoints(counter), self._list_endpoints(found)
+            if all(self._may_share(*pair) for pair in product(ours, theirs)):
+                counter.merge(found)
+                self._counters |= dict.fromkeys(theirs, counter)
+
+    def _list_endpoints(self, counter: RequestCounter) -> list[str]:
+        return [name for name, each in self._counters.items() if each is counter]
+
+    def _may_share(self, one: str, other: str) -> bool:
+        """Whether no report contradicts that two endpoints share a limit."""
+        if frozenset((one, other)) in self._different:
+            return False
+        return self._reports[one].has_limit_of(self._reports[other])
 
     def grant(self, now: float) -> None:
         """Let as many waiting requests be sent as there are free places, in the order of their arrival.
@@ -173,6 +214,8 @@ class Permit:
         self.wake_up = asyncio.Event()
         self.sleeping = False
         self.granted = False
+        self._sent = 0
+        """Number of responses before the request was sent."""
         limit.users += 1
 
     def __enter__(self) -> Self:
@@ -185,6 +228,7 @@ class Permit:
         """Count the request as one in flight."""
         counter.in_flight[self.endpoint] += 1
         self.granted = True
+        self._sent = self.limit.responses
         self.wake_up.set()
 
     def release(self) -> None:
@@ -200,7 +244,7 @@ class Permit:
 
     def record_response(self, status: int, headers: Mapping[str, str], now: float, wall_time: float) -> None:
         """Update the limit from the status and headers of the response."""
-        self.limit.record_response(self.endpoint, status, headers, now, wall_time)
+        self.limit.record_response(self.endpoint, self._sent, status, headers, now, wall_time)
 
     def record_lost_request(self) -> None:
         """Count a request that was sent but got no response."""

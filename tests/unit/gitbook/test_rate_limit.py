@@ -345,6 +345,49 @@ async def test_endpoints_that_only_seemed_to_share_a_limit_are_separated() -> No
         assert [limit.get_counter(f"GET /{name}").in_flight.total() for name in ("first", "second")] == [0, 0]
 
 
+async def test_a_later_response_with_more_remaining_requests_is_of_another_limit() -> None:
+    time = VirtualTime()
+    upstream = Limits(time, events=(100, 0, 50), integrations=(100, 99, 50), spaces=(100, 98, 51))
+    async with talk(upstream, time) as gitbook:
+        for path in ("events", "integrations", "spaces"):
+            assert (await gitbook.send(Request("GET", f"/{path}"), OURS)).status == 200
+        limit = next(iter(gitbook._rate_limiter._limits.values()))
+        assert limit.get_counter("GET /integrations") is limit.get_counter("GET /spaces")
+        upstream.limits["integrations"] = (100, 97, 50)
+        assert (await gitbook.send(Request("GET", "/integrations"), OURS)).status == 200
+        with pytest.raises(LimitError):
+            await gitbook.send(Request("GET", "/events"), OURS)
+
+
+async def test_endpoints_whose_limits_proved_to_be_different_share_no_counter_after_the_reset() -> None:
+    time = VirtualTime()
+    async with talk(upstream := Limits(time, first=(9, 8, 50), second=(9, 4, 50)), time) as gitbook:
+        await gitbook.send(Request("GET", "/first"), OURS)
+        await gitbook.send(Request("GET", "/second"), OURS)
+        limit = next(iter(gitbook._rate_limiter._limits.values()))
+        assert limit.get_counter("GET /first") is limit.get_counter("GET /second")
+        upstream.limits["first"] = (9, 7, 50)
+        await gitbook.send(Request("GET", "/first"), OURS)
+        time.now += 60
+        upstream.limits["second"] = (9, 0, 50)
+        for path in ("first", "second", "first"):
+            assert (await gitbook.send(Request("GET", f"/{path}"), OURS)).status == 200
+        with pytest.raises(LimitError):
+            await gitbook.send(Request("GET", "/second"), OURS)
+
+
+async def test_an_overtaken_response_with_more_remaining_requests_can_be_of_the_same_limit() -> None:
+    time = VirtualTime()
+    limiter = RateLimiter(16, 1, time.monotonic, time.sleep)
+    with (
+        await limiter.acquire(b"ours", "GET /first", 0) as one,
+        await limiter.acquire(b"ours", "GET /second", 0) as two,
+    ):
+        two.record_response(200, tell(4, 50, limit="9"), NOW, START)
+        one.record_response(200, tell(5, 50, limit="9"), NOW, START)
+        assert one.limit.get_counter("GET /first") is one.limit.get_counter("GET /second")
+
+
 async def test_calls_that_wait_for_one_limit_take_no_place_from_the_others() -> None:
     time, sleeping, awake = VirtualTime(), asyncio.Event(), asyncio.Event()
 
