@@ -8,7 +8,8 @@ client that renders Markdown finds none in either. No part of third parties' tex
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
+
+from pydantic_core import Url
 
 from gitbook_integrations_api.endpoint import Endpoint
 from gitbook_integrations_api.rules import RULES
@@ -50,6 +51,17 @@ _LINK = re.compile(r":(?=//)|(?<=\w)[.@](?=[^\W\d_])")
 
 _APP = re.compile(r"https://app\.gitbook\.com/[\w/.-]{1,200}", re.ASCII)
 """A URL of GitBook's app, without characters that could format text."""
+
+_REMOVED = re.compile(r"[\t\r\n]")
+"""Characters that browsers remove from an address before they read it."""
+
+_ADDRESS = re.compile(r"[^\w/\\]*(?:[a-z][a-z0-9+.-]+:[/\\]|(?:https?|wss?|ftp):|[/\\]{2})", re.IGNORECASE)
+"""The beginning of each text that some program reads as an address with a host."""
+
+_CLEAR_ADDRESS = re.compile(r"\w[\w+.-]+://(?:[^\s\\@/?#]*@)?[^\s\\@/?#%]+(?:[/?#].*)?", re.DOTALL)
+"""An address in which all programs find the same host. Elsewhere, a backslash for example ends the host or does not."""
+
+UNCLEAR_HOST = "unclear (programs can read this address in different ways)"
 
 _NO_LINK = str.maketrans(":.@", "：․＠")
 
@@ -259,13 +271,14 @@ def name_argument(name: str) -> str:
 
 
 def find_host(text: Any) -> str | None:
-    """Return the host of a text that is a URL, or None."""
-    if not isinstance(text, str) or not text.lower().startswith(("http://", "https://")):
+    """Return the host of a text that is an address, in ASCII, or that it is unclear. Return None for any other text."""
+    if not isinstance(text, str) or not _ADDRESS.match(_REMOVED.sub("", text)):
         return None
     try:
-        return urlsplit(text).hostname
+        host = Url(text).host if _CLEAR_ADDRESS.fullmatch(text) else None
     except ValueError:
-        return None
+        host = None
+    return host or UNCLEAR_HOST
 
 
 def _format_argument(value: Any) -> str:

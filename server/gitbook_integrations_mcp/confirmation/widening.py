@@ -12,10 +12,12 @@ from gitbook_integrations_api.choices import Level
 from gitbook_integrations_api.scopes import SCOPES, is_powerful
 from gitbook_integrations_mcp.calls.masking import MASK, MaskingScope
 from gitbook_integrations_mcp.calls.response import get_path
+from gitbook_integrations_mcp.calls.secret_detection import split_key
 from gitbook_integrations_mcp.calls.view import is_shown_form
 from gitbook_integrations_mcp.confirmation.facts import (
     MAX_LISTED,
     MAX_NAMED,
+    UNCLEAR_HOST,
     clean_foreign,
     clean_title,
     clean_value,
@@ -43,6 +45,11 @@ Leaf = tuple[Any, MaskingScope]
 """A value that is neither a filled object nor a filled list, with the scope that says whether it is masked."""
 Part = Mapping[str, Leaf]
 """The values of a block, a content source or a setting, by their paths."""
+
+_ADDRESS_WORDS = frozenset(
+    {"connection", "dsn", "endpoint", "hook", "host", "uri", "uris", "url", "urls", "webhook", "webhooks"}
+)
+"""Words of keys whose values are addresses. If the value is masked, only its host says where it leads."""
 
 
 # Trust and scopes
@@ -256,7 +263,7 @@ def _describe_difference(label: str, new: Mapping[str, Part], old: Mapping[str, 
 def _show_values(new: Part, old: Part) -> str:
     """Return the values of a part that differ, in parentheses. Without `old`, these are all values."""
     values = [
-        f"{_show_path(path)} {_show_change(old.get(path), new.get(path)) if old else _show_new(new[path])}"
+        f"{_show_path(path)} {_show_change(path, old.get(path), new.get(path)) if old else _show_new(path, new[path])}"
         for path in {**old, **new}
         if old.get(path) != new.get(path)
     ]
@@ -355,7 +362,7 @@ def describe_changes(arguments: Mapping[str, Any], target: Mapping[str, Any] | N
         yield Fact("configuration, not shown", rest)
     for path in changed[:MAX_LISTED]:
         label = _show_path(path) if path in new else clean_title(path, 100)
-        shown = _show_change(old.get(path), new.get(path), "nothing" if target is not None else "unknown")
+        shown = _show_change(path, old.get(path), new.get(path), "nothing" if target is not None else "unknown")
         yield Fact(f"configuration {label}", shown)
 
 
@@ -365,7 +372,7 @@ def describe_payload(name: str, payload: Mapping[str, Any]) -> Iterator[Fact]:
     if len(leaves) > MAX_LISTED:
         yield Fact(f"{name}, not shown", f"{len(leaves) - MAX_LISTED:,} of {len(leaves):,} values")
     for path in list(leaves)[:MAX_LISTED]:
-        yield Fact(f"{name} {_show_path(path)}".rstrip(), _show_new(leaves[path]))
+        yield Fact(f"{name} {_show_path(path)}".rstrip(), _show_new(path, leaves[path]))
 
 
 def _list_leaves(value: Any, scope: MaskingScope, path: str = "") -> Iterator[tuple[str, Leaf]]:
@@ -396,7 +403,7 @@ def _is_kept(old: Leaf | None, new: Leaf | None) -> bool:
     return bool(new[0] == old[0]) and isinstance(new[0], bool) == isinstance(old[0], bool)  # in Python, 1 is True
 
 
-def _show_change(old: Leaf | None, new: Leaf | None, absent: str = "nothing") -> str:
+def _show_change(path: str, old: Leaf | None, new: Leaf | None, absent: str = "nothing") -> str:
     """Return an old and a new value. `absent` stands for an old value that is missing."""
     secrets = [leaf is not None and leaf[1].masks(leaf[0]) for leaf in (old, new)]
     host = find_host(new[0]) if new else None
@@ -404,7 +411,7 @@ def _show_change(old: Leaf | None, new: Leaf | None, absent: str = "nothing") ->
         was, becomes = _cut_to_difference(old[0], new[0])
         old, new = (was, MaskingScope.OPEN), (becomes, MaskingScope.OPEN)
     before = _show_leaf(old, clean_value) if old else absent
-    after = "deleted" if new is None or new[0] is None else _show_new(new, host)
+    after = "deleted" if new is None or new[0] is None else _show_new(path, new, host)
     same = ", possibly the same" if all(secrets) else ""  # a question must not show whether a guess is right
     return f"{before} → {after}{same}"
 
@@ -427,9 +434,12 @@ def _count_common(one: str, other: str) -> int:
     return next((number for number, (left, right) in pairs if left != right), min(len(one), len(other)))
 
 
-def _show_new(leaf: Leaf, host: str | None = None) -> str:
-    """Return a new value, with its host if it is a URL. `host` is that of a URL which is cut."""
-    host = host or find_host(leaf[0])
+def _show_new(path: str, leaf: Leaf, host: str | None = None) -> str:
+    """Return a new value, with its host if it is an address. `host` is that of an address which is cut."""
+    value, scope = leaf
+    host = host or find_host(value)
+    if host is None and scope.masks(value) and not _ADDRESS_WORDS.isdisjoint(split_key(path)):
+        host = UNCLEAR_HOST
     return _show_leaf(leaf, format_text) + (f", host {format_text(host)}" if host else "")
 
 

@@ -513,6 +513,50 @@ async def test_an_update_shows_what_it_adds_below_lists_and_objects_too() -> Non
 
 
 @pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        ("https://evil.example/x", "evil.example"),
+        ("HTTPS://user@Evil.Example:8443?x@hooks.example", "evil.example"),
+        ("wss://evil.example/x", "evil.example"),
+        ("https://evil。example/x", "evil.example"),
+        ("https://hooks.\u0430urora.example/x", "hooks.xn--urora-3ve.example"),
+        ("https://0x7f.1/x", "127.0.0.1"),
+        ("https://evil.example\\@hooks.example/x", None),
+        ("https://hooks.example\\.evil.example/x", None),
+        ("https://a@hooks.example@evil.example/x", None),
+        ("https://hooks.example%2eevil.example/x", None),
+        ("https://[hooks.example/x", None),
+        (" https://evil.example/x", None),
+        ("\ufeffhttps://evil.example/x", None),
+        ("ht\ntps://evil.example/x", None),
+        ("https:\\\\evil.example/x", None),
+        ("https:/evil.example/x", None),
+        ("https:///evil.example/x", None),
+        ("https:evil.example/x", None),
+        ("//evil.example/x", None),
+        ("evil.example/x", None),
+    ],
+)
+async def test_a_hidden_address_is_shown_with_the_host_that_browsers_find_or_as_unclear(
+    address: str, host: str | None
+) -> None:
+    spy = GitBookSpy()
+    spy.sandbox.state.integrations[OWN_INTEGRATION].manifest.pop("configurations")
+    installation = find_installation(spy, OWN_INTEGRATION)
+    installation.configuration = {"webhook_url": "https://a.example"}
+    arguments = {**OWN, "installationId": installation.id, "configuration": {"webhook_url": address}}
+    (text,) = await ask(spy, "update_integration_installation", arguments)
+    shown = read_facts(text)["configuration webhook_url"].partition(", host ")[2]
+    assert shown.startswith(f"{host}," if host else "unclear")
+
+
+@pytest.mark.parametrize("value", ["a text: with colons", "a//b", "C:\\Users", "mailto:a@b.example", "https"])
+async def test_a_text_that_is_no_address_has_no_host(value: str) -> None:
+    (text,) = await ask(GitBookSpy(), "queue_integration_task", {**OWN, "task": {"note": value}})
+    assert ", host" not in read_facts(text)["task note"]
+
+
+@pytest.mark.parametrize(
     ("shared", "shown", "count"), [(False, "its owner", "1: "), (True, "every organization", "2: ")]
 )
 async def test_a_tunnel_is_shown_with_whose_events_it_receives(shared: bool, shown: str, count: str) -> None:
