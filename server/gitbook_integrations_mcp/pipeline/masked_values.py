@@ -56,7 +56,8 @@ def restore_from(call: EndpointCall, target: Mapping[str, Any] | None, *, reveal
     """Return `call` with a request that keeps the values of `target` that were not shown.
 
     Raises:
-        MaskError: a placeholder matches no value of `target`, or several; or a credential of `target` is left out.
+        MaskError: a placeholder matches no value of `target`, or several; or a credential of `target` is left out, or
+            would no longer be masked.
     """
     current = (target or {}) if is_written_back(call.tool) else {}
     restorer = _Restorer(reveal=reveal)
@@ -75,6 +76,13 @@ def restore_from(call: EndpointCall, target: Mapping[str, Any] | None, *, reveal
             "Nothing was sent. Send the real value, or return the field exactly as you received it."
         ) from None
     for name in call.tool.body_names.intersection(call.arguments):
+        below = MaskingScope.OPEN.enter(name, {**current, **restored})
+        exposures = _find_exposed(call.arguments[name], restored[name], below, name)
+        if not reveal and (exposed := next(exposures, None)):
+            raise MaskError(
+                f"{clean_text(scrub(exposed), 200)} is a credential because of the name beside it. With the name that "
+                "was sent, results would show it. Nothing was sent. Keep the name, or send a new value."
+            )
         scope = MaskingScope.OPEN.enter(name, current)
         omissions = restorer.find_omitted(call.arguments[name], current.get(name), scope, name)
         if omitted := next(omissions, None):
@@ -251,6 +259,20 @@ class _Restorer:
         if isinstance(sent, str) and isinstance(current, str):
             return is_shown_form(sent, current)
         return type(sent) is type(current) and bool(sent == current)
+
+
+def _find_exposed(sent: Any, restored: Any, scope: MaskingScope, path: str) -> Iterator[str]:
+    """Yield the paths of masks whose value would be shown where they are sent. `scope` is that of `restored`."""
+    if isinstance(sent, dict):
+        names = name_fields(restored)
+        for key, value in sent.items():
+            name = names.get(key, key)
+            yield from _find_exposed(value, restored.get(name), scope.enter(str(name), restored), f"{path}.{key}")
+    elif isinstance(sent, list):
+        for number, (one, other) in enumerate(zip(sent, restored, strict=True)):
+            yield from _find_exposed(one, other, scope, f"{path}.{number}")
+    elif sent == MASK != restored and not scope.masks(restored):
+        yield path
 
 
 def _contains_credential(current: Any, scope: MaskingScope) -> bool:

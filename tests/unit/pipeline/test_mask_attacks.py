@@ -144,6 +144,25 @@ async def test_null_and_masks_say_what_is_meant(sent: dict[str, Any], written: d
     assert sent_bodies == [{"configuration": written}]
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"header": {"name": "X-Team", "value": MASK}},
+        {"header": {"value": MASK}},
+        {"header": {"name": "Authorization", "Name": "X", "value": MASK}, "headers": [{"name": "X", "value": MASK}]},
+    ],
+)
+async def test_a_credential_is_not_kept_under_a_name_with_which_results_would_show_it(sent: dict[str, Any]) -> None:
+    current = {"header": {"name": "Authorization", "value": KEY}, "headers": [{"name": "Cookie", "value": KEY}]}
+    kept = {"headers": [{"name": "Cookie", "value": MASK}]}
+    result, sent_bodies = await update(current, kept | sent)
+    assert read_code(result) == "invalid_placeholder"
+    assert sent_bodies == []
+    renamed = {"header": {"name": "X-Api-Key", "value": MASK}}
+    _, sent_bodies = await update(current, kept | renamed)
+    assert sent_bodies == [{"configuration": {**current, "header": {"name": "X-Api-Key", "value": KEY}}}]
+
+
 async def test_public_settings_of_a_site_are_replaced_like_any_value() -> None:
     upstream = Upstream()
     upstream.answer({"integration": "posthog", "site": "s", "configuration": {"projectApiKey": KEY, "note": "a"}})
