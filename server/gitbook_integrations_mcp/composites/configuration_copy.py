@@ -4,7 +4,7 @@ The values go from GitBook to GitBook. The model does not see them, the human se
 record has them only encrypted.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from gitbook_integrations_api.catalog import ENDPOINTS
@@ -50,8 +50,8 @@ class CopyPlanner:
             for key in keys
             if key not in current
             or current[key] != values[key]
-            or any(find_secrets({key: values[key]}))
-            or any(find_secrets({key: current[key]}))
+            or any(_find_hidden(read, values, (key,)))
+            or any(_find_hidden(before, current, (key,)))
         ]
         scrub_json = call.caller.credentials.scrub_json  # before anything is cut
         facts = (
@@ -66,9 +66,12 @@ class CopyPlanner:
         if not changed:
             return Plan((), facts, unchanged=unchanged)
         configuration = {**current, **{key: values[key] for key in changed}}
+        kept = [key for key in current if key not in changed]
+        hidden = {*_find_hidden(read, values, changed), *_find_hidden(before, current, kept)}
+        _check_hidden(hidden.difference(_find_hidden(before, configuration, configuration)))
         _check_public(changed, read, target)
         step = Step(ENDPOINTS[tools["target"]], {**target, "configuration": configuration}, before=before)
-        await check_configuration(prepare_step(call, step), before, self._targets)
+        await check_configuration(prepare_step(call, step), before, self._targets, kept)
         return Plan((step,), facts)
 
     async def _read(self, call: Call, name: str, tool: str) -> Mapping[str, Any]:
@@ -116,21 +119,45 @@ def _check_keys(keys: list[str], values: Mapping[str, Any]) -> None:
         )
 
 
-def _check_public(keys: list[str], source: Mapping[str, Any], target: Mapping[str, Any]) -> None:
+def _find_hidden(
+    place: Mapping[str, Any], configuration: Mapping[str, Any], keys: Iterable[str]
+) -> Iterator[tuple[str, str]]:
+    """Yield the credentials in these settings of a configuration, each as the key of a setting and the path in it."""
+    scope = MaskingScope.OPEN.enter("configuration", {**place, "configuration": configuration})
+    for key in keys:
+        for path in find_secrets(configuration[key], scope=scope.enter(key, configuration)):
+            yield key, path
+
+
+def _check_hidden(shown: Collection[tuple[str, str]]) -> None:
+    """Check that no credential is shown after the copy, because the name beside it is no longer there.
+
+    Raises:
+        ArgumentsError: one of `shown` is.
+    """
+    if shown:
+        named = ", ".join(sorted({join_names((key,)) for key, _ in shown}))
+        raise ArgumentsError(
+            f"keys: {named} contains a credential that only the name beside it identifies. Without this name, results "
+            "would show the credential. Nothing was sent. Copy both or neither.",
+            ErrorCode.INVALID_CONFIGURATION,
+        )
+
+
+def _check_public(keys: Iterable[str], source: Mapping[str, Any], target: Mapping[str, Any]) -> None:
     """Check that no credential becomes a setting that every reader of a site can see.
 
     Raises:
         ArgumentsError: one would.
     """
     public = list_public_settings(target["integrationName"]) if "siteId" in target else ()
-    scope = MaskingScope.OPEN.enter("configuration", source)
-    for key in keys:
-        if key in public and any(find_secrets({key: source["configuration"][key]}, scope=scope)):
-            raise ArgumentsError(
-                f"keys: {join_names((key,))} is a credential in the source. In the target it is public, because the "
-                "script in the site's pages contains it. Nothing was sent.",
-                ErrorCode.INVALID_CONFIGURATION,
-            )
+    chosen = [key for key in keys if key in public]
+    for key, _ in _find_hidden(source, source["configuration"] if chosen else {}, chosen):
+        raise ArgumentsError(
+            f"keys: {join_names((key,))} is a credential in the source. In the target it is public, because the "
+            "script in the site's pages contains it. Nothing was sent.",
+            ErrorCode.INVALID_CONFIGURATION,
+        )
 
 
 def _name_place(arguments: Mapping[str, Any], read: Mapping[str, Any]) -> str:

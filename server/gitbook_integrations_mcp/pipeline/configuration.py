@@ -4,13 +4,14 @@ GitBook stores any key and any type. An integration ignores a misspelt key, so a
 GitBook does not say either why an installation is pending; `explain_pending` does.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Container, Iterator, Mapping
 from typing import Any
 
 from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_api.endpoint import ConfigurationLevel, Widening
 from gitbook_integrations_mcp.calls.arguments import join_names
 from gitbook_integrations_mcp.calls.call import EndpointCall
+from gitbook_integrations_mcp.calls.view import View
 from gitbook_integrations_mcp.confirmation.targets import TargetReader
 from gitbook_integrations_mcp.errors import ArgumentsError, CallError, ErrorCode, TargetError
 from gitbook_integrations_mcp.spelling import find_nearest
@@ -22,11 +23,17 @@ _MAX_NAMED = 20
 """Number of settings, or of values of one, that an error names."""
 
 
-async def check_configuration(call: EndpointCall, current: Mapping[str, Any] | None, targets: TargetReader) -> None:
+async def check_configuration(
+    call: EndpointCall,
+    current: Mapping[str, Any] | None,
+    targets: TargetReader,
+    kept: Collection[str] | None = None,
+) -> None:
     """Check the configuration of a call, if it has one, against the integration's schema for its level.
 
     `current` is the target before the call. The keys of its configuration are accepted, because integrations store
-    values of their own. Without it, or without a schema that this caller may read, nothing is checked.
+    values of their own. Without it, or without a schema that this caller may read, nothing is checked. `kept` are the
+    keys whose values stay, by default those that the call sends as they are shown. These values are not compared.
 
     Raises:
         ArgumentsError: a key is unknown or missing, or a value has the wrong type. The message repeats no value.
@@ -46,7 +53,10 @@ async def check_configuration(call: EndpointCall, current: Mapping[str, Any] | N
     if schema is None:
         return
     stored = current.get("configuration")
-    problems = list(find_problems(schema, configuration, stored if isinstance(stored, Mapping) else {}))
+    stored = stored if isinstance(stored, Mapping) else {}
+    if kept is None:
+        kept = _find_kept(call.arguments["configuration"], configuration, stored, current)
+    problems = list(find_problems(schema, configuration, stored, kept))
     if problems:
         scrub = call.caller.credentials.scrub
         listed = "\n".join(f"- {join_names(('configuration', scrub(key)))} {text}" for key, text in problems)
@@ -91,13 +101,31 @@ def find_schema(integration: Mapping[str, Any] | None, level: ConfigurationLevel
     return schema if isinstance(schema, Mapping) and isinstance(schema.get("properties"), Mapping) else None
 
 
+def _find_kept(
+    sent: Mapping[str, Any], restored: Mapping[str, Any], stored: Mapping[str, Any], target: Mapping[str, Any]
+) -> set[str]:
+    """Return the keys whose values stay. A value with a credential stays only if the call has it as it is shown.
+
+    Otherwise the presence of an error would show whether a guess of the credential is right.
+    """
+    shown = dict(zip(stored, View().show({**target, "configuration": stored})["configuration"].values(), strict=True))
+    return {
+        key
+        for key, value in stored.items()
+        if (restored.get(key) == value if shown[key] == value else sent.get(key) == shown[key])
+    }
+
+
 def find_problems(
-    schema: Mapping[str, Any], configuration: Mapping[str, Any], current: Mapping[str, Any]
+    schema: Mapping[str, Any], configuration: Mapping[str, Any], stored: Container[str], kept: Container[str]
 ) -> Iterator[tuple[str, str]]:
-    """Yield each key of `configuration` that does not fit, with a predicate that says why and ends the sentence."""
+    """Yield each key of `configuration` that does not fit, with a predicate that says why and ends the sentence.
+
+    `stored` are the keys that the configuration has already, and `kept` those of them whose values stay.
+    """
     properties = _list_settings(schema)
     for key, value in configuration.items():
-        if key in current and (key not in properties or current[key] == value):
+        if key in kept or (key in stored and key not in properties):
             continue
         if key in schema["properties"] and key not in properties:
             yield key, "is set by a button: a human presses it on the integration's page in GitBook."

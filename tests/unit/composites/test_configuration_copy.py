@@ -153,6 +153,55 @@ async def test_a_credential_is_not_copied_to_where_everybody_can_read_it() -> No
     assert (human.requests, case.spy.mutations) == ([], [])
 
 
+SHAPELESS = "hunter2-hidden"
+"""A credential that only its name identifies."""
+
+NAMED = {"name": "api_key", "value": SHAPELESS}
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "key"),
+    [(NAMED, {"own": 1}, "value"), (NAMED, {"name": "channel"}, "value"), ({"name": "channel"}, NAMED, "name")],
+)
+async def test_a_credential_that_only_the_name_beside_it_identifies_is_not_parted_from_it(
+    source: dict[str, Any], target: dict[str, Any], key: str
+) -> None:
+    case, human = Case(), Human()
+    case.setups["source"].configuration, case.setups["target"].configuration = source, target
+    async with meet(create_gated_server(case.spy), human, "2026-07-28") as client:
+        refused = await client.call_tool(TOOL, {**case.arguments, "keys": [key]})
+        assert (human.requests, case.spy.mutations) == ([], [])
+        copied = await client.call_tool(TOOL, {**case.arguments, "keys": [*source]})
+    assert read_code(refused) == "invalid_configuration"
+    if key == "value":
+        assert read_status(copied) == "done"
+        assert case.setups["target"].configuration == {**target, **NAMED}
+    assert SHAPELESS not in "".join([*human.texts, read_text(refused), read_text(copied)])
+
+
+async def test_the_question_of_a_copy_does_not_depend_on_whether_a_credential_is_guessed() -> None:
+    case, human = Case(), Human(action="decline")
+    case.setups["target"].configuration = {"name": "api_key", "value": SHAPELESS}
+    texts = []
+    async with meet(create_gated_server(case.spy), human, "2026-07-28") as client:
+        for guess in (SHAPELESS, "hunter3-hidden"):
+            case.setups["source"].configuration = {"value": guess}
+            result = await client.call_tool(TOOL, {**case.arguments, "keys": ["value"]})
+            texts.append((read_status(result), human.texts.pop().partition("Valid until")[0]))
+    assert texts[0] == texts[1]
+
+
+async def test_a_setting_that_is_kept_is_not_compared_with_the_schema() -> None:
+    case = Case()
+    schema = {"properties": {"channel": {"type": "string"}, "pin": {"type": "string"}}}
+    case.spy.sandbox.state.integrations["slack"].manifest["configurations"] = {"space": schema}
+    case.setups["target"].configuration = {"pin": 4711}
+    async with meet(create_gated_server(case.spy), Human(), "2026-07-28") as client:
+        result = await client.call_tool(TOOL, {**case.arguments, "keys": ["channel"]})
+    assert read_status(result) == "done", read_text(result)
+    assert case.setups["target"].configuration == {"channel": "#docs", "pin": 4711}
+
+
 async def test_the_schema_of_the_target_decides_which_settings_are_copied() -> None:
     case, human = Case(), Human()
     schema = {"properties": {"channel": {"type": "string"}}}

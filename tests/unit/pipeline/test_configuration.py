@@ -64,16 +64,21 @@ MISFITS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, str]]] = {
 }
 
 
+def list_equal(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    """Return the keys that have the same value in both."""
+    return [key for key in one if key in other and one[key] == other[key]]
+
+
 @pytest.mark.parametrize("case", list(FITS))
 def test_a_configuration_that_fits_has_no_problem(case: str) -> None:
     configuration, current = FITS[case]
-    assert list(find_problems(SCHEMA, configuration, current)) == []
+    assert list(find_problems(SCHEMA, configuration, current, list_equal(configuration, current))) == []
 
 
 @pytest.mark.parametrize("case", list(MISFITS))
 def test_each_key_that_does_not_fit_is_a_problem(case: str) -> None:
     configuration, current, expected = MISFITS[case]
-    found = dict(find_problems(SCHEMA, configuration, current))
+    found = dict(find_problems(SCHEMA, configuration, current, list_equal(configuration, current)))
     assert found.keys() == expected.keys()
     for key, text in expected.items():
         assert text in found[key]
@@ -99,7 +104,7 @@ MALFORMED: tuple[dict[str, Any], ...] = (
 
 @pytest.mark.parametrize("schema", MALFORMED)
 def test_a_malformed_schema_is_compared_as_far_as_it_goes(schema: dict[str, Any]) -> None:
-    assert list(find_problems(schema, {"b": {"any": "thing"}}, {})) == []
+    assert list(find_problems(schema, {"b": {"any": "thing"}}, (), ())) == []
 
 
 # Through the protocol
@@ -215,6 +220,28 @@ async def test_a_masked_value_counts_as_the_real_one(era: Era) -> None:
     async with connect(upstream, era) as client:
         result = await client.call_tool("update_integration_installation", {**NAMED, "configuration": sent})
     assert not result.is_error, read_text(result)
+
+
+@pytest.mark.parametrize(
+    ("setting", "stored", "guess", "wrong"),
+    [
+        ({"type": "string"}, 4711, 4711, 4710),
+        ({"type": "string", "enum": ["a"]}, "hunter2-secret", "hunter2-secret", "hunter3-secret"),
+    ],
+)
+async def test_the_schema_does_not_show_whether_a_guess_of_a_credential_is_right(
+    setting: Any, stored: Any, guess: Any, wrong: Any
+) -> None:
+    schema = {"properties": {"pin": setting}}
+    upstream = Answers({"configurations": {"account": schema}}, target={"configuration": {"pin": stored}})
+    async with connect(upstream) as client:
+        right, other, kept = [
+            await client.call_tool("update_integration_installation", {**NAMED, "configuration": {"pin": pin}})
+            for pin in (guess, wrong, MASK)
+        ]
+    assert read_code(right) == "invalid_configuration"
+    assert read_text(right) == read_text(other)
+    assert not kept.is_error, read_text(kept)
 
 
 @pytest.mark.parametrize("era", ERAS)
