@@ -163,8 +163,8 @@ _ALL = (
         id="git-sync-failed",
         severity="medium",
         title="Git Sync failed",
-        meaning="The last synchronization of a space or site with its repository failed, or Git Sync is not connected "
-        "any more.",
+        meaning="The last synchronization of a space or site with its repository failed or has run for more than a "
+        "day, or Git Sync is not connected any more.",
         why="The content and the repository differ, and each change makes it worse.",
         remedy="list_spaces_in_organization_by_id",
         advice="The call shows the error. Open the space in GitBook, and connect or synchronize it again.",

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from gitbook_integrations_api.choices import Level
@@ -270,15 +269,11 @@ def _check_stalled(facts: Facts, installed: Installed) -> RuleResult | None:
     reported = status == "pending" and (installed.lacks_settings() or any(installed.places.values()))
     if status not in {"paused", "pending"} or reported:
         return None
-    try:
-        since = datetime.fromisoformat(changed or "")
-        days = (facts.now - since).days
-    except (ValueError, TypeError):
+    if changed is None or (days := facts.count_days(changed)) is None:
         return leave_undecided(installed, "the date of its last change is unknown", INSTALLATIONS)
     if days < facts.stalled_days:
         return None
-    title = installed.title
-    summary = f"{title} is {status} and has not changed since {since.date()}"
+    summary = f"{installed.title} is {status} and has not changed since {changed[:10]}"
     return match_installation(installed, summary, f"last change: {changed}")
 
 

@@ -35,6 +35,13 @@ class Facts:
         """The time of the audit, as reports write it (UTC, ISO 8601)."""
         return self.now.isoformat(timespec="seconds").replace("+00:00", "Z")
 
+    def count_days(self, moment: str | None) -> int | None:
+        """Return the whole days since a time as GitBook writes it, or None if it has another form."""
+        try:
+            return (self.now - datetime.fromisoformat(moment or "")).days
+        except (ValueError, TypeError):
+            return None
+
     def knows_places(self, installed: Installed, level: Level) -> bool:
         """Whether all spaces, or all sites, of an installation are known."""
         return not self.is_confined and not self.coverage.is_incomplete(name_places(level, installed.id))

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 from gitbook_integrations_api.choices import Level
-from gitbook_integrations_api.report import Subject
+from gitbook_integrations_api.report import GitSyncFacts, Subject
 from gitbook_integrations_api.sources import PLACE_LISTS
 from gitbook_integrations_mcp.audit.configuration_forms import Origin
 from gitbook_integrations_mcp.audit.coverage import INSTALLATIONS, NARROWING, SITES, SPACES, name_places
@@ -193,10 +193,9 @@ def _check_git_sync(facts: Facts) -> Iterator[RuleResult]:
         source, key = (SPACES, "spaces") if level == "space" else (SITES, "sites")
         for place in (facts.inventory.spaces if level == "space" else facts.inventory.sites).values():
             sync = place.gitSync
-            if sync is None or (sync.state not in {"failure", "timeout"} and sync.status != "unauthenticated"):
+            if sync is None or (what := _describe_failure(facts, sync)) is None:
                 yield PASS
                 continue
-            what = "is not connected" if sync.status == "unauthenticated" else "failed"
             yield Match(
                 key=(level, place.id),
                 subject=Subject(**{level: place.id}),
@@ -212,6 +211,16 @@ def _check_git_sync(facts: Facts) -> Iterator[RuleResult]:
             )
         if facts.coverage.is_incomplete(source):
             yield Undecided(f"{key} that could not be read", (source,))
+
+
+def _describe_failure(facts: Facts, sync: GitSyncFacts) -> str | None:
+    """Return what is wrong, if anything is. Rules about installations report a pending one."""
+    if sync.status == "unauthenticated":
+        return "is not connected"
+    if sync.state in {"failure", "timeout"}:
+        return "failed"
+    hangs = sync.state == "running" and (facts.count_days(sync.at) or 0) > 0
+    return f"has not finished since {sync.at}" if hangs else None
 
 
 # Several of a kind

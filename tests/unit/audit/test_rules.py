@@ -20,6 +20,7 @@ from gitbook_integrations_mcp.errors import SettingsError
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, create_sandbox
 from gitbook_integrations_mcp.sandbox.state import Installation, Integration, Setup, Site, State
 from gitbook_integrations_mcp.store.development_modes import DevelopmentMode
+from gitbook_integrations_mcp.times import write_time
 from tests.support.audit_fixtures import Watched, audit, list_installed
 from tests.support.grown_sandbox import Size, create_grown_sandbox
 
@@ -295,7 +296,7 @@ def unpublish(organization: Organization) -> None:
     organization.site.published = False
 
 
-def sync(state: str, status: str = "active", level: str = "space") -> Spoil:
+def sync(state: str, status: str = "active", level: str = "space", days: float = 14) -> Spoil:
     def spoil(organization: Organization) -> None:
         place = organization.space if level == "space" else organization.site
         place.git_sync = {
@@ -303,7 +304,7 @@ def sync(state: str, status: str = "active", level: str = "space") -> Spoil:
             "installationProvider": "github",
             "installationStatus": status,
             "repoName": "acme/docs",
-            "operation": {"state": state, "direction": "import", "startedAt": "2027-01-01T00:00:00.000Z"},
+            "operation": {"state": state, "direction": "import", "startedAt": write_time(NOW - days * DAY)},
         }
 
     return spoil
@@ -444,6 +445,7 @@ FIRES: list[tuple[str, Spoil]] = [
     ("git-sync-failed", sync("failure")),
     ("git-sync-failed", sync("success", "unauthenticated")),
     ("git-sync-failed", sync("timeout", level="site")),
+    ("git-sync-failed", sync("running", days=1)),
     ("same-kind", both(name("plausible"), add("googleanalytics"))),
     ("same-kind", both(distrust(), name("fullstory"), add("hotjar"))),
     ("same-kind", both(change(scopes=["site:visitor:auth"]), add("VA-Okta", scopes=["site:visitor:auth"]))),
@@ -592,7 +594,7 @@ RESTS: list[tuple[str, Spoil]] = [
     ("sign-in-not-required", both(sign_in({}), hide("visibility", "public"))),
     ("paused-place", enable("site", "pending")),
     ("git-sync-failed", sync("success")),
-    ("git-sync-failed", sync("running")),
+    ("git-sync-failed", sync("running", days=0.9)),
     ("same-kind", both(name("plausible"), add("intercom", categories=["analytics"]))),
     ("same-kind", both(name("crisp"), add("onetrust", categories=["analytics"]))),
     ("same-kind", both(name("plausible"), add("googleanalytics"), enable("site", "pending"))),
