@@ -61,8 +61,8 @@ def _list_kept(call: EndpointCall, before: Mapping[str, Any] | None, result: Any
         name = f"{level}_selection"
         if call.arguments.get(name) == "all" and before.get(name) not in {"all", None}:
             yield (
-                f"The integration stays on the {level}s that the selection all added. set_installation_places removes "
-                "them."
+                f"The integration stays on the {level}s that the selection all added, except those that a call of the "
+                "undo removes. set_installation_places removes them."
             )
     old, new = before.get("status"), result.get("status") if isinstance(result, Mapping) else None
     if old and new and old != new:

@@ -72,7 +72,8 @@ class UndoPlanner:
         else:
             undos, lost = await self._undo_plan(call, change)
         steps = _leave_out_deleted([step for undo in undos for step in undo.steps])
-        lost = list(dict.fromkeys([*lost, *(text for undo in undos for text in undo.lost)]))
+        undone = {step.undoes for step in steps}  # what is deleted anyway is not to be restored
+        lost = list(dict.fromkeys([*lost, *(text for undo in undos if undo.change.id in undone for text in undo.lost)]))
         titles = await self._read_titles(call, change.organization, [undo.change for undo in undos], steps)
         scrub_json = call.caller.credentials.scrub_json  # before anything is cut
         shown = [replace(step, arguments=scrub_json(step.arguments)) for step in steps]

@@ -339,6 +339,19 @@ async def test_what_changed_since_is_in_the_question(kept: bool, file: str) -> N
         assert read_code(await client.call_tool("undo_change", {"changeId": change_id})) == "not_found"
 
 
+async def test_an_undo_does_not_say_of_what_it_removes_that_it_stays(file: str) -> None:
+    spy, human = GitBookSpy(), Human()
+    installation = find_installation(spy)
+    installation.status, installation.configuration = "pending", {}
+    async with meet(create(spy, file), human, "2026-07-28") as client:
+        content = await undo(client, await uninstall(client, spy))
+        [listed] = await list_changes(client, changeId=content["changeId"])
+        assert "Its status changed from pending to active" in str(listed["lost"])
+        await undo(client, content["changeId"])
+    assert "Its status changed" not in human.texts[-1]
+    assert "Call 1: uninstall_integration" in human.texts[-1]
+
+
 async def test_an_undo_that_uninstalls_is_shown_as_such_and_can_be_undone_with_all_places(file: str) -> None:
     spy, human = GitBookSpy(), Human()
     for installation in list(spy.sandbox.state.installations.values()):
