@@ -154,7 +154,7 @@ class ErrorCode(StrEnum):
     )
     CHANGE_NOT_UNDOABLE = (
         "change_not_undoable",
-        "The change cannot be undone: it had no effect, was already undone, or GitBook does not show what it replaced.",
+        "The change had no effect, was undone before, has no undo, or its target was removed or installed again.",
         "Read the current state, and make the opposite change with the tool for it.",
     )
     UNKNOWN_VERSION = (

@@ -96,13 +96,9 @@ def describe_state(target: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def compare_states(left: Mapping[str, Any], current: Mapping[str, Any]) -> str | None:
-    """Return a sentence about how a target differs from what a change left behind, or None if it does not."""
-    if left["exists"] and current["exists"]:
-        names = [name for name in SETTINGS if name in left and current.get(name) != left[name]]
-        return f"{', '.join(names)}: not as the change left it." if names else None
-    if left["exists"]:
-        return "The target no longer exists."
-    return "The target exists again." if current["exists"] else None
+    """Return a sentence about how the settings of a target differ from those that a change left behind, or None."""
+    names = [name for name in SETTINGS if name in left and current.get(name) != left[name]]
+    return f"{', '.join(names)}: not as the change left it." if names else None
 
 
 def _fill_arguments(call: EndpointCall, step: UndoStep, sources: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:

@@ -8,8 +8,9 @@ from typing import Any
 from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_api.endpoint import Endpoint
 from gitbook_integrations_mcp.calls.call import Call
-from gitbook_integrations_mcp.calls.plan import Plan, Step
+from gitbook_integrations_mcp.calls.plan import Plan, Step, find_id
 from gitbook_integrations_mcp.calls.related import find_target
+from gitbook_integrations_mcp.calls.response import get_path
 from gitbook_integrations_mcp.calls.undo import GONE, SETTINGS, compare_states, describe_state
 from gitbook_integrations_mcp.confirmation.facts import describe_effect, format_name
 from gitbook_integrations_mcp.confirmation.targets import TargetReader
@@ -21,6 +22,7 @@ from gitbook_integrations_mcp.store.pending import Fact
 from gitbook_integrations_mcp.store.store import Store
 from gitbook_integrations_mcp.text import clean_text, format_count
 
+_INSTALL = "install_integration"
 _MAX_LATER = 100
 _RUNNING_SECONDS = 600
 """Time after which a call with an unknown outcome no longer runs."""
@@ -203,7 +205,8 @@ class UndoPlanner:
         """Return a sentence about how the target differs from what the change left behind.
 
         Raises:
-            UndoError: what was to be deleted is still there, or what the undo would delete is not.
+            UndoError: what was to be deleted is still there, or what the undo would delete or update is not, or it was
+                installed again.
             CallError: the target could not be read.
         """
         found = _find_target_call(change, steps)
@@ -226,11 +229,44 @@ class UndoPlanner:
         if path in changed_later:
             return None  # the undo of the later call compares it
         changed_later.add(path)
+        await self._check_presence(call, change, steps[0].tool, left, exists=current["exists"])
         if left is not None:
             masked = change.sealed is None  # so is what it left behind
             return compare_states(left, mask_for_record(call.caller, current) if masked else current)
         if change.outcome == "unknown" and tool.method == "DELETE" and tool.name == change.tool and current["exists"]:
             raise UndoError(f"{change.id} had no effect: its target is still there. Nothing was sent.")
+        return None
+
+    async def _check_presence(
+        self, call: Call, change: Change, first: Endpoint, left: Mapping[str, Any] | None, *, exists: bool
+    ) -> None:
+        """Check that there is what the first call of an undo updates, and not yet what it installs.
+
+        Raises:
+            UndoError: the target was removed, or installed again.
+        """
+        if first.method == "PATCH" and not exists:
+            found = await self._find_installed(call, change)
+            again = f" The integration was installed again with the ID {found}. Set its values there." if found else ""
+            raise UndoError(f"{change.id} cannot be undone: its target no longer exists.{again} Nothing was sent.")
+        found = await self._find_installed(call, change) if first.name == _INSTALL and not exists else None
+        named = f" with the ID {found}" if found else ""
+        if found or (first.method == "POST" and left == GONE and exists):
+            raise UndoError(
+                f"{change.id} cannot be undone: the integration was installed again{named}. Nothing was sent. "
+                f"To restore what it was, call {change.tool} first, then undo_change again."
+            )
+
+    async def _find_installed(self, call: Call, change: Change) -> str | None:
+        """Return the ID of an installation of a change's integration, other than that of the change, if it is known."""
+        if change.organization is None:
+            return None
+        where = {"organizationId": change.organization}
+        with suppress(CallError):
+            for item in await self._snapshots.read_list(call, "list_organization_installations", where):
+                same = get_path(item, "integration.name") == change.arguments["integrationName"]
+                if same and (found := find_id(item["installation"])) != change.arguments["installationId"]:
+                    return clean_text(str(found), 100)
         return None
 
     async def _count_later(self, change: Change, whole: str) -> int:

@@ -107,8 +107,9 @@ async def test_nothing_is_undone_without_approval(human: Human | None, era: Era,
 async def test_an_approval_of_an_undo_is_used_once_and_only_for_that_change(file: str) -> None:
     spy = GitBookSpy()
     async with meet(create(spy, file), Human(), "2026-07-28") as client:
-        target = find_target(spy, "uninstall_integration")
-        await client.call_tool("update_integration_installation", {**target.arguments, "externalIds": ["a"]})
+        slack = next(one for one in spy.sandbox.state.installations.values() if one.integration == "slack")
+        where = {"integrationName": "slack", "installationId": slack.id}
+        await client.call_tool("update_integration_installation", {**where, "externalIds": ["a"]})
         other = (await list_changes(client))[0]["id"]
         change_id = await uninstall(client, spy)
     sent = len(spy.mutations)
@@ -336,7 +337,53 @@ async def test_what_changed_since_is_in_the_question(kept: bool, file: str) -> N
         await client.call_tool("undo_change", {"changeId": change_id})
         assert "Later changes: 1 " in human.texts[-1]
         del spy.sandbox.state.installations[installation.id]
-        assert read_code(await client.call_tool("undo_change", {"changeId": change_id})) == "not_found"
+        assert read_code(await client.call_tool("undo_change", {"changeId": change_id})) == "change_not_undoable"
+
+
+async def test_an_undo_is_refused_before_anybody_is_asked_if_the_integration_was_installed_again(file: str) -> None:
+    spy, human = GitBookSpy(), Human()
+    async with meet(create(spy, file), human, "2026-07-28") as client:
+        change_id = await uninstall(client, spy)
+        where = {"integrationName": OWN_INTEGRATION, "organization": ORGANIZATION_ID}
+        await client.call_tool("install_integration", where)
+        asked, sent = len(human.requests), len(spy.mutations)
+        result = await client.call_tool("undo_change", {"changeId": change_id})
+        assert read_code(result) == "change_not_undoable"
+        new = find_installation(spy).id
+        assert new in read_text(result)
+        assert (len(human.requests), len(spy.mutations)) == (asked, sent)
+        own = {"integrationName": OWN_INTEGRATION, "installationId": new}
+        assert read_status(await client.call_tool("uninstall_integration", own)) == "done"
+        await undo(client, change_id)
+    assert find_installation(spy).configuration == {"channel": "#docs", "api_key": SECRET}
+
+
+@pytest.mark.parametrize("level", ["space", "site"])
+async def test_an_undo_is_refused_if_the_integration_was_installed_on_the_place_again(level: Any, file: str) -> None:
+    spy, human = GitBookSpy(), Human()
+    target = find_target(spy, f"uninstall_integration_from_{level}")
+    installation = spy.sandbox.state.installations[target.arguments["installationId"]]
+    setup = installation.enabled[level][target.arguments[f"{level}Id"]]
+    async with meet(create(spy, file), human, "2026-07-28") as client:
+        assert read_status(await client.call_tool(target.name, target.arguments)) == "done"
+        installation.enabled[level][target.arguments[f"{level}Id"]] = setup
+        result = await client.call_tool("undo_change", {"changeId": await find_change(client, target.name)})
+    assert read_code(result) == "change_not_undoable"
+    assert len(human.requests) == 1
+
+
+async def test_a_change_of_an_installation_that_has_a_new_id_is_not_undone_and_the_new_id_is_named(file: str) -> None:
+    spy, human = GitBookSpy(), Human()
+    where = {"integrationName": OWN_INTEGRATION, "installationId": find_installation(spy).id}
+    async with meet(create(spy, file), human, "2026-07-28") as client:
+        await client.call_tool("update_integration_installation", {**where, "externalIds": ["new"]})
+        earlier = await find_change(client, "update_integration_installation")
+        await undo(client, await uninstall(client, spy))
+        asked = len(human.requests)
+        result = await client.call_tool("undo_change", {"changeId": earlier})
+    assert read_code(result) == "change_not_undoable"
+    assert find_installation(spy).id in read_text(result)
+    assert len(human.requests) == asked
 
 
 async def test_an_undo_does_not_say_of_what_it_removes_that_it_stays(file: str) -> None:
