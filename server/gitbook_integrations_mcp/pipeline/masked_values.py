@@ -52,6 +52,21 @@ def is_written_back(endpoint: Endpoint) -> bool:
     return bool(endpoint.body_names) and reader is not None and reader.path == endpoint.path
 
 
+def changes_nothing(call: EndpointCall) -> bool:
+    """Whether an update has only values that the target has, as far as a model can know: credentials as masks.
+
+    A guessed credential counts as a change. Otherwise the result would show whether the guess is right.
+    """
+    before = call.before
+    if call.tool.configures is None or before is None or before.get("status") == "pending":
+        return False  # an update can complete a pending installation without another value
+    restorer = _Restorer(reveal=False)
+    return all(
+        restorer.matches_shown(call.arguments[name], before.get(name, _ABSENT), MaskingScope.OPEN.enter(name, before))
+        for name in call.tool.body_names.intersection(call.arguments)
+    )
+
+
 def restore_from(call: EndpointCall, target: Mapping[str, Any] | None, *, reveal: bool) -> EndpointCall:
     """Return `call` with a request that keeps the values of `target` that were not shown.
 
@@ -131,7 +146,7 @@ class _Restorer:
             return dict(self._restore_fields(sent, current if isinstance(current, dict) else {}, scope, path))
         if isinstance(sent, list):
             return self._restore_items(sent, current if isinstance(current, list) else [], scope, path)
-        if self._matches_shown(sent, current, scope):
+        if self.matches_shown(sent, current, scope):
             return current
         if isinstance(sent, str) and _is_placeholder(sent, scope):
             raise _PlaceholderError(path, "no current value")
@@ -168,7 +183,7 @@ class _Restorer:
         for number, item in enumerate(current):
             if not _contains_credential(item, scope):
                 continue
-            match = next((one for one, value in enumerate(rest) if self._matches_shown(value, item, scope)), None)
+            match = next((one for one, value in enumerate(rest) if self.matches_shown(value, item, scope)), None)
             if match is None:
                 unmatched.append((number, item))
             else:
@@ -223,11 +238,11 @@ class _Restorer:
 
         Items that look alike because of what is hidden in them are several, even if they are equal.
         """
-        if self._matches_shown(sent, current, scope):
+        if self.matches_shown(sent, current, scope):
             return current
         restored = []
         for number, item in enumerate(sent):
-            candidates = [candidate for candidate in current if self._matches_shown(item, candidate, scope)]
+            candidates = [candidate for candidate in current if self.matches_shown(item, candidate, scope)]
             hidden = bool(candidates) and not self.reveal and _contains_credential(candidates[0], scope)
             if candidates and (
                 len(candidates) == 1 if hidden else all(candidate == candidates[0] for candidate in candidates)
@@ -239,17 +254,17 @@ class _Restorer:
                 restored.append(self.restore(item, _ABSENT, scope, f"{path}.{number}"))
         return restored
 
-    def _matches_shown(self, sent: Any, current: Any, scope: MaskingScope) -> bool:
+    def matches_shown(self, sent: Any, current: Any, scope: MaskingScope) -> bool:
         """Whether `sent` is the form in which a model is shown `current`."""
         if isinstance(sent, dict) and isinstance(current, dict):
             names = name_fields(current)
             return sent.keys() == names.keys() and all(
-                self._matches_shown(sent[shown], current[name], scope.enter(name, current))
+                self.matches_shown(sent[shown], current[name], scope.enter(name, current))
                 for shown, name in names.items()
             )
         if isinstance(sent, list) and isinstance(current, list):
             return len(sent) == len(current) and all(
-                self._matches_shown(one, other, scope) for one, other in zip(sent, current, strict=True)
+                self.matches_shown(one, other, scope) for one, other in zip(sent, current, strict=True)
             )
         if current is not _ABSENT and scope.masks(current):
             if sent == MASK:

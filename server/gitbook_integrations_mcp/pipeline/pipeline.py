@@ -51,7 +51,12 @@ from gitbook_integrations_mcp.pipeline.budget import UNLIMITED, Budget
 from gitbook_integrations_mcp.pipeline.configuration import check_configuration, explain_pending
 from gitbook_integrations_mcp.pipeline.development_mode import DevelopmentModes
 from gitbook_integrations_mcp.pipeline.execution import Executor
-from gitbook_integrations_mcp.pipeline.masked_values import is_written_back, restore_from, restore_masked_values
+from gitbook_integrations_mcp.pipeline.masked_values import (
+    changes_nothing,
+    is_written_back,
+    restore_from,
+    restore_masked_values,
+)
 from gitbook_integrations_mcp.pipeline.paging import PageReader
 from gitbook_integrations_mcp.pipeline.plan_run import PlanRunner
 from gitbook_integrations_mcp.pipeline.policy_check import PolicyCheck
@@ -62,6 +67,11 @@ from gitbook_integrations_mcp.pipeline.widening import widens_power
 logger = logging.getLogger(__name__)
 
 _GRANTED_BY_HUMANS = frozenset({ErrorCode.MISSING_SCOPE, ErrorCode.ACCOUNT_NOT_LINKED})
+
+_UNCHANGED = {
+    "status": "unchanged",
+    "message": "Nothing to do: the installation already has these values. Nothing was changed.",
+}
 
 
 class AsksForScopes(Protocol):
@@ -204,6 +214,8 @@ class Pipeline:
         hidden = isinstance(call, EndpointCall) and _is_hidden(call)
         if isinstance(call, EndpointCall) and not hidden:
             call = await restore_masked_values(call, self._targets, reveal=self._reveal)
+            if changes_nothing(call):
+                return Output(dict(_UNCHANGED))
             await check_configuration(call, call.before, self._targets)
         approval: Approval | None = None
         if caller.policy.needs_confirmation(call.tool, call.arguments) or await widens_power(call, self._targets):

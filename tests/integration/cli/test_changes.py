@@ -15,7 +15,7 @@ import pytest
 from gitbook_integrations_api.choices import OUTCOMES, Outcome
 from gitbook_integrations_mcp.cli.main import main
 from gitbook_integrations_mcp.config.settings import load_settings
-from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION, create_sandbox
+from gitbook_integrations_mcp.sandbox import create_sandbox
 from gitbook_integrations_mcp.store.change import Change
 from gitbook_integrations_mcp.store.store import Store
 from tests.support.elicitation_client import Clock
@@ -144,11 +144,10 @@ def test_call_undoes_a_change_on_a_terminal_if_its_user_approves(
 ) -> None:
     import pty
 
-    installation = next(
-        one for one in create_sandbox().state.installations.values() if one.integration == OWN_INTEGRATION
-    )
-    words = ["call", "--sandbox", "update_integration_installation", f"integrationName={OWN_INTEGRATION}"]
-    assert main([*words, f"installationId={installation.id}", "space_selection=selected"]) == 0
+    # Each command has a new sandbox. So the change must leave it as it was, and only a pending one is sent then.
+    pending = next(one for one in create_sandbox().state.installations.values() if one.integration == "harbor-auth")
+    words = ["call", "--sandbox", "update_integration_installation", "integrationName=harbor-auth"]
+    assert main([*words, f"installationId={pending.id}", "site_selection=all"]) == 0
     capsys.readouterr()
     [change_id] = show(capsys)
     ours, theirs = pty.openpty()

@@ -23,7 +23,7 @@ from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.pipeline.masked_values import is_written_back
 from gitbook_integrations_mcp.sandbox import INTEGRATION_TOKEN, OWN_INTEGRATION, USER_TOKEN
 from gitbook_integrations_mcp.sandbox.state import Installation
-from tests.support.elicitation_client import GitBookSpy, Human, meet
+from tests.support.elicitation_client import GitBookSpy, Human, meet, read_status
 from tests.support.fake_gitbook import ERAS, TOKENS, UNASKED, Era, Upstream, connect, read_text
 from tests.support.samples import make_arguments
 
@@ -248,6 +248,24 @@ async def test_an_object_written_back_as_it_was_read_stays_the_same(era: Era) ->
     assert "0123456789" not in read_text(result)
 
 
+@pytest.mark.parametrize(
+    "same",
+    [
+        lambda _, shown: {"configuration": shown},
+        lambda installation, _: {"externalIds": [*installation.external_ids]},
+        lambda installation, _: {"space_selection": installation.selection["space"]},
+    ],
+)
+async def test_an_update_that_changes_nothing_is_not_sent_and_nobody_is_asked(same: Any) -> None:
+    spy, human = GitBookSpy(), Human()
+    installation, arguments = set_up(spy, SECRETS | PLAIN)
+    async with meet(create(spy, confirmation={"widening": "ask"}), human, "2026-07-28") as client:
+        values = same(installation, await read(client, arguments))
+        result = await client.call_tool("update_integration_installation", {**arguments, **values})
+    assert read_status(result) == "unchanged"
+    assert (human.requests, spy.mutations) == ([], [])
+
+
 @each_era
 async def test_a_change_beside_masks_keeps_the_masked_values(era: Era) -> None:
     spy = GitBookSpy()
@@ -376,8 +394,8 @@ WRITTEN: dict[str, tuple[Any, Any, Any]] = {
     "what is nowhere": ({}, {"a": {"b": [{"c": None}]}}, ...),
     "a name with hidden characters": (
         {"a\u202eb": {"token": "t"}},
-        {"ab": {"token": MASK}},
-        {"a\u202eb": {"token": "t"}},
+        {"ab": {"token": MASK}, "c": 1},
+        {"a\u202eb": {"token": "t"}, "c": 1},
     ),
     "a name as GitBook has it": ({"a\u202eb": {"x": 1}}, {"a\u202eb": {"x": 2}}, ...),
     "lists in lists": (

@@ -362,7 +362,8 @@ async def read_update_facts(**changes: Any) -> dict[str, str]:
     installation = spy.sandbox.state.installations[target.arguments["installationId"]]
     installation.configuration, installation.external_ids = {"channel": "#docs", "digest": True}, ["a", "b"]
     spy.sandbox.state.integrations[OWN_INTEGRATION].manifest.pop("configurations", None)  # any key is allowed
-    server = create_gated_server(spy, extra_tools=["update_integration_installation"])
+    # While the state may be read only with approval, an update is not compared with it before the form.
+    server = create_gated_server(spy, extra_tools=["get_integration_installation_by_id"])
     async with meet(server, human, "2026-07-28") as client:
         await client.call_tool("update_integration_installation", {**target.arguments, **changes})
     return read_facts(human.texts[0])

@@ -252,7 +252,7 @@ async def test_nobody_is_asked_to_approve_a_configuration_that_is_wrong(era: Era
         wrong = await client.call_tool(*update_own(spy, {**KEPT, "digst": True}))
         assert read_code(wrong) == "invalid_configuration"
         assert human.requests == []
-        right = await client.call_tool(*update_own(spy, {**KEPT, "digest": True}))
+        right = await client.call_tool(*update_own(spy, {**KEPT, "digest": False}))
     assert read_status(right) == "active"
     assert len(human.requests) == 1
     assert [method for method, _ in spy.mutations] == ["PATCH"]

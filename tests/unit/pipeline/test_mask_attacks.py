@@ -45,6 +45,13 @@ async def test_right_and_wrong_guesses_of_a_credential_look_alike(guess: str, sh
     assert read_text(right) == read_text(wrong)
 
 
+@pytest.mark.parametrize("guess", [KEY, "Q" * len(KEY)])
+async def test_a_right_guess_is_sent_like_a_wrong_one(guess: str) -> None:
+    result, sent = await update({"api_key": KEY}, {"api_key": guess})
+    assert not result.is_error, read_text(result)
+    assert sent == [{"configuration": {"api_key": guess}}]
+
+
 @pytest.mark.parametrize(
     "sent",
     [

@@ -117,6 +117,12 @@ def _free_space(spy: GitBookSpy, integration: str) -> str:
     return next(one for one in spy.sandbox.state.spaces if one not in enabled)
 
 
+def _narrow(spy: GitBookSpy, integration: str) -> dict[str, Any]:
+    """Return the end of a selection of all spaces."""
+    find_installation(spy, integration).selection["space"] = "all"
+    return {"space_selection": "selected"}
+
+
 CASES = {
     "a trusted integration on the organization": Case("install_integration", "figma", lambda _: {}, asks=False),
     "a trusted integration on a space": Case(
@@ -126,7 +132,7 @@ CASES = {
         "update_integration_installation", "slack", lambda _: {"space_selection": "all"}, asks=False
     ),
     "its selection narrowed": Case(
-        "update_integration_installation", UNTRUSTED, lambda _: {"space_selection": "selected"}, asks=False
+        "update_integration_installation", UNTRUSTED, lambda spy: _narrow(spy, UNTRUSTED), asks=False
     ),
     "an untrusted integration on all sites": Case(
         "update_integration_installation", UNTRUSTED, lambda _: {"site_selection": "all"}, asks=True
@@ -474,7 +480,7 @@ async def test_an_update_that_replaces_values_shows_the_old_and_the_new_but_no_c
 @pytest.mark.parametrize(
     ("setting", "warned"),
     [
-        ({"configuration": {"api_key": MASK}}, True),
+        ({"configuration": {"api_key": MASK, "digest": True}}, True),
         ({"externalIds": ["x"]}, False),
         ({"space_selection": "all"}, False),
     ],
