@@ -2,7 +2,7 @@
 
 import re
 from fnmatch import fnmatchcase
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 from urllib.parse import urlsplit
@@ -19,7 +19,13 @@ from gitbook_integrations_mcp.config.urls import is_private
 from gitbook_integrations_mcp.config.variables import is_own_variable
 from gitbook_integrations_mcp.spelling import suggest
 
-_HOST_NAME = r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_.])?"
+_HOST_NAME = r"(?!.*\.\.)[a-z0-9_]([a-z0-9_.-]*[a-z0-9_.])?"
+
+_HOST_HEADER = re.compile(rf"(?:\[(?P<ipv6>[0-9a-f:.]+)\]|(?P<name>{_HOST_NAME}))(?P<port>:[1-9][0-9]{{0,4}})?")
+_IPV6_HOST = re.compile(r"\s*\[[0-9A-Fa-f]*:")
+
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+"""Ports that clients leave out of the Host header, by scheme."""
 
 Transport = Literal["stdio", "sse", "streamable-http"]
 
@@ -92,7 +98,7 @@ def _split_names(value: Any) -> Any:
     """Return a list, also from "a,b" or from JSON text."""
     if not isinstance(value, str):
         return value
-    if value.lstrip().startswith("["):
+    if value.lstrip().startswith("[") and not _IPV6_HOST.match(value):
         try:
             return parse_json(value)
         except JsonError as error:
@@ -117,26 +123,36 @@ def _check_listen_host(host: str) -> str:
 
 def _check_allowed_hosts(hosts: tuple[str, ...]) -> tuple[str, ...]:
     """Return the hosts as a Host header contains them."""
-    hosts = tuple(host.strip().lower() for host in hosts)
+    valid = []
     for host in hosts:
-        if not _is_host_header(host):
+        header = _read_host_header(host)
+        if header is None:
             raise PydanticCustomError(
                 "allowed_hosts",
                 "{host}: no Host header can match this. Write a host name, or an IP address (IPv6 in brackets), each "
                 "with a port or without, and without scheme, path or wildcard; for example mcp.example.com",
                 {"host": host[:64]},
             )
-    return hosts
+        if header.endswith(tuple(_DEFAULT_PORTS.values())):
+            raise PydanticCustomError(
+                "allowed_hosts",
+                "{host}: clients leave out this port. Write the host without it; for example mcp.example.com",
+                {"host": host[:64]},
+            )
+        valid.append(header)
+    return tuple(valid)
 
 
-def _is_host_header(text: str) -> bool:
-    found = re.fullmatch(rf"(?:\[(?P<ipv6>[0-9a-f:.]+)\]|{_HOST_NAME})(?::[0-9]{{1,5}})?", text)
-    if found is None:
-        return False
+def _read_host_header(text: str) -> str | None:
+    """Return a host, with or without a port, as clients write it in a Host header; None if they never send it."""
+    found = _HOST_HEADER.fullmatch(text.strip().lower())
+    if found is None or int((found["port"] or ":1")[1:]) > 65535:
+        return None
     try:
-        return found["ipv6"] is None or ip_address(found["ipv6"]).version == 6
+        host = f"[{IPv6Address(found['ipv6'])}]" if found["ipv6"] else found["name"]
     except ValueError:
-        return False
+        return None
+    return host + (found["port"] or "")
 
 
 def _check_path(path: str) -> str:
@@ -166,14 +182,21 @@ def _read_transports(value: Any) -> Any:
 
 
 def _check_public_url(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path.strip("/") or parts.query:
+    """Return a URL whose host is spelled as clients send it; with another, the server would refuse their requests."""
+    try:
+        parts = urlsplit(url.strip())
+    except ValueError:  # for example a broken IPv6 address
+        parts = urlsplit("")
+    port = _DEFAULT_PORTS.get(parts.scheme)
+    host = _read_host_header(parts.netloc.removesuffix(":").removesuffix(port)) if port else None
+    if host is None or parts.path.strip("/") or parts.query or parts.fragment:
         raise PydanticCustomError(
             "public_url",
-            "must be an http or https URL without a path, for example {example}",
+            "must be an http or https URL with a host in ASCII, and without user, wildcard and path, for example "
+            "{example}",
             {"example": "https://mcp.example.com"},
         )
-    return f"{parts.scheme}://{parts.netloc}"
+    return f"{parts.scheme}://{host}"
 
 
 def _check_store_url(value: SecretStr) -> SecretStr:

@@ -423,6 +423,10 @@ def test_what_is_no_address_to_listen_on_is_refused(value: str) -> None:
         "a b",
         "user@mcp.example.com",
         "mcp.example.com:80:80",
+        "mcp.example.com:443",
+        "[::1]:80",
+        "mcp.example.com:99999",
+        "mcp..example.com",
         "b\u00fccher.example",
     ],
 )
@@ -433,9 +437,57 @@ def test_an_allowed_host_that_can_never_match_is_refused(value: str) -> None:
 
 
 def test_allowed_hosts_are_kept_as_a_host_header_has_them() -> None:
-    hosts = " MCP.Example.com, mcp.example.com:8443, [2001:db8::1], [::1]:80, 192.0.2.2"
-    expected = ("mcp.example.com", "mcp.example.com:8443", "[2001:db8::1]", "[::1]:80", "192.0.2.2")
+    hosts = " MCP.Example.com, mcp.example.com:8443, [2001:DB8:0::1], [::1]:8080, 192.0.2.2"
+    expected = ("mcp.example.com", "mcp.example.com:8443", "[2001:db8::1]", "[::1]:8080", "192.0.2.2")
     assert load_settings({"http": {"allowed_hosts": hosts}}).http.allowed_hosts == expected
+
+
+@pytest.mark.parametrize("value", ["[2001:db8::1]:8000", " [2001:db8::1]:8000,", '["[2001:db8::1]:8000"]'])
+def test_a_variable_can_begin_with_an_ipv6_address(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITBOOK_MCP_HTTP__ALLOWED_HOSTS", value)
+    assert load_settings().http.allowed_hosts == ("[2001:db8::1]:8000",)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("https://mcp.example.com:443/", "https://mcp.example.com"),
+        ("http://mcp.example.com:80", "http://mcp.example.com"),
+        ("http://mcp.example.com:443", "http://mcp.example.com:443"),
+        ("HTTPS://MCP.example.com:8443", "https://mcp.example.com:8443"),
+        (" https://mcp.example.com: ", "https://mcp.example.com"),
+        ("https://[2001:DB8:0::1]:8000", "https://[2001:db8::1]:8000"),
+        ("https://[2001:db8::443]", "https://[2001:db8::443]"),
+    ],
+)
+def test_a_public_url_is_spelled_as_clients_send_its_host(value: str, expected: str) -> None:
+    assert load_settings({"http": {"public_url": value}}).http.public_url == expected
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "mcp.example.com",
+        "https://user:geheim@mcp.example.com",
+        "https://*.example.com",
+        "https://m\u00fccke.example",
+        "https://:8000",
+        "https://mcp example.com",
+        "https://a,b",
+        "https://[::1",
+        "https://[1.2.3.4]",
+        "https://mcp.example.com:99999",
+        "https://mcp.example.com:0",
+        "https://mcp..example.com",
+        "https://mcp.example.com/mcp",
+        "https://mcp.example.com?a",
+        "https://mcp.example.com#a",
+    ],
+)
+def test_a_public_url_that_no_client_sends_is_refused(value: str) -> None:
+    with pytest.raises(SettingsError, match=r"^http\.public_url: must be an http or https URL") as caught:
+        load_settings({"http": {"public_url": value}})
+    assert "geheim" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
