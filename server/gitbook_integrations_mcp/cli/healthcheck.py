@@ -4,8 +4,12 @@ It asks the server of its container at the address in the settings. It reads the
 of the container's first process, the environment and the settings file.
 """
 
+import os
+import re
+import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
@@ -17,6 +21,8 @@ from gitbook_integrations_mcp.errors import ProgramError
 from gitbook_integrations_mcp.process import FAILURE, SUCCESS
 
 _TIMEOUT = 4
+_PROGRAMS = {NAME, "gitbook_integrations_mcp"}
+_SHELL_OPERATOR = re.compile(r"[;&|\n]|\d*[<>]")
 _COMMAND_LINE = Path("/proc/1/cmdline")
 _HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 """Addresses to ask in place of those that stand for all addresses."""
@@ -38,8 +44,19 @@ def _read_words(command_line: Path) -> Sequence[str]:
         words = command_line.read_bytes().decode(errors="replace").rstrip("\0").split("\0")
     except OSError:
         return []
-    names = [Path(word).name for word in words]
-    return words[names.index(NAME) + 1 :] if NAME in names else []
+    commands = [words, *(command for word in words if " " in word for command in _split_commands(word))]
+    for command in commands:
+        for place, word in enumerate(command):
+            if Path(word).name in _PROGRAMS:
+                return command[place + 1 :]
+    return []
+
+
+def _split_commands(script: str) -> Iterator[Sequence[str]]:
+    """Yield the words of each command in a script that a shell got as a word, without redirections."""
+    for command in _SHELL_OPERATOR.split(os.path.expandvars(script)):
+        with suppress(ValueError):  # a quote that does not close
+            yield shlex.split(command)
 
 
 def _ask(settings: Settings) -> int:

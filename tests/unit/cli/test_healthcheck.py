@@ -86,6 +86,24 @@ def test_flags_of_the_containers_first_process_count(tmp_path: Path) -> None:
     assert main(write(tmp_path, *program, "serve", "--port", str(port))) == 1
 
 
+@pytest.mark.parametrize(
+    "program",
+    [
+        ("python", "-m", "gitbook_integrations_mcp", "serve", "--port", "{port}"),
+        ("sh", "-c", "gitbook-integrations-mcp serve --port {port}"),
+        ("bash", "-ec", "umask 077 && exec gitbook-integrations-mcp serve --port '{port}' 2>&1 | tee log"),
+        ("sh", "-c", "echo don't; /opt/venv/bin/python -m gitbook_integrations_mcp --port $PORT"),
+    ],
+)
+def test_flags_count_however_the_server_was_started(
+    program: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with serve() as port:
+        monkeypatch.setenv("PORT", str(port))
+        words = [word.format(port=port) for word in program]
+        assert main(write(tmp_path, *words)) == 0
+
+
 def test_stdio_is_always_well(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("GITBOOK_MCP_SERVER__TRANSPORT", "stdio")
     assert main(write(tmp_path, "/sbin/init", "--port", "1")) == 0
