@@ -199,7 +199,10 @@ class HttpSection(Section):
     request_seconds: float = Field(60, gt=0, description="Time-out for receiving a whole request, head and body.")
     send_seconds: float = Field(30, gt=0, description="Time-out for a client to read the next part of a response.")
     connections: int = Field(
-        800, gt=0, description="Maximum connections of a process. Above it, only `/health` and `/ready` are served."
+        800,
+        gt=0,
+        description="Maximum connections of a process. Above it, only `/health` and `/ready` are served. Streams that "
+        "wait for messages (protocol 2025-11-25 and older) take at most three quarters of them.",
     )
     sessions: int = Field(1000, gt=0, description="Maximum concurrent sessions (protocol 2025-11-25 and older).")
     session_idle_seconds: float = Field(1800, gt=0, description="Idle time after which a session ends.")

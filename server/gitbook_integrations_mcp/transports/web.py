@@ -21,7 +21,7 @@ from gitbook_integrations_mcp.net.timeouts import END_STREAMS, HEALTH_PATH, READ
 from gitbook_integrations_mcp.transports.cors import Cors
 from gitbook_integrations_mcp.transports.health import Readiness, report_health
 from gitbook_integrations_mcp.transports.message_filter import MessageFilter
-from gitbook_integrations_mcp.transports.sessions import SessionManager
+from gitbook_integrations_mcp.transports.sessions import SessionManager, StreamLimit, Streams
 from gitbook_integrations_mcp.transports.sse import Sse
 
 
@@ -41,6 +41,8 @@ def create_application(settings: Settings, server: IntegrationsServer) -> Starle
         Route(READY_PATH, Readiness(server).report, methods=["GET"]),
     ]
     lifespan = None
+    streams: Streams = {}
+    max_streams = max(1, min(http.sessions, http.connections * 3 // 4))  # the others are for calls
     if "streamable-http" in settings.server.transport:
         manager = SessionManager(
             server,
@@ -49,12 +51,19 @@ def create_application(settings: Settings, server: IntegrationsServer) -> Starle
             max_sessions=http.sessions,
             session_idle_timeout=http.session_idle_seconds,
         )
-        endpoint = MessageFilter(_EventIdFilter(StreamableHTTPASGIApp(manager)), http.body_bytes)
+        application = StreamLimit(_EventIdFilter(StreamableHTTPASGIApp(manager)), streams, max_streams)
+        endpoint = MessageFilter(application, http.body_bytes)
         routes.append(Route(http.streamable_path, authentication.guard(endpoint, http.streamable_path)))
         lifespan = manager.run
     if "sse" in settings.server.transport:
         sse = Sse(server, http.message_path, http.body_bytes)
-        routes.append(Route(http.sse_path, authentication.guard(sse, http.sse_path), methods=["GET"]))
+        routes.append(
+            Route(
+                http.sse_path,
+                authentication.guard(StreamLimit(sse, streams, max_streams), http.sse_path),
+                methods=["GET"],
+            )
+        )
         endpoint = MessageFilter(sse.post, http.body_bytes)
         routes.append(Route(http.message_path, authentication.guard(endpoint, http.sse_path)))
     routes += authentication.list_routes()
@@ -73,9 +82,9 @@ def create_application(settings: Settings, server: IntegrationsServer) -> Starle
         async with server.development.run(), lifespan() if lifespan else contextlib.nullcontext():
             yield {END_STREAMS: server.subscriptions.close}
 
-    application = Starlette(routes=routes, middleware=middleware, lifespan=run_lifespan)
-    application.router.redirect_slashes = False
-    return application
+    starlette = Starlette(routes=routes, middleware=middleware, lifespan=run_lifespan)
+    starlette.router.redirect_slashes = False
+    return starlette
 
 
 def _respell(route: Route) -> Route:
