@@ -5,6 +5,7 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -42,6 +43,7 @@ from gitbook_integrations_mcp.pipeline.development_mode import describe_mode
 from gitbook_integrations_mcp.process import FAILURE, SUCCESS
 from gitbook_integrations_mcp.publishing.files import MANIFEST, FolderError, Roots
 from gitbook_integrations_mcp.spelling import find_meant, format_id
+from gitbook_integrations_mcp.store.location import find_login_path, locate_store
 from gitbook_integrations_mcp.store.logins import Login
 from gitbook_integrations_mcp.store.store import Store
 from gitbook_integrations_mcp.text import clean_text, format_count
@@ -83,7 +85,7 @@ class Sample:
 def run(settings: Settings, arguments: Namespace) -> int:
     """Run all checks, print them, and return the exit code."""
     findings = anyio.run(_collect, settings)
-    findings += [*_check_folder(settings), *_check_settings_file(arguments.config, settings), *_check_assistants()]
+    findings += [*_check_folder(settings), *_check_files(arguments.config, settings), *_check_assistants()]
     scrub = Credentials.from_settings(settings.gitbook).scrub
     findings = [replace(one, message=scrub(one.message), fix=scrub(one.fix)) for one in findings]
     return _report(findings, as_json=arguments.json)
@@ -260,15 +262,24 @@ def _check_assistants() -> Iterator[Finding]:
 
 
 def _check_privacy(check: str, path: Path) -> Iterator[Finding]:
-    """Yield a warning if other users can read a file that holds a token."""
+    """Yield a warning if other users can read a file that holds secrets."""
     if is_exposed(path):
-        message = "other users can read the token in its configuration"
-        yield Finding(check, "warning", message, suggest_private(path))
+        yield Finding(
+            check, "warning", f"other users can read {path}, which can contain secrets", suggest_private(path)
+        )
 
 
-def _check_settings_file(config: Path | None, settings: Settings) -> Iterator[Finding]:
-    if path := find_settings_file(config, settings):
+def _check_files(config: Path | None, settings: Settings) -> Iterator[Finding]:
+    """Yield a warning for each file of this program that holds secrets and that other users can read."""
+    if path := find_settings_file(config):
         yield from _check_privacy("settings file", path)
+    with suppress(StoreError):  # without a home directory, the program created no file in it
+        for check, kept in (
+            ("file of the login", find_login_path()),
+            ("key of the store", locate_store(settings).key_path),
+        ):
+            if kept is not None and kept.exists():
+                yield from _check_privacy(check, kept)
 
 
 def _check_folder(settings: Settings) -> Iterator[Finding]:

@@ -102,9 +102,9 @@ def run(settings: Settings, arguments: Namespace) -> int:
         return FAILURE
     if holds_token(edit.entry) and edit.is_exposed:
         _warn_of_exposed(edit.path)
-    if (file := find_settings_file(config, settings)) and is_exposed(file):
+    if (file := find_settings_file(config)) and is_exposed(file):
         if not arguments.dry_run and make_private(file):
-            print(f"Other users could read the token in {_shorten(file)}. Now only the owner of the file can.")
+            print(f"Other users could read the secrets in {_shorten(file)}. Now only the owner of the file can.")
         else:
             _warn_of_exposed(file)
     return SUCCESS
@@ -123,7 +123,7 @@ def _save_answers(settings: Settings, config: Path | None, given: Mapping[str, A
 
 
 def _warn_of_exposed(path: Path) -> None:
-    print(f"Warning: other users can read the token in {_shorten(path)}. {suggest_private(path)}", file=sys.stderr)
+    print(f"Warning: other users can read the secrets in {_shorten(path)}. {suggest_private(path)}", file=sys.stderr)
 
 
 def _locate(assistant: Assistant) -> Path:

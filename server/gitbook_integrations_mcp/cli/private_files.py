@@ -1,12 +1,19 @@
-"""Files that hold tokens: whether other users of this machine can read them."""
+"""Files that hold secrets: whether other users of this machine can read them."""
 
 import os
+import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from gitbook_integrations_mcp.config.settings import Settings, name_variable
-from gitbook_integrations_mcp.config.variables import CLI_VARIABLES, PREFIX
+from gitbook_integrations_mcp.config.json_text import parse_json
+from gitbook_integrations_mcp.config.settings import iterate_settings
+from gitbook_integrations_mcp.config.types import is_reference
+from gitbook_integrations_mcp.config.variables import PREFIX
+
+_PASSWORD = re.compile(r"//[^/@]*:[^/@]+@|[?&]password=")
+"""A password in the URL of a database."""
 
 
 def is_exposed(path: Path) -> bool:
@@ -28,16 +35,23 @@ def suggest_private(path: Path) -> str:
     return f"Run `chmod 600 {shlex.quote(str(path))}`."
 
 
-def find_settings_file(config: Path | None, settings: Settings) -> Path | None:
-    """Return the settings file if a token of GitBook is from it, not from the environment."""
-    named = config or os.environ.get(f"{PREFIX}CONFIG")
-    tokens = {
-        token.get_secret_value() for token in (settings.gitbook.token, settings.gitbook.integration_token) if token
-    }
-    return Path(named) if named and tokens - set(_list_environment()) else None
+def find_settings_file(config: Path | None) -> Path | None:
+    """Return the settings file if it holds a secret, also one of another profile. It could be read just before."""
+    path = Path(config or os.environ.get(f"{PREFIX}CONFIG") or "")
+    if not path.is_file():  # a pipe can be read only once
+        return None
+    content = parse_json(path.read_text(encoding="utf-8-sig"))
+    profiles = content.get("profiles")
+    sections = [content, *profiles.values()] if isinstance(profiles, dict) else [content]
+    return path if any(text and not is_reference(text) for one in sections for text in _list_secrets(one)) else None
 
 
-def _list_environment() -> Iterator[str]:
-    for variable, (section, key) in CLI_VARIABLES.items():
-        for name in (variable, name_variable(section, key)):
-            yield os.environ.get(name, "").strip()
+def _list_secrets(sections: Any) -> Iterator[str]:
+    for section, key, field in iterate_settings():
+        keys = sections.get(section) if isinstance(sections, dict) else None
+        if "SecretStr" not in repr(field.annotation) or not isinstance(keys, dict):
+            continue
+        value = keys.get(key)
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str) and (key != "url" or _PASSWORD.search(text)):
+                yield text

@@ -1,5 +1,6 @@
 """Where the store is, as the settings say. Importing this is cheap; `database` imports SQLAlchemy."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,11 @@ class Location:
     def is_memory(self) -> bool:
         """Whether only one process can use this, and a restart empties it."""
         return self.path is None and self.url is None
+
+    @property
+    def key_path(self) -> Path | None:
+        """The file for the key that encrypts values in a SQLite file."""
+        return self.path and self.path.with_suffix(".key")
 
     def __str__(self) -> str:
         """The place, without user and password."""
@@ -69,3 +75,16 @@ def find_login_path() -> Path:
         StoreError: the user has no home directory.
     """
     return find_default_path().with_name("login.db")
+
+
+def create_file(path: Path) -> None:
+    """Create a file, and its folder, for its owner alone, before SQLite would create it for everybody."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    make_private(path)
+
+
+def make_private(path: Path) -> None:
+    """Take the rights to a file from everybody but its owner."""
+    if os.name == "posix" and path.stat().st_mode & 0o077:
+        path.chmod(0o600)

@@ -4,7 +4,6 @@ A SQLite file, readable only by its owner, holds what is no secret, and is the l
 tokens are in the operating system's keyring. Without a usable one they are in the file, too.
 """
 
-import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from gitbook_integrations_mcp import NAME
 from gitbook_integrations_mcp.errors import ErrorCode, SessionError
+from gitbook_integrations_mcp.store.location import create_file
 
 if TYPE_CHECKING:
     import sqlite3
@@ -164,8 +164,7 @@ class LoginStore:
         import sqlite3
 
         with _explain():
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+            create_file(self.path)
             connection = sqlite3.connect(
                 self.path, timeout=_LOCK_SECONDS, isolation_level=None, check_same_thread=False
             )

@@ -19,7 +19,7 @@ from pydantic_core import from_json, to_json
 from gitbook_integrations_mcp import NAME
 from gitbook_integrations_mcp.config.models import StoreSection
 from gitbook_integrations_mcp.errors import ErrorCode, StoreError
-from gitbook_integrations_mcp.store.location import Location
+from gitbook_integrations_mcp.store.location import Location, make_private
 
 logger = logging.getLogger(__name__)
 
@@ -96,9 +96,10 @@ class Sealer:
     def _find_keys(self) -> Iterator[str]:
         if self._settings.keys:
             yield from (key.get_secret_value() for key in self._settings.keys)
-        elif self._location.path is not None:
-            path = self._location.path.with_suffix(".key")
+        elif (path := self._location.key_path) is not None:
             if path.exists():
+                with suppress(OSError):  # `doctor` reports the file of another owner
+                    make_private(path)
                 yield path.read_text(encoding="ascii").strip()
             else:
                 yield _use_keyring(str(self._location.path)) or _create_key_file(path)

@@ -4,7 +4,6 @@ A store in memory waits for no disk, so it needs no thread.
 """
 
 import asyncio
-import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.pool import StaticPool
 from sqlalchemy.schema import CreateIndex, CreateTable, DDLElement
 
+from gitbook_integrations_mcp.store.location import create_file
 from gitbook_integrations_mcp.store.schema import METADATA
 
 _MEMORY = ":memory:"
@@ -64,7 +64,7 @@ class SQLiteEngine:
 
     def __init__(self, path: Path | None, seconds: float) -> None:
         if path is not None:
-            _create_file(path)
+            create_file(path)
         self._thread = None if path is None else ThreadPoolExecutor(1, "sqlite")
         # Transactions begin when `database` says so.
         options = {"timeout": seconds, "isolation_level": None, "factory": _connect, "check_same_thread": False}
@@ -102,14 +102,6 @@ class SQLiteEngine:
 def _fetch(result: CursorResult[Any]) -> CursorResult[Any]:
     """Return a result that no longer needs the connection."""
     return cast("CursorResult[Any]", result.freeze()()) if result.returns_rows else result
-
-
-def _create_file(path: Path) -> None:
-    """Create the file for its owner alone, before SQLite would create it for everybody."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    if os.name == "posix" and path.stat().st_mode & 0o077:
-        path.chmod(0o600)
 
 
 def _connect(*arguments: Any, **options: Any) -> sqlite3.Connection:

@@ -17,8 +17,10 @@ from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.cli import doctor
 from gitbook_integrations_mcp.cli.assistants import ASSISTANTS
 from gitbook_integrations_mcp.cli.main import main
+from gitbook_integrations_mcp.cli.private_files import find_settings_file
 from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.errors import ErrorCode
+from gitbook_integrations_mcp.store.location import find_login_path
 from tests.support.stores import KEYS
 
 TOKEN = "user-token-0123456789"
@@ -320,6 +322,43 @@ def test_a_settings_file_with_a_token_that_others_can_read_is_a_warning(tmp_path
         config.chmod(mode)
         _, checks = examine(Answer(200, USER), "--config", str(config), GITBOOK_TOKEN="")
         assert ("settings file" in checks) is warns
+
+
+@pytest.mark.parametrize(
+    ("content", "warns"),
+    [
+        ({"store": {"keys": KEYS}}, True),
+        ({"confirmation": {"keys": ",".join(KEYS)}}, True),
+        ({"store": {"url": "postgresql://user:hidden@host/gitbook"}}, True),
+        ({"profiles": {"one": 1, "two": {"gitbook": {"token": TOKEN}}}}, True),
+        ({"store": {"url": "postgresql://user@host/gitbook"}}, False),
+        ({"store": {"url": "sqlite:////tmp/store.db"}}, False),
+        ({"gitbook": {"token": "${GITBOOK_TOKEN}"}}, False),
+        ({"profiles": None}, False),
+    ],
+)
+def test_a_settings_file_with_any_secret_that_others_can_read_is_found(
+    content: dict[str, Any], warns: bool, tmp_path: Path
+) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(content))
+    assert (find_settings_file(config) is not None) is warns
+
+
+def test_a_key_or_a_login_that_others_can_read_is_a_warning(
+    tmp_path: Path, examine: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    login = find_login_path()
+    login.parent.mkdir(parents=True)
+    for mode, warns in ((0o600, False), (0o644, True)):
+        for file in (tmp_path / "store.key", login):
+            file.touch()
+            file.chmod(mode)
+        _, checks = examine(Answer(200, USER), GITBOOK_MCP_STORE__URL=f"sqlite:///{tmp_path}/store.db")
+        for name in ("key of the store", "file of the login"):
+            assert (name in checks) is warns
+            assert not warns or "chmod 600" in checks[name]["fix"]
 
 
 def test_the_last_line_is_the_verdict(capsys: pytest.CaptureFixture[str]) -> None:

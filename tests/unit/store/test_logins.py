@@ -82,6 +82,8 @@ def test_without_a_usable_keyring_a_file_of_the_owner_holds_them(
 ) -> None:
     for name, value in change.items():
         setattr(backend, name, value)
+    store.path.parent.mkdir(0o700)
+    store.path.touch(0o644)
     kept = keep(store)
     assert kept.place == "file"
     assert read(store) == (kept, TOKENS)

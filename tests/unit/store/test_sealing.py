@@ -86,6 +86,25 @@ async def test_the_key_file_is_for_its_owner_alone_and_one_for_all_processes(url
         assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
 
 
+@pytest.mark.skipif(os.name != "posix", reason="there are no modes")
+async def test_a_key_file_that_others_could_read_becomes_private(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sealed = await create(url).seal(VALUE, "chg_1")
+    assert sealed is not None
+    file = tmp_path / "new" / "folder" / "store.key"
+    file.chmod(0o644)
+    assert await create(url).open(sealed, "chg_1") == VALUE
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    file.chmod(0o644)
+
+    def deny(*_: Any) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "chmod", deny)  # as for a file of another user
+    assert await create(url).open(sealed, "chg_1") == VALUE
+
+
 async def test_concurrent_calls_of_a_store_in_memory_use_one_key() -> None:
     sealer = create("memory")
     sealed: dict[str, bytes | None] = {}
