@@ -68,6 +68,11 @@ class TomlDocument:
                 parent[key] = tomlkit.table(is_super_table=True)
             parent = parent[key]
         parent[path[-1]] = value
+        if TomlDocument(self.text).content != self._content.unwrap():
+            # Beside dotted keys, the header of a table would take the keys that follow into it.
+            del parent[path[-1]]
+            parent[path[-1]] = tomlkit.inline_table()
+            parent[path[-1]].update(value)
         self.content = self._content.unwrap()
 
     def append(self, path: tuple[str, ...], value: Any) -> None:

@@ -1,7 +1,6 @@
 """The command `config`: shows the settings in force and their sources, and writes a settings file."""
 
 import json
-import os
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,11 @@ from gitbook_integrations_mcp.cli.launcher import name_command
 from gitbook_integrations_mcp.config.settings import (
     SCHEMA_KEY,
     Settings,
+    find_variable,
     iterate_settings,
-    name_variable,
     read_settings_file,
 )
-from gitbook_integrations_mcp.config.variables import CLI_VARIABLES, PREFIX
+from gitbook_integrations_mcp.config.variables import PREFIX
 from gitbook_integrations_mcp.errors import UsageError
 from gitbook_integrations_mcp.process import SUCCESS
 
@@ -79,11 +78,8 @@ def _hide(value: Any) -> Any:
 def _find_source(section: str, key: str, flags: dict[str, dict[str, Any]], file: dict[str, Any]) -> str:
     if key in flags.get(section, {}):
         return "flag"
-    variables = {name.upper() for name, value in os.environ.items() if value}
-    own = [name for name, place in CLI_VARIABLES.items() if place == (section, key)]
-    names = [name_variable(section, key), *own, f"{PREFIX}{section}".upper()]
-    if name := next((name for name in names if name in variables), None):
-        return name
+    if variable := find_variable(section, key):
+        return variable
     return "file" if key in file.get(section, {}) else "default"
 
 

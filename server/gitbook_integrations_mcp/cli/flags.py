@@ -1,6 +1,7 @@
 """The flags that stand for settings: each once, with its setting and the commands that take it."""
 
 import argparse
+import json
 import os
 from argparse import Namespace
 from collections.abc import Collection, Mapping
@@ -193,5 +194,43 @@ def format_flags(settings: "Settings", config: Path | None, command: str) -> lis
     return words
 
 
+def list_variables(settings: "Settings", sections: Collection[str], *, has_file: bool = True) -> dict[str, str]:
+    """Return the settings of `sections` that have no flag, as variables without secrets and with absolute paths.
+
+    A command that runs elsewhere needs those that the environment sets here, and without the settings file also those
+    that the file sets.
+    """
+    from gitbook_integrations_mcp.config.settings import find_variable, iterate_settings, name_variable
+    from gitbook_integrations_mcp.config.variables import CLI_VARIABLES
+    from gitbook_integrations_mcp.store.location import SQLITE, locate_store
+
+    short = {place: name for name, place in CLI_VARIABLES.items()}
+    flags = {flag.setting for flag in FLAGS}
+    variables: dict[str, str] = {}
+    for section, key, field in iterate_settings():
+        value = getattr(getattr(settings, section), key)
+        if section not in sections or (section, key) in flags or value == field.get_default():
+            continue
+        if has_file and find_variable(section, key) is None:
+            continue
+        if (section, key) == ("store", "url"):
+            location = locate_store(settings)
+            if location.url:  # which can contain a password
+                continue
+            value = f"{SQLITE}{location.path}" if location.path else "memory"
+        elif "Secret" in repr(field.annotation):
+            continue
+        variables[short.get((section, key)) or name_variable(section, key)] = _format_value(value)
+    return variables
+
+
 def _format_value(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    if isinstance(value, Path):
+        return str(value.absolute())
+    if isinstance(value, str):
+        return value
+    if isinstance(value, tuple) and all(isinstance(one, str | Path) for one in value):
+        return ",".join(map(str, value))
+    from pydantic_core import to_jsonable_python
+
+    return json.dumps(to_jsonable_python(value, exclude_none=True))

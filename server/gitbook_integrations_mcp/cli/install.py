@@ -5,7 +5,6 @@ login with GitBook. The rest of the file stays unchanged.
 """
 
 import contextlib
-import json
 import os
 import re
 import sys
@@ -18,16 +17,13 @@ from gitbook_integrations_mcp import NAME as PROGRAM
 from gitbook_integrations_mcp.auth.policy import Policy
 from gitbook_integrations_mcp.cli.assistant_file import MASK, Document, compare, read_document, read_file, replace_file
 from gitbook_integrations_mcp.cli.assistants import ASSISTANTS, ENTRY, Assistant
-from gitbook_integrations_mcp.cli.flags import format_flags
+from gitbook_integrations_mcp.cli.flags import format_flags, list_variables
 from gitbook_integrations_mcp.cli.launcher import find_command, name_command
 from gitbook_integrations_mcp.cli.private_files import find_settings_file, is_exposed, make_private, suggest_private
-from gitbook_integrations_mcp.config.json_text import parse_json
-from gitbook_integrations_mcp.config.models import GitBookSection
 from gitbook_integrations_mcp.config.settings import Settings, iterate_settings, name_variable
 from gitbook_integrations_mcp.config.types import is_reference
-from gitbook_integrations_mcp.config.variables import PREFIX
+from gitbook_integrations_mcp.config.variables import CLI_VARIABLES
 from gitbook_integrations_mcp.process import FAILURE, SUCCESS
-from gitbook_integrations_mcp.store.location import SQLITE
 
 OLD_NAME = "gitbook-integrations"
 """The name of the entry in earlier releases. `install` renames it."""
@@ -38,17 +34,18 @@ SECRETS: Mapping[str, str] = {
 }
 """Variables that hold a token, each with the value it needs."""
 
-_PLAIN = frozenset(
-    {"GITBOOK_ENDPOINT", "GITBOOK_OAUTH_ENDPOINT", "GITBOOK_ORGANIZATION"}
-    | {
-        name_variable(section, key)
-        for section, key, field in iterate_settings()
-        if section != "gitbook" and "Secret" not in repr(field.annotation)
-    }
-)
+_PLAIN = frozenset({*CLI_VARIABLES} - {*SECRETS}) | {
+    name_variable(section, key) for section, key, field in iterate_settings() if "Secret" not in repr(field.annotation)
+}
 """Variables that hold no secret."""
 
-_CARRIED = frozenset({"confirmation", "store", "audit", "limits"})
+_NAMES = re.compile(
+    rf"(?:.*[/\\](?:bin|Scripts)[/\\]|(?:[\w.:-]+/)*){PROGRAM.replace('-', '[-_]')}(?:\.exe|[:@=<>~\[].*)?",
+    re.IGNORECASE,
+)
+"""This program, module, package or image, with a version or without. A folder of this name is none of these."""
+
+_CARRIED = frozenset({section for section, _, _ in iterate_settings()} - {"http", "oauth"})
 """Sections whose variables go into the entry: the assistant has no access to this shell's, and some are safeguards."""
 
 
@@ -156,7 +153,8 @@ class Edit:
             self.before = read_document(assistant, self._before or "")
             self.after = read_document(assistant, self._before or "")
             change(self.after)
-            read_document(assistant, self.after.text)
+            if read_document(assistant, self.after.text).content != self.after.content:
+                raise ValueError("has a layout that cannot be edited without loss")
 
     @property
     def changes(self) -> bool:
@@ -247,7 +245,10 @@ def _is_own(entry: Any) -> bool:
     """Whether an entry starts this program. A remote entry does not, and could be of any server."""
     if not isinstance(entry, Mapping) or "command" not in entry:
         return False
-    return PROGRAM in json.dumps([entry["command"], entry.get("args")], default=str).replace("_", "-")
+    program = re.split(r"[/\\]", str(entry["command"]))[-1]
+    arguments = entry.get("args")
+    words = " ".join(map(str, arguments)).split() if isinstance(arguments, list) else []
+    return any(map(_NAMES.fullmatch, (program, *words)))
 
 
 def _add_entry(
@@ -268,7 +269,7 @@ def _add_entry(
     if name in servers and not _is_own(servers[name]):
         raise ValueError(f"has another server with the name {name}. Choose another name for this one with --name")
     current = servers.get(name)
-    old = servers.get(OLD_NAME) if _is_own(servers.get(OLD_NAME)) else None
+    old = servers.get(OLD_NAME) if name == ENTRY and _is_own(servers.get(OLD_NAME)) else None
     given: dict[str, Any] = {}
     for entry in (old, current):
         given |= _list_given(entry or {})
@@ -366,37 +367,14 @@ def _format_flags(settings: Settings, config: Path | None) -> list[str]:
 
 def _list_variables(settings: Settings) -> tuple[dict[str, str], dict[str, str]]:
     """Return the variables without secrets that differ from their default, and those that hold a token."""
-    carried = dict(_list_carried())
-    if settings.server.sandbox:
-        return carried, {}
-    gitbook, default = settings.gitbook, GitBookSection()
-    plain = {
-        "GITBOOK_ENDPOINT": gitbook.endpoint if gitbook.endpoint != default.endpoint else None,
-        "GITBOOK_OAUTH_ENDPOINT": gitbook.oauth_endpoint,
-        "GITBOOK_ORGANIZATION": gitbook.organization,
-    }
+    sandbox, gitbook = settings.server.sandbox, settings.gitbook
+    plain = list_variables(settings, _CARRIED - {"gitbook"} if sandbox else _CARRIED)
+    if sandbox:
+        return plain, {}
     used = {"GITBOOK_TOKEN": gitbook.token, "GITBOOK_INTEGRATION_TOKEN": gitbook.integration_token}
     unset = {f"GITBOOK_{key}".upper() for key in gitbook.unset_references}
     secret = {name: value for name, value in SECRETS.items() if used[name] or name in unset}
-    return {name: value for name, value in plain.items() if value} | carried, secret
-
-
-def _list_carried() -> Iterator[tuple[str, str]]:
-    """Yield the variables of this shell that the entry needs, with absolute paths: assistants use another folder."""
-    variables = {name.upper(): value for name, value in os.environ.items()}
-    for section, key, field in iterate_settings():
-        annotation = repr(field.annotation)
-        if section not in _CARRIED or ("Secret" in annotation and key != "url"):
-            continue
-        whole = variables.get(f"{PREFIX}{section}".upper())
-        value = variables.get(name := name_variable(section, key)) or (parse_json(whole).get(key) if whole else None)
-        if value is None or value == "":
-            continue
-        text = value if isinstance(value, str) else json.dumps(value)
-        if text.startswith(SQLITE):
-            text = f"{SQLITE}{Path(text.removeprefix(SQLITE)).absolute()}"
-        if not text.startswith("postgres"):  # whose URL can contain a password
-            yield name, str(Path(text).absolute()) if "Path" in annotation else text
+    return plain, secret
 
 
 def format_path(assistant: Assistant) -> str:

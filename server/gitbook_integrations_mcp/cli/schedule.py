@@ -6,19 +6,20 @@ import shlex
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from gitbook_integrations_mcp import NAME, __version__
-from gitbook_integrations_mcp.cli.flags import format_flags
+from gitbook_integrations_mcp.cli.flags import format_flags, list_variables
 from gitbook_integrations_mcp.cli.launcher import find_command
 from gitbook_integrations_mcp.cli.notification import VARIABLE
-from gitbook_integrations_mcp.config.models import AuditSection, GitBookSection
 from gitbook_integrations_mcp.config.settings import Settings, name_variable
 from gitbook_integrations_mcp.errors import SettingsError
 from gitbook_integrations_mcp.process import SUCCESS
 
 MINUTE, HOUR = 17, 6
 """When the audit runs on Mondays. Jobs that start on the full hour wait longest in GitHub Actions."""
+
+_SECTIONS = frozenset({"gitbook", "policy", "store", "audit", "limits"})
+"""Sections that an audit depends on."""
 
 SECRETS_FILE = f"~/.config/{NAME}/audit.env"
 """Where cron and systemd read the token from."""
@@ -33,7 +34,11 @@ def run(settings: Settings, arguments: Namespace) -> int:
     organization = arguments.organization or settings.gitbook.organization
     if not organization:
         raise SettingsError("The organization is missing. Pass its ID, or set GITBOOK_ORGANIZATION.")
-    environment = {"GITBOOK_ORGANIZATION": organization, **_list_variables(settings)}
+    has_file = arguments.system != "github"
+    environment = {
+        **list_variables(settings, _SECTIONS, has_file=has_file),
+        "GITBOOK_ORGANIZATION": organization,
+    }
     options = ["--fail-on", arguments.fail_on, *(["--notify", "slack"] if arguments.notify else [])]
     config = getattr(arguments, "config", None)
     if arguments.system == "github":
@@ -43,26 +48,6 @@ def run(settings: Settings, arguments: Namespace) -> int:
         text = _WRITERS[arguments.system](environment, words, arguments.notify)
     print(text, end="")
     return SUCCESS
-
-
-def _list_variables(settings: Settings) -> dict[str, str]:
-    """Return the settings of audits that differ from their defaults, as environment variables. None is a secret."""
-    variables: dict[str, str] = {}
-    if settings.gitbook.endpoint != GitBookSection.model_fields["endpoint"].default:
-        variables["GITBOOK_ENDPOINT"] = settings.gitbook.endpoint
-    for key, field in AuditSection.model_fields.items():
-        value = getattr(settings.audit, key)
-        if value != field.default:
-            variables[name_variable("audit", key)] = _format_value(value)
-    return variables
-
-
-def _format_value(value: Any) -> str:
-    if isinstance(value, Path):
-        return str(value.absolute())
-    if isinstance(value, Mapping):
-        return json.dumps(dict(value))
-    return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _write_workflow(

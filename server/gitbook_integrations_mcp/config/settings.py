@@ -136,6 +136,16 @@ def name_variable(section: str, key: str) -> str:
     return f"{PREFIX}{section}{DELIMITER}{key}".upper()
 
 
+def find_variable(section: str, key: str) -> str | None:
+    """Return the environment variable that sets a setting, if there is one."""
+    variables = {name.upper(): value for name, value in os.environ.items() if value}
+    own = [name for name, place in CLI_VARIABLES.items() if place == (section, key)]
+    if found := next((name for name in (name_variable(section, key), *own) if name in variables), None):
+        return found
+    whole = f"{PREFIX}{section}".upper()
+    return whole if key in parse_json(variables.get(whole, "{}")) else None
+
+
 def _name_source(name: str, field: FieldInfo) -> str:
     """Return the variable of a field: that of a setting, or that of the section `name`."""
     found = (name_variable(section, key) for section, key, each in iterate_settings() if each is field)

@@ -40,6 +40,22 @@ def test_a_file_has_the_settings_in_force_and_no_secret(system: str, capsys: pyt
         assert fact in text
 
 
+@pytest.mark.parametrize("system", ["github", "cron", "systemd"])
+def test_a_file_has_the_policy_and_the_limits_wherever_they_are_set(
+    system: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = [{"name": "no-tunnels", "effect": "deny", "reason": "not here"}]
+    config = tmp_path / "settings.json"
+    config.write_text(json.dumps({"policy": {"rules": rules}}))
+    monkeypatch.setenv("GITBOOK_MCP_LIMITS__ATTEMPTS", "2")
+    monkeypatch.setenv("GITBOOK_MCP_STORE__URL", f"sqlite:///{tmp_path}/s.db")
+    text = schedule(capsys, system, "org2", "--config", str(config))
+    assert "GITBOOK_MCP_LIMITS__ATTEMPTS" in text
+    assert "org1" not in text
+    assert ("no-tunnels" if system == "github" else f"--config {config}") in text
+    assert (f"sqlite:///{tmp_path}/s.db" in text) == (system != "github")
+
+
 def test_the_workflow_is_valid_and_evaluates_only_its_own_expressions(capsys: pytest.CaptureFixture[str]) -> None:
     text = schedule(capsys, "github", "${{ github.token }}\nx: y")
     workflow = yaml.safe_load(text)

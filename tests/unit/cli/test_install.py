@@ -15,6 +15,9 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
 from gitbook_integrations_api.catalog import TOOLS
+from gitbook_integrations_mcp.cli import answers
+from gitbook_integrations_mcp.cli.answers import save_answers
+from gitbook_integrations_mcp.cli.assistant_file import TomlDocument
 from gitbook_integrations_mcp.cli.assistants import ASSISTANTS, Assistant
 from gitbook_integrations_mcp.cli.assistants import ENTRY as NAME
 from gitbook_integrations_mcp.cli.install import OLD_NAME, format_entry
@@ -44,7 +47,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for variable in ("HOME", "USERPROFILE"):
         monkeypatch.setenv(variable, str(tmp_path))
     # The answers of the server are saved only where a test is about them, as that takes time.
-    monkeypatch.setenv("GITBOOK_MCP_SERVER__SAVE_ANSWERS", "false")
+    monkeypatch.setattr(answers, "save_answers", lambda *_: None)
     for variable in ("APPDATA", "XDG_CONFIG_HOME"):
         monkeypatch.setenv(variable, str(tmp_path / "config"))
     return tmp_path
@@ -84,7 +87,7 @@ async def test_an_assistant_starts_the_server_that_was_installed(
 async def test_even_the_first_start_after_an_installation_has_saved_answers(
     inherited: bool, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("GITBOOK_MCP_SERVER__SAVE_ANSWERS")
+    monkeypatch.setattr(answers, "save_answers", save_answers)
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
     monkeypatch.setenv("GITBOOK_TOKEN", TOKEN)
     monkeypatch.setenv("GITBOOK_ORGANIZATION", "an-organization")
@@ -295,6 +298,41 @@ def test_a_codex_file_keeps_its_line_ends_and_its_mark(home: Path) -> None:
     assert NAME in tomllib.loads(after.removeprefix("\ufeff"))["mcp_servers"]
 
 
+@pytest.mark.parametrize(
+    "servers",
+    [
+        'mcp_servers.other.command = "x"\n',
+        'mcp_servers.other = {command = "x"}\n',
+        'mcp_servers = {other = {command = "x"}}\n',
+        'mcp_servers.other.command = "x"\nmcp_servers.gitbook.command = "gitbook-integrations-mcp"\n',
+        '[mcp_servers]\nother.command = "x"\n[profile]\n',
+    ],
+)
+def test_keys_that_follow_servers_without_a_header_stay_where_they_are(servers: str) -> None:
+    assistant = ASSISTANTS["codex"]
+    write(assistant, f'{servers}approval_policy = "never"\nsandbox_mode = "read-only"\n')
+    before = read(assistant)
+    assert main(["install", "codex", "--sandbox"]) == 0
+    after = read(assistant)
+    assert "--sandbox" in after["mcp_servers"].pop(NAME)["args"]
+    before["mcp_servers"].pop(NAME, None)
+    assert after == before
+    assert main(["uninstall", "codex"]) == 0
+    assert read(assistant) == before
+
+
+def test_a_file_that_would_read_differently_is_left_alone(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assistant = ASSISTANTS["codex"]
+    text = 'model = "o5"\n'
+    write(assistant, text)
+    monkeypatch.setattr(TomlDocument, "set", lambda self, *_: setattr(self, "content", {"model": "another"}))
+    assert main(["install", "codex"]) == 1
+    assert assistant.path.read_text(encoding="utf-8") == text
+    assert "without loss" in capsys.readouterr().err
+
+
 def test_an_entry_of_an_older_release_is_renamed_or_replaced() -> None:
     assistant = ASSISTANTS["cursor"]
     old = {"command": "/old/gitbook-integrations-mcp", "env": {"GITBOOK_TOKEN": TOKEN}, "disabled": True}
@@ -312,11 +350,45 @@ def test_an_entry_of_an_older_release_is_renamed_or_replaced() -> None:
         assert servers[NAME]["env"] == {"GITBOOK_TOKEN": TOKEN}
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "/home/me/.local/bin/gitbook-integrations-mcp",
+        "C:\\Tools\\gitbook-integrations-mcp.exe --sandbox",
+        "uvx gitbook-integrations-mcp@latest",
+        "uvx --from git+https://github.com/x/y@1 gitbook-integrations-mcp",
+        "pipx run gitbook-integrations-mcp==1.0",
+        "python -m gitbook_integrations_mcp",
+        "docker run -i ghcr.io/someone/gitbook-integrations-mcp:1.0",
+        "docker run -i localhost:5000/gitbook-integrations-mcp@sha256:0a",
+        "python /home/me/.venv/bin/gitbook-integrations-mcp",
+    ],
+)
+def test_an_entry_that_starts_this_program_is_its_own(words: str) -> None:
+    command, *arguments = words.split(" ")
+    write(ASSISTANTS["cursor"], json.dumps({"mcpServers": {NAME: {"command": command, "args": arguments}}}))
+    assert main(["uninstall", "cursor"]) == 0
+    assert read(ASSISTANTS["cursor"])["mcpServers"] == {}
+
+
+def test_another_name_leaves_the_entry_of_an_older_release_with_its_token() -> None:
+    old = {"command": "gitbook-integrations-mcp", "env": {"GITBOOK_ORGANIZATION": "a", "GITBOOK_TOKEN": TOKEN}}
+    acme = {"command": "gitbook-integrations-mcp", "env": {"GITBOOK_ORGANIZATION": "b"}}
+    for entries in ({OLD_NAME: old, "acme": acme}, {OLD_NAME: old}):
+        write(ASSISTANTS["cursor"], json.dumps({"mcpServers": entries}))
+        assert main(["install", "cursor", "--name", "acme"]) == 0
+        servers = read(ASSISTANTS["cursor"])["mcpServers"]
+        assert servers[OLD_NAME] == old
+        assert "GITBOOK_TOKEN" not in servers["acme"].get("env", {})
+
+
 OTHER_ENTRIES: list[dict[str, Any]] = [
     {"url": "https://mcp.gitbook.example", "headers": {"Authorization": "Bearer x"}},
     {"type": "http", "url": "https://gitbook-integrations-mcp.example/mcp"},
     {"serverUrl": "https://mcp.gitbook.example"},
     {"command": "npx", "args": ["mcp-remote", "https://mcp.gitbook.example"]},
+    {"command": "npx", "args": ["server-filesystem", "/home/me/src/gitbook-integrations-mcp"]},
+    {"command": "/home/me/gitbook-integrations-mcp/node_modules/.bin/other", "args": []},
     {},
 ]
 
@@ -337,12 +409,12 @@ def test_the_entry_of_another_server_stays_and_this_one_gets_another_name(
     assert assistant.path.read_text() == text
     assert main(["install", "cursor", "--sandbox", "--name", "my_gitbook-2"]) == 0
     servers = read(assistant)["mcpServers"]
-    assert list(servers) == [NAME, "my_gitbook-2"]
+    assert list(servers) == [NAME, *earlier, "my_gitbook-2"]
     assert servers[NAME] == entry
     assert main(["install", "cursor", "--sandbox", "--name", "my_gitbook-2", "--dry-run"]) == 0
     assert "No change" in capsys.readouterr().out
     assert main(["uninstall", "cursor"]) == 0
-    assert "No change" in capsys.readouterr().out
+    assert old or "No change" in capsys.readouterr().out
     assert main(["uninstall", "cursor", "--name", "my_gitbook-2"]) == 0
     assert read(assistant)["mcpServers"] == {NAME: entry}
 
@@ -446,7 +518,7 @@ def test_relative_paths_become_absolute(tmp_path: Path, monkeypatch: pytest.Monk
     assert read(ASSISTANTS["cursor"])["mcpServers"][NAME]["env"] == {
         "GITBOOK_MCP_STORE__URL": f"sqlite:///{tmp_path}/store.db",
         "GITBOOK_MCP_AUDIT__ACCEPTED": str(tmp_path / "accepted.json"),
-        "GITBOOK_MCP_AUDIT__DISABLED_RULES": '["same-kind"]',
+        "GITBOOK_MCP_AUDIT__DISABLED_RULES": "same-kind",
     }
 
 
@@ -592,6 +664,56 @@ def test_safeguards_that_the_environment_sets_are_carried_over_and_no_secret(
     assert main(["install", "cursor", "--sandbox"]) == 0
     assert read(ASSISTANTS["cursor"])["mcpServers"][NAME]["env"] == kept
     assert key not in ASSISTANTS["cursor"].path.read_text()
+
+
+POLICY = [{"name": "no-tunnels", "effect": "deny", "reason": "not here", "actions": ["tunnel"]}]
+
+
+def test_an_entry_has_every_setting_of_the_environment_without_a_flag(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = {
+        "GITBOOK_MCP_GITBOOK__CLIENT_ID": "a-client",
+        "GITBOOK_MCP_GITBOOK__CLI_ENVIRONMENT": "staging",
+        "GITBOOK_MCP_SERVER__SAVE_ANSWERS": "false",
+        "GITBOOK_MCP_POLICY__RULES": json.dumps(POLICY),
+        "GITBOOK_MCP_DEVELOPMENT__MAX_DURATION": "12h",
+    }
+    flags = {"GITBOOK_MCP_TOOLS__READ_ONLY": "true", "GITBOOK_MCP_HTTP__PORT": "9000"}
+    for name, value in {**kept, **flags, "GITBOOK_MCP_LIMITS__ATTEMPTS": "4"}.items():
+        monkeypatch.setenv(name, value)
+    config = tmp_path / "settings.json"
+    config.write_text('{"limits": {"concurrency": 2}}')
+    assert main(["install", "cursor", "--config", str(config)]) == 0
+    entry = read(ASSISTANTS["cursor"])["mcpServers"][NAME]
+    assert entry["env"] == kept
+    assert "--read-only" in entry["args"]
+    for name in flags:
+        monkeypatch.delenv(name)
+    rules = load_settings().policy.rules
+    monkeypatch.setenv("GITBOOK_MCP_POLICY__RULES", entry["env"]["GITBOOK_MCP_POLICY__RULES"])
+    assert load_settings().policy.rules == rules
+
+
+@pytest.mark.parametrize(
+    ("url", "carried"),
+    [
+        ("PostgreSQL://u:hidden-password@127.0.0.1:1/db", None),
+        (" postgres://u:hidden-password@127.0.0.1:1/db", None),
+        ("sqlite:///~/s.db", "sqlite:///{}/s.db"),
+        (" sqlite:///s.db", "sqlite:///{}/s.db"),
+        (" memory", "memory"),
+    ],
+)
+def test_the_store_is_carried_over_unless_its_url_can_contain_a_password(
+    url: str, carried: str | None, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("GITBOOK_MCP_STORE__URL", url)
+    assert main(["install", "cursor"]) == 0
+    assert "hidden-password" not in ASSISTANTS["cursor"].path.read_text(encoding="utf-8")
+    env = read(ASSISTANTS["cursor"])["mcpServers"][NAME].get("env", {})
+    assert env.get("GITBOOK_MCP_STORE__URL") == (carried.format(home) if carried else None)
 
 
 def test_a_configuration_for_the_sandbox_asks_for_no_token() -> None:
