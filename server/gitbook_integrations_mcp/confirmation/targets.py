@@ -106,13 +106,15 @@ class TargetReader:
                 identifier = call.arguments.get("organization")
             if identifier is None:
                 return None, ()
-            page = await self.read(call, ENDPOINTS["list_organizations_for_authenticated_user"])
+            lister = ENDPOINTS["list_organizations_for_authenticated_user"]
+            page = await self.read(call, lister)
         except MismatchError:
             raise
         except CallError:
             return None if identifier is None else str(identifier), ()
         found = next((one for one in page["items"] if identifier in (one.get("id"), one.get("hostname"))), None)
-        if found is None and named and page["items"] and page.get("next") is None:
+        complete = page["items"] and page.get("next") is None
+        if found is None and named and complete and not call.caller.policy.may_need_confirmation(lister):
             raise ArgumentsError(
                 "organization: the token can see no organization with this ID, so nobody was asked and nothing was "
                 "sent. list_organizations_for_authenticated_user returns the IDs."

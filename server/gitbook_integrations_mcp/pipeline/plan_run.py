@@ -9,20 +9,24 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from typing import Any
 
-from gitbook_integrations_api.endpoint import Endpoint
+from gitbook_integrations_api.catalog import TOOLS
+from gitbook_integrations_api.endpoint import Composite, Endpoint, Risk
 from gitbook_integrations_mcp.calls.arguments import build_request, check_arguments
 from gitbook_integrations_mcp.calls.call import Call, EndpointCall
 from gitbook_integrations_mcp.calls.output import Output
-from gitbook_integrations_mcp.calls.plan import PlannedCall, Planner, Step, digest_target
+from gitbook_integrations_mcp.calls.plan import Plan, PlannedCall, Planner, Step, digest_target
 from gitbook_integrations_mcp.calls.response import get_path, read_response
 from gitbook_integrations_mcp.confirmation.preview import Previewer
 from gitbook_integrations_mcp.confirmation.results import TARGET_CHANGED, Approval
 from gitbook_integrations_mcp.errors import (
     CallError,
+    CredentialError,
     DefectError,
+    DisabledToolError,
     ErrorCode,
     StoreError,
     TargetError,
+    UnreachableError,
 )
 from gitbook_integrations_mcp.pipeline.change_log import ChangeLog, list_lost
 from gitbook_integrations_mcp.pipeline.execution import Executor, Recorded
@@ -56,12 +60,25 @@ class PlanRunner:
         """Return `call` with its plan, if its tool has one, or the result of a call that changes nothing.
 
         Raises:
-            CallError: there is no plan, or this caller may not make one of its calls.
+            CallError: there is no plan, or this caller may not make one of its calls. A reason that follows from what
+                only an approved call may show is not given.
         """
         planner = self._planners.get(call.tool.name)
         if planner is None:
             return call
-        plan = await planner(call)
+        hidden = _name_hidden(call)
+        try:
+            plan = await planner(call)
+        except CallError as error:
+            if hidden is None or isinstance(error, CredentialError | DisabledToolError | StoreError | UnreachableError):
+                raise
+            plan = Plan(())
+        if hidden and not plan.steps:
+            raise TargetError(
+                f"{call.tool.name} has no plan: an argument is wrong, or nothing would change. The reason is not "
+                f"shown, because {hidden} requires approval on this server (confirmation.extra_tools). Nothing was "
+                f"sent. Call {hidden} first, and compare the arguments with its result."
+            )
         if not plan.steps:
             return Output({"status": "unchanged", "message": plan.unchanged, "calls": []})
         planned = PlannedCall(**{one.name: getattr(call, one.name) for one in fields(call)}, plan=plan)
@@ -149,6 +166,13 @@ class PlanRunner:
         except StoreError as error:
             # Its calls were sent and have their own rows, so the plan can still be undone.
             logger.error("the outcome of %s (%s) was not recorded: %s", plan.tool, plan.id, error.reason)  # noqa: TRY400
+
+
+def _name_hidden(call: Call) -> str | None:
+    """Return a reading tool that the planner of a call uses, and whose result only an approved call may show."""
+    names = call.tool.uses if isinstance(call.tool, Composite) else ()
+    reading = (TOOLS[name] for name in names if TOOLS[name].risk is Risk.READ)
+    return next((one.name for one in reading if call.caller.policy.may_need_confirmation(one)), None)
 
 
 def prepare_step(call: Call, step: Step, created: Mapping[str, Any] | None = None) -> EndpointCall:

@@ -267,6 +267,51 @@ async def test_an_update_of_what_an_added_tool_reads_needs_confirmation_before_a
     assert spy.mutations == []
 
 
+async def test_an_error_of_a_plan_tells_nothing_of_what_an_added_tool_reads() -> None:
+    spy, human = GitBookSpy(), Human(action="decline")
+    state = spy.sandbox.state
+    slack, mermaid = (
+        {"integrationName": name, "installationId": one.id}
+        for name in ("slack", "mermaid")
+        for one in state.installations.values()
+        if one.integration == name
+    )
+    title = next(iter(state.spaces.values())).title
+    calls: list[tuple[str, str, dict[str, Any]]] = [
+        (
+            "get_integration_installation_by_id",
+            "copy_configuration",
+            {"source": slack, "target": mermaid, "keys": ["nokey"]},
+        ),
+        (
+            "list_organization_installations",
+            "uninstall_everywhere",
+            {"integrationName": "slac", "organizationId": ORGANIZATION_ID},
+        ),
+        (
+            "list_organization_installations",
+            "uninstall_everywhere",
+            {"integrationName": "zzz", "organizationId": ORGANIZATION_ID},
+        ),
+        ("list_spaces_in_organization_by_id", "set_installation_places", {**slack, "spaces": [title.lower()[:-1]]}),
+        (
+            "get_integration_installation_by_id",
+            "copy_configuration",
+            {"source": slack, "target": slack, "keys": ["team"]},
+        ),
+    ]
+    for added, name, arguments in calls:
+        async with meet(create_gated_server(spy, extra_tools=[added]), human, "2026-07-28") as client:
+            result = await client.call_tool(name, arguments)
+        assert read_code(result) == "target_unreadable"
+        assert read_text(result).startswith(f"{name} has no plan: an argument is wrong, or nothing would change.")
+        assert not any(one in read_text(result) for one in ("nokey", "team", "slack", title, "Nothing to do"))
+    added = "list_organizations_for_authenticated_user"
+    async with meet(create_gated_server(spy, extra_tools=[added]), human, "2026-07-28") as client:
+        own = {"integrationName": OWN_INTEGRATION, "organization": "nope"}
+        assert read_status(await client.call_tool("install_integration", own)) == "confirmation_declined"
+
+
 async def test_a_placeholder_below_what_an_added_tool_reads_is_still_rejected() -> None:
     spy, human = GitBookSpy(), Human()
     arguments = {"integrationName": OWN_INTEGRATION, "task": {"token": "[masked]"}}

@@ -21,6 +21,11 @@ _UNDOING = (
     "update_integration_site_installation",
     "uninstall_integration_from_site",
     "disable_integration_development_mode",
+    "get_integration_installation_by_id",
+    "get_integration_space_installation",
+    "get_integration_site_installation",
+    "list_integration_installation_spaces",
+    "list_integration_installation_sites",
 )
 
 

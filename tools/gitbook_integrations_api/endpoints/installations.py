@@ -313,6 +313,11 @@ TOOLS = (
             "uninstall_integration_from_space",
             "install_integration_on_site",
             "uninstall_integration_from_site",
+            "get_integration_installation_by_id",
+            "list_integration_installation_spaces",
+            "list_integration_installation_sites",
+            "list_spaces_in_organization_by_id",
+            "list_sites",
         ),
     ),
     Composite(
@@ -330,6 +335,9 @@ TOOLS = (
             "update_integration_installation",
             "update_integration_space_installation",
             "update_integration_site_installation",
+            "get_integration_installation_by_id",
+            "get_integration_space_installation",
+            "get_integration_site_installation",
         ),
     ),
     Composite(
@@ -343,6 +351,12 @@ TOOLS = (
         result=one(OffboardingResult),
         consequence="The integration stops working in the organization and on all its spaces and sites. Its "
         "configuration and external IDs are deleted there. undo_change can install it again with them.",
-        uses=("uninstall_integration",),
+        uses=(
+            "uninstall_integration",
+            "list_organization_installations",
+            "get_integration_installation_by_id",
+            "list_integration_installation_spaces",
+            "list_integration_installation_sites",
+        ),
     ),
 )
