@@ -290,18 +290,24 @@ _NOT_OF_ONE_SITE = ("account", "app", "company", "host", "name", "org", "region"
 
 
 def _check_same_identifier(facts: Facts) -> Iterator[RuleResult]:
+    """Compare only sites with the same server and account: servers give the same ID to different sites."""
     for installed in facts.inventory.installations.values():
         purpose = find_purpose(installed.facts.integration)
-        by_value: dict[tuple[str, str], list[str]] = {}
+        by_value: dict[tuple[str, str], dict[frozenset[tuple[str, str]], list[str]]] = {}
         if purpose and purpose.job in _MEASURING:
             for site, identifiers in installed.identifiers.items():
-                for key, digest in identifiers.items():
-                    shared = any(part in key.lower() for part in _NOT_OF_ONE_SITE)
-                    if is_running_on(installed, "site", site) and not shared and is_read(facts, site):
-                        by_value.setdefault((key, digest), []).append(site)
+                if not is_running_on(installed, "site", site) or not is_read(facts, site):
+                    continue
+                server = frozenset(
+                    item for item in identifiers.items() if any(part in item[0].lower() for part in _NOT_OF_ONE_SITE)
+                )
+                for item in identifiers.items():
+                    if item not in server:
+                        by_value.setdefault(item, {}).setdefault(server, []).append(site)
         yield PASS
-        for (key, digest), sites in by_value.items():
-            if len(sites) > 1 and any(facts.is_requested("site", site) for site in sites):
+        for (key, digest), by_server in by_value.items():
+            sites = [site for group in by_server.values() if len(group) > 1 for site in group]
+            if any(facts.is_requested("site", site) for site in sites):
                 summary = f"{installed.title} has the same {key} on {len(sites)} sites"
                 match = _match_place(installed, "site", sites[0], summary, name_places_of(facts, "site", sites))
                 yield replace(match, key=(installed.id, key, digest))

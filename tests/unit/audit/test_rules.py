@@ -756,6 +756,22 @@ async def test_what_another_organization_of_the_user_owns_is_not_advised_to_be_u
         assert ("If that one is yours" in finding.remedy.advice) is member
 
 
+@pytest.mark.parametrize(
+    ("servers", "found"), [("aa", ["2 sites"]), ("ab", []), ("aab", ["2 sites"]), ("aabb", ["4 sites"])]
+)
+async def test_a_tracking_id_is_the_same_only_on_the_same_server(servers: str, found: list[str]) -> None:
+    organization = Organization()
+    form = {"properties": {key: {"type": "string"} for key in ("server_url", "site_id")}}
+    settings = [{"server_url": f"https://{server}.example", "site_id": "1"} for server in servers]
+    both(
+        name("matomo"),
+        change(configurations={"site": {**form, "required": ["server_url", "site_id"]}}),
+        enable_everywhere("site", *settings),
+    )(organization)
+    summaries = [each.summary for each in await find(organization) if each.rule == "same-tracking-id"]
+    assert [summary.rpartition(" on ")[2] for summary in summaries] == found
+
+
 async def test_one_finding_about_all_places_keeps_its_id_while_they_get_their_settings() -> None:
     found = []
     for complete in (0, 2, 4):  # of five
