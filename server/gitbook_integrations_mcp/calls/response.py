@@ -198,7 +198,7 @@ def _describe_remedy(endpoint: Endpoint, response: GitBookResponse, *, paged: bo
         if endpoint.method == "DELETE" and response.status == 404:
             return f"It does not exist now. {_UNKNOWN} that attempt may have removed it."
         return f"{_UNKNOWN} that attempt may have taken effect. {describe_uncertainty(endpoint)}"
-    unchanged = "" if endpoint.risk is Risk.READ else "Nothing was changed. "
+    unchanged = "" if endpoint.risk is Risk.READ else "The call changed nothing. "
     match response.status:
         case 400 | 422:
             about_page = f" If it is about page, {FOREIGN_PAGE}" if paged else ""

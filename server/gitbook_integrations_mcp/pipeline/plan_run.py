@@ -5,6 +5,7 @@ plan has a record of its own, by whose ID all of them are undone at once, unless
 """
 
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from typing import Any
@@ -33,6 +34,7 @@ from gitbook_integrations_mcp.pipeline.execution import Executor, Recorded
 from gitbook_integrations_mcp.pipeline.receipt import describe_changed, describe_undo
 from gitbook_integrations_mcp.pipeline.snapshot import SnapshotReader
 from gitbook_integrations_mcp.store.change import Change, number_part
+from gitbook_integrations_mcp.text import format_count
 
 logger = logging.getLogger(__name__)
 
@@ -229,8 +231,9 @@ def _report(
     ]
     status, message = "done", f"Done: all {len(steps)} calls." if len(steps) > 1 else "Done."
     if error is not None and failed is not None:
-        left = [step.tool.name for step in steps[len(done) + 1 :]]
-        rest = f" Not sent: {', '.join(left)}." if left else ""
+        left = Counter(step.tool.name for step in steps[len(done) + 1 :])
+        named = ", ".join(f"{name} ({format_count(number, 'call')})" for name, number in left.items())
+        rest = f" Not sent: {named}." if left else ""
         offer = f" To take back what is done, undo {change_id}." if isinstance(undo, dict) else ""
         status = "incomplete"
         message = (

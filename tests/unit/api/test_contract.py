@@ -308,7 +308,7 @@ async def test_an_error_of_the_api_is_explained_with_a_remedy(endpoint: Endpoint
         ),
         ("update_integration_space_installation", 404, "install_integration_on_space installs it."),
         ("get_integration_installation_by_id", 404, "install_integration installs it."),
-        ("install_integration", 409, "Nothing was changed. Read that state with list_organization_installations"),
+        ("install_integration", 409, "The call changed nothing. Read that state with list_organization_installations"),
         ("list_integration_events", 403, "another attempt fails, too. This endpoint accepts"),
     ],
 )

@@ -235,6 +235,26 @@ async def test_a_place_that_changes_while_the_plan_runs_is_not_removed(file: str
     assert case.spaces == set(case.present)
 
 
+class Refusing(GitBookSpy):
+    """A GitBook that refuses to remove anything from spaces."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["method"] == "DELETE":
+            scope = {**scope, "path": "/v1/nowhere", "raw_path": b"/v1/nowhere"}
+        await super().__call__(scope, receive, send)
+
+
+async def test_an_incomplete_result_counts_what_was_not_sent_and_does_not_say_that_nothing_changed() -> None:
+    case = Case(Refusing())
+    async with meet(create_gated_server(case.spy), Human(), "2026-07-28") as client:
+        result = await client.call_tool(TOOL, {**case.arguments, "spaces": [case.added]})
+    assert read_status(result) == "incomplete"
+    assert case.added in case.spaces
+    unsent = len(case.present) - 1
+    assert f"Not sent: uninstall_integration_from_space ({unsent} calls)." in read_text(result)
+    assert "Nothing was changed" not in read_text(result)
+
+
 class Unsure(GitBookSpy):
     """A GitBook whose gateway answers all deletions but the first one instead of it."""
 
