@@ -14,17 +14,24 @@ _PATH = re.compile(r"[^\n;(){}=]{1,300}\.[cm]?[jt]sx?")
 _TYPESCRIPT = re.compile(
     r"^[^\S\n]*(?:export[^\S\n]+)?(?:declare[^\S\n]+\w|interface[^\S\n]+\w[^={(;\n]*\{|type[^\S\n]+\w+(?:<[^>\n]*>)?[^\S\n]*=|"
     r"(?:const[^\S\n]+)?enum[^\S\n]+\w+[^\S\n]*\{|import[^\S\n]+type[^\S\n]+[\w{]|abstract[^\S\n]+class\b)"
-    r"|\([^\S\n]*\w+[^\S\n]*\??[^\S\n]*:[^\S\n]*(?:string|number|boolean|any|unknown)\b",
+    r"|(?<![\w$.])(?:const|let|var)[^\S\n]+[\w$]+[^\S\n]*:|\([^\S\n]*[\w$]+(?:[^\S\n]*\?)?[^\S\n]*:",
     re.MULTILINE,
 )
-"""Declarations and a typed first parameter, none of which is valid in JavaScript."""
+"""Declarations, a typed variable and a typed first parameter, none of which is valid in JavaScript."""
 _REFERENCE = re.compile(
     r"(?<![\w$.])(?P<statement>import|export)(?P<clause>(?:(?!(?:import|export)\b)[\w$\s{},*]){0,4000}?)"
     r"(?P<source>\bfrom\s{0,200})?(?P<quote>[\"'])(?P<module>[^\"'\n]{0,500})(?P=quote)"
 )
+_CHUNK = re.compile(
+    r"(?<![\w$.#])import\s{0,200}\(\s{0,200}(?P<quote>[\"'`])(?P<module>\.\.?/[^\"'`$\n]{0,500})(?P=quote)"
+)
+"""A dynamic import of a file beside the script. A name alone is not one: libraries try to import what may be absent."""
 _EXTERNAL = re.compile(r"(?:node|cloudflare|https?|data):|//")
 """Modules that GitBook's command line leaves in a bundle, and those that esbuild does."""
 _EXPORT = re.compile(r"(?<![\w$.])export(?=\s*(?:default\b|[{*]|(?:const|let|var|function|class|async)\b))")
+_DEFAULT = re.compile(
+    r"(?<![\w$.])export\s*(?:default\b|\{(?:[^{}]*?[\s,])??(?:as\s+)?(?:default|\"default\"|'default')\s*[,}])"
+)
 _LAST_EXPORT = re.compile(r"export\s*\{[^{}]*\}\s*;?(?:\s|//[^\n]*|/\*[^*]*\*/)*\Z")
 _OLD_EXPORT = "__gitbook_integration"
 """The variable that GitBook's command line assigned before it built modules."""
@@ -52,6 +59,8 @@ def find_script_problem(script: str) -> str | None:
         return "is a path. Send the code that the bundler wrote, not the name of a file"
     if text.startswith("<"):
         return "is HTML or XML, not JavaScript"
+    if text.startswith("```"):
+        return "is Markdown, not JavaScript. Send only the code between the fences"
     modules = list(dict.fromkeys(_list_unbundled(script)))
     if modules:
         return (
@@ -62,6 +71,10 @@ def find_script_problem(script: str) -> str | None:
         return "is TypeScript. Send the JavaScript that the bundler makes from it"
     if not is_module(script) and _OLD_EXPORT not in script:
         return "exports nothing, so GitBook could not run it. Send an ES module with a default export"
+    if is_module(script) and not any(_begins_statement(script, one.start()) for one in _DEFAULT.finditer(script)):
+        return "has no default export, so GitBook could not run it. Export what createIntegration returns as default"
+    if _is_incomplete(script):
+        return "ends within an open bracket, so a part of it is missing. Send the complete bundle"
     return None
 
 
@@ -91,7 +104,15 @@ def _list_unbundled(script: str) -> Iterator[str]:
             continue
         literals = literals or _Literals(script)
         if at not in literals:
-            yield f'"{module}"' if re.fullmatch(r"[\w@./-]{1,80}", module) else "a module"
+            yield _name_module(module)
+    for match in _CHUNK.finditer(script):
+        literals = literals or _Literals(script)
+        if match.start() not in literals:
+            yield _name_module(match["module"])
+
+
+def _name_module(module: str) -> str:
+    return f'"{module}"' if re.fullmatch(r"[\w@./-]{1,80}", module) else "a module"
 
 
 def _is_typescript(script: str) -> bool:
@@ -101,6 +122,19 @@ def _is_typescript(script: str) -> bool:
         if match.end() - 1 not in literals:
             return True
     return False
+
+
+def _is_incomplete(script: str) -> bool:
+    """Whether brackets are open at the end of a script. A script that ends like a statement counts as complete."""
+    exports = [match.start() for match in _EXPORT.finditer(script)]
+    if exports and _LAST_EXPORT.match(script, exports[-1]):
+        return False
+    code, position = [], 0
+    for start, end in _list_literals(script):
+        code.append(script[position:start])
+        position = end
+    text = "".join([*code, script[position:]]).rstrip()
+    return not text.endswith((";", "}")) and sum(map(text.count, "([{")) > sum(map(text.count, ")]}"))
 
 
 def _begins_statement(script: str, at: int) -> bool:
