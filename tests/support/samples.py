@@ -19,6 +19,7 @@ _BY_NAME = {
     "url": "https://docs.example/start",
     "script": SCRIPT,
     "baseline": "7d",
+    "required": ["anything"],
 }
 
 

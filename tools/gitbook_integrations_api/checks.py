@@ -25,6 +25,8 @@ class Check(StrEnum):
     """PNGs in Base64, as small as GitBook's command line requires for preview images."""
     IDS = "ids"
     """Objects of which each has an ID of its own."""
+    CONFIGURATIONS = "configurations"
+    """Levels that GitBook has, each of which requires only properties that it has."""
     LINKS = "links"
     """Links with absolute URLs."""
     SECRETS = "secrets"

@@ -11,9 +11,11 @@ from urllib.parse import urlsplit
 
 from gitbook_integrations_api.checks import INTERNAL_SCOPES, MOMENT, Check
 from gitbook_integrations_api.endpoint import Input, Tool
+from gitbook_integrations_api.manifest import Configurations
 from gitbook_integrations_mcp.calls.script import derive_runtime, find_script_problem, is_module
 from gitbook_integrations_mcp.calls.tunnel import find_private_host
 from gitbook_integrations_mcp.errors import ErrorCode
+from gitbook_integrations_mcp.spelling import suggest
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.IGNORECASE | re.ASCII)
 _IMAGES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
@@ -124,6 +126,17 @@ def _check_ids(items: list[Mapping[str, Any]], _: Mapping[str, Any]) -> Found:
         seen.add(item["id"])
 
 
+def _check_configurations(configurations: Mapping[str, Mapping[str, Any]], _: Mapping[str, Any]) -> Found:
+    for level, schema in configurations.items():
+        if level not in (levels := Configurations.model_fields):
+            yield (level,), f"is not a level. The levels are {', '.join(levels)}.{suggest(level, levels)}"
+            continue
+        properties = schema.get("properties", {})
+        for number, name in enumerate(schema.get("required", ()) if "properties" in schema else ()):
+            if name not in properties:
+                yield (level, "required", number), f"must be one of the properties.{suggest(name, properties)}"
+
+
 def _check_links(links: list[Mapping[str, Any]], _: Mapping[str, Any]) -> Found:
     for number, link in enumerate(links):
         if not _is_absolute(link["url"]):
@@ -171,6 +184,7 @@ _CHECKS: Mapping[Check, Callable[[Any, Mapping[str, Any]], Found]] = MappingProx
         Check.ICON: _check_icon,
         Check.PREVIEW_IMAGES: _check_preview_images,
         Check.IDS: _check_ids,
+        Check.CONFIGURATIONS: _check_configurations,
         Check.LINKS: _check_links,
         Check.SECRETS: _check_secrets,
         Check.TUNNEL: _check_tunnel,

@@ -29,6 +29,12 @@ SENT: dict[str, dict[str, Any]] = {
     "a secret with a dollar": {"secrets": {"KEY": "$x{y}"}},
     "the largest icon": {"icon": make_png(250 * 1024)},
     "the largest preview images": {"previewImages": [make_png(1024 * 1024)] * 3},
+    "a required setting": {
+        "configurations": {
+            "account": {"properties": {"key": {"type": "string"}}, "required": ["key"]},
+            "space": {"componentId": "configure", "required": True},
+        }
+    },
     "a link over http": {"externalLinks": [{**LINK, "url": "http://help.example"}]},
     "every scope that is not internal": {
         "scopes": ["space:content:write", "space:git:sync", "site:visitor:auth", "site:adaptive:write", "openapi:read"]
@@ -63,6 +69,14 @@ REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
     "preview images": (
         {"previewImages": [JPEG, GIF, make_png(1024 * 1024 + 2)]},
         ["previewImages.1 is not a PNG", "previewImages.2 has 1,048,578 bytes"],
+    ),
+    "levels of configurations that GitBook does not have": (
+        {"configurations": {"acount": {"properties": {}}, "organization": {"componentId": "a"}}},
+        ["configurations.acount is not a level", "Did you mean account?", "configurations.organization is not a level"],
+    ),
+    "a required setting without a property": (
+        {"configurations": {"site": {"properties": {"key": {"type": "string"}}, "required": ["key", "keys"]}}},
+        ["configurations.site.required.1 must be one of the properties. Did you mean key?"],
     ),
     "links": (
         {

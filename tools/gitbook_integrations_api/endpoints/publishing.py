@@ -69,6 +69,7 @@ class Publication(Input):
     ] = ABSENT
     configurations: Annotated[
         Configurations,
+        Check.CONFIGURATIONS,
         InWords,
         Field(
             description="Settings that users fill in, by level: account, space, site. A level is {componentId}, or "
