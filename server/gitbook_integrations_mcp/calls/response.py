@@ -247,10 +247,8 @@ def _describe_sources(endpoint: Endpoint) -> str:
     checked = f"Check that it exists and that the token has access to it. Valid values come from: {'; '.join(sources)}."
     if installer is None:
         return checked
-    return (
-        f"{checked} If the values are right, it is not installed there: nothing is left to uninstall, and "
-        f"{installer.name} installs it."
-    )
+    missing = "nothing is left to uninstall" if endpoint.method == "DELETE" else f"{installer.name} installs it"
+    return f"{checked} If the values are right, it is not installed there: {missing}."
 
 
 def _describe_reading(endpoint: Endpoint) -> str:

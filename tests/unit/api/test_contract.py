@@ -301,13 +301,10 @@ async def test_an_error_of_the_api_is_explained_with_a_remedy(endpoint: Endpoint
 @pytest.mark.parametrize(
     ("name", "status", "words"),
     [
-        (
-            "get_integration_site_installation",
-            404,
-            "it is not installed there: nothing is left to uninstall, and install_integration_on_site installs it.",
-        ),
-        ("update_integration_space_installation", 404, "install_integration_on_space installs it."),
-        ("get_integration_installation_by_id", 404, "install_integration installs it."),
+        ("get_integration_site_installation", 404, "not installed there: install_integration_on_site installs it."),
+        ("update_integration_space_installation", 404, "not installed there: install_integration_on_space installs"),
+        ("get_integration_installation_by_id", 404, "not installed there: install_integration installs it."),
+        ("uninstall_integration_from_site", 404, "not installed there: nothing is left to uninstall."),
         ("install_integration", 409, "The call changed nothing. Read that state with list_organization_installations"),
         ("list_integration_events", 403, "another attempt fails, too. This endpoint accepts"),
     ],
