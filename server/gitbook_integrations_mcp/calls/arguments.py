@@ -5,13 +5,13 @@ import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, from_json, to_json
 
 from gitbook_integrations_api.checks import INTERNAL_SCOPES, REPLACED_VALUES
-from gitbook_integrations_api.endpoint import Endpoint, Request, SegmentError, Tool
+from gitbook_integrations_api.endpoint import Endpoint, Request, Risk, SegmentError, Tool
 from gitbook_integrations_api.options import Options, name_options
 from gitbook_integrations_api.schema import describe_model
 from gitbook_integrations_mcp.calls.checks import WRONG_FORM, Problem, find_problems
@@ -51,10 +51,10 @@ def normalize_arguments(
 ) -> dict[str, Any]:
     """Return `arguments` as they are meant where there is only one reading, with the default `organization`.
 
-    Clients send null for what the model left out, and JSON in a string for what is no text. Both are read here, once,
-    so that everything after it sees the same arguments: checks, confirmation, request and record. So are whole numbers
-    that stand for a text. Names of the other form (`organizationId` for `organization`) are taken, too. Everything else
-    stays as it is, and is checked strictly.
+    Clients send null or an empty text for what the model left out, and JSON in a string for what is no text. These are
+    read here, once, so that everything after it sees the same arguments: checks, confirmation, request and record. So
+    are whole numbers that stand for a text. Names of the other form (`organizationId` for `organization`) are taken,
+    too. Everything else stays as it is, and is checked strictly.
     """
     fields, kinds = tool.input.model_fields, _find_kinds(tool.input)
     read: dict[str, Any] = {}
@@ -65,11 +65,13 @@ def normalize_arguments(
         is_option = name in option_names
         if value is None and (name in fields or is_option):
             continue
-        if value == "" and (is_option or _is_optional_filter(tool, name)):
+        if value == "" and (is_option or _may_be_left_out(tool, name, organization)):
             continue
         kind = (_find_kinds(Options) if is_option else kinds).get(name, "")
         if isinstance(value, str) and kind in _STRUCTURED:
             value = _read_structured(kind, value)
+        if name in fields:
+            value = _drop_nulls(fields[name].annotation, value)
         if kind == "string" and type(value) is int:
             value = str(value)
         if kind == "integer" and isinstance(value, float) and value.is_integer():
@@ -94,10 +96,35 @@ def _find_object(schema: Mapping[str, Any]) -> str:
     return "object" if kinds == {"object", "string"} else ""
 
 
-def _is_optional_filter(tool: Tool, name: str) -> bool:
-    """Whether an argument only narrows a list. An empty text narrows nothing, so the model left it out."""
+def _may_be_left_out(tool: Tool, name: str, organization: str | None) -> bool:
+    """Whether an empty text stands for an argument that the model left out, because it can mean nothing else.
+
+    In an optional argument of a call that changes something, it can be a value.
+    """
     info = tool.input.model_fields.get(name)
-    return info is not None and not info.is_required() and isinstance(tool, Endpoint) and name in tool.query_names
+    if info is None:
+        return False
+    if organization and name in ORGANIZATION_NAMES:
+        return True
+    is_query = isinstance(tool, Endpoint) and name in tool.query_names
+    return not info.is_required() and (tool.risk is Risk.READ or is_query)
+
+
+def _drop_nulls(kind: Any, value: Any) -> Any:
+    """Return `value` without null for optional fields, in objects with fixed fields and in lists of them.
+
+    In other objects, null is a value.
+    """
+    if isinstance(value, list) and get_origin(kind) is list:
+        return [_drop_nulls(get_args(kind)[0], item) for item in value]
+    if not isinstance(value, dict) or not isinstance(kind, type) or not issubclass(kind, BaseModel):
+        return value
+    fields = {info.alias or name: info for name, info in kind.model_fields.items()}
+    return {
+        name: _drop_nulls(fields[name].annotation, child) if name in fields else child
+        for name, child in value.items()
+        if child is not None or name not in fields or fields[name].is_required()
+    }
 
 
 def _read_structured(kind: str, text: str) -> Any:

@@ -98,6 +98,61 @@ async def test_everything_else_stays_strict(name: str, arguments: dict[str, Any]
     assert upstream.requests == []
 
 
+async def test_null_for_an_optional_field_of_an_object_is_as_if_it_were_left_out() -> None:
+    block = {"id": "b", "title": "Block"}
+    nulls = {"description": None, "markdown": None, "urlUnfurl": None}
+    manifest = {
+        "title": "Acme",
+        "description": "Acme",
+        "organization": "o",
+        "script": "export default {}",
+        "scopes": [],
+    }
+    sent = {"blocks": [{**block, **nulls}], "configurations": {"account": None}}
+    body = (await send("publish_integration", {**NAMED, **manifest, **sent})).body
+    assert body["blocks"] == [block]
+    assert body["configurations"] == {}
+
+
+async def test_null_for_a_required_field_of_an_object_is_an_error() -> None:
+    place = {**NAMED, "installationId": None, "spaceId": None, "siteId": None}
+    async with connect(Upstream()) as client:
+        result = await client.call_tool("copy_configuration", {"source": place, "target": place})
+    assert read_text(result).count("installationId") == 2
+    assert "spaceId" not in read_text(result)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("list_changes", {"changeId": "", "page": "", "outcome": "", "since": "", "limit": ""}),
+        ("check_policy", {"integrationName": "", "spaceId": "", "action": ""}),
+        ("inspect_integration_events", {**NAMED, "status": "", "type": "", "since": "", "withTraces": ""}),
+        (
+            "audit_installations",
+            {"organizationId": "", "section": "summary", "integration": "", "explain": "", "integrations": ""},
+        ),
+        ("list_sites", {"organizationId": ""}),
+        ("install_integration", {**NAMED, "organization": ""}),
+    ],
+)
+async def test_an_empty_text_that_can_mean_nothing_is_as_if_it_were_left_out(
+    name: str, arguments: dict[str, Any]
+) -> None:
+    upstream = Upstream()
+    upstream.answer(PAGE)
+    async with connect(upstream, gitbook={"organization": "mine"}) as client:
+        result = await client.call_tool(name, arguments)
+    assert not result.is_error, read_text(result)
+
+
+async def test_an_empty_text_in_a_call_that_changes_something_is_a_value() -> None:
+    arguments = {**NAMED, "organization": "o", "visibility": ""}
+    async with connect(Upstream()) as client:
+        result = await client.call_tool("publish_integration", arguments)
+    assert "visibility must be" in read_text(result)
+
+
 async def test_null_inside_an_object_keeps_its_meaning() -> None:
     upstream = Upstream()
     upstream.answer({"configuration": {"a": "x"}})
