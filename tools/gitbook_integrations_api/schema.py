@@ -73,11 +73,13 @@ def _compact_object(node: dict[str, Any], definitions: dict[str, Any]) -> dict[s
     for key, value in node.items():
         if key == "properties":
             compact[key] = _refer_to_first({name: _compact_object(child, definitions) for name, child in value.items()})
-        elif isinstance(value, dict) and key not in {"default", "const"}:
+        elif key == "const":
+            compact["enum"] = [value]  # some clients know no const
+        elif isinstance(value, dict) and key != "default":
             compact[key] = _compact_object(value, definitions)
         elif key in {"anyOf", "oneOf"}:
             compact[key] = [_compact_object(child, definitions) for child in value]
-        elif not _is_redundant(key, value, node):
+        elif not _is_redundant(key, value):
             compact[key] = value
     return _hoist_common(compact) if "oneOf" in compact else compact
 
@@ -91,14 +93,9 @@ def _refer_to_first(properties: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _is_redundant(key: str, value: Any, node: dict[str, Any]) -> bool:
+def _is_redundant(key: str, value: Any) -> bool:
     """Whether a keyword adds nothing: a generated title, or the meaning that JSON Schema has without it."""
-    return (
-        key == "title"
-        or (key == "additionalProperties" and value is True)
-        or (key == "minLength" and value == 0)
-        or (key == "type" and "const" in node)
-    )
+    return key == "title" or (key == "additionalProperties" and value is True) or (key == "minLength" and value == 0)
 
 
 def _hoist_common(node: dict[str, Any]) -> dict[str, Any]:
@@ -153,7 +150,7 @@ def _drop_limits(node: dict[str, Any]) -> dict[str, Any]:
             kept[key] = {name: _drop_limits(child) for name, child in value.items()}
         elif key in {"anyOf", "oneOf"}:
             kept[key] = [_drop_limits(arm) for arm in value]
-        elif isinstance(value, dict) and key not in {"default", "const"}:
+        elif isinstance(value, dict) and key != "default":
             kept[key] = _drop_limits(value)
         elif key not in _LIMITS and not (key == "additionalProperties" and value is False):
             kept[key] = value

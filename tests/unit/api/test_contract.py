@@ -78,6 +78,8 @@ def test_the_input_schema_is_valid_described_and_readable_by_every_client(tool: 
         assert node.get("additionalProperties") is not False
         assert not isinstance(node.get("title"), str)
         assert "$ref" not in node
+        assert "const" not in node
+        assert {"type", "anyOf", "oneOf"} & set(node) or set(node) <= {"description"}
         assert node.get("type") != "null"
         assert node.get("default", 0) is not None
 

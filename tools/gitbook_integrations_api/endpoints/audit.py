@@ -27,9 +27,7 @@ FindingId = Annotated[
 
 
 class Audit(OfOrganization):
-    organizations: Annotated[
-        Literal["all"], Field(description="all: every organization of the token, side by side")
-    ] = ABSENT
+    organizations: Annotated[Literal["all"], Field(description="Every organization, side by side")] = ABSENT
     integrations: Annotated[
         list[str], Field(min_length=1, max_length=_CHOSEN, description="Audit only these (names, at most 100)")
     ] = ABSENT
