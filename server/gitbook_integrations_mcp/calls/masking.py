@@ -29,11 +29,11 @@ _ALL_SECRET = frozenset({"secrets", "headers", "configuration", "task", "props",
 """Objects with arbitrary keys, in which no list of names finds every secret: all their values are masked."""
 
 _NAMING_KEYS = frozenset(
-    {"field", "header", "id", "key", "label", "name", "parameter", "property", "title", "type", "variable"}
+    {"field", "header", "id", "key", "label", "name", "parameter", "property", "state", "title", "type", "variable"}
 )
 """Keys, in lower case, that name what is under one of `_VALUE_KEYS` beside them."""
 
-_VALUE_KEYS = frozenset({"data", "default", "val", "value", "values"})
+_VALUE_KEYS = frozenset({"data", "default", "initialvalue", "val", "value", "values"})
 
 
 def mask_secrets(value: Any, *, key: str = "", inherited: bool = False) -> Any:
@@ -70,7 +70,7 @@ class MaskingScope(Enum):
     Objects and lists in them are masked like those of other settings.
     """
     GUARDED = auto()
-    """Third parties' settings, events and logs: values are masked if their key or form indicates a credential."""
+    """Third parties' settings, events, logs and UI: values are masked if their key or form indicates a credential."""
     CREDENTIAL = auto()
     """The value of a key that indicates a credential, and what is below it: text is masked, numbers are not."""
     SECRET = auto()
@@ -146,9 +146,10 @@ def _has_objects(value: Any) -> bool:
 
 _BELOW = {
     **dict.fromkeys(("configuration", "headers", "logs", "payload"), MaskingScope.GUARDED),
+    **dict.fromkeys(("element", "props", "returnValue", "state"), MaskingScope.GUARDED),  # a rendered UI
     "configurations": MaskingScope.SCHEMA,
 }
-_ENDS = ('onfiguration":', 'ecrets":', 'eaders":', 'ogs":', 'ayload":')
+_ENDS = ('onfiguration":', 'ecrets":', 'eaders":', 'ogs":', 'ayload":', 'lement":', 'rops":', 'eturnValue":', 'tate":')
 
 
 def may_contain_masked(json: str) -> bool:

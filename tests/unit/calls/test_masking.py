@@ -24,7 +24,7 @@ from gitbook_integrations_mcp.pipeline.masked_values import is_written_back
 from gitbook_integrations_mcp.sandbox import INTEGRATION_TOKEN, OWN_INTEGRATION, USER_TOKEN
 from gitbook_integrations_mcp.sandbox.state import Installation
 from tests.support.elicitation_client import GitBookSpy, Human, meet, read_status
-from tests.support.fake_gitbook import ERAS, TOKENS, UNASKED, Era, Upstream, connect, read_text
+from tests.support.fake_gitbook import ERAS, TOKENS, UNASKED, Era, Upstream, connect, read_code, read_text
 from tests.support.samples import make_arguments
 
 each_era = pytest.mark.parametrize("era", ERAS)
@@ -179,6 +179,31 @@ async def test_credentials_in_event_payloads_are_masked() -> None:
         result = await client.call_tool("get_integration_event", {"integrationName": "x", "eventId": "e"})
     assert "0123456789" not in read_text(result)
     assert result.structured_content["event"]["payload"]["request"]["headers"]["accept"] == "*/*"
+
+
+async def test_credentials_in_a_rendered_ui_are_masked_and_no_mask_is_sent_back() -> None:
+    upstream = Upstream()
+    field = {"type": "textinput", "state": "api_key", "initialValue": "e-0123456789"}
+    upstream.answer(
+        {
+            "type": "element",
+            "element": {"type": "configuration", "children": [{"type": "input", "label": "Key", "element": field}]},
+            "state": {"api_key": "s-0123456789", "page": "one"},
+            "props": {"authToken": "p-0123456789"},
+            "returnValue": {"access_token": "r-0123456789"},
+        }
+    )
+    arguments = {"integrationName": "a", "componentId": "c", "props": {}, "context": {"type": "document"}}
+    async with connect(upstream) as client:
+        result = await client.call_tool("render_integration_ui_with_post", arguments)
+        sent = len(upstream.requests)
+        state = (result.structured_content or {})["state"]
+        again = await client.call_tool("render_integration_ui_with_post", {**arguments, "state": state})
+    assert state == {"api_key": MASK, "page": "one"}
+    assert "0123456789" not in read_text(result)
+    assert read_text(result).count(MASK) == 4
+    assert read_code(again) == "invalid_placeholder"
+    assert len(upstream.requests) == sent
 
 
 async def test_a_requested_token_is_not_masked() -> None:
