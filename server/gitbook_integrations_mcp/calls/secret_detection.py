@@ -25,12 +25,12 @@ _SECRET_WORDS = _read_words(
     "sessionid sig signature signingkey signingsecret token tokens totp userpassword usertoken webhook webhooks "
     "webhookurl xsrf"
 )
-"""Last words of keys whose values are credentials."""
+"""Last words of keys whose values are credentials, also if they are written as two words."""
 
 _KEY_OWNERS = _read_words(
     "access account admin aes api app application auth bot cipher client consumer crypto deploy deployment ecdsa "
-    "encryption function functions hmac host ingest ingestion integration jwt license master oidc pem preshared "
-    "private read"
+    "encryption function functions gpg hmac host ingest ingestion integration jwt license master oidc pass pem "
+    "pgp preshared private read"
 ) | _read_words(
     "rest routing rsa saml secret security server service session shared sign signature signing ssh ssl storage "
     "subscription tls vapid webhook webhooks write"
@@ -49,13 +49,13 @@ _SECRET_PAIRS = frozenset(
         ("authorization", "header"),
         ("basic", "auth"),
         ("hook", "url"),
-        ("pass", "phrase"),
+        ("verification", "code"),
+        ("password", "hash"),
+        ("passwd", "hash"),
         ("recovery", "phrase"),
         ("secret", "phrase"),
         ("seed", "phrase"),
-        ("session", "id"),
-        ("webhook", "url"),  # anyone who knows it can post
-        ("webhook", "urls"),
+        ("webhook", "urls"),  # anyone who knows one can post
     }
 )
 
@@ -145,6 +145,8 @@ _SHAPES = (
     r"(?i:\b(?:bearer|basic|token|apikey|ssws|geniekey|splunk|flyv1))\s+(?=[^\s]{0,80}(?:[0-9=]|[a-z][A-Z]))[A-Za-z0-9._~+/=-]{6,}",
     r"(?:\s-u|--user)[ =]['\"]?[^\s:'\"]{1,100}:[^\s'\"]{4,}",
     r"(?i:\S@\S{1,200}/token:\S{8,})",
+    # an option of a command, and a line of .netrc
+    r"(?:(?<![A-Za-z0-9-])--?[Pp]assword|\blogin\s{1,8}\S{1,100}\s{1,8}password)\s{1,8}(?=\S{0,80}(?:[0-9]|[a-z][A-Z]))[^\s-]\S{5,}",
 )
 _SHAPE = re.compile("|".join(_SHAPES))
 
@@ -216,7 +218,7 @@ def _has_secret_words(key: str) -> bool:
         return False
     if last == "tokens" and not _COUNT_WORDS.isdisjoint(before):
         return False
-    return last in _SECRET_WORDS or (owner, last) in _SECRET_PAIRS
+    return last in _SECRET_WORDS or owner + last in _SECRET_WORDS or (owner, last) in _SECRET_PAIRS
 
 
 _is_secret_name = lru_cache(4096)(_has_secret_words)  # objects of one kind have the same keys

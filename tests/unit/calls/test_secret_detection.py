@@ -26,6 +26,7 @@ SECRET_KEYS = """\
     apitoken clientsecret privatekey apiKeyV2 api_key_v2 token_prod apiKeyProd slackTokenBackup password_confirm
     secretValue pat app_key subscriptionKey routing_key creds totp basic_auth authHeader hookUrl privateKeyPem csrf
     recovery_phrase psk session_id db_pw ｔｏｋｅｎ
+    kubeConfig pass_word passKey gpg_key pgpKey passwordHash verificationCode dbPassWord
 """
 
 OTHER_KEYS = """
@@ -37,6 +38,7 @@ OTHER_KEYS = """
     email_signature context_tokens answer_key mapKey teamKey hot_key keywords pinned_items pass_through access_level
     production test value primary_color text_base tokens_remaining secretary keyboard tokens_used secret_question
     monkey turkey hockey compass bypass surpass design signing pinned options tokenizer authentication_method key_id
+    hash file_hash content_code status_code web_host pass_rate config
 """
 
 SECRET_WORDS = """
@@ -96,6 +98,9 @@ SECRET_WORDS = """
 """
 
 SECRET_TEXTS = [
+    "mysqldump --password hunter2Secret",
+    "Connect -Password hunter2Secret",
+    "machine h login u password hunter2Secret",
     "sk_live_4eC39HqLyjWDarjtT1zdp7dc",
     "rk_test_4eC39HqLyjWDarjtT1",
     "sk-proj-abcDEF123456ghiJKL",
@@ -161,6 +166,9 @@ SECRET_TEXTS = [
 ]
 
 OTHER_TEXTS = [
+    "Use --password option to log in",
+    "The login and password fields are required.",
+    "one-time-password generator2",
     "sk-Slovak-language-x",
     "The token > 5 characters",
     "<token>",
