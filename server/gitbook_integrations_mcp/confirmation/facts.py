@@ -286,9 +286,9 @@ def _format_argument(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):
-        return f"{join_items([_format_item(str(key), 40) for key in value])} (values not shown)" if value else "empty"
+        return f"{join_items([format_item(str(key), 40) for key in value])} (values not shown)" if value else "empty"
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return join_items([_format_item(item, 256) for item in value]) or "empty"
+        return join_items([format_item(item, 256) for item in value]) or "empty"
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return (
@@ -298,7 +298,7 @@ def _format_argument(value: Any) -> str:
     )
 
 
-def _format_item(text: str, limit: int) -> str:
+def format_item(text: str, limit: int) -> str:
     """Return an item of a list, in quotation marks if it could be read as several."""
     shown = format_text(text, limit)
     return f'"{shown}"' if not text or '"' in text or "," in text or text != text.strip() else shown

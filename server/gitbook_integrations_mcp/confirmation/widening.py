@@ -22,6 +22,7 @@ from gitbook_integrations_mcp.confirmation.facts import (
     clean_title,
     clean_value,
     find_host,
+    format_item,
     format_name,
     format_text,
     join_items,
@@ -346,7 +347,7 @@ def describe_changes(arguments: Mapping[str, Any], target: Mapping[str, Any] | N
                 f"Selection of {level}s", f"{clean_foreign(before[name], 40)} → {format_text(str(arguments[name]))}"
             )
     current = before.get("externalIds") or ()
-    if added := [format_text(one, 80) for one in arguments.get("externalIds", ()) if one not in current]:
+    if added := [format_item(one, 80) for one in arguments.get("externalIds", ()) if one not in current]:
         yield Fact("External IDs added", join_items(added))
     if "configuration" not in arguments:
         return

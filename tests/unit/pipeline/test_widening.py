@@ -506,13 +506,13 @@ async def test_an_update_shows_what_it_adds_below_lists_and_objects_too() -> Non
         "deep": {"api_key": "k-1234"},
         "x: kept. It may: nothing\n": 1,
     }
-    arguments = {**OWN, "installationId": installation.id, "configuration": sent, "externalIds": ["one", "two"]}
+    arguments = {**OWN, "installationId": installation.id, "configuration": sent, "externalIds": ["one", "two", "a,b"]}
     (text,) = await ask(spy, "update_integration_installation", arguments)
     facts = read_facts(text)
     assert facts["configuration hooks/1/url"] == "nothing → “https://evil.example/x”, host evil.example"
     assert facts["configuration deep/api_key"] == "nothing → a credential (not shown)"
     assert facts["configuration x\\u003a kept. It may\\u003a nothing↵"] == "nothing → 1"
-    assert facts["External IDs added"] == "two"
+    assert facts["External IDs added"] == 'two, "a,b"'
     assert "space:content:write" in facts["It may"]
     assert "configuration hooks/0/url" not in facts
     assert "k-1234" not in text
