@@ -6,8 +6,8 @@ from typing import Any
 from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_api.endpoint import UndoStep
 from gitbook_integrations_mcp.calls.call import EndpointCall
-from gitbook_integrations_mcp.calls.json_body import contains_repaired
 from gitbook_integrations_mcp.calls.response import get_path
+from gitbook_integrations_mcp.gitbook.json_body import contains_repaired
 from gitbook_integrations_mcp.text import clean_text
 
 SETTINGS = ("configuration", "externalIds", "space_selection", "site_selection")

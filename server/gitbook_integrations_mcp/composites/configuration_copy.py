@@ -10,13 +10,13 @@ from typing import Any
 from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_mcp.calls.arguments import join_names
 from gitbook_integrations_mcp.calls.call import Call
-from gitbook_integrations_mcp.calls.json_body import contains_repaired
 from gitbook_integrations_mcp.calls.masking import MaskingScope, find_secrets
 from gitbook_integrations_mcp.calls.plan import Plan, Step
 from gitbook_integrations_mcp.calls.secret_detection import list_public_settings
 from gitbook_integrations_mcp.confirmation.facts import format_name, name_keys
 from gitbook_integrations_mcp.confirmation.targets import TargetReader
 from gitbook_integrations_mcp.errors import ArgumentsError, ErrorCode, StatusError
+from gitbook_integrations_mcp.gitbook.json_body import contains_repaired
 from gitbook_integrations_mcp.pipeline.configuration import check_configuration
 from gitbook_integrations_mcp.pipeline.plan_run import prepare_step
 from gitbook_integrations_mcp.pipeline.snapshot import SnapshotReader

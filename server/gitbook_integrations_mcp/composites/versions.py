@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from pydantic_core import from_json
-
 from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_mcp.calls.call import Call, EndpointCall
 from gitbook_integrations_mcp.calls.masking import find_secrets
@@ -22,6 +20,7 @@ from gitbook_integrations_mcp.confirmation.targets import TargetReader
 from gitbook_integrations_mcp.digest import digest_json
 from gitbook_integrations_mcp.errors import ErrorCode, RefusedError, StoreError
 from gitbook_integrations_mcp.gitbook.http import GitBookResponse
+from gitbook_integrations_mcp.gitbook.json_body import read_json
 from gitbook_integrations_mcp.store.pending import Fact
 from gitbook_integrations_mcp.store.store import Store
 from gitbook_integrations_mcp.text import clean_text
@@ -95,7 +94,7 @@ def _is_secret(name: str, value: Any, arguments: Mapping[str, Any]) -> bool:
 
 def _read_published(response: GitBookResponse) -> Mapping[str, Any]:
     try:
-        content = from_json(response.body)
+        content = read_json(response.body)
     except ValueError:
         return {}
     return content if isinstance(content, dict) else {}

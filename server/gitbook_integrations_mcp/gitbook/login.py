@@ -5,14 +5,13 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
-from pydantic_core import from_json
-
 from gitbook_integrations_api.endpoint import Request, Tool
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.config.urls import is_private
 from gitbook_integrations_mcp.errors import CallError, ErrorCode, LoginError
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.gitbook.http import HTTPTransport
+from gitbook_integrations_mcp.gitbook.json_body import read_json
 from gitbook_integrations_mcp.gitbook.oauth import Authorization, Metadata, OAuthClient, find_issuer
 from gitbook_integrations_mcp.store.location import find_login_path
 from gitbook_integrations_mcp.store.logins import Login, LoginStore, Tokens
@@ -188,6 +187,6 @@ async def _identify(settings: Settings, login: Login, tokens: Tokens, transport:
         )
     user = name = None
     with suppress(ValueError, TypeError, LookupError):
-        content = from_json(response.body)
+        content = read_json(response.body)
         user, name = str(content["id"]), str(content.get("displayName") or "") or None
     return login.model_copy(update={"user": user, "name": name})

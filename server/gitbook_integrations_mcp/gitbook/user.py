@@ -5,12 +5,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pydantic_core import from_json
-
 from gitbook_integrations_api.endpoint import Request
 from gitbook_integrations_mcp.errors import CallError
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.gitbook.credentials import Credentials
+from gitbook_integrations_mcp.gitbook.json_body import read_json
 
 _CAPACITY = 1000
 """Maximum number of credentials whose user is remembered."""
@@ -64,7 +63,7 @@ class UserResolver:
 
 def _read_user(body: bytes) -> Owner | None:
     try:
-        content = from_json(body)
+        content = read_json(body)
     except ValueError:
         return None
     if not isinstance(content, dict) or not isinstance(identifier := content.get("id"), str) or not identifier:

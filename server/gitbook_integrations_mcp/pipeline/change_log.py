@@ -11,7 +11,6 @@ from typing import Any
 
 from gitbook_integrations_mcp.auth.callers import Caller
 from gitbook_integrations_mcp.calls.call import Call, EndpointCall
-from gitbook_integrations_mcp.calls.json_body import read_json
 from gitbook_integrations_mcp.calls.masking import mask_secrets
 from gitbook_integrations_mcp.calls.plan import PlannedCall
 from gitbook_integrations_mcp.calls.response import get_path
@@ -20,6 +19,7 @@ from gitbook_integrations_mcp.confirmation.results import Approval
 from gitbook_integrations_mcp.errors import UnreachableError
 from gitbook_integrations_mcp.gitbook.credentials import Credentials
 from gitbook_integrations_mcp.gitbook.http import GitBookResponse
+from gitbook_integrations_mcp.gitbook.json_body import read_json
 from gitbook_integrations_mcp.store.change import Change
 from gitbook_integrations_mcp.store.store import Store
 

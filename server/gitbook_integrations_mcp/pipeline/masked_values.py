@@ -12,13 +12,13 @@ from typing import Any
 
 from gitbook_integrations_api.endpoint import Endpoint
 from gitbook_integrations_mcp.calls.call import EndpointCall
-from gitbook_integrations_mcp.calls.json_body import find_repaired
 from gitbook_integrations_mcp.calls.masking import MASK, MaskingScope, find_secrets
 from gitbook_integrations_mcp.calls.related import find_target
 from gitbook_integrations_mcp.calls.view import ends_with_marker, is_shown_form, name_fields
 from gitbook_integrations_mcp.confirmation.targets import TargetReader
 from gitbook_integrations_mcp.errors import CallError, ErrorCode, MaskError, TargetError
 from gitbook_integrations_mcp.gitbook.credentials import REDACTED
+from gitbook_integrations_mcp.gitbook.json_body import find_repaired
 from gitbook_integrations_mcp.text import clean_text
 
 _ABSENT = object()

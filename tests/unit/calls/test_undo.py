@@ -8,8 +8,8 @@ from pydantic import SecretStr
 from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_api.endpoint import Endpoint
 from gitbook_integrations_mcp.calls.call import EndpointCall
-from gitbook_integrations_mcp.calls.json_body import read_json
 from gitbook_integrations_mcp.calls.undo import GONE, compare_states, describe_state, list_undo
+from gitbook_integrations_mcp.gitbook.json_body import read_json
 
 WHERE = {"integrationName": "acme", "installationId": "i"}
 BEFORE = {

@@ -44,6 +44,12 @@ async def test_all_tokens_of_a_user_belong_to_the_user(users: UserResolver, upst
     assert (one.key, one.name) == ("user:u1", "Ada")
 
 
+async def test_half_a_character_in_the_name_does_not_hide_the_user(users: UserResolver, upstream: Upstream) -> None:
+    upstream.answer({"id": "u1", "displayName": "Ada \ud83d"})
+    one = await users.resolve(hold("token-1"))
+    assert (one.key, one.name) == ("user:u1", "Ada \ufffd")
+
+
 async def test_gitbook_is_asked_once_and_again_after_some_minutes(
     users: UserResolver, upstream: Upstream, clock: Clock
 ) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gitbook_integrations_mcp.calls.json_body import DEPTH, find_repaired, read_json
+from gitbook_integrations_mcp.gitbook.json_body import DEPTH, find_repaired, read_json
 from tests.support.audit_fixtures import Watched, audit
 from tests.support.fake_gitbook import Upstream, connect, read_code, read_text
 
