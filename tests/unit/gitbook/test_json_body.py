@@ -30,8 +30,9 @@ def test_bodies_are_read(body: bytes, value: Any) -> None:
     json.dumps(read, ensure_ascii=False).encode()
 
 
-def test_deep_values_are_cut_with_a_note() -> None:
-    read = read_json(b'{"a":' * 300 + b"1" + b"}" * 300)
+@pytest.mark.parametrize("levels", [DEPTH + 5, 196, 300])
+def test_deep_values_are_cut_with_a_note(levels: int) -> None:
+    read = read_json(b'{"a":' * levels + b"1" + b"}" * levels)
     depth = 0
     while isinstance(read, dict):
         read, depth = read["a"], depth + 1
@@ -40,7 +41,21 @@ def test_deep_values_are_cut_with_a_note() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b'{"a": 1', b"<html>", b'{"a": NaN}', b"Infinity", b"[1,]", b"[" * 100_000, b'{"a": 1} x'],
+    [
+        b"",
+        b"{",
+        b'{"a": 1',
+        b"<html>",
+        b'{"a": NaN}',
+        b"Infinity",
+        b"[1,]",
+        b"1,2",
+        b"1],[2",
+        b"]",
+        b"],[",
+        b"[" * 100_000,
+        b'{"a": 1} x',
+    ],
 )
 def test_other_texts_are_refused(body: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - whatever the parser says
