@@ -67,7 +67,7 @@ class TomlDocument:
             if key not in parent:
                 parent[key] = tomlkit.table(is_super_table=True)
             parent = parent[key]
-        parent[path[-1]] = value
+        _set_member(parent, path[-1], value)
         if TomlDocument(self.text).content != self._content.unwrap():
             # Beside dotted keys, the header of a table would take the keys that follow into it.
             del parent[path[-1]]
@@ -100,6 +100,31 @@ class TomlDocument:
         for key in path:
             found = found[key]
         return found
+
+
+def _set_member(parent: MutableMapping[str, Any], key: str, value: Any) -> None:
+    """Set a member. An existing table is edited, because it also contains the comment above the next header."""
+    import tomlkit
+    from tomlkit.items import AbstractTable
+
+    table = parent.get(key)
+    if not (isinstance(table, AbstractTable) and isinstance(value, Mapping)):
+        parent[key] = value
+        return
+    for name in [name for name in table if name not in value]:
+        del table[name]
+    body = table.value.body
+    end = len(body)
+    while end and body[end - 1][0] is None:  # white space and comments, which stay at the end
+        end -= 1
+    rest = body[end:]
+    del body[end:]
+    for name, member in value.items():
+        if isinstance(member, Mapping) and name not in table:
+            table[name] = tomlkit.inline_table()  # a table with a header would be below the comment
+        if name not in table or table[name] != member:
+            _set_member(table, name, member)
+    body.extend(rest)
 
 
 def _mask_strings(content: Any, path: tuple[str, ...], is_hidden: IsHidden, mask: str) -> None:

@@ -49,6 +49,10 @@ _CARRIED = frozenset({section for section, _, _ in iterate_settings()} - {"http"
 """Sections whose variables go into the entry: the assistant has no access to this shell's, and some are safeguards."""
 
 
+_OWN_MEMBERS = frozenset({"command", "args", "env", "env_vars", "type", "url", "serverUrl", "httpUrl", "headers"})
+"""Members of an entry that say how the server is started or reached."""
+
+
 def format_entry(
     assistant: Assistant,
     settings: Settings,
@@ -65,8 +69,9 @@ def format_entry(
 def run(settings: Settings, arguments: Namespace) -> int:
     """Add this server to the configuration of the assistant, print what was done, and return the exit code.
 
-    The file is edited: other servers and settings stay. This server's own entry is replaced, except for the variables
-    that a human put there, above all a token. A backup is kept beside the file.
+    The file is edited: other servers and settings stay. In this server's own entry, the variables
+    that a human put there stay, above all a token, and all members that do not say how the server is started. A backup
+    is kept beside the file.
 
     Raises:
         SettingsError: a toolset or tool does not exist, so the assistant could not start the server.
@@ -278,6 +283,8 @@ def _add_entry(
         document.rename((assistant.servers, OLD_NAME), name)
     elif old is not None:
         document.remove((assistant.servers, OLD_NAME))
+    # People add other members, for example to disable tools.
+    entry |= {key: value for key, value in (current or old or {}).items() if key not in _OWN_MEMBERS}
     if current != entry:
         document.set(place, entry)
     _, secret = _list_variables(settings)

@@ -17,7 +17,7 @@ from mcp.client.stdio import StdioServerParameters
 from gitbook_integrations_api.catalog import TOOLS
 from gitbook_integrations_mcp.cli import answers
 from gitbook_integrations_mcp.cli.answers import save_answers
-from gitbook_integrations_mcp.cli.assistant_file import TomlDocument
+from gitbook_integrations_mcp.cli.assistant_file import TomlDocument, read_document
 from gitbook_integrations_mcp.cli.assistants import ASSISTANTS, Assistant
 from gitbook_integrations_mcp.cli.assistants import ENTRY as NAME
 from gitbook_integrations_mcp.cli.install import OLD_NAME, format_entry
@@ -333,9 +333,46 @@ def test_a_file_that_would_read_differently_is_left_alone(
     assert "without loss" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("key", [NAME, OLD_NAME])
+@each_assistant
+def test_members_that_people_added_to_the_entry_stay(name: str, key: str) -> None:
+    assistant = ASSISTANTS[name]
+    own = {"disabled": True, "timeout": 60, "excludeTools": ["list_sites"], "autoApprove": {"list_sites": True}}
+    document = read_document(assistant, "")
+    document.set((assistant.servers, key), {"command": "gitbook-integrations-mcp", "url": "https://x.example", **own})
+    write(assistant, document.text)
+    assert main(["install", name, "--read-only"]) == 0
+    entry = read(assistant)[assistant.servers][NAME]
+    assert {member: entry.get(member) for member in own} == own
+    assert entry["args"][-1] == "--read-only"
+    assert "url" not in entry
+
+
+def test_comments_in_a_codex_file_stay_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    assistant = ASSISTANTS["codex"]
+    monkeypatch.setenv("GITBOOK_TOKEN", TOKEN)
+    monkeypatch.setenv("GITBOOK_ORGANIZATION", "an-organization")
+    below = "\n# another one\n[mcp_servers.other]\ncommand = 'x'  # theirs\n"
+    table = "# ours\n[mcp_servers.gitbook]\ncommand = 'gitbook-integrations-mcp'\n# slow\nstartup_timeout_sec = 30\n"
+    for rest in (
+        "",
+        "\n[mcp_servers.gitbook.env]\nGITBOOK_TOKEN = 'a-token'\n",
+        "\n[mcp_servers.gitbook.more]\na = 1\n",
+    ):
+        write(assistant, table + rest + below)
+        assert main(["install", "codex"]) == 0
+        text = assistant.path.read_text()
+        assert text.startswith("# ours\n[mcp_servers.gitbook]\ncommand = ")
+        assert "\n# slow\nstartup_timeout_sec = 30\n" in text
+        assert text.endswith(below)
+        entry = read(assistant)["mcp_servers"][NAME]
+        assert entry["env"]["GITBOOK_ORGANIZATION"] == "an-organization"
+        assert entry["env_vars"] == ["GITBOOK_TOKEN"]
+
+
 def test_an_entry_of_an_older_release_is_renamed_or_replaced() -> None:
     assistant = ASSISTANTS["cursor"]
-    old = {"command": "/old/gitbook-integrations-mcp", "env": {"GITBOOK_TOKEN": TOKEN}, "disabled": True}
+    old = {"command": "/old/gitbook-integrations-mcp", "env": {"GITBOOK_TOKEN": TOKEN}, "url": "https://x.example"}
     for entries, names in (
         ({"a": {}, OLD_NAME: old, "b": {}}, ["a", NAME, "b"]),
         ({OLD_NAME: old, NAME: {"command": "gitbook-integrations-mcp"}}, [NAME]),
