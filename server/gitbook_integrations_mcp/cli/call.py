@@ -55,7 +55,10 @@ def run(settings: Settings, arguments: Namespace) -> int:
         UsageError: an unknown tool, or arguments that cannot be read.
         CallError: the error of the tool.
     """
-    result = anyio.run(_call, settings, arguments.tool, arguments.arguments)
+    words = [read_word(word) for word in arguments.arguments]
+    # Within the event loop, reading would keep Ctrl-C from ending the program.
+    text = sys.stdin.read().removeprefix("\ufeff") if words == ["-"] else None
+    result = anyio.run(_call, settings, arguments.tool, words, text)
     if isinstance(result, UsageError):
         raise result
     content = result.structured_content
@@ -95,7 +98,7 @@ def _list_columns(name: str) -> list[str]:
     return [field for field, inner in fields.items() if inner is None]
 
 
-async def _call(settings: Settings, name: str, words: Sequence[str]) -> CallToolResult | UsageError:
+async def _call(settings: Settings, name: str, words: Sequence[str], text: str | None) -> CallToolResult | UsageError:
     # Without a terminal nobody can be asked, and a confirmation page would end with this command.
     never = settings.confirmation.ask == "fallback" and settings.confirmation.fallback == "refuse"
     ask = "fallback" if never else "form"
@@ -112,14 +115,14 @@ async def _call(settings: Settings, name: str, words: Sequence[str]) -> CallTool
             text = f"{name}: unknown tool.{suggest(name, tools)} `{NAME} tools` lists the tools."
             return UsageError(text, ErrorCode.UNKNOWN_TOOL)
         try:
-            arguments = read_arguments(tools[name], [read_word(word) for word in words])
+            arguments = read_arguments(tools[name], words, text)
         except UsageError as error:
             return error  # raised, it would leave the client in a group of exceptions
         return await client.call_tool(name, arguments)
 
 
-def read_arguments(tool: Tool, words: Sequence[str]) -> dict[str, Any]:
-    """Return the arguments in `words`: key=value pairs, one JSON object, or `-` to read one from standard input.
+def read_arguments(tool: Tool, words: Sequence[str], text: str | None) -> dict[str, Any]:
+    """Return the arguments in `words`: key=value pairs, or one JSON object, which can be `text` from standard input.
 
     The tool's schema decides how a value is read: text stays text, everything else is JSON. For a list, repeat the key
     or separate the items by commas.
@@ -127,8 +130,9 @@ def read_arguments(tool: Tool, words: Sequence[str]) -> dict[str, Any]:
     Raises:
         UsageError: the words are none of these.
     """
-    if len(words) == 1 and (words[0] == "-" or words[0].lstrip().startswith("{")):
-        text = sys.stdin.read().removeprefix("\ufeff") if words[0] == "-" else words[0]
+    if text is None and len(words) == 1 and words[0].lstrip().startswith("{"):
+        text = words[0]
+    if text is not None:
         try:
             arguments = parse_json(text)
         except JsonError as error:

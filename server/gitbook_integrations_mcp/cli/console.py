@@ -1,5 +1,6 @@
 """Output for people: tables, results, errors. Third-party text cannot control the terminal or the layout."""
 
+import contextlib
 import io
 import json
 import os
@@ -16,7 +17,6 @@ from gitbook_integrations_mcp.text import clean_text, format_count, strip_unseen
 
 _MAX_WIDTH = 60
 _INPUT_BYTES = 4096
-"""A terminal delivers no longer line."""
 
 _HANGING = 2
 """Number of columns by which the second row of a line is indented."""
@@ -48,14 +48,19 @@ async def read_line(prompt: str) -> str:
     import anyio
 
     print(prompt, end="", file=sys.stderr, flush=True)
-    if sys.platform == "win32" or not sys.stdin.isatty():  # no event loop can watch these
-        line: str = await anyio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True)
+    if sys.platform == "win32":  # where no event loop can watch standard input
+        read = (await anyio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True)).encode()
     else:
-        await anyio.wait_readable(sys.stdin)  # a thread that reads would keep Ctrl-C from ending the program
-        line = os.read(sys.stdin.fileno(), _INPUT_BYTES).decode(errors="replace")
-    if not line:
+        read = b""
+        while b"\n" not in read:
+            with contextlib.suppress(PermissionError):  # how Linux refuses to watch a file, which never blocks
+                await anyio.wait_readable(sys.stdin)  # a thread that reads would keep Ctrl-C from ending the program
+            if not (part := os.read(sys.stdin.fileno(), _INPUT_BYTES)):
+                break
+            read += part
+    if not read:
         raise EOFError
-    return line.strip()
+    return read.partition(b"\n")[0].decode(errors="replace").strip()
 
 
 def print_json(data: Any) -> None:

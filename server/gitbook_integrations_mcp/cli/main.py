@@ -67,6 +67,8 @@ def _run(words: Sequence[str], closed: Collection[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # not every console can show every character; none is worth a crash
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")  # the check of arguments refuses what is not Unicode
     try:
         arguments = parse(words)
     except ProgramError as error:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 
-from gitbook_integrations_mcp.cli.console import print_json, print_table, use_utf8
+from gitbook_integrations_mcp.cli.console import print_json, print_table, read_line, use_utf8
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.errors import UsageError
 from gitbook_integrations_mcp.process import FAILURE, SUCCESS
@@ -86,8 +86,11 @@ async def _forget(store: Store, arguments: Namespace) -> int:
         if not sys.stdin.isatty():
             raise UsageError("This deletes what the store keeps of an organization. Add --yes to confirm.")
         print(f"Delete everything about {clean_text(organization, 100)} in {store.location}?", file=sys.stderr)
-        print("Type the ID of the organization to confirm: ", end="", file=sys.stderr, flush=True)
-        if sys.stdin.readline().strip() != organization:
+        try:
+            typed = await read_line("Type the ID of the organization to confirm: ")
+        except EOFError:
+            typed = ""
+        if typed != organization:
             print("Nothing was deleted.", file=sys.stderr)
             return FAILURE
     return _report(await forget_organization(store.database, organization), arguments)

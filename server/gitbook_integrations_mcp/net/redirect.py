@@ -36,7 +36,7 @@ class RedirectListener:
             OSError: the port cannot be used.
         """
         self.accepts: Callable[[str], bool] = lambda _: False
-        self._received: queue.Queue[str] = queue.Queue()
+        self._received: queue.Queue[str | None] = queue.Queue()
         self._is_closing = threading.Event()
         listener = self
 
@@ -72,6 +72,7 @@ class RedirectListener:
             yield
         finally:
             self._is_closing.set()
+            self._received.put(None)  # a thread that still waits would keep the program from ending
             thread.join()
 
     def _serve(self, end: float) -> None:
@@ -80,7 +81,7 @@ class RedirectListener:
                 self._server.handle_request()
 
     def wait(self, seconds: float) -> str | None:
-        """Return the address of the redirect, or None if none came within `seconds`. This blocks."""
+        """Return the address of the redirect, or None if the time or the port ended before. This blocks."""
         try:
             return self._received.get(timeout=seconds)
         except queue.Empty:

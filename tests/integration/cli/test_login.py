@@ -22,7 +22,7 @@ from gitbook_integrations_mcp.sandbox.authorization import SCOPES
 from gitbook_integrations_mcp.store.location import find_login_path
 from tests.support.consent import decide
 from tests.support.loopback import open_client
-from tests.support.process import COMMAND, TIMEOUT
+from tests.support.process import COMMAND, SOON, TIMEOUT
 from tests.support.sandbox_server import serve_in_thread
 
 Decide = Callable[..., None]
@@ -234,28 +234,31 @@ def test_an_authorization_server_that_cannot_be_reached_is_reported_with_a_remed
 def paste(run: Run, monkeypatch: pytest.MonkeyPatch, change: Callable[[str], str]) -> tuple[int, str, str]:
     """Log in without a browser: the human copies the printed address, approves, and pastes what `change` makes."""
 
-    class Input:
-        def isatty(self) -> bool:
-            return False
-
-        def readline(self) -> str:
-            address = next(line for line in printed if line.startswith("http"))
-            return change(asyncio.run(approve(address)))
-
     async def approve(address: str) -> str:
         async with open_client() as browser:
             return await decide(browser, address)
 
-    printed: list[str] = []
+    def answer(address: str) -> None:
+        with open(theirs, "w", encoding="utf-8") as pipe:  # noqa: PTH123
+            pipe.write(change(asyncio.run(approve(address))))
+
     original = print
+    threads: list[threading.Thread] = []
 
     def record(*texts: object, **options: Any) -> None:
-        printed.extend(str(text).splitlines()[1] for text in texts if "\nhttp" in str(text))
         original(*texts, **options)
+        for address in (str(text).splitlines()[1] for text in texts if "\nhttp" in str(text)):
+            threads.append(threading.Thread(target=answer, args=(address,)))
+            threads[-1].start()
 
+    ours, theirs = os.pipe()
     monkeypatch.setattr("builtins.print", record)
-    monkeypatch.setattr("sys.stdin", Input())
-    return run("login", "--no-browser", "--json")
+    with open(ours, encoding="utf-8") as pipe, pytest.MonkeyPatch.context() as patch:  # noqa: PTH123
+        patch.setattr("sys.stdin", pipe)
+        result = run("login", "--no-browser", "--json")
+    for thread in threads:
+        thread.join()
+    return result
 
 
 @pytest.mark.parametrize(
@@ -313,6 +316,25 @@ def test_a_login_on_a_terminal_ends_after_its_time_or_with_an_interrupt(
         assert process.wait(TIMEOUT) == expected
     os.close(ours)
     os.close(theirs)
+
+
+@pytest.mark.parametrize("words", [(), ("--no-browser",)], ids=["browser", "pasted"])
+def test_an_interrupt_ends_a_login_without_a_terminal_at_once(gitbook: Sandbox, words: tuple[str, ...]) -> None:
+    command = [*COMMAND, "login", "--seconds", "600", *words]
+    environment = {**os.environ, "BROWSER": "true"}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
+        assert process.stderr is not None
+        while not process.stderr.readline().startswith(b"http"):
+            pass
+        process.send_signal(signal.SIGINT)
+        assert process.wait(SOON) == INTERRUPTED
+        assert b"Traceback" not in process.stderr.read()
+
+
+def test_a_login_without_a_terminal_ends_after_its_time(gitbook: Sandbox) -> None:
+    command = [*COMMAND, "login", "--no-browser", "--seconds", "0.1"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.wait(SOON) == 1
 
 
 def test_doctor_checks_the_login(gitbook: Sandbox, browse: Decide, run: Run) -> None:

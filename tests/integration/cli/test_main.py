@@ -27,7 +27,7 @@ from gitbook_integrations_mcp.features.tools import describe_tool
 from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION, USER_TOKEN
 from tests.support.elicitation_client import Human, read_status
 from tests.support.fake_gitbook import ERAS, Era
-from tests.support.process import COMMAND, TIMEOUT
+from tests.support.process import COMMAND, SOON, TIMEOUT
 from tests.support.samples import OFFERED
 from tests.support.tokens import count_tokens
 
@@ -605,6 +605,33 @@ def test_an_interrupt_ends_the_question_on_a_terminal_and_the_program() -> None:
         finally:
             process.kill()
             os.close(ours)
+
+
+@pytest.mark.slow
+def test_an_interrupt_ends_the_reading_of_arguments() -> None:
+    command = [*COMMAND, "call", "--sandbox", "list_sites", "-"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            with pytest.raises(subprocess.TimeoutExpired):  # it waits for its input
+                process.wait(timeout=3)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=SOON) == 130
+        finally:
+            process.kill()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])
+def test_an_input_that_is_not_utf8_is_an_error_of_the_arguments(errors: str) -> None:
+    done = subprocess.run(
+        [*COMMAND, "call", "--sandbox", "list_sites", "-"],
+        input=b'{"search": "\xff"}',
+        env={**os.environ, "PYTHONIOENCODING": f"utf-8:{errors}"},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"gitbook-integrations-mcp: The arguments of list_sites")
 
 
 def test_third_party_text_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,10 @@
 """The command `store` on a real file."""
 
 import json
+import os
+import pty
+import signal
+import subprocess
 from pathlib import Path
 
 import anyio
@@ -9,8 +13,10 @@ from sqlalchemy import insert
 
 from gitbook_integrations_mcp.cli.main import main
 from gitbook_integrations_mcp.config.settings import load_settings
+from gitbook_integrations_mcp.process import INTERRUPTED
 from gitbook_integrations_mcp.store.schema import acceptances
 from gitbook_integrations_mcp.store.store import Store
+from tests.support.process import COMMAND, SOON
 
 
 @pytest.fixture
@@ -55,6 +61,20 @@ def test_forget_asks_and_without_a_terminal_needs_yes(file: Path, capsys: pytest
     assert json.loads(capsys.readouterr().out)["deleted"]["acceptances"] == 1
     assert main(["store", "export"]) == 0
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(("typed", "code"), [(b"acme\n", 0), (b"other\n", 1), (b"\x04", 1), (None, INTERRUPTED)])
+def test_forget_on_a_terminal_deletes_only_after_the_id(typed: bytes | None, code: int, file: Path) -> None:
+    ours, theirs = pty.openpty()
+    with subprocess.Popen([*COMMAND, "store", "forget", "acme"], stdin=theirs, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        shown = b""
+        while b"to confirm: " not in shown:
+            shown += os.read(process.stderr.fileno(), 1024)
+        os.write(ours, typed) if typed else process.send_signal(signal.SIGINT)
+        assert process.wait(SOON) == code
+    os.close(ours)
+    os.close(theirs)
 
 
 def test_a_store_that_cannot_be_used_is_an_error_with_its_code(
