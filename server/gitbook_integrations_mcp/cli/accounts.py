@@ -13,6 +13,9 @@ from gitbook_integrations_mcp.store.store import Store
 from gitbook_integrations_mcp.text import clean_text
 from gitbook_integrations_mcp.times import write_time
 
+_SHORTEST_ID = 4
+"""Fewer characters of an ID are probably a typing error, also if only one account has them."""
+
 
 def run(settings: Settings, arguments: Namespace) -> int:
     """Run `accounts list` or `accounts remove`.
@@ -59,7 +62,7 @@ async def _remove(store: Store, arguments: Namespace) -> int:
     from gitbook_integrations_mcp.gitbook.login import revoke
 
     found = [one for one in await store.accounts.list() if one.id.startswith(arguments.account)]
-    if len(found) != 1:
+    if len(found) != 1 or len(arguments.account) < _SHORTEST_ID:
         raise UsageError(f"No account has the ID {arguments.account}. `accounts list` shows all.")
     removed = await store.accounts.remove(found[0].id)
     is_revoked = removed is not None and removed[1] is not None and await revoke(removed[0], removed[1])

@@ -193,8 +193,6 @@ def _read_options(settings: Settings, arguments: Namespace) -> AuditOptions:
     for name, names in narrowing.items():
         if "" in names:
             raise UsageError(f"--{name}: a name is empty. Nothing was audited.")
-    if arguments.organization is not None and not arguments.organization.strip():
-        raise UsageError("The organization is empty. Nothing was audited.")
     return AuditOptions(
         organization=arguments.organization,
         narrowing=Narrowing.model_validate(narrowing),

@@ -8,12 +8,14 @@ from typing import Any
 
 import anyio
 
+from gitbook_integrations_api.catalog import TOOLS
 from gitbook_integrations_mcp.cli.console import COMMAND, Line, print_json, print_lines, use_utf8
 from gitbook_integrations_mcp.cli.launcher import name_command
 from gitbook_integrations_mcp.composites.change_list import describe_change, read_moment
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.errors import ArgumentsError, UsageError
 from gitbook_integrations_mcp.process import SUCCESS
+from gitbook_integrations_mcp.spelling import suggest
 from gitbook_integrations_mcp.store.change import Change
 from gitbook_integrations_mcp.store.store import Store
 from gitbook_integrations_mcp.text import clean_text, format_count
@@ -32,18 +34,18 @@ def run(settings: Settings, arguments: Namespace) -> int:
     """Print changes as text or as JSON; with `--follow`, new ones as they happen.
 
     Raises:
-        UsageError: a date or a number cannot be understood.
+        UsageError: a date cannot be understood, or a tool is unknown.
         StoreError: the store cannot be used.
     """
     try:
         since, until = (read_moment(f"--{name}", getattr(arguments, name), time.time()) for name in ("since", "until"))
     except ArgumentsError as error:
         raise UsageError(str(error)) from None
-    if arguments.limit < 1:
-        raise UsageError("--limit must be at least 1.")
+    if (tool := arguments.tool) is not None and tool not in TOOLS:
+        raise UsageError(f"--tool {clean_text(tool, 64)}: unknown tool.{suggest(tool, TOOLS)}")
     conditions = {
         "organization": arguments.organization,
-        "tool": arguments.tool,
+        "tool": tool,
         "outcome": arguments.outcome,
         "since": since,
         "until": until,

@@ -29,13 +29,16 @@ def run(settings: Settings, arguments: Namespace) -> int:
     """Run one of the actions.
 
     Raises:
-        UsageError: `init` would overwrite a file, or cannot write it.
+        UsageError: `init` would overwrite a file, or cannot write it; another action gets a file.
     """
+    if arguments.file and arguments.action != "init":
+        raise UsageError("FILE is only for `config init`. Name a settings file with --config FILE.")
     match arguments.action:
         case "init":
-            schema = write_file(arguments.file)
-            start = f"Start with --config {arguments.file}, or set {PREFIX}CONFIG."
-            print(f"Written: {arguments.file}, for a read-only server. {start}")
+            file = arguments.file or Path("gitbook-mcp.json")
+            schema = write_file(file)
+            start = f"Start with --config {file}, or set {PREFIX}CONFIG."
+            print(f"Written: {file}, for a read-only server. {start}")
             print(f"Written: {schema}, with which editors complete and check it.")
         case "schema":
             print_json(describe_schema())

@@ -81,6 +81,7 @@ def print_error(error: ProgramError, *, as_json: bool) -> None:
 def _address(text: str) -> str:
     """Return an error in words for the person at the terminal, who operates this program."""
     text = re.sub(r"(?:Ask the operator|(Or) ask them) to (\w)", lambda found: _start(found[1], found[2]), text)
+    text = text.replace(" ask the operator to ", " ").replace(" Tell the user whom to ask.", "")
     return re.sub(r" and restart the server|, which needs no restart", "", text)
 
 
@@ -146,7 +147,7 @@ def print_table(
 
     # A pipe has no width: nothing is wrapped or cut there, so that the next program finds one line a row.
     is_terminal = sys.stdout.isatty()
-    console = Console(width=None if is_terminal else 1000, highlight=False)
+    console = Console(width=None if is_terminal else 1_000_000, highlight=False)
     notes = [*notes]
     if rows:
         columns = _choose_columns(rows, console.width) if is_terminal else list(rows[0])

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from gitbook_integrations_api.choices import EXPORT_FORMATS, OUTCOMES, SEVERITIES, TABLE_NAMES
 from gitbook_integrations_mcp import NAME, __version__
 from gitbook_integrations_mcp.cli.assistants import ASSISTANTS, ENTRY
-from gitbook_integrations_mcp.cli.flags import AUDIT_ACTIONS, add_flags, find_misplaced
+from gitbook_integrations_mcp.cli.console import read_word
+from gitbook_integrations_mcp.cli.flags import AUDIT_ACTIONS, FLAGS, add_flags, find_misplaced
 from gitbook_integrations_mcp.errors import UsageError
 from gitbook_integrations_mcp.spelling import find_nearest, suggest
 
@@ -124,6 +125,7 @@ def parse(argv: Sequence[str] | None) -> Namespace:
         arguments.arguments = [*arguments.arguments, *rest]
     elif rest:
         of_command.error(_describe_unknown(rest, of_command))
+    _check_texts(arguments, of_command)
     if misplaced := find_misplaced(arguments):
         of_command.error(f"{misplaced} is not an option of the command {arguments.command}.")
     if arguments.command == "audit" and arguments.format is None:
@@ -132,6 +134,17 @@ def parse(argv: Sequence[str] | None) -> Namespace:
     if arguments.command == "audit" and arguments.table and arguments.format not in {"table", "csv"}:
         of_command.error(f"--table is only for the formats table and csv; {arguments.format} has all tables.")
     return arguments
+
+
+def _check_texts(arguments: Namespace, parser: Parser) -> None:
+    """Refuse empty texts, which would count as not given, and make all texts valid Unicode."""
+    settings = {flag.attribute for flag in FLAGS if flag.setting}  # an empty one means its default
+    options = {action.dest: "".join(action.option_strings[:1]) for action in parser._actions}
+    for name, value in vars(arguments).items():
+        if isinstance(value, str) and name not in settings:
+            if not value.strip():
+                parser.error(f"{options.get(name) or name.upper()}: must not be empty.")
+            setattr(arguments, name, read_word(value))
 
 
 def _join_actions(words: Sequence[str]) -> list[str]:
@@ -260,7 +273,13 @@ def _add_changes(parser: Parser) -> None:
     parser.add_argument("--tool", metavar="TOOL", help="only calls of this tool")
     parser.add_argument("--organization", metavar="ID", help="only changes of this organization")
     parser.add_argument("--outcome", choices=OUTCOMES, help="only with this outcome")
-    parser.add_argument("--limit", type=int, default=50, metavar="N", help="at most this many (default: 50)")
+    parser.add_argument(
+        "--limit",
+        type=_create_reader(int, 1, 1_000_000),
+        default=50,
+        metavar="N",
+        help="at most this many (default: 50)",
+    )
     parser.add_argument("--follow", action="store_true", help="print new changes as they happen, until Ctrl-C")
     _add_json(parser)
 
@@ -301,7 +320,6 @@ def _add_config(parser: Parser) -> None:
         "file",
         nargs="?",
         type=Path,
-        default=Path("gitbook-mcp.json"),
         metavar="FILE",
         help="file that init writes (default: gitbook-mcp.json)",
     )
@@ -325,8 +343,20 @@ def _add_json(parser: Parser) -> None:
 def _add_login(parser: Parser) -> None:
     parser.add_argument("--add", metavar="A,B", help="ask for the scopes of these tools and those of the last login")
     parser.add_argument("--no-browser", action="store_true", help="open no browser: paste the redirected address")
-    parser.add_argument("--redirect-port", type=int, default=0, metavar="N", help="port that the browser returns to")
-    parser.add_argument("--seconds", type=float, default=300, metavar="N", help="time to approve (default: 300)")
+    parser.add_argument(
+        "--redirect-port",
+        type=_create_reader(int, 0, 65535),
+        default=0,
+        metavar="N",
+        help="port that the browser returns to",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=_create_reader(float, 0, 86_400),
+        default=300,
+        metavar="N",
+        help="time to approve (default: 300)",
+    )
     _add_json(parser)
 
 
@@ -340,6 +370,20 @@ def _add_file(parser: Parser) -> None:
     parser.add_argument("--file", type=Path, help="edit this file instead of the user's own, for example a project's")
     parser.add_argument("--name", type=_read_name, default=ENTRY, help=f"name of the entry (default: {ENTRY})")
     parser.add_argument("--dry-run", action="store_true", help="show what would change, and write nothing")
+
+
+def _create_reader(kind: type[int] | type[float], least: int, most: int) -> Callable[[str], float]:
+    """Return a type for argparse: numbers from `least` to `most`."""
+
+    def read(text: str) -> float:
+        try:
+            if least <= (number := kind(text)) <= most:
+                return number
+        except ValueError:
+            pass
+        raise argparse.ArgumentTypeError(f"must be a number from {least} to {most}")
+
+    return read
 
 
 def _read_name(text: str) -> str:

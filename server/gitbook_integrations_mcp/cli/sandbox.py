@@ -3,6 +3,7 @@
 import shlex
 import sys
 from argparse import Namespace
+from collections.abc import Callable, Mapping
 
 from gitbook_integrations_mcp.cli.launcher import name_command
 from gitbook_integrations_mcp.config.settings import Settings
@@ -11,7 +12,10 @@ from gitbook_integrations_mcp.net.listener import build_address, describe_failur
 from gitbook_integrations_mcp.process import SUCCESS
 from gitbook_integrations_mcp.sandbox import create_sandbox, describe_environment, serve_sandbox
 
-_FORMS = {"sh": "export {name}={value}", "powershell": "$env:{name} = '{value}'"}
+_FORMS: Mapping[str, Callable[[str, str], str]] = {
+    "sh": lambda name, value: f"export {name}={shlex.quote(value)}",
+    "powershell": lambda name, value: "$env:{} = '{}'".format(name, value.replace("'", "''")),
+}
 
 HOST, PORT = "127.0.0.1", 8787
 """The default address, which is fixed so that clients keep their configuration."""
@@ -31,7 +35,7 @@ def run(_settings: Settings, arguments: Namespace) -> int:
         if port == 0:
             raise UsageError("--print-env requires a port; --port 0 chooses one only when the sandbox starts.")
         for name, value in describe_environment(build_address(host, port)).items():
-            print(_FORMS[arguments.print_env].format(name=name, value=shlex.quote(value)))
+            print(_FORMS[arguments.print_env](name, value))
         return SUCCESS
     if sys.stdout.isatty() and port:
         print(_describe_use(host, port), file=sys.stderr)

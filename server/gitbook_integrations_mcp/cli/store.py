@@ -93,7 +93,11 @@ async def _forget(store: Store, arguments: Namespace) -> int:
         if typed != organization:
             print("Nothing was deleted.", file=sys.stderr)
             return FAILURE
-    return _report(await forget_organization(store.database, organization), arguments)
+    deleted = await forget_organization(store.database, organization)
+    if not any(deleted.values()) and not arguments.json:
+        print(f"The store keeps nothing about {clean_text(organization, 100)}. Check the ID.", file=sys.stderr)
+        return FAILURE
+    return _report(deleted, arguments)
 
 
 def _report(deleted: dict[str, int], arguments: Namespace) -> int:

@@ -48,10 +48,20 @@ def test_the_operator_lists_accounts_and_removes_one(sandbox: Sandbox, capsys: p
     assert "ann" not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("wrong", ["", "unknown"])
+@pytest.mark.parametrize("wrong", ["x", "unknown"])
 def test_an_id_that_is_not_exactly_one_account_removes_nothing(
     sandbox: Sandbox, capsys: pytest.CaptureFixture[str], wrong: str
 ) -> None:
     assert main(["accounts", "remove", wrong]) == 2
     assert "accounts list" in capsys.readouterr().err
     assert not any(grant.revoked for grant, _ in sandbox.state.access_tokens.values())
+
+
+def test_a_part_of_an_id_that_is_too_short_removes_nothing(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["accounts", "--json"])
+    first, second = (one["id"] for one in json.loads(capsys.readouterr().out)["accounts"])
+    assert main(["accounts", "remove", first]) == 0
+    for part in ("", second[:3]):
+        assert main(["accounts", "remove", part]) == 2

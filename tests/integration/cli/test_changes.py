@@ -70,10 +70,10 @@ def test_changes_of_all_callers_are_shown_newest_first(url: str, capsys: pytest.
 
 def test_each_filter_selects(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     old, _, new = write(url, "done", "failed", "unknown", organization="acme")
-    [other] = write(url, "done", tool="another_tool", organization="elsewhere")
+    [other] = write(url, "done", tool="list_sites", organization="elsewhere")
     assert show(capsys, "--since", "1h") in ([new, other], [other, new])
     assert show(capsys, "--until", "1h", "--outcome", "done") == [old]
-    assert show(capsys, "--tool", "another_tool") == [other]
+    assert show(capsys, "--tool", "list_sites") == [other]
     assert show(capsys, "--organization", "acme", "--limit", "1") == [new]
     assert show(capsys, "--organization", "nowhere") == []
     [unknown] = write(url, "done")  # of any organization: to leave it out could hide a change

@@ -20,9 +20,10 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from gitbook_integrations_api.catalog import TOOLS
 from gitbook_integrations_api.endpoint import Endpoint
 from gitbook_integrations_mcp import __version__
+from gitbook_integrations_mcp.cli.console import print_error, print_table
 from gitbook_integrations_mcp.cli.main import main
 from gitbook_integrations_mcp.cli.tools import estimate_cost
-from gitbook_integrations_mcp.errors import ErrorCode
+from gitbook_integrations_mcp.errors import ErrorCode, UsageError
 from gitbook_integrations_mcp.features.tools import describe_tool
 from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION, USER_TOKEN
 from tests.support.elicitation_client import Human, read_status
@@ -710,6 +711,50 @@ def test_a_shell_can_read_the_environment_of_the_sandbox(
     assert variables["GITBOOK_ENDPOINT"] == ("http://[::1]:9000" if words else "http://127.0.0.1:8787")
     assert variables["GITBOOK_TOKEN"] == USER_TOKEN
     assert {"GITBOOK_INTEGRATION_TOKEN", "GITBOOK_ORGANIZATION"} <= variables.keys()
+
+
+def test_powershell_gets_an_address_with_brackets_in_one_pair_of_quotes(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "sandbox", "--print-env", "powershell", "--host", "::1")
+    assert "$env:GITBOOK_ENDPOINT = 'http://[::1]:8787'" in out.splitlines()
+
+
+def test_a_row_of_a_piped_table_is_one_line_whatever_its_width(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table([{"a": "x" * 1500, "b": "y"}])
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    "text", ["Retry, or ask the operator to check store.url.", "No right. Tell the user whom to ask."]
+)
+def test_a_person_at_the_terminal_gets_no_advice_for_models(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    print_error(UsageError(text), as_json=False)
+    shown = capsys.readouterr().err
+    assert "operator" not in shown
+    assert "the user" not in shown
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("changes", "--profile", ""),
+        ("new", "nx", "--organization", ""),
+        ("schedule", "cron", ""),
+        ("changes", "--tool", "uninstal_integration"),
+        ("changes", "--tool", "\udcff"),
+        ("changes", "--limit", "99999999999999999999"),
+        ("login", "--seconds", "-1"),
+        ("login", "--seconds", "nan"),
+        ("login", "--redirect-port", "99999"),
+        ("login", "--redirect-port", "-1"),
+        ("config", "show", "nosuch.json"),
+        ("config", "schema", "x.json"),
+        ("store", "forget", ""),
+    ],
+)
+def test_a_value_that_cannot_be_meant_is_an_error_of_usage(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(capsys, *words)[:2] == (2, "")
 
 
 def test_powershell_gets_the_environment_of_the_sandbox_in_its_own_form(capsys: pytest.CaptureFixture[str]) -> None:

@@ -77,6 +77,11 @@ def test_forget_on_a_terminal_deletes_only_after_the_id(typed: bytes | None, cod
     os.close(theirs)
 
 
+def test_forget_fails_if_nothing_is_kept_about_an_organization(file: Path) -> None:
+    assert main(["store", "forget", "nosuch", "--yes"]) == 1
+    assert main(["store", "forget", "\udcff", "--yes"]) == 1
+
+
 def test_a_store_that_cannot_be_used_is_an_error_with_its_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
