@@ -109,7 +109,11 @@ def write_file(path: Path) -> Path:
     Raises:
         UsageError: the file exists, or cannot be written.
     """
+    if not path.name:
+        raise UsageError(f"{path} is a folder. Name the file, for example {path / 'gitbook-mcp.json'}.")
     schema = path.with_suffix(".schema.json")
+    if schema.exists():
+        raise UsageError(f"{schema} exists already. Nothing was written; choose another name.")
     content = {
         SCHEMA_KEY: f"./{schema.name}",
         "tools": {"read_only": True},

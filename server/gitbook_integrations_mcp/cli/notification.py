@@ -42,6 +42,7 @@ def read_target(text: str) -> SecretStr:
     try:
         parts = urlsplit(url)
         valid = text.startswith("slack") and parts.scheme == "https" and parts.hostname and parts.username is None
+        valid = valid and parts.port != 0  # reading a port checks it
     except ValueError:
         valid = False
     if not valid:

@@ -80,6 +80,15 @@ def test_a_written_file_is_valid_and_is_never_overwritten(
     assert file.read_bytes() == before
 
 
+def test_a_schema_that_exists_is_not_overwritten_and_a_folder_is_no_file(tmp_path: Path) -> None:
+    schema = tmp_path / "z.schema.json"
+    schema.write_text("mine")
+    assert main(["config", "init", str(tmp_path / "z.json")]) == 2
+    assert [path.name for path in tmp_path.iterdir()] == [schema.name]
+    assert schema.read_text() == "mine"
+    assert main(["config", "init", "."]) == 2
+
+
 def test_the_schema_refuses_what_the_program_refuses() -> None:
     schema = describe_schema()
     jsonschema.validate(PROFILES, schema)

@@ -105,6 +105,7 @@ async def test_a_refused_message_is_an_error_without_the_url(status: int, report
         f"teams:{URL}",
         f"slack:https://user:{SECRET}@hooks.slack.example/",
         f"slack:https://[{SECRET}",
+        f"slack:https://hooks.slack.example:{SECRET}/",
         "slack:",
         "slack",
         "",
