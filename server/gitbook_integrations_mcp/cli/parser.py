@@ -307,6 +307,7 @@ def _add_store(parser: Parser) -> None:
     forget.add_argument("--yes", action="store_true", help="do not ask")
     for action in actions.choices.values():
         action.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON, errors too")
+        add_flags(action, "store", argparse.SUPPRESS)
 
 
 def _add_config(parser: Parser) -> None:
@@ -334,6 +335,7 @@ def _add_accounts(parser: Parser) -> None:
     remove.add_argument("account", metavar="ID", help="its ID in the list")
     for action in actions.choices.values():
         action.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON, errors too")
+        add_flags(action, "accounts", argparse.SUPPRESS)
 
 
 def _add_json(parser: Parser) -> None:

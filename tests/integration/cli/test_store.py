@@ -88,3 +88,18 @@ def test_a_store_that_cannot_be_used_is_an_error_with_its_code(
     monkeypatch.setenv("GITBOOK_MCP_STORE__URL", f"sqlite:///{tmp_path}")  # a folder
     assert main(["store", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["error"]["code"] == "store_unavailable"
+
+
+@pytest.mark.parametrize("command", [("store", "show"), ("accounts", "list")])
+def test_options_count_before_and_after_the_action(
+    command: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"store": {"url": f"sqlite:///{tmp_path}/of-the-file.db"}}), encoding="utf-8")
+    name, action = command
+    option = ("--config", str(config))
+    outputs = set()
+    for words in ((*option, name, action), (name, *option, action), (name, action, *option)):
+        assert main(words) == 0
+        outputs.add(capsys.readouterr().out)
+    assert len(outputs) == 1
