@@ -43,10 +43,13 @@ class AcceptanceTools:
         """Return what an acceptance would hide.
 
         Raises:
-            ArgumentsError: the rule is unknown, the latest report does not have the finding, or the date has passed.
+            ArgumentsError: the rule is unknown, the latest report does not have the finding, the reason is blank, or
+                the date has passed.
             CallError: the token cannot read the organization's installations, or the store fails.
         """
         organization, finding = await self._check_access(call)
+        if not clean_text(call.arguments["reason"], 250):
+            raise ArgumentsError("reason: it has no visible text. Say why the risk is acceptable. Nothing was changed.")
         until = self._read_until(call.arguments)
         effect = await self._describe_hidden(call, organization, finding)
         if until is None:
@@ -82,9 +85,9 @@ class AcceptanceTools:
         if not (found := [one for one in active if one.finding == finding]):
             valid = [one.finding for one in active]
             raise ArgumentsError(
-                f"finding: {clean_text(finding, 100)} has no acceptance in the store of this server."
-                f"{suggest(finding, valid)} Accepted: {', '.join(valid[:20]) or 'none'}. Entries of the file "
-                "audit.accepted are removed by the operator."
+                f"finding: {clean_text(finding, 100)} has no acceptance for the organization {organization} in the "
+                f"store of this server.{suggest(finding, valid)} Accepted there: {', '.join(valid[:20]) or 'none'}. "
+                "Entries of the file audit.accepted are removed by the operator."
             )
         user = await self._users.resolve(call.caller.credentials)
         latest = await self._runner.find_any(user.key, organization)

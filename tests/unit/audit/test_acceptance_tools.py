@@ -167,6 +167,7 @@ async def test_a_human_is_asked_again_if_the_acceptance_would_now_do_something_e
         ({"finding": FINDING, "until": "2027-13-01"}, ["until"]),
         ({"finding": FINDING, "until": "tomorrow"}, ["until", "30d"]),
         ({"finding": FINDING, "reason": ""}, ["reason"]),
+        ({"finding": FINDING, "reason": " \u200b "}, ["reason"]),
     ],
 )
 async def test_what_cannot_be_accepted_is_refused_before_a_human_is_asked(
@@ -263,6 +264,7 @@ async def test_only_an_acceptance_can_be_withdrawn(place: Place) -> None:
         result = await client.call_tool("withdraw_acceptance", {"finding": "unverified-writ"})
         assert read_code(result) == "invalid_arguments"
         assert f"Did you mean {RULE}" in read_text(result)
+        assert ORGANIZATION_ID in read_text(result)
     assert human.requests == []
 
 
