@@ -120,6 +120,7 @@ async def test_an_error_says_which_of_both_does_not_exist(name: str) -> None:
     ("changes", "code"),
     [
         ({"keys": ["chanel"]}, "invalid_configuration"),
+        ({"keys": []}, "invalid_arguments"),
         ({"source": {"integrationName": "slack", "installationId": ".."}}, "invalid_arguments"),
         ({"target": {**NOWHERE, "spaceId": "a", "siteId": "b"}}, "invalid_arguments"),
         ({"target": NOWHERE}, "not_found"),

@@ -96,7 +96,7 @@ class Place(OfInstallation):
 class ConfigurationCopy(Input):
     source: Annotated[Place, Field(description="Without spaceId and siteId, the installation itself")]
     target: Annotated[Place, InWords, Field(description="The same fields as source")]
-    keys: Annotated[list[str], Field(description="Only these settings; default all")] = ABSENT
+    keys: Annotated[list[str], Field(min_length=1, description="Only these settings; default all")] = ABSENT
 
 
 TOOLS = (
