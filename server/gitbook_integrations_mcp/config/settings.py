@@ -274,6 +274,7 @@ def _describe(problem: ErrorDetails) -> str:
     if len(location) > 1:
         variables.append(name_variable(*location[:2]))
     message = "is required" if problem["type"] == "missing" else re.sub(r"^\w+ should", "must", problem["msg"])
+    message = message.replace("valid tuple", "list").replace("dictionary", "object").partition(" or instance ")[0]
     return (
         f"{name}: {message} (set by {', '.join(variables)}, the settings file or a flag)."
         if variables

@@ -172,6 +172,11 @@ def test_a_wrong_variable_is_refused_in_words_without_its_value(
     assert "geheim" not in str(caught.value)
 
 
+def test_a_text_in_place_of_a_list_of_a_rule_is_refused_in_words() -> None:
+    with pytest.raises(SettingsError, match="must be a list"):
+        load_settings({"policy": {"rules": [{"reason": "r", "name": "n", "content_security_policy": "none"}]}})
+
+
 def test_an_invalid_item_of_a_list_is_one_problem() -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings({"server": {"transport": ["htp"]}})
