@@ -182,6 +182,9 @@ def check_arguments(
     listed = [*_list_schema_problems(tool, arguments), *(_read_problem(tool, one, given) for one in problems)]
     if not listed and (missing := _name_missing_changes(tool, arguments)):
         raise _create_error(tool, [f"The update changes nothing. Give at least one of: {', '.join(missing)}."])
+    if "maxItems" in option_values and options is not None and not options.fetchAll:
+        problem = "has an effect only with fetchAll. Add fetchAll, or use limit"
+        listed.append(Problem(("maxItems",), problem, ErrorCode.INVALID_ARGUMENTS))
     listed += _list_further_problems(tool, arguments, listed, private_tunnels=private_tunnels)
     if options is None or listed:
         unknown = any(problem.code is ErrorCode.UNKNOWN_ARGUMENT for problem in listed)

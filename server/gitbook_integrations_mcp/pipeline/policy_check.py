@@ -102,6 +102,10 @@ class PolicyCheck:
         """
         arguments = call.arguments
         if not self._rules or "integrationName" not in arguments:
+            if self._rules and (about := sorted(arguments.keys() - {"organizationId"})):
+                raise ArgumentsError(
+                    f"integrationName: add it for a decision, or leave out {', '.join(about)} for a list of all rules."
+                )
             message = "The first match decides." if self._rules else _NO_POLICY
             return Output({"rules": [_show_rule(rule) for rule in self._rules], "message": message})
         action: PolicyAction = arguments.get("action") or ("tunnel" if "tunnelHost" in arguments else "install")

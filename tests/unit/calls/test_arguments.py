@@ -59,6 +59,7 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
         {**INTEGRATION, "tunnelUrl": "https://hook.example.com", "for": "2 hours"},
         "for has the wrong form. 30m, 1d; default 2h",
     ),
+    "an option without the one that it needs": ("list_integrations", {"maxItems": 5}, "maxItems has an effect only"),
     "too long": ("get_integration_by_name", {"integrationName": "x" * 101}, "at most 100 characters"),
     "empty segment": ("get_integration_event", {**INTEGRATION, "eventId": ""}, "eventId must not be empty"),
     "dot segment": ("get_integration_by_name", {"integrationName": "."}, 'must not be "." or ".."'),

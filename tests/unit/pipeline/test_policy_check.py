@@ -401,6 +401,14 @@ async def test_the_rules_are_a_resource_and_what_the_tool_returns_without_a_name
     assert f"{SCHEME}://policy" in listed
 
 
+@pytest.mark.parametrize("asked", [{"action": "publish"}, {"tunnelHost": "evil.example"}, {"spaceId": "s"}])
+async def test_a_question_without_an_integration_is_not_answered_with_all_rules(asked: dict[str, Any]) -> None:
+    async with connect(GitBookSpy(), {"verified": False}) as client:
+        result = await client.call_tool("check_policy", asked)
+    assert read_code(result) == "invalid_arguments"
+    assert next(iter(asked)) in read_text(result)
+
+
 SITE_ID = "site_vC2snV"
 """A site of the sandbox, “Partner Portal”."""
 EXISTING = {"integrationName": "mermaid", "organizationId": ORGANIZATION_ID}
