@@ -94,11 +94,11 @@ def create_server(
     page = ConfirmationPage(store, None if on_stdio else settings.http.public_url)
     audits = AuditTools(gitbook, settings, store, clock)
     targets = TargetReader(gitbook)
-    previewer = Previewer(targets, audits.effects)
     policy_check = PolicyCheck(settings.policy.rules, gitbook, targets, organization)
     folders = FolderTools(settings.publishing, organization)
     versions = PublishedVersions(store, targets)
     development = DevelopmentModes(store, gitbook, credentials, policy, settings.development)
+    previewer = Previewer(targets, {**audits.effects, **development.effects})
     # With several processes, a change is rarely made by the process that the subscribed client is connected to.
     watched = on_stdio or settings.http.has_sessions
     per_request = settings.http.credentials == "per-request"

@@ -59,7 +59,10 @@ _VOLATILE = frozenset({"urls", "previewImages", "permissions"})
 
 
 class Previewer:
-    """Reads previews with the credentials of the call. `effects` describe calls of composite tools, by tool name."""
+    """Reads previews with the credentials of the call.
+
+    `effects` describe calls by tool name: those of composite tools, and of endpoints what GitBook does not show.
+    """
 
     def __init__(self, targets: TargetReader, effects: Mapping[str, Describe] | None = None) -> None:
         self._targets = targets
@@ -79,8 +82,10 @@ class Previewer:
         """
         if isinstance(call, PlannedCall):
             return await self._preview_plan(call)
-        if describe := self._effects.get(call.tool.name):
+        describe = self._effects.get(call.tool.name)
+        if describe and not isinstance(call.tool, Endpoint):
             return await _preview_effect(call, describe), None
+        known_here = describe_effect(await describe(call)) if describe else ()
         tool, arguments = call.tool, call.arguments
         target_reader = find_target(tool)
         target: Mapping[str, Any] | CallError = {}
@@ -139,6 +144,7 @@ class Previewer:
             *listed,
             *_describe_loss(shown_call, shown, before),
             *_describe_removal(shown_call, integration),
+            *known_here,
             *power,
         ]
         details = [

@@ -7,7 +7,7 @@ only the rows of calls that GitBook had answered before it was sent: any other m
 """
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -18,6 +18,7 @@ from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_api.options import Options
 from gitbook_integrations_mcp.auth.policy import Policy
 from gitbook_integrations_mcp.calls.call import Call, EndpointCall
+from gitbook_integrations_mcp.calls.output import Describe
 from gitbook_integrations_mcp.calls.response import get_path
 from gitbook_integrations_mcp.config.models import DevelopmentSection
 from gitbook_integrations_mcp.confirmation.results import Approval
@@ -132,6 +133,15 @@ class DevelopmentModes:
     async def describe(self, call: EndpointCall) -> dict[str, Any]:
         """Return the fields that the result of a call gets: what is known of an integration's development mode."""
         return await self.find(call) if call.tool.name in {ENABLE, "get_integration_by_name"} else {}
+
+    @property
+    def effects(self) -> Mapping[str, Describe]:
+        """Describe effects of calls, by tool name, that GitBook does not show."""
+        return {ENABLE: self._describe_replaced}
+
+    async def _describe_replaced(self, call: Call) -> Sequence[tuple[str, str]]:
+        mode = (await self.find(call)).get("developmentMode")
+        return [("Replaces tunnel", f"{mode['tunnelHost']}, on until {mode['until']}")] if mode else []
 
     async def find(self, call: Call) -> dict[str, Any]:
         """Return what is known of the development mode of the integration that a call names, as a field of a result."""

@@ -90,6 +90,23 @@ async def test_development_mode_ends_by_itself_at_the_approved_time(
     assert (state[OWN_INTEGRATION].development, state[OTHER].development is None) == (None, False)
 
 
+async def test_the_question_names_a_tunnel_that_is_replaced_if_this_server_enabled_it(
+    url: str, spy: GitBookSpy, clock: Clock
+) -> None:
+    human = Human()
+    async with meet(create_gated_server(spy, clock, url=url), human, "2026-07-28") as client:
+        for host in ("first", "second"):
+            result = await client.call_tool(
+                ENABLE, {**CALL, "tunnelUrl": f"https://{host}.example/secret", "for": "1h"}
+            )
+            assert read_status(result) == "done"
+    first, second = human.texts
+    assert "Replaces tunnel" not in first
+    assert "Replaces tunnel: first.example, on until 2027-01-15T09:00:00Z" in second.replace("․", ".").replace(
+        "：", ":"
+    )
+
+
 OFF_TOOL = "disable_integration_development_mode"
 
 

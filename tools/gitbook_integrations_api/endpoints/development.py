@@ -152,7 +152,7 @@ TOOLS = (
         effect="Development mode of {integrationName} is on: its events now go to {tunnelUrl}.",
         undo=Undo(
             (UndoStep("disable_integration_development_mode", (("integrationName", "arguments.integrationName"),)),),
-            lost="An earlier tunnel is not restored, because GitBook does not show it.",
+            lost="An earlier tunnel is not restored. If this server enabled it, list_changes shows its URL.",
         ),
     ),
     Endpoint(
