@@ -24,6 +24,7 @@ from gitbook_integrations_mcp.composites.change_list import read_moment
 from gitbook_integrations_mcp.errors import AnswerError, CallError
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.pipeline.development_mode import DevelopmentModes
+from gitbook_integrations_mcp.text import clean_text
 
 _LIST, _GET = "list_integration_events", "get_integration_event"
 _PAGE = 250
@@ -70,7 +71,9 @@ class EventInspector:
             CallError: the events could not be read.
         """
         with_traces = call.arguments.get("withTraces", True)
-        events, newest, complete = await self._read_events(call)
+        since = read_moment("since", call.arguments.get("since"), self._clock())
+        read, complete = await self._read_events(call, since)
+        events = sorted((one for one in read if _matches(one, call.arguments, since)), key=_time, reverse=True)
         development = await self._development.find(call)
         failed = [one for one in events if one.get("status") == "failed"]
         traces: dict[str, list[Mapping[str, Any]]] = {}
@@ -86,8 +89,9 @@ class EventInspector:
         }
         notes = [_DEVELOPMENT] if development else []
         if not events:
+            newest = max(map(_time, read), default="")
             notes.append(f"No event matches. The newest of all is from {newest}." if newest else "There are no events.")
-            notes += [] if development else [_UNKNOWN]
+            notes += _name_wrong_filters(call.arguments, read) or ([] if development else [_UNKNOWN])
         if not complete:
             notes.append(f"Only the newest {_MOST_EVENTS} events were read; use since, type or status.")
         if with_traces and len(traces) < len(failed):
@@ -102,26 +106,23 @@ class EventInspector:
             content["note"] = " ".join(notes)
         return Output(View(_CHARACTERS, _GET).show(content))
 
-    async def _read_events(self, call: Call) -> tuple[list[Mapping[str, Any]], str, bool]:
-        """Return the events that match, the newest first, the time of the newest of all, and whether all were read."""
-        since = read_moment("since", call.arguments.get("since"), self._clock())
-        found: list[Mapping[str, Any]] = []
-        read, page, newest = 0, None, ""
+    async def _read_events(self, call: Call, since: float | None) -> tuple[list[Mapping[str, Any]], bool]:
+        """Return the newest events, those since a moment at least, and whether these are complete."""
+        read: list[Mapping[str, Any]] = []
+        page = None
         while True:
             paging = {"limit": _PAGE, **({"page": page} if page else {})}
             content = await self._read(call, _LIST, paging)
             items = content["items"]
-            read += len(items)
-            newest = max([newest, *map(_time, items)])
-            found += [one for one in items if _matches(one, call.arguments, since)]
+            read += items
             try:
                 page = read_cursor(content)
             except AnswerError:
-                return sorted(found, key=_time, reverse=True), newest, False
+                return read, False
             if page is None or not items or (since is not None and all(_is_before(one, since) for one in items)):
-                return sorted(found, key=_time, reverse=True), newest, True
-            if read >= _MOST_EVENTS:
-                return sorted(found, key=_time, reverse=True), newest, False
+                return read, True
+            if len(read) >= _MOST_EVENTS:
+                return read, False
 
     async def _read_traces(self, call: Call, events: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
         """Return the log lines of events by the event's ID, as far as they can be read."""
@@ -145,6 +146,20 @@ class EventInspector:
         request = endpoint.build_request({"integrationName": call.arguments["integrationName"], **arguments})
         response = await self._gitbook.send(request, credentials.select(endpoint))
         return read_response(endpoint, credentials.scrub_response(response))
+
+
+def _name_wrong_filters(arguments: Mapping[str, Any], read: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return a sentence for each filter that no event has, with the values that events have."""
+    present = {
+        "type": {_type(one) for one in read},
+        "installationId": {str(one["installationId"]) for one in read if one.get("installationId")},
+    }
+    return [
+        f"No event that was read has this {name}. These occur: "
+        f"{', '.join(clean_text(one, 60) for one in sorted(values)[:_MOST_GROUPS])}."
+        for name, values in present.items()
+        if values and arguments.get(name) is not None and arguments[name] not in values
+    ]
 
 
 def _choose(failed: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -75,7 +75,16 @@ async def test_failures_with_different_errors_are_different_groups(sandbox: Sand
 async def test_filters_narrow_the_events(arguments: dict[str, Any], events: int, sandbox: Sandbox) -> None:
     content = await read(sandbox, **arguments)
     assert content["events"] == events
-    assert ("development mode" in content.get("note", "")) is (events == 0)
+    # A filter that no event has explains why none matches.
+    assert ("development mode" in content.get("note", "")) is (events == 0 and "installationId" not in arguments)
+
+
+async def test_a_filter_that_no_event_has_is_named_with_the_values_that_events_have(sandbox: Sandbox) -> None:
+    own = [one for one in sandbox.state.events if one.integration == OWN_INTEGRATION]
+    note = (await read(sandbox, type="page_feedbak", installationId="unknown"))["note"]
+    assert "page_feedback" in note
+    assert all(one.installation in note for one in own if one.installation)
+    assert "page_feedback" not in (await read(sandbox, type="fetch", since="1h"))["note"]
 
 
 async def test_where_no_event_matches_the_result_says_when_the_last_one_was(sandbox: Sandbox) -> None:
