@@ -16,6 +16,9 @@ from gitbook_integrations_mcp.audit.rule_results import PASS, Facts, Match, Rule
 from gitbook_integrations_mcp.calls.policy_rules import Case, JudgedPlace, judge, list_conditions, read_public
 from gitbook_integrations_mcp.config.models import PolicyRule
 
+_MOST_KEPT = 50
+"""Number of places that a proposed call names, at most."""
+
 _LISTS: Mapping[Level, str] = {"space": SPACES, "site": SITES}
 
 
@@ -70,7 +73,7 @@ def _list_cases(facts: Facts, installed: Installed) -> Iterator[Case]:
 
 
 def _match_rule(facts: Facts, installed: Installed, rule: PolicyRule, cases: list[Case]) -> Match:
-    """Return the finding of one rule, with the call that ends the first of the denied `cases`."""
+    """Return the finding of one rule, with a call that ends the denied `cases`, or else the first of them."""
     places = [case.place for case in cases if case.place]
     evidence = [f"{place.level}_selection: all" for place in places if place.id is None]
     ids = {level: [place.id for place in places if place.level == level and place.id] for level in LEVELS}
@@ -89,6 +92,12 @@ def _match_rule(facts: Facts, installed: Installed, rule: PolicyRule, cases: lis
     if first.id is None:
         arguments = {**match.arguments, f"{first.level}_selection": "selected"}
         return replace(match, arguments=arguments, tool="update_integration_installation")
+    kept = {
+        f"{level}s": [one for one in installed.places[level] if one not in ids[level]] for level in LEVELS if ids[level]
+    }
+    known = all(facts.knows_places(installed, level) for level in LEVELS if ids[level])
+    if len(places) > 1 and known and sum(map(len, kept.values())) <= _MOST_KEPT:
+        return replace(match, arguments={**match.arguments, **kept}, tool="set_installation_places")
     arguments = {**match.arguments, f"{first.level}Id": first.id}
     subject = match.subject.model_copy(update={first.level: first.id})
     tool = f"uninstall_integration_from_{first.level}"

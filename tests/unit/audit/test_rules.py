@@ -980,6 +980,24 @@ async def test_the_remedy_of_a_violated_policy_ends_no_more_than_the_violation(s
     check_arguments(TOOLS[tool], finding.remedy.arguments)
 
 
+async def test_one_call_ends_the_violations_on_several_places() -> None:
+    organization = Organization()
+    move("space")(organization)
+    first, second, third, *_ = organization.state.get_places("space", ORGANIZATION_ID)
+    for space in (first, second, third):
+        organization.installation.enabled["space"][space.id] = Setup()
+        space.visibility = "public"
+    third.visibility = "private"
+    add_rule(places=["public-spaces"])(organization)
+    (finding,) = [finding for finding in await find(organization) if finding.rule == "policy-violated"]
+    assert finding.remedy.tool == "set_installation_places"
+    assert finding.remedy.arguments == {
+        "integrationName": "plain",
+        "installationId": organization.installation.id,
+        "spaces": [third.id],
+    }
+
+
 async def test_a_script_without_an_integration_in_its_url_is_undecided() -> None:
     organization = Organization()
     orphan("https://cdn.somewhere.example/tag.js")(organization)
