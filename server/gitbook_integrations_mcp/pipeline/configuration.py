@@ -62,7 +62,8 @@ async def check_configuration(
         listed = "\n".join(f"- {join_names(('configuration', scrub(key)))} {text}" for key, text in problems)
         raise ArgumentsError(
             f"The configuration does not fit the schema of {call.arguments['integrationName']} for this level "
-            f"({level}). Nothing was sent.\n{listed}\n{_describe_settings(schema)}",
+            f"({level}). Nothing was sent.\n{listed}\n"
+            f"{_describe_settings(schema)}{_name_other_levels(integration, schema, configuration)}",
             ErrorCode.INVALID_CONFIGURATION,
         )
 
@@ -136,6 +137,19 @@ def find_problems(
             yield key, f"must be {expected}."
     for key in _list_missing(schema, configuration):
         yield key, f"is required: {_describe_type(properties[key])}."
+
+
+def _name_other_levels(
+    integration: Mapping[str, Any] | None, schema: Mapping[str, Any], configuration: Mapping[str, Any]
+) -> str:
+    """Return sentences that name the tools for the given settings that the integration has at other levels only."""
+    unknown = [key for key in configuration if key not in schema["properties"]]
+    text = ""
+    for updater in ENDPOINTS.values():
+        other = find_schema(integration, updater.configures) if updater.configures else None
+        if other and (found := [join_names((key,)) for key in unknown if key in _list_settings(other)]):
+            text += f" {updater.name} sets {', '.join(found[:_MAX_NAMED])}."
+    return text
 
 
 def _list_settings(schema: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

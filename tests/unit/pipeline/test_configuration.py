@@ -244,6 +244,15 @@ async def test_the_schema_does_not_show_whether_a_guess_of_a_credential_is_right
     assert not kept.is_error, read_text(kept)
 
 
+async def test_a_setting_of_another_level_is_refused_with_the_tool_that_sets_it() -> None:
+    upstream = Answers({"name": "acme", "configurations": {"site": SCHEMA}})
+    async with connect(upstream) as client:
+        arguments = {**NAMED, "configuration": {"channel": "c", "zzz": 1}}
+        result = await client.call_tool("update_integration_installation", arguments)
+    assert read_code(result) == "invalid_configuration"
+    assert "update_integration_site_installation sets channel." in read_text(result)
+
+
 @pytest.mark.parametrize("era", ERAS)
 async def test_nobody_is_asked_to_approve_a_configuration_that_is_wrong(era: Era) -> None:
     spy, human = GitBookSpy(), Human()
