@@ -280,6 +280,8 @@ def _read_problem(tool: Tool, problem: ErrorDetails, arguments: Mapping[str, Any
     match problem["type"]:
         case "extra_forbidden":
             text = f"unknown argument.{_describe_valid_names(str(location[-1]), tool)}"
+            if location == ["status"] and isinstance(tool, Endpoint) and tool.configures:
+                text += " Only GitBook sets the status: no call pauses or activates an installation."
             code = ErrorCode.UNKNOWN_ARGUMENT
         case "literal_error":
             text = f"{_describe_rule(problem)}.{_suggest_value(problem, location, arguments)}"

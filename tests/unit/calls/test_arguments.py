@@ -59,6 +59,11 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
         {**INTEGRATION, "tunnelUrl": "https://hook.example.com", "for": "2 hours"},
         "for has the wrong form. 30m, 1d; default 2h",
     ),
+    "a status, which only GitBook sets": (
+        "update_integration_installation",
+        {**INTEGRATION, "installationId": "i", "status": "paused"},
+        "Only GitBook sets the status",
+    ),
     "an option without the one that it needs": ("list_integrations", {"maxItems": 5}, "maxItems has an effect only"),
     "too long": ("get_integration_by_name", {"integrationName": "x" * 101}, "at most 100 characters"),
     "empty segment": ("get_integration_event", {**INTEGRATION, "eventId": ""}, "eventId must not be empty"),
