@@ -258,9 +258,9 @@ JOBS = (
     ),
     Job(
         name="install it",
-        request="Install figma in our organization.",
-        steps=(call("install_integration", integrationName="figma", organization=ORGANIZATION_ID),),
-        done=lambda state: (figma := get(state, "figma")) is not None and figma.status == "active",
+        request="Install harbor-people in our organization.",
+        steps=(call("install_integration", integrationName="harbor-people", organization=ORGANIZATION_ID),),
+        done=lambda state: (people := get(state, "harbor-people")) is not None and people.status == "active",
         most_tokens=320,
     ),
     Job(

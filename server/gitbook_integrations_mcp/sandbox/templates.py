@@ -81,7 +81,6 @@ INTEGRATIONS = (
             "visibility": "public",
             "target": "space",
             "scopes": [],
-            "categories": ["content"],
             "blocks": [
                 {
                     "id": "diagram",
@@ -90,7 +89,6 @@ INTEGRATIONS = (
                     "markdown": {"codeblock": "mermaid", "body": "content"},
                 }
             ],
-            "contentSecurityPolicy": {"default-src": "'none'", "script-src": "'self'", "style-src": "'unsafe-inline'"},
         },
     ),
     Published(
@@ -141,7 +139,6 @@ INTEGRATIONS = (
             "visibility": "unlisted",
             "target": "space",
             "scopes": ["space:metadata:read", "space:content:read", "space:git:sync"],
-            "categories": ["content", "collaboration"],
             "configurations": {"space": {"componentId": "configure"}},
         },
     ),
@@ -273,17 +270,39 @@ INTEGRATIONS = (
             "title": "Figma",
             "description": "Embed Figma files in your pages.",
             "visibility": "public",
+            "target": "space",
+            "scopes": [],
+            "blocks": [{"id": "embed", "title": "Figma", "urlUnfurl": ["https://www.figma.com/file/**"]}],
+            "configurations": {
+                "account": {
+                    "properties": {
+                        "oauth_credentials": {
+                            "type": "button",
+                            "title": "Connection",
+                            "button_text": "Authorize",
+                            "callback_url": "/oauth",
+                        }
+                    },
+                    "required": ["oauth_credentials"],
+                }
+            },
+            "externalLinks": [{"label": "Figma", "url": "https://www.figma.com"}],
+        },
+    ),
+    Published(
+        "harbor-people",
+        "harbor-id",
+        17,
+        True,
+        {
+            "title": "Harbor People",
+            "description": "Show who is who: cards of people in your pages.",
+            "visibility": "public",
             "target": "organization",
             "scopes": [],
             "categories": ["content"],
-            "blocks": [
-                {
-                    "id": "figma",
-                    "title": "Figma file",
-                    "urlUnfurl": ["https://www.figma.com/file/**", "https://www.figma.com/design/**"],
-                }
-            ],
-            "externalLinks": [{"label": "Figma", "url": "https://www.figma.com"}],
+            "blocks": [{"id": "person", "title": "Person", "urlUnfurl": ["https://people.harbor.example/**"]}],
+            "externalLinks": [{"label": "Harbor", "url": "https://harbor.example"}],
         },
     ),
     Published(

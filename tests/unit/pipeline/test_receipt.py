@@ -98,7 +98,9 @@ async def test_a_deletion_says_what_its_undo_does_not_restore() -> None:
 
 async def test_an_undo_that_the_server_does_not_offer_is_not_offered() -> None:
     async with connect(GitBookSpy(), server={"sandbox": True}, tools={"exclude": ["undo_change"]}) as client:
-        receipt = await call(client, "install_integration", integrationName="figma", organization=ORGANIZATION_ID)
+        receipt = await call(
+            client, "install_integration", integrationName="harbor-people", organization=ORGANIZATION_ID
+        )
         assert receipt["undo"] == "undo_change is disabled on this server."
 
 

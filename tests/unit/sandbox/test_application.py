@@ -28,6 +28,7 @@ from gitbook_integrations_mcp.sandbox.credentials import LIFETIME
 from gitbook_integrations_mcp.sandbox.operations import OPERATIONS
 from gitbook_integrations_mcp.sandbox.state import Installation, State
 from tests.support.grown_sandbox import Size, create_grown_sandbox
+from tests.support.real_organization import REAL
 
 pytestmark = pytest.mark.anyio
 
@@ -163,9 +164,9 @@ def test_the_default_organization_has_a_realistic_size() -> None:
     assert (len(spaces), len(sites), count_installations(state)) == (20, 5, 40)
 
 
-async def test_the_default_marketplace_shows_twelve_integrations_of_all_visibilities(api: Api) -> None:
+async def test_the_default_marketplace_shows_thirteen_integrations_of_all_visibilities(api: Api) -> None:
     items = (await api.get(f"{ORG}/integrations"))["items"]
-    assert len(items) == 12
+    assert len(items) == 13
     assert {item["visibility"] for item in items} == {"public", "private", "unlisted"}
     assert {item["verified"] for item in items} == {True, False}
     assert {item["target"] for item in items} == {"all", "space", "site", "organization"}
@@ -288,7 +289,7 @@ async def test_an_invalid_query_is_rejected(api: Api, path: str, query: dict[str
 async def test_an_invalid_body_is_rejected(clock: Clock, content: bytes) -> None:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=create_sandbox(clock=clock))) as client:
         response = await client.post(
-            "http://gitbook.test/v1/integrations/figma/installations",
+            "http://gitbook.test/v1/integrations/harbor-people/installations",
             content=content,
             headers={"Authorization": f"Bearer {USER_TOKEN}"},
         )
@@ -302,7 +303,9 @@ async def test_an_error_never_repeats_the_rejected_value(api: Api) -> None:
 
 async def test_unknown_parameters_and_fields_are_ignored(api: Api) -> None:
     await api.get("/integrations", colour="red")
-    response = await api.send("POST", "/integrations/figma/installations", {"organization": ORGANIZATION_ID, "x": 1})
+    response = await api.send(
+        "POST", "/integrations/harbor-people/installations", {"organization": ORGANIZATION_ID, "x": 1}
+    )
     assert response.status_code == 201
 
 
@@ -353,7 +356,7 @@ async def test_an_integration_has_no_access_to_another_one(api: Api) -> None:
 async def test_an_integration_sees_of_an_organization_only_its_own_installation(api: Api) -> None:
     assert await api.get_names(f"{ORG}/installations", token=INTEGRATION_TOKEN) == [OWN_INTEGRATION]
     assert len(await api.get_names(f"{ORG}/installations")) == 9
-    assert_error(await api.send("GET", f"{ORG}/integrations", token=f"{INTEGRATION_TOKEN}_figma"), 403)
+    assert_error(await api.send("GET", f"{ORG}/integrations", token=f"{INTEGRATION_TOKEN}_harbor-people"), 403)
 
 
 async def test_an_installations_token_acts_for_that_installation_only(api: Api) -> None:
@@ -396,8 +399,8 @@ async def test_other_organizations_are_inaccessible(api: Api) -> None:
     stranger = next(each.id for each in api.state.organizations.values() if not each.member)
     assert_error(await api.send("GET", f"/orgs/{stranger}/spaces"), 403)
     assert_error(await api.send("GET", "/orgs/nobody/spaces"), 404)
-    assert_error(await api.send("POST", "/integrations/figma/installations", {"organization": stranger}), 403)
-    assert_error(await api.send("POST", "/integrations/figma/installations", {"organization": "nobody"}), 404)
+    assert_error(await api.send("POST", "/integrations/harbor-people/installations", {"organization": stranger}), 403)
+    assert_error(await api.send("POST", "/integrations/harbor-people/installations", {"organization": "nobody"}), 404)
 
 
 async def test_sites_are_filtered_by_title_type_publication_and_space(api: Api) -> None:
@@ -450,7 +453,7 @@ async def test_a_cursor_is_valid_for_its_own_list_only(api: Api) -> None:
 async def test_only_public_integrations_are_listed_publicly(api: Api) -> None:
     items = (await api.get("/integrations"))["items"]
     assert {item["visibility"] for item in items} == {"public"}
-    assert len(items) == 8
+    assert len(items) == 9
 
 
 @pytest.mark.parametrize(
@@ -459,11 +462,11 @@ async def test_only_public_integrations_are_listed_publicly(api: Api) -> None:
         ({"search": "ANALYT"}, ["googleanalytics", "lumen-analytics"]),
         ({"search": "sign-in"}, ["harbor-auth"]),
         ({"category": "visitor-auth"}, ["harbor-auth"]),
-        ({"blockDomain": "www.figma.com"}, ["figma"]),
-        ({"blocks": "true"}, ["mermaid", "figma"]),
+        ({"blockDomain": "people.harbor.example"}, ["harbor-people"]),
+        ({"blocks": "true"}, ["mermaid", "figma", "harbor-people"]),
         ({"contentSources": "true"}, ["ticket-importer"]),
         ({"scope": "space:git:sync"}, []),
-        ({"target": "organization"}, ["figma"]),
+        ({"target": "organization"}, ["harbor-people"]),
         ({"target": "site", "blocks": "false", "search": "chat"}, ["chatterbox"]),
         ({"owner": "Lm5vT8sXnP0dQaHj6YgU"}, ["lumen-analytics"]),
         ({"owner": "nobody"}, []),
@@ -471,6 +474,26 @@ async def test_only_public_integrations_are_listed_publicly(api: Api) -> None:
 )
 async def test_integrations_are_filtered(api: Api, query: dict[str, str], names: list[str]) -> None:
     assert await api.get_names("/integrations", **query) == names
+
+
+def describe(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Return the facts of a manifest that decide what an integration is and where it works."""
+    blocks = [{key: block.get(key) for key in ("id", "markdown", "urlUnfurl")} for block in manifest.get("blocks", [])]
+    forms = {
+        level: form if "componentId" in form else {key: each["type"] for key, each in form["properties"].items()}
+        for level, form in manifest.get("configurations", {}).items()
+    }
+    facts = {key: manifest[key] for key in ("title", "visibility", "target", "scopes")}
+    facts |= {
+        "categories": manifest.get("categories", []),
+        "directives": set(manifest.get("contentSecurityPolicy", ())),
+    }
+    return {**facts, "blocks": blocks, "forms": forms}
+
+
+@pytest.mark.parametrize("name", sorted(create_sandbox().state.integrations.keys() & REAL.keys()))
+def test_an_integration_with_the_name_of_a_real_one_is_like_it(name: str) -> None:
+    assert describe(create_sandbox().state.integrations[name].manifest) == describe(REAL[name])
 
 
 async def test_an_organization_is_offered_its_own_and_its_installed_integrations_too(api: Api) -> None:
@@ -537,12 +560,12 @@ async def test_unpublishing_removes_an_integration_with_its_installations(api: A
 
 
 async def test_an_integration_is_installed_once(api: Api) -> None:
-    path, body = "/integrations/figma/installations", {"organization": ORGANIZATION_ID}
-    assert_error(await api.send("GET", f"{ORG}/integrations/figma/installation_status"), 404)
+    path, body = "/integrations/harbor-people/installations", {"organization": ORGANIZATION_ID}
+    assert_error(await api.send("GET", f"{ORG}/integrations/harbor-people/installation_status"), 404)
     response = await api.send("POST", path, body)
     assert response.status_code == 201
     assert response.headers["location"] == response.json()["urls"]["location"]
-    assert await api.get(f"{ORG}/integrations/figma/installation_status") == {"status": "active"}
+    assert await api.get(f"{ORG}/integrations/harbor-people/installation_status") == {"status": "active"}
     assert await api.get(f"{path}/{response.json()['id']}") == response.json()
     assert_error(await api.send("POST", path, body), 409)
 

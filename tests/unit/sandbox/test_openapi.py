@@ -179,7 +179,7 @@ def get_samples(state: State) -> dict[str, list[dict[str, Any]]]:
         "list_integration_installations": [integration, {**integration, "externalId": "tracker:aurora"}],
         "get_integration_installation_by_id": [on_spaces],
         "install_integration": [
-            {"integrationName": name, "organization": ORGANIZATION_ID} for name in ("figma", "style-linter")
+            {"integrationName": name, "organization": ORGANIZATION_ID} for name in ("harbor-people", "style-linter")
         ],
         "update_integration_installation": [
             {**on_spaces, **change},
@@ -257,7 +257,9 @@ async def test_errors_satisfy_the_openapi(client: Client, name: str) -> None:
     sample = get_samples(client.state)[name][0]
     assert (await client.call(name, sample, token="wrong")).status_code == 401
     foreign = (
-        INTEGRATION_TOKEN if CredentialKind.INTEGRATION not in endpoint.credentials else f"{INTEGRATION_TOKEN}_figma"
+        INTEGRATION_TOKEN
+        if CredentialKind.INTEGRATION not in endpoint.credentials
+        else f"{INTEGRATION_TOKEN}_harbor-people"
     )
     refused = await client.call(name, sample, token=foreign)
     assert refused.status_code == 403 or name in {"list_integrations", "get_integration_by_name"}
