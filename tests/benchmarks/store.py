@@ -30,7 +30,7 @@ from gitbook_integrations_mcp.audit.auditor import Auditor
 from gitbook_integrations_mcp.audit.runner import AuditRunner, ReportKey
 from gitbook_integrations_mcp.config.settings import Settings, load_settings
 from gitbook_integrations_mcp.gitbook.opening import open_gitbook
-from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION, create_sandbox
+from gitbook_integrations_mcp.sandbox import create_sandbox
 from gitbook_integrations_mcp.store.change import Change
 from gitbook_integrations_mcp.store.schema import changes, reports
 from gitbook_integrations_mcp.store.store import Store
@@ -68,9 +68,8 @@ async def measure_approvals(folder: Path) -> dict[str, float]:
     """Return the median milliseconds of CPU of a call, by store and approval."""
     spy = GitBookSpy(create_sandbox(rate_limit=100 * CALLS))
     state = spy.sandbox.state
-    installation = next(one.id for one in state.installations.values() if one.integration == OWN_INTEGRATION)
-    own = {"integrationName": OWN_INTEGRATION, "installationId": installation}
-    arguments = {**own, "space_selection": "selected"}
+    installation = next(one for one in state.installations.values() if one.integration == "mermaid")
+    named = {"integrationName": "mermaid", "installationId": installation.id}
     taken: dict[str, list[float]] = {}
     async with AsyncExitStack() as stack:
         clients = {}
@@ -80,8 +79,9 @@ async def measure_approvals(folder: Path) -> dict[str, float]:
             clients[f"{name}, approved"] = await stack.enter_async_context(meet(spy, gated, Human()))
         for _ in range(CALLS):
             for name, client in clients.items():
+                other = "all" if installation.selection["space"] == "selected" else "selected"
                 started = time.process_time()
-                result = await client.call_tool(TOOL, arguments)
+                result = await client.call_tool(TOOL, {**named, "space_selection": other})
                 taken.setdefault(name, []).append(1000 * (time.process_time() - started))
                 assert not result.is_error, result.content
     return {name: median(values[CALLS // 10 :]) for name, values in taken.items()}

@@ -10,7 +10,6 @@ import anyio
 from mcp import Client
 from mcp_types import ResourceUpdatedNotification
 
-from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
 from tests.support.elicitation_client import GitBookSpy
 from tests.support.process import SOON
 
@@ -65,12 +64,15 @@ async def watch(subscriber: Subscriber, *uris: str) -> AsyncIterator[list[str]]:
 
 
 def find_installation(spy: GitBookSpy) -> dict[str, str]:
-    """Return the arguments that name an installation."""
-    installation = next(one for one in spy.sandbox.state.installations.values() if one.integration == OWN_INTEGRATION)
-    return {"integrationName": OWN_INTEGRATION, "installationId": installation.id}
+    """Return the arguments that name an installation, which GitBook vouches for, so that nobody is asked."""
+    installation = next(one for one in spy.sandbox.state.installations.values() if one.integration == "mermaid")
+    return {"integrationName": "mermaid", "installationId": installation.id}
 
 
 async def update(client: Client, installation: dict[str, str]) -> None:
-    """Change an installation."""
-    result = await client.call_tool("update_integration_installation", {**installation, "space_selection": "selected"})
+    """Change an installation: an update that changes nothing is not sent."""
+    current = await client.call_tool("get_integration_installation_by_id", installation)
+    selected = (current.structured_content or {}).get("space_selection") == "selected"
+    arguments = {**installation, "space_selection": "all" if selected else "selected"}
+    result = await client.call_tool("update_integration_installation", arguments)
     assert not result.is_error

@@ -513,7 +513,7 @@ async def test_a_target_that_cannot_be_read_at_the_moment_is_not_written() -> No
 
 async def test_json_of_the_greatest_depth_is_read_and_written() -> None:
     deep: dict[str, Any] = {"token": "t"}
-    for _ in range(180):
+    for _ in range(90):
         deep = {"a": deep}
     spy = GitBookSpy()
     installation, arguments = set_up(spy, deep)
