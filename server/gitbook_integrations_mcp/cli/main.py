@@ -7,6 +7,7 @@ import itertools
 import os
 import sys
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 
 from gitbook_integrations_mcp import NAME
 from gitbook_integrations_mcp.cli.console import print_error, print_warning
@@ -68,7 +69,8 @@ def _run(words: Sequence[str], closed: Collection[str]) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # not every console can show every character; none is worth a crash
     if isinstance(sys.stdin, io.TextIOWrapper):
-        sys.stdin.reconfigure(errors="surrogateescape")  # the check of arguments refuses what is not Unicode
+        with suppress(io.UnsupportedOperation):  # something was read before
+            sys.stdin.reconfigure(errors="surrogateescape")  # the check of arguments refuses what is not Unicode
     try:
         arguments = parse(words)
     except ProgramError as error:

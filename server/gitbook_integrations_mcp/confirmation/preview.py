@@ -144,8 +144,8 @@ class Previewer:
             *listed,
             *_describe_loss(shown_call, shown, before),
             *_describe_removal(shown_call, integration),
-            *known_here,
             *power,
+            *known_here,
         ]
         details = [
             *describe_call(shown_call),

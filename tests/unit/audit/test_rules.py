@@ -1058,7 +1058,15 @@ def test_a_misspelt_rule_is_rejected_with_a_suggestion(options: dict[str, Any]) 
         load_settings({"audit": options})
 
 
-CREDENTIALS = ("webhook_url", "api_key", "access_token", "api_token", "secret_key", "client_secret")
+CREDENTIALS = (
+    "oauth_credentials",
+    "webhook_url",
+    "api_key",
+    "access_token",
+    "api_token",
+    "secret_key",
+    "client_secret",
+)
 """Keys under which the sandbox's configurations hold credentials."""
 
 CREDENTIAL_RULES = {"secrets-in-configuration", "typed-credentials", "stored-credentials"}
