@@ -90,12 +90,10 @@ class RequestCounter:
             wait = read_reset(headers, wall_time)
         if wait is None or remaining is None:
             return
-        reset = now + wait
-        if status == 429 or self._remaining is None or reset > self._reset + 1:
-            self._remaining, self._reset = remaining, reset
-        elif reset > self._reset - 1:  # the same reset, as the times are in whole seconds
-            self._remaining, self._reset = min(self._remaining, remaining), max(reset, self._reset)
-        # Otherwise the response is from before the last reset.
+        if status == 429:
+            self._remaining, self._reset = remaining, now + wait
+        else:
+            self._update(remaining, now + wait)
 
     def record_lost_request(self) -> None:
         """Count a request that was sent but got no response: GitBook may have counted it."""
@@ -105,9 +103,15 @@ class RequestCounter:
     def merge(self, other: "RequestCounter") -> None:
         """Take over the requests of another counter of the same limit."""
         self.in_flight += other.in_flight
-        known = [each._remaining for each in (self, other) if each._remaining is not None]
-        self._remaining = min(known, default=None)
-        self._reset = max(self._reset, other._reset)
+        if other._remaining is not None:
+            self._update(other._remaining, other._reset)
+
+    def _update(self, remaining: int, reset: float) -> None:
+        if self._remaining is None or reset > self._reset + 1:
+            self._remaining, self._reset = remaining, reset
+        elif reset > self._reset - 1:  # the same reset, as the times are in whole seconds
+            self._remaining, self._reset = min(self._remaining, remaining), max(reset, self._reset)
+        # Otherwise it is from before the last reset, or it is a short wait that GitBook asked for.
 
 
 class CredentialLimit:

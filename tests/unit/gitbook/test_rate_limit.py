@@ -388,6 +388,23 @@ async def test_an_overtaken_response_with_more_remaining_requests_can_be_of_the_
         assert one.limit.get_counter("GET /first") is one.limit.get_counter("GET /second")
 
 
+async def test_a_short_wait_of_one_endpoint_is_no_exhausted_limit_of_another() -> None:
+    time = VirtualTime()
+    limiter = RateLimiter(16, 1, time.monotonic, time.sleep)
+    with (
+        await limiter.acquire(b"ours", "GET /first", 0) as one,
+        await limiter.acquire(b"ours", "GET /second", 0) as two,
+        await limiter.acquire(b"ours", "GET /third", 0) as three,
+    ):
+        one.record_response(200, tell(8, 50, limit="9"), NOW, START)
+        two.record_response(200, tell(7, 50, limit="9"), NOW, START)
+        two.record_response(429, {"retry-after": "1"}, NOW, START)
+        three.record_response(200, tell(6, 50, limit="9"), NOW, START)
+        counter = three.limit.get_counter("GET /third")
+        assert counter is three.limit.get_counter("GET /second")
+        assert counter.has_room(NOW)
+
+
 async def test_calls_that_wait_for_one_limit_take_no_place_from_the_others() -> None:
     time, sleeping, awake = VirtualTime(), asyncio.Event(), asyncio.Event()
 
