@@ -145,7 +145,6 @@ class Previewer:
             *_describe_loss(shown_call, shown, before),
             *_describe_removal(shown_call, integration),
             *power,
-            *known_here,
         ]
         details = [
             *describe_call(shown_call),
@@ -157,6 +156,7 @@ class Previewer:
                 for one in describe_context(reader, contexts[reader.name])
             ),
             *(() if tool.widens is Widening.CODE else describe_settings(shown_call)),
+            *known_here,
         ]
         preview = Preview(
             title=scrub(write_title(shown_call, integration, shown, organization, places)),
