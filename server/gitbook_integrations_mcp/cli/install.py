@@ -48,7 +48,6 @@ _NAMES = re.compile(
 _CARRIED = frozenset({section for section, _, _ in iterate_settings()} - {"http", "oauth"})
 """Sections whose variables go into the entry: the assistant has no access to this shell's, and some are safeguards."""
 
-
 _OWN_MEMBERS = frozenset({"command", "args", "env", "env_vars", "type", "url", "serverUrl", "httpUrl", "headers"})
 """Members of an entry that say how the server is started or reached."""
 
@@ -69,9 +68,9 @@ def format_entry(
 def run(settings: Settings, arguments: Namespace) -> int:
     """Add this server to the configuration of the assistant, print what was done, and return the exit code.
 
-    The file is edited: other servers and settings stay. In this server's own entry, the variables
-    that a human put there stay, above all a token, and all members that do not say how the server is started. A backup
-    is kept beside the file.
+    The file is edited: other servers and settings stay. In this server's own entry, the variables that a human put
+    there stay, above all a token, and so do all members that do not say how the server is started. A backup is kept
+    beside the file.
 
     Raises:
         SettingsError: a toolset or tool does not exist, so the assistant could not start the server.

@@ -42,7 +42,7 @@ def read_target(text: str) -> SecretStr:
     try:
         parts = urlsplit(url)
         valid = text.startswith("slack") and parts.scheme == "https" and parts.hostname and parts.username is None
-        valid = valid and parts.port != 0  # reading a port checks it
+        valid = valid and parts.port != 0  # a port that is not valid raises ValueError
     except ValueError:
         valid = False
     if not valid:

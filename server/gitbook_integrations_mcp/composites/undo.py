@@ -74,7 +74,7 @@ class UndoPlanner:
         else:
             undos, lost = await self._undo_plan(call, change)
         steps = _leave_out_deleted([step for undo in undos for step in undo.steps])
-        undone = {step.undoes for step in steps}  # what is deleted anyway is not to be restored
+        undone = {step.undoes for step in steps}  # a sentence about a call that was left out would be false
         lost = list(dict.fromkeys([*lost, *(text for undo in undos if undo.change.id in undone for text in undo.lost)]))
         titles = await self._read_titles(call, change.organization, [undo.change for undo in undos], steps)
         scrub_json = call.caller.credentials.scrub_json  # before anything is cut

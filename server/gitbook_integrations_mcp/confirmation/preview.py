@@ -61,7 +61,7 @@ _VOLATILE = frozenset({"urls", "previewImages", "permissions"})
 class Previewer:
     """Reads previews with the credentials of the call.
 
-    `effects` describe calls by tool name: those of composite tools, and of endpoints what GitBook does not show.
+    By tool name, `effects` describe calls of composite tools, and what GitBook does not show of calls of endpoints.
     """
 
     def __init__(self, targets: TargetReader, effects: Mapping[str, Describe] | None = None) -> None:
@@ -376,7 +376,7 @@ def _describe_consequence(call: Call) -> str:
     tool = call.tool
     text = tool.consequence or f"This call would {tool.title[0].lower()}{tool.title[1:]}."
     replaces = isinstance(tool, Endpoint) and tool.configures is not None and "configuration" in call.arguments
-    return f"{text} Settings that they leave out are deleted." if replaces else text
+    return f"{text} Its other settings are deleted." if replaces else text
 
 
 def _check_rights(

@@ -27,7 +27,7 @@ _MAX_IDLE = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class LimitHeaders:
     """The limit that the headers of a response show."""
 
     limit: int | None
@@ -37,15 +37,15 @@ class Report:
     number: int
     """Number of responses before this one."""
 
-    def has_reset_of(self, other: "Report") -> bool:
+    def has_reset_of(self, other: "LimitHeaders") -> bool:
         """Whether both show the same reset."""
         return self.reset is not None and other.reset is not None and abs(self.reset - other.reset) <= 1
 
-    def has_limit_of(self, other: "Report") -> bool:
+    def has_limit_of(self, other: "LimitHeaders") -> bool:
         """Whether both show the same limit, as far as they show one."""
         return None in (self.limit, other.limit) or self.limit == other.limit
 
-    def refutes(self, other: "Report", sent: int) -> bool:
+    def refutes(self, other: "LimitHeaders", sent: int) -> bool:
         """Whether this one, to a request that was sent after `sent` responses, cannot be of the limit of the other."""
         if not self.has_reset_of(other) or self.remaining is None or other.remaining is None:
             return False
@@ -124,10 +124,10 @@ class CredentialLimit:
         self.responses = 0
         """Number of responses."""
         self._counters: dict[str, RequestCounter] = {}
-        self._reports: dict[str, Report] = {}
-        """The latest report of each endpoint."""
+        self._latest: dict[str, LimitHeaders] = {}
+        """Those of the latest response of each endpoint."""
         self._different: set[frozenset[str]] = set()
-        """Pairs of endpoints that have different limits, as their reports proved."""
+        """Pairs of endpoints that have different limits, as their responses proved."""
 
     def get_counter(self, endpoint: str) -> RequestCounter:
         """Return the counter of an endpoint, which other endpoints may share."""
@@ -150,11 +150,11 @@ class CredentialLimit:
 
         `sent` is the number of responses before the request was sent.
         """
-        report = Report(read_limit(headers), read_remaining(headers), read_reset_time(headers), self.responses)
+        shown = LimitHeaders(read_limit(headers), read_remaining(headers), read_reset_time(headers), self.responses)
         self.responses += 1
-        self._reports[endpoint] = report
+        self._latest[endpoint] = shown
         self._different |= {
-            frozenset((endpoint, name)) for name, other in self._reports.items() if report.refutes(other, sent)
+            frozenset((endpoint, name)) for name, other in self._latest.items() if shown.refutes(other, sent)
         }
         counter = self.get_counter(endpoint)
         if not all(self._may_share(endpoint, name) for name in self._list_endpoints(counter)):
@@ -162,11 +162,11 @@ class CredentialLimit:
             counter.in_flight[endpoint] = shared.in_flight.pop(endpoint, 0)
             self._counters[endpoint] = counter
         counter.record_response(status, headers, now, wall_time)
-        if report.limit is None:
+        if shown.limit is None:
             return
-        for name, other in self._reports.items():
+        for name, other in self._latest.items():
             found = self._counters[name]
-            if found is counter or other.limit is None or not report.has_reset_of(other):
+            if found is counter or other.limit is None or not shown.has_reset_of(other):
                 continue
             ours, theirs = self._list_endpoints(counter), self._list_endpoints(found)
             if all(self._may_share(*pair) for pair in product(ours, theirs)):
@@ -177,10 +177,10 @@ class CredentialLimit:
         return [name for name, each in self._counters.items() if each is counter]
 
     def _may_share(self, one: str, other: str) -> bool:
-        """Whether no report contradicts that two endpoints share a limit."""
+        """Whether no response contradicts that two endpoints share a limit."""
         if frozenset((one, other)) in self._different:
             return False
-        return self._reports[one].has_limit_of(self._reports[other])
+        return self._latest[one].has_limit_of(self._latest[other])
 
     def grant(self, now: float) -> None:
         """Let as many waiting requests be sent as there are free places, in the order of their arrival.

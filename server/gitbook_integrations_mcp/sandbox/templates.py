@@ -38,6 +38,10 @@ def _text(title: str, description: str = "", **more: Any) -> dict[str, Any]:
     return {"type": "string", "title": title, **({"description": description} if description else {}), **more}
 
 
+def _button(title: str, text: str) -> dict[str, Any]:
+    return {"type": "button", "title": title, "button_text": text, "callback_url": "/oauth"}
+
+
 INTEGRATIONS = (
     Published(
         OWN_INTEGRATION,
@@ -106,12 +110,7 @@ INTEGRATIONS = (
             "configurations": {
                 "account": {
                     "properties": {
-                        "oauth_credentials": {
-                            "type": "button",
-                            "title": "Connection",
-                            "button_text": "Authorize",
-                            "callback_url": "/oauth",
-                        },
+                        "oauth_credentials": _button("Connection", "Authorize"),
                         "default_channel": _text("Default channel"),
                     },
                     "required": ["oauth_credentials"],
@@ -204,12 +203,7 @@ INTEGRATIONS = (
                     "properties": {
                         "workspace": _text("Workspace"),
                         "access_token": _text("Access token"),
-                        "connect": {
-                            "type": "button",
-                            "title": "Connect",
-                            "button_text": "Sign in to Chatterbox",
-                            "callback_url": "/oauth",
-                        },
+                        "connect": _button("Connect", "Sign in to Chatterbox"),
                     },
                     "required": ["workspace", "access_token"],
                 }
@@ -275,14 +269,7 @@ INTEGRATIONS = (
             "blocks": [{"id": "embed", "title": "Figma", "urlUnfurl": ["https://www.figma.com/file/**"]}],
             "configurations": {
                 "account": {
-                    "properties": {
-                        "oauth_credentials": {
-                            "type": "button",
-                            "title": "Connection",
-                            "button_text": "Authorize",
-                            "callback_url": "/oauth",
-                        }
-                    },
+                    "properties": {"oauth_credentials": _button("Connection", "Authorize")},
                     "required": ["oauth_credentials"],
                 }
             },

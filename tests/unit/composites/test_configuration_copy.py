@@ -18,12 +18,6 @@ SECRET, OLD = "xoxb-1234567890-the-secret-that-moves", "xoxb-1234567890-the-secr
 NOWHERE = {"integrationName": "slack", "installationId": "nowhere"}
 
 
-@pytest.fixture
-def file(tmp_path: Path) -> str:
-    """The URL of an empty store in a file."""
-    return f"sqlite:///{tmp_path}/store.db"
-
-
 class Case:
     """An integration without a schema on two spaces, of which one has a credential."""
 

@@ -1,6 +1,5 @@
 """Uninstalling an integration everywhere, and bringing it back."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,12 +13,6 @@ from tests.support.gated_calls import APPROVAL, Target, call_once, each_era, fin
 TOOL = "uninstall_everywhere"
 SECRET = "xoxb-1234567890-the-secret-of-the-installation"
 SLACK = {"integrationName": "slack", "organizationId": ORGANIZATION_ID}
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> str:
-    """The URL of an empty store in a file."""
-    return f"sqlite:///{tmp_path}/store.db"
 
 
 def find(spy: GitBookSpy) -> list[Any]:

@@ -1,6 +1,5 @@
 """Setting the places of an installation: the plan, its approval, its receipts, failures in between, and its undo."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,12 +15,6 @@ from tests.support.gated_calls import APPROVAL, Target, call_once, each_era, sta
 
 TOOL = "set_installation_places"
 SECRET = "xoxb-the-secret-of-a-space"
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> str:
-    """The URL of an empty store in a file."""
-    return f"sqlite:///{tmp_path}/store.db"
 
 
 class Case:

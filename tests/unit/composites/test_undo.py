@@ -34,12 +34,6 @@ def url(request: pytest.FixtureRequest) -> str:
     return find_url(request, request.param)
 
 
-@pytest.fixture
-def file(tmp_path: Path) -> str:
-    """The URL of an empty store in a file."""
-    return f"sqlite:///{tmp_path}/store.db"
-
-
 def find_installation(spy: GitBookSpy) -> Any:
     """Return the installation of the sandbox's own integration on its organization."""
     [found] = [

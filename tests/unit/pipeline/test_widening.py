@@ -493,7 +493,7 @@ async def test_only_a_new_configuration_deletes_the_settings_that_it_leaves_out(
     installation.configuration = {"api_key": "sandbox-FAKE-tracker-key-4f9a2c"}
     spy.sandbox.state.integrations[OWN_INTEGRATION].manifest |= {"configurations": {}, "target": "all"}
     (text,) = await ask(spy, "update_integration_installation", {**OWN, "installationId": installation.id, **setting})
-    assert ("leave out" in text) is warned
+    assert ("Its other settings are deleted." in text) is warned
 
 
 async def test_an_update_shows_what_it_adds_below_lists_and_objects_too() -> None:
