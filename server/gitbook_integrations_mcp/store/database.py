@@ -11,7 +11,14 @@ import secrets
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
+from contextlib import (
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -40,6 +47,9 @@ _SECONDS = 3
 
 _TRANSACTION_SECONDS = 4 * _SECONDS
 """Time-out of a whole transaction of PostgreSQL, which bounds its own steps unless its machine or the network fails."""
+
+_POSTGRESQL_CONNECTIONS = 15
+"""How many connections one process opens at most, beside the one that listens."""
 
 _MIGRATION_LOCK = 0x67697462
 """Key of PostgreSQL's advisory lock for migrations: the first letters of GitBook."""
@@ -86,8 +96,8 @@ class Database:
         self._identity = ""
         self._is_damaged = False
         self._opening = anyio.Lock(fast_acquire=True)
-        # SQLite has one connection in a process, and one transaction at a time.
-        self._turn = nullcontext() if location.url else anyio.Lock(fast_acquire=True)
+        self._connections = _POSTGRESQL_CONNECTIONS if location.url else 1  # each runs one transaction at a time
+        self._turns = anyio.Semaphore(self._connections, fast_acquire=True)
 
     @property
     def is_postgresql(self) -> bool:
@@ -191,9 +201,15 @@ class Database:
                 await connection.close()
 
     async def close(self) -> None:
-        """Close all connections. The next transaction opens them again; a store in memory keeps its content."""
+        """Close all connections when their transactions have ended.
+
+        The next transaction opens them again; a store in memory keeps its content.
+        """
         with anyio.CancelScope(shield=True):
-            async with self._turn, self._opening:
+            async with AsyncExitStack() as stack:
+                for _ in range(self._connections):
+                    await stack.enter_async_context(self._turns)
+                await stack.enter_async_context(self._opening)
                 if self._engine is not None and not self.location.is_memory:
                     await self._engine.dispose()
                     self._engine = None
@@ -201,8 +217,8 @@ class Database:
     @asynccontextmanager
     async def _transact(self) -> "AsyncIterator[Transaction]":
         with anyio.CancelScope(shield=True):
-            async with self._turn:
-                with self._translate_failures(), self._limit_time():
+            with self._translate_failures(), self._limit_time():
+                async with self._turns:
                     engine = await self._open()
                     async with engine.begin() as connection:
                         yield connection
@@ -302,7 +318,8 @@ def _build_postgresql_engine(url: SecretStr) -> "AsyncEngine":
     return create_async_engine(
         _read_url(url).set(drivername="postgresql+psycopg"),
         pool_pre_ping=True,
-        pool_timeout=_SECONDS,
+        pool_size=_POSTGRESQL_CONNECTIONS,
+        max_overflow=0,
         connect_args=_POSTGRESQL_OPTIONS,
     )
 
@@ -351,10 +368,7 @@ def describe_failure(error: BaseException) -> str | None:
             error.errno or 0, f"cannot be opened ({error.strerror})"
         )
     from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-    from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-    if isinstance(error, PoolTimeoutError):
-        return _SLOW
     cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(cause, sqlite3.Error):
         name = getattr(cause, "sqlite_errorname", None) or ""

@@ -404,12 +404,33 @@ async def test_no_error_and_no_log_has_the_password(caplog: pytest.LogCaptureFix
 
 
 async def test_connections_end_with_the_store(postgres: PostgresServer) -> None:
-    count = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'gitbook'"
     store = open_store(postgres.url)
     async with anyio.create_task_group() as group:
         for _ in range(20):
             group.start_soon(open_one, store)
     await store.close()
+    await await_disconnection(postgres)
+
+
+async def test_close_waits_for_a_transaction_that_runs(postgres: PostgresServer) -> None:
+    store, steps = open_store(postgres.url), []
+
+    async def close() -> None:
+        await store.close()
+        steps.append("closed")
+
+    async with anyio.create_task_group() as group, store.database.read() as connection:
+        group.start_soon(close)
+        await anyio.sleep(0.2)
+        await connection.exec_driver_sql("SELECT 1")
+        steps.append("read")
+    assert steps == ["read", "closed"]
+    await await_disconnection(postgres)
+
+
+async def await_disconnection(postgres: PostgresServer) -> None:
+    """Return when nobody is connected to the database any more."""
+    count = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'gitbook'"
     with anyio.fail_after(30):
         while postgres.execute(count) != [(1,)]:  # noqa: ASYNC110  # that of this query
             await anyio.sleep(0.05)
