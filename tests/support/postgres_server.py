@@ -11,8 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import anyio
 import psycopg
 import pytest
+
+from tests.support.process import TIMEOUT
 
 NAME = "gitbook"
 
@@ -76,6 +79,19 @@ class PostgresServer:
         with psycopg.connect(self.url, autocommit=True) as connection:
             cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
+
+    def count_connections(self) -> int:
+        """Return how many connections to the database others have."""
+        others = f"datname = '{NAME}' AND pid <> pg_backend_pid()"
+        [(count,)] = self.execute(f"SELECT count(*) FROM pg_stat_activity WHERE {others}")  # noqa: S608 - a constant
+        assert isinstance(count, int)
+        return count
+
+    async def await_connections(self, count: int) -> None:
+        """Return when others have that many connections to the database."""
+        with anyio.fail_after(TIMEOUT):
+            while self.count_connections() != count:  # noqa: ASYNC110 - PostgreSQL notifies nobody of this
+                await anyio.sleep(0.05)
 
 
 @contextmanager

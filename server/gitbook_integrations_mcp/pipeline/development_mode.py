@@ -166,12 +166,12 @@ class DevelopmentModes:
                 yield
             finally:
                 group.cancel_scope.cancel()
-                if self._own:
-                    with anyio.CancelScope(shield=True), anyio.move_on_after(_STOP_SECONDS):
-                        await self.disable_own()
-                    with anyio.CancelScope(shield=True):
-                        await self._gitbook.close()
-                        await self._store.close()
+                with anyio.CancelScope(shield=True):
+                    if self._own:
+                        with anyio.move_on_after(_STOP_SECONDS):
+                            await self.disable_own()
+                    await self._gitbook.close()
+                    await self._store.close()  # which a look can have opened after the last connection
 
     async def _watch(self) -> None:
         await anyio.sleep(_FIRST_LOOK_SECONDS)

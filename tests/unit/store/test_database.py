@@ -409,7 +409,7 @@ async def test_connections_end_with_the_store(postgres: PostgresServer) -> None:
         for _ in range(20):
             group.start_soon(open_one, store)
     await store.close()
-    await await_disconnection(postgres)
+    await postgres.await_connections(0)
 
 
 async def test_close_waits_for_a_transaction_that_runs(postgres: PostgresServer) -> None:
@@ -425,12 +425,4 @@ async def test_close_waits_for_a_transaction_that_runs(postgres: PostgresServer)
         await connection.exec_driver_sql("SELECT 1")
         steps.append("read")
     assert steps == ["read", "closed"]
-    await await_disconnection(postgres)
-
-
-async def await_disconnection(postgres: PostgresServer) -> None:
-    """Return when nobody is connected to the database any more."""
-    count = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'gitbook'"
-    with anyio.fail_after(30):
-        while postgres.execute(count) != [(1,)]:  # noqa: ASYNC110  # that of this query
-            await anyio.sleep(0.05)
+    await postgres.await_connections(0)
