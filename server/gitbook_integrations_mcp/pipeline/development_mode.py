@@ -160,18 +160,18 @@ class DevelopmentModes:
         if not self._is_offered:
             yield
             return
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._watch)
-            try:
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._watch)
                 yield
-            finally:
                 group.cancel_scope.cancel()
-                with anyio.CancelScope(shield=True):
-                    if self._own:
-                        with anyio.move_on_after(_STOP_SECONDS):
-                            await self.disable_own()
-                    await self._gitbook.close()
-                    await self._store.close()  # which a look can have opened after the last connection
+        finally:
+            with anyio.CancelScope(shield=True):
+                if self._own:
+                    with anyio.move_on_after(_STOP_SECONDS):
+                        await self.disable_own()
+                await self._gitbook.close()
+                await self._store.close()  # which a look can have opened after the last connection
 
     async def _watch(self) -> None:
         await anyio.sleep(_FIRST_LOOK_SECONDS)

@@ -11,12 +11,14 @@ import pytest
 from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.errors import StoreError
+from gitbook_integrations_mcp.pipeline import development_mode
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
 from gitbook_integrations_mcp.store.development_modes import CLAIM_SECONDS, UNANSWERED_SECONDS, DevelopmentModeStore
 from gitbook_integrations_mcp.store.store import Store
 from tests.support.elicitation_client import Clock, GitBookSpy, Human, create_gated_server, meet, read_status
 from tests.support.fake_gitbook import Era, read_code
 from tests.support.gated_calls import each_era
+from tests.support.postgres_server import PostgresServer
 from tests.support.stores import KINDS, find_url
 
 HOUR = 3600
@@ -245,6 +247,16 @@ async def test_a_server_that_stops_ends_what_it_enabled(url: str, spy: GitBookSp
         await enable(server)
         assert count_off(spy) == 0
     assert count_off(spy) == 1
+
+
+async def test_a_server_that_stops_closes_what_it_opened_after_its_last_connection(
+    postgres: PostgresServer, spy: GitBookSpy, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(development_mode, "_FIRST_LOOK_SECONDS", 0)
+    server = create_gated_server(spy, clock, url=postgres.url)
+    async with server.development.run():
+        await postgres.await_connections(1)
+    await postgres.await_connections(0)
 
 
 @pytest.mark.parametrize("tool", [OFF_TOOL, "unpublish_integration", ENABLE])
