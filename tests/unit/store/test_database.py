@@ -1,6 +1,7 @@
 """Bad days of the database: each is a clear error, nothing is lost, and the store works again afterwards."""
 
 import os
+import re
 import sqlite3
 import stat
 import subprocess
@@ -25,6 +26,7 @@ from gitbook_integrations_mcp.store.schema import METADATA, REVISION
 from gitbook_integrations_mcp.store.store import Store
 from tests.support.postgres_server import PostgresServer
 from tests.support.process import TIMEOUT
+from tests.support.repository import DOCS
 from tests.support.stores import find_url, open_store
 
 DATABASES = ("sqlite", "postgres")
@@ -403,11 +405,25 @@ async def test_no_error_and_no_log_has_the_password(caplog: pytest.LogCaptureFix
     assert caught.value.__cause__ is None
 
 
-async def test_connections_end_with_the_store(postgres: PostgresServer) -> None:
-    store = open_store(postgres.url)
+async def test_a_process_opens_as_many_connections_as_the_documentation_says_and_closes_them(
+    postgres: PostgresServer,
+) -> None:
+    [most] = re.findall("(\\d+) for transactions", Path(DOCS, "operate/replicas.md").read_text(encoding="utf-8"))
+    store, release, done = open_store(postgres.url), anyio.Event(), []
+
+    async def read(number: int) -> None:
+        async with store.database.read():
+            await release.wait()
+            done.append(number)
+
     async with anyio.create_task_group() as group:
-        for _ in range(20):
-            group.start_soon(open_one, store)
+        for number in range(20):
+            group.start_soon(read, number)
+        await postgres.await_connections(int(most))
+        await anyio.sleep(0.5)
+        assert postgres.count_connections() == int(most)
+        release.set()
+    assert len(done) == 20
     await store.close()
     await postgres.await_connections(0)
 
