@@ -98,6 +98,7 @@ class Database:
         self._opening = anyio.Lock(fast_acquire=True)
         self._connections = _POSTGRESQL_CONNECTIONS if location.url else 1  # each runs one transaction at a time
         self._turns = anyio.Semaphore(self._connections, fast_acquire=True)
+        self._closing = anyio.Lock(fast_acquire=True)
 
     @property
     def is_postgresql(self) -> bool:
@@ -206,7 +207,7 @@ class Database:
         The next transaction opens them again; a store in memory keeps its content.
         """
         with anyio.CancelScope(shield=True):
-            async with AsyncExitStack() as stack:
+            async with self._closing, AsyncExitStack() as stack:  # two that share the turns would wait for each other
                 for _ in range(self._connections):
                     await stack.enter_async_context(self._turns)
                 await stack.enter_async_context(self._opening)

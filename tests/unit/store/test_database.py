@@ -15,7 +15,7 @@ import anyio
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.errors import ErrorCode, StoreError
@@ -442,3 +442,21 @@ async def test_close_waits_for_a_transaction_that_runs(postgres: PostgresServer)
         steps.append("read")
     assert steps == ["read", "closed"]
     await postgres.await_connections(0)
+
+
+async def test_several_may_close_while_transactions_run(postgres: PostgresServer) -> None:
+    store = open_store(postgres.url)
+
+    async def read(seconds: float) -> None:
+        async with store.database.read():
+            await anyio.sleep(seconds)
+
+    with anyio.fail_after(TIMEOUT):
+        await store.database.execute(text("SELECT 1"))
+        async with anyio.create_task_group() as group:
+            for seconds in (0.2, 0.4, 0.6):
+                group.start_soon(read, seconds)
+            await anyio.sleep(0.1)
+            for _ in range(3):
+                group.start_soon(store.close)
+        await postgres.await_connections(0)
