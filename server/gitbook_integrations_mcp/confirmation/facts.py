@@ -6,11 +6,12 @@ client that renders Markdown finds none in either. No part of third parties' tex
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic_core import Url
 
+from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_api.endpoint import Endpoint
 from gitbook_integrations_api.rules import RULES
 from gitbook_integrations_mcp.calls.call import Call
@@ -24,6 +25,9 @@ MAX_NAMED = 10
 
 _SIGN_IN = "site:visitor:auth"
 """The scope of integrations that sign visitors of sites in."""
+
+_ENDING = frozenset(one.ended_by for one in ENDPOINTS.values() if one.ended_by)
+"""Tools that end a mode, and remove nothing."""
 
 MAX_LISTED = 50
 """Number of keys or texts of the call that are listed; the others are counted."""
@@ -80,6 +84,11 @@ def describe_effect(effect: Sequence[tuple[str, str]]) -> Iterator[Fact]:
     """Yield what a call of a composite tool would do, as its handler or its plan describes it."""
     for label, value in effect:
         yield Fact(label, clean_foreign(value, 500))
+
+
+def scrub_facts(described: Iterable[Fact | str], scrub: Callable[[str], str]) -> tuple[Fact, ...]:
+    """Return the facts of what was described, without tokens. Texts among them are notes, not facts."""
+    return tuple(Fact(scrub(one.label), scrub(one.value)) for one in described if isinstance(one, Fact))
 
 
 def name_all(things: Sequence[Any]) -> str:
@@ -178,15 +187,19 @@ def describe_integration(integration: Mapping[str, Any]) -> Iterator[Fact]:
         yield Fact("Owner", format_name(owner))
 
 
-def describe_removal(integration: Mapping[str, Any], place: str | None = None) -> Iterator[Fact]:
-    """Yield what readers lose with an integration that is removed everywhere or from a place: sign-in, and blocks.
+def describe_removal(call: Call, integration: Any) -> Iterator[Fact]:
+    """Yield what readers lose with an integration that a call removes everywhere or from a place: sign-in, and blocks.
 
     Visitors sign in on sites, and blocks are in the pages of spaces.
     """
-    if place != "space" and _SIGN_IN in (integration.get("scopes") or ()):
+    tool = call.tool
+    if not isinstance(tool, Endpoint) or tool.method != "DELETE" or tool.name in _ENDING:
+        return
+    known = integration if isinstance(integration, Mapping) else {}
+    if "spaceId" not in call.arguments and _SIGN_IN in (known.get("scopes") or ()):
         effect = "Without it, they may be locked out, or the sites may be open to everyone."
         yield Fact("Sign-in", f"Visitors of sites sign in with this integration. {effect}")
-    if place != "site" and isinstance(blocks := integration.get("blocks"), list) and blocks:
+    if "siteId" not in call.arguments and isinstance(blocks := known.get("blocks"), list) and blocks:
         yield Fact("Blocks that pages lose", name_all(blocks))
 
 

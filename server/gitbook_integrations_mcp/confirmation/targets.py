@@ -4,22 +4,32 @@ The table of endpoints determines what is read: the target is the nearest readab
 endpoint needs no code here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 from gitbook_integrations_api.catalog import ENDPOINTS
-from gitbook_integrations_api.endpoint import Endpoint, Tool
+from gitbook_integrations_api.choices import Level
+from gitbook_integrations_api.endpoint import Endpoint, SegmentError, Tool
+from gitbook_integrations_api.sources import PLACE_LISTS
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.related import find_get, find_target
 from gitbook_integrations_mcp.calls.response import get_path, read_response
+from gitbook_integrations_mcp.digest import digest_json
 from gitbook_integrations_mcp.errors import AnswerError, ArgumentsError, CallError, CredentialError, StatusError
 from gitbook_integrations_mcp.gitbook.client import GitBook
+
+INTEGRATION = "get_integration_by_name"
+"""Name of the endpoint that reads an integration."""
 
 _NAMED_BY_THEMSELVES = frozenset({"integration", "installation", "event"})
 """Objects whose own name or ID ends the path that reads them."""
 
 _LEVELS = ("installations", "spaces", "sites")
+
+_VOLATILE = frozenset({"urls", "previewImages", "permissions"})
+"""Fields that differ from one response to the next."""
 
 
 class MismatchError(AnswerError):
@@ -121,6 +131,26 @@ class TargetReader:
             )
         return found or str(identifier), page["items"]
 
+    async def read_places(
+        self, call: Call, levels: Iterable[Level], organization: Mapping[str, Any] | str | None
+    ) -> dict[Level, Mapping[str, Any] | None]:
+        """Return the spaces or sites of an organization by level; None if they cannot be read.
+
+        Raises:
+            MismatchError: GitBook answered with another object.
+        """
+        identifier = organization.get("id") if isinstance(organization, Mapping) else organization
+        read: dict[Level, Mapping[str, Any] | None] = {}
+        for level in levels:
+            try:
+                one = replace(call, arguments={"organizationId": str(identifier)})
+                read[level] = await self.read(one, ENDPOINTS[PLACE_LISTS[level]]) if identifier else None
+            except MismatchError:
+                raise
+            except (CallError, SegmentError):
+                read[level] = None
+        return read
+
     async def read(self, call: Call, reader: Endpoint) -> Mapping[str, Any]:
         """Return the response of a reading endpoint whose path the arguments of `call` complete.
 
@@ -183,3 +213,18 @@ def check_identity(reader: Endpoint, content: Mapping[str, Any], arguments: Mapp
 def creates(tool: Tool, reader: Endpoint) -> bool:
     """Whether a call of `tool` creates the object that `reader` reads."""
     return isinstance(tool, Endpoint) and tool.method == "POST" and reader.path == tool.path
+
+
+def digest_state(state: Any) -> str:
+    """Return a digest of responses without the fields that differ from one response to the next."""
+
+    def prune(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {
+                key: child if key == "configuration" else prune(child)
+                for key, child in value.items()
+                if key not in _VOLATILE
+            }
+        return [prune(child) for child in value] if isinstance(value, list) else value
+
+    return digest_json(prune(state))
