@@ -11,17 +11,27 @@ _ANY_HOST = re.compile(r"(?:https?|wss?):|(?:(?:https?|wss?)://)?\*(?:\.[^.:/]+)
 """Sources that allow any host, or all hosts of a top-level domain; ws and wss match http and https, too."""
 _TRUSTED = re.compile(r"'(?:nonce-|sha(?:256|384|512)-|strict-dynamic')")
 """Sources with which browsers ignore 'unsafe-inline'."""
+_LIMITS = (
+    ("script-src-elem", "script-src", "default-src"),
+    ("script-src-attr", "script-src", "default-src"),
+    ("script-src", "default-src"),
+)
+"""The directives that limit script elements, event handlers in attributes, and scripts made of text.
+
+Of each, browsers use the first that the policy has.
+"""
 
 
 def parse_policy(policy: str) -> dict[str, tuple[str, ...]]:
     """Return the sources of each directive, in lower case. Of a repeated directive, browsers use the first.
 
-    Integrations write policies over several lines, with or without a semicolon between two directives.
+    Integrations write policies over several lines, with or without a semicolon between two directives. No source has a
+    comma in it, but authors write commas between sources.
     """
     directives: dict[str, list[str]] = {}
     for part in policy.lower().split(";"):
         sources: list[str] = []  # what stands before any directive belongs to none
-        for token in part.split():
+        for token in part.replace(",", " ").split():
             if _DIRECTIVE.fullmatch(token):
                 sources = []
                 directives.setdefault(token, sources)
@@ -33,11 +43,13 @@ def parse_policy(policy: str) -> dict[str, tuple[str, ...]]:
 def find_weaknesses(policy: str) -> tuple[str, ...]:
     """Return what makes a policy useless against foreign scripts, or nothing if it limits them."""
     directives = parse_policy(policy)
-    names: list[str] = [name for name in ("script-src", "script-src-elem") if name in directives]
-    names = names or [name for name in ("default-src",) if name in directives]
-    if not names:
-        return ("no script-src or default-src",)
-    return tuple(f"{name} {source}" for name in names for source in _find_weak_sources(directives[name]))
+    weaknesses: list[str] = []
+    for names in _LIMITS:
+        name = next((name for name in names if name in directives), None)
+        if name is None:
+            return ("no script-src or default-src",)
+        weaknesses += (f"{name} {source}" for source in _find_weak_sources(directives[name]))
+    return tuple(dict.fromkeys(weaknesses))
 
 
 def _find_weak_sources(sources: tuple[str, ...]) -> list[str]:

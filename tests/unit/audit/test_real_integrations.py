@@ -219,6 +219,23 @@ def test_the_policies_of_real_manifests_are_read(name: str, policy: dict[str, st
     assert set(parse_policy(header)) == set(policy)
 
 
+@pytest.mark.parametrize(
+    ("policy", "weaknesses"),
+    [
+        ("script-src *, https://cdn.example", ("script-src *",)),  # authors write commas between sources
+        ("script-src https:, 'self'", ("script-src https:",)),
+        ("script-src https://cdn.example, https://www.example", ()),
+        ("script-src 'self'; script-src-attr 'unsafe-inline'", ("script-src-attr 'unsafe-inline'",)),
+        ("script-src 'self'; script-src-attr 'none'", ()),
+        ("script-src-elem 'self'", ("no script-src or default-src",)),
+        ("script-src-elem 'self'; default-src 'unsafe-eval'", ("default-src 'unsafe-eval'",)),
+        ("script-src-elem 'self'; default-src 'none'", ()),
+    ],
+)
+def test_a_policy_is_weak_if_it_leaves_one_kind_of_script_unlimited(policy: str, weaknesses: tuple[str, ...]) -> None:
+    assert find_weaknesses(policy) == weaknesses
+
+
 def test_of_a_repeated_directive_the_first_counts() -> None:
     assert find_weaknesses("script-src 'self'; script-src *") == ()
     assert find_weaknesses("script-src-elem *; script-src 'self'") == ("script-src-elem *",)
