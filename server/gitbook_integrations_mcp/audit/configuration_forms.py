@@ -89,8 +89,9 @@ class Form:
         """Yield required text that is free to choose, for example a tracking ID: its key and its value."""
         for key in self.required:
             declared = self.declared.get(key, {})
+            free = self.is_component or (declared.get("type") == "string" and "enum" not in declared)
             value = configuration.get(key) if isinstance(configuration, Mapping) else None
-            if isinstance(value, str) and value.strip() and declared.get("type") == "string" and "enum" not in declared:
+            if free and isinstance(value, str) and value.strip():
                 yield key, value.strip()
 
     def _find_origin(self, path: str) -> Origin:

@@ -461,6 +461,10 @@ FIRES: list[tuple[str, Spoil]] = [
             copy_to_other_site,
         ),
     ),
+    (
+        "same-tracking-id",
+        both(name("pendo"), render("site"), configure("site", {"api_key": "A"}), copy_to_other_site),
+    ),
     ("secrets-in-configuration", both(distrust(), configure("account", {"api_key": "abc"}))),
     ("secrets-in-configuration", both(distrust(), configure("account", {"deep": [{"note": "Bearer abc123"}]}))),
     ("secrets-in-configuration", both(distrust(), declare("site", "password"), configure("site", {"password": "abc"}))),
