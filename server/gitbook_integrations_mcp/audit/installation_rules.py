@@ -264,17 +264,31 @@ def _check_level_selection(facts: Facts, installed: Installed, level: Level) -> 
 
 @for_each_installation
 def _check_stalled(facts: Facts, installed: Installed) -> RuleResult | None:
-    """If it is pending, other rules ask for its settings or name the places that wait for it."""
+    """Other rules ask for the settings of a pending one, or name the places where it does nothing."""
     status, changed = installed.facts.status, installed.facts.updatedAt
-    reported = status == "pending" and (installed.lacks_settings() or any(installed.places.values()))
+    reported = any(installed.places.values()) or (status == "pending" and installed.lacks_settings())
     if status not in {"paused", "pending"} or reported:
         return None
+    if unread := _list_unread(facts, installed):
+        return leave_undecided(installed, _UNKNOWN_PLACES, *unread)
     if changed is None or (days := facts.count_days(changed)) is None:
         return leave_undecided(installed, "the date of its last change is unknown", INSTALLATIONS)
     if days < facts.stalled_days:
         return None
     summary = f"{installed.title} is {status} and has not changed since {changed[:10]}"
     return match_installation(installed, summary, f"last change: {changed}")
+
+
+_UNKNOWN_PLACES = "it is unknown where it is enabled"
+
+
+def _list_unread(facts: Facts, installed: Installed) -> tuple[str, ...]:
+    """Return the sources of the spaces and sites of an installation that are unknown."""
+    return tuple(
+        NARROWING if facts.is_confined else name_places(level, installed.id)
+        for level in LEVELS
+        if not facts.knows_places(installed, level)
+    )
 
 
 @for_each_installation
@@ -286,13 +300,8 @@ def _check_nowhere(facts: Facts, installed: Installed) -> RuleResult | None:
     if unfinished or any(map(installed.covers_all, levels)):
         return None
     sources = tuple(name_places(level, installed.id) for level in LEVELS)
-    unread = tuple(
-        NARROWING if facts.is_confined else name_places(level, installed.id)
-        for level in LEVELS
-        if not facts.knows_places(installed, level)
-    )
-    if unread:
-        return leave_undecided(installed, "it is unknown where it is enabled", *unread)
+    if unread := _list_unread(facts, installed):
+        return leave_undecided(installed, _UNKNOWN_PLACES, *unread)
     match = match_installation(
         installed,
         f"{installed.title} is not enabled on any space or site",

@@ -140,28 +140,29 @@ def _describe_change(installed: Installed) -> str:
     return f"last change: {installed.facts.updatedAt or 'unknown'}"
 
 
-def _check_pending_places(facts: Facts) -> Iterator[RuleResult]:
-    """The rule about required settings finds what is pending because it lacks them."""
-    for installed in facts.inventory.installations.values():
-        if installed.facts.status == "pending" and any(installed.places.values()) and not installed.lacks_settings():
-            summary = f"{installed.title} is pending in the organization, so it does nothing where it is enabled"
-            named = [name_places_of(facts, level, places) for level, places in installed.places.items() if places]
-            match = match_installation(installed, summary, *named, _describe_change(installed))
-            yield replace(match, key=(installed.id, "account"))
-        for level, place, status in _list_places(facts, installed):
-            if status == "pending" and not installed.lacks_settings(place):
-                yield _match_status(facts, installed, level, place, status)
-        yield PASS
-    yield from _list_undecided_places(facts)
+def _check_status(status: str) -> RuleCheck:
+    """Return the check of what is pending, or paused, where it is enabled: there or in the organization.
 
+    The rule about required settings finds what is pending because it lacks them.
+    """
 
-def _check_paused_places(facts: Facts) -> Iterator[RuleResult]:
-    for installed in facts.inventory.installations.values():
-        for level, place, status in _list_places(facts, installed):
-            if status == "paused":
-                yield _match_status(facts, installed, level, place, status)
-        yield PASS
-    yield from _list_undecided_places(facts)
+    def is_reported(installed: Installed, place: str = "") -> bool:
+        return status == "pending" and installed.lacks_settings(place)
+
+    def check_all(facts: Facts) -> Iterator[RuleResult]:
+        for installed in facts.inventory.installations.values():
+            if installed.facts.status == status and any(installed.places.values()) and not is_reported(installed):
+                summary = f"{installed.title} is {status} in the organization, so it does nothing where it is enabled"
+                named = [name_places_of(facts, level, places) for level, places in installed.places.items() if places]
+                match = match_installation(installed, summary, *named, _describe_change(installed))
+                yield replace(match, key=(installed.id, "account"))
+            for level, place, there in _list_places(facts, installed):
+                if there == status and not is_reported(installed, place):
+                    yield _match_status(facts, installed, level, place, status)
+            yield PASS
+        yield from _list_undecided_places(facts)
+
+    return check_all
 
 
 def _match_status(facts: Facts, installed: Installed, level: Level, place: str, status: str) -> Match:
@@ -379,8 +380,8 @@ def _match_credentials(facts: Facts, installed: Installed, level: Level, by_plac
 
 SETTING_CHECKS: Mapping[str, RuleCheck] = {
     "required-setting-missing": _check_missing_settings,
-    "pending-place": _check_pending_places,
-    "paused-place": _check_paused_places,
+    "pending-place": _check_status("pending"),
+    "paused-place": _check_status("paused"),
     "sign-in-not-required": _check_sign_in,
     "git-sync-failed": _check_git_sync,
     "same-kind": _check_same_kind,

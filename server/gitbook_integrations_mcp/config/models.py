@@ -406,7 +406,9 @@ class AuditSection(Section):
         None, description="File of accepted findings with reasons. See the documentation of audits."
     )
     stalled_days: int = Field(
-        30, ge=0, description="Days after which a paused or pending installation becomes a finding."
+        30,
+        ge=0,
+        description="Days after which a paused or pending installation that is enabled nowhere becomes a finding.",
     )
     max_wait_seconds: float = Field(
         300,

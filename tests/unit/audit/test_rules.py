@@ -387,7 +387,7 @@ FIRES: list[tuple[str, Spoil]] = [
     ("development-mode-on", both(own(), develop(ends_at=NOW + 60))),
     ("development-mode-on", develop(all=True)),
     ("development-mode-on", develop("not-installed", organization=ORGANIZATION_ID)),
-    ("stalled-installation", stall("paused", 31)),
+    ("stalled-installation", both(move("site"), stall("paused", 31))),
     ("stalled-installation", both(move("site"), stall("pending", 400))),
     ("installed-nowhere", move("site")),
     ("installed-nowhere", move("all")),
@@ -441,6 +441,8 @@ FIRES: list[tuple[str, Spoil]] = [
     ("sign-in-not-required", both(sign_in(), hide("visibility", "public"))),
     ("sign-in-not-required", both(sign_in(), distrust(), hide("visibility", "share-link"))),
     ("paused-place", enable("site", "paused")),
+    ("paused-place", stall("paused", 1)),
+    ("paused-place", both(declare("account", "team", required=True), stall("paused", 400))),
     ("paused-place", both(declare("space", "channel", required=True), enable("space", "paused"))),
     ("git-sync-failed", sync("failure")),
     ("git-sync-failed", sync("success", "unauthenticated")),
@@ -539,7 +541,8 @@ RESTS: list[tuple[str, Spoil]] = [
     ("all-places-selected", both(select("site", "site"), hide("visibility", "public"))),
     ("all-places-selected", both(select("site", "site"), change(scopes=["site:visitor:auth", "site:visitor:claims"]))),
     ("all-places-selected", both(select("site", "site"), stall("pending", 1))),
-    ("stalled-installation", stall("paused", 29)),
+    ("stalled-installation", both(move("site"), stall("paused", 29))),
+    ("stalled-installation", stall("paused", 400)),
     ("stalled-installation", stall("active", 400)),
     ("stalled-installation", stall("pending", 400)),
     ("stalled-installation", both(move("site"), declare("account", "x", required=True), stall("pending", 400))),
@@ -597,6 +600,8 @@ RESTS: list[tuple[str, Spoil]] = [
     ("sign-in-not-required", both(sign_in(), hide("visibility", "public"), stall("paused", 1))),
     ("sign-in-not-required", both(sign_in({}), hide("visibility", "public"))),
     ("paused-place", enable("site", "pending")),
+    ("paused-place", stall("pending", 1)),
+    ("paused-place", both(move("site"), stall("paused", 1))),
     ("git-sync-failed", sync("success")),
     ("git-sync-failed", sync("running", days=0.9)),
     ("same-kind", both(name("plausible"), add("intercom", categories=["analytics"]))),
@@ -704,7 +709,8 @@ def test_every_rule_has_a_check_and_cases_with_and_without_a_finding() -> None:
         ("unverified-script", distrust(scopes=["site:visitor:auth"])),
         ("foreign-unlisted", distrust(visibility="unlisted", scopes=["site:visitor:auth"])),
         ("policy-violated", both(change(**CONSENT), add_rule())),
-        ("stalled-installation", both(name("onetrust"), stall("paused", 90))),
+        ("stalled-installation", both(name("onetrust"), move("site"), stall("paused", 90))),
+        ("paused-place", both(name("onetrust"), stall("paused", 90))),
         ("installed-nowhere", both(name("onetrust"), move("site"))),
     ],
 )
@@ -838,7 +844,12 @@ async def test_of_several_of_a_kind_only_the_riskiest_is_proposed_for_removal(sp
             "list_site_integration_scripts",
             "uninstall",
         ),
-        ("stalled-installation", stall("paused", 90), "get_integration_installation_by_id", "resume"),
+        (
+            "stalled-installation",
+            both(move("site"), stall("paused", 90)),
+            "get_integration_installation_by_id",
+            "resume",
+        ),
         ("installed-nowhere", move("space"), "uninstall_integration", "uninstall it"),
         # a chat can ask for the content of the organization
         (
@@ -1044,15 +1055,11 @@ async def test_reports_contain_no_secrets() -> None:
 async def test_rules_can_be_disabled_and_their_severity_changed() -> None:
     organization = Organization()
     both(change(contentSecurityPolicy=""), stall("paused", 40), configure("account", {"api_key": "x"}))(organization)
-    options = {
-        "disabled_rules": ["stalled-installation"],
-        "severity": {"stored-credentials": "high"},
-        "stalled_days": 10,
-    }
+    options = {"disabled_rules": ["paused-place"], "severity": {"stored-credentials": "high"}}
     report = await audit(Watched(organization.sandbox), clock=lambda: NOW, audit=options)
     assert [(finding.rule, finding.severity) for finding in report.findings] == [("stored-credentials", "high")]
     outcomes = {outcome.id: outcome.outcome for outcome in report.rules}
-    assert outcomes["stalled-installation"] == "off"
+    assert outcomes["paused-place"] == "off"
     assert set(outcomes) == set(RULES)
 
 
@@ -1090,7 +1097,7 @@ def expect(state: State, now: float) -> set[tuple[str, str]]:
             expected.add(("unverified-write", each.id))
         required = manifest.get("configurations", {}).get("account", {}).get("required", [])
         missing = [key for key in required if not each.configuration.get(key)]
-        explained = each.status == "pending" and (missing or spaces or sites)
+        explained = spaces or sites or (missing and each.status == "pending")
         if each.status != "active" and now - each.updated_at >= 30 * DAY and not explained:
             expected.add(("stalled-installation", each.id))
         everywhere = any(each.selection[level] == "all" and target in ("all", level) for level in ("space", "site"))
