@@ -8,15 +8,13 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic_core import to_json
-
 from gitbook_integrations_api.endpoint import Endpoint, Risk, Tool
 from gitbook_integrations_mcp.calls.masking import MASK, MaskingScope, find_credentials
 from gitbook_integrations_mcp.calls.related import find_installer, find_state_reader
 from gitbook_integrations_mcp.errors import AnswerError, StatusError
 from gitbook_integrations_mcp.gitbook.credentials import describe_accepted
 from gitbook_integrations_mcp.gitbook.http import GitBookResponse
-from gitbook_integrations_mcp.gitbook.json_body import read_json
+from gitbook_integrations_mcp.gitbook.json_body import read_json, write_json
 from gitbook_integrations_mcp.text import clean_text
 
 ABSENT = "already_absent"
@@ -111,7 +109,7 @@ def get_path(data: Any, path: str) -> Any:
 
 def render_text(data: Mapping[str, Any]) -> str:
     """Return structured content as compact JSON."""
-    return to_json(data).decode()
+    return write_json(data).decode()
 
 
 def _is_list_of_objects(value: Any) -> bool:

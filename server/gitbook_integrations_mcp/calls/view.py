@@ -10,14 +10,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic_core import to_json
-
 from gitbook_integrations_api.endpoint import Endpoint, Tool
 from gitbook_integrations_api.objects import GitBookObject
 from gitbook_integrations_api.options import Options
 from gitbook_integrations_mcp.calls.masking import MASK, MaskingScope, may_contain_masked
 from gitbook_integrations_mcp.calls.related import find_item_reader
 from gitbook_integrations_mcp.calls.response import get_path
+from gitbook_integrations_mcp.gitbook.json_body import write_json
 from gitbook_integrations_mcp.text import may_contain_unseen, strip_unseen
 
 _SUMMARY_CHARACTERS = 300
@@ -68,12 +67,12 @@ class View:
     def show_json(self, value: Any) -> tuple[Any, bytes]:
         """Return `value` as it is shown, and the same as compact JSON."""
         if self.characters is None:
-            json = to_json(value)
+            json = write_json(value)
             text = json.decode()
             if not may_contain_unseen(text) and (self.reveal or not may_contain_masked(text)):
                 return value, json  # true of most responses, and checking the JSON takes a tenth of walking through it
         shown = self._show(value, MaskingScope.SCHEMA if self.reveal else MaskingScope.OPEN)
-        return shown, to_json(shown)
+        return shown, write_json(shown)
 
     def _show(self, value: Any, scope: MaskingScope) -> Any:
         if isinstance(value, str):

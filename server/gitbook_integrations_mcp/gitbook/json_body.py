@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 DEPTH = 100
 """Levels of nesting that are kept; deeper values are replaced by a note."""
@@ -71,6 +71,14 @@ def _list_texts(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
     elif isinstance(value, list):
         for number, child in enumerate(value):
             yield from _list_texts(child, f"{path}.{number}")
+
+
+def write_json(value: Any) -> bytes:
+    """Return a value that `read_json` returned as compact JSON. A number out of range, like `1e400`, becomes null.
+
+    The parser reads it as infinity, which JSON does not have.
+    """
+    return to_json(value, inf_nan_mode="null")
 
 
 def _refuse_constant(name: str) -> Any:

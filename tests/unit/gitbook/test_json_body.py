@@ -140,3 +140,14 @@ async def test_a_repaired_value_is_never_written_back(configuration: dict[str, A
         )
     assert not mended.is_error, read_text(mended)
     assert upstream.requests[-1].body == {"configuration": {"channel": "x"}}
+
+
+@pytest.mark.parametrize("detail", ["summary", "full"])
+async def test_a_number_out_of_range_is_null(detail: str) -> None:
+    upstream = Upstream(body=b'{"items": [{"name": "slack", "version": 1e400}, {"name": "b", "version": -1e400}]}')
+    async with connect(upstream) as client:
+        result = await client.call_tool("list_integrations", {"detail": detail})
+    texts = [json.loads(one.text, parse_constant=pytest.fail) for one in result.content if one.type == "text"]
+    assert [item["version"] for item in texts[0]["items"]] == [None, None]
+    written = json.loads(result.model_dump_json(by_alias=True), parse_constant=pytest.fail)
+    assert texts[0] == written["structuredContent"]
