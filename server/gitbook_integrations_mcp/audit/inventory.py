@@ -32,7 +32,8 @@ from gitbook_integrations_mcp.text import clean_text, quote
 LEVELS: tuple[Level, ...] = ("space", "site")
 
 _TEXT_LIMIT = 200
-_POLICY_LIMIT = 4000
+_POLICY_LIMIT = 16_000
+"""Characters of a content security policy; web servers send no longer headers. A cut policy could look strict."""
 _URL_LIMIT = 2000
 _INJECTS = "site:script:inject"
 _ORIGIN = re.compile(r"/integrations/([A-Za-z0-9._-]+)(?:/installations/([A-Za-z0-9_-]+))?(?=/|$)")

@@ -371,6 +371,7 @@ FIRES: list[tuple[str, Spoil]] = [
     ),
     ("weak-csp", change(contentSecurityPolicy="script-src 'self' 'unsafe-eval'")),
     ("weak-csp", change(contentSecurityPolicy="default-src https:")),
+    ("weak-csp", change(contentSecurityPolicy=f"img-src {'https://images.example ' * 400}; script-src *")),
     ("weak-csp", both(distrust(), change(contentSecurityPolicy="img-src 'self'"))),
     ("script-with-cookies", change(scopes=["site:script:inject", "site:script:cookies"])),
     ("script-with-cookies", distrust(**CONSENT)),
