@@ -46,6 +46,8 @@ class Variables:
             raise VariableError(
                 "refers to 1Password (op://), which this server does not read. Use ${{ env.NAME }} and the file .env"
             )
+        if "${{" in _REFERENCE.sub("", text):
+            raise VariableError("has a reference of another form than ${{ env.NAME }}, the only one that is replaced")
         return _REFERENCE.sub(self._find, text)
 
     def _find(self, match: re.Match[str]) -> str:

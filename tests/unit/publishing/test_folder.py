@@ -166,7 +166,8 @@ def test_an_environment_replaces_owner_visibility_and_secrets(tmp_path: Path) ->
         ({"secrets": {"A": 5}}, 10, "secrets.A must be"),
         ({"secrets": {"A": "${{ env.NOT_THERE }}"}}, 10, "secrets.A refers to NOT_THERE"),
         ({"secrets": {"A": '${{ "op://vault/item" }}'}}, 10, "1Password"),
-        ({"secrets": {"A": "${{ other }}"}}, 10, "secrets.A is a reference"),
+        ({"secrets": {"A": "${{ secrets.B }}"}}, 10, "secrets.A has a reference of another form than ${{ env.NAME }}"),
+        ({"secrets": {"A": "${{ env.B"}}, 10, "secrets.A has a reference of another form"),
         ({"envs": {"default": {"visibility": "hidden"}}}, 10, "envs.default.visibility must be"),
         ({"envs": {"prod": {"secrets": ["a"]}}}, 10, "envs.prod.secrets must be"),
         ({"envs": {"prod": "yes"}}, 10, "envs.prod must be"),
@@ -200,9 +201,10 @@ def test_a_jpeg_that_is_named_like_a_png_is_published_as_gitbook_does(tmp_path: 
 
 
 def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
-    changed: dict[str, Any] = {"title": "x", "scopes": ["no"], "icon": "none.png", "secrets": {"A": "${{ env.A }}"}}
-    folder = read(write_folder(tmp_path, **changed))
-    assert [line for line, _ in list_lines(folder)] == [3, 5, 9, 10]
+    changed: dict[str, Any] = {"title": "x", "scopes": ["no"], "icon": "none.png"}
+    secrets = {"A": "${{ env.A }}", "B": "${{ B }}", "C": 5}
+    folder = read(write_folder(tmp_path, **changed, secrets=secrets))
+    assert [line for line, _ in list_lines(folder)] == [3, 5, 9, 10, 10, 10]
 
 
 def test_an_unknown_environment_is_a_problem(tmp_path: Path) -> None:
