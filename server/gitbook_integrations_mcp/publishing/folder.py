@@ -7,7 +7,7 @@ ones of GitBook's command line.
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -336,6 +336,10 @@ class _Reader:
         if problems:
             return {}
         known: dict[str, Any] = _keep_known(Publication.model_validate(arguments), arguments)
+        for path in _find_missing(known, arguments):
+            place = self._locate(path)
+            text = f"{self._clean(join_names(place), 200)} is not a manifest key and is ignored."
+            self._notes.append(f"Line {self._document.find_line(place)}: {text}")
         text = json.dumps({name: value for name, value in known.items() if name not in {"icon", "previewImages"}})
         if self._scrub(text) != text:
             self._add((), "The integration contains a GitBook token of this server, which is never published.")
@@ -361,6 +365,17 @@ def _keep_known(checked: Any, given: Any) -> Any:
     if isinstance(checked, dict):
         return {key: _keep_known(one, given[key]) for key, one in checked.items()}
     return given
+
+
+def _find_missing(kept: Any, given: Any) -> Iterator[Location]:
+    """Yield the place of each key in `given` that `kept` does not have."""
+    if isinstance(given, dict):
+        for key, value in given.items():
+            below = _find_missing(kept[key], value) if key in kept else [()]
+            yield from ((key, *rest) for rest in below)
+    elif isinstance(given, list):
+        for number, (one, value) in enumerate(zip(kept, given, strict=True)):
+            yield from ((number, *rest) for rest in _find_missing(one, value))
 
 
 def _check_image_name(name: str) -> None:

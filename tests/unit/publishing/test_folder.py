@@ -78,7 +78,7 @@ def test_a_character_that_json_writes_as_two_escapes_is_one(tmp_path: Path) -> N
     assert (found.arguments["title"], found.secrets) == ("Bot \U0001f600", ["\U0001f600"])
 
 
-def test_yaml_is_read_as_version_1_2_and_unknown_keys_are_left_out(tmp_path: Path) -> None:
+def test_yaml_is_read_as_version_1_2_and_unknown_keys_are_left_out_with_a_note(tmp_path: Path) -> None:
     text = f"""\
 # A comment
 name: bot
@@ -111,9 +111,11 @@ envs: {{}}
     assert folder.arguments["configurations"]["account"]["properties"] == {"limit": {"type": "number", "default": 1}}
     assert folder.arguments["contentSecurityPolicy"] == {"script-src": "example.com", "x-own": "kept"}
     assert not {"envs", "visiblity", "name"} & set(folder.arguments)
-    [note] = folder.notes
-    assert "Line 7" in note
-    assert "visibility" in note
+    assert folder.notes == (
+        "Line 7: visiblity is not a manifest key and is ignored. Did you mean visibility?",
+        "Line 14: blocks.0.extra is not a manifest key and is ignored.",
+        "Line 18: configurations.account.properties.limit.colour is not a manifest key and is ignored.",
+    )
 
 
 def test_an_environment_replaces_owner_visibility_and_secrets(tmp_path: Path) -> None:
