@@ -92,7 +92,8 @@ def _run(command: list[str], folder: Path, scrub: Callable[[str], str]) -> None:
         _end(process)
     if process.returncode:
         text = scrub(strip_unseen(errors.decode(errors="replace"))).strip()  # before it is cut
-        raise BuildError(f"cannot be bundled. esbuild reports:\n{text[:_MAX_MESSAGE]}")
+        shown = text if len(text) <= _MAX_MESSAGE else f"{text[:_MAX_MESSAGE]}… (cut)"
+        raise BuildError(f"cannot be bundled. esbuild reports:\n{shown}")
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

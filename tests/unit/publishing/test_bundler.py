@@ -91,6 +91,8 @@ class TestAProgramInPlaceOfEsbuild:
         ("body", "named"),
         [
             ("sys.exit('✘ \\x1b[31msrc/index.tsx:1:7: wrong')", "src/index.tsx:1:7: wrong"),
+            ("sys.exit('x' * 2000)", "esbuild reports:\n" + "x" * 2000 + "."),
+            ("sys.exit('x' * 2001)", "esbuild reports:\n" + "x" * 2000 + "… (cut)."),
             ("", "wrote no file"),
             (WRITE + "'export default 1' + ' ' * 6_000_000)", "more than"),
             (WRITE + "'')", "is empty"),
