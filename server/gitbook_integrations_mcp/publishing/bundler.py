@@ -52,7 +52,9 @@ def bundle_script(roots: Roots, folder: Path, script: Path, limit: int, scrub: C
     program = roots.find_program(folder, "esbuild")
     if program is None:
         raise BuildError(
-            "cannot be bundled: the folder has no esbuild. Run `npm install` there; @gitbook/cli depends on esbuild"
+            "cannot be bundled: neither the folder nor an allowed folder above it has an esbuild. Run `npm install` "
+            "there; @gitbook/cli depends on esbuild. In a workspace, esbuild is in the workspace's folder: add that to "
+            "publishing.roots"
         )
     with tempfile.TemporaryDirectory() as place:
         output = Path(place) / "script.js"

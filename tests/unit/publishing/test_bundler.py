@@ -127,10 +127,12 @@ class TestAProgramInPlaceOfEsbuild:
     def test_a_program_outside_of_the_roots_does_not_run(self, tmp_path: Path) -> None:
         write_program(tmp_path, f"open({str(tmp_path / 'ran')!r}, 'w')")
         root = write_sources(tmp_path / "root")
-        assert "has no esbuild" in read(root).problems[0].text
+        assert "add that to publishing.roots" in read(root).problems[0].text
         (root / "node_modules").symlink_to(tmp_path / "node_modules")
-        assert "has no esbuild" in read(root).problems[0].text
+        assert "add that to publishing.roots" in read(root).problems[0].text
         assert not (tmp_path / "ran").exists()
+        read_folder(BUILD, Roots([root, tmp_path]), Order(str(root)))
+        assert (tmp_path / "ran").exists()
 
     async def test_the_question_says_that_the_code_of_the_developer_ran(self, tmp_path: Path) -> None:
         write_program(write_sources(tmp_path), self.WRITE + "'export default 1')")
