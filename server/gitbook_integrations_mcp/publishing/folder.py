@@ -318,8 +318,8 @@ class _Reader:
             return bundle_script(self._roots, self._folder, path, _SCRIPT_BYTES, self._scrub_variables), True
         if not is_javascript:
             raise FileError(
-                "must be bundled. Name the bundled file (.js) as scriptFile, or ask the operator to set "
-                "publishing.build, with which this server bundles it"
+                "must be bundled. Name the bundled file (.js) as scriptFile (--script), or ask the operator to set "
+                "publishing.build (--build), with which this server bundles it"
             )
         return script, False
 

@@ -161,7 +161,7 @@ def test_an_environment_replaces_owner_visibility_and_secrets(tmp_path: Path) ->
         ({"icon": "assets/large.png"}, 5, "icon has 256,001 bytes"),
         ({"icon": "assets"}, 5, "icon"),
         ({"script": "dist/none.js"}, 6, "script: dist/none.js does not exist"),
-        ({"script": "src/index.tsx"}, 6, "must be bundled"),
+        ({"script": "src/index.tsx"}, 6, "must be bundled. Name the bundled file (.js) as scriptFile (--script)"),
         ({"script": "src/open.js"}, 6, "script imports"),
         ({"script": "assets/latin.js"}, 6, "not valid UTF-8"),
         ({"script": 5}, 6, "script must be"),
