@@ -23,7 +23,10 @@ from gitbook_integrations_mcp.text import strip_unseen
 MASK = "[masked]"
 
 _MAX_CHARACTERS = 2000
-"""Longer text, for example a script, is replaced by its digest."""
+"""Longer text is replaced by its digest."""
+
+_SCRIPT = "script"
+"""The code of an integration is replaced by its digest at any length: no result repeats it."""
 
 _ALL_SECRET = frozenset({"secrets", "headers", "configuration", "task", "props", "state", "action", "payload"})
 """Objects with arbitrary keys, in which no list of names finds every secret: all their values are masked."""
@@ -51,7 +54,7 @@ def mask_secrets(value: Any, *, key: str = "", inherited: bool = False) -> Any:
         return value
     if masked or (isinstance(value, str) and has_secret_shape(value)):
         return MASK
-    if isinstance(value, str) and len(value) > _MAX_CHARACTERS:
+    if isinstance(value, str) and (key == _SCRIPT or len(value) > _MAX_CHARACTERS):
         digest = hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
         return f"[{len(value)} characters, sha256 {digest}]"
     return value

@@ -694,9 +694,14 @@ def test_values_needed_for_decisions_are_not_masked() -> None:
 
 def test_long_text_is_replaced_by_its_digest() -> None:
     digest = hashlib.sha256(b"x" * 2001).hexdigest()
-    assert mask_secrets({"script": "x" * 2001}) == {"script": f"[2001 characters, sha256 {digest}]"}
-    assert mask_secrets({"script": "x" * 2000}) == {"script": "x" * 2000}
+    assert mask_secrets({"summary": "x" * 2001}) == {"summary": f"[2001 characters, sha256 {digest}]"}
+    assert mask_secrets({"summary": "x" * 2000}) == {"summary": "x" * 2000}
     assert mask_secrets("\ud800" * 2001).startswith("[2001 characters, sha256 ")
+
+
+def test_a_script_of_any_length_is_replaced_by_its_digest() -> None:
+    digest = hashlib.sha256(b"export default {}").hexdigest()
+    assert mask_secrets({"script": "export default {}"}) == {"script": f"[17 characters, sha256 {digest}]"}
 
 
 @given(st.text(min_size=1), st.dictionaries(st.text(), st.text(min_size=4)))

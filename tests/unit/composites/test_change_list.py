@@ -11,6 +11,7 @@ from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
 from tests.support.elicitation_client import Clock, GitBookSpy, Human, create_gated_server, meet
 from tests.support.fake_gitbook import read_code, read_text
 from tests.support.gated_calls import find_target
+from tests.support.samples import SCRIPT
 
 TASK = {"integrationName": OWN_INTEGRATION, "task": {}}
 
@@ -177,12 +178,13 @@ async def test_an_empty_list_does_not_read_as_if_nobody_had_changed_anything() -
 
 async def test_long_texts_of_a_change_are_cut() -> None:
     async with meet(create_gated_server(GitBookSpy()), Human(), "2026-07-28") as client:
-        manifest = {"title": "Long", "description": "-", "scopes": [], "script": f"export default {{}} // {'x ' * 900}"}
+        manifest = {"title": "Long", "description": "-", "scopes": [], "script": SCRIPT, "summary": "x " * 900}
         await client.call_tool("publish_integration", {"integrationName": "long", **manifest})
         for filters in ({}, {"tool": "publish_integration"}):
             [change] = (await search(client, **filters))["items"]
-            assert change["arguments"]["script"].endswith("`gitbook-integrations-mcp changes --json` shows it]")
-            assert len(change["arguments"]["script"]) < 400
+            assert change["arguments"]["summary"].endswith("`gitbook-integrations-mcp changes --json` shows it]")
+            assert len(change["arguments"]["summary"]) < 400
+            assert "export" not in change["arguments"]["script"]
 
 
 @pytest.mark.parametrize(
