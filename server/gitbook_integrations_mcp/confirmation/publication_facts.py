@@ -87,7 +87,7 @@ def _describe_scope_changes(arguments: Mapping[str, Any], live: Mapping[str, Any
     added, dropped = [one for one in new if one not in old], [one for one in old if one not in new]
     kept = [one for one in new if one in old]
     if added or not kept:
-        label = "It may now also" if live else "It may"
+        label = "It may now also" if live and added else "It may"
         yield Fact(label, name_scopes(added) or "nothing (it has no scopes)")
     if kept:
         yield Fact("It may still", name_scopes(kept))

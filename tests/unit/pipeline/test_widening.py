@@ -313,6 +313,14 @@ async def test_a_publication_is_shown_as_the_difference_to_the_published_version
     assert facts["Published version"].startswith("7,")
 
 
+async def test_a_publication_without_scopes_may_nothing() -> None:
+    (text,) = await ask(GitBookSpy(), "publish_integration", {**OWN, **PUBLICATION, "scopes": []})
+    facts = read_facts(text)
+    assert facts["It may"] == "nothing (it has no scopes)"
+    assert "space:content:read" in facts["It may no longer"]
+    assert not {"It may still", "It may now also"} & set(facts)
+
+
 async def test_a_publication_says_what_becomes_of_fields_that_it_does_not_have() -> None:
     spy = GitBookSpy()
     (text,) = await ask(spy, "publish_integration", {**OWN, **PUBLICATION})
