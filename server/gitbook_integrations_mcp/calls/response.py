@@ -237,7 +237,7 @@ def _describe_sources(endpoint: Endpoint) -> str:
         f"{name}: {source[1]}"
         for name, field in fields.items()
         if (source := re.search(r"\bfrom (\w+)", field.description or ""))
-        and name in {*endpoint.path_names, "organization", "space"}
+        and name in {*endpoint.path_names, "organization", "space", "componentId"}
     ]
     if not sources:
         return "This address does not exist. Check GITBOOK_ENDPOINT."

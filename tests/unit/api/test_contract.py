@@ -348,7 +348,7 @@ async def test_a_404_names_the_tools_that_list_valid_values(endpoint: Endpoint) 
     async with connect(upstream) as client:
         text = read_text(await client.call_tool(endpoint.name, make_arguments(endpoint)))
     schema = describe_model(endpoint.input)
-    for name in endpoint.path_names:
+    for name in {*endpoint.path_names, "componentId"} & set(schema["properties"]):
         source = re.search(r"\bfrom (\w+)", schema["properties"][name]["description"])
         assert (f"{name}: {source and source[1]}" in text) is (source is not None)
 

@@ -115,7 +115,7 @@ class Task(OfIntegration):
 
 
 class Rendering(OfIntegration):
-    componentId: Annotated[str, Field(description="id of a block, or componentId of a configuration")]
+    componentId: Annotated[str, Field(description="Block id or configuration componentId from get_integration_by_name")]
     props: Annotated[dict[str, Any], Field(description="Properties of the component")]
     context: Annotated[
         dict[str, Any],
