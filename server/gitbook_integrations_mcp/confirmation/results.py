@@ -99,7 +99,7 @@ EXPIRED = NotConfirmed(
 )
 TARGET_CHANGED = NotConfirmed(
     ErrorCode.TARGET_CHANGED,
-    "Nothing was sent: the target kept changing while confirmation was pending. Read its current state, then call the "
+    "Nothing was sent: the target changed while confirmation was pending. Read its current state, then call the "
     "tool again.",
 )
 UNAVAILABLE = NotConfirmed(

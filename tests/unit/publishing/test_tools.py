@@ -125,6 +125,21 @@ async def test_an_approval_is_only_for_the_folder_as_it_was_shown(
     assert spy.mutations == []
 
 
+async def test_a_file_that_changed_once_is_not_reported_as_changing_again_and_again(folder: Path) -> None:
+    spy, human = GitBookSpy(), Human()
+    script = folder / "dist" / "script.js"
+
+    def interfere() -> None:
+        script.write_text("export default {evil: 1};", "utf-8")
+
+    human.before = interfere
+    async with meet(create_folder_server(spy, folder), human, "legacy") as client:
+        result = await client.call_tool(PUBLISH, {"path": str(folder)})
+    assert read_status(result) == "target_changed"
+    assert "the target changed while confirmation was pending" in read_text(result)
+    assert spy.mutations == []
+
+
 @pytest.mark.parametrize("fallback", ["two-step", "browser"])
 async def test_an_approval_by_a_second_call_is_for_the_folder_that_was_shown(folder: Path, fallback: str) -> None:
     spy = GitBookSpy()
