@@ -119,7 +119,7 @@ def parse(argv: Sequence[str] | None) -> Namespace:
     if (tool := _find_tool_help(argv)) is not None:
         return Namespace(command="call", run=partial(_run, "tool_help"), tool=tool, json=False)
     arguments, rest = parser.parse_known_args(argv)
-    of_command = commands.get(arguments.command, parser)
+    of_command = commands[arguments.command] if arguments.command in argv else parser
     # argparse takes positionals in one run only; `call` takes them after flags, too.
     if arguments.command == "call" and not any(_is_flag(word) for word in rest):
         arguments.arguments = [*arguments.arguments, *rest]

@@ -401,6 +401,7 @@ def test_arguments_on_standard_input_can_begin_with_a_byte_order_mark(
         (("audit", "--fail-on=hihg"), " audit", "high"),
         (("audit", "--formt", "html"), " audit", "--format"),
         (("--log-level", "warn", "tools"), "", "warning"),
+        (("--versoin",), "", "--version"),
     ],
 )
 def test_a_typing_error_gets_two_lines_with_the_nearest_name(
