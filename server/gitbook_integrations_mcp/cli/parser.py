@@ -92,6 +92,16 @@ class Parser(argparse.ArgumentParser):
             self.error(f"{problem}{meant}" if meant or noun == "command" else f"{problem} Valid: {', '.join(valid)}.")
 
 
+class _ToolHelp(argparse.Action):
+    """The help of the tool that stands before this option, or else of the command."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: Namespace, *_: object) -> None:
+        if namespace.tool is None:
+            parser.print_help()
+            parser.exit()
+        namespace.run = partial(_run, "tool_help")
+
+
 def _spell_option(action: argparse.Action) -> str:
     return f"{action.option_strings[0]} {action.metavar}"
 
@@ -116,8 +126,6 @@ def parse(argv: Sequence[str] | None) -> Namespace:
     argv = _join_actions(sys.argv[1:] if argv is None else argv)
     if argv and argv[0] in _WORDS:
         argv = [*argv[1:], _WORDS[argv[0]]]
-    if (tool := _find_tool_help(argv)) is not None:
-        return Namespace(command="call", run=partial(_run, "tool_help"), tool=tool, json=False)
     arguments, rest = parser.parse_known_args(argv)
     of_command = commands[arguments.command] if arguments.command in argv else parser
     # argparse takes positionals in one run only; `call` takes them after flags, too.
@@ -155,14 +163,6 @@ def _join_actions(words: Sequence[str]) -> list[str]:
         if (command := " ".join(joined[place : place + 2])) in AUDIT_ACTIONS:
             joined[place : place + 2] = [command]
     return joined
-
-
-def _find_tool_help(words: Sequence[str]) -> str | None:
-    """Return the tool of `call TOOL --help`."""
-    match [word for word in words if word != "--sandbox"]:
-        case ["call", tool, "--help" | "-h"] if not _is_flag(tool):
-            return tool
-    return None
 
 
 def _is_flag(word: str) -> bool:
@@ -206,6 +206,7 @@ def build_parser() -> tuple[Parser, dict[str, Parser]]:
             epilog=epilog,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
+            add_help=name != "call",
         )
         parsers[name].set_defaults(run=partial(_run, name.partition(" ")[0]))
         return parsers[name]
@@ -225,6 +226,7 @@ def build_parser() -> tuple[Parser, dict[str, Parser]]:
     _add_schedule(add_command("schedule", "Print a file that runs the audit every week, with the current settings."))
     _add_json(add_command("tools", "List the offered tools: risk, approval, toolset, endpoint, tokens."))
     call = add_command("call", "Call one tool and print its result. `call TOOL --help` shows its arguments.")
+    call.add_argument("-h", "--help", action=_ToolHelp, nargs=0, help="show this help, or that of TOOL, and exit")
     call.add_argument("tool", metavar="TOOL", help="name of the tool")
     words = "key=value pairs, one JSON object, or - to read it from stdin"
     call.add_argument("arguments", nargs="*", default=[], metavar="ARGUMENT", help=words)

@@ -516,6 +516,23 @@ def test_the_help_of_each_tool_shows_its_description_and_arguments(capsys: pytes
     assert "Did you mean list_sites?" in err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("call", "--json", "list_sites", "--help"),
+        ("call", "list_sites", "--help", "--json"),
+        ("call", "list_sites", "limit=1", "--help"),
+        ("--log-level", "debug", "call", "list_sites", "--sandbox", "-h"),
+    ],
+)
+def test_the_help_of_a_tool_is_shown_among_options_and_arguments(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = run(capsys, *words)
+    assert code == 0
+    assert out.startswith("usage: gitbook-integrations-mcp call list_sites ")
+
+
 def test_help_is_printed_where_only_ascii_can_be() -> None:
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     for command in ("call", "audit"):
