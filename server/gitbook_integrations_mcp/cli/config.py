@@ -37,6 +37,9 @@ def run(settings: Settings, arguments: Namespace) -> int:
         case "init":
             file = arguments.file or Path("gitbook-mcp.json")
             schema = write_file(file)
+            if arguments.json:
+                print_json({"files": [str(file), str(schema)]})
+                return SUCCESS
             start = f"Start with --config {file}, or set {PREFIX}CONFIG."
             print(f"Written: {file}, for a read-only server. {start}")
             print(f"Written: {schema}, with which editors complete and check it.")

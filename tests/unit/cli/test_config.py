@@ -80,6 +80,12 @@ def test_a_written_file_is_valid_and_is_never_overwritten(
     assert file.read_bytes() == before
 
 
+def test_written_files_are_named_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "z.json"
+    assert main(["config", "init", str(file), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"files": [str(file), str(tmp_path / "z.schema.json")]}
+
+
 def test_a_schema_that_exists_is_not_overwritten_and_a_folder_is_no_file(tmp_path: Path) -> None:
     schema = tmp_path / "z.schema.json"
     schema.write_text("mine")
