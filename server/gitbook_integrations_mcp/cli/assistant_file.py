@@ -3,6 +3,7 @@
 import contextlib
 import difflib
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Callable, Mapping, MutableMapping
@@ -14,6 +15,9 @@ from gitbook_integrations_mcp.cli.assistants import Assistant
 from gitbook_integrations_mcp.cli.json_document import JsonDocument
 
 MASK = "[masked]"
+
+_REST_OF_SECTION = r"[^\n]*\n?(?:(?:[ \t\r]*(?:#[^\n]*)?\n)*(?![ \t\r]*(?:[\[#]|$))[^\n]+\n?)*"
+"""The rest of a header's line, and the lines of its table. Comments and empty lines at the end are not matched."""
 
 IsHidden = Callable[[tuple[str, ...], str], bool]
 
@@ -81,13 +85,18 @@ class TomlDocument:
 
     def rename(self, path: tuple[str, ...], key: str) -> None:
         """Give the member at `path` another key."""
+        edited = re.sub(_match_header(path), rf"\g<1>{key}", self._content.as_string(), flags=re.MULTILINE)
         parent = self._find(path[:-1])
         parent[key] = parent.pop(path[-1]).unwrap()
+        self._choose(edited)
 
     def remove(self, path: tuple[str, ...]) -> None:
         """Remove the member at `path`."""
+        section = f"{_match_header(path)}{_REST_OF_SECTION}"
+        sections = rf"(?:^[ \t\r]*\n)?{section}(?:(?:[ \t\r]*(?:#[^\n]*)?\n)*{section})*"
+        edited = re.sub(sections, "", self._content.as_string(), flags=re.MULTILINE)
         del self._find(path[:-1])[path[-1]]
-        self.content = self._content.unwrap()
+        self._choose(edited)
 
     def mask(self, is_hidden: IsHidden, mask: str) -> str:
         """Return the text with `mask` for each string value for which `is_hidden` is true."""
@@ -95,11 +104,35 @@ class TomlDocument:
         _mask_strings(copy._content, (), is_hidden, mask)
         return copy.text
 
+    def _choose(self, edited: str) -> None:
+        """Take the text `edited` if it has the present content.
+
+        It has all comments. For tomlkit, the comment above the next header belongs to the table before it.
+        """
+        self.content = self._content.unwrap()
+        for text in (edited, self._content.as_string()):
+            with contextlib.suppress(ValueError):
+                document = TomlDocument(text)
+                if _omit_empty(document.content) == _omit_empty(self.content):
+                    self._content, self.content = document._content, document.content
+                    return
+
     def _find(self, path: tuple[str, ...]) -> Any:
         found: Any = self._content
         for key in path:
             found = found[key]
         return found
+
+
+def _match_header(path: tuple[str, ...]) -> str:
+    """Return a pattern for the headers of the table at `path`, and of those in it, up to its key."""
+    *above, key = [rf"[\"']?{re.escape(one)}[\"']?" for one in path]
+    return rf"^([ \t]*\[{''.join(f'{one}[.]' for one in above)}){key}(?=[.\]])"
+
+
+def _omit_empty(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members without empty tables. A table without a header exists only while it has tables in it."""
+    return {key: value for key, value in content.items() if value != {}}
 
 
 def _set_member(parent: MutableMapping[str, Any], key: str, value: Any) -> None:

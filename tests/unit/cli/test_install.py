@@ -321,6 +321,45 @@ def test_keys_that_follow_servers_without_a_header_stay_where_they_are(servers: 
     assert read(assistant) == before
 
 
+CODEX = """\
+# mine
+model = "o5"
+
+[mcp_servers.gitbook-integrations]
+command = "gitbook-integrations-mcp"
+
+[mcp_servers.gitbook-integrations.env]
+HTTPS_PROXY = "http://proxy.example"
+
+# the profile
+[profile]
+name = "me"
+"""
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_the_comment_above_the_next_header_stays_with_a_renamed_and_a_removed_entry(home: Path, newline: str) -> None:
+    path = home / "config.toml"
+    before = CODEX.replace("\n", newline)
+    path.write_bytes(before.encode())
+    assert main(["install", "codex", "--sandbox", "--file", str(path)]) == 0
+    after = path.read_bytes().decode()
+    _, ours, end = before.partition(f"{newline}# the profile")
+    assert after.endswith(f'HTTPS_PROXY = "http://proxy.example"{newline}{ours}{end}')
+    assert [*tomllib.loads(after)["mcp_servers"]] == [NAME]
+    assert main(["uninstall", "codex", "--file", str(path)]) == 0
+    start = before.partition(f"{newline}[mcp_servers")[0]
+    assert path.read_bytes().decode() == f"{start}{ours}{end}"
+
+
+def test_what_looks_like_a_header_in_a_text_is_no_entry(home: Path) -> None:
+    path = home / "config.toml"
+    text = f'[mcp_servers]\n\n[notes]\ntext = """\n[mcp_servers.{NAME}]\n"""\n'
+    path.write_text(f'{text}\n[mcp_servers.{NAME}]\ncommand = "gitbook-integrations-mcp"\n', encoding="utf-8")
+    assert main(["uninstall", "codex", "--file", str(path)]) == 0
+    assert tomllib.loads(path.read_text(encoding="utf-8")) == tomllib.loads(text)
+
+
 def test_a_file_that_would_read_differently_is_left_alone(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
