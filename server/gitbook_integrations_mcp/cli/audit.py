@@ -413,6 +413,8 @@ def _write(report: Report, options: AuditOptions, settings: Settings) -> None:
 
 def _replace(path: Path, content: bytes) -> None:
     """Write a report, which is private, and keep the last one until the new one is complete."""
+    with contextlib.suppress(FileNotFoundError):
+        path.stat()  # fails if it is a link to itself
     target = path.resolve()  # a link stays one
     if target.exists() and not target.is_file():
         path.write_bytes(content)  # a pipe or a device

@@ -18,6 +18,7 @@ def run(settings: Settings, arguments: Namespace) -> int:
         UsageError: the folder has no manifest.
         CallError: the folder cannot be published, or GitBook failed.
     """
+    allowed = allow_folder(settings, arguments.path)
     given = {
         "path": str(arguments.path.absolute()),
         "environment": arguments.env,
@@ -27,7 +28,7 @@ def run(settings: Settings, arguments: Namespace) -> int:
     }
     words = [json.dumps({name: value for name, value in given.items() if value is not None})]
     called = Namespace(tool="publish_integration_folder", arguments=words, json=arguments.json)
-    return call.run(allow_folder(settings, arguments.path), called)
+    return call.run(allowed, called)
 
 
 def allow_folder(settings: Settings, path: Path) -> Settings:

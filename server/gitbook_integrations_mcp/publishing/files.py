@@ -30,7 +30,7 @@ class Roots:
     """The folders below which files may be read."""
 
     def __init__(self, paths: Iterable[Path]) -> None:
-        self._paths = [*dict.fromkeys(path.expanduser().resolve() for path in paths)]
+        self._paths = [*dict.fromkeys(Path(os.path.realpath(path)) for path in paths)]
 
     def find_manifest(self, text: str) -> Path:
         """Return the manifest that `text` names: the file itself, or its folder; absolute, or relative to a root.

@@ -53,7 +53,12 @@ def locate_store(settings: Settings) -> Location:
     if text == "memory":
         return Location()
     if text.startswith(SQLITE):
-        return Location(path=Path(text.removeprefix(SQLITE)).expanduser().absolute())
+        try:
+            return Location(path=Path(text.removeprefix(SQLITE)).expanduser().absolute())
+        except RuntimeError:
+            raise StoreError("has no place, because there is no home directory; change store.url") from None
+        except OSError:
+            raise StoreError("has no place, because the current folder does not exist; change store.url") from None
     return Location(url=url)
 
 

@@ -170,6 +170,8 @@ def _read_state(path: Path) -> _State | None:
         except (FileNotFoundError, NotADirectoryError):
             if not suffix:
                 return None
+        except OSError:
+            continue  # who opens it reports the reason
         else:
             if found.st_size:  # an empty log says nothing, and reading creates one
                 files.append((found.st_ino, found.st_size, found.st_mtime_ns))

@@ -326,6 +326,15 @@ def test_with_a_baseline_only_new_findings_exit_with_3(tmp_path: Path, capsys: p
     assert run(capsys, *words, "medium")[0] == 0
 
 
+def test_a_report_to_a_link_to_itself_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    link = tmp_path / "link.txt"
+    link.symlink_to(link)
+    code, out, err = run(capsys, "--output", str(link))
+    assert (code, out) == (2, "")
+    assert f"Cannot write {link}" in err
+    assert link.is_symlink()
+
+
 def test_a_report_replaces_the_last_one_only_when_it_is_complete(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -108,3 +108,17 @@ def test_the_doctor_checks_the_integration_in_its_folder(
     _, report = read(capsys, "doctor", "--sandbox")
     [found] = [one for one in report["checks"] if one["check"] == "integration folder"]
     assert found["status"] == status
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the current folder cannot be deleted")
+@pytest.mark.parametrize("command", ["publish", "check"])
+def test_a_current_folder_that_is_gone_has_no_manifest(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    code, _, err = run(capsys, command)
+    assert code == 2
+    assert "This folder has no gitbook-manifest.yaml" in err

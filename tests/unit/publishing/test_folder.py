@@ -325,6 +325,13 @@ def test_a_path_outside_of_the_roots_is_refused_and_nothing_of_it_is_shown(tmp_p
     assert str(tmp_path / "outside") not in str(raised.value)
 
 
+def test_below_a_root_that_is_a_link_to_itself_there_is_nothing(tmp_path: Path) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    with pytest.raises(FolderError):
+        read_folder(PublishingSection(), Roots([loop]), Order(str(loop)))
+
+
 @pytest.mark.parametrize(
     ("path", "suggested"), [("bto", True), ("bto/gitbook-manifest.yaml", False), ("empty", False), ("zzz", False)]
 )

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from gitbook_integrations_mcp.config.settings import load_settings
+from gitbook_integrations_mcp.errors import StoreError
 from gitbook_integrations_mcp.store.development_modes import DevelopmentMode
+from gitbook_integrations_mcp.store.location import locate_store
 from gitbook_integrations_mcp.store.store import Store
 
 TABLE = "development_modes"
@@ -66,3 +68,28 @@ async def test_a_row_written_right_after_the_table_was_empty_is_seen(stores: tup
         await writer.development_modes.add(MODE)
         assert reader.may_contain(TABLE)
         await writer.development_modes.remove([MODE.id])
+
+
+async def test_a_file_that_is_a_link_to_itself_fails_when_it_is_opened(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    path.symlink_to(path)
+    store = Store(load_settings({"store": {"url": f"sqlite:///{path}"}}))
+    assert store.may_contain(TABLE)
+    with pytest.raises(StoreError):
+        await store.development_modes.list()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the current folder cannot be deleted")
+def test_a_store_in_a_folder_that_is_gone_has_no_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    with pytest.raises(StoreError, match="current folder does not exist"):
+        locate_store(load_settings({"store": {"url": "sqlite:///store.db"}}))
+
+
+def test_a_store_in_the_home_directory_has_no_place_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    with pytest.raises(StoreError, match="no home directory"):
+        locate_store(load_settings({"store": {"url": "sqlite:///~/store.db"}}))
