@@ -34,6 +34,14 @@ class Flag:
         return self.name.removeprefix("--").replace("-", "_")
 
 
+def read_path(text: str) -> Path:
+    """Return a path for argparse, also if the shell left `~` as it was, for example in `--file=~/mcp.json`."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise argparse.ArgumentTypeError("is in the home directory, and this user has none") from None
+
+
 _OF_FOLDERS = frozenset({"publish", "check"})
 
 _OF_TOOLS = frozenset({"serve", "tools", "call", "doctor", "install", "config", "login", "whoami"})
@@ -55,7 +63,7 @@ FLAGS = (
         CONFIG,
         None,
         _WITH_SETTINGS,
-        {"type": Path, "metavar": "FILE", "help": "settings file (JSON)"},
+        {"type": read_path, "metavar": "FILE", "help": "settings file (JSON)"},
     ),
     Flag(
         PROFILE,

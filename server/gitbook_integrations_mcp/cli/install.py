@@ -388,7 +388,7 @@ def format_path(assistant: Assistant) -> str:
     try:
         return _shorten(assistant.path)
     except RuntimeError:
-        return f"~/{assistant.file}"
+        return assistant.file
 
 
 def _shorten(path: Path) -> str:

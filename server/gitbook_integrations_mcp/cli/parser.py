@@ -17,7 +17,7 @@ from gitbook_integrations_api.choices import EXPORT_FORMATS, OUTCOMES, SEVERITIE
 from gitbook_integrations_mcp import NAME, __version__
 from gitbook_integrations_mcp.cli.assistants import ASSISTANTS, ENTRY
 from gitbook_integrations_mcp.cli.console import read_word
-from gitbook_integrations_mcp.cli.flags import AUDIT_ACTIONS, FLAGS, add_flags, find_misplaced
+from gitbook_integrations_mcp.cli.flags import AUDIT_ACTIONS, FLAGS, add_flags, find_misplaced, read_path
 from gitbook_integrations_mcp.errors import UsageError
 from gitbook_integrations_mcp.spelling import find_nearest, suggest
 
@@ -288,7 +288,7 @@ def _add_changes(parser: Parser) -> None:
 
 def _add_folder(parser: Parser) -> None:
     words = "folder with gitbook-manifest.yaml, or that file (default: this folder)"
-    parser.add_argument("path", nargs="?", type=Path, default=Path(), metavar="PATH", help=words)
+    parser.add_argument("path", nargs="?", type=read_path, default=Path(), metavar="PATH", help=words)
     parser.add_argument("--env", metavar="ENVIRONMENT", help="environment in envs of the manifest (default: default)")
     parser.add_argument("--organization", metavar="ORGANIZATION", help="the owner, in place of the manifest's")
     parser.add_argument(
@@ -322,7 +322,7 @@ def _add_config(parser: Parser) -> None:
     parser.add_argument(
         "file",
         nargs="?",
-        type=Path,
+        type=read_path,
         metavar="FILE",
         help="file that init writes (default: gitbook-mcp.json)",
     )
@@ -371,7 +371,9 @@ def _add_install(parser: Parser) -> None:
 
 def _add_file(parser: Parser) -> None:
     parser.add_argument("assistant", choices=list(ASSISTANTS), help=", ".join(ASSISTANTS), metavar="ASSISTANT")
-    parser.add_argument("--file", type=Path, help="edit this file instead of the user's own, for example a project's")
+    parser.add_argument(
+        "--file", type=read_path, help="edit this file instead of the user's own, for example a project's"
+    )
     parser.add_argument("--name", type=_read_name, default=ENTRY, help=f"name of the entry (default: {ENTRY})")
     parser.add_argument("--dry-run", action="store_true", help="show what would change, and write nothing")
 
@@ -414,7 +416,9 @@ def _add_audit(parser: Parser) -> None:
         help="the same as --format json; errors are JSON too",
     )
     parser.add_argument("--table", choices=TABLE_NAMES, help="print only this table (csv: findings by default)")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="write to this file instead of standard output")
+    parser.add_argument(
+        "--output", type=read_path, metavar="FILE", help="write to this file instead of standard output"
+    )
     parser.add_argument(
         "--baseline",
         metavar="WHEN|FILE",

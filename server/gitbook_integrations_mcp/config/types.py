@@ -1,6 +1,7 @@
 """Types of settings, which check their values. No error message repeats a secret."""
 
 import re
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
@@ -284,7 +285,8 @@ def _check_scope_pattern(pattern: str) -> str:
 
 
 def _check_roots(roots: tuple[Path, ...]) -> tuple[Path, ...]:
-    roots = tuple(root.expanduser() for root in roots)
+    with suppress(RuntimeError):  # there is no home directory
+        roots = tuple(root.expanduser() for root in roots)
     for root in roots:
         if not root.is_absolute() or root == root.parent:
             raise PydanticCustomError(

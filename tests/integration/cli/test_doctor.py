@@ -375,7 +375,9 @@ def test_a_user_without_a_home_directory_can_run_it(
     monkeypatch.setattr(Path, "home", fail)
     assert main(["doctor", "--sandbox"]) == 0
     assert main(["install", "cursor"]) == 1
-    assert "Pass --file" in capsys.readouterr().err
+    assert "Could not edit mcp.json: it is in the home directory, and this user has none. Pass --file." in (
+        capsys.readouterr().err
+    )
 
 
 def test_an_endpoint_without_encryption_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

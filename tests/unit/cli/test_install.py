@@ -655,6 +655,23 @@ def test_a_link_to_itself_is_an_error(home: Path, capsys: pytest.CaptureFixture[
     assert "Could not edit" in capsys.readouterr().err
 
 
+@pytest.mark.skipif(os.name == "nt", reason="another variable names the home directory")
+def test_a_tilde_that_the_shell_left_is_the_home_directory(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("HOME", str(home / "me"))
+    assert main(["install", "cursor", "--sandbox", "--file=~/mcp.json"]) == 0
+    assert (home / "me" / "mcp.json").exists()
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    capsys.readouterr()
+    assert main(["install", "cursor", "--sandbox", "--file=~/mcp.json"]) == 2
+    assert "is in the home directory, and this user has none" in capsys.readouterr().err
+    assert main(["tools", "--roots", "~/folder"]) == 2
+    assert "publishing.roots: ~/folder: must be the absolute path" in capsys.readouterr().err
+    assert not (home / "~").exists()
+
+
 @each_assistant
 def test_a_dry_run_shows_the_changes_without_secrets(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assistant = ASSISTANTS[name]
