@@ -233,7 +233,19 @@ def _read_file(path: Path) -> dict[str, Any]:
         raise SettingsError(
             f"The settings file {path} must contain a JSON object of sections, like config.example.json."
         )
+    profiles = content.get("profiles")
+    for sections in (content, *(profiles.values() if isinstance(profiles, dict) else ())):
+        _place_files(sections, path.parent)
     return content
+
+
+def _place_files(sections: Any, folder: Path) -> None:
+    """Make relative paths of files in sections relative to `folder`, which is that of the settings file."""
+    for section, key, start in (("audit", "accepted", ""), ("store", "url", "sqlite:///")):
+        keys: Any = sections.get(section) if isinstance(sections, dict) else None
+        value = keys.get(key) if isinstance(keys, dict) else None
+        if isinstance(value, str) and re.match(f"{start}[^~]", value):
+            keys[key] = start + (folder / value.removeprefix(start)).as_posix()
 
 
 def _check_variables() -> None:

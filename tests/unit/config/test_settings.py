@@ -19,6 +19,7 @@ from gitbook_integrations_mcp.confirmation.page import PATH
 from gitbook_integrations_mcp.errors import SettingsError
 from gitbook_integrations_mcp.gitbook.credentials import Credentials
 from gitbook_integrations_mcp.net.timeouts import HEALTH_PATHS
+from gitbook_integrations_mcp.store.location import locate_store
 
 EXAMPLE = Path(__file__).parents[3] / "config.example.json"
 
@@ -43,6 +44,31 @@ def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path: Path, m
     settings = load_settings({"server": {"log_level": "error"}}, config)
     assert settings.server.log_level == "error"
     assert settings.tools.exclude == ("list_sites",)
+
+
+def test_relative_paths_in_the_file_are_relative_to_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "conf").mkdir()
+    content = {
+        "audit": {"accepted": "accepted.json"},
+        "store": {"url": "sqlite:///store.db"},
+        "profiles": {"other": {"audit": {"accepted": "../other.json"}, "store": {"url": "sqlite:///~/store.db"}}},
+    }
+    (tmp_path / "conf" / "settings.json").write_text(json.dumps(content))
+    for path in (Path("conf", "settings.json"), tmp_path / "conf" / "settings.json"):
+        settings = load_settings(config=path)
+        assert settings.audit.accepted == path.parent / "accepted.json"
+        assert locate_store(settings).path == tmp_path / "conf" / "store.db"
+    monkeypatch.setenv("GITBOOK_MCP_CONFIG", "conf/settings.json")
+    monkeypatch.setenv("GITBOOK_MCP_PROFILE", "other")
+    settings = load_settings()
+    assert settings.audit.accepted == Path("conf", "..", "other.json")
+    assert locate_store(settings).path == Path.home() / "store.db"
+    monkeypatch.setenv("GITBOOK_MCP_AUDIT__ACCEPTED", "accepted.json")
+    monkeypatch.setenv("GITBOOK_MCP_STORE__URL", f"sqlite:///{tmp_path}/store.db")
+    settings = load_settings()
+    assert settings.audit.accepted == Path("accepted.json")
+    assert locate_store(settings).path == tmp_path / "store.db"
 
 
 def test_a_variable_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
