@@ -50,13 +50,21 @@ def explain_finding(finding: Finding, report: Report) -> dict[str, Any]:
 def _explain_rule(identifier: str, report: Report) -> dict[str, Any]:
     rule = RULES[identifier]
     found = [finding for finding in report.findings if finding.rule == identifier]
+    checked = next((one for one in report.rules if one.id == identifier), None)
     return {
         "rule": rule.id,
-        "severity": next((one.severity for one in report.rules if one.id == identifier), rule.severity),
+        "severity": checked.severity if checked else rule.severity,
+        "outcome": checked.outcome if checked else "unchecked",
         "title": rule.title,
         "meaning": rule.meaning,
         "why": rule.why,
         "advice": rule.advice,
-        "findings": [f"{finding.id}: {finding.summary}" for finding in found[:MAX_FINDINGS]],
+        "findings": [_name(finding) for finding in found[:MAX_FINDINGS]],
         "moreFindings": max(0, len(found) - MAX_FINDINGS),
     }
+
+
+def _name(finding: Finding) -> str:
+    if (accepted := finding.accepted) is None:
+        return f"{finding.id}: {finding.summary}"
+    return f"{finding.id}: {finding.summary} (accepted{f' until {accepted.expires}' if accepted.expires else ''})"

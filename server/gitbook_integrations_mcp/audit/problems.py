@@ -84,6 +84,11 @@ def describe_verdict(report: Report) -> Iterator[tuple[str, str]]:
         yield "bad", f"{format_count(unchecked, 'rule')} not fully checked"
     else:
         yield "good", "complete"
+    if narrowing := report.narrowing.model_dump(exclude_none=True):
+        yield (
+            "bad",
+            f"limited to {' and '.join(format_count(len(names), what[:-1]) for what, names in narrowing.items())}",
+        )
 
 
 def format_day(moment: str, now: str) -> str:

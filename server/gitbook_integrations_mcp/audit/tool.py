@@ -18,6 +18,7 @@ from gitbook_integrations_mcp.audit.render.markdown import (
     format_span,
     render_explanation,
     render_items,
+    render_narrowing,
     render_summary,
 )
 from gitbook_integrations_mcp.audit.runner import AuditRun, AuditRunner, ReportKey
@@ -166,10 +167,11 @@ def _check_integration(report: Report, integration: str | None) -> None:
         others += [finding.subject.integration for finding in changes.fixed]
     titles = {name: name for name in others if name} | titles
     if integration not in titles:
-        incomplete = "" if report.coverage.complete else " The audit is incomplete; see section coverage."
+        limits = [] if report.coverage.complete else ["The audit is incomplete; see section coverage."]
+        limits += render_narrowing(report.narrowing.model_dump(exclude_none=True))
         raise ArgumentsError(
             f"integration: this audit has no installation, script or finding of {clean_text(integration, 100)}."
-            f"{suggest_id(integration, titles)}{incomplete}"
+            f"{' '.join([suggest_id(integration, titles), *limits])}"
         )
 
 
@@ -182,10 +184,15 @@ def _build_output(found: AuditRun, seconds: float, arguments: Mapping[str, Any])
     }
     if found.id is not None:
         content["reportUri"] = write_report_uri(report.organization.id, found.id, "html")
+    narrowing = report.narrowing.model_dump(mode="json", exclude_none=True)
+    if narrowing:
+        content["narrowing"] = narrowing
     if found.note:
         content |= {"kept": found.id is not None, "note": found.note}
     note = f"\n\n{found.note}" if found.note else ""
     age = f", {_format_age(seconds)}"
+    limits = [] if report.coverage.complete else ["The audit is INCOMPLETE; see section coverage."]
+    warning = "".join(f"\n{line}" for line in [*limits, *render_narrowing(narrowing)])
     if section == "report":
         whole = (
             "Use the sections findings, installations, scripts and coverage, which have pages. export_report links the "
@@ -195,7 +202,8 @@ def _build_output(found: AuditRun, seconds: float, arguments: Mapping[str, Any])
         return Output(content | {"report": report.model_dump(mode="json")}, whole=whole)
     if (identifier := arguments.get("explain")) is not None:
         explanation = explain(report, identifier)
-        return Output(content | {"explanation": explanation}, f"{render_explanation(explanation)}{note}")
+        below = f"\n{warning}" if warning else ""  # not a part of the last item
+        return Output(content | {"explanation": explanation}, f"{render_explanation(explanation)}{below}{note}")
     if section in {None, "summary"}:
         summary = summarize(report)
         kept = f" Later export of this report: export_report with reportId: {found.id}." if found.id else ""
@@ -213,7 +221,6 @@ def _build_output(found: AuditRun, seconds: float, arguments: Mapping[str, Any])
         page["next"]["page"] += f"-{found.id}"  # all pages come from the same report
     comparison = describe_comparison(report) if section == "changes" else {}
     heading = f"## {section.capitalize()}{f' of {integration}' if integration else ''}{age}"
-    warning = "" if report.coverage.complete else "\nThe audit is INCOMPLETE; see section coverage."
     more = f"\n\nNext page: page: {page['next']['page']}" if "next" in page else ""
     since = "".join(f"\n{line}" for line in map(escape, format_changes(comparison or None)))
     text = f"{heading}{warning}{since}\n\n{render_items(section, page['items'])}{more}{note}"

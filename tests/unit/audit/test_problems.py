@@ -4,7 +4,7 @@ import shlex
 
 import pytest
 
-from gitbook_integrations_api.report import Acceptance, Comparison, Remedy
+from gitbook_integrations_api.report import Acceptance, Comparison, Narrowing, Remedy
 from gitbook_integrations_mcp.audit.problems import describe_verdict, format_command, format_day, group_findings
 from tests.support.sandbox_audit import audit
 
@@ -32,6 +32,11 @@ def test_the_verdict_counts_open_and_new_findings_and_says_whether_the_audit_is_
     coverage = report.coverage.model_copy(update={"complete": False})
     clean = report.model_copy(update={"figures": none, "coverage": coverage})
     assert [text for _, text in describe_verdict(clean)] == ["no open findings", "INCOMPLETE"]
+
+
+def test_the_verdict_on_a_part_of_an_organization_says_so() -> None:
+    narrowed = audit().model_copy(update={"narrowing": Narrowing(integrations=("slack", "github"), sites=("site_1",))})
+    assert [text for _, text in describe_verdict(narrowed)][-1] == "limited to 2 integrations and 1 site"
 
 
 def test_problems_are_the_open_findings_by_rule_the_most_severe_first() -> None:

@@ -171,6 +171,27 @@ async def test_an_audit_of_a_part_reads_only_that_part_and_says_so() -> None:
 
 
 @pytest.mark.parametrize(
+    "arguments",
+    [
+        *({"section": section} for section in ("findings", "installations", "access", "scripts", "coverage")),
+        {"explain": "stalled-installation"},
+    ],
+)
+async def test_every_part_of_an_audit_names_what_it_was_limited_to(arguments: dict[str, Any]) -> None:
+    async with connect(Watched()) as client:
+        result = await client.call_tool(TOOL, {"sites": ["site_1NcAjs"], **arguments})
+        assert (result.structured_content or {})["narrowing"] == {"sites": ["site_1NcAjs"]}
+        assert "\nOnly these sites were audited: site_1NcAjs." in read_text(result)
+        assert "narrowing" not in await call(client, **arguments)
+        other = await client.call_tool(
+            TOOL, {"integrations": ["slack"], "section": "findings", "integration": "heatlens"}
+        )
+    assert "no installation, script or finding of heatlens. Only these integrations were audited: slack" in read_text(
+        other
+    )
+
+
+@pytest.mark.parametrize(
     ("arguments", "facts"),
     [
         ({"integrations": ["slak"]}, ["integrations", "slak", "slack"]),
@@ -463,6 +484,19 @@ async def test_an_explanation_has_the_reason_the_evidence_and_a_valid_call() -> 
         assert len(watched.reads) == sent
         rule = (await call(client, explain=found[0]["rule"]))["explanation"]
         assert rule["findings"] == [f"{found[0]['id']}: {found[0]['summary']}"]
+
+
+async def test_the_explanation_of_a_rule_says_how_far_it_was_checked_and_that_it_has_no_findings() -> None:
+    async with connect(Watched()) as client:
+        result = await client.call_tool(TOOL, {"explain": "same-kind", "integrations": ["slack"]})
+    assert "- outcome: partly\n" in read_text(result)
+    assert read_text(result).endswith("\n- findings: none\n\nOnly these integrations were audited: slack.")
+
+
+async def test_the_explanation_of_a_rule_of_an_incomplete_audit_says_so() -> None:
+    async with connect(Watched(fault=fail("/integration-scripts"))) as client:
+        result = await client.call_tool(TOOL, {"explain": "script-without-csp"})
+    assert "\nThe audit is INCOMPLETE; see section coverage." in read_text(result)
 
 
 async def test_what_cannot_be_explained_is_an_error_that_says_why() -> None:

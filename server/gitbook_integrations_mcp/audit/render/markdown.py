@@ -52,7 +52,7 @@ def render_summary(summary: Mapping[str, Any], age: str = "") -> str:
             f"## Installation audit of {escape(organization['title'] or organization['id'])}{age}",
             "",
             format_figures(summary["figures"]),
-            *_render_narrowing(summary["narrowing"]),
+            *render_narrowing(summary["narrowing"]),
             "",
             *_render_findings(summary),
             "",
@@ -82,7 +82,8 @@ def format_figures(figures: Mapping[str, Any]) -> str:
     )
 
 
-def _render_narrowing(narrowing: Mapping[str, Any]) -> Iterator[str]:
+def render_narrowing(narrowing: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the parts that a partial audit was limited to."""
     for what, names in narrowing.items():
         yield f"Only these {what} were audited: {escape(', '.join(names))}."
 
@@ -168,7 +169,9 @@ def render_explanation(explanation: Mapping[str, Any]) -> str:
         if name not in hidden and value not in (None, 0, {}):
             lines.append(f"- {name}: {_render_value(value)}")
     for name in ("evidence", "findings"):
-        lines += [f"- {name}:", *(f"  - {escape(one)}" for one in explanation[name])] if explanation.get(name) else []
+        if name in explanation:
+            listed = [f"  - {escape(one)}" for one in explanation[name]]
+            lines += [f"- {name}:", *listed] if listed else [f"- {name}: none"]
     return "\n".join(lines)
 
 
@@ -290,7 +293,7 @@ def render_brief(report: Report) -> str:
         f"## Installation audit of {escape(title)}, {report.generatedAt}",
         "",
         f"**{' · '.join(escape(text) for _, text in describe_verdict(report))}**",
-        *_render_narrowing(report.narrowing.model_dump(exclude_none=True)),
+        *render_narrowing(report.narrowing.model_dump(exclude_none=True)),
         "",
         "### Do first",
         "",
