@@ -5,8 +5,9 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from gitbook_integrations_api.catalog import ENDPOINTS
+from gitbook_integrations_api.report import Narrowing
 from gitbook_integrations_api.rules import RULES
-from gitbook_integrations_mcp.audit.runner import AuditRun, AuditRunner
+from gitbook_integrations_mcp.audit.runner import AuditRun, AuditRunner, ReportKey
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.output import Output
 from gitbook_integrations_mcp.calls.response import read_response
@@ -122,11 +123,16 @@ class AcceptanceTools:
                 f"findings, and for all findings of a rule: {', '.join(RULES)}. {FIND_IDS}"
             )
         user = await self._users.resolve(call.caller.credentials)
-        latest = await self._runner.find_any(user.key, organization)
+        whole = await self._runner.find_latest(ReportKey(user.key, organization, Narrowing()))
+        latest = whole or await self._runner.find_any(user.key, organization)
         known, where = latest.report.findings if latest else (), _name_organization(latest)
         if finding == name:
             found = [one.summary for one in known if one.rule == name and one.accepted is None]
-            hidden = f"{len(found)} open in your latest audit, and all later ones" if latest else "all of later audits"
+            hidden = "all of later audits"
+            if latest:
+                bound = "" if latest.report.coverage.complete else "at least "
+                about = "the whole" if whole else "a part of the"
+                hidden = f"{bound}{len(found)} open in your latest audit of {about} organization, and all later ones"
             named = [("Open finding", summary) for summary in found[:_MOST_NAMED]]
             if len(found) > _MOST_NAMED:
                 named.append(("Further open findings", str(len(found) - _MOST_NAMED)))

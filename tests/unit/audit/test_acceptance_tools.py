@@ -217,6 +217,30 @@ async def test_the_question_says_how_many_findings_of_a_rule_are_open_once_there
     assert human.texts[1].count("Open finding: ") == len(found)
 
 
+async def test_the_question_counts_the_findings_of_the_whole_organization_after_an_audit_of_a_part(
+    place: Place,
+) -> None:
+    human = Human("decline")
+    async with meet(place.create_server(), human, "2026-07-28") as client:
+        await audit(client, integrations=["slack"])
+        await client.call_tool("accept_finding", {"finding": RULE, "reason": REASON})
+        findings = (await audit(client, section="findings"))["items"]
+        place.clock.now += 1
+        await audit(client, integrations=["slack"], refresh=True)
+        await client.call_tool("accept_finding", {"finding": RULE, "reason": REASON})
+    found = [item["id"] for item in findings if item["rule"] == RULE]
+    assert found
+    assert ": 0 open in your latest audit of a part of the organization" in human.texts[0]
+    assert f": {len(found)} open in your latest audit of the whole organization" in human.texts[1]
+
+
+async def test_the_explanation_of_a_rule_marks_its_accepted_findings(place: Place) -> None:
+    async with meet(place.create_server(), Human(), "2026-07-28") as client:
+        await client.call_tool("accept_finding", {"finding": RULE, "reason": REASON, "until": "30d"})
+        [named] = (await audit(client, explain=RULE))["explanation"]["findings"]
+    assert named.endswith(" (accepted until 2027-02-14)")
+
+
 async def test_the_question_names_the_finding_or_the_rule_in_its_title_and_beside_the_box(place: Place) -> None:
     human = Human()
     finding, rule = f"the finding {FINDING}", f"all findings of the rule {RULE}"
