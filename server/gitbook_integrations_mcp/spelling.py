@@ -18,8 +18,9 @@ _PARTICLES = frozenset({"by", "id", "name", "in", "on", "from", "with", "for", "
 
 
 def find_nearest(name: str, valid: Iterable[str], most: int = 1, likeness: float = _LIKENESS) -> list[str]:
-    """Return up to `most` valid names similar to `name`, the nearest first; `likeness` is from 0 to 1."""
-    return difflib.get_close_matches(name, list(valid), n=most, cutoff=likeness)
+    """Return up to `most` valid names similar to `name` in any case, the nearest first; `likeness` is from 0 to 1."""
+    folded = {one.casefold(): one for one in valid}
+    return [folded[one] for one in difflib.get_close_matches(name.casefold(), folded, n=most, cutoff=likeness)]
 
 
 def find_alike(name: str, valid: Iterable[str], most: int = 3) -> list[str]:

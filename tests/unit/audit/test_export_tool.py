@@ -103,6 +103,11 @@ async def test_unknown_formats_and_reports_are_refused(arguments: dict[str, Any]
         assert read_code(await client.call_tool(TOOL, arguments)) == code
 
 
+async def test_a_format_in_another_case_is_named() -> None:
+    async with connect(Watched()) as client:
+        assert "Did you mean 'csv'?" in read_text(await client.call_tool(TOOL, {"format": "CSV"}))
+
+
 async def test_another_user_cannot_read_a_report(place: Place) -> None:
     async with place.serve("ada-1") as ada, place.serve("ada-2") as same, place.serve("bob-1") as bob:
         content = await export(ada, "json")

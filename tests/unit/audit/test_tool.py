@@ -503,7 +503,12 @@ async def test_what_cannot_be_explained_is_an_error_that_says_why() -> None:
     watched = Watched()
     async with connect(watched) as client:
         found = (await call(client, section="findings"))["items"][0]["id"]
-        for wrong, fact in ((found[:-1], found), ("weak-cps", "weak-csp"), ("nothing", "section: findings")):
+        for wrong, fact in (
+            (found[:-1], found),
+            ("weak-cps", "weak-csp"),
+            ("WEAK-CSP", "mean weak-csp?"),
+            ("nothing", "section: findings"),
+        ):
             result = await client.call_tool(TOOL, {"explain": wrong})
             assert read_code(result) == "invalid_arguments"
             assert fact in read_text(result)
