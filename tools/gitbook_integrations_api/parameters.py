@@ -47,6 +47,8 @@ InstallationId = Annotated[str, Field(description="ID from list_organization_ins
 SpaceId = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]+$", description="ID from list_spaces_in_organization_by_id")]
 SiteId = Annotated[str, Field(description="ID from list_sites")]
 EventId = Annotated[str, Field(description="ID from list_integration_events")]
+WITHOUT_OUTER_SPACE = r"^\S(.*\S)?$"
+"""An ID of this server. Errors show texts without outer space, and would call the right ID unknown."""
 
 # Paging and filters
 

@@ -163,6 +163,7 @@ async def test_a_human_is_asked_again_if_the_acceptance_would_now_do_something_e
         ({"finding": "unverified-wrte"}, ["unverified-write"]),
         ({"finding": "unverified-wrte:ac477a73c5"}, ["unverified-write"]),
         ({"finding": "script-not-installed:ac477a73c6"}, ["ac477a73c6", FINDING]),
+        ({"finding": f"{FINDING} "}, ["finding has the wrong form"]),
         ({"finding": FINDING, "until": "2026-01-01"}, ["until", "passed"]),
         ({"finding": FINDING, "until": "2027-13-01"}, ["until"]),
         ({"finding": FINDING, "until": "tomorrow"}, ["until", "30d"]),

@@ -8,7 +8,7 @@ from gitbook_integrations_api.checks import Check
 from gitbook_integrations_api.choices import ExportFormat
 from gitbook_integrations_api.endpoint import USER, Composite, Risk, one
 from gitbook_integrations_api.inputs import OfOrganization
-from gitbook_integrations_api.parameters import IntegrationName, PageCursor
+from gitbook_integrations_api.parameters import WITHOUT_OUTER_SPACE, IntegrationName, PageCursor
 from gitbook_integrations_api.schema import ABSENT
 
 Section = Literal["findings", "installations", "access", "scripts", "coverage", "changes"]
@@ -22,7 +22,10 @@ _CHOSEN = 100
 
 
 FindingId = Annotated[
-    str, Field(min_length=1, max_length=100, description="ID of a finding, or of a rule for all its findings")
+    str,
+    Field(
+        pattern=WITHOUT_OUTER_SPACE, max_length=100, description="ID of a finding, or of a rule for all its findings"
+    ),
 ]
 
 
@@ -42,7 +45,10 @@ class Audit(OfOrganization):
         Field(description="Part of the latest audit if it is recent. report: everything (long)"),
     ] = ABSENT
     integration: Annotated[IntegrationName, Field(description="With a section: only this integration (name)")] = ABSENT
-    explain: Annotated[str, Field(max_length=100, description="ID of a finding: why, evidence and fix")] = ABSENT
+    explain: Annotated[
+        str,
+        Field(pattern=WITHOUT_OUTER_SPACE, max_length=100, description="ID of a finding: why, evidence and fix"),
+    ] = ABSENT
     page: PageCursor = ABSENT
     refresh: Annotated[bool, Field(description="Run a new audit")] = False
     baseline: Annotated[

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gitbook_integrations_api.choices import Outcome
 from gitbook_integrations_api.endpoint import INTEGRATION, OAUTH, USER, Composite, Input, Risk, one
-from gitbook_integrations_api.parameters import IntegrationName, OrganizationId, PageCursor
+from gitbook_integrations_api.parameters import WITHOUT_OUTER_SPACE, IntegrationName, OrganizationId, PageCursor
 from gitbook_integrations_api.plans import PlanResult
 from gitbook_integrations_api.schema import ABSENT
 
@@ -30,7 +30,7 @@ _UNDOING = (
 
 
 class ChangeFilter(Input):
-    changeId: Annotated[str, Field(description="Only this change, in detail")] = ABSENT
+    changeId: Annotated[str, Field(pattern=WITHOUT_OUTER_SPACE, description="Only this change, in detail")] = ABSENT
     organizationId: OrganizationId = ABSENT
     integrationName: IntegrationName = ABSENT
     tool: Annotated[str, Field(description="Only calls of this tool")] = ABSENT
@@ -42,7 +42,7 @@ class ChangeFilter(Input):
 
 
 class OneChange(Input):
-    changeId: Annotated[str, Field(description="ID from list_changes")]
+    changeId: Annotated[str, Field(pattern=WITHOUT_OUTER_SPACE, description="ID from list_changes")]
 
 
 class ChangePage(BaseModel):
