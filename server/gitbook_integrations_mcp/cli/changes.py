@@ -11,7 +11,7 @@ import anyio
 from gitbook_integrations_api.catalog import TOOLS
 from gitbook_integrations_mcp.cli.console import COMMAND, Line, print_json, print_lines, use_utf8
 from gitbook_integrations_mcp.cli.launcher import name_command
-from gitbook_integrations_mcp.composites.change_list import describe_change, read_moment
+from gitbook_integrations_mcp.composites.change_list import describe_change, read_period
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.errors import ArgumentsError, UsageError
 from gitbook_integrations_mcp.process import SUCCESS
@@ -38,7 +38,7 @@ def run(settings: Settings, arguments: Namespace) -> int:
         StoreError: the store cannot be used.
     """
     try:
-        since, until = (read_moment(f"--{name}", getattr(arguments, name), time.time()) for name in ("since", "until"))
+        since, until = read_period(arguments.since, arguments.until, time.time(), prefix="--")
     except ArgumentsError as error:
         raise UsageError(str(error)) from None
     if (tool := arguments.tool) is not None and tool not in TOOLS:

@@ -19,6 +19,7 @@ from gitbook_integrations_mcp.spelling import suggest
 from gitbook_integrations_mcp.store.change import ID_LENGTH, Change, is_change_id
 from gitbook_integrations_mcp.store.store import Store
 from gitbook_integrations_mcp.text import clean_text
+from gitbook_integrations_mcp.times import write_time
 
 _PAGE = 25
 _SPAN = re.compile(r"(\d{1,5})\s*([hdw])")
@@ -31,7 +32,7 @@ _FILTERS = ("organizationId", "integrationName")
 _UNKNOWN_ORGANIZATION = "A change without organization can be of any organization."
 _ONLY_HERE = (
     "Only changes that you made through this server are listed. GitBook does not say who else installed or changed "
-    "something."
+    "something. audit_installations with baseline shows what changed, and its section findings what was accepted."
 )
 """Note of an empty list, which would otherwise read as if nobody had changed anything."""
 
@@ -40,6 +41,8 @@ _HIDDEN = (
     "The receipt of a changed installation has the old and new values. The tools that get it show the current ones."
 )
 """Note of a list with values that the record of a change hides."""
+
+_UNASKED = "A change without approval was sent without asking a human."
 
 _OF_PLAN = ("time", "who", "approval", "organization", "requestId", "undoes", "plan")
 """Fields of a call that the plan has, too, or that nobody needs beside it."""
@@ -72,7 +75,7 @@ class ChangeLister:
             whole = {**_describe_undone(change, undone), "before": change.before}
             if parts := await self._store.changes.list_parts(change.id, owner):
                 whole["calls"] = [_describe_part(one, change) for one in reversed(parts)]
-            return Output(_VIEW.show({"items": [whole], **({"note": _HIDDEN} if MASK in str(whole) else {})}))
+            return _build_output({"items": [whole]}, _explain([change], MASK in str(whole)))
         tool = arguments.get("tool")
         if tool is not None and tool not in TOOLS:
             raise ArgumentsError(f"tool: there is no tool {clean_text(tool, 64)}.{suggest(tool, TOOLS)}")
@@ -80,6 +83,7 @@ class ChangeLister:
         if page is not None and not is_change_id(page):
             raise ArgumentsError(FOREIGN_PAGE)
         now, limit = self._store.database.clock(), arguments.get("limit", _PAGE)
+        since, until = read_period(arguments.get("since"), arguments.get("until"), now)
         found = await self._store.changes.search(
             owner,
             organization=arguments.get("organizationId"),
@@ -87,8 +91,8 @@ class ChangeLister:
             outcome=arguments.get("outcome"),
             integration=arguments.get("integrationName"),
             parts=tool is not None or "outcome" in arguments,
-            since=read_moment("since", arguments.get("since"), now),
-            until=read_moment("until", arguments.get("until"), now),
+            since=since,
+            until=until,
             before=page,
             limit=limit + 1,
         )
@@ -98,15 +102,12 @@ class ChangeLister:
         if len(found) > limit:
             content["next"] = {"page": listed[-1].id}
         notes = [] if found else [_ONLY_HERE, *await self._explain_empty(arguments, owner)]
-        if MASK in str(content["items"]):
-            notes.append(_HIDDEN)
+        notes += _explain(listed, MASK in str(content["items"]))
         if "organizationId" in arguments and any(one.organization is None for one in listed):
             notes.append(_UNKNOWN_ORGANIZATION)
         if tool is not None and (calls := _list_recorded_alone(TOOLS[tool])):
             notes.append(f"Where {tool} needed only one call, that call is listed: {' or '.join(calls)}.")
-        if notes:
-            content["note"] = " ".join(notes)
-        return Output(_VIEW.show(content), whole="Use a smaller limit.")
+        return _build_output(content, notes, whole="Use a smaller limit.")
 
     async def _explain_empty(self, arguments: Mapping[str, Any], owner: str) -> list[str]:
         """Return a note if filters can be the reason why a list is empty: a misspelt one matches nothing."""
@@ -130,6 +131,16 @@ class ChangeLister:
         undone = {str(one.undoes): one.plan or one.id for one in reversed(undoing)}
         again = await self._find_undone([*undone.values()]) if undone else {}
         return {change: undo for change, undo in undone.items() if undo not in again}
+
+
+def _build_output(content: Mapping[str, Any], notes: Sequence[str], whole: str = "") -> Output:
+    """Return a result. Its notes are texts of this server, and are not cut."""
+    return Output(_VIEW.show(content) | ({"note": " ".join(notes)} if notes else {}), whole=whole)
+
+
+def _explain(changes: Sequence[Change], hides: bool) -> list[str]:
+    """Return notes on changes: on what their records hide, and on those without approval."""
+    return [_HIDDEN] * hides + [_UNASKED] * any(one.approval is None for one in changes)
 
 
 def _describe_undone(change: Change, undone: Mapping[str, str]) -> dict[str, Any]:
@@ -186,6 +197,22 @@ def _list_recorded_alone(tool: Tool) -> list[str]:
         for one in changing
         if isinstance(one, Endpoint) and one.risk is not Risk.READ and (tool.name == UNDO_TOOL or one.undo is None)
     ]
+
+
+def read_period(
+    since: str | None, until: str | None, now: float, prefix: str = ""
+) -> tuple[float | None, float | None]:
+    """Return the moments, in seconds since 1970, between which something is searched. `prefix` is of the arguments.
+
+    Raises:
+        ArgumentsError: one is no moment, or nothing can be between them: an empty list would look as if all were well.
+    """
+    start, end = read_moment(f"{prefix}since", since, now), read_moment(f"{prefix}until", until, now)
+    if start is not None and start > now:
+        raise ArgumentsError(f"{prefix}since: {clean_text(str(since), 40)} is in the future. It is {write_time(now)}.")
+    if start is not None and end is not None and start >= end:
+        raise ArgumentsError(f"{prefix}since must be before {prefix}until. A span is the time before now.")
+    return start, end
 
 
 def read_moment(name: str, text: str | None, now: float) -> float | None:

@@ -20,7 +20,7 @@ from gitbook_integrations_mcp.calls.output import Output
 from gitbook_integrations_mcp.calls.response import get_path, read_cursor, read_response
 from gitbook_integrations_mcp.calls.secret_detection import has_secret_shape
 from gitbook_integrations_mcp.calls.view import View, describe_foreign
-from gitbook_integrations_mcp.composites.change_list import read_moment
+from gitbook_integrations_mcp.composites.change_list import read_moment, read_period
 from gitbook_integrations_mcp.errors import AnswerError, CallError
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.pipeline.development_mode import DevelopmentModes
@@ -67,11 +67,11 @@ class EventInspector:
         """Return the result of a call.
 
         Raises:
-            ArgumentsError: `since` cannot be understood.
+            ArgumentsError: `since` cannot be understood, or is in the future.
             CallError: the events could not be read.
         """
         with_traces = call.arguments.get("withTraces", True)
-        since = read_moment("since", call.arguments.get("since"), self._clock())
+        since, _ = read_period(call.arguments.get("since"), None, self._clock())
         read, complete = await self._read_events(call, since)
         events = sorted((one for one in read if _matches(one, call.arguments, since)), key=_time, reverse=True)
         development = await self._development.find(call)

@@ -64,6 +64,48 @@ async def test_changes_are_found_by_tool_outcome_organization_and_time() -> None
             assert read_code(await client.call_tool("list_changes", wrong)) == "invalid_arguments"
 
 
+@pytest.mark.parametrize(
+    ("period", "fact"),
+    [
+        ({"since": "2027-01-16"}, "2027-01-16 is in the future. It is 2027-01-15T08:00:00Z."),
+        ({"since": "1h", "until": "2h"}, "since must be before until."),
+        ({"since": "2027-01-10", "until": "2027-01-01"}, "since must be before until."),
+    ],
+)
+async def test_a_period_in_which_nothing_can_be_is_refused(period: dict[str, str], fact: str) -> None:
+    clock = Clock(1_800_000_000.0)
+    async with meet(create_gated_server(GitBookSpy(), clock), Human(), "2026-07-28") as client:
+        result = await client.call_tool("list_changes", period)
+    assert read_code(result) == "invalid_arguments"
+    assert fact in read_text(result)
+
+
+async def test_a_note_says_that_a_change_without_approval_was_sent_without_asking() -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration_from_space")
+    async with meet(create_gated_server(spy), Human(), "2026-07-28") as client:
+        await client.call_tool(target.name, target.arguments)
+        assert "note" not in await search(client)
+        again = {name: value for name, value in target.arguments.items() if name != "spaceId"}
+        await client.call_tool("install_integration_on_space", {**again, "space": target.arguments["spaceId"]})
+        found = await search(client)
+    assert {one["tool"]: one.get("approval") for one in found["items"]} == {
+        target.name: "form",
+        "install_integration_on_space": None,
+    }
+    assert found["note"] == "A change without approval was sent without asking a human."
+
+
+async def test_the_id_of_a_change_with_white_space_is_refused_and_not_called_unknown() -> None:
+    async with meet(create_gated_server(GitBookSpy()), Human(), "2026-07-28") as client:
+        await client.call_tool("queue_integration_task", TASK)
+        [change] = (await search(client))["items"]
+        for tool in ("list_changes", "undo_change"):
+            result = await client.call_tool(tool, {"changeId": f" {change['id']}"})
+            assert read_code(result) == "invalid_arguments"
+            assert "changeId has the wrong form." in read_text(result)
+
+
 async def test_a_note_says_that_records_hide_values_and_where_they_are_shown() -> None:
     spy = GitBookSpy()
     own = spy.sandbox.state.get_installations(integration=OWN_INTEGRATION)[0]
@@ -142,7 +184,9 @@ async def test_a_tool_whose_single_calls_are_listed_as_such_says_where_they_are(
     async with meet(create_gated_server(spy), Human(), "2026-07-28") as client:
         receipt = (await client.call_tool(target.name, target.arguments)).structured_content["receipt"]
         await client.call_tool("undo_change", {"changeId": receipt["changeId"]})
-        assert "install_integration_on_space" in (await search(client, tool="undo_change"))["note"]
+        note = (await search(client, tool="undo_change"))["note"]
+        assert "install_integration_on_space" in note
+        assert note.endswith("disable_integration_development_mode.")
         found = await search(client, tool="rollback_integration")
         assert found["items"] == []
         assert found["note"].endswith("that call is listed: publish_integration.")

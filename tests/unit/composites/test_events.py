@@ -183,6 +183,9 @@ async def test_no_tool_shows_a_credential_in_the_payload_or_the_log_of_an_event(
     assert "page 2 is missing" in str(one.structured_content)
 
 
-@pytest.mark.parametrize(("arguments", "code"), [({"since": "yesterday"}, "invalid_arguments")])
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [({"since": "yesterday"}, "invalid_arguments"), ({"since": "2999-01-01"}, "invalid_arguments")],
+)
 async def test_what_cannot_be_understood_is_refused(arguments: dict[str, Any], code: str, sandbox: Sandbox) -> None:
     assert read_code(await inspect(sandbox, **arguments)) == code
