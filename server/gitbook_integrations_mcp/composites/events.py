@@ -102,9 +102,8 @@ class EventInspector:
             notes.append(f"In error, {_VARIED} stands for a number or an ID; sample has the log itself.")
         if any(traces.values()):
             notes.append(describe_foreign(["error", "logs"]))
-        if notes:
-            content["note"] = " ".join(notes)
-        return Output(View(_CHARACTERS, _GET).show(content))
+        shown_content = View(_CHARACTERS, _GET).show(content)  # a note is a text of this server, and is not cut
+        return Output(shown_content | ({"note": " ".join(notes)} if notes else {}))
 
     async def _read_events(self, call: Call, since: float | None) -> tuple[list[Mapping[str, Any]], bool]:
         """Return the newest events, those since a moment at least, and whether these are complete."""

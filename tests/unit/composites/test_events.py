@@ -87,6 +87,15 @@ async def test_a_filter_that_no_event_has_is_named_with_the_values_that_events_h
     assert "page_feedback" not in (await read(sandbox, type="fetch", since="1h"))["note"]
 
 
+async def test_a_note_is_not_cut(sandbox: Sandbox) -> None:
+    own = [one for one in sandbox.state.events if one.integration == OWN_INTEGRATION]
+    for number, event in enumerate(own):
+        event.payload["type"] = f"a_type_of_event_with_a_long_name_{number}"
+    note = (await read(sandbox, type="unknown", installationId="unknown"))["note"]
+    assert "[cut:" not in note
+    assert all(one.payload["type"] in note for one in own)
+
+
 async def test_where_no_event_matches_the_result_says_when_the_last_one_was(sandbox: Sandbox) -> None:
     newest = max(one.created_at for one in sandbox.state.events if one.integration == OWN_INTEGRATION)
     note = (await read(sandbox, since="1h"))["note"]
