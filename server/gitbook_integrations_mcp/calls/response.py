@@ -55,17 +55,19 @@ def read_response(
     response: GitBookResponse,
     arguments: Mapping[str, Any] = MappingProxyType({}),
     body: Mapping[str, Any] | None = None,
+    tool: Tool | None = None,
 ) -> dict[str, Any]:
     """Return the structured content of a call's result. If GitBook returns nothing, `arguments` say what was done.
 
-    No error repeats a credential in the `body` that was sent: the model may not have seen it.
+    `tool` is what was called, if `endpoint` only reads for it. No error repeats a credential in the `body` that was
+    sent: the model may not have seen it.
 
     Raises:
         StatusError: the response has an error status.
         AnswerError: the response is not one of GitBook's API.
     """
     if response.status >= 400:
-        raise _create_status_error(endpoint, response, body, paged="page" in arguments)
+        raise _create_status_error(endpoint, response, body, tool or endpoint, paged="page" in arguments)
     if not 200 <= response.status < 300:
         raise AnswerError(
             f"GitBook answered {endpoint.name} with a redirect ({response.status}). Redirects are not followed because "
@@ -165,13 +167,13 @@ def describe_uncertainty(endpoint: Endpoint) -> str:
 
 
 def _create_status_error(
-    endpoint: Endpoint, response: GitBookResponse, body: Mapping[str, Any] | None, *, paged: bool
+    endpoint: Endpoint, response: GitBookResponse, body: Mapping[str, Any] | None, tool: Tool, *, paged: bool
 ) -> StatusError:
     message = clean_text(_hide_credentials(_read_message(response), body), _MESSAGE_LIMIT)
     attempts = f" after {response.attempts} attempts" if response.attempts > 1 else ""
     result = f"GitBook answered {endpoint.name} with {response.status}{attempts}"
     result += f': "{message}".' if message else "."
-    return StatusError(response.status, f"{result} {_describe_remedy(endpoint, response, paged=paged)}")
+    return StatusError(response.status, f"{result} {_describe_remedy(endpoint, response, tool, paged=paged)}")
 
 
 def _read_message(response: GitBookResponse) -> str:
@@ -191,7 +193,7 @@ def _hide_credentials(message: str, body: Mapping[str, Any] | None) -> str:
     return message
 
 
-def _describe_remedy(endpoint: Endpoint, response: GitBookResponse, *, paged: bool) -> str:
+def _describe_remedy(endpoint: Endpoint, response: GitBookResponse, tool: Tool, *, paged: bool) -> str:
     if response.uncertain and endpoint.risk is not Risk.READ:
         if endpoint.method == "DELETE" and response.status == 404:
             return f"It does not exist now. {_UNKNOWN} that attempt may have removed it."
@@ -213,7 +215,7 @@ def _describe_remedy(endpoint: Endpoint, response: GitBookResponse, *, paged: bo
                 "the integration itself. Tell the user whom to ask."
             )
         case 404:
-            return f"{unchanged}{_describe_sources(endpoint)}"
+            return f"{unchanged}{_describe_sources(endpoint, tool)}"
         case 409:
             return f"The call conflicts with the current state. {unchanged}{_describe_reading(endpoint)}"
         case 412:
@@ -230,8 +232,8 @@ def _describe_remedy(endpoint: Endpoint, response: GitBookResponse, *, paged: bo
             return describe_uncertainty(endpoint)
 
 
-def _describe_sources(endpoint: Endpoint) -> str:
-    """Return which tools list valid values of the arguments, as text."""
+def _describe_sources(endpoint: Endpoint, tool: Tool) -> str:
+    """Return which tools list valid values of the arguments of a call of `tool`, as text."""
     fields = endpoint.input.model_fields
     sources = [
         f"{name}: {source[1]}"
@@ -245,7 +247,8 @@ def _describe_sources(endpoint: Endpoint) -> str:
     checked = f"Check that it exists and that the token has access to it. Valid values come from: {'; '.join(sources)}."
     if installer is None:
         return checked
-    missing = "nothing is left to uninstall" if endpoint.method == "DELETE" else f"{installer.name} installs it"
+    removes = isinstance(tool, Endpoint) and tool.method == "DELETE"
+    missing = "nothing is left to uninstall" if removes else f"{installer.name} installs it"
     return f"{checked} If the values are right, it is not installed there: {missing}."
 
 

@@ -168,7 +168,7 @@ class TargetReader:
         response = await self._gitbook.send(reader.build_request(taken), call.caller.credentials.select(reader))
         if response.status >= 400:
             response = call.caller.credentials.scrub_response(response)  # its message is cut
-        content = read_response(reader, response)
+        content = read_response(reader, response, tool=call.tool)
         check_identity(reader, content, call.arguments)
         return content
 

@@ -157,6 +157,8 @@ async def test_a_target_that_does_not_exist_is_a_404_before_confirmation(era: Er
         result = await client.call_tool("uninstall_integration", arguments)
     assert result.is_error
     assert "404" in read_text(result)
+    # What was read for the preview is not what was called.
+    assert read_text(result).endswith("it is not installed there: nothing is left to uninstall.")
     assert human.requests == []
     assert spy.mutations == []
 
