@@ -154,7 +154,7 @@ def _list_items(report: Report, other: Report) -> Iterator[ComparedItem]:
         fields = _dump(site, {"title", "type", "visibility", "published", "url"})
         yield ComparedItem("site", Subject(site=site.id), site.title, fields, (SITES,))
         for script in site.scripts or ():
-            where = Subject(site=site.id, script=script.url)
+            where = Subject(integration=script.integration, site=site.id, script=script.url)
             fields = _dump(script, {"contentSecurityPolicy", "cookies"})
             title = f"{script.integration or script.host} on {quote(site.title)}"
             yield ComparedItem("script", where, title, fields, (SITES, name_scripts(site.id)))

@@ -3,7 +3,8 @@
 They are the structured content of the tool's results. `render.markdown` renders them as text.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -88,17 +89,28 @@ def _describe_difference(change: Mapping[str, Any]) -> str:
     return f", {change['field']}: {before} → {after}"
 
 
-def describe_comparison(report: Report) -> dict[str, Any]:
-    """Return which earlier report was compared, how old it was, and how many changes there are; {} without one."""
+_COUNTED = {
+    **{name: name for name in ("added", "removed", "changed")},
+    "newFindings": "new",
+    **{name: name for name in ("reopened", "fixed", "undecided")},
+}
+"""The numbers of changes, each with the kind of the items that it counts."""
+
+
+def describe_comparison(report: Report, items: Iterable[Mapping[str, Any]] | None = None) -> dict[str, Any]:
+    """Return which earlier report was compared, how old it was, and how many changes there are; {} without one.
+
+    With `items` of the section, only these are counted.
+    """
     changes = report.comparison
     if changes is None:
         return {}
-    counted = ("added", "removed", "changed", "newFindings", "reopened", "fixed", "undecided")
+    kinds = None if items is None else Counter(item["change"] for item in items)
     return {
         "since": changes.baseline,
         "sinceAgeSeconds": _measure_age(changes.baseline, report.generatedAt),
         "sinceComplete": changes.baselineComplete,
-        **{name: len(getattr(changes, name)) for name in counted},
+        **{name: len(getattr(changes, name)) if kinds is None else kinds[kind] for name, kind in _COUNTED.items()},
     }
 
 

@@ -219,7 +219,7 @@ def _build_output(found: AuditRun, seconds: float, arguments: Mapping[str, Any])
     page = cut_page(items, _read_page(arguments.get("page"), len(items), found.id))
     if "next" in page and found.id is not None:
         page["next"]["page"] += f"-{found.id}"  # all pages come from the same report
-    comparison = describe_comparison(report) if section == "changes" else {}
+    comparison = describe_comparison(report, items) if section == "changes" else {}
     heading = f"## {section.capitalize()}{f' of {integration}' if integration else ''}{age}"
     more = f"\n\nNext page: page: {page['next']['page']}" if "next" in page else ""
     since = "".join(f"\n{line}" for line in map(escape, format_changes(comparison or None)))

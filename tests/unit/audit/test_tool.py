@@ -346,6 +346,27 @@ async def test_a_second_audit_names_what_changed_since_the_first() -> None:
     assert all(example in read_text(result) for example in examples)
 
 
+async def test_the_changes_of_one_integration_are_all_of_its_own_and_counted_alone() -> None:
+    watched = Watched()
+    async with connect(watched) as client:
+        await call(client)
+        state = watched.sandbox.state
+        for name in ("googleanalytics", "mermaid"):
+            [installed] = [one for one in list_installed(state) if one.integration == name]
+            installed.enabled["site" if installed.enabled["site"] else "space"].popitem()
+            installed.updated_at += 1
+        every = (await call(client, section="changes", refresh=True, baseline="last"))["items"]
+        result = await client.call_tool(TOOL, {"section": "changes", "integration": "googleanalytics"})
+    content = result.structured_content or {}
+    own = [one for one in every if re.match("“?google", one["title"], re.IGNORECASE)]
+    assert {one.get("kind") for one in own} >= {"on site", "script", "installation"}
+    assert content["items"] == own != every
+    counts = {"new": "newFindings", "fixed": "fixed", "removed": "removed", "changed": "changed"}
+    for kind, name in counts.items():
+        assert content["changes"][name] == sum(one["change"] == kind for one in own)
+    assert f" {content['changes']['removed']} removed," in read_text(result)
+
+
 async def test_the_summary_of_40_installations_and_their_changes_is_short() -> None:
     watched = Watched(create_grown_sandbox(Size(integrations=40, spaces=100, sites=20, installations=400)))
     async with connect(watched) as client:
