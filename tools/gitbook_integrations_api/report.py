@@ -4,9 +4,9 @@
 unknown fields.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from gitbook_integrations_api.choices import Severity
 
@@ -24,12 +24,19 @@ class AuditedOrganization(Part):
     title: str | None = Field(None, description="null if the token cannot list the organization")
 
 
+def _remove_duplicates(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
+
+
+_Names = Annotated[tuple[str, ...], AfterValidator(_remove_duplicates)]
+
+
 class Narrowing(Part):
     """The parts that a partial audit was limited to. null means no limit."""
 
-    integrations: tuple[str, ...] | None = Field(None, description="Names")
-    spaces: tuple[str, ...] | None = Field(None, description="IDs")
-    sites: tuple[str, ...] | None = Field(None, description="IDs")
+    integrations: _Names | None = Field(None, description="Names")
+    spaces: _Names | None = Field(None, description="IDs")
+    sites: _Names | None = Field(None, description="IDs")
 
 
 class Figures(Part):

@@ -170,6 +170,18 @@ async def test_an_audit_of_a_part_reads_only_that_part_and_says_so() -> None:
     assert "INCOMPLETE" in read_text(absent)
 
 
+@pytest.mark.parametrize(("what", "name"), [("integrations", "slack"), ("spaces", HANDBOOK), ("sites", HELP)])
+async def test_what_is_named_twice_is_audited_once(what: str, name: str) -> None:
+    watched = Watched()
+    async with connect(watched) as client:
+        once = await call(client, **{what: [name]}, section="report")
+        sent = len(watched.reads)
+        twice = await call(client, **{what: [name, name]}, section="report")
+    assert twice["narrowing"] == {what: [name]}
+    assert twice["report"] == once["report"]
+    assert len(watched.reads) == sent
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
