@@ -12,8 +12,10 @@ from pydantic_core import to_json
 
 from gitbook_integrations_api.choices import Severity
 from gitbook_integrations_api.endpoints.audit import Section
-from gitbook_integrations_api.report import Gap, InstallationFacts, Placement, Report, ScriptFacts, SiteFacts
+from gitbook_integrations_api.report import Finding, Gap, InstallationFacts, Placement, Report, ScriptFacts, SiteFacts
 from gitbook_integrations_api.scopes import SCOPES, is_powerful, writes
+from gitbook_integrations_mcp.audit.coverage import name_places
+from gitbook_integrations_mcp.audit.inventory import LEVELS
 from gitbook_integrations_mcp.audit.places import PlaceNames, describe_installation, read_names
 from gitbook_integrations_mcp.audit.problems import Problem, group_findings
 from gitbook_integrations_mcp.text import clean_text
@@ -139,18 +141,28 @@ def _describe_gap(gap: Gap) -> dict[str, Any]:
 # Sections
 
 
+def _concerns(report: Report, integration: str | None) -> Callable[[Finding], bool]:
+    """Return whether a finding is about an integration, or based on the places of one of its installations."""
+    installed = [one.id for one in report.installations if one.integration.name == integration]
+    sources = {name_places(level, one) for level in LEVELS for one in installed}
+
+    def concerns(finding: Finding) -> bool:
+        return integration in {None, finding.subject.integration} or not sources.isdisjoint(finding.sources)
+
+    return concerns
+
+
 def _list_findings(report: Report, integration: str | None) -> Iterator[dict[str, Any]]:
     rules = {rule.id: rule for rule in report.rules}
     advised: dict[str, str] = {}
-    for finding in report.findings:
-        if integration in {None, finding.subject.integration}:
-            item = finding.model_dump(mode="json", exclude={"sources", "subject"}, exclude_none=True)
-            if finding.rule not in advised:  # only the first finding of a rule explains it, to save tokens
-                item |= {"meaning": rules[finding.rule].meaning, "why": rules[finding.rule].why}
-                advised[finding.rule] = finding.remedy.advice
-            elif finding.remedy.advice == advised[finding.rule]:
-                del item["remedy"]["advice"]
-            yield item
+    for finding in filter(_concerns(report, integration), report.findings):
+        item = finding.model_dump(mode="json", exclude={"sources", "subject"}, exclude_none=True)
+        if finding.rule not in advised:  # only the first finding of a rule explains it, to save tokens
+            item |= {"meaning": rules[finding.rule].meaning, "why": rules[finding.rule].why}
+            advised[finding.rule] = finding.remedy.advice
+        elif finding.remedy.advice == advised[finding.rule]:
+            del item["remedy"]["advice"]
+        yield item
 
 
 def _list_installations(report: Report, integration: str | None) -> Iterator[dict[str, Any]]:
@@ -288,15 +300,13 @@ def _list_changes(report: Report, integration: str | None) -> Iterator[dict[str,
     changes = report.comparison
     if changes is None:
         return
-    findings = {finding.id: finding for finding in report.findings}
+    findings = {finding.id: finding for finding in filter(_concerns(report, integration), report.findings)}
     for identifier in changes.newFindings:
-        finding = findings[identifier]
-        if integration in {None, finding.subject.integration}:
+        if finding := findings.get(identifier):
             older = {"possiblyOlder": True} if identifier in changes.possiblyOlder else {}
             yield {"change": "new", "severity": finding.severity, "title": finding.summary, "id": identifier} | older
     for identifier in changes.reopened:
-        finding = findings[identifier]
-        if integration in {None, finding.subject.integration}:
+        if finding := findings.get(identifier):
             yield {"change": "reopened", "severity": finding.severity, "title": finding.summary, "id": identifier}
     for finding in changes.fixed:
         if integration in {None, finding.subject.integration}:

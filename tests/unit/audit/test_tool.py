@@ -87,10 +87,13 @@ async def test_details_come_from_the_latest_audit_and_have_its_age() -> None:
 async def test_a_section_can_be_limited_to_one_integration() -> None:
     async with connect(Watched()) as client:
         findings = await call(client, section="findings", integration="heatlens")
+        others = await call(client, section="findings", integration="googleanalytics")
         installed, place = (await call(client, section="installations", integration="heatlens"))["items"]
         (script,) = (await call(client, section="scripts", integration="heatlens"))["items"]
     assert {item["rule"] for item in findings["items"]} >= {"foreign-unlisted", "unverified-script"}
     assert all("eatlens" in item["summary"] for item in findings["items"])
+    (shared,) = (item["id"] for item in findings["items"] if item["rule"] == "same-kind")
+    assert shared in {item["id"] for item in others["items"]}
     assert installed["owner"] == "Heatlens Labs"
     assert (place["site"], place["title"]) == (HELP, "Help Center")
     assert script["site"] == HELP
