@@ -9,12 +9,12 @@ from gitbook_integrations_mcp.calls.masking import MaskingScope, find_secrets
 from gitbook_integrations_mcp.calls.plan import Plan, Step, find_id
 from gitbook_integrations_mcp.calls.response import get_path
 from gitbook_integrations_mcp.confirmation.facts import (
-    MAX_LISTED,
-    describe_loss,
+    LOSSES_ON_PLACES,
+    describe_losses_on_places,
     format_name,
+    limit_facts,
     name_all,
     name_keys,
-    name_losses,
 )
 from gitbook_integrations_mcp.errors import AnswerError, ArgumentsError
 from gitbook_integrations_mcp.pipeline.snapshot import SnapshotReader
@@ -78,10 +78,8 @@ class OffboardingPlanner:
                 named = name_all([place.get(level) for place in places])
                 future = "; all, also future ones, are selected" if before.get(f"{level}_selection") == "all" else ""
                 facts.append(Fact(f"Affected {level}s", f"{named}{future}"))
-                losses += [loss for place in places for loss in name_losses(describe_loss(one, place), place, {})]
-        if len(losses) > MAX_LISTED:
-            hidden = f"{len(losses) - MAX_LISTED:,} of {len(losses):,}"
-            losses = [Fact("Losses on spaces and sites, not shown", hidden), *losses[:MAX_LISTED]]
+                losses += describe_losses_on_places(one, places)
+        losses = limit_facts(losses, LOSSES_ON_PLACES)
         if revoked:
             losses.append(Fact("Credentials to revoke where they were issued", name_keys(scrub_json([*revoked]))))
         return Plan(

@@ -32,6 +32,9 @@ _ENDING = frozenset(one.ended_by for one in ENDPOINTS.values() if one.ended_by)
 MAX_LISTED = 50
 """Number of keys or texts of the call that are listed; the others are counted."""
 
+LOSSES_ON_PLACES = "Losses on spaces and sites"
+"""Label of what a deletion removes below its target, where not all of it is shown."""
+
 _UNITS: Mapping[str, str] = {"schedule": " seconds"}
 """Units of the arguments whose names do not say it."""
 
@@ -251,6 +254,19 @@ def name_losses(
     place = places.get("space") or places.get("site") or arguments.get("spaceId") or arguments.get("siteId")
     for loss in losses:
         yield Fact(loss.label, f"{loss.value}; on {format_name(place)}") if place else loss
+
+
+def describe_losses_on_places(call: Call, places: Iterable[Mapping[str, Any]]) -> Iterator[Fact]:
+    """Yield what a deletion removes on spaces or sites of its target."""
+    for place in places:
+        yield from name_losses(describe_loss(call, place), place, {})
+
+
+def limit_facts(facts: Sequence[Fact], what: str) -> list[Fact]:
+    """Return as many facts as are shown. If there are more, the first fact says how many of `what` are not shown."""
+    if len(facts) <= MAX_LISTED:
+        return list(facts)
+    return [Fact(f"{what}, not shown", f"{len(facts) - MAX_LISTED:,} of {len(facts):,}"), *facts[:MAX_LISTED]]
 
 
 def describe_failure(error: CallError) -> str:

@@ -15,13 +15,13 @@ from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.plan import PlannedCall, Step, isolate_step
 from gitbook_integrations_mcp.calls.related import find_target
 from gitbook_integrations_mcp.confirmation.facts import (
-    MAX_LISTED,
     clean_foreign,
     describe_integration,
     describe_loss,
     describe_removal,
     find_link,
     format_name,
+    limit_facts,
     name_losses,
     name_requester,
     scrub_facts,
@@ -91,10 +91,7 @@ class PlanPreviewer:
         integration = await self._read_integration(call, call.plan.steps[0])
         power = [*await self._describe_power(call, integration), *_describe_removal(call, integration)]
         states, losses = await self._read_targets(call)
-        listed = power + losses
-        if len(listed) > MAX_LISTED:
-            hidden = Fact("Losses and changes, not shown", f"{len(listed) - MAX_LISTED:,} of {len(listed):,}")
-            listed = [hidden, *listed[:MAX_LISTED]]
+        listed = limit_facts(power + losses, "Losses and changes")
         details = scrub_facts(describe_integration(integration) if integration else (), scrub)
         organization = await self._read_organization(call)
         where = (Fact("Organization", scrub(format_name(organization))),) if organization else ()

@@ -21,15 +21,18 @@ from gitbook_integrations_mcp.calls.plan import PlannedCall
 from gitbook_integrations_mcp.calls.related import find_target
 from gitbook_integrations_mcp.calls.response import get_path
 from gitbook_integrations_mcp.confirmation.facts import (
+    LOSSES_ON_PLACES,
     describe_call,
     describe_context,
     describe_effect,
     describe_loss,
+    describe_losses_on_places,
     describe_removal,
     describe_settings,
     describe_target,
     find_link,
     format_name,
+    limit_facts,
     name_requester,
     scrub_facts,
     write_title,
@@ -178,6 +181,7 @@ class Previewer:
         affected = [
             *lists,
             *_describe_loss(shown_call, shown),
+            *_describe_losses_on_places(shown_call, shown),
             *describe_removal(shown_call, shown.integration),
             *power,
         ]
@@ -320,6 +324,15 @@ def _describe_loss(call: Call, responses: _Responses) -> Iterable[Fact]:
     if configures and not losses and before is not None and not any(describe_changes(call.arguments, before)):
         return [Fact("Changes", "none: every setting keeps its value")]
     return losses
+
+
+def _describe_losses_on_places(call: Call, responses: _Responses) -> list[Fact]:
+    """Return what a call that deletes an installation removes on its spaces and sites."""
+    losses: list[Fact] = []
+    for reader, response in responses.context.items():
+        if _deletes(call) and reader.path.endswith(("/spaces", "/sites")) and not isinstance(response, CallError):
+            losses += describe_losses_on_places(call, response["items"])
+    return limit_facts(losses, LOSSES_ON_PLACES)
 
 
 def _add_places(responses: _Responses) -> Mapping[str, Any] | None:

@@ -105,8 +105,8 @@ TARGET_CHANGED = NotConfirmed(
 UNAVAILABLE = NotConfirmed(
     ErrorCode.CONFIRMATION_UNAVAILABLE,
     "Nothing was sent: this call needs human confirmation. The client cannot ask for it, and the operator of this "
-    "server allows no other way (confirmation.fallback). The user can change GitBook in GitBook itself, and accepted "
-    "findings with `gitbook-integrations-mcp audit accept` or `audit withdraw`.",
+    "server allows no other way (confirmation.fallback). The user can make the change in GitBook itself. Findings are "
+    "accepted with `gitbook-integrations-mcp audit accept`, and acceptances withdrawn with `audit withdraw`.",
 )
 
 

@@ -419,6 +419,18 @@ async def test_an_update_names_the_settings_and_external_ids_that_it_deletes() -
     assert not any("lost" in label for label in facts)
 
 
+async def test_an_uninstallation_names_the_settings_that_are_lost_on_places() -> None:
+    spy, human = GitBookSpy(), Human(action="decline")
+    target = find_target(spy, "uninstall_integration")
+    places = spy.sandbox.state.installations[target.arguments["installationId"]].enabled["space"]
+    for place in places.values():
+        place.configuration = {"channel": "#docs", "digest": True}
+    async with meet(create_gated_server(spy), human, "2026-07-28") as client:
+        await client.call_tool(target.name, target.arguments)
+    for space in places:
+        assert re.search(f"^Configuration that is lost: channel, digest; on {space}", human.texts[0], re.MULTILINE)
+
+
 async def test_an_update_that_changes_nothing_says_so() -> None:
     present = {"channel": "#docs", "digest": True}
     assert (await read_update_facts(configuration=present))["Changes"].startswith("none")
