@@ -24,6 +24,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_mcp.audit import AuditTools
 from gitbook_integrations_mcp.auth.callers import Callers
 from gitbook_integrations_mcp.auth.policy import Policy
@@ -98,7 +99,9 @@ def create_server(
     folders = FolderTools(settings.publishing, organization)
     versions = PublishedVersions(store, targets)
     development = DevelopmentModes(store, gitbook, credentials, policy, settings.development)
-    previewer = Previewer(targets, {**audits.effects, **development.effects})
+    deletions = [name for name, one in ENDPOINTS.items() if one.method == "DELETE" and one.undo]
+    undos = dict.fromkeys(deletions, policy_check.describe_undo)
+    previewer = Previewer(targets, {**audits.effects, **development.effects, **undos})
     # With several processes, a change is rarely made by the process that the subscribed client is connected to.
     watched = on_stdio or settings.http.has_sessions
     per_request = settings.http.credentials == "per-request"

@@ -12,10 +12,12 @@ from gitbook_integrations_api.choices import Level
 from gitbook_integrations_api.endpoint import Endpoint, Widening
 from gitbook_integrations_api.sources import PLACE_ARGUMENTS
 from gitbook_integrations_mcp.calls.call import Call
+from gitbook_integrations_mcp.calls.output import Describe
 from gitbook_integrations_mcp.calls.plan import PlannedCall, Step, isolate_step
 from gitbook_integrations_mcp.calls.related import find_target
 from gitbook_integrations_mcp.confirmation.facts import (
     clean_foreign,
+    describe_effect,
     describe_integration,
     describe_loss,
     describe_removal,
@@ -48,8 +50,9 @@ PreviewCall = Callable[[Call], Awaitable[tuple[Preview, Mapping[str, Any] | None
 class PlanPreviewer:
     """Reads previews of plans with the credentials of the call."""
 
-    def __init__(self, targets: TargetReader, preview_call: PreviewCall) -> None:
+    def __init__(self, targets: TargetReader, effects: Mapping[str, Describe], preview_call: PreviewCall) -> None:
         self._targets = targets
+        self._effects = effects
         self._preview_call = preview_call
 
     async def preview(self, call: PlannedCall) -> tuple[Preview, Mapping[str, Any] | None]:
@@ -90,6 +93,7 @@ class PlanPreviewer:
         scrub = call.caller.credentials.scrub
         integration = await self._read_integration(call, call.plan.steps[0])
         power = [*await self._describe_power(call, integration), *_describe_removal(call, integration)]
+        known_here = await self._describe_deletions(call)
         states, losses = await self._read_targets(call)
         listed = limit_facts(power + losses, "Losses and changes")
         details = scrub_facts(describe_integration(integration) if integration else (), scrub)
@@ -100,7 +104,7 @@ class PlanPreviewer:
             title=_write_title(call, integration, organization),
             consequence=scrub(call.tool.consequence),
             state=digest_state([call.plan.digest, states, shown]),
-            facts=scrub_facts([*call.plan.facts, *listed], scrub),
+            facts=scrub_facts([*call.plan.facts, *known_here, *listed], scrub),
             details=where + details,
             verb=call.tool.verb,
             requester=scrub(name_requester(call.context.session)),
@@ -185,6 +189,14 @@ class PlanPreviewer:
             else describe_places(level, chosen[level], None if page is None else page["items"])
             for level, page in pages.items()
         ]
+
+    async def _describe_deletions(self, call: PlannedCall) -> list[Fact]:
+        """Return what GitBook does not show of the deletions of a plan, of each kind once."""
+        facts: list[Fact] = []
+        for name, step in {one.tool.name: one for one in call.plan.steps if one.tool.method == "DELETE"}.items():
+            if describe := self._effects.get(name):
+                facts += describe_effect(await describe(isolate_step(call, step)))
+        return facts
 
     async def _read_integration(self, call: PlannedCall, step: Step) -> Mapping[str, Any] | None:
         """Return the integration of a call of a plan, or None if it cannot be read."""

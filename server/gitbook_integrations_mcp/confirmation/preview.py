@@ -105,7 +105,7 @@ class Previewer:
     def __init__(self, targets: TargetReader, effects: Mapping[str, Describe] | None = None) -> None:
         self._targets = targets
         self._effects = effects or {}
-        self._plans = PlanPreviewer(targets, self.preview)
+        self._plans = PlanPreviewer(targets, self._effects, self.preview)
 
     async def preview(self, call: Call) -> tuple[Preview, Mapping[str, Any] | None]:
         """Return the preview of a call, and the target as `TargetReader.read_target` returns it.

@@ -90,6 +90,23 @@ class PolicyCheck:
                     "Only the operator can change the policy."
                 )
 
+    async def describe_undo(self, call: Call) -> list[tuple[str, str]]:
+        """Return that a rule denies the first call which would undo a deletion, for its preview, or nothing."""
+        undo = call.tool.undo if isinstance(call.tool, Endpoint) else None
+        if not self._rules or undo is None:
+            return []
+        first = undo.steps[0]
+        tool, sources = ENDPOINTS[first.tool], {"arguments": call.arguments}
+        given = {name: value for name, source in first.arguments if (value := get_path(sources, source)) is not None}
+        one = Call(tool=tool, arguments=given, caller=call.caller, params=call.params, context=call.context)
+        reader = _FactReader(self._rules, self._gitbook, self._targets)
+        try:
+            cases = await reader.build_cases(one, tool.policy_action, None) if tool.policy_action else []
+        except CallError:
+            return []  # the preview says what could not be read
+        denied = [decision for case in cases if (decision := judge(self._rules, case)).is_denied]
+        return [("Undo", f"{first.tool} is denied. {one.explanation}") for one in denied[:1]]
+
     async def explain(self, call: Call) -> Output:
         """Return the decision about an action that the arguments describe, or all rules.
 

@@ -298,6 +298,22 @@ async def test_removals_are_never_denied() -> None:
     assert not result.is_error, result.content
 
 
+@pytest.mark.parametrize("tool", ["uninstall_integration", "uninstall_everywhere"])
+@pytest.mark.parametrize("denied", [True, False])
+async def test_the_question_about_a_removal_names_the_rule_that_denies_its_undo(tool: str, *, denied: bool) -> None:
+    spy, human = GitBookSpy(), Human()
+    installation = install(spy.sandbox.state)
+    arguments = {"integrationName": STRANGER, "installationId": installation.id}
+    if tool == "uninstall_everywhere":
+        arguments = {"integrationName": STRANGER, "organizationId": ORGANIZATION_ID}
+    async with connect(spy, {"verified": not denied}, human=human) as client:
+        result = await client.call_tool(tool, arguments)
+    assert not result.is_error, result.content
+    assert (
+        "Undo: install_integration is denied. The policy rule no-strangers denies it" in str(human.requests)
+    ) is denied
+
+
 @each_era
 async def test_every_call_of_a_plan_is_judged(era: Era) -> None:
     """An undo would install an integration again, on a space that a rule denies."""
