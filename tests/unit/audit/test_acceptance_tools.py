@@ -132,7 +132,7 @@ async def test_where_nobody_can_be_asked_the_result_says_how_a_person_accepts_a_
     async with meet(place.create_server(confirmation={"fallback": "refuse"}), None, "2026-07-28") as client:
         result = await client.call_tool("accept_finding", {"finding": RULE, "reason": REASON})
     assert read_status(result) == "confirmation_unavailable"
-    assert "accepted findings with `gitbook-integrations-mcp audit accept`" in read_text(result)
+    assert "accepted with `gitbook-integrations-mcp audit accept`" in read_text(result)
 
 
 async def test_an_approval_is_for_one_reason_and_for_one_call(place: Place) -> None:
