@@ -3,6 +3,8 @@
 Pure functions. Credentials are masked.
 """
 
+import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -30,6 +32,8 @@ _SHORT = 120
 """Number of characters up to which an old and a new value are shown with what they have in common."""
 _CONTEXT = 40
 """Number of characters that are shown before and after the difference of longer values."""
+
+_PLAIN_KEY = re.compile(r"[^/\"]+")
 
 Leaf = tuple[Any, MaskingScope]
 """A value that is neither a filled object nor a filled list, with the scope that says whether it is masked."""
@@ -83,15 +87,24 @@ def describe_payload(name: str, payload: Mapping[str, Any]) -> Iterator[Fact]:
 
 
 def list_leaves(value: Any, scope: MaskingScope, path: str = "") -> Iterator[tuple[str, Leaf]]:
-    """Yield the values in an object or list by their paths, for example `account/0/url`."""
+    """Yield the values in an object or list by their paths, for example `account/0/url`. No two have the same path."""
     if isinstance(value, Mapping) and value:
         for key, child in value.items():
-            yield from list_leaves(child, scope.enter(key, value), f"{path}/{key}".removeprefix("/"))
+            yield from list_leaves(child, scope.enter(key, value), _extend_path(path, _quote_key(key)))
     elif isinstance(value, list) and value:
         for number, child in enumerate(value):
-            yield from list_leaves(child, scope, f"{path}/{number}".removeprefix("/"))
+            yield from list_leaves(child, scope, _extend_path(path, str(number)))
     elif path or value is not None:
         yield path, (value, scope)
+
+
+def _extend_path(path: str, name: str) -> str:
+    return f"{path}/{name}" if path else name
+
+
+def _quote_key(key: str) -> str:
+    """Return a key as a part of a path, in quotation marks if it could be read as several keys, a number or nothing."""
+    return key if _PLAIN_KEY.fullmatch(key) and not key.isdecimal() else json.dumps(key, ensure_ascii=False)
 
 
 def show_path(path: str) -> str:

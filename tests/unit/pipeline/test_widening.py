@@ -332,6 +332,7 @@ async def test_a_publication_says_what_becomes_of_fields_that_it_does_not_have()
     assert "Target" not in read_facts(text)
 
 
+BLOCK = {"id": "notes", "title": "Notes"}
 UNCHANGED_ID = {"id": "release-notes", "title": "Notes", "urlUnfurl": ["https://notes.example/*"]}
 
 
@@ -524,6 +525,34 @@ async def test_an_update_shows_what_it_adds_below_lists_and_objects_too() -> Non
     assert "space:content:write" in facts["It may"]
     assert "configuration hooks/0/url" not in facts
     assert "k-1234" not in text
+
+
+@pytest.mark.parametrize(
+    ("hidden", "cover", "label"),
+    [
+        ({"repo": {"url": "https://evil.example"}}, {"repo/url": "https://good.example"}, "repo/url"),
+        ({"repo": {"url": "https://evil.example"}}, {"": {"repo/url": "https://good.example"}}, "repo/url"),
+        ({"": {"repo": "https://evil.example"}}, {"repo": "https://good.example"}, '""/repo'),
+        ({"": "https://evil.example"}, {}, '""'),
+        ({'"a/b"': "https://evil.example"}, {"a/b": "https://good.example"}, '"＼"a/b＼""'),
+        ({"repo": {"0": "https://evil.example"}}, {}, 'repo/"0"'),
+    ],
+)
+async def test_no_value_hides_behind_another_with_the_same_path(
+    hidden: dict[str, Any], cover: dict[str, Any], label: str
+) -> None:
+    payload = {"type": "import", **hidden, **cover}
+    (text,) = await ask(GitBookSpy(), "queue_integration_task", {**OWN, "task": payload})
+    assert read_facts(text)[f"task {label}"] == "“https://evil.example”, host evil.example"
+    spy = GitBookSpy()
+    installation = find_installation(spy, OWN_INTEGRATION)
+    spy.sandbox.state.integrations[OWN_INTEGRATION].manifest.pop("configurations")
+    installation.configuration = {"repo": ["https://evil.example"], **cover}
+    arguments = {**OWN, "installationId": installation.id, "configuration": {**hidden, **cover}}
+    (text,) = await ask(spy, "update_integration_installation", arguments)
+    assert read_facts(text)[f"configuration {label}"] == "nothing → “https://evil.example”, host evil.example"
+    (text,) = await ask(spy, "publish_integration", {**OWN, **PUBLICATION, "blocks": [{**BLOCK, **hidden, **cover}]})
+    assert f"{label} “https://evil.example”" in read_facts(text)["Blocks added"]
 
 
 @pytest.mark.parametrize(
