@@ -126,7 +126,7 @@ def _list_parts(items: Any) -> dict[str, Part]:
 
 
 def _list_settings(configurations: Any) -> dict[str, Part]:
-    """Return the settings by level and name."""
+    """Return the settings by level and name, and by the level alone what else it has."""
     found: dict[str, Part] = {}
     for level, schema in configurations.items() if isinstance(configurations, Mapping) else ():
         if not isinstance(schema, Mapping):
@@ -136,7 +136,7 @@ def _list_settings(configurations: Any) -> dict[str, Part]:
             needed = {"required": True} if isinstance(required, list) and name in required else {}
             found[f"{level} {name}"] = _list_values({**(one if isinstance(one, Mapping) else {}), **needed})
         if "componentId" in schema:
-            found[f"{level} (component {clean_foreign(schema['componentId'], 60)})"] = {}
+            found[level] = _list_values({"componentId": schema["componentId"]})
     return found
 
 

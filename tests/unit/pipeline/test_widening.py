@@ -360,6 +360,16 @@ async def test_a_content_source_that_keeps_its_id_is_shown_with_what_changes_in_
     assert facts["Content sources changed"] == "files (configuration/componentId “pick” → “pick-all”)"
 
 
+async def test_no_setting_hides_behind_the_component_of_its_level() -> None:
+    button = {"type": "button", "button_text": "Go", "callback_url": "https://evil.example"}
+    level = {"componentId": "pick", "properties": {"(component pick)": button}}
+    facts = await read_changed_manifest({"configurations": {}}, {"configurations": {"account": level}})
+    assert "callback_url “https://evil.example”" in facts["Settings added"]
+    other = {**level, "componentId": "pick-all"}
+    facts = await read_changed_manifest({"configurations": {"account": level}}, {"configurations": {"account": other}})
+    assert facts["Settings changed"] == "account (componentId “pick” → “pick-all”)"
+
+
 async def test_a_setting_that_keeps_its_name_is_shown_with_what_changes_in_it() -> None:
     def build_levels(**setting: str) -> dict[str, Any]:
         return {"account": {"properties": {"password": {"type": "string", **setting}}}}
