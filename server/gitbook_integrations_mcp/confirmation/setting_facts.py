@@ -63,9 +63,11 @@ def describe_changes(arguments: Mapping[str, Any], target: Mapping[str, Any] | N
         return
     if before.get("status") == "pending":
         yield Fact("Pending", "with these settings, it may become active and use its scopes")
-    scope = MaskingScope.OPEN.enter("configuration", before)
-    old = dict(list_leaves(before.get("configuration"), scope))
-    new = dict(list_leaves(arguments["configuration"], scope))
+    configurations = (before.get("configuration"), arguments["configuration"])
+    scopes = {MaskingScope.OPEN.enter("configuration", {**before, "configuration": one}) for one in configurations}
+    # Settings are public only if they are so before and after the update.
+    scope = scopes.pop() if len(scopes) == 1 else MaskingScope.GUARDED
+    old, new = (dict(list_leaves(one, scope)) for one in configurations)
     # An empty configuration is one leaf without a path.
     changed = [path for path in {**old, **new} if path and not _is_kept(old.get(path), new.get(path))]
     if len(changed) > MAX_LISTED:

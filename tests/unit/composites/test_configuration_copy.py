@@ -129,17 +129,21 @@ async def test_a_copy_that_cannot_be_made_is_an_error_before_anybody_is_asked(
     assert (human.requests, case.spy.mutations) == ([], [])
 
 
+def install_pendo(spy: GitBookSpy) -> tuple[Setup, dict[str, Any]]:
+    """Install an integration whose script has `api_key`. Return its settings on a site, and how calls name the site."""
+    state = spy.sandbox.state
+    state.integrations["pendo"] = replace(state.integrations.pop("googleanalytics"), name="pendo")
+    state.integrations["pendo"].manifest["configurations"] = {"site": {"componentId": "settings"}}
+    installation = next(one for one in state.installations.values() if one.integration == "googleanalytics")
+    installation.integration = "pendo"
+    site, setup = next(iter(installation.enabled["site"].items()))
+    return setup, {"integrationName": "pendo", "installationId": installation.id, "siteId": site}
+
+
 async def test_a_credential_is_not_copied_to_where_everybody_can_read_it() -> None:
     case, human = Case(), Human()
-    state = case.spy.sandbox.state
-    name = next(one for one, site in state.integrations.items() if one == "googleanalytics")
-    installation = next(one for one in state.installations.values() if one.integration == name)
-    state.integrations["pendo"] = replace(state.integrations.pop(name), name="pendo")
-    state.integrations["pendo"].manifest["configurations"] = {"site": {"properties": {"api_key": {"type": "string"}}}}
-    installation.integration = "pendo"  # whose script has this key
-    site, setup = next(iter(installation.enabled["site"].items()))
+    setup, target = install_pendo(case.spy)
     setup.configuration = {}
-    target = {"integrationName": "pendo", "installationId": installation.id, "siteId": site}
     async with meet(create_gated_server(case.spy), human, "2026-07-28") as client:
         result = await client.call_tool(TOOL, {**case.arguments, "target": target, "keys": ["api_key"]})
     assert read_code(result) == "invalid_configuration"
@@ -219,3 +223,22 @@ async def test_a_copy_and_its_undo_are_found_among_the_changes_of_the_organizati
         listed = await client.call_tool("list_changes", {"organizationId": organization})
     assert {one["tool"] for one in (listed.structured_content or {})["items"]} == {"undo_change", TOOL}
     assert {one["organization"] for one in (listed.structured_content or {})["items"]} == {organization}
+
+
+async def test_no_question_shows_a_credential_that_comes_among_public_settings() -> None:
+    case, human, secret = Case(), Human(), "plain words"
+    case.setups["source"].configuration = {"client_secret": secret}
+    setup, target = install_pendo(case.spy)
+    setup.configuration = {"api_key": "in-the-script"}
+    async with meet(create_gated_server(case.spy), human, "2026-07-28") as client:
+        result = await client.call_tool(TOOL, {**case.arguments, "target": target})
+        assert setup.configuration == {"api_key": "in-the-script", "client_secret": secret}
+        removal = {**target, "configuration": {"api_key": "in-the-script", "client_secret": None}}
+        removed = await client.call_tool("update_integration_site_installation", removal)
+        change = {"changeId": (removed.structured_content or {})["receipt"]["changeId"]}
+        setup.configuration = {"api_key": "in-the-script"}
+        undone = await client.call_tool("undo_change", change)
+    assert setup.configuration["client_secret"] == secret
+    shown = "".join([*human.texts, *map(read_text, (result, removed, undone))])
+    assert shown.count("configuration client_secret: nothing → a credential (not shown)") == 2
+    assert secret not in shown
