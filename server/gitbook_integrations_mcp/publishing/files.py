@@ -89,13 +89,15 @@ class Roots:
             raise FileError("is outside of the allowed folders")
         return path
 
-    def read(self, folder: Path, name: str, limit: int) -> bytes:
-        """Return the content of the file that a manifest in `folder` names.
+    def read(self, folder: Path, name: str, limit: int, *, elsewhere: bool = True) -> bytes:
+        """Return the content of the file that a manifest in `folder` names. `elsewhere` allows other folders.
 
         Raises:
             FileError: it is outside of the roots, missing, no regular file, or longer than `limit` bytes.
         """
         path = self.find(folder, name)
+        if not elsewhere and path.parent != folder:
+            raise FileError("is a symbolic link to another folder")
         try:
             with os.fdopen(self._open(path), "rb") as file:
                 status = os.fstat(file.fileno())

@@ -67,13 +67,15 @@ class Variables:
 def read_dotenv(roots: Roots, folder: Path) -> dict[str, str]:
     """Return the variables in the file `.env` of a folder; none without the file.
 
+    Through a link to another folder, a manifest would get the secrets of another integration.
+
     Raises:
-        FileError: the file is too long, outside of the roots, or no text.
+        FileError: the file is too long, in another folder, or no text.
     """
     if not (folder / DOTENV).exists():
         return {}
     try:
-        text = roots.read(folder, DOTENV, _MAX_BYTES).decode("utf-8-sig")
+        text = roots.read(folder, DOTENV, _MAX_BYTES, elsewhere=False).decode("utf-8-sig")
     except ValueError:
         raise FileError("is not valid UTF-8") from None
     lines = (_LINE.fullmatch(line) for line in text.splitlines())

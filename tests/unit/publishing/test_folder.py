@@ -448,3 +448,21 @@ def test_an_owner_that_replaces_that_of_the_manifest_is_noted_with_its_line(tmp_
     assert [text for _, text in list_lines(read(tmp_path, organization="ours"))] == [
         "organization must be a valid string."
     ]
+
+
+@pytest.mark.parametrize("link", ["file", "folder"])
+def test_the_variables_of_another_folder_are_not_read_through_a_link(tmp_path: Path, link: str) -> None:
+    write_folder(tmp_path / "shop", {".env": f"KEY={SECRET}\n", "settings/.env": f"KEY={SECRET}\n"})
+    folder = write_folder(tmp_path / "theirs", secrets={"A": "${{ env.KEY }}"})
+    (folder / "settings").symlink_to(tmp_path / "shop" / "settings")
+    (folder / ".env").symlink_to({"file": "../shop/.env", "folder": "settings/.env"}[link])
+    found = read_folder(PublishingSection(), Roots([tmp_path]), Order(str(folder)))
+    [problem] = found.problems
+    assert problem.text == "secrets cannot be read: the file .env is a symbolic link to another folder."
+    assert SECRET not in repr(found)
+
+
+def test_the_variables_can_be_in_a_file_of_another_name(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path, {".env.local": f"KEY={SECRET}\n"}, secrets={"A": "${{ env.KEY }}"})
+    (folder / ".env").symlink_to(".env.local")
+    assert read(folder).arguments["secrets"] == {"A": SECRET}
