@@ -4,6 +4,7 @@ Pure functions.
 """
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -28,6 +29,7 @@ from gitbook_integrations_mcp.confirmation.setting_facts import (
 )
 from gitbook_integrations_mcp.confirmation.widening import name_scopes, read_scopes
 from gitbook_integrations_mcp.store.pending import Fact
+from gitbook_integrations_mcp.text import format_count
 
 Part = Mapping[str, Leaf]
 """The values of a block, a content source or a setting, by their paths."""
@@ -59,6 +61,7 @@ def describe_publication(
     secrets = arguments.get("secrets")
     names = join_items([format_text(name, 60) for name in secrets]) if isinstance(secrets, Mapping) else ""
     yield Fact("Secrets", f"{names} (values not shown)" if names else "none sent")
+    yield Fact("Images", _name_images(arguments))
     for label, name in (("Blocks", "blocks"), ("Content sources", "contentSources")):
         yield from _describe_difference(label, _list_parts(arguments.get(name)), _list_parts(live.get(name)))
     yield from _describe_difference(
@@ -80,6 +83,14 @@ def describe_publication(
             yield Fact(name_argument(name), f"{before}{after}")
     if unchanged:
         yield Fact("Unchanged", ", ".join(unchanged))
+
+
+def _name_images(arguments: Mapping[str, Any]) -> str:
+    """Return which images are sent. GitBook returns their addresses only, so they cannot be compared."""
+    images = ["icon"] if "icon" in arguments else []
+    if previews := arguments.get("previewImages"):
+        images.append(format_count(len(previews), "preview image"))
+    return f"{' and '.join(images)} (not shown)" if images else "none sent"
 
 
 def _describe_scope_changes(arguments: Mapping[str, Any], live: Mapping[str, Any]) -> Iterator[Fact]:
@@ -135,8 +146,8 @@ def _list_settings(configurations: Any) -> dict[str, Part]:
         for name, one in properties.items() if isinstance(properties, Mapping) else ():
             needed = {"required": True} if isinstance(required, list) and name in required else {}
             found[f"{level} {name}"] = _list_values({**(one if isinstance(one, Mapping) else {}), **needed})
-        if "componentId" in schema:
-            found[level] = _list_values({"componentId": schema["componentId"]})
+        if others := {name: one for name, one in schema.items() if name not in {"properties", "required"}}:
+            found[level] = _list_values(others)
     return found
 
 
@@ -153,8 +164,13 @@ def _render_list(value: Any) -> str:
 
 
 def _render_links(value: Any) -> str:
-    links = value if isinstance(value, list) else []
-    return ", ".join(f"{one.get('label')} {one.get('url')}" for one in links if isinstance(one, Mapping))
+    links = [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
+    return ", ".join(f"{one.get('label')} {one.get('url')}{_render_others(one)}" for one in links)
+
+
+def _render_others(link: Mapping[str, Any]) -> str:
+    others = {name: one for name, one in link.items() if name not in {"label", "url"}}
+    return f" {json.dumps(others, ensure_ascii=False)}" if others else ""
 
 
 def _render_policy(value: Any) -> str:

@@ -15,6 +15,7 @@ from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
 from tests.support.elicitation_client import GitBookSpy, Human, create_gated_server, meet, read_status
 from tests.support.fake_gitbook import Era, read_code, read_text
 from tests.support.gated_calls import PUBLICATION, UNTRUSTED, WIDENING, Target, each_era, find_target
+from tests.support.samples import make_png
 
 OWN = {"integrationName": OWN_INTEGRATION}
 
@@ -358,6 +359,52 @@ async def test_a_content_source_that_keeps_its_id_is_shown_with_what_changes_in_
     other = {**source, "configuration": {"componentId": "pick-all"}}
     facts = await read_changed_manifest({"contentSources": [source]}, {"contentSources": [other]})
     assert facts["Content sources changed"] == "files (configuration/componentId “pick” → “pick-all”)"
+
+
+async def test_a_question_has_each_text_of_a_publication_but_its_script_and_its_secrets() -> None:
+    marks: list[str] = []
+
+    def mark() -> str:
+        marks.append(f"mark{len(marks):03}x")
+        return marks[-1]
+
+    def mark_more() -> dict[str, Any]:
+        return {mark(): mark(), mark(): {mark(): [mark(), {mark(): mark()}]}}
+
+    part = {"title": mark(), "description": mark(), "icon": mark()}
+    text_setting = {"type": "string", "default": mark(), "completion_url": mark(), "enum": [mark()], **mark_more()}
+    button = {"type": "button", "callback_url": mark(), "button_text": mark()}
+    publication = {
+        **OWN,
+        **PUBLICATION,
+        "title": mark(),
+        "description": mark(),
+        "summary": mark(),
+        "blocks": [{"id": mark(), "urlUnfurl": [mark()], "markdown": {"codeblock": mark(), "body": mark()}, **part}],
+        "contentSources": [{"id": mark(), "configuration": {"componentId": mark(), **mark_more()}, **part}],
+        "externalLinks": [{"label": mark(), "url": f"https://{mark()}.example", **mark_more()}],
+        "configurations": {
+            "account": {"properties": {mark(): text_setting}, **mark_more()},
+            "space": {"componentId": mark(), **mark_more()},
+            "site": {"properties": {mark(): button}},
+        },
+        "contentSecurityPolicy": {"script-src": mark(), mark(): mark()},
+        "secrets": {mark(): "hidden"},
+    }
+    for name in (OWN_INTEGRATION, "a-new-name"):
+        (text,) = await ask(GitBookSpy(), "publish_integration", {**publication, "integrationName": name})
+        assert [one for one in marks if one not in text] == []
+
+
+async def test_a_question_says_which_images_a_publication_has() -> None:
+    image = make_png()
+    for sent, shown in (
+        ({}, "none sent"),
+        ({"icon": image}, "icon (not shown)"),
+        ({"icon": image, "previewImages": [image]}, "icon and 1 preview image (not shown)"),
+    ):
+        (text,) = await ask(GitBookSpy(), "publish_integration", {**OWN, **PUBLICATION, **sent})
+        assert read_facts(text)["Images"] == shown
 
 
 async def test_no_setting_hides_behind_the_component_of_its_level() -> None:
