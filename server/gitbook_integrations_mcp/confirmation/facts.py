@@ -199,7 +199,7 @@ def describe_removal(call: Call, integration: Any) -> Iterator[Fact]:
     if not isinstance(tool, Endpoint) or tool.method != "DELETE" or tool.name in _ENDING:
         return
     known = integration if isinstance(integration, Mapping) else {}
-    if "spaceId" not in call.arguments and _SIGN_IN in (known.get("scopes") or ()):
+    if "spaceId" not in call.arguments and isinstance(scopes := known.get("scopes"), list) and _SIGN_IN in scopes:
         effect = "Without it, they may be locked out, or the sites may be open to everyone."
         yield Fact("Sign-in", f"Visitors of sites sign in with this integration. {effect}")
     if "siteId" not in call.arguments and isinstance(blocks := known.get("blocks"), list) and blocks:
@@ -235,9 +235,9 @@ def describe_loss(call: Call, target: Mapping[str, Any] | CallError) -> Iterator
     """Yield what a call removes: keys of the configuration without values, and external IDs."""
     if isinstance(target, CallError) or not isinstance(call.tool, Endpoint) or call.tool.method == "GET":
         return
-    for name, label in (("configuration", "Configuration"), ("externalIds", "External IDs")):
+    for name, label, kind in (("configuration", "Configuration", Mapping), ("externalIds", "External IDs", list)):
         current, kept = target.get(name), call.arguments.get(name)
-        if not isinstance(current, Mapping | list) or (kept is None and call.tool.method != "DELETE"):
+        if not isinstance(current, kind) or (kept is None and call.tool.method != "DELETE"):
             continue
         if lost := [clean_title(one, 60) for one in current if kept is None or one not in kept]:
             yield Fact(f"{label} that {'is' if name == 'configuration' else 'are'} lost", join_items(lost))

@@ -431,6 +431,28 @@ async def test_an_uninstallation_names_the_settings_that_are_lost_on_places() ->
         assert re.search(f"^Configuration that is lost: channel, digest; on {space}", human.texts[0], re.MULTILINE)
 
 
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        ("uninstall_integration", {"scopes": True}),
+        ("unpublish_integration", {"scopes": 5, "blocks": 5}),
+        ("update_integration_space_installation", {"configuration": [["a"]], "externalIds": {"a": 1}}),
+    ],
+)
+async def test_a_human_is_asked_although_a_field_of_the_target_has_another_type(
+    name: str, changed: dict[str, Any]
+) -> None:
+    def change(content: Any) -> Any:
+        return {**content, **changed} if "items" not in content else content
+
+    spy, human = FaultyGitBook(faults={"": change}), Human(action="decline")
+    target = find_target(spy, name)
+    async with meet(create_gated_server(spy), human, "2026-07-28") as client:
+        result = await client.call_tool(name, target.arguments)
+    assert read_status(result) == "confirmation_declined"
+    assert (len(human.texts), spy.mutations) == (1, [])
+
+
 async def test_an_update_that_changes_nothing_says_so() -> None:
     present = {"channel": "#docs", "digest": True}
     assert (await read_update_facts(configuration=present))["Changes"].startswith("none")
