@@ -63,6 +63,8 @@ class OffboardingPlanner:
         for identifier in matching:
             arguments = {"integrationName": name, "installationId": identifier}
             before = await self._snapshots.read_target(call, _UNINSTALL, arguments)
+            if get_path(before, "target.organization") != organization:
+                raise AnswerError("GitBook listed an installation of another organization. Nothing was sent.")
             steps.append(Step(ENDPOINTS[_UNINSTALL], arguments, before=before))
             revoked = dict.fromkeys([*revoked, *_list_credentials(before)])
             facts.append(Fact("Installation", ", ".join(format_name(one) for one in scrub_json([name, identifier]))))

@@ -177,3 +177,19 @@ async def test_a_question_names_the_blocks_that_pages_lose_only_if_they_lose_the
             await client.call_tool(tool, find_target(spy, tool).arguments)
     asked = dict(zip(tools, human.texts, strict=True))
     assert {tool: "Blocks that pages lose: 1: note (“Note”)" in text for tool, text in asked.items()} == tools
+
+
+async def test_an_installation_of_another_organization_is_not_uninstalled() -> None:
+    def list_another(data: Any) -> None:
+        for item in data["items"]:
+            if item["installation"]["id"] == own.id:
+                item["installation"]["id"] = other.id
+
+    spy, human = GitBookSpy(), Human()
+    installations = [one for one in spy.sandbox.state.installations.values() if one.integration == "release-notes-bot"]
+    own, other = sorted(installations, key=lambda one: one.organization != ORGANIZATION_ID)
+    gitbook = AlteredGitBook(spy, {f"/orgs/{ORGANIZATION_ID}/installations": list_another})
+    arguments = {"organizationId": ORGANIZATION_ID, "integrationName": "release-notes-bot"}
+    async with meet(create_gated_server(gitbook), human, "2026-07-28") as client:
+        assert read_code(await client.call_tool(TOOL, arguments)) == "invalid_response"
+    assert (human.requests, spy.mutations) == ([], [])
