@@ -13,6 +13,7 @@ import urllib.request
 import zlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
@@ -93,7 +94,9 @@ class HTTPClient:
                 end = deadline.when()
                 raw = await transport.handle_async_request(self._build_request(request, token, deadline))
                 try:
-                    body = await _read_body(raw, self._settings.body_bytes)
+                    raw.headers.encoding = "latin-1"  # httpx would try others first, header by header
+                    headers = dict(raw.headers.items())
+                    body = await _read_body(raw, headers, self._settings.body_bytes)
                 finally:
                     # A failure to close must not replace the response or a cancellation.
                     with contextlib.suppress(Exception):
@@ -107,7 +110,7 @@ class HTTPClient:
         except Exception as error:  # noqa: BLE001
             # The text of any exception can contain a header or a URL, so only its type is used.
             raise self._create_error(error) from None
-        return GitBookResponse(raw.status_code, dict(raw.headers.items()), body)
+        return GitBookResponse(raw.status_code, headers, body)
 
     def prepare(self) -> None:
         """Import what the first request needs, in advance. A thread can do this."""
@@ -125,8 +128,7 @@ class HTTPClient:
         import httpx
 
         settings = self._settings
-        query = f"?{urlencode(request.query)}" if request.query else ""
-        url = httpx.URL(f"{self._endpoint}/v1{request.path}{query}")
+        url = self._build_url(request)
         content = b""
         headers = [("Host", url.netloc.decode()), *_HEADERS, ("Authorization", f"Bearer {token.get_secret_value()}")]
         if request.body is not None:
@@ -153,6 +155,24 @@ class HTTPClient:
         if whole:
             built.read()
         return built
+
+    @cached_property
+    def _base(self) -> "httpx.URL":
+        import httpx
+
+        return httpx.URL(f"{self._endpoint}/v1")
+
+    def _build_url(self, request: Request) -> "httpx.URL":
+        """Return the URL of `request`, whose path and query are encoded.
+
+        httpx's parser would check and encode each character once more, which takes as long as the system calls of the
+        request. There is no public way around it.
+        """
+        import httpx
+
+        url, base = httpx.URL(self._base), self._base._uri_reference
+        url._uri_reference = base._replace(path=base.path + request.path, query=urlencode(request.query) or None)
+        return url
 
     def _create_error(self, error: Exception) -> UnreachableError:
         """Return the error for an exception of the HTTP layer; `sent` is false only if nothing was sent for certain."""
@@ -209,7 +229,7 @@ async def _stream_content(content: bytes, seconds: float, deadline: asyncio.Time
     deadline.reschedule(end)
 
 
-async def _read_body(raw: "httpx.Response", limit: int) -> bytes:
+async def _read_body(raw: "httpx.Response", headers: Mapping[str, str], limit: int) -> bytes:
     """Return the decompressed body; reading stops at `limit` bytes.
 
     Raises:
@@ -218,7 +238,7 @@ async def _read_body(raw: "httpx.Response", limit: int) -> bytes:
     if raw.status_code in _WITHOUT_BODY:
         return b""
     too_long = _BodyError(f"more than {limit / 1_000_000:g} MB. Request less, for example with a smaller limit")
-    if int(raw.headers.get("content-length", 0)) > limit:
+    if int(headers.get("content-length", 0)) > limit:
         raise too_long
     assert hasattr(raw.stream, "__aiter__")
     chunks, size = [], 0
@@ -228,7 +248,7 @@ async def _read_body(raw: "httpx.Response", limit: int) -> bytes:
             raise too_long
         chunks.append(chunk)
     body = b"".join(chunks)
-    encoding = raw.headers.get("content-encoding", "identity").strip().lower()
+    encoding = headers.get("content-encoding", "identity").strip().lower()
     if encoding == "identity":
         return body
     if encoding not in {"gzip", "x-gzip"}:

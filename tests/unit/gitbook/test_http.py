@@ -6,7 +6,9 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import quote, urlencode
 
+import httpx
 import pytest
 from pydantic import SecretStr
 
@@ -195,6 +197,22 @@ async def test_the_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPa
         monkeypatch.setenv("NO_PROXY", "gitbook.invalid")
         assert "could not be resolved" in str(await fail("http://gitbook.invalid"))
     assert [head.partition(b"\r\n")[0] for head in heads] == [b"GET http://gitbook.invalid/v1/user HTTP/1.1"]
+
+
+@pytest.mark.parametrize("endpoint", ["https://gitbook.invalid", "http://127.0.0.1:8080/pröxy%20x"])
+async def test_urls_are_as_httpx_would_write_them(endpoint: str) -> None:
+    urls: list[httpx.URL] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        urls.append(request.url)
+        return httpx.Response(200, json={})
+
+    path = "/integrations/" + quote("a b/ü%?#~'(x)…\u202e", safe="")
+    query = (("page", "c d&e=ü+%/?#'[]\\^`{|}\u202e"), ("limit", "10"))
+    client = HTTPClient(endpoint, LimitsSection(), httpx.MockTransport(answer))
+    await client.send(Request("GET", path, query), SecretStr(TOKEN), 5)
+    await client.send(READ, SecretStr(TOKEN), 5)
+    assert urls == [httpx.URL(f"{endpoint}/v1{path}?{urlencode(query)}"), httpx.URL(f"{endpoint}/v1/user")]
 
 
 async def test_a_client_that_was_prepared_reports_the_same_errors(monkeypatch: pytest.MonkeyPatch) -> None:
