@@ -34,9 +34,10 @@ def read_json(body: bytes) -> Any:
         ValueError: it is not JSON.
     """
     with suppress(ValueError):
-        # The parser refuses about 200 levels. These brackets leave DEPTH of them for the body.
-        value = from_json(b"[" * DEPTH + body + b"]" * DEPTH, allow_inf_nan=False)
-        for _ in range(DEPTH):
+        # The parser refuses about 200 levels. Around a body that may have that many, brackets leave DEPTH of them.
+        levels = DEPTH if body.count(b"[") + body.count(b"{") > DEPTH else 0
+        value = from_json(b"[" * levels + body + b"]" * levels, allow_inf_nan=False)
+        for _ in range(levels):
             (value,) = value
         return value
     try:
