@@ -44,6 +44,10 @@ class Call:
         """Digest of what an approval is valid for: tool, arguments, options and caller."""
         return digest_json([self.tool.name, self.arguments, self.chosen_options, self.caller.id])
 
+    def derive(self, tool: Tool, arguments: Mapping[str, Any]) -> "Call":
+        """Return a call of another tool by the same caller, that came in with the same MCP request."""
+        return Call(tool=tool, arguments=arguments, caller=self.caller, params=self.params, context=self.context)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointCall(Call):

@@ -90,7 +90,7 @@ def find_id(thing: Any) -> Any:
 
 def isolate_step(call: PlannedCall, step: Step) -> Call:
     """Return a call of a plan as a call of its own, with the arguments that are known before the plan runs."""
-    return Call(tool=step.tool, arguments=step.arguments, caller=call.caller, params=call.params, context=call.context)
+    return call.derive(step.tool, step.arguments)
 
 
 PUBLISHED = ("version", "visibility", "urls.app")

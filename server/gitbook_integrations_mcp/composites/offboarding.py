@@ -68,13 +68,7 @@ class OffboardingPlanner:
             steps.append(Step(ENDPOINTS[_UNINSTALL], arguments, before=before))
             revoked = dict.fromkeys([*revoked, *_list_credentials(before)])
             facts.append(Fact("Installation", ", ".join(format_name(one) for one in scrub_json([name, identifier]))))
-            one = Call(
-                tool=ENDPOINTS[_UNINSTALL],
-                arguments=arguments,
-                caller=call.caller,
-                params=call.params,
-                context=call.context,
-            )
+            one = call.derive(ENDPOINTS[_UNINSTALL], arguments)
             for level in ("space", "site"):
                 places = scrub_json(before[f"{level}s"])
                 named = name_all([place.get(level) for place in places])

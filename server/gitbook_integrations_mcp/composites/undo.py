@@ -213,9 +213,8 @@ class UndoPlanner:
         if found is None:
             return None
         tool, arguments = found
-        one = Call(tool=tool, arguments=arguments, caller=call.caller, params=call.params, context=call.context)
         try:
-            target = await self._targets.read_target(one)
+            target = await self._targets.read_target(call.derive(tool, arguments))
             if target is None:
                 return "This is unknown, because the token may not read the target."
             current: Mapping[str, Any] = describe_state(target)

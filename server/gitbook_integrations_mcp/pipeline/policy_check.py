@@ -98,7 +98,7 @@ class PolicyCheck:
         first = undo.steps[0]
         tool, sources = ENDPOINTS[first.tool], {"arguments": call.arguments}
         given = {name: value for name, source in first.arguments if (value := get_path(sources, source)) is not None}
-        one = Call(tool=tool, arguments=given, caller=call.caller, params=call.params, context=call.context)
+        one = call.derive(tool, given)
         reader = _FactReader(self._rules, self._gitbook, self._targets)
         try:
             cases = await reader.build_cases(one, tool.policy_action, None) if tool.policy_action else []

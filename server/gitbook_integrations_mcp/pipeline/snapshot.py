@@ -41,8 +41,7 @@ class SnapshotReader:
         """
         endpoint = ENDPOINTS[tool]
         build_request(endpoint, arguments)
-        one = Call(tool=endpoint, arguments=arguments, caller=call.caller, params=call.params, context=call.context)
-        target = await self._targets.read_target(one)
+        target = await self._targets.read_target(call.derive(endpoint, arguments))
         if target is None:
             raise TargetError(f"{call.tool.name}: the token may not read the current state. Nothing was sent.")
         lists = [reader for reader in find_context(endpoint) if reader.is_list]
