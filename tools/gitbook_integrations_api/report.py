@@ -19,8 +19,17 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
-class AuditedOrganization(Part):
+class _Named(Part):
     id: str
+    title: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The title, or the ID if the title is unknown."""
+        return self.title or self.id
+
+
+class AuditedOrganization(_Named):
     title: str | None = Field(None, description="null if the token cannot list the organization")
 
 
@@ -54,9 +63,8 @@ class Figures(Part):
     atLeast: tuple[str, ...] = Field((), description="Names of the figures above that are lower bounds")
 
 
-class Owner(Part):
-    id: str
-    title: str | None = None
+class Owner(_Named):
+    """The organization that owns an integration."""
 
 
 class IntegrationFacts(Part):

@@ -51,7 +51,7 @@ class ExportHandler:
             "verdict": verdict,
         }
         render = partial(render_document, report, form)
-        title = f"Audit of {report.organization.title or report.organization.id}, {report.generatedAt[:10]}"
+        title = f"Audit of {report.organization.name}, {report.generatedAt[:10]}"
         lines = [f"{escape(title)}: {verdict}", f"Resource: {uri}"]
         name = name_file(found.id, form)
         if self._files is not None:

@@ -33,7 +33,7 @@ class Problem:
         named: dict[str, str] = {}
         for finding in self.findings:
             if (name := finding.subject.integration or finding.subject.script) and name not in named:
-                owner = finding.owner and (finding.owner.title or finding.owner.id)
+                owner = finding.owner and finding.owner.name
                 named[name] = f"{name} ({owner})" if owner else name
         more = len(named) - MOST_NAMED
         return ", ".join([*list(named.values())[:MOST_NAMED], *([f"{more} more"] if more > 0 else [])])

@@ -185,7 +185,7 @@ def _describe_installation(installed: InstallationFacts, names: PlaceNames) -> d
         "spaces": names.list_names(installed.spaces, MAX_PLACES),
         "sites": names.list_names(installed.sites, MAX_PLACES),
     }
-    return facts | {"owner": (owner.title or owner.id) if owner else None} | own | places
+    return facts | {"owner": owner.name if owner else None} | own | places
 
 
 def _describe_place(level: str, place: Placement, titles: Mapping[str, str]) -> dict[str, Any]:
@@ -203,7 +203,7 @@ def _list_scripts(report: Report, integration: str | None) -> Iterator[dict[str,
                     "visibility": site.visibility,
                     "published": site.published,
                     **script.model_dump(mode="json", exclude={"contentSecurityPolicy", "owner"}, exclude_none=True),
-                    "owner": (script.owner.title or script.owner.id) if script.owner else "unknown",
+                    "owner": script.owner.name if script.owner else "unknown",
                     **({"own": True} if script.owner and script.owner.id == report.organization.id else {}),
                     "csp": script.contentSecurityPolicy or "none",
                 }
@@ -252,7 +252,7 @@ def _describe_running(
     return {
         "status": "no installation in this report: other scopes are unknown",
         "verified": running[0][1].verified,
-        "owner": (owner.title or owner.id) if owner else "unknown",
+        "owner": owner.name if owner else "unknown",
         **({"own": True} if owner and owner.id == report.organization.id else {}),
         "sites": names.list_names([Placement(id=site) for site in sites], MAX_PLACES),
     }
@@ -271,7 +271,7 @@ def _describe_access(
     item: dict[str, Any] = {
         "status": installed.status,
         "verified": installed.integration.verified,
-        "owner": (owner.title or owner.id) if owner else "unknown",
+        "owner": owner.name if owner else "unknown",
         **({"own": True} if installed.integration.own else {}),
     }
     for key, places, selection, complete in (

@@ -280,7 +280,7 @@ def _rate_risk(installed: Installed) -> int:
 
 def _describe_risk(installed: Installed) -> str:
     integration = installed.facts.integration
-    owner = (integration.owner and (integration.owner.title or integration.owner.id)) or "an unknown owner"
+    owner = integration.owner.name if integration.owner else "an unknown owner"
     verified = {True: "verified", False: "not verified", None: "unknown whether verified"}[integration.verified]
     return f"{'own' if integration.own else verified}, {integration.visibility or 'unknown'}, of {owner}"
 

@@ -25,8 +25,7 @@ class OrganizationAudit:
 
     @property
     def name(self) -> str:
-        organization = self.report.organization
-        return organization.title or organization.id
+        return self.report.organization.name
 
     @property
     def has_all_installations(self) -> bool:

@@ -63,7 +63,7 @@ def print_report(report: Report, commands: Commands, *, details: bool = False) -
     verdict: Line = [("", "")]
     for kind, text in describe_verdict(report):
         verdict += [(" · " if len(verdict) > 1 else "", "dim"), (text, _STYLES[kind])]
-    title = report.organization.title or report.organization.id
+    title = report.organization.name
     print_lines([[(title, "bold"), (f": {format_figures(summary['figures'])}", "")], verdict])
     print_lines([(line, "")] for line in format_changes(summary.get("changes")))
     problems = group_findings(report)

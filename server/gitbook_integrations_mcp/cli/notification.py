@@ -93,7 +93,7 @@ def list_new(report: Report) -> list[Finding]:
 
 def _write_message(report: Report, found: list[Finding]) -> dict[str, Any]:
     """Return a message of plain text: titles of third parties cannot format it, link, or mention anybody."""
-    title = clean_text(report.organization.title or report.organization.id, 100)
+    title = clean_text(report.organization.name, 100)
     kind = "new or reopened finding" if report.comparison and report.comparison.reopened else "new finding"
     heading = f"Installation audit of {title}: {format_count(len(found), kind)}"
     lines = "\n".join(_list_lines(report, found))

@@ -288,7 +288,7 @@ def _render_json(value: Mapping[str, Any]) -> str:
 
 def render_brief(report: Report) -> str:
     """Return the verdict, what to do first, and what changed: at most two pages."""
-    problems, title = group_findings(report), report.organization.title or report.organization.id
+    problems, title = group_findings(report), report.organization.name
     lines = [
         f"## Installation audit of {escape(title)}, {report.generatedAt}",
         "",

@@ -97,7 +97,7 @@ def _list_complete_findings(report: Report) -> Iterator[Row]:
             "finding": finding.summary,
             "id": finding.id,
             "integration": finding.subject.integration,
-            "owner": finding.owner and (finding.owner.title or finding.owner.id),
+            "owner": finding.owner and finding.owner.name,
             "level": place.level if place else "organization",
             "place": place.title if place else report.organization.title,
             "place_id": place.id if place else report.organization.id,

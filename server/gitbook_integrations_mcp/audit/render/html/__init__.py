@@ -36,7 +36,7 @@ def render_page(report: Report) -> str:
         _get_environment()
         .get_template("report.html.jinja")
         .render(
-            title=f"Installation audit of {report.organization.title or report.organization.id}",
+            title=f"Installation audit of {report.organization.name}",
             report=report,
             data=report.model_dump(mode="json"),
             csv=render_csv(report, "findings"),
