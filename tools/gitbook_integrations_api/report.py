@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from gitbook_integrations_api.choices import Severity
+from gitbook_integrations_api.choices import Level, Severity
 
 VERSION: Literal[2] = 2
 
@@ -46,6 +46,10 @@ class Narrowing(Part):
     integrations: _Names | None = Field(None, description="Names")
     spaces: _Names | None = Field(None, description="IDs")
     sites: _Names | None = Field(None, description="IDs")
+
+    def get_places(self, level: Level) -> tuple[str, ...] | None:
+        """Return the IDs of the spaces or sites, or None if there is no limit."""
+        return self.spaces if level == "space" else self.sites
 
 
 class Figures(Part):
@@ -111,6 +115,10 @@ class InstallationFacts(Part):
     sites: tuple[Placement, ...] = ()
     sitesComplete: bool = Field(description="Whether `sites` is complete")
     app: str | None = Field(None, description="URL in the GitBook app")
+
+    def get_places(self, level: Level) -> tuple[Placement, ...]:
+        """Return the spaces or sites."""
+        return self.spaces if level == "space" else self.sites
 
 
 class GitSyncFacts(Part):

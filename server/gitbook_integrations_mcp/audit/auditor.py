@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from gitbook_integrations_api.choices import SEVERITIES, Level
+from gitbook_integrations_api.choices import SEVERITIES
 from gitbook_integrations_api.endpoint import Endpoint
 from gitbook_integrations_api.report import (
     AuditedOrganization,
@@ -22,9 +22,9 @@ from gitbook_integrations_api.report import (
 from gitbook_integrations_mcp import __version__
 from gitbook_integrations_mcp.audit.accepted_findings import AcceptanceFile, Acceptances, AcceptedFinding
 from gitbook_integrations_mcp.audit.collector import Collector, Progress
-from gitbook_integrations_mcp.audit.coverage import CoverageTracker, name_scripts
+from gitbook_integrations_mcp.audit.coverage import MARKETPLACE, CoverageTracker, name_scripts
 from gitbook_integrations_mcp.audit.evaluation import Evaluation, evaluate_rules
-from gitbook_integrations_mcp.audit.inventory import Installed
+from gitbook_integrations_mcp.audit.inventory import LEVELS, Installed
 from gitbook_integrations_mcp.audit.list_reader import Send
 from gitbook_integrations_mcp.audit.rule_results import Facts
 from gitbook_integrations_mcp.config.settings import Settings
@@ -173,16 +173,14 @@ def build_report(facts: Facts, evaluation: Evaluation, seconds: float) -> Report
 
 
 def _build_installation(facts: Facts, installed: Installed) -> InstallationFacts:
-    narrowing, coverage = facts.inventory.narrowing, facts.coverage
     listed: bool | None = installed.name in facts.inventory.marketplace
-    if not listed and coverage.is_incomplete("marketplace"):
+    if not listed and facts.coverage.is_incomplete(MARKETPLACE):
         listed = None
     update: dict[str, Any] = {
         "integration": installed.facts.integration.model_copy(update={"listed": listed}),
     }
-    requested: dict[Level, tuple[str, ...] | None] = {"space": narrowing.spaces, "site": narrowing.sites}
-    for level, ids in requested.items():
-        places = installed.places[level].values()
+    for level in LEVELS:
+        ids, places = facts.inventory.narrowing.get_places(level), installed.places[level].values()
         update[f"{level}s"] = tuple(place for place in places if ids is None or place.id in ids)
         update[f"{level}sComplete"] = facts.knows_places(installed, level)
     return installed.facts.model_copy(update=update)

@@ -141,7 +141,7 @@ def _list_items(report: Report, other: Report) -> Iterator[ComparedItem]:
         subject = Subject(integration=facts.name, installation=installed.id)
         yield ComparedItem("installation", subject, facts.title, own | integration, (INSTALLATIONS,))
         for level in LEVELS:
-            for place in installed.spaces if level == "space" else installed.sites:
+            for place in installed.get_places(level):
                 where = subject.model_copy(update={level: place.id})
                 title = f"{quote(facts.title)} on {quote(titles.get(place.id, place.id))}"
                 fields = _dump(place, {"status", "externalIds"})

@@ -1,6 +1,6 @@
 """Runs all rules. Returns the findings and, for every rule, whether it could be checked completely."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -12,8 +12,6 @@ from gitbook_integrations_api.report import (
     Owner,
     Remedy,
     RuleOutcome,
-    SiteFacts,
-    SpaceFacts,
     Subject,
 )
 from gitbook_integrations_api.report import Undecided as ReportedUndecided
@@ -111,8 +109,7 @@ def _find_place(facts: Facts, subject: Subject) -> FindingPlace | None:
     level: Level = "site" if subject.site else "space"
     if (identifier := subject.site or subject.space) is None:
         return None
-    places: Mapping[str, SiteFacts | SpaceFacts] = facts.inventory.sites if level == "site" else facts.inventory.spaces
-    place = places.get(identifier)
+    place = facts.inventory.get_places(level).get(identifier)
     title = facts.inventory.titles[level].get(identifier, identifier)
     return FindingPlace(level=level, id=identifier, title=title, visibility=place.visibility if place else None)
 

@@ -238,7 +238,7 @@ def _check_level_selection(facts: Facts, installed: Installed, level: Level) -> 
         return PASS
     if not scopes or (trusted and find_protected_job(integration)):
         return PASS
-    places = facts.inventory.spaces if level == "space" else facts.inventory.sites
+    places = facts.inventory.get_places(level)
     confidential = [place.id for place in places.values() if place.visibility in _CONFIDENTIAL]
     source = SPACES if level == "space" else SITES
     if not confidential and trusted:

@@ -142,6 +142,10 @@ class Inventory:
     titles: dict[str, dict[str, str]] = field(default_factory=lambda: {"integration": {}, "space": {}, "site": {}})
     """Titles of everything that GitBook listed, requested or not, by kind and ID."""
 
+    def get_places(self, level: Level) -> Mapping[str, SpaceFacts | SiteFacts]:
+        """Return the spaces or sites by ID."""
+        return self.spaces if level == "space" else self.sites
+
     def find_installations(self, name: str) -> Iterator[Installed]:
         """Yield the installations of an integration. At present, GitBook allows only one in an organization."""
         return (each for each in self.installations.values() if each.facts.integration.name == name)

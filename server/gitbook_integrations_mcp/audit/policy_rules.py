@@ -66,7 +66,7 @@ def _list_cases(facts: Facts, installed: Installed) -> Iterator[Case]:
     for level in filter(installed.covers_all, LEVELS):
         yield Case("widen", installed.judged, JudgedPlace(level))
     for level in LEVELS:
-        known = facts.inventory.spaces if level == "space" else facts.inventory.sites
+        known = facts.inventory.get_places(level)
         for place in installed.places[level]:
             visibility = known[place].visibility if place in known else None
             yield Case("install", installed.judged, JudgedPlace(level, place, read_public(visibility)))

@@ -54,13 +54,12 @@ class Facts:
 
     def is_requested(self, level: Level, place: str) -> bool:
         """Whether the audit is about a space or site."""
-        narrowing = self.inventory.narrowing
-        requested = narrowing.spaces if level == "space" else narrowing.sites
+        requested = self.inventory.narrowing.get_places(level)
         return place in requested if requested is not None else not self.is_confined
 
     def name_place(self, level: Level, place: str) -> str:
         """Return the title of a space or site in quotes, or its ID if the title is unknown."""
-        places: Mapping[str, Any] = self.inventory.spaces if level == "space" else self.inventory.sites
+        places = self.inventory.get_places(level)
         return quote(places[place].title) if place in places else place
 
 

@@ -173,8 +173,8 @@ def _list_installations(report: Report, integration: str | None) -> Iterator[dic
             yield _describe_installation(installed, names)
         elif integration == installed.integration.name:
             yield _describe_installation(installed, names)
-            yield from (_describe_place("space", place, titles) for place in installed.spaces)
-            yield from (_describe_place("site", place, titles) for place in installed.sites)
+            for level in LEVELS:
+                yield from (_describe_place(level, place, titles) for place in installed.get_places(level))
 
 
 def _describe_installation(installed: InstallationFacts, names: PlaceNames) -> dict[str, Any]:

@@ -192,7 +192,7 @@ def _check_sign_in(facts: Facts) -> Iterator[RuleResult]:
 def _check_git_sync(facts: Facts) -> Iterator[RuleResult]:
     for level in LEVELS:
         source, key = (SPACES, "spaces") if level == "space" else (SITES, "sites")
-        for place in (facts.inventory.spaces if level == "space" else facts.inventory.sites).values():
+        for place in facts.inventory.get_places(level).values():
             sync = place.gitSync
             if sync is None or (what := _describe_failure(facts, sync)) is None:
                 yield PASS

@@ -8,6 +8,7 @@ from typing import Any
 
 from gitbook_integrations_api.choices import TableName
 from gitbook_integrations_api.report import Report
+from gitbook_integrations_mcp.audit.inventory import LEVELS
 from gitbook_integrations_mcp.audit.places import list_powers
 
 Row = dict[str, Any]
@@ -37,8 +38,8 @@ def _count(number: int, selection: str | None, *, complete: bool) -> str:
 def _list_places(report: Report) -> Iterator[Row]:
     titles = report.titles
     for installed in report.installations:
-        for level, places in (("space", installed.spaces), ("site", installed.sites)):
-            for place in places:
+        for level in LEVELS:
+            for place in installed.get_places(level):
                 yield {
                     "integration": installed.integration.name,
                     "installation": installed.id,
