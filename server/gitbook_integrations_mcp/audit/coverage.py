@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gitbook_integrations_api.choices import Level
 from gitbook_integrations_api.report import Coverage, Gap, ListCoverage
 from gitbook_integrations_mcp.errors import CallError, StatusError
 from gitbook_integrations_mcp.text import clean_text
@@ -15,6 +16,9 @@ MARKETPLACE = "marketplace"
 ORGANIZATION = "organization"
 STATUS = "status on sites"
 """Sources: the lists that exist once in an audit."""
+
+PLACES: Mapping[Level, str] = {"space": SPACES, "site": SITES}
+"""Those that list the spaces or sites of the organization."""
 
 SHARED = (MARKETPLACE, ORGANIZATION)
 """Those that are the same for all organizations."""

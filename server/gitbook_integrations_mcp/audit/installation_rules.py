@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from gitbook_integrations_api.choices import Level
 from gitbook_integrations_api.report import Subject
 from gitbook_integrations_api.scopes import VISITOR_POWERS, writes
-from gitbook_integrations_mcp.audit.coverage import INSTALLATIONS, MARKETPLACE, NARROWING, SITES, SPACES, name_places
+from gitbook_integrations_mcp.audit.coverage import INSTALLATIONS, MARKETPLACE, PLACES, name_places
 from gitbook_integrations_mcp.audit.integration_jobs import find_protected_job, is_trusted
 from gitbook_integrations_mcp.audit.inventory import LEVELS, Installed
 from gitbook_integrations_mcp.audit.rule_results import PASS, Facts, Match, RuleCheck, RuleResult, Undecided
@@ -121,9 +121,7 @@ def _check_unverified_script(facts: Facts, installed: Installed) -> RuleResult |
         )
     if facts.knows_places(installed, "site"):
         return None
-    return leave_undecided(
-        installed, "it is unknown on which sites it is enabled", NARROWING if facts.is_confined else source
-    )
+    return leave_undecided(installed, "it is unknown on which sites it is enabled", facts.find_gap(source))
 
 
 def is_read(facts: Facts, site: str) -> bool:
@@ -240,12 +238,12 @@ def _check_level_selection(facts: Facts, installed: Installed, level: Level) -> 
         return PASS
     places = facts.inventory.get_places(level)
     confidential = [place.id for place in places.values() if place.visibility in _CONFIDENTIAL]
-    source = SPACES if level == "space" else SITES
+    source = PLACES[level]
     if not confidential and trusted:
         unknown = any(read_public(place.visibility) is None for place in places.values())
         if unknown or facts.is_confined or facts.coverage.is_incomplete(source):
             what = f"it is unknown which {level}s are confidential"
-            return leave_undecided(installed, what, NARROWING if facts.is_confined else source)
+            return leave_undecided(installed, what, facts.find_gap(source))
         return PASS
     if not confidential and trusted is None:
         return leave_unverified(installed)
@@ -285,9 +283,7 @@ _UNKNOWN_PLACES = "it is unknown where it is enabled"
 def _list_unread(facts: Facts, installed: Installed) -> tuple[str, ...]:
     """Return the sources of the spaces and sites of an installation that are unknown."""
     return tuple(
-        NARROWING if facts.is_confined else name_places(level, installed.id)
-        for level in LEVELS
-        if not facts.knows_places(installed, level)
+        facts.find_gap(name_places(level, installed.id)) for level in LEVELS if not facts.knows_places(installed, level)
     )
 
 

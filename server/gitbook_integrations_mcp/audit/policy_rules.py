@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from gitbook_integrations_api.choices import Level
-from gitbook_integrations_mcp.audit.coverage import INSTALLATIONS, NARROWING, SITES, SPACES, name_places
+from gitbook_integrations_mcp.audit.coverage import INSTALLATIONS, PLACES, name_places
 from gitbook_integrations_mcp.audit.installation_rules import (
     UNREAD_INSTALLATIONS,
     leave_undecided,
@@ -18,8 +17,6 @@ from gitbook_integrations_mcp.config.models import PolicyRule
 
 _MOST_KEPT = 50
 """Number of places that a proposed call names, at most."""
-
-_LISTS: Mapping[Level, str] = {"space": SPACES, "site": SITES}
 
 
 def _check_policy(facts: Facts) -> Iterator[RuleResult]:
@@ -51,13 +48,13 @@ def _check_installation(facts: Facts, installed: Installed) -> Iterator[RuleResu
     for name, cases in found.items():
         yield _match_rule(facts, installed, rules[name], cases)
     for (name, lacking), [case, *_] in unknown.items():
-        source = _LISTS[case.place.level] if case.place else INSTALLATIONS
+        source = facts.find_gap(PLACES[case.place.level]) if case.place else INSTALLATIONS
         what = f"unknown for the policy rule {name}: {', '.join(lacking)}"
-        yield leave_undecided(installed, what, NARROWING if case.place and facts.is_confined else source)
+        yield leave_undecided(installed, what, source)
     if "places" in list_conditions(facts.policy, "install") and not found:
         for level in filter(installed.may_be_on, LEVELS):
             if not facts.knows_places(installed, level):
-                source = NARROWING if facts.is_confined else name_places(level, installed.id)
+                source = facts.find_gap(name_places(level, installed.id))
                 yield leave_undecided(installed, f"it is unknown on which {level}s it is enabled", source)
 
 
@@ -83,7 +80,7 @@ def _match_rule(facts: Facts, installed: Installed, rule: PolicyRule, cases: lis
         f"{installed.title} is denied by the policy rule {rule.name}",
         f"reason: {rule.reason}",
         *evidence,
-        sources=tuple(dict.fromkeys(_LISTS[place.level] for place in places)),
+        sources=tuple(dict.fromkeys(PLACES[place.level] for place in places)),
     )
     match = replace(match, key=(installed.id, rule.name))
     if not places:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gitbook_integrations_api.choices import Level
 from gitbook_integrations_api.report import Subject
-from gitbook_integrations_mcp.audit.coverage import CoverageTracker, name_places
+from gitbook_integrations_mcp.audit.coverage import NARROWING, CoverageTracker, name_places
 from gitbook_integrations_mcp.audit.inventory import Installed, Inventory
 from gitbook_integrations_mcp.config.models import PolicyRule
 from gitbook_integrations_mcp.text import quote
@@ -51,6 +51,10 @@ class Facts:
         """Whether only some spaces or sites were requested, so that others of an installation are unknown."""
         narrowing = self.inventory.narrowing
         return narrowing.spaces is not None or narrowing.sites is not None
+
+    def find_gap(self, source: str) -> str:
+        """Return the source that lacks the unknown spaces or sites: this one, unless they were not requested."""
+        return NARROWING if self.is_confined else source
 
     def is_requested(self, level: Level, place: str) -> bool:
         """Whether the audit is about a space or site."""

@@ -8,7 +8,7 @@ from gitbook_integrations_api.choices import Level
 from gitbook_integrations_api.report import GitSyncFacts, Subject
 from gitbook_integrations_api.sources import PLACE_LISTS
 from gitbook_integrations_mcp.audit.configuration_forms import Origin
-from gitbook_integrations_mcp.audit.coverage import INSTALLATIONS, NARROWING, SITES, SPACES, name_places
+from gitbook_integrations_mcp.audit.coverage import INSTALLATIONS, NARROWING, PLACES, SITES, name_places
 from gitbook_integrations_mcp.audit.installation_rules import (
     UNREAD_INSTALLATIONS,
     is_read,
@@ -191,7 +191,6 @@ def _check_sign_in(facts: Facts) -> Iterator[RuleResult]:
 
 def _check_git_sync(facts: Facts) -> Iterator[RuleResult]:
     for level in LEVELS:
-        source, key = (SPACES, "spaces") if level == "space" else (SITES, "sites")
         for place in facts.inventory.get_places(level).values():
             sync = place.gitSync
             if sync is None or (what := _describe_failure(facts, sync)) is None:
@@ -206,12 +205,12 @@ def _check_git_sync(facts: Facts) -> Iterator[RuleResult]:
                     f"provider: {sync.provider or 'unknown'}, status: {sync.status or 'unknown'}",
                     f"last synchronization: {sync.state or 'none'}, {sync.at or 'time unknown'}",
                 ),
-                sources=(source,),
+                sources=(PLACES[level],),
                 arguments={"organizationId": facts.inventory.organization},
                 tool=PLACE_LISTS[level],
             )
-        if facts.coverage.is_incomplete(source):
-            yield Undecided(f"{key} that could not be read", (source,))
+        if facts.coverage.is_incomplete(PLACES[level]):
+            yield Undecided(f"{level}s that could not be read", (PLACES[level],))
 
 
 def _describe_failure(facts: Facts, sync: GitSyncFacts) -> str | None:
