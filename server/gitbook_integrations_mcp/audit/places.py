@@ -69,7 +69,7 @@ def _list_marks(installed: InstallationFacts) -> Iterable[str]:
 
 def _list_levels_without_places(installed: InstallationFacts) -> Sequence[str]:
     """Return "space" or "site" if the integration is on none of these, but on places of the other level."""
-    levels = list(_list_levels(installed))
+    levels = list(list_levels(installed))
     off = [level for level, everywhere, places, complete in levels if complete and not places and not everywhere]
     return off if len(off) < len(levels) else ()
 
@@ -86,7 +86,7 @@ _MOST_NAMED = 2
 
 
 def _list_places(installed: InstallationFacts, names: PlaceNames) -> Iterable[str]:
-    for level, everywhere, places, complete in _list_levels(installed):
+    for level, everywhere, places, complete in list_levels(installed):
         more = "" if complete else " or more"
         if everywhere:
             yield f"all {level}s"
@@ -96,7 +96,7 @@ def _list_places(installed: InstallationFacts, names: PlaceNames) -> Iterable[st
             yield ", ".join(map(names.name, places)) + more
 
 
-def _list_levels(installed: InstallationFacts) -> Iterable[tuple[str, bool, Sequence[Placement], bool]]:
+def list_levels(installed: InstallationFacts) -> Iterable[tuple[str, bool, Sequence[Placement], bool]]:
     """Yield the levels, each with whether all places are selected, the known places, and whether these are all."""
     for level, selection, places, complete in (
         ("space", installed.spaceSelection, installed.spaces, installed.spacesComplete),

@@ -16,7 +16,7 @@ from gitbook_integrations_api.report import Finding, Gap, InstallationFacts, Pla
 from gitbook_integrations_api.scopes import SCOPES, is_powerful, writes
 from gitbook_integrations_mcp.audit.coverage import name_places
 from gitbook_integrations_mcp.audit.inventory import LEVELS
-from gitbook_integrations_mcp.audit.places import PlaceNames, describe_installation, read_names
+from gitbook_integrations_mcp.audit.places import PlaceNames, describe_installation, list_levels, read_names
 from gitbook_integrations_mcp.audit.problems import Problem, group_findings
 from gitbook_integrations_mcp.text import clean_text
 
@@ -266,23 +266,21 @@ def _describe_access(
     `running` are sites whose pages load its script, where it need not be enabled.
     """
     level, owner = scope.partition(":")[0], installed.integration.owner
-    enabled = {place.id: place for place in installed.sites}
-    sites = ({site.id: Placement(id=site.id) for site in running} | enabled).values()
+    scripted = {site.id: Placement(id=site.id) for site in running}
     item: dict[str, Any] = {
         "status": installed.status,
         "verified": installed.integration.verified,
         "owner": owner.name if owner else "unknown",
         **({"own": True} if installed.integration.own else {}),
     }
-    for key, places, selection, complete in (
-        ("space", installed.spaces, installed.spaceSelection, installed.spacesComplete),
-        ("site", tuple(sites), installed.siteSelection, installed.sitesComplete),
-    ):
-        if level == key or level not in {"space", "site"}:
-            listed = names.list_names(places, MAX_PLACES)
-            if selection == "all" and installed.integration.target in {None, "all", key}:
-                listed = [f"all {key}s, new ones too", *listed]
-            item[f"{key}s"] = [*listed, *([] if complete else ["more may be missing"])]
+    for key, everywhere, enabled, complete in list_levels(installed):
+        if level == key or level not in LEVELS:
+            places = (scripted if key == "site" else {}) | {place.id: place for place in enabled}
+            item[f"{key}s"] = [
+                *([f"all {key}s, new ones too"] if everywhere else []),
+                *names.list_names([*places.values()], MAX_PLACES),
+                *([] if complete else ["more may be missing"]),
+            ]
     return item
 
 
