@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from gitbook_integrations_api.report import IntegrationFacts
+from gitbook_integrations_api.scopes import GIT_SYNC, INJECT_SCRIPT, SIGN_IN
 
 Job = Literal[
     "web analytics",
@@ -70,11 +71,11 @@ class Purpose:
 
 def find_purpose(integration: IntegrationFacts) -> Purpose | None:
     """Return the job of an integration, or None if it is unknown."""
-    if "space:git:sync" in integration.scopes:
+    if GIT_SYNC in integration.scopes:
         return Purpose("sync")
-    if "site:visitor:auth" in integration.scopes:
+    if SIGN_IN in integration.scopes:
         return Purpose("sign-in")
-    injects = "site:script:inject" in integration.scopes
+    injects = INJECT_SCRIPT in integration.scopes
     name = integration.name.casefold()
     job = _BY_NAME.get(name) or _BY_NAME.get(name.removeprefix("gitbook-"))
     if job and (injects or job != "consent"):

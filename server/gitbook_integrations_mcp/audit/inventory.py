@@ -22,6 +22,7 @@ from gitbook_integrations_api.report import (
     SiteFacts,
     SpaceFacts,
 )
+from gitbook_integrations_api.scopes import INJECT_SCRIPT
 from gitbook_integrations_mcp.audit.configuration_forms import Form, Origin, read_form
 from gitbook_integrations_mcp.calls.masking import MaskingScope, mask_secrets
 from gitbook_integrations_mcp.calls.policy_rules import JudgedIntegration, read_judged
@@ -35,7 +36,6 @@ _TEXT_LIMIT = 200
 _POLICY_LIMIT = 16_000
 """Characters of a content security policy; web servers send no longer headers. A cut policy could look strict."""
 _URL_LIMIT = 2000
-_INJECTS = "site:script:inject"
 _ORIGIN = re.compile(r"/integrations/([A-Za-z0-9._-]+)(?:/installations/([A-Za-z0-9_-]+))?(?=/|$)")
 
 
@@ -294,7 +294,7 @@ def _read_installation(item: Mapping[str, Any], organization: str) -> Installed 
         read_judged(facts.name, integration),
     )
     # GitBook serves a script with the settings of its site, for example the project key of an analytics service.
-    public = {"site"} if _INJECTS in facts.scopes else set()
+    public = {"site"} if INJECT_SCRIPT in facts.scopes else set()
     installed.forms = {level: read_form(integration, level, public=level in public) for level in ("account", *LEVELS)}
     installed.read_configuration("account", "", installation)
     return installed

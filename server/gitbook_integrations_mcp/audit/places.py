@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gitbook_integrations_api.report import InstallationFacts, Placement, Report, SiteFacts, SpaceFacts
-from gitbook_integrations_api.scopes import writes
+from gitbook_integrations_api.scopes import INJECT_SCRIPT, SIGN_IN, writes
 from gitbook_integrations_mcp.text import quote
 
 PUBLIC = "public"
@@ -81,7 +81,7 @@ def list_powers(scopes: Collection[str]) -> Iterable[str]:
     yield from (word for scope, word in _POWERS.items() if scope in scopes)
 
 
-_POWERS: Mapping[str, str] = {"site:script:inject": "runs scripts", "site:visitor:auth": "signs in"}
+_POWERS: Mapping[str, str] = {INJECT_SCRIPT: "runs scripts", SIGN_IN: "signs in"}
 _MOST_NAMED = 2
 
 

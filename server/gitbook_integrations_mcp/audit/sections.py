@@ -13,7 +13,7 @@ from pydantic_core import to_json
 from gitbook_integrations_api.choices import Severity
 from gitbook_integrations_api.endpoints.audit import Section
 from gitbook_integrations_api.report import Finding, Gap, InstallationFacts, Placement, Report, ScriptFacts, SiteFacts
-from gitbook_integrations_api.scopes import SCOPES, is_powerful, writes
+from gitbook_integrations_api.scopes import INJECT_SCRIPT, SCOPES, is_powerful, writes
 from gitbook_integrations_mcp.audit.coverage import name_places
 from gitbook_integrations_mcp.audit.inventory import LEVELS
 from gitbook_integrations_mcp.audit.places import PlaceNames, describe_installation, list_levels, read_names
@@ -40,8 +40,6 @@ MAX_PLACES = 10
 
 MAX_UNDECIDED = 20
 """Maximum number of unchecked things that section coverage names per rule."""
-
-_INJECTS = "site:script:inject"
 
 PAGE_CHARACTERS = 9000
 """Maximum size of the items of one page, in characters of JSON: about 3,000 tokens."""
@@ -216,10 +214,10 @@ def _list_access(report: Report, integration: str | None) -> Iterator[dict[str, 
     """
     names, scripts = read_names(report), _group_scripts(report)
     scopes = {scope for installed in report.installations for scope in installed.integration.scopes}
-    scopes |= {_INJECTS} if scripts else set()
+    scopes |= {INJECT_SCRIPT} if scripts else set()
     for scope in sorted(scopes, key=lambda each: (not is_powerful(each), not writes(each), each)):
         meaning: dict[str, Any] = {"meaning": SCOPES.get(scope)}
-        others = dict(scripts) if scope == _INJECTS else {}
+        others = dict(scripts) if scope == INJECT_SCRIPT else {}
         for installed in report.installations:
             facts = installed.integration
             if scope not in facts.scopes:

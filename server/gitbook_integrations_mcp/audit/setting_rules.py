@@ -6,6 +6,7 @@ from functools import partial
 
 from gitbook_integrations_api.choices import Level
 from gitbook_integrations_api.report import GitSyncFacts, Subject
+from gitbook_integrations_api.scopes import SIGN_IN
 from gitbook_integrations_api.sources import PLACE_LISTS
 from gitbook_integrations_mcp.audit.configuration_forms import Origin
 from gitbook_integrations_mcp.audit.coverage import INSTALLATIONS, NARROWING, PLACES, SITES, name_places
@@ -176,7 +177,7 @@ _OPEN = frozenset({"public", "unlisted", "share-link"})
 
 def _check_sign_in(facts: Facts) -> Iterator[RuleResult]:
     for installed in facts.inventory.installations.values():
-        signs_in = "site:visitor:auth" in installed.facts.integration.scopes
+        signs_in = SIGN_IN in installed.facts.integration.scopes
         for place in installed.places["site"] if signs_in else ():
             site = facts.inventory.sites.get(place)
             if site and site.visibility in _OPEN and is_read(facts, place) and is_working_on(installed, place):

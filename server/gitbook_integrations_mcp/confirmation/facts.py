@@ -14,6 +14,7 @@ from pydantic_core import Url
 from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_api.endpoint import Endpoint
 from gitbook_integrations_api.rules import RULES
+from gitbook_integrations_api.scopes import SIGN_IN
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.response import get_path
 from gitbook_integrations_mcp.errors import CallError, CredentialError, LimitError, StatusError, UnreachableError
@@ -22,9 +23,6 @@ from gitbook_integrations_mcp.text import clean_text, escape_character, escape_u
 
 MAX_NAMED = 10
 """Number of affected spaces, sites or installations that are named; the others are counted."""
-
-_SIGN_IN = "site:visitor:auth"
-"""The scope of integrations that sign visitors of sites in."""
 
 _ENDING = frozenset(one.ended_by for one in ENDPOINTS.values() if one.ended_by)
 """Tools that end a mode, and remove nothing."""
@@ -199,7 +197,7 @@ def describe_removal(call: Call, integration: Any) -> Iterator[Fact]:
     if not isinstance(tool, Endpoint) or tool.method != "DELETE" or tool.name in _ENDING:
         return
     known = integration if isinstance(integration, Mapping) else {}
-    if "spaceId" not in call.arguments and isinstance(scopes := known.get("scopes"), list) and _SIGN_IN in scopes:
+    if "spaceId" not in call.arguments and isinstance(scopes := known.get("scopes"), list) and SIGN_IN in scopes:
         effect = "Without it, they may be locked out, or the sites may be open to everyone."
         yield Fact("Sign-in", f"Visitors of sites sign in with this integration. {effect}")
     if "siteId" not in call.arguments and isinstance(blocks := known.get("blocks"), list) and blocks:
