@@ -1,7 +1,8 @@
 """Times as everything that is shown has them, and durations as people write them: 30m, 2h, 1d."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from typing import Literal
 
 from gitbook_integrations_api.options import DURATION
 
@@ -19,8 +20,11 @@ def read_duration(text: str) -> int:
     return int(text[:-1]) * _SECONDS[text[-1]]
 
 
-def write_time(seconds: float) -> str:
-    """Return a time, given in seconds since 1970, as everything that is shown has it: ISO 8601 in UTC, without parts of
-    a second.
-    """
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+def write_time(seconds: float, precision: Literal["seconds", "milliseconds"] = "seconds") -> str:
+    """Return a time, given in seconds since 1970, as everything that is shown has it: ISO 8601 in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec=precision).replace("+00:00", "Z")
+
+
+def find_day(seconds: float) -> date:
+    """Return the day of a time, given in seconds since 1970, in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).date()

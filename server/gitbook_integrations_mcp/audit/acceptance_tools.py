@@ -1,7 +1,7 @@
 """The tools `accept_finding` and `withdraw_acceptance`: what a call would hide or show again, and the call itself."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from gitbook_integrations_api.catalog import ENDPOINTS
@@ -19,6 +19,7 @@ from gitbook_integrations_mcp.spelling import suggest
 from gitbook_integrations_mcp.store.acceptances import KeptAcceptance
 from gitbook_integrations_mcp.store.store import Store
 from gitbook_integrations_mcp.text import clean_text
+from gitbook_integrations_mcp.times import find_day
 
 Effect = Sequence[tuple[str, str]]
 
@@ -156,7 +157,7 @@ class AcceptanceTools:
         return None
 
     def _find_today(self) -> date:
-        return datetime.fromtimestamp(self._store.database.clock(), UTC).date()
+        return find_day(self._store.database.clock())
 
     def _read_until(self, arguments: Mapping[str, Any]) -> str | None:
         text: str | None = arguments.get("until")
@@ -185,7 +186,6 @@ def _name_organization(latest: AuditRun | None) -> Effect:
 
 
 def _describe(acceptance: KeptAcceptance) -> str:
-    day = datetime.fromtimestamp(acceptance.time, UTC).date().isoformat()
     by = f" by {acceptance.accepted_by}" if acceptance.accepted_by else ""
     until = f" until {acceptance.until}" if acceptance.until else ""
-    return f"{day}{by}{until}: {acceptance.reason}"
+    return f"{find_day(acceptance.time)}{by}{until}: {acceptance.reason}"

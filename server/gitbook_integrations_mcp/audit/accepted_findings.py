@@ -13,6 +13,7 @@ from gitbook_integrations_mcp.config.json_text import JsonError, parse_json
 from gitbook_integrations_mcp.config.types import check_rule
 from gitbook_integrations_mcp.errors import ErrorCode, RefusedError
 from gitbook_integrations_mcp.store.acceptances import KeptAcceptance
+from gitbook_integrations_mcp.times import find_day
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ def read_kept(acceptance: KeptAcceptance) -> AcceptedFinding:
     return AcceptedFinding.model_construct(
         finding=acceptance.finding,
         reason=acceptance.reason,
-        date=datetime.datetime.fromtimestamp(acceptance.time, datetime.UTC).date(),
+        date=find_day(acceptance.time),
         expires=datetime.date.fromisoformat(acceptance.until) if acceptance.until else None,
         by=acceptance.accepted_by,
     )

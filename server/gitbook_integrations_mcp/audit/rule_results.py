@@ -11,6 +11,7 @@ from gitbook_integrations_mcp.audit.coverage import NARROWING, CoverageTracker, 
 from gitbook_integrations_mcp.audit.inventory import Installed, Inventory
 from gitbook_integrations_mcp.config.models import PolicyRule
 from gitbook_integrations_mcp.text import quote
+from gitbook_integrations_mcp.times import write_time
 
 if TYPE_CHECKING:
     from gitbook_integrations_mcp.store.development_modes import DevelopmentMode
@@ -33,7 +34,7 @@ class Facts:
     @property
     def time(self) -> str:
         """The time of the audit, as reports write it (UTC, ISO 8601)."""
-        return self.now.isoformat(timespec="seconds").replace("+00:00", "Z")
+        return write_time(self.now.timestamp())
 
     def count_days(self, moment: str | None) -> int | None:
         """Return the whole days since a time as GitBook writes it, or None if it has another form."""

@@ -1,6 +1,5 @@
 """Turns objects of the state into the JSON objects of GitBook's OpenAPI."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from gitbook_integrations_mcp.sandbox.state import (
@@ -17,6 +16,7 @@ from gitbook_integrations_mcp.sandbox.state import (
     User,
     identify,
 )
+from gitbook_integrations_mcp.times import write_time
 
 API = "https://api.gitbook.com/v1"
 APP = "https://app.gitbook.com"
@@ -32,7 +32,7 @@ ADMIN_OF_SITE = "view access edit create admin installIntegration viewAdaptiveSc
 
 
 def show_time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return write_time(seconds, "milliseconds")
 
 
 def show_user(user: User) -> dict[str, Any]:

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
+
+from gitbook_integrations_mcp.times import write_time
 
 PREFIX = "chg_"
 """Beginning of the ID of each change."""
@@ -50,7 +51,7 @@ class Change:
     @property
     def moment(self) -> str:
         """The time as ISO 8601, in UTC."""
-        return datetime.fromtimestamp(self.time, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return write_time(self.time, "milliseconds")
 
     @property
     def plan(self) -> str | None:
