@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from gitbook_integrations_mcp.calls.masking import MaskingScope, find_secrets
-from gitbook_integrations_mcp.calls.response import get_path
+from gitbook_integrations_mcp.calls.response import read_list, read_object
 from gitbook_integrations_mcp.calls.secret_detection import is_secret_key, split_key
 from gitbook_integrations_mcp.text import clean_text, strip_unseen
 
@@ -61,7 +61,7 @@ class Form:
         integration renders itself declares nothing, but it needs a credential for which it saved a blank text. Before
         anybody saved it, no setting is missing: the whole configuration is.
         """
-        given = configuration if isinstance(configuration, Mapping) else {}
+        given = read_object(configuration)
         if self.is_component and not given:
             return ()
         missing = [
@@ -90,7 +90,7 @@ class Form:
         for key in self.required:
             declared = self.declared.get(key, {})
             free = self.is_component or (declared.get("type") == "string" and "enum" not in declared)
-            value = configuration.get(key) if isinstance(configuration, Mapping) else None
+            value = read_object(configuration).get(key)
             if free and isinstance(value, str) and value.strip():
                 yield key, value.strip()
 
@@ -112,19 +112,17 @@ class Form:
 
 def read_form(integration: Mapping[str, Any], level: str, *, public: bool) -> Form:
     """Return the form that an integration declares for a level."""
-    forms = get_path(integration, "configurations")
-    forms = forms if isinstance(forms, Mapping) else {}
+    forms = read_object(integration.get("configurations"))
     is_stored = any(isinstance(each, Mapping) and "componentId" in each for each in forms.values())
     form = forms.get(level)
     if not isinstance(form, Mapping):
         return Form({}, public=public, is_stored=is_stored)
-    properties = form.get("properties")
-    properties = properties if isinstance(properties, Mapping) else {}
+    properties = read_object(form.get("properties"))
     is_component = "componentId" in form
     required = list(_NEEDED.get(str(integration.get("name")), ())) if is_component else form.get("required")
     return Form(
         {key: declared for key, declared in properties.items() if isinstance(declared, Mapping)},
-        tuple(key for key in required if isinstance(key, str)) if isinstance(required, list) else (),
+        tuple(key for key in read_list(required) if isinstance(key, str)),
         is_component=is_component,
         exists=True,
         public=public,

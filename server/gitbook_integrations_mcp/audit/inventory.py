@@ -26,7 +26,7 @@ from gitbook_integrations_api.scopes import INJECT_SCRIPT
 from gitbook_integrations_mcp.audit.configuration_forms import Form, Origin, read_form
 from gitbook_integrations_mcp.calls.masking import MaskingScope, mask_secrets
 from gitbook_integrations_mcp.calls.policy_rules import JudgedIntegration, read_judged
-from gitbook_integrations_mcp.calls.response import get_path
+from gitbook_integrations_mcp.calls.response import find_id, get_path, read_list, read_object
 from gitbook_integrations_mcp.digest import digest_json
 from gitbook_integrations_mcp.text import clean_text, quote
 
@@ -92,8 +92,7 @@ class Installed:
 
     def add_place(self, level: Level, item: Mapping[str, Any]) -> bool:
         """Add a space or site on which it is enabled, as GitBook lists it; return false if something is missing."""
-        place = item.get(level)
-        identifier = read_text(place.get("id") if isinstance(place, Mapping) else place)
+        identifier = read_text(find_id(item.get(level)))
         if identifier is None:
             return False
         self.places[level][identifier] = Placement(
@@ -235,13 +234,11 @@ def _read_flag(value: Any) -> bool | None:
 
 
 def _read_texts(value: Any) -> tuple[str, ...]:
-    texts = map(read_text, value) if isinstance(value, list) else ()
-    return tuple(text for text in texts if text)
+    return tuple(filter(None, map(read_text, read_list(value))))
 
 
 def _read_url(item: Mapping[str, Any], name: str) -> str | None:
-    urls = item.get("urls")
-    return read_text(urls.get(name), _URL_LIMIT) if isinstance(urls, Mapping) else None
+    return read_text(get_path(item, f"urls.{name}"), _URL_LIMIT)
 
 
 def _read_external_ids(item: Mapping[str, Any]) -> tuple[str, ...]:
@@ -263,15 +260,11 @@ def _read_git_sync(item: Mapping[str, Any]) -> GitSyncFacts | None:
     )
 
 
-def _count(value: Any) -> int:
-    return len(value) if isinstance(value, list) else 0
-
-
 def _read_installation(item: Mapping[str, Any], organization: str) -> Installed | None:
     installation, integration = item.get("installation"), item.get("integration")
     if not isinstance(installation, Mapping) or (identifier := read_text(installation.get("id"))) is None:
         return None
-    integration = integration if isinstance(integration, Mapping) else {}
+    integration = read_object(integration)
     facts = _read_integration(integration, organization)
     if facts is None:
         return None
@@ -312,13 +305,12 @@ def _has_required(installation: Mapping[str, Any], integration: Any) -> bool:
 def _read_integration(integration: Mapping[str, Any], organization: str) -> IntegrationFacts | None:
     if (name := read_text(integration.get("name"))) is None:
         return None
-    owner = integration.get("owner")
-    owner_id = read_text(owner.get("id")) if isinstance(owner, Mapping) else None
+    owner_id = read_text(get_path(integration, "owner.id"))
     version = integration.get("version")
     return IntegrationFacts(
         name=name,
         title=read_text(integration.get("title")) or name,
-        owner=Owner(id=owner_id, title=read_text(owner.get("title"))) if owner_id and owner else None,
+        owner=Owner(id=owner_id, title=read_text(get_path(integration, "owner.title"))) if owner_id else None,
         own=owner_id == organization if owner_id else None,
         visibility=read_text(integration.get("visibility")),
         verified=_read_flag(integration.get("verified")),
@@ -326,8 +318,8 @@ def _read_integration(integration: Mapping[str, Any], organization: str) -> Inte
         target=read_text(integration.get("target")),
         scopes=_read_texts(integration.get("scopes")),
         categories=_read_texts(integration.get("categories")),
-        blocks=_count(integration.get("blocks")),
-        contentSources=_count(integration.get("contentSources")),
+        blocks=len(read_list(integration.get("blocks"))),
+        contentSources=len(read_list(integration.get("contentSources"))),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from gitbook_integrations_api.endpoint import Endpoint
 from gitbook_integrations_mcp.calls.call import Call
+from gitbook_integrations_mcp.calls.response import find_id
 from gitbook_integrations_mcp.calls.undo import SETTINGS, describe_state
 from gitbook_integrations_mcp.digest import digest_json
 from gitbook_integrations_mcp.store.pending import Fact
@@ -81,11 +82,6 @@ def digest_target(target: Mapping[str, Any] | None) -> str | None:
         if isinstance(target.get(level), list)
     }
     return digest_json([describe_state(target), below])
-
-
-def find_id(thing: Any) -> Any:
-    """Return the ID of an object that GitBook returns whole or as its ID."""
-    return thing.get("id") if isinstance(thing, Mapping) else thing
 
 
 def isolate_step(call: PlannedCall, step: Step) -> Call:

@@ -93,10 +93,9 @@ def read_cursor(page: Mapping[str, Any]) -> str | None:
     Raises:
         AnswerError: there is a next page, but its cursor is unreadable. To stop here would hide the rest of the list.
     """
-    following = page.get("next")
-    if following is None:
+    if page.get("next") is None:
         return None
-    cursor = following.get("page") if isinstance(following, Mapping) else None
+    cursor = get_path(page, "next.page")
     if not isinstance(cursor, str) or not cursor:
         raise AnswerError("GitBook returned an invalid pagination cursor.")
     return cursor
@@ -107,6 +106,21 @@ def get_path(data: Any, path: str) -> Any:
     for name in path.split("."):
         data = data.get(name) if isinstance(data, Mapping) else None
     return data
+
+
+def read_object(value: Any) -> Mapping[str, Any]:
+    """Return a JSON object, or an empty one if GitBook sent something else."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def read_list(value: Any) -> list[Any]:
+    """Return a JSON array, or an empty one if GitBook sent something else."""
+    return value if isinstance(value, list) else []
+
+
+def find_id(thing: Any) -> Any:
+    """Return the ID of an object that GitBook returns whole or as its ID."""
+    return thing.get("id") if isinstance(thing, Mapping) else thing
 
 
 def render_text(data: Mapping[str, Any]) -> str:

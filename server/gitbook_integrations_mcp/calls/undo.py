@@ -6,7 +6,7 @@ from typing import Any
 from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_api.endpoint import UndoStep
 from gitbook_integrations_mcp.calls.call import EndpointCall
-from gitbook_integrations_mcp.calls.response import get_path
+from gitbook_integrations_mcp.calls.response import find_id, get_path, read_list
 from gitbook_integrations_mcp.gitbook.json_body import contains_repaired
 from gitbook_integrations_mcp.text import clean_text
 
@@ -64,7 +64,7 @@ def _list_kept(call: EndpointCall, before: Mapping[str, Any] | None, result: Any
                 f"The integration stays on the {level}s that the selection all added, except those that a call of the "
                 "undo removes. set_installation_places removes them."
             )
-    old, new = before.get("status"), result.get("status") if isinstance(result, Mapping) else None
+    old, new = before.get("status"), get_path(result, "status")
     if old and new and old != new:
         access = " While it is active, it can use its scopes; to end that, uninstall it." if new == "active" else ""
         yield f"Its status changed from {old} to {new}. Only GitBook sets the status.{access}"
@@ -74,8 +74,7 @@ def _describe_paused(call: EndpointCall, before: Mapping[str, Any] | None) -> It
     """Yield a sentence if what a deletion removes is paused: what is installed again is not."""
     if call.tool.method != "DELETE" or before is None:
         return
-    lists = [before.get(level) for level in ("spaces", "sites")]
-    items = [before, *(item for items in lists if isinstance(items, list) for item in items)]
+    items = [before, *read_list(before.get("spaces")), *read_list(before.get("sites"))]
     paused = [_name_place(item) for item in items if item.get("status") == "paused"]
     if paused:
         more = f" and {len(paused) - _MAX_NAMED} more" if len(paused) > _MAX_NAMED else ""
@@ -86,8 +85,7 @@ def _describe_paused(call: EndpointCall, before: Mapping[str, Any] | None) -> It
 def _name_place(item: Mapping[str, Any]) -> str:
     """Return the kind and the ID of a space or site, or of the installation that has them."""
     level = next((level for level in ("space", "site") if level in item), "installation")
-    place = item.get(level, item)
-    return clean_text(f"{level} {place.get('id') if isinstance(place, Mapping) else place}", 60)
+    return clean_text(f"{level} {find_id(item.get(level, item))}", 60)
 
 
 def describe_state(target: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,5 +121,4 @@ def _is_created(source: str) -> bool:
 
 def _find_value(sources: Mapping[str, Any], path: str) -> Any:
     value = get_path(sources, path)
-    expanded = path.startswith("each.") and path != "each.configuration" and isinstance(value, Mapping)
-    return value.get("id") if expanded else value
+    return find_id(value) if path.startswith("each.") and path != "each.configuration" else value

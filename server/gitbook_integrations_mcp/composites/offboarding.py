@@ -6,8 +6,8 @@ from typing import Any
 from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.masking import MaskingScope, find_secrets
-from gitbook_integrations_mcp.calls.plan import Plan, Step, find_id
-from gitbook_integrations_mcp.calls.response import get_path
+from gitbook_integrations_mcp.calls.plan import Plan, Step
+from gitbook_integrations_mcp.calls.response import find_id, get_path
 from gitbook_integrations_mcp.confirmation.facts import (
     LOSSES_ON_PLACES,
     describe_losses_on_places,

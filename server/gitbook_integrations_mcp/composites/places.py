@@ -7,8 +7,8 @@ from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_api.choices import Level
 from gitbook_integrations_api.sources import PLACE_ARGUMENTS, PLACE_LISTS
 from gitbook_integrations_mcp.calls.call import Call
-from gitbook_integrations_mcp.calls.plan import Plan, Step, find_id
-from gitbook_integrations_mcp.calls.response import get_path
+from gitbook_integrations_mcp.calls.plan import Plan, Step
+from gitbook_integrations_mcp.calls.response import find_id, get_path
 from gitbook_integrations_mcp.confirmation.facts import format_name, name_all
 from gitbook_integrations_mcp.errors import AnswerError, ArgumentsError
 from gitbook_integrations_mcp.pipeline.snapshot import SnapshotReader

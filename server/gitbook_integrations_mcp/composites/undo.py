@@ -8,9 +8,9 @@ from typing import Any
 from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_api.endpoint import Endpoint
 from gitbook_integrations_mcp.calls.call import Call
-from gitbook_integrations_mcp.calls.plan import Plan, Step, find_id
+from gitbook_integrations_mcp.calls.plan import Plan, Step
 from gitbook_integrations_mcp.calls.related import find_target
-from gitbook_integrations_mcp.calls.response import get_path
+from gitbook_integrations_mcp.calls.response import find_id, get_path
 from gitbook_integrations_mcp.calls.undo import GONE, SETTINGS, compare_states, describe_state
 from gitbook_integrations_mcp.confirmation.facts import describe_effect, format_name
 from gitbook_integrations_mcp.confirmation.targets import TargetReader

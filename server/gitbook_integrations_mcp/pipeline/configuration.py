@@ -11,6 +11,7 @@ from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_api.endpoint import ConfigurationLevel, Widening
 from gitbook_integrations_mcp.calls.arguments import join_names
 from gitbook_integrations_mcp.calls.call import EndpointCall
+from gitbook_integrations_mcp.calls.response import read_list, read_object
 from gitbook_integrations_mcp.calls.view import View
 from gitbook_integrations_mcp.confirmation.targets import TargetReader
 from gitbook_integrations_mcp.errors import ArgumentsError, CallError, ErrorCode, TargetError
@@ -52,8 +53,7 @@ async def check_configuration(
     schema = find_schema(integration, level)
     if schema is None:
         return
-    stored = current.get("configuration")
-    stored = stored if isinstance(stored, Mapping) else {}
+    stored = read_object(current.get("configuration"))
     if kept is None:
         kept = _find_kept(call.arguments["configuration"], configuration, stored, current)
     problems = list(find_problems(schema, configuration, stored, kept))
@@ -81,8 +81,7 @@ async def explain_pending(call: EndpointCall, content: Mapping[str, Any], target
         schema = find_schema(await targets.read_integration(call), level)
     except CallError:
         schema = None
-    stored = content.get("configuration")
-    missing = _list_missing(schema, stored if isinstance(stored, Mapping) else {}) if schema else []
+    missing = _list_missing(schema, read_object(content.get("configuration"))) if schema else []
     if not missing:
         return "It is pending until its required settings are set, or until a human completes its setup in GitBook."
     updater = next(one.name for one in ENDPOINTS.values() if one.configures == level)
@@ -162,9 +161,8 @@ def _list_settings(schema: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 
 def _list_required(schema: Mapping[str, Any]) -> list[str]:
-    required, settings = schema.get("required"), _list_settings(schema)
-    names = required if isinstance(required, list) else []
-    return [name for name in names if isinstance(name, str) and name in settings]
+    settings = _list_settings(schema)
+    return [name for name in read_list(schema.get("required")) if isinstance(name, str) and name in settings]
 
 
 def _list_missing(schema: Mapping[str, Any], configuration: Mapping[str, Any]) -> list[str]:
@@ -178,8 +176,7 @@ def _read_type(setting: Mapping[str, Any]) -> str | None:
 
 
 def _list_choices(setting: Mapping[str, Any]) -> list[Any]:
-    choices = setting.get("enum")
-    return choices if isinstance(choices, list) else []
+    return read_list(setting.get("enum"))
 
 
 def _find_mismatch(setting: Mapping[str, Any], value: Any) -> str | None:

@@ -8,7 +8,7 @@ from gitbook_integrations_mcp.auth.callers import Caller
 from gitbook_integrations_mcp.calls.call import EndpointCall
 from gitbook_integrations_mcp.calls.masking import MASK
 from gitbook_integrations_mcp.calls.related import find_target
-from gitbook_integrations_mcp.calls.response import ABSENT
+from gitbook_integrations_mcp.calls.response import ABSENT, read_list, read_object
 from gitbook_integrations_mcp.calls.undo import SETTINGS
 from gitbook_integrations_mcp.calls.view import View
 from gitbook_integrations_mcp.pipeline.execution import Recorded
@@ -76,19 +76,14 @@ def _compare(
         if not deletes and (name not in sent or name not in before):
             continue
         if name == "configuration":
-            yield from _compare_configurations(*map(_read_settings, (old, new, sent.get(name))))
+            yield from _compare_configurations(*map(read_object, (old, new, sent.get(name))))
         elif old != new and (old or new):
             yield name, {"from": old, "to": new}
     if "status" in before and "status" in after and before["status"] != after["status"]:
         yield "status", {"from": before["status"], "to": after["status"]}
     for level in ("spaces", "sites"):
-        if deletes and isinstance(places := before.get(level), list) and places:
+        if deletes and (places := read_list(before.get(level))):
             yield level, {"from": len(places), "to": 0}
-
-
-def _read_settings(configuration: Any) -> Mapping[str, Any]:
-    """Return the settings of a configuration. Nothing that GitBook sends may end a call that was already made."""
-    return configuration if isinstance(configuration, Mapping) else {}
 
 
 def _compare_configurations(

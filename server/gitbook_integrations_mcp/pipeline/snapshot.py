@@ -9,8 +9,7 @@ from gitbook_integrations_api.endpoint import Endpoint
 from gitbook_integrations_api.sources import PLACE_LISTS
 from gitbook_integrations_mcp.calls.arguments import build_request
 from gitbook_integrations_mcp.calls.call import Call
-from gitbook_integrations_mcp.calls.plan import find_id
-from gitbook_integrations_mcp.calls.response import read_cursor, read_response
+from gitbook_integrations_mcp.calls.response import find_id, read_cursor, read_response
 from gitbook_integrations_mcp.confirmation.targets import TargetReader, check_identity, find_context
 from gitbook_integrations_mcp.errors import AnswerError, TargetError
 from gitbook_integrations_mcp.gitbook.client import GitBook

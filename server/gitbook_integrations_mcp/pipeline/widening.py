@@ -15,6 +15,7 @@ from gitbook_integrations_api.endpoint import Endpoint, Widening
 from gitbook_integrations_mcp.calls.call import Call, EndpointCall
 from gitbook_integrations_mcp.calls.masking import MaskingScope, find_credentials
 from gitbook_integrations_mcp.calls.plan import PlannedCall, isolate_step
+from gitbook_integrations_mcp.calls.response import get_path, read_list, read_object
 from gitbook_integrations_mcp.confirmation.targets import TargetReader
 from gitbook_integrations_mcp.confirmation.widening import find_doubts, list_widened
 from gitbook_integrations_mcp.errors import CallError
@@ -78,11 +79,10 @@ def _loses_required(call: Call, before: Mapping[str, Any] | None, integration: M
     """Whether an update deletes a value that the integration requires."""
     if not isinstance(call.tool, Endpoint) or call.tool.configures is None or "configuration" not in call.arguments:
         return False
-    current, sent = (_as_mapping(one.get("configuration")) for one in (before or {}, call.arguments))
+    current, sent = (read_object(one.get("configuration")) for one in (before or {}, call.arguments))
     dropped = {key for key, value in current.items() if value and not sent.get(key)}
-    configurations = _as_mapping(integration).get("configurations")
-    required = _as_mapping(_as_mapping(configurations).get(call.tool.configures)).get("required")
-    return not dropped.isdisjoint(required if isinstance(required, list) else ())
+    required = get_path(integration, f"configurations.{call.tool.configures}.required")
+    return not dropped.isdisjoint(read_list(required))
 
 
 async def _read_before(call: Call, targets: TargetReader) -> Mapping[str, Any] | None:
@@ -100,7 +100,3 @@ async def _read_integration(call: Call, targets: TargetReader) -> Mapping[str, A
         return await targets.read_integration(call)
     except CallError:
         return None
-
-
-def _as_mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
