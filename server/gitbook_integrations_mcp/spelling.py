@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from gitbook_integrations_mcp.text import quote
 
 MOST_MEANT = 3
-"""Number of IDs that a suggestion names."""
+"""Number of IDs or names of tools in a suggestion."""
 
 _LIKENESS = 0.6
 _TYPING_ERROR = 0.8
@@ -23,15 +23,15 @@ def find_nearest(name: str, valid: Iterable[str], most: int = 1, likeness: float
     return [folded[one] for one in difflib.get_close_matches(name.casefold(), folded, n=most, cutoff=likeness)]
 
 
-def find_alike(name: str, valid: Iterable[str], most: int = 3) -> list[str]:
-    """Return up to `most` valid names of tools that have the words or the letters of `name`, the nearest first."""
+def find_alike(name: str, valid: Iterable[str]) -> list[str]:
+    """Return up to `MOST_MEANT` names of tools that have the words or the letters of `name`, the nearest first."""
     name = name[:_LONGEST]  # the comparison of letters takes long for a long text
     words, scores = _split(name), dict[str, tuple[float, float]]()
     for one in valid:
         common, letters = len(words & _split(one)), difflib.SequenceMatcher(None, one, name).ratio()
         scores[one] = max(common / max(1, len(words)), letters), common / len(words | _split(one))
     nearest = sorted(scores, key=lambda one: scores[one], reverse=True)
-    return [one for one in nearest if scores[one][0] >= _LIKENESS][:most]
+    return [one for one in nearest if scores[one][0] >= _LIKENESS][:MOST_MEANT]
 
 
 def _split(name: str) -> set[str]:

@@ -59,7 +59,7 @@ class _Request:
 class AccountPage:
     """Serves the page below `http.public_url`. `transport` replaces the network to GitBook, for tests."""
 
-    def __init__(self, settings: Settings, store: Store, transport: HTTPTransport | None = None) -> None:
+    def __init__(self, settings: Settings, store: Store, transport: HTTPTransport | None) -> None:
         assert settings.http.public_url
         self._settings = settings
         self._store = store

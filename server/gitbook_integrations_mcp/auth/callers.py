@@ -58,9 +58,9 @@ class Callers:
         policy: Policy,
         credentials: Credentials,
         *,
-        per_request: bool = False,
-        has_sessions: bool = True,
-        accounts: Accounts | None = None,
+        per_request: bool,
+        has_sessions: bool,
+        accounts: Accounts | None,
     ) -> None:
         """With `accounts`, each principal over HTTP uses only the account that they linked."""
         self._accounts = accounts

@@ -160,20 +160,18 @@ def may_contain_masked(json: str) -> bool:
     return any(end in json for end in _ENDS)
 
 
-def find_secrets(settings: Any, path: str = "", scope: MaskingScope = MaskingScope.GUARDED) -> Iterator[str]:
+def find_secrets(settings: Any, scope: MaskingScope = MaskingScope.GUARDED) -> Iterator[str]:
     """Yield the paths of credentials in third parties' settings, for example `account.api_key`."""
-    return (found for found, _ in find_credentials(settings, path, scope))
+    return (path for path, _ in find_credentials(settings, scope))
 
 
-def find_credentials(
-    settings: Any, path: str = "", scope: MaskingScope = MaskingScope.GUARDED
-) -> Iterator[tuple[str, Any]]:
+def find_credentials(settings: Any, scope: MaskingScope, path: str = "") -> Iterator[tuple[str, Any]]:
     """Yield the paths of credentials in third parties' settings, with the credentials."""
     if isinstance(settings, Mapping):
         for key, child in settings.items():
-            yield from find_credentials(child, f"{path}.{key}".removeprefix("."), scope.enter(str(key), settings))
+            yield from find_credentials(child, scope.enter(str(key), settings), f"{path}.{key}".removeprefix("."))
     elif isinstance(settings, list):
         for number, child in enumerate(settings):
-            yield from find_credentials(child, f"{path}.{number}".removeprefix("."), scope)
+            yield from find_credentials(child, scope, f"{path}.{number}".removeprefix("."))
     elif scope.masks(settings):
         yield path, settings

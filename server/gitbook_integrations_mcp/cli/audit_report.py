@@ -57,7 +57,7 @@ class Commands:
             yield "Accept a risk:", self.format(f'audit accept {finding} --reason "…"{chosen}')
 
 
-def print_report(report: Report, commands: Commands, *, details: bool = False) -> None:
+def print_report(report: Report, commands: Commands, *, details: bool) -> None:
     """Print a whole report. Without `details`, only the first problems are printed with their findings and fixes."""
     summary = summarize(report)
     verdict: Line = [("", "")]

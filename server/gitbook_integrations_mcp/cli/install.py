@@ -145,9 +145,7 @@ class Edit:
         EditError: the file cannot be read, or cannot be edited without loss.
     """
 
-    def __init__(
-        self, assistant: Assistant, file: Path | None, change: Callable[[Document], None], entry: str = ENTRY
-    ) -> None:
+    def __init__(self, assistant: Assistant, file: Path | None, change: Callable[[Document], None], entry: str) -> None:
         self.name = str(file) if file else format_path(assistant)
         self._assistant = assistant
         self._entry = entry
@@ -205,7 +203,7 @@ def report_backup(backup: Path | None) -> None:
         print(f"Backup: {_shorten(backup)}")
 
 
-def remove_entry(document: Document, assistant: Assistant, name: str = ENTRY) -> None:
+def remove_entry(document: Document, assistant: Assistant, name: str) -> None:
     """Remove this server's entry; for the usual name, also one with the old name. Entries of other servers stay.
 
     Raises:

@@ -49,7 +49,7 @@ class IntegrationsServer(Server[None]):
         subscriptions: Subscriptions,
         development: DevelopmentModes,
         find_schema: Callable[[str], Mapping[str, Any] | None],
-        watch: LoginWatch | None = None,
+        watch: LoginWatch | None,
     ) -> None:
         super().__init__(
             NAME,

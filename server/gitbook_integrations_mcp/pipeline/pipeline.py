@@ -369,7 +369,7 @@ def _build_result(caller: Caller, output: Output) -> CallToolResult:
     return CallToolResult(content=blocks, structured_content=content)
 
 
-def _build_error_result(caller: Caller, error: CallError, hint: str = "") -> CallToolResult:
+def _build_error_result(caller: Caller, error: CallError, hint: str) -> CallToolResult:
     message = caller.credentials.scrub(f"{error}{hint}")
     content: dict[str, Any] = {"code": str(error.code), "message": message}
     return CallToolResult(content=[TextContent(type="text", text=message)], structured_content=content, is_error=True)

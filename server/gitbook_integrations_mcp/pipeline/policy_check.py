@@ -50,7 +50,7 @@ class PolicyCheck:
     """Judges calls by `rules`. A fact is read from GitBook only if a rule needs it."""
 
     def __init__(
-        self, rules: Sequence[PolicyRule], gitbook: GitBook, targets: TargetReader, organization: str | None = None
+        self, rules: Sequence[PolicyRule], gitbook: GitBook, targets: TargetReader, organization: str | None
     ) -> None:
         """`organization` is that of a space or site in `check_policy`, unless the call names another one."""
         self._rules = rules

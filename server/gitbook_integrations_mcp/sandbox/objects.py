@@ -172,7 +172,7 @@ def show_installation(installation: Installation) -> dict[str, Any]:
 
 
 def show_setup(
-    state: State, level: Level, installation: Installation, place_id: str, *, extended: bool = False
+    state: State, level: Level, installation: Installation, place_id: str, *, extended: bool
 ) -> dict[str, Any]:
     """Show an installation on a space or site: with the ID of the space or site or, if `extended`, with all of it."""
     setup: Setup = installation.enabled[level][place_id]

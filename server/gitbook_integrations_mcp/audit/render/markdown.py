@@ -44,7 +44,7 @@ def _escape_markup(text: str) -> str:
     return _MARKUP.sub(r"\\\1", text)
 
 
-def render_summary(summary: Mapping[str, Any], age: str = "") -> str:
+def render_summary(summary: Mapping[str, Any], age: str) -> str:
     """Return the summary: figures, findings by severity and rule, coverage, changes."""
     organization = summary["organization"]
     return "\n".join(
