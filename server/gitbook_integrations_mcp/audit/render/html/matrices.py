@@ -16,11 +16,8 @@ MANY_COLUMNS = 25
 CELL, SMALL_CELL = 22, 14
 """Width and height of a cell in pixels."""
 
-HEAD = 152
-"""Height of the names of the columns in pixels."""
-
 LONGEST_NAME = 26
-"""Characters that fit this height."""
+"""Characters that fit the height of the names of the columns, which the template sets."""
 
 
 @dataclass(frozen=True, slots=True)
