@@ -217,47 +217,62 @@ def build_parser() -> tuple[Parser, dict[str, Parser]]:
     _add_json(add_command("whoami", "Show the login with GitBook, and the tools that it does not serve."))
     _add_install(add_command("install", "Add this server, with the given options, to an assistant's configuration."))
     _add_file(add_command("uninstall", "Remove this server from an assistant's configuration."))
-    doctor = add_command("doctor", "Check the settings, tokens, connection and assistants.")
-    _add_json(doctor)
+    _add_json(add_command("doctor", "Check the settings, tokens, connection and assistants."))
     _add_audit(
         add_command("audit", "Audit an organization: installations, scopes, site scripts, risks.", _AUDIT_EPILOG)
     )
     _add_audit_actions(add_command)
     _add_schedule(add_command("schedule", "Print a file that runs the audit every week, with the current settings."))
     _add_json(add_command("tools", "List the offered tools: risk, approval, toolset, endpoint, tokens."))
-    call = add_command("call", "Call one tool and print its result. `call TOOL --help` shows its arguments.")
-    call.add_argument("-h", "--help", action=_ToolHelp, nargs=0, help="show this help, or that of TOOL, and exit")
-    call.add_argument("tool", metavar="TOOL", help="name of the tool")
-    words = "key=value pairs, one JSON object, or - to read it from stdin"
-    call.add_argument("arguments", nargs="*", default=[], metavar="ARGUMENT", help=words)
-    _add_json(call)
+    _add_call(add_command("call", "Call one tool and print its result. `call TOOL --help` shows its arguments."))
     _add_events(add_command("events", "Group an integration's events by type and error, or follow new ones."))
-    publish = add_command("publish", "Publish an integration from a folder. Asks for approval.")
-    publish.add_argument("--dry-run", action="store_true", help="only show what would be approved, and send nothing")
-    _add_folder(publish)
+    _add_publish(add_command("publish", "Publish an integration from a folder. Asks for approval."))
     _add_folder(add_command("check", "Check an integration's folder before it is published. Sends nothing."))
-    new = add_command("new", "Write a minimal integration into a new folder.")
-    new.add_argument("name", metavar="NAME", help="name of the integration and of the folder")
-    new.add_argument("--organization", metavar="ORGANIZATION", help="its owner (default: GITBOOK_ORGANIZATION)")
-    _add_json(new)
+    _add_new(add_command("new", "Write a minimal integration into a new folder."))
     _add_changes(add_command("changes", "Show the changes that were made through this server, newest first."))
     _add_store(add_command("store", "Show the store and what it keeps; export it, prune it, forget an organization."))
     _add_accounts(add_command("accounts", "Show the GitBook accounts that callers over HTTP linked; remove one."))
-    token = add_command("token", "Create a bearer token for a caller over HTTP, and its entry for http.tokens.")
-    token.add_argument("name", metavar="NAME", help="name of the caller")
-    _add_json(token)
+    _add_token(add_command("token", "Create a bearer token for a caller over HTTP, and its entry for http.tokens."))
     _add_config(add_command("config", "Show the current settings and their sources, or write a settings file."))
-    completion = add_command("completion", "Print a script that completes commands and options in a shell.")
-    completion.add_argument("shell", choices=["bash", "zsh", "tcsh"], metavar="SHELL", help="bash, zsh or tcsh")
-    sandbox = add_command("sandbox", "Serve the built-in GitBook sandbox over HTTP, for any client.")
-    words = "only print the environment of clients, for a shell: sh (default) or powershell"
-    sandbox.add_argument(
-        "--print-env", nargs="?", const="sh", choices=["sh", "powershell"], metavar="SHELL", help=words
-    )
+    _add_completion(add_command("completion", "Print a script that completes commands and options in a shell."))
+    _add_sandbox(add_command("sandbox", "Serve the built-in GitBook sandbox over HTTP, for any client."))
     for name, command in parsers.items():
         add_flags(command, name, argparse.SUPPRESS)
     parser.set_defaults(command="serve", run=partial(_run, "serve"))
     return parser, parsers
+
+
+def _add_call(parser: Parser) -> None:
+    parser.add_argument("-h", "--help", action=_ToolHelp, nargs=0, help="show this help, or that of TOOL, and exit")
+    parser.add_argument("tool", metavar="TOOL", help="name of the tool")
+    words = "key=value pairs, one JSON object, or - to read it from stdin"
+    parser.add_argument("arguments", nargs="*", default=[], metavar="ARGUMENT", help=words)
+    _add_json(parser)
+
+
+def _add_publish(parser: Parser) -> None:
+    parser.add_argument("--dry-run", action="store_true", help="only show what would be approved, and send nothing")
+    _add_folder(parser)
+
+
+def _add_new(parser: Parser) -> None:
+    parser.add_argument("name", metavar="NAME", help="name of the integration and of the folder")
+    parser.add_argument("--organization", metavar="ORGANIZATION", help="its owner (default: GITBOOK_ORGANIZATION)")
+    _add_json(parser)
+
+
+def _add_token(parser: Parser) -> None:
+    parser.add_argument("name", metavar="NAME", help="name of the caller")
+    _add_json(parser)
+
+
+def _add_completion(parser: Parser) -> None:
+    parser.add_argument("shell", choices=["bash", "zsh", "tcsh"], metavar="SHELL", help="bash, zsh or tcsh")
+
+
+def _add_sandbox(parser: Parser) -> None:
+    words = "only print the environment of clients, for a shell: sh (default) or powershell"
+    parser.add_argument("--print-env", nargs="?", const="sh", choices=["sh", "powershell"], metavar="SHELL", help=words)
 
 
 def _add_events(parser: Parser) -> None:
@@ -307,9 +322,7 @@ def _add_store(parser: Parser) -> None:
     forget = actions.add_parser("forget", help="delete everything about an organization")
     forget.add_argument("organization", metavar="ORGANIZATION", help="its ID")
     forget.add_argument("--yes", action="store_true", help="do not ask")
-    for action in actions.choices.values():
-        action.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON, errors too")
-        add_flags(action, "store", argparse.SUPPRESS)
+    _complete_actions(actions, "store")
 
 
 def _add_config(parser: Parser) -> None:
@@ -335,9 +348,13 @@ def _add_accounts(parser: Parser) -> None:
     actions.add_parser("list", help="show callers, GitBook users and scopes")
     remove = actions.add_parser("remove", help="delete the tokens of an account, and revoke them")
     remove.add_argument("account", metavar="ID", help="its ID in the list")
+    _complete_actions(actions, "accounts")
+
+
+def _complete_actions(actions: "argparse._SubParsersAction[Parser]", command: str) -> None:
     for action in actions.choices.values():
         action.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON, errors too")
-        add_flags(action, "accounts", argparse.SUPPRESS)
+        add_flags(action, command, argparse.SUPPRESS)
 
 
 def _add_json(parser: Parser) -> None:
