@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
@@ -84,25 +84,14 @@ class AuditRunner:
             BaselineError: the baseline covers something else.
             CallError: nothing in the organization can be read.
         """
-        accepted: Sequence[AcceptedFinding] = ()
         latest: AuditRun | None = None
-        problems: list[str] = []
 
         async def read_latest() -> None:  # during the audit, because it takes as long as many requests
             nonlocal latest
             with contextlib.suppress(StoreError):  # which keeping the new report has, too
                 latest = await self.find_latest(key)
 
-        development: dict[str, DevelopmentMode] = {}
-        try:
-            # The newest of an integration is the one that counts.
-            development = {one.integration: one for one in reversed(await self._store.development_modes.list())}
-            accepted = [read_kept(one) for one in await self._store.acceptances.list_active(key.organization)]
-        except StoreError as error:
-            problems.append(
-                f"The store {error.reason}: findings that were accepted in it are shown as open, and development "
-                "modes are unknown."
-            )
+        accepted, development, problem = await self._read_known(key.organization)
         started = self._store.database.clock()
         audit: Audit | CallError
         async with anyio.create_task_group() as group:
@@ -115,11 +104,7 @@ class AuditRunner:
                 audit = error
         if isinstance(audit, CallError):
             raise audit
-        earlier_reports = [each for each in (baseline, latest and latest.report) if each]
-        report = continue_trend(date_findings(audit.report, earlier_reports), earlier_reports)
-        baseline = baseline or (latest.report if latest else None)
-        if baseline is not None:
-            report = report.model_copy(update={"comparison": compare(baseline, report)})
+        report = _relate(audit.report, [each for each in (baseline, latest and latest.report) if each])
         text = report.model_dump_json()
         if (scrubbed := credentials.scrub(text)) != text:
             text, report = scrubbed, Report.model_validate_json(scrubbed)
@@ -127,8 +112,26 @@ class AuditRunner:
         try:
             kept = await self._store.reports.add(*key.scope, text, time=started, complete=report.coverage.complete)
         except StoreError as error:
-            problems.append(f"The store {error.reason}: this report was not kept and cannot be a baseline later.")
-        return AuditRun(report, started, kept, " ".join(problems), audit)
+            lost = f"The store {error.reason}: this report was not kept and cannot be a baseline later."
+            problem = f"{problem} {lost}".lstrip()
+        return AuditRun(report, started, kept, problem, audit)
+
+    async def _read_known(
+        self, organization: str
+    ) -> "tuple[Sequence[AcceptedFinding], Mapping[str, DevelopmentMode], str]":
+        """Return the accepted findings, the development modes by integration, and why these are unknown, if they are.
+
+        The newest development mode of an integration is the one that counts.
+        """
+        try:
+            modes = {one.integration: one for one in reversed(await self._store.development_modes.list())}
+            return [read_kept(one) for one in await self._store.acceptances.list_active(organization)], modes, ""
+        except StoreError as error:
+            problem = (
+                f"The store {error.reason}: findings that were accepted in it are shown as open, and development "
+                "modes are unknown."
+            )
+            return (), {}, problem
 
     async def find_latest(self, key: ReportKey) -> AuditRun | None:
         """Return the latest kept report.
@@ -188,6 +191,12 @@ class AuditRunner:
         if found is None:
             raise BaselineError(_explain_missing(moment, await self._store.reports.find_oldest_time(*key.scope)))
         return (await _parse(found)).report
+
+
+def _relate(report: Report, earlier: Sequence[Report]) -> Report:
+    """Return a report with the dates of its findings, the trend, and the comparison with the first `earlier` one."""
+    report = continue_trend(date_findings(report, earlier), earlier)
+    return report.model_copy(update={"comparison": compare(earlier[0], report)}) if earlier else report
 
 
 def read_moment(text: str, now: float) -> float | None:
