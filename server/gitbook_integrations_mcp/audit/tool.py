@@ -176,23 +176,12 @@ def _check_integration(report: Report, integration: str | None) -> None:
 
 
 def _build_output(found: AuditRun, seconds: float, arguments: Mapping[str, Any]) -> Output:
-    report, section, integration = found.report, arguments.get("section"), arguments.get("integration")
-    content: dict[str, Any] = {
-        "generatedAt": report.generatedAt,
-        "ageSeconds": round(seconds),
-        "complete": report.coverage.complete,
-    }
-    if found.id is not None:
-        content["reportUri"] = write_report_uri(report.organization.id, found.id, "html")
-    narrowing = report.narrowing.model_dump(mode="json", exclude_none=True)
-    if narrowing:
-        content["narrowing"] = narrowing
-    if found.note:
-        content |= {"kept": found.id is not None, "note": found.note}
+    report, section = found.report, arguments.get("section")
+    content = _describe(found, seconds)
     note = f"\n\n{found.note}" if found.note else ""
     age = f", {_format_age(seconds)}"
     limits = [] if report.coverage.complete else ["The audit is INCOMPLETE; see section coverage."]
-    warning = "".join(f"\n{line}" for line in [*limits, *render_narrowing(narrowing)])
+    warning = "".join(f"\n{line}" for line in [*limits, *render_narrowing(content.get("narrowing", {}))])
     if section == "report":
         whole = (
             "Use the sections findings, installations, scripts and coverage, which have pages. export_report links the "
@@ -214,6 +203,7 @@ def _build_output(found: AuditRun, seconds: float, arguments: Mapping[str, Any])
             f"This audit is the first with these arguments, so there is nothing to compare it with. {kept} "
             "list_changes has the changes through this server."
         )
+    integration = arguments.get("integration")
     _check_integration(report, integration)
     items = list_items(report, section, integration)
     page = cut_page(items, _read_page(arguments.get("page"), len(items), found.id))
@@ -226,6 +216,23 @@ def _build_output(found: AuditRun, seconds: float, arguments: Mapping[str, Any])
     text = f"{heading}{warning}{since}\n\n{render_items(section, page['items'])}{more}{note}"
     content |= {"section": section, **({"changes": comparison} if comparison else {})}
     return Output(content | page, text)
+
+
+def _describe(found: AuditRun, seconds: float) -> dict[str, Any]:
+    """Return what every result says about the report that it comes from."""
+    report = found.report
+    content: dict[str, Any] = {
+        "generatedAt": report.generatedAt,
+        "ageSeconds": round(seconds),
+        "complete": report.coverage.complete,
+    }
+    if found.id is not None:
+        content["reportUri"] = write_report_uri(report.organization.id, found.id, "html")
+    if narrowing := report.narrowing.model_dump(mode="json", exclude_none=True):
+        content["narrowing"] = narrowing
+    if found.note:
+        content |= {"kept": found.id is not None, "note": found.note}
+    return content
 
 
 def _format_age(seconds: float) -> str:

@@ -155,17 +155,8 @@ async def _check(settings: Settings) -> AsyncIterator[Finding]:
             ("token", "GITBOOK_TOKEN", credentials.general),
             ("integration token", "GITBOOK_INTEGRATION_TOKEN", credentials.integration),
         ):
-            if token is None and name.replace(" ", "_") in settings.gitbook.unset_references:
-                message = "not set: its value is a reference that was not replaced"
-                yield Finding(name, "warning", message, f"Set {variable} where the assistant or this shell starts.")
-                continue
             if token is None:
-                yield Finding(
-                    name,
-                    "skipped" if name != "token" or login else "warning",
-                    "not set",
-                    f"Set {variable} to {_describe_needed_token(name)}.",
-                )
+                yield _describe_missing_token(settings, name, variable, login)
                 continue
             finding, received = await _check_token(gitbook, name, variable, token)
             sample = received or sample
@@ -181,6 +172,14 @@ async def _check(settings: Settings) -> AsyncIterator[Finding]:
     finally:
         await gitbook.close()
     yield await _check_sandbox(settings)
+
+
+def _describe_missing_token(settings: Settings, name: str, variable: str, login: Login | None) -> Finding:
+    if name.replace(" ", "_") in settings.gitbook.unset_references:
+        message = "not set: its value is a reference that was not replaced"
+        return Finding(name, "warning", message, f"Set {variable} where the assistant or this shell starts.")
+    status: Status = "skipped" if name != "token" or login else "warning"
+    return Finding(name, status, "not set", f"Set {variable} to {_describe_needed_token(name)}.")
 
 
 async def _check_login(settings: Settings, login: Login | None) -> Finding:
