@@ -151,16 +151,16 @@ def create_server(
             "list_integration_versions": versions.show,
         },
         PlanRunner(executor, log, snapshots, previewer, planners),
+        policy_check,
+        development,
+        callers.identify,
         budget=Budget(settings.limits.result_tokens),
         organization=organization,
         two_step=two_step,
         reveal=settings.tools.reveal_secrets,
         private_tunnels=settings.tools.allow_private_tunnels,
         suggester=Suggester(gitbook, organization),
-        policy=policy_check,
-        development=development,
         step_up=step_up,
-        identify=callers.identify,
     )
     most = policy.with_folders() if on_stdio else policy
     tools = Tools(describe_tools(most, organization, two_step=two_step), pipeline, callers, subscriptions)

@@ -22,11 +22,14 @@ from gitbook_integrations_mcp.confirmation.results import Approval, Confirm
 from gitbook_integrations_mcp.confirmation.targets import TargetReader
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.gitbook.credentials import Credentials
+from gitbook_integrations_mcp.gitbook.http import GitBookResponse
 from gitbook_integrations_mcp.pipeline.budget import Budget
 from gitbook_integrations_mcp.pipeline.change_log import ChangeLog
+from gitbook_integrations_mcp.pipeline.development_mode import DevelopmentModes
 from gitbook_integrations_mcp.pipeline.execution import Executor
 from gitbook_integrations_mcp.pipeline.pipeline import Pipeline
 from gitbook_integrations_mcp.pipeline.plan_run import PlanRunner
+from gitbook_integrations_mcp.pipeline.policy_check import PolicyCheck
 from gitbook_integrations_mcp.pipeline.snapshot import SnapshotReader
 from gitbook_integrations_mcp.store.change import Change
 from gitbook_integrations_mcp.store.pending import Preview
@@ -100,12 +103,19 @@ def create_pipeline(upstream: Any) -> tuple[Pipeline, Caller]:
 def front(gitbook: GitBook, store: Store | None = None) -> tuple[Pipeline, Caller]:
     """Return a pipeline in front of `gitbook` that approves every call, and a caller."""
     options = load_settings({"gitbook": TOKENS, "confirmation": UNASKED})
-    caller = Caller("", Credentials.from_settings(options.gitbook), Policy(options.tools, options.confirmation))
-    targets = TargetReader(gitbook)
-    log = ChangeLog(store or Store(options))
-    executor = Executor(gitbook, targets, log)
-    plans = PlanRunner(executor, log, SnapshotReader(gitbook, targets), Previewer(targets), {})
-    return Pipeline(approve, executor, targets, {}, plans, budget=Budget(options.limits.result_tokens)), caller
+    credentials, policy = Credentials.from_settings(options.gitbook), Policy(options.tools, options.confirmation)
+    caller, targets, store = Caller("", credentials, policy), TargetReader(gitbook), store or Store(options)
+    log, check = ChangeLog(store, None), PolicyCheck((), gitbook, targets, None)
+    development = DevelopmentModes(store, gitbook, credentials, policy, options.development)
+
+    async def ignore(call: Call, response: GitBookResponse | None, change: str) -> None:
+        """Do nothing after a change."""
+
+    executor = Executor(gitbook, targets, log, ignore, development)
+    plans = PlanRunner(executor, log, SnapshotReader(gitbook, targets), Previewer(targets, {}), {})
+    budget = Budget(options.limits.result_tokens)
+    pipeline = Pipeline(approve, executor, targets, {}, plans, check, development, lambda _: caller, budget=budget)
+    return pipeline, caller
 
 
 def connect(upstream: Any, era: Era = "2026-07-28", confirm: Confirm = approve, **flags: Mapping[str, Any]) -> Client:

@@ -102,9 +102,9 @@ class Previewer:
     By tool name, `effects` describe calls of composite tools, and what GitBook does not show of calls of endpoints.
     """
 
-    def __init__(self, targets: TargetReader, effects: Mapping[str, Describe] | None = None) -> None:
+    def __init__(self, targets: TargetReader, effects: Mapping[str, Describe]) -> None:
         self._targets = targets
-        self._effects = effects or {}
+        self._effects = effects
         self._plans = PlanPreviewer(targets, self._effects, self.preview)
 
     async def preview(self, call: Call) -> tuple[Preview, Mapping[str, Any] | None]:

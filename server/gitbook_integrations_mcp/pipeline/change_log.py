@@ -42,7 +42,7 @@ _MAX_REQUEST_ID = 100
 class ChangeLog:
     """Keeps the changes in the store. `organization` is the default one, for calls that do not tell theirs."""
 
-    def __init__(self, store: Store, organization: str | None = None) -> None:
+    def __init__(self, store: Store, organization: str | None) -> None:
         self._store = store
         self._organization = organization
 

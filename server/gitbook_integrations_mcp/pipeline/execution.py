@@ -42,8 +42,8 @@ class Executor:
         gitbook: GitBook,
         targets: TargetReader,
         log: ChangeLog,
-        on_change: Callable[[EndpointCall, GitBookResponse | None, str], Awaitable[None]] | None = None,
-        development: DevelopmentModes | None = None,
+        on_change: Callable[[EndpointCall, GitBookResponse | None, str], Awaitable[None]],
+        development: DevelopmentModes,
     ) -> None:
         self._development = development
         self._gitbook = gitbook
@@ -69,7 +69,7 @@ class Executor:
         """
         before = approval.before if approval else call.before or await self._read_before(call)
         change = await self._log.begin(call, approval, before)
-        ended = await self._development.list_ended(call) if self._development else ()
+        ended = await self._development.list_ended(call)
         development = self._development if call.tool.ended_by else None
         try:
             if development:
@@ -81,17 +81,17 @@ class Executor:
         except UnreachableError as error:
             await self._complete(change, call, error, before)
             if error.sent:
-                await self._notify(call, None, change.id)
+                await self._on_change(call, None, change.id)
             elif development:
                 await development.forget([change.id])
             raise
         change = await self._complete(change, call, response, before)
         if development and is_certain_failure(response):
             await development.forget([change.id])
-        if self._development and 200 <= response.status < 300:
+        if 200 <= response.status < 300:
             await self._development.forget(ended)
         if not is_certain_failure(response):
-            await self._notify(call, response, change.id)
+            await self._on_change(call, response, change.id)
         return Recorded(call.caller.credentials.scrub_response(response), change, before)
 
     async def _send(self, call: EndpointCall) -> GitBookResponse:
@@ -103,10 +103,6 @@ class Executor:
             raise UnreachableError(
                 f"{error} {describe_uncertainty(call.tool)}", sent=True, attempts=error.attempts
             ) from None
-
-    async def _notify(self, call: EndpointCall, response: GitBookResponse | None, change: str) -> None:
-        if self._on_change:
-            await self._on_change(call, response, change)
 
     async def _read_before(self, call: EndpointCall) -> Mapping[str, Any] | None:
         """Return the target if an undo of the call needs it."""

@@ -97,6 +97,9 @@ class Pipeline:
         targets: TargetReader,
         handlers: Mapping[str, Handler],
         plans: PlanRunner,
+        policy: PolicyCheck,
+        development: DevelopmentModes,
+        identify: Callable[[ServerRequestContext[Any, Any]], Caller],
         *,
         budget: Budget,
         organization: str | None = None,
@@ -104,10 +107,7 @@ class Pipeline:
         reveal: bool = False,
         private_tunnels: bool = False,
         suggester: Suggester | None = None,
-        policy: PolicyCheck | None = None,
-        development: DevelopmentModes | None = None,
         step_up: AsksForScopes | None = None,
-        identify: Callable[[ServerRequestContext[Any, Any]], Caller] | None = None,
     ) -> None:
         self._development = development
         self._identify = identify
@@ -208,7 +208,7 @@ class Pipeline:
         call = await self._plans.plan(prepared)
         if isinstance(call, Output):
             return call
-        await self._check_policy(call)
+        await self._policy.check(call)
         if isinstance(call, PlannedCall) and call.plan.dry_run:
             return await self._plans.show(call)
         hidden = isinstance(call, EndpointCall) and _is_hidden(call)
@@ -225,7 +225,7 @@ class Pipeline:
             if not isinstance(confirmed, Approval):
                 return confirmed
             approval = confirmed
-            await self._check_policy(call)  # its facts can have changed while a human decided
+            await self._policy.check(call)  # its facts can have changed while a human decided
         if isinstance(call, PlannedCall):
             return await self._plans.run(call, approval)
         if isinstance(call, EndpointCall):
@@ -253,18 +253,13 @@ class Pipeline:
             response = recorded.response
         content = read_response(call.tool, response, call.arguments, call.request.body)
         content = shorten(call.tool.result.model, content)
-        if self._development:
-            content |= await self._development.describe(call)
+        content |= await self._development.describe(call)
         shown = budget.fit(content, view)
         if recorded:
             shown = {**shown, RECEIPT: build_receipt(call, recorded, content)}
             if reason := await explain_pending(call, content, self._targets):
                 shown["note"] = f"{shown['note']} {reason}" if "note" in shown else reason
         return Output(mark_foreign(call.tool, shown))
-
-    async def _check_policy(self, call: Call) -> None:
-        if self._policy is not None:
-            await self._policy.check(call)
 
     async def _run_handler(self, call: Call, approval: Approval | None, budget: Budget) -> Output:
         """Run the handler of a composite tool. Without approval, it may only read."""
@@ -290,7 +285,7 @@ class Pipeline:
         if isinstance(granted, InputRequiredResult):
             return granted
         # An approval that is asked for after this is for the new login.
-        return self._prepare(granted, context, self._identify(context) if self._identify else caller)
+        return self._prepare(granted, context, self._identify(context))
 
     def _prepare(self, params: CallToolRequestParams, context: ServerRequestContext[Any, Any], caller: Caller) -> Call:
         tool = caller.policy.admit(params.name)
@@ -302,7 +297,7 @@ class Pipeline:
         options = check_arguments(tool, arguments, option_values, private_tunnels=self._private_tunnels)
         arguments = complete_arguments(tool, arguments)
         if isinstance(tool, Endpoint):
-            if tool.ended_by and self._development:
+            if tool.ended_by:
                 caller.policy.admit(tool.ended_by)
                 options = self._development.complete_options(options)
             return EndpointCall(
