@@ -21,15 +21,12 @@ if TYPE_CHECKING:
 MAX_NAMES = 5
 """Maximum number of spaces or sites that evidence names."""
 
-UNREAD_INSTALLATIONS = Undecided("installations that could not be read", (INSTALLATIONS,))
-
 
 def for_each_installation(check: Callable[[Facts, Installed], RuleResult | None]) -> RuleCheck:
     def check_all(facts: Facts) -> Iterator[RuleResult]:
         for installed in facts.inventory.installations.values():
             yield check(facts, installed) or PASS
-        if facts.coverage.is_incomplete(INSTALLATIONS):
-            yield UNREAD_INSTALLATIONS
+        yield from facts.list_unread(INSTALLATIONS)
 
     return check_all
 
@@ -191,8 +188,7 @@ def _check_marketplace(verified: bool) -> RuleCheck:
                 yield _match_unlisted(installed, verified)
         if unread:
             yield Undecided("public integrations missing from an incomplete list of the marketplace", (MARKETPLACE,))
-        if facts.coverage.is_incomplete(INSTALLATIONS):
-            yield UNREAD_INSTALLATIONS
+        yield from facts.list_unread(INSTALLATIONS)
 
     return check_all
 
@@ -224,8 +220,7 @@ def _check_selection(facts: Facts) -> Iterator[RuleResult]:
     for installed in facts.inventory.installations.values():
         for level in LEVELS:
             yield _check_level_selection(facts, installed, level)
-    if facts.coverage.is_incomplete(INSTALLATIONS):
-        yield UNREAD_INSTALLATIONS
+    yield from facts.list_unread(INSTALLATIONS)
 
 
 def _check_level_selection(facts: Facts, installed: Installed, level: Level) -> RuleResult:

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 from gitbook_integrations_mcp.audit.coverage import INSTALLATIONS, PLACES, name_places
 from gitbook_integrations_mcp.audit.installation_rules import (
-    UNREAD_INSTALLATIONS,
     leave_undecided,
     match_installation,
     name_places_of,
@@ -23,8 +22,7 @@ def _check_policy(facts: Facts) -> Iterator[RuleResult]:
     for installed in facts.inventory.installations.values() if facts.policy else ():
         yield from _check_installation(facts, installed)
         yield PASS
-    if facts.coverage.is_incomplete(INSTALLATIONS):
-        yield UNREAD_INSTALLATIONS
+    yield from facts.list_unread(INSTALLATIONS)
 
 
 def _check_installation(facts: Facts, installed: Installed) -> Iterator[RuleResult]:

@@ -43,6 +43,11 @@ class Facts:
         except (ValueError, TypeError):
             return None
 
+    def list_unread(self, source: str) -> "Iterator[Undecided]":
+        """Yield what of a list could not be read, if anything: installations, spaces or sites."""
+        if self.coverage.is_incomplete(source):
+            yield Undecided(f"{source} that could not be read", (source,))
+
     def knows_places(self, installed: Installed, level: Level) -> bool:
         """Whether all spaces, or all sites, of an installation are known."""
         return not self.is_confined and not self.coverage.is_incomplete(name_places(level, installed.id))

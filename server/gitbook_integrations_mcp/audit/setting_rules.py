@@ -11,7 +11,6 @@ from gitbook_integrations_api.sources import PLACE_LISTS
 from gitbook_integrations_mcp.audit.configuration_forms import Origin
 from gitbook_integrations_mcp.audit.coverage import INSTALLATIONS, NARROWING, PLACES, SITES, name_places
 from gitbook_integrations_mcp.audit.installation_rules import (
-    UNREAD_INSTALLATIONS,
     is_read,
     is_running,
     is_running_on,
@@ -54,8 +53,7 @@ def _list_undecided_places(facts: Facts, levels: Iterable[Level] = LEVELS) -> It
         for level in levels:
             if facts.coverage.is_incomplete(source := name_places(level, installed.id)):
                 yield leave_undecided(installed, f"its {level}s could not be read", source)
-    if facts.coverage.is_incomplete(INSTALLATIONS):
-        yield UNREAD_INSTALLATIONS
+    yield from facts.list_unread(INSTALLATIONS)
 
 
 def _list_places(facts: Facts, installed: Installed) -> Iterator[tuple[Level, str, str | None]]:
@@ -185,8 +183,7 @@ def _check_sign_in(facts: Facts) -> Iterator[RuleResult]:
                 match = _match_place(installed, "site", place, summary, f"visibility: {site.visibility}")
                 yield replace(match, sources=(*match.sources, SITES))
         yield PASS
-    if facts.coverage.is_incomplete(SITES):
-        yield Undecided("sites that could not be read", (SITES,))
+    yield from facts.list_unread(SITES)
     yield from _list_undecided_places(facts, ("site",))
 
 
@@ -210,8 +207,7 @@ def _check_git_sync(facts: Facts) -> Iterator[RuleResult]:
                 arguments={"organizationId": facts.inventory.organization},
                 tool=PLACE_LISTS[level],
             )
-        if facts.coverage.is_incomplete(PLACES[level]):
-            yield Undecided(f"{level}s that could not be read", (PLACES[level],))
+        yield from facts.list_unread(PLACES[level])
 
 
 def _describe_failure(facts: Facts, sync: GitSyncFacts) -> str | None:
@@ -245,8 +241,7 @@ def _check_same_kind(facts: Facts) -> Iterator[RuleResult]:
                 yield _match_same_kind(facts, site, job, group, purposes)
     if facts.inventory.narrowing.integrations is not None:
         yield Undecided("integrations outside this audit", (NARROWING,))
-    if facts.coverage.is_incomplete(SITES):
-        yield Undecided("sites that could not be read", (SITES,))
+    yield from facts.list_unread(SITES)
     yield from _list_undecided_places(facts, ("site",))
 
 
@@ -342,8 +337,7 @@ def _check_credentials(rule: str) -> RuleCheck:
             origins = {origin for secrets in installed.secrets.values() for origin in secrets.values()}
             undecided = rule != "stored-credentials" and None in map(partial(_find_credential_rule, installed), origins)
             yield leave_unverified(installed) if undecided else PASS
-        if facts.coverage.is_incomplete(INSTALLATIONS):
-            yield UNREAD_INSTALLATIONS
+        yield from facts.list_unread(INSTALLATIONS)
 
     return check_all
 
