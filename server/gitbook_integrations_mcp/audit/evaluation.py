@@ -150,6 +150,6 @@ def _build_remedy(facts: Facts, rule: Rule, match: Match) -> Remedy:
         return Remedy(tool=tool, arguments=dict(match.arguments), advice=advice)
     return Remedy(
         tool="get_integration_installation_by_id",
-        arguments={"integrationName": installed.name, "installationId": installed.id},
+        arguments=installed.arguments,
         advice=advice,
     )

@@ -34,16 +34,16 @@ def for_each_installation(check: Callable[[Facts, Installed], RuleResult | None]
 def match_installation(installed: Installed, summary: str, *evidence: str, sources: tuple[str, ...] = ()) -> Match:
     return Match(
         key=(installed.id,),
-        subject=_build_subject(installed),
+        subject=installed.subject,
         summary=summary,
         evidence=evidence,
         sources=(INSTALLATIONS, *sources),
-        arguments={"integrationName": installed.name, "installationId": installed.id},
+        arguments=installed.arguments,
     )
 
 
 def leave_undecided(installed: Installed, what: str, *sources: str) -> Undecided:
-    return Undecided(f"{installed.title}: {what}", sources, _build_subject(installed))
+    return Undecided(f"{installed.title}: {what}", sources, installed.subject)
 
 
 def leave_unverified(installed: Installed) -> Undecided:
@@ -57,10 +57,6 @@ def name_places_of(facts: Facts, level: Level, places: Iterable[str]) -> str:
     names = [facts.name_place(level, place) for place in ids[:MAX_NAMES]]
     more = f" and {len(ids) - MAX_NAMES} more" if len(ids) > MAX_NAMES else ""
     return f"{level}s: {', '.join(names)}{more}"
-
-
-def _build_subject(installed: Installed) -> Subject:
-    return Subject(integration=installed.name, installation=installed.id)
 
 
 def _describe_status(installed: Installed) -> str:

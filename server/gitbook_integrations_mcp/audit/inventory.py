@@ -21,6 +21,7 @@ from gitbook_integrations_api.report import (
     ScriptFacts,
     SiteFacts,
     SpaceFacts,
+    Subject,
 )
 from gitbook_integrations_api.scopes import INJECT_SCRIPT
 from gitbook_integrations_mcp.audit.configuration_forms import Form, Origin, read_form
@@ -76,6 +77,16 @@ class Installed:
     def title(self) -> str:
         """The title of its integration in quotes, because it is its developer's text. It cannot close them."""
         return quote(self.facts.integration.title)
+
+    @property
+    def subject(self) -> Subject:
+        """The installation as the subject of a finding."""
+        return Subject(integration=self.name, installation=self.id)
+
+    @property
+    def arguments(self) -> dict[str, str]:
+        """The arguments of calls about the installation."""
+        return {"integrationName": self.name, "installationId": self.id}
 
     def lacks_settings(self, place: str = "") -> bool:
         """Whether its organization or a space or site of it lacks settings that it needs."""

@@ -38,7 +38,7 @@ def _match(facts: Facts, site: SiteFacts, script: ScriptFacts, summary: str, *ev
     arguments = {"organizationId": facts.inventory.organization, "siteId": site.id}
     tool: str | None = "list_site_integration_scripts"
     if installed is not None and site.id in installed.places["site"]:
-        arguments = {"integrationName": installed.name, "installationId": installed.id, "siteId": site.id}
+        arguments = {**installed.arguments, "siteId": site.id}
         tool = None
     return Match(
         key=(site.id, script.url),

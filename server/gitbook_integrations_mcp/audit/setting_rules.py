@@ -38,11 +38,11 @@ from gitbook_integrations_mcp.text import quote
 def _match_place(installed: Installed, level: Level, place: str, summary: str, *evidence: str) -> Match:
     return Match(
         key=(installed.id, level, place),
-        subject=Subject(integration=installed.name, installation=installed.id, **{level: place}),
+        subject=installed.subject.model_copy(update={level: place}),
         summary=summary,
         evidence=evidence,
         sources=(INSTALLATIONS, name_places(level, installed.id)),
-        arguments={"integrationName": installed.name, "installationId": installed.id, f"{level}Id": place},
+        arguments={**installed.arguments, f"{level}Id": place},
         tool=f"get_integration_{level}_installation",
     )
 
@@ -121,11 +121,10 @@ def _match_missing_everywhere(facts: Facts, installed: Installed, level: Level, 
     summary = f"{installed.title} {lack if keys else f'has a form for settings on {where}, but no setting'}"
     named = name_places_of(facts, level, lacking)
     match = _match_place(installed, level, next(iter(lacking)), summary, f"{level}_selection: all", named)
-    subject = Subject(integration=installed.name, installation=installed.id)
     advice = (
         f"The call shows the settings on one of the {level}s. Enter them on each {level} that needs the integration."
     )
-    return replace(match, key=(installed.id, level), subject=subject, advice=advice)
+    return replace(match, key=(installed.id, level), subject=installed.subject, advice=advice)
 
 
 def _describe_lack(installed: Installed, place: str, where: str) -> str:
@@ -365,11 +364,7 @@ def _match_credentials(facts: Facts, installed: Installed, level: Level, by_plac
         f"keys: {', '.join(keys)}",
         name_places_of(facts, level, by_place),
     )
-    return replace(
-        match,
-        key=(installed.id, level),
-        subject=Subject(integration=installed.name, installation=installed.id),
-    )
+    return replace(match, key=(installed.id, level), subject=installed.subject)
 
 
 SETTING_CHECKS: Mapping[str, RuleCheck] = {
