@@ -17,6 +17,7 @@ from gitbook_integrations_mcp.cli.whoami import describe_login
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.errors import ErrorCode, LoginError, SettingsError, UsageError
 from gitbook_integrations_mcp.gitbook.login import LoginFlow, collect_scopes, log_out, open_logins
+from gitbook_integrations_mcp.net.listener import describe_failure
 from gitbook_integrations_mcp.net.redirect import PATH, RedirectListener
 from gitbook_integrations_mcp.process import SUCCESS
 from gitbook_integrations_mcp.spelling import suggest
@@ -88,9 +89,8 @@ async def _log_in(flow: LoginFlow, port: int, seconds: float) -> Login:
     try:
         listener = RedirectListener(port)
     except OSError as error:
-        raise SettingsError(
-            f"Cannot listen on 127.0.0.1, port {port}: {error.strerror}. Choose another with --redirect-port."
-        ) from None
+        reason = describe_failure(error, port, "--redirect-port")
+        raise SettingsError(f"Cannot listen on 127.0.0.1, port {port}: {reason}") from None
     with listener.listen():
         address = await flow.prepare(listener.redirect_uri)
         listener.accepts = flow.accepts

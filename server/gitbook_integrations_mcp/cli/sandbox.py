@@ -42,8 +42,8 @@ def run(_settings: Settings, arguments: Namespace) -> int:
     try:
         serve_sandbox(create_sandbox(), host, port)
     except OSError as error:
-        reason = describe_failure(error)
-        raise SettingsError(f"Cannot listen on {host}, port {port}: {reason}. Choose another with --port.") from None
+        text = f"Cannot listen on {host}, port {port}: {describe_failure(error, port)}"
+        raise SettingsError(text) from None
     return SUCCESS
 
 

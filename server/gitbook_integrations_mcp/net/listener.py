@@ -1,5 +1,6 @@
 """The socket on which HTTP is served."""
 
+import errno
 import socket
 
 from gitbook_integrations_mcp.config.urls import is_wildcard
@@ -20,9 +21,19 @@ def open_listener(host: str, port: int) -> tuple[socket.socket, str]:
     return listener, build_address(host, listener.getsockname()[1])
 
 
-def describe_failure(error: OSError) -> str:
-    """Return why an address cannot be used. The text of asyncio repeats the address."""
-    return (error.strerror or "unknown host").partition(" (while ")[0]
+def describe_failure(error: OSError, port: int, flag: str = "--port") -> str:
+    """Return why an address cannot be listened on, and what to do. `flag` sets the port."""
+    reason = (error.strerror or "unknown host").partition(" (while ")[0]  # asyncio repeats the address there
+    return f"{reason}. {_advise(error, port, flag)}"
+
+
+def _advise(error: OSError, port: int, flag: str) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"Choose another port with {flag}, or stop the program that uses this one."
+    if error.errno in {errno.EACCES, errno.EPERM}:
+        needs = "Ports below 1024 need special rights. " if 0 < port < 1024 else ""
+        return f"{needs}Choose another port with {flag}."
+    return "Choose an address of this machine with --host, for example 127.0.0.1."
 
 
 def build_address(host: str, port: int) -> str:

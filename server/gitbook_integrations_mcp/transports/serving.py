@@ -84,8 +84,7 @@ def _serve_http(settings: Settings, server: IntegrationsServer) -> None:
     try:
         listener, address = open_listener(http.host, http.port)
     except OSError as error:
-        reason = describe_failure(error)
-        text = f"http.host {http.host}, http.port {http.port}: {reason}. Choose another with --port."
+        text = f"http.host {http.host}, http.port {http.port}: {describe_failure(error, http.port)}"
         raise SettingsError(text) from None
     with listener:
         for transport in settings.server.transport:

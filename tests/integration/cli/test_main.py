@@ -706,7 +706,8 @@ def test_a_port_in_use_is_told_with_the_flag_for_another(capsys: pytest.CaptureF
         port = taken.getsockname()[1]
         code, out, err = run(capsys, "serve", "--sandbox", "--transport", "http", "--port", str(port))
     assert (code, out) == (2, "")
-    assert err.endswith(f"http.port {port}: Address already in use. Choose another with --port.\n")
+    assert f"http.port {port}: Address already in use." in err
+    assert "--port" in err
 
 
 @pytest.mark.parametrize(
