@@ -230,7 +230,7 @@ def find_file(words: Sequence[str], environ: Mapping[str, str]) -> AnswerFile | 
 
 def _describe_files(names: Sequence[str]) -> Iterator[list[object]]:
     """Yield path and state of each file, above all of the settings file. Its content can be secret."""
-    for name in names:
+    for name in map(os.path.expanduser, names):
         try:
             status = os.stat(name)
         except (OSError, ValueError):

@@ -215,11 +215,15 @@ def test_arguments_and_settings_distinguish_starts(
     assert usual.path != other.path
 
 
-@pytest.mark.parametrize("given", ["--config=FILE", "--config FILE", "variable"])
-def test_an_edited_settings_file_makes_another_start(tmp_path: Path, environ: dict[str, str], given: str) -> None:
+@pytest.mark.parametrize("given", ["--config=FILE", "--config FILE", "variable", "home"])
+def test_an_edited_settings_file_makes_another_start(
+    tmp_path: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
     file = tmp_path / "settings.json"
-    words = given.replace("FILE", str(file)).split() if given != "variable" else []
-    variables = environ | ({"GITBOOK_MCP_CONFIG": str(file)} if given == "variable" else {})
+    named = {"variable": str(file), "home": "~/settings.json"}
+    words = given.replace("FILE", str(file)).split() if given not in named else []
+    variables = environ | ({"GITBOOK_MCP_CONFIG": named[given]} if given in named else {})
     kinds = []
     for content in (None, "{}", '{"tools": {}}'):
         if content:

@@ -185,11 +185,9 @@ def format_flags(settings: "Settings", config: Path | None, command: str) -> lis
 
     `config` is the settings file; without it, the one that the environment names counts.
     """
-    from gitbook_integrations_mcp.config.settings import PROFILE_VARIABLE
-    from gitbook_integrations_mcp.config.variables import PREFIX
+    from gitbook_integrations_mcp.config.settings import PROFILE_VARIABLE, locate_settings_file
 
-    if config is None and (named := os.environ.get(f"{PREFIX}CONFIG")):
-        config = Path(named)
+    config = locate_settings_file(config)
     words = [] if config is None else [CONFIG, str(config.absolute())]
     if profile := os.environ.get(PROFILE_VARIABLE):
         words += [PROFILE, profile]

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from gitbook_integrations_mcp.config.json_text import parse_json
-from gitbook_integrations_mcp.config.settings import iterate_settings
+from gitbook_integrations_mcp.config.settings import iterate_settings, locate_settings_file
 from gitbook_integrations_mcp.config.types import is_reference
-from gitbook_integrations_mcp.config.variables import PREFIX
 
 _PASSWORD = re.compile(r"//[^/@]*:[^/@]+@|[?&]password=")
 """A password in the URL of a database."""
@@ -37,8 +36,8 @@ def suggest_private(path: Path) -> str:
 
 def find_settings_file(config: Path | None) -> Path | None:
     """Return the settings file if it holds a secret, also one of another profile. It could be read just before."""
-    path = Path(config or os.environ.get(f"{PREFIX}CONFIG") or "")
-    if not path.is_file():  # a pipe can be read only once
+    path = locate_settings_file(config)
+    if path is None or not path.is_file():  # a pipe can be read only once
         return None
     content = parse_json(path.read_text(encoding="utf-8-sig"))
     profiles = content.get("profiles")

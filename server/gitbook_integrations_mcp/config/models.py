@@ -45,6 +45,7 @@ from gitbook_integrations_mcp.config.types import (
     SecretNames,
     StoreUrl,
     Transports,
+    UserPath,
     is_reference,
 )
 from gitbook_integrations_mcp.times import read_duration
@@ -402,7 +403,7 @@ class AuditSection(Section):
     severity: dict[RuleId, Severity] = Field(
         {}, description='Severities that replace those of the rules, for example `{"same-kind": "medium"}`.'
     )
-    accepted: Path | None = Field(
+    accepted: UserPath | None = Field(
         None, description="File of accepted findings with reasons. See the documentation of audits."
     )
     stalled_days: int = Field(

@@ -38,6 +38,7 @@ from gitbook_integrations_mcp.config.models import (
     StoreSection,
     ToolsSection,
 )
+from gitbook_integrations_mcp.config.types import expand_home
 from gitbook_integrations_mcp.config.variables import CLI_VARIABLES, PREFIX
 from gitbook_integrations_mcp.errors import SettingsError
 from gitbook_integrations_mcp.spelling import suggest
@@ -194,14 +195,20 @@ def _use_cli_login(settings: Settings) -> Settings:
     return settings.model_copy(update={"gitbook": section.use_login(login.token, endpoint, login.path)})
 
 
+def locate_settings_file(config: Path | None = None) -> Path | None:
+    """Return `config`, or else the settings file that the environment names, if it names one."""
+    if config is None and (named := os.environ.get(f"{PREFIX}CONFIG")):
+        return expand_home(Path(named))
+    return config
+
+
 def read_settings_file(config: Path | None = None) -> dict[str, Any]:
     """Return the sections of the settings file, as `load_settings` finds it; without a file, none.
 
     Raises:
         SettingsError: the file cannot be read, or does not have the profile.
     """
-    if config is None and (named := os.environ.get(f"{PREFIX}CONFIG")):
-        config = Path(named)
+    config = locate_settings_file(config)
     profile = os.environ.get(PROFILE_VARIABLE) or None
     content = _read_file(config) if config else {}
     content.pop(SCHEMA_KEY, None)

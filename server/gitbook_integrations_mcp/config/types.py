@@ -284,9 +284,15 @@ def _check_scope_pattern(pattern: str) -> str:
     return pattern
 
 
-def _check_roots(roots: tuple[Path, ...]) -> tuple[Path, ...]:
+def expand_home(path: Path) -> Path:
+    """Return a path with the home directory in place of `~`. No shell does that in a file or in a client's entry."""
     with suppress(RuntimeError):  # there is no home directory
-        roots = tuple(root.expanduser() for root in roots)
+        return path.expanduser()
+    return path
+
+
+def _check_roots(roots: tuple[Path, ...]) -> tuple[Path, ...]:
+    roots = tuple(map(expand_home, roots))
     for root in roots:
         if not root.is_absolute() or root == root.parent:
             raise PydanticCustomError(
@@ -315,6 +321,7 @@ CommaSeparated = BeforeValidator(_split_names)
 ApiToken = Annotated[SecretStr, AfterValidator(check_token)]
 Names = Annotated[tuple[str, ...], NoDecode, CommaSeparated]
 Duration = Annotated[str, Field(pattern=DURATION)]
+UserPath = Annotated[Path, AfterValidator(expand_home)]
 Roots = Annotated[tuple[Path, ...], NoDecode, CommaSeparated, AfterValidator(_check_roots)]
 SecretNames = Annotated[Names, AfterValidator(_check_secret_names)]
 Transports = Annotated[tuple[Transport, ...], NoDecode, BeforeValidator(_read_transports)]

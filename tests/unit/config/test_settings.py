@@ -13,6 +13,7 @@ from gitbook_integrations_mcp.config.settings import (
     Settings,
     iterate_settings,
     load_settings,
+    locate_settings_file,
     name_variable,
 )
 from gitbook_integrations_mcp.confirmation.page import PATH
@@ -75,6 +76,15 @@ def test_a_variable_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     config = write(tmp_path / "config.json", {"gitbook": {"organization": "acme"}})
     monkeypatch.setenv("GITBOOK_MCP_CONFIG", str(config))
     assert load_settings().gitbook.organization == "acme"
+
+
+def test_a_tilde_that_no_shell_replaced_is_the_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    write(tmp_path / "config.json", {"audit": {"accepted": "~/accepted.json"}})
+    monkeypatch.setenv("GITBOOK_MCP_CONFIG", "~/config.json")
+    assert load_settings().audit.accepted == tmp_path / "accepted.json"
+    assert locate_settings_file() == tmp_path / "config.json"
 
 
 def test_the_variables_of_gitbooks_own_cli_are_understood(monkeypatch: pytest.MonkeyPatch) -> None:
