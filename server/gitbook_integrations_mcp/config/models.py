@@ -20,7 +20,12 @@ from gitbook_integrations_api.endpoint import PolicyAction
 from gitbook_integrations_api.options import DEFAULT_DURATION
 from gitbook_integrations_api.parameters import Target
 from gitbook_integrations_mcp.config.types import (
+    CLIENT_ID,
     CREATE_KEY,
+    DIGEST,
+    ORGANIZATION,
+    OWNER,
+    RULE_NAME,
     Algorithm,
     AllowedHosts,
     ApiToken,
@@ -82,12 +87,12 @@ class GitBookSection(Section):
     )
     client_id: str | None = Field(
         None,
-        pattern=r"^[!-~]{1,255}$",
+        pattern=CLIENT_ID,
         description="ID of an OAuth client for `login`, if GitBook does not let this program register one.",
     )
     organization: str | None = Field(
         None,
-        pattern=r"^\w[\w &'.,:()+!-]*$",  # pydantic's engine copies a class as often as it may repeat: 10 MB for {0,99}
+        pattern=ORGANIZATION,
         max_length=100,
         description="ID of the default organization. With it, `organizationId` is optional in every tool.",
     )
@@ -163,7 +168,7 @@ class CallerToken(Section):
     """The bearer token of one caller of the HTTP transports. Only its digest is stored."""
 
     name: str = Field(min_length=1)
-    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    sha256: str = Field(pattern=DIGEST)
 
 
 class HttpSection(Section):
@@ -254,7 +259,7 @@ class OAuthSection(Section):
     )
     client_id: str | None = Field(
         None,
-        pattern=r"^[!-~]{1,255}$",
+        pattern=CLIENT_ID,
         description="ID of a public client of the issuer with the redirect URI `<http.public_url>/accounts/callback`, "
         "with which people sign in to link their GitBook account. By default the server registers one.",
     )
@@ -315,12 +320,12 @@ class PolicyRule(Section):
     `calls.policy_rules` says how each condition is evaluated.
     """
 
-    name: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)
+    name: str = Field(pattern=RULE_NAME, max_length=64)
     effect: Literal["deny", "allow"]
     reason: str = Field(min_length=1, max_length=300)
     actions: OneOrMore[PolicyAction] | None = None
     integrations: OneOrMore[IntegrationPattern] | None = None
-    owners: OneOrMore[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]] | None = None
+    owners: OneOrMore[Annotated[str, Field(pattern=OWNER)]] | None = None
     verified: bool | None = None
     visibility: OneOrMore[Literal["public", "private", "unlisted"]] | None = None
     scopes: OneOrMore[ScopePattern] | None = None

@@ -38,7 +38,7 @@ from gitbook_integrations_mcp.config.models import (
     StoreSection,
     ToolsSection,
 )
-from gitbook_integrations_mcp.config.types import expand_home
+from gitbook_integrations_mcp.config.types import PATTERNS, expand_home
 from gitbook_integrations_mcp.config.variables import CLI_VARIABLES, PREFIX
 from gitbook_integrations_mcp.errors import SettingsError
 from gitbook_integrations_mcp.spelling import suggest
@@ -292,7 +292,13 @@ def _describe(problem: ErrorDetails) -> str:
     variables = [variable for variable, place in CLI_VARIABLES.items() if list(place) == location[:2]]
     if len(location) > 1:
         variables.append(name_variable(*location[:2]))
-    message = "is required" if problem["type"] == "missing" else re.sub(r"^\w+ should", "must", problem["msg"])
+    match problem["type"]:
+        case "missing":
+            message = "is required"
+        case "string_pattern_mismatch":
+            message = f"must be {PATTERNS[problem['ctx']['pattern']]}"
+        case _:
+            message = re.sub(r"^\w+ should", "must", problem["msg"])
     message = message.replace("valid tuple", "list").replace("dictionary", "object").partition(" or instance ")[0]
     return (
         f"{name}: {message} (set by {', '.join(variables)}, the settings file or a flag)."

@@ -1,6 +1,7 @@
 """Types of settings, which check their values. No error message repeats a secret."""
 
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from ipaddress import IPv6Address, ip_address
@@ -314,6 +315,30 @@ def _check_secret_names(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+CLIENT_ID = r"^[!-~]{1,255}$"
+DIGEST = r"^[0-9a-f]{64}$"
+ORGANIZATION = r"^\w[\w &'.,:()+!-]*$"  # pydantic's engine copies a class as often as it may repeat: 10 MB for {0,99}
+RULE_NAME = r"^[a-z0-9]+(-[a-z0-9]+)*$"
+OWNER = r"^[A-Za-z0-9_-]+$"
+_HEADER_SAFE = r"^[!#-\[\]-~]+$"
+_INTEGRATION_PATTERN = r"^[A-Za-z0-9._*?-]+$"
+_SCOPE_PATTERN = r"^[a-z:*?]+$"
+_HOST_PATTERN = r"^[A-Za-z0-9._:*?-]+$"
+
+PATTERNS: Mapping[str, str] = {
+    CLIENT_ID: "1 to 255 ASCII characters without spaces",
+    DIGEST: "a SHA-256 digest: 64 digits and letters from a to f; `gitbook-integrations-mcp token NAME` prints one",
+    DURATION: "a whole number with s, m, h or d, for example 30m",
+    ORGANIZATION: "the ID of an organization, not its address",
+    RULE_NAME: "lower-case letters and digits, in words with hyphens between them, for example no-public-scopes",
+    OWNER: "the ID of an organization: letters, digits, _ and -",
+    _HEADER_SAFE: "ASCII characters without spaces, quotes and backslashes",
+    _INTEGRATION_PATTERN: "the name of an integration, or a pattern with * and ?, for example slack or acme-*",
+    _SCOPE_PATTERN: "a scope, or a pattern with * and ?, for example space:content:*",
+    _HOST_PATTERN: "a host, or a pattern with * and ?, without scheme and path, for example *.example.com",
+}
+"""The patterns of settings, each with what it expects. An error has these words, not the regular expression."""
+
 Endpoint = Annotated[str, AfterValidator(_check_endpoint)]
 PublicUrl = Annotated[str, AfterValidator(_check_public_url)]
 CommaSeparated = BeforeValidator(_split_names)
@@ -335,7 +360,7 @@ RuleId = Annotated[str, AfterValidator(check_rule)]
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 """Asymmetric algorithms: a public key that verifies signatures cannot create them."""
 
-HeaderSafeText = Annotated[str, Field(pattern=r"^[!#-\[\]-~]+$")]
+HeaderSafeText = Annotated[str, Field(pattern=_HEADER_SAFE)]
 """Text that a header can contain as a quoted string (RFC 6749, scope-token)."""
 
 HeaderSafeTexts = Annotated[tuple[HeaderSafeText, ...], NoDecode, CommaSeparated]
@@ -345,9 +370,9 @@ Issuer = Annotated[PrivateUrl, AfterValidator(_check_issuer)]
 T = TypeVar("T")
 OneOrMore = Annotated[tuple[T, ...], Field(min_length=1)]
 
-IntegrationPattern = Annotated[str, Field(pattern=r"^[A-Za-z0-9._*?-]+$")]
-ScopePattern = Annotated[str, Field(pattern=r"^[a-z:*?]+$"), AfterValidator(_check_scope_pattern)]
-HostPattern = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:*?-]+$"), AfterValidator(str.lower)]
+IntegrationPattern = Annotated[str, Field(pattern=_INTEGRATION_PATTERN)]
+ScopePattern = Annotated[str, Field(pattern=_SCOPE_PATTERN), AfterValidator(_check_scope_pattern)]
+HostPattern = Annotated[str, Field(pattern=_HOST_PATTERN), AfterValidator(str.lower)]
 """Patterns in policy rules: `*` stands for any characters, `?` for one."""
 
 Place = Annotated[str, AfterValidator(_check_place)]

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from gitbook_integrations_mcp.config.settings import (
     locate_settings_file,
     name_variable,
 )
+from gitbook_integrations_mcp.config.types import PATTERNS
 from gitbook_integrations_mcp.confirmation.page import PATH
 from gitbook_integrations_mcp.errors import SettingsError
 from gitbook_integrations_mcp.gitbook.credentials import Credentials
@@ -319,6 +321,37 @@ def test_a_wrong_rule_of_the_policy_stops_the_start(changed: dict[str, Any], exp
         load_settings({"policy": {"rules": [rule]}})
     assert str(caught.value).startswith("policy.rules.0.")
     assert expected in str(caught.value)
+
+
+def _list_patterns(schema: Any) -> Iterator[str]:
+    if isinstance(schema, dict) and "pattern" in schema:
+        yield schema["pattern"]
+    for part in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
+        yield from _list_patterns(part)
+
+
+def test_every_pattern_of_a_setting_is_described_in_words() -> None:
+    assert set(_list_patterns(Settings.model_json_schema())) == {*PATTERNS}
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("development", "max_duration", "2 hours"),
+        ("gitbook", "organization", "https://app.gitbook.com/o/abc"),
+        ("gitbook", "client_id", "a client"),
+        ("http", "tokens", [{"name": "ann", "sha256": "geheim"}]),
+        ("oauth", "scopes", ['a"b']),
+        ("policy", "rules", [{"name": "Not A Name", "effect": "deny", "reason": "Because."}]),
+    ],
+)
+def test_a_text_of_another_form_is_refused_in_words_and_without_its_pattern(section: str, key: str, value: Any) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings({section: {key: value}})
+    assert str(caught.value).startswith(f"{section}.{key}")
+    assert any(f": must be {words} (set by" in str(caught.value) for words in PATTERNS.values())
+    assert not any(pattern in str(caught.value) for pattern in PATTERNS)
+    assert "geheim" not in str(caught.value)
 
 
 def test_two_rules_of_the_policy_cannot_have_one_name() -> None:
