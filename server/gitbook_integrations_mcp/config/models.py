@@ -10,6 +10,7 @@ from pydantic import (
     ModelWrapValidatorHandler,
     PrivateAttr,
     SecretStr,
+    field_validator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -183,7 +184,8 @@ class HttpSection(Section):
     tokens: tuple[CallerToken, ...] = Field(
         (),
         description='Accepted callers: `[{"name": …, "sha256": …}]`, each with the digest of its bearer token. '
-        "`gitbook-integrations-mcp token NAME` creates one. For rotation, a name can have several.",
+        "`gitbook-integrations-mcp token NAME` creates one. For rotation, a name can have several, but two names "
+        "cannot have the same.",
     )
     credentials: Literal["operator", "per-request", "login"] = Field(
         "operator",
@@ -223,6 +225,20 @@ class HttpSection(Section):
         description="Serve protocol 2025-11-25 and older without sessions, so that any replica can serve any request. "
         "These clients cannot show a form; `confirmation.fallback` applies instead.",
     )
+
+    @field_validator("tokens")
+    @classmethod
+    def _check_tokens(cls, tokens: tuple[CallerToken, ...]) -> tuple[CallerToken, ...]:
+        names: dict[str, str] = {}
+        for token in tokens:
+            if (name := names.setdefault(token.sha256, token.name)) != token.name:
+                raise PydanticCustomError(
+                    "tokens",
+                    "{one} and {other} have the same bearer token, so the server cannot distinguish them; create one "
+                    "for each with `gitbook-integrations-mcp token NAME`",
+                    {"one": name[:64], "other": token.name[:64]},
+                )
+        return tokens
 
     @model_validator(mode="after")
     def _check_paths(self) -> Self:

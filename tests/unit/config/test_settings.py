@@ -354,6 +354,16 @@ def test_a_text_of_another_form_is_refused_in_words_and_without_its_pattern(sect
     assert "geheim" not in str(caught.value)
 
 
+def test_two_callers_cannot_have_one_token() -> None:
+    own, other = "0" * 64, "1" * 64
+    rotated = [{"name": "ann", "sha256": own}, {"name": "ann", "sha256": other}, {"name": "ann", "sha256": own}]
+    assert len(load_settings({"http": {"tokens": rotated}}).http.tokens) == 3
+    with pytest.raises(SettingsError) as caught:
+        load_settings({"http": {"tokens": [*rotated, {"name": "bob", "sha256": other}]}})
+    assert str(caught.value).startswith("http.tokens: ann and bob ")
+    assert other not in str(caught.value)
+
+
 def test_two_rules_of_the_policy_cannot_have_one_name() -> None:
     rule = {"name": "one", "effect": "deny", "reason": "Because."}
     with pytest.raises(SettingsError, match="policy: one: two rules have this name"):
