@@ -24,6 +24,7 @@ from gitbook_integrations_mcp.config.types import (
     CLIENT_ID,
     CREATE_KEY,
     DIGEST,
+    HTTPS,
     ORGANIZATION,
     OWNER,
     RULE_NAME,
@@ -80,7 +81,9 @@ class GitBookSection(Section):
     integration_token: ApiToken | None = Field(
         None, description="Token of an integration, for endpoints that do not accept a user's token."
     )
-    endpoint: Endpoint = Field("https://api.gitbook.com", description="Base URL of GitBook's API, without `/v1`.")
+    endpoint: Endpoint = Field(
+        "https://api.gitbook.com", description="Base URL of GitBook's API, without `/v1`. " + HTTPS
+    )
     oauth_endpoint: PrivateUrl | None = Field(
         None,
         description="Issuer of GitBook's authorization server, for `login`. By default the sibling of the API's host, "
@@ -195,7 +198,8 @@ class HttpSection(Section):
     )
     public_url: PublicUrl | None = Field(
         None,
-        description="URL under which people reach this server behind a proxy. Links to confirmation pages use it.",
+        description="URL under which people reach this server behind a proxy. Links to confirmation pages use it. "
+        + HTTPS,
     )
     allowed_hosts: AllowedHosts = Field(
         (),

@@ -17,7 +17,7 @@ from gitbook_integrations_api.options import DURATION
 from gitbook_integrations_api.parameters import Scope
 from gitbook_integrations_api.rules import RULES
 from gitbook_integrations_mcp.config.json_text import JsonError, parse_json
-from gitbook_integrations_mcp.config.urls import is_private
+from gitbook_integrations_mcp.config.urls import is_private, needs_encryption
 from gitbook_integrations_mcp.config.variables import is_own_variable
 from gitbook_integrations_mcp.spelling import suggest
 
@@ -30,6 +30,11 @@ _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 """Ports that clients leave out of the Host header, by scheme."""
 
 Transport = Literal["stdio", "sse", "streamable-http"]
+
+HTTPS = (
+    "`http` is only for this machine, private addresses, names without a dot, and names in `.internal`, `.local` and "
+    "`.localhost`."
+)
 
 KEY_BYTES = 32
 CREATE_KEY = "`openssl rand -hex 32` creates one"
@@ -93,6 +98,16 @@ def _check_endpoint(url: str) -> str:
         )
     if parts.username or parts.password or parts.query or parts.fragment:
         raise PydanticCustomError("endpoint", "must not contain a user, a password, a query or a fragment")
+    return _check_encryption(url)
+
+
+def _check_encryption(url: str) -> str:
+    if needs_encryption(url):
+        raise PydanticCustomError(
+            "encryption",
+            "must begin with https, because others could read tokens and approve calls. {rule}",
+            {"rule": HTTPS.rstrip(".")},
+        )
     return url
 
 
@@ -198,7 +213,7 @@ def _check_public_url(url: str) -> str:
             "{example}",
             {"example": "https://mcp.example.com"},
         )
-    return f"{parts.scheme}://{host}"
+    return _check_encryption(f"{parts.scheme}://{host}")
 
 
 def _check_store_url(value: SecretStr) -> SecretStr:

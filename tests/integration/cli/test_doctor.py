@@ -381,7 +381,7 @@ def test_a_user_without_a_home_directory_can_run_it(
 
 
 def test_an_endpoint_without_encryption_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GITBOOK_ENDPOINT", "http://gitbook.example")
+    monkeypatch.setenv("GITBOOK_ENDPOINT", "http://gitbook.internal")
     finding = doctor._check_scheme(load_settings())
     assert finding is not None
     assert (finding.status, finding.message) == ("warning", "the endpoint is plain http")

@@ -217,7 +217,7 @@ def test_a_port_that_is_taken_is_reported(gitbook: Sandbox, run: Run) -> None:
 
 
 def test_without_encryption_nothing_is_sent(run: Run, gitbook: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GITBOOK_ENDPOINT", "http://gitbook.example")
+    monkeypatch.setenv("GITBOOK_ENDPOINT", "http://gitbook.internal")
     code, out, _ = run("login", "--json")
     assert (code, read_code(out)) == (1, "login_failed")
 

@@ -672,7 +672,7 @@ def test_doctor_finds_the_sandbox_healthy(capsys: pytest.CaptureFixture[str]) ->
 def test_doctor_without_a_network_fails_with_the_fix(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("GITBOOK_ENDPOINT", "http://does-not-exist.invalid")
+    monkeypatch.setenv("GITBOOK_ENDPOINT", "http://does-not-exist.internal")
     monkeypatch.setenv("GITBOOK_TOKEN", "secret-token-0123456789")
     code, out, err = run(capsys, "doctor")
     assert code == 1

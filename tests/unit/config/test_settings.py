@@ -536,8 +536,8 @@ def test_a_variable_can_begin_with_an_ipv6_address(value: str, monkeypatch: pyte
     ("value", "expected"),
     [
         ("https://mcp.example.com:443/", "https://mcp.example.com"),
-        ("http://mcp.example.com:80", "http://mcp.example.com"),
-        ("http://mcp.example.com:443", "http://mcp.example.com:443"),
+        ("http://mcp.internal:80", "http://mcp.internal"),
+        ("http://mcp.internal:443", "http://mcp.internal:443"),
         ("HTTPS://MCP.example.com:8443", "https://mcp.example.com:8443"),
         (" https://mcp.example.com: ", "https://mcp.example.com"),
         ("https://[2001:DB8:0::1]:8000", "https://[2001:db8::1]:8000"),

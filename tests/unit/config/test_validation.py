@@ -19,7 +19,7 @@ COMPLETE = {"credentials": "login", "tokens": CALLERS, "public_url": "https://mc
     [
         ("http.tokens", {"http": {**COMPLETE, "tokens": []}}),
         ("http.public_url", {"http": {**COMPLETE, "public_url": None}}),
-        ("https", {"http": {**COMPLETE, "public_url": "http://mcp.example"}}),
+        ("https", {"http": {**COMPLETE, "public_url": "http://mcp.internal"}}),
         ("sandbox", {"http": COMPLETE, "server": {"sandbox": True}}),
         ("store.keys", {"http": COMPLETE, "store": POSTGRES}),
     ],
