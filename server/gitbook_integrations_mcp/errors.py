@@ -367,6 +367,11 @@ class ErrorCode(StrEnum):
         "The session has many requests whose responses the client did not read.",
         "Read the responses, then send further requests.",
     )
+    REQUEST_TOO_LARGE = (
+        "request_too_large",
+        "The body of the request has more than `http.body_bytes`.",
+        "Send less at a time, or raise the setting.",
+    )
     REQUEST_TIMEOUT = (
         "request_timeout",
         "The request did not arrive completely within `http.request_seconds`.",
