@@ -35,6 +35,7 @@ from gitbook_integrations_mcp.composites.events import EventInspector
 from gitbook_integrations_mcp.composites.offboarding import OffboardingPlanner
 from gitbook_integrations_mcp.composites.places import PlacesPlanner
 from gitbook_integrations_mcp.composites.undo import UndoPlanner
+from gitbook_integrations_mcp.composites.undo_check import UndoCheck
 from gitbook_integrations_mcp.composites.versions import PublishedVersions, keep_version
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.config.validation import check_accounts, offers_folders
@@ -130,11 +131,12 @@ def create_server(
     log = ChangeLog(store, organization)
     executor = Executor(gitbook, targets, log, note_change, development)
     snapshots = SnapshotReader(gitbook, targets)
+    undo_check = UndoCheck(store, targets, snapshots, policy_check)
     planners = {
         "set_installation_places": PlacesPlanner(snapshots).plan,
         "copy_configuration": CopyPlanner(snapshots, targets).plan,
         "uninstall_everywhere": OffboardingPlanner(snapshots).plan,
-        "undo_change": UndoPlanner(store, targets, snapshots).plan,
+        "undo_change": UndoPlanner(store, undo_check, snapshots).plan,
         "rollback_integration": versions.plan_rollback,
         "publish_integration_folder": folders.plan,
     }
@@ -147,7 +149,7 @@ def create_server(
             "check_integration_folder": folders.check,
             "check_policy": policy_check.explain,
             "inspect_integration_events": EventInspector(gitbook, development, clock).run,
-            "list_changes": ChangeLister(store).run,
+            "list_changes": ChangeLister(store, undo_check).run,
             "list_integration_versions": versions.show,
         },
         PlanRunner(executor, log, snapshots, previewer, planners),

@@ -12,7 +12,7 @@ from gitbook_integrations_mcp.calls.masking import MASK
 from gitbook_integrations_mcp.calls.output import Output
 from gitbook_integrations_mcp.calls.response import FOREIGN_PAGE
 from gitbook_integrations_mcp.calls.view import View
-from gitbook_integrations_mcp.composites.undo import UndoError
+from gitbook_integrations_mcp.composites.undo_check import UndoCheck, UndoError
 from gitbook_integrations_mcp.errors import ArgumentsError, ErrorCode
 from gitbook_integrations_mcp.pipeline.receipt import UNDO_TOOL
 from gitbook_integrations_mcp.spelling import suggest
@@ -22,6 +22,9 @@ from gitbook_integrations_mcp.text import clean_text
 from gitbook_integrations_mcp.times import write_time
 
 _PAGE = 25
+_LATER = 1000
+"""Number of later changes by which the list says whether the target of a change still exists."""
+
 _SPAN = re.compile(r"(\d{1,5})\s*([hdw])")
 _HOURS = {"h": 1, "d": 24, "w": 24 * 7}
 _VIEW = View(300, "`gitbook-integrations-mcp changes --json` shows it")
@@ -51,8 +54,9 @@ _OF_PLAN = ("time", "who", "approval", "organization", "requestId", "undoes", "p
 class ChangeLister:
     """Lists the changes in `store`."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, check: UndoCheck) -> None:
         self._store = store
+        self._check = check
 
     async def run(self, call: Call) -> Output:
         """Return the result of a call.
@@ -71,10 +75,11 @@ class ChangeLister:
                     "returns the IDs.",
                     ErrorCode.UNKNOWN_CHANGE,
                 )
-            undone = await self._find_undone([change.id])
-            whole = {**_describe_undone(change, undone), "before": change.before}
-            if parts := await self._store.changes.list_parts(change.id, owner):
-                whole["calls"] = [_describe_part(one, change) for one in reversed(parts)]
+            [described] = await self._describe(call, [change])
+            whole = {**described, "before": change.before}
+            if parts := (await self._store.changes.list_parts(change.id, owner))[::-1]:
+                shown = await self._describe(call, parts, parts)
+                whole["calls"] = [_describe_part(one, part, change) for one, part in zip(parts, shown, strict=True)]
             return _build_output({"items": [whole]}, _explain([change], MASK in str(whole)))
         tool = arguments.get("tool")
         if tool is not None and tool not in TOOLS:
@@ -97,8 +102,9 @@ class ChangeLister:
             limit=limit + 1,
         )
         listed = found[:limit]
-        undone = await self._find_undone([one.id for one in listed])
-        content: dict[str, Any] = {"items": [_omit(_describe_undone(one, undone), _DETAILS) for one in listed]}
+        later = await self._store.changes.search(owner, after=listed[-1].id, limit=_LATER) if listed else []
+        items = [_omit(one, _DETAILS) for one in await self._describe(call, listed, later)]
+        content: dict[str, Any] = {"items": items}
         if len(found) > limit:
             content["next"] = {"page": listed[-1].id}
         notes = [] if found else [_ONLY_HERE, *await self._explain_empty(arguments, owner)]
@@ -108,6 +114,20 @@ class ChangeLister:
         if tool is not None and (calls := _list_recorded_alone(TOOLS[tool])):
             notes.append(f"Where {tool} needed only one call, that call is listed: {' or '.join(calls)}.")
         return _build_output(content, notes, whole="Use a smaller limit.")
+
+    async def _describe(
+        self, call: Call, changes: Sequence[Change], recorded: Sequence[Change] | None = None
+    ) -> list[dict[str, Any]]:
+        """Return changes for a reader: each with what would undo it, or what undid it, or why nothing can."""
+        undone = await self._find_undone([one.id for one in changes])
+        left = [one for one in changes if one.undo is not None and one.id not in undone]
+        obstacles = await self._check.find_obstacles(call, left, recorded)
+        described = []
+        for one in changes:
+            instead = {"undoneBy": undone.get(one.id), "noUndo": obstacles.get(one.id)}
+            found = {name: text for name, text in instead.items() if text}
+            described.append(_omit(describe_change(one), ("undo",) if found else ()) | found)
+        return described
 
     async def _explain_empty(self, arguments: Mapping[str, Any], owner: str) -> list[str]:
         """Return a note if filters can be the reason why a list is empty: a misspelt one matches nothing."""
@@ -143,12 +163,6 @@ def _explain(changes: Sequence[Change], hides: bool) -> list[str]:
     return [_HIDDEN] * hides + [_UNASKED] * any(one.approval is None for one in changes)
 
 
-def _describe_undone(change: Change, undone: Mapping[str, str]) -> dict[str, Any]:
-    """Return a change for a reader, with the change that undid it in place of what would undo it."""
-    content = describe_change(change)
-    return {**_omit(content, ("undo",)), "undoneBy": undone[change.id]} if change.id in undone else content
-
-
 def describe_change(change: Change) -> dict[str, Any]:
     """Return a change for a reader, without what it was before and without internal digests."""
     content = {
@@ -178,11 +192,10 @@ def _find_other_way(change: Change) -> str | None:
     return tool.other_way or None if isinstance(tool, Endpoint) and may_have_effect else None
 
 
-def _describe_part(part: Change, plan: Change) -> dict[str, Any]:
+def _describe_part(part: Change, content: Mapping[str, Any], plan: Change) -> dict[str, Any]:
     """Return a call of a plan without what is the same for the whole plan."""
-    content = _omit(describe_change(part), _OF_PLAN)
     own = {name: value for name, value in part.arguments.items() if plan.arguments.get(name) != value}
-    return {**content, "arguments": own}
+    return {**_omit(content, _OF_PLAN), "arguments": own}
 
 
 def _omit(content: Mapping[str, Any], names: Container[str]) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from dataclasses import asdict, fields, replace
 from typing import Any
 
 from gitbook_integrations_api.catalog import TOOLS
-from gitbook_integrations_api.endpoint import Composite, Endpoint, Risk
+from gitbook_integrations_api.endpoint import Composite, Endpoint, Risk, Tool
+from gitbook_integrations_mcp.auth.policy import Policy
 from gitbook_integrations_mcp.calls.arguments import build_request, check_arguments
 from gitbook_integrations_mcp.calls.call import Call, EndpointCall
 from gitbook_integrations_mcp.calls.output import Output
@@ -68,7 +69,7 @@ class PlanRunner:
         planner = self._planners.get(call.tool.name)
         if planner is None:
             return call
-        hidden = _name_hidden(call)
+        hidden = find_hidden_reader(call.tool, call.caller.policy)
         try:
             plan = await planner(call)
         except CallError as error:
@@ -170,11 +171,11 @@ class PlanRunner:
             logger.error("the outcome of %s (%s) was not recorded: %s", plan.tool, plan.id, error.reason)  # noqa: TRY400
 
 
-def _name_hidden(call: Call) -> str | None:
-    """Return a reading tool that the planner of a call uses, and whose result only an approved call may show."""
-    names = call.tool.uses if isinstance(call.tool, Composite) else ()
+def find_hidden_reader(tool: Tool, policy: Policy) -> str | None:
+    """Return a reading tool that the planner of a tool uses, and whose result only an approved call may show."""
+    names = tool.uses if isinstance(tool, Composite) else ()
     reading = (TOOLS[name] for name in names if TOOLS[name].risk is Risk.READ)
-    return next((one.name for one in reading if call.caller.policy.may_need_confirmation(one)), None)
+    return next((one.name for one in reading if policy.may_need_confirmation(one)), None)
 
 
 def prepare_step(call: Call, step: Step, created: Mapping[str, Any] | None = None) -> EndpointCall:

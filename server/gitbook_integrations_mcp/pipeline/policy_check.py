@@ -58,7 +58,11 @@ class PolicyCheck:
         self._targets = targets
         self._organization = organization
 
-    async def check(self, call: Call) -> None:
+    def create_reader(self) -> "FactReader":
+        """Return what reads the facts for one or several checks of a caller, each once."""
+        return FactReader(self._rules, self._gitbook, self._targets)
+
+    async def check(self, call: Call, reader: "FactReader | None" = None) -> None:
         """Check a call, or every call of a plan.
 
         Raises:
@@ -67,7 +71,7 @@ class PolicyCheck:
         """
         if not self._rules:
             return
-        reader = _FactReader(self._rules, self._gitbook, self._targets)
+        reader = reader or self.create_reader()
         if isinstance(call, PlannedCall):
             created = next((step.arguments["organization"] for step in call.plan.steps if _installs(step.tool)), None)
             for number, step in enumerate(call.plan.steps, start=1):
@@ -76,7 +80,7 @@ class PolicyCheck:
             await self._check_one(call, reader)
 
     async def _check_one(
-        self, call: Call, reader: "_FactReader", organization: str | None = None, position: str = ""
+        self, call: Call, reader: "FactReader", organization: str | None = None, position: str = ""
     ) -> None:
         if not isinstance(call.tool, Endpoint) or call.tool.policy_action is None:
             return
@@ -99,7 +103,7 @@ class PolicyCheck:
         tool, sources = ENDPOINTS[first.tool], {"arguments": call.arguments}
         given = {name: value for name, source in first.arguments if (value := get_path(sources, source)) is not None}
         one = call.derive(tool, given)
-        reader = _FactReader(self._rules, self._gitbook, self._targets)
+        reader = self.create_reader()
         try:
             cases = await reader.build_cases(one, tool.policy_action, None) if tool.policy_action else []
         except CallError:
@@ -128,7 +132,7 @@ class PolicyCheck:
         action: PolicyAction = arguments.get("action") or ("tunnel" if "tunnelHost" in arguments else "install")
         organization = arguments.get("organizationId", self._organization)
         _check_question(action, arguments, organization)
-        reader = _FactReader(self._rules, self._gitbook, self._targets)
+        reader = self.create_reader()
         unread = await reader.check_existence(call, action, organization)
         cases = await reader.build_cases(call, action, organization)
         decided = [(case, judge(self._rules, case)) for case in cases]
@@ -158,8 +162,8 @@ class PolicyCheck:
         return " ".join([decision.explanation, *more])
 
 
-class _FactReader:
-    """Reads the facts for one check, each once. A fact that cannot be read is unknown."""
+class FactReader:
+    """Reads the facts for checks of one caller, each once. A fact that cannot be read is unknown."""
 
     def __init__(self, rules: Sequence[PolicyRule], gitbook: GitBook, targets: TargetReader) -> None:
         self._rules = rules

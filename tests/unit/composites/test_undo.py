@@ -595,3 +595,60 @@ async def test_development_mode_is_switched_off_again(file: str) -> None:
         content = await undo(client, await find_change(client, target.name))
     assert spy.sandbox.state.integrations[OWN_INTEGRATION].development is None
     assert [one.partition(".")[0] for one in content["lost"]] == ["An earlier tunnel is not restored"]
+
+
+async def read_undo(client: Any, change_id: str, *, single: bool) -> Any:
+    """Return what list_changes says about the undo of a change: that of the list, or that of the single change."""
+    listed = await list_changes(client, **({"changeId": change_id} if single else {}))
+    found = next(one for one in listed if one["id"] == change_id)
+    return found.get("undo") or found.get("noUndo")
+
+
+@pytest.mark.parametrize("single", [False, True])
+@pytest.mark.parametrize("then", ["uninstall", "install again", "remove the target", "disable the tool", "deny"])
+async def test_an_undo_is_offered_only_where_it_is_possible(then: str, single: bool, file: str) -> None:
+    spy = GitBookSpy()
+    installation = find_installation(spy)
+    where = {"integrationName": OWN_INTEGRATION, "installationId": installation.id}
+    sections: dict[str, Any] = {}
+    async with meet(create(spy, file), Human(), "2026-07-28") as client:
+        if then in {"install again", "disable the tool", "deny"}:
+            change_id = await uninstall(client, spy)
+        else:
+            await client.call_tool("update_integration_installation", {**where, "externalIds": ["new"]})
+            change_id = await find_change(client, "update_integration_installation")
+        assert isinstance(await read_undo(client, change_id, single=single), list)
+        if then == "uninstall":
+            await uninstall(client, spy)
+        elif then == "install again":
+            new = {"integrationName": OWN_INTEGRATION, "organization": ORGANIZATION_ID}
+            await client.call_tool("install_integration", new)
+        elif then == "remove the target":
+            del spy.sandbox.state.installations[installation.id]
+        elif then == "disable the tool":
+            sections = {"tools": {"exclude": ["install_integration_on_space"]}}
+        else:
+            rule = {"name": "none", "effect": "deny", "reason": "Reviewed only.", "integrations": [OWN_INTEGRATION]}
+            sections = {"policy": {"rules": [rule]}}
+    async with meet(create(spy, file, **sections), Human(), "2026-07-28") as client:
+        offered = await read_undo(client, change_id, single=single)
+        result = await client.call_tool("undo_change", {"changeId": change_id})
+    assert result.is_error
+    if then == "remove the target" and not single:  # GitBook is not read for a list
+        assert isinstance(offered, list)
+    else:
+        assert "Nothing was sent" in offered
+
+
+async def test_an_undo_is_offered_again_for_what_was_removed_again(file: str) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration_from_space")
+    own = {name: target.arguments[name] for name in ("integrationName", "installationId")}
+    async with meet(create(spy, file), Human(), "2026-07-28") as client:
+        await client.call_tool(target.name, target.arguments)
+        first = await find_change(client, target.name)
+        await client.call_tool("install_integration_on_space", {**own, "space": target.arguments["spaceId"]})
+        assert "installed again" in await read_undo(client, first, single=False)
+        await client.call_tool(target.name, target.arguments)
+        assert isinstance(await read_undo(client, first, single=False), list)
+        await undo(client, first)
