@@ -25,7 +25,7 @@ from gitbook_integrations_mcp.calls.policy_rules import (
     read_judged,
     read_public,
 )
-from gitbook_integrations_mcp.calls.response import get_path, read_cursor, read_response
+from gitbook_integrations_mcp.calls.response import find_id, get_path, read_cursor, read_response
 from gitbook_integrations_mcp.config.models import PolicyRule
 from gitbook_integrations_mcp.confirmation.targets import TargetReader
 from gitbook_integrations_mcp.errors import (
@@ -82,34 +82,46 @@ class PolicyCheck:
     async def _check_one(
         self, call: Call, reader: "FactReader", organization: str | None = None, position: str = ""
     ) -> None:
+        if denial := await self._find_denial(call, reader, organization, position):
+            raise PolicyError(f"{denial} Nothing was sent. Only the operator can change the policy.")
+
+    async def _find_denial(
+        self, call: Call, reader: "FactReader", organization: str | None = None, position: str = ""
+    ) -> str | None:
+        """Return sentences about the rule that denies a call, or None."""
         if not isinstance(call.tool, Endpoint) or call.tool.policy_action is None:
-            return
+            return None
         for case in await reader.build_cases(call, call.tool.policy_action, organization):
             decision = judge(self._rules, case)
             if decision.is_denied:
                 place = case.place and case.place.id and f"{case.place.level} {clean_text(case.place.id, 100)}"
                 which = ", ".join(one for one in (place, position) if one)
-                raise PolicyError(
-                    f"{call.tool.name}{which and f' ({which})'} is denied. {decision.explanation} Nothing was sent. "
-                    "Only the operator can change the policy."
-                )
+                return f"{call.tool.name}{which and f' ({which})'} is denied. {decision.explanation}"
+        return None
 
     async def describe_undo(self, call: Call) -> list[tuple[str, str]]:
-        """Return that a rule denies the first call which would undo a deletion, for its preview, or nothing."""
+        """Return that a rule denies a call which would undo a deletion, for its preview, or nothing."""
         undo = call.tool.undo if isinstance(call.tool, Endpoint) else None
         if not self._rules or undo is None:
             return []
-        first = undo.steps[0]
-        tool, sources = ENDPOINTS[first.tool], {"arguments": call.arguments}
-        given = {name: value for name, source in first.arguments if (value := get_path(sources, source)) is not None}
-        one = call.derive(tool, given)
         reader = self.create_reader()
-        try:
-            cases = await reader.build_cases(one, tool.policy_action, None) if tool.policy_action else []
-        except CallError:
-            return []  # the preview says what could not be read
-        denied = [decision for case in cases if (decision := judge(self._rules, case)).is_denied]
-        return [("Undo", f"{first.tool} is denied. {one.explanation}") for one in denied[:1]]
+        for step in undo.steps:
+            tool = ENDPOINTS[step.tool]
+            if tool.policy_action is None:
+                continue
+            organization, places = await reader.read_places(call, step.each, tool.policy_action)
+            for place in places:
+                found = {
+                    name: get_path({"arguments": call.arguments, "each": place}, one) for name, one in step.arguments
+                }
+                given = {name: find_id(value) for name, value in found.items() if value is not None}
+                try:
+                    denial = await self._find_denial(call.derive(tool, given), reader, organization)
+                except CallError:
+                    return []  # the preview says what could not be read
+                if denial:
+                    return [("Undo", denial)]
+        return []
 
     async def explain(self, call: Call) -> Output:
         """Return the decision about an action that the arguments describe, or all rules.
@@ -240,6 +252,22 @@ class FactReader:
             if isinstance(place := arguments.get(name), str)
         ]
         return [Case(action, integration, place) for place in places] or [Case(action, integration)]
+
+    async def read_places(
+        self, call: Call, each: str | None, action: PolicyAction
+    ) -> tuple[str | None, Sequence[Mapping[str, Any] | None]]:
+        """Return the organization of a call's installation, and what it has below (`each`: `spaces` or `sites`).
+
+        Without `each`, that is one thing without a place. Where no rule is about places, there is nothing to judge.
+        """
+        if each is None:
+            return None, [None]
+        if "places" not in list_conditions(self._rules, action):
+            return None, []
+        taken = {name: call.arguments[name] for name in ("integrationName", "installationId")}
+        installation = await self._send(call, "get_integration_installation_by_id", taken)
+        listed = await self._read_list(call, f"list_integration_installation_{each}", taken)
+        return get_path(installation, "target.organization"), listed.items
 
     async def _read(self, call: Call, action: PolicyAction, needed: frozenset[str]) -> JudgedIntegration:
         name = call.arguments["integrationName"]

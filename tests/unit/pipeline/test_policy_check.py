@@ -314,6 +314,21 @@ async def test_the_question_about_a_removal_names_the_rule_that_denies_its_undo(
     ) is denied
 
 
+@pytest.mark.parametrize("visibility", ["private", "public"])
+async def test_the_question_about_a_removal_names_a_later_call_of_its_undo_that_a_rule_denies(visibility: str) -> None:
+    spy, human = GitBookSpy(), Human()
+    state = spy.sandbox.state
+    installation = install(state)
+    place = find_place(state, "space", visibility)
+    installation.enabled["space"][place] = Setup()
+    async with connect(spy, {"places": ["non-public-spaces"]}, human=human) as client:
+        arguments = {"integrationName": STRANGER, "installationId": installation.id}
+        assert not (await client.call_tool("uninstall_integration", arguments)).is_error
+    denial = f"Undo: install_integration_on_space (space {place}) is denied. The policy rule no-strangers denies it"
+    assert (denial in str(human.requests)) is (visibility == "private")
+    assert "unknown" not in str(human.requests)
+
+
 @each_era
 async def test_every_call_of_a_plan_is_judged(era: Era) -> None:
     """An undo would install an integration again, on a space that a rule denies."""
