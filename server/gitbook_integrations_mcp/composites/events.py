@@ -42,6 +42,14 @@ _VARYING = re.compile(r"[0-9a-f]{8,}(?:-[0-9a-f]+)*|\d+", re.IGNORECASE)
 _VARIED = "#"
 """Stands for them in the error of a group."""
 
+_OTHER = "(unknown)"
+"""Type or status of an event that does not say it."""
+
+_UNCONFIGURED = re.compile(r"configur|settings?\b|\bpending\b|\bpaused\b", re.IGNORECASE)
+"""Words of errors whose cause can be a missing setting, or a place that is pending or paused."""
+
+_AUDIT = "audit_installations"
+_NEXT = f"An error is about settings or a status: {_AUDIT} shows what is pending, paused or lacks a setting."
 _DEVELOPMENT = "Development mode is on: events go to the tunnel, and the published script handles none."
 _UNKNOWN = "If events are missing, development mode may have been left on elsewhere: events then go to a tunnel."
 
@@ -100,6 +108,9 @@ class EventInspector:
             notes.append(f"{len(groups) - len(shown)} smaller groups are not shown.")
         if any(_VARIED in error for (_, _, error), _ in shown if error):
             notes.append(f"In error, {_VARIED} stands for a number or an ID; sample has the log itself.")
+        errors = [error for (_, status, error), _ in shown if status == "failed" and error]
+        if _AUDIT in call.caller.policy.tools and any(map(_UNCONFIGURED.search, errors)):
+            notes.append(_NEXT)
         if any(traces.values()):
             notes.append(describe_foreign(["error", "logs"]))
         shown_content = View(_CHARACTERS, _GET).show(content)  # a note is a text of this server, and is not cut
@@ -151,7 +162,7 @@ def _name_wrong_filters(arguments: Mapping[str, Any], read: Iterable[Mapping[str
     """Return a sentence for each filter that no event has, with the values that events have."""
     present = {
         "type": {_type(one) for one in read},
-        "installationId": {str(one["installationId"]) for one in read if one.get("installationId")},
+        "installationId": {found for one in read if (found := _read_text(one.get("installationId")))},
     }
     return [
         f"No event that was read has this {name}. These occur: "
@@ -176,7 +187,9 @@ def _build_groups(
     groups: dict[tuple[str, str, str | None], _Group] = defaultdict(_Group)
     for event in events:
         logs = traces.get(str(event.get("id")))
-        group = groups[_type(event), str(event.get("status")), None if logs is None else _find_error(logs)]
+        group = groups[
+            _type(event), _read_text(event.get("status")) or _OTHER, None if logs is None else _find_error(logs)
+        ]
         group.events.append(event)
         if group.sample is None or (group.logs is None and logs is not None):
             group.sample, group.logs = event, logs
@@ -198,7 +211,7 @@ def _mask(line: str) -> str:
 
 def _describe(kind: str, status: str, error: str | None, group: _Group) -> dict[str, Any]:
     times = [_time(one) for one in group.events]
-    installations = {one["installationId"] for one in group.events if one.get("installationId")}
+    installations = {found for one in group.events if (found := _read_text(one.get("installationId")))}
     sample: dict[str, Any] = {"eventId": (group.sample or {}).get("id")}
     if group.logs is not None:
         sample["logs"] = [f"{one.get('level')}: {_mask(str(one.get('message')))}" for one in group.logs[-_LINES:]]
@@ -218,7 +231,7 @@ def _describe(kind: str, status: str, error: str | None, group: _Group) -> dict[
 
 def _matches(event: Mapping[str, Any], arguments: Mapping[str, Any], since: float | None) -> bool:
     wanted = {"status": event.get("status"), "type": _type(event), "installationId": event.get("installationId")}
-    return all(arguments.get(name) in {None, value} for name, value in wanted.items()) and not (
+    return all(arguments.get(name) in (None, value) for name, value in wanted.items()) and not (
         since is not None and _is_before(event, since)
     )
 
@@ -232,8 +245,13 @@ def _is_before(event: Mapping[str, Any], moment: float) -> bool:
 
 
 def _type(event: Mapping[str, Any]) -> str:
-    return str(get_path(event, "payload.type"))
+    return _read_text(get_path(event, "payload.type")) or _OTHER
 
 
 def _time(event: Mapping[str, Any]) -> str:
-    return str(event.get("createdAt") or "")
+    return _read_text(event.get("createdAt"))
+
+
+def _read_text(value: Any) -> str:
+    """Return a field that should be a text, or "" if it is none."""
+    return value if isinstance(value, str) else ""

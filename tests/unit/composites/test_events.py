@@ -10,6 +10,7 @@ from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION, Sandbox, create_sandbox
 from gitbook_integrations_mcp.sandbox.seed import DAY, EPOCH
+from tests.support.altered_gitbook import AlteredGitBook
 from tests.support.elicitation_client import Clock, Human, meet
 from tests.support.fake_gitbook import Era, read_code
 from tests.support.gated_calls import each_era
@@ -49,6 +50,33 @@ async def test_failures_come_first_by_type_and_error_with_a_sample(era: Era, san
     assert first["sample"]["logs"][-1].endswith("410 Gone")
     assert len([one for one in content["groups"] if one["status"] == "failed"]) == 3
     assert count_tokens(content) < 900
+
+
+@pytest.mark.parametrize("value", [None, 7, "x", [], ["a"], {}, {"a": 1}, True])
+@pytest.mark.parametrize("name", ["id", "status", "createdAt", "installationId", "payload", "type"])
+async def test_events_of_an_unknown_shape_are_counted(name: str, value: Any, sandbox: Sandbox) -> None:
+    def change(data: dict[str, Any]) -> None:
+        place = data["items"][0]["payload"] if name == "type" else data["items"][0]
+        place[name] = value
+
+    found = await read(AlteredGitBook(sandbox, {f"/{OWN_INTEGRATION}/events": change}), installationId="nowhere")
+    assert found["events"] == 0
+    found = await read(AlteredGitBook(sandbox, {f"/{OWN_INTEGRATION}/events": change}))
+    assert sum(one["count"] for one in found["groups"]) == 11
+    kinds = {one["type"] for one in found["groups"]} | {one["status"] for one in found["groups"]}
+    assert not kinds & {"None", "7", "[]", "['a']", "{}", "True"}
+
+
+@pytest.mark.parametrize(
+    ("error", "named"),
+    [("The configuration has no api_key", True), ("Installation is paused", True), ("410 Gone", False)],
+)
+async def test_a_failure_for_lack_of_settings_names_the_audit(error: str, named: bool, sandbox: Sandbox) -> None:
+    newest = max((one for one in sandbox.state.events if one.status == "failed"), key=lambda one: one.created_at)
+    event = sandbox.state.record(OWN_INTEGRATION, newest.installation, "fetch", NOW - 1, {})
+    event.status, event.logs = "failed", [("error", error)]
+    content = await read(sandbox, type="fetch", status="failed")
+    assert ("audit_installations" in content["note"]) is named
 
 
 async def test_failures_with_different_errors_are_different_groups(sandbox: Sandbox) -> None:
