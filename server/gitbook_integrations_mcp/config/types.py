@@ -224,7 +224,13 @@ def _check_store_url(value: SecretStr) -> SecretStr:
         parts = urlsplit(text)
         valid = text == "memory" or (
             (parts.scheme == "sqlite" and re.fullmatch("sqlite:///[^?#]+", text) is not None and parts.path != "/")
-            or (parts.scheme == "postgresql" and len(parts.path) > 1 and parts.port != 0)
+            or (
+                parts.scheme == "postgresql"
+                and len(parts.path) > 1
+                and parts.port != 0
+                # After an @ in a password, the rest of the password would be the host, which is shown.
+                and text.partition("?")[0].count("@") < 2
+            )
         )
     except ValueError:
         valid = False
