@@ -74,7 +74,8 @@ _POSTGRESQL_FAILURES = {
     "28": "rejects this server's login",
     "3D": "does not exist on its server",
     "42501": "does not give this server the rights that it needs",
-    "25006": "is a read-only standby",
+    "25006": "is read-only: if store.url names a replica of PostgreSQL, name the primary there, else set "
+    "default_transaction_read_only to off",
     "53100": "has no space left on its disk",
     "55P03": "is locked by another program",
     "57014": _SLOW,

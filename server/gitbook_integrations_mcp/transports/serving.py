@@ -1,5 +1,6 @@
 """Serving MCP over the configured transports."""
 
+import logging
 import signal
 import sys
 from importlib.util import find_spec
@@ -10,16 +11,19 @@ import uvicorn
 
 from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.config.settings import Settings
-from gitbook_integrations_mcp.errors import SettingsError
+from gitbook_integrations_mcp.errors import SettingsError, StoreError
 from gitbook_integrations_mcp.features.server import IntegrationsServer
 from gitbook_integrations_mcp.net.http_server import build_options
 from gitbook_integrations_mcp.net.listener import describe_failure, open_listener
 from gitbook_integrations_mcp.process import reduce_garbage_collection
+from gitbook_integrations_mcp.store.location import SQLITE, locate_store
 from gitbook_integrations_mcp.transports.saved_answers import LISTS_CHANGE
 from gitbook_integrations_mcp.transports.stdio import open_stdio
 
 IDLE_SECONDS = 0.1
 """Time after the start of a server on stdio until it imports what its first call needs, if no call has done that."""
+
+_logger = logging.getLogger(__name__)
 
 
 def serve(settings: Settings) -> None:
@@ -34,11 +38,22 @@ def serve(settings: Settings) -> None:
     if "stdio" in settings.server.transport and not alone:
         raise SettingsError("server.transport: stdio cannot be combined with other transports.")
     server = create_server(settings)
+    _log_store(settings)
     reduce_garbage_collection()
     if alone:
         _run_stdio(server, settings)
     else:
         _serve_http(settings, server)
+
+
+def _log_store(settings: Settings) -> None:
+    try:
+        location = locate_store(settings)
+    except StoreError as error:
+        _logger.warning("%s", error)
+    else:
+        # Only a text that is logged may import SQLAlchemy.
+        _logger.info("The store (store.url) is %s", f"{SQLITE}{location}" if location.path else location)
 
 
 def _run_stdio(server: IntegrationsServer, settings: Settings) -> None:

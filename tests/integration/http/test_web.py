@@ -32,6 +32,7 @@ from gitbook_integrations_mcp.net.listener import open_listener as open_port
 from gitbook_integrations_mcp.net.timeouts import HEALTH_PATHS
 from gitbook_integrations_mcp.process import configure_logging
 from gitbook_integrations_mcp.sandbox import INTEGRATION_TOKEN, USER_TOKEN
+from gitbook_integrations_mcp.transports import serving
 from gitbook_integrations_mcp.transports.web import create_application
 from tests.support.elicitation_client import GitBookSpy, Human, read_status
 from tests.support.fake_gitbook import ERAS, Era, Upstream, read_code, read_text
@@ -699,6 +700,20 @@ async def test_behind_a_proxy_the_page_is_served_under_the_public_address() -> N
 
 
 # Logs
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("memory", "memory"),
+        ("sqlite:////tmp/store.db", "sqlite:////tmp/store.db"),
+        ("postgresql://ann:secret@host:5433/gitbook?password=secret", "postgresql://host:5433/gitbook"),
+    ],
+)
+def test_the_log_names_the_store_without_a_password(url: str, expected: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    serving._log_store(load_settings({"store": {"url": url}}))
+    assert [record.getMessage() for record in caplog.records] == [f"The store (store.url) is {expected}"]
 
 
 @each_way

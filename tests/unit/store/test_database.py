@@ -377,6 +377,21 @@ async def test_a_confirmation_stays_used_if_the_program_is_killed_right_afterwar
 # PostgreSQL
 
 
+async def test_a_user_who_may_only_read_is_reported_with_the_way_out(postgres: PostgresServer) -> None:
+    store = open_store(postgres.url)
+    put = await open_one(store)
+    await store.close()
+    postgres.execute("CREATE ROLE reader SUPERUSER LOGIN")
+    try:
+        postgres.execute("ALTER ROLE reader SET default_transaction_read_only = on")
+        store = open_store(postgres.url.replace("postgres@", "reader@"))
+        with pytest.raises(StoreError, match=r"read-only: .*replica.*primary.*default_transaction_read_only"):
+            await store.confirmations.consume(put.id)
+        await store.close()
+    finally:
+        postgres.execute("DROP ROLE reader")
+
+
 async def test_a_statement_that_waits_for_a_lock_times_out(
     postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
