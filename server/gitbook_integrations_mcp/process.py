@@ -5,6 +5,7 @@ import io
 import logging
 import os
 import queue
+import re
 import sys
 import threading
 
@@ -71,12 +72,18 @@ def _create_handler() -> logging.Handler:
         return logging.StreamHandler(sys.stderr)  # replaced by another object, or none
 
 
+_SESSION_ID = re.compile("[0-9a-fA-F-]{16,}")
+"""The SDK logs a request with another caller's session. Without authentication, an ID is enough to use a session."""
+
+
 def _leave_out_values(record: logging.LogRecord) -> bool:
-    """Leave out the text of validation errors, which quotes what a client sent, and that can be a secret."""
+    """Leave out session IDs, and the text of validation errors, which quotes what a client sent: both are secret."""
     error = record.exc_info[1] if record.exc_info else None
     if type(error).__name__ == "ValidationError":
         record.exc_info = record.exc_text = None
         record.msg, record.args = f"{record.getMessage()} (ValidationError)", None
+    if record.name.startswith("mcp."):
+        record.msg, record.args = _SESSION_ID.sub("[masked]", record.getMessage()), None
     return True
 
 

@@ -7,6 +7,7 @@ import select
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -76,6 +77,24 @@ def test_the_last_line_is_written_before_the_program_ends(level: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stderr == "ERROR x: the end\n"
+
+
+@pytest.mark.parametrize("level", ["debug", "warning"])
+def test_the_log_has_no_session_id_of_the_sdk(level: str) -> None:
+    identifier = uuid.UUID("0af7651916cd43dd8448eb211c80319c")
+    code = (
+        "import logging, uuid\n"
+        "from gitbook_integrations_mcp.process import configure_logging\n"
+        f"configure_logging({level!r})\n"
+        "log = logging.getLogger('mcp.server.sse')\n"
+        f"log.warning('Rejecting message for session %s: credential does not match', uuid.UUID('{identifier}'))\n"
+        f"log.warning('Could not find session for ID: {identifier.hex}')\n"
+        f"log.debug('Sent endpoint event: /messages/?session_id={identifier.hex}')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=TIMEOUT)
+    assert len(done.stderr.splitlines()) == 2
+    assert "Rejecting message for session" in done.stderr
+    assert identifier.hex[-8:] not in done.stderr
 
 
 def test_the_log_quotes_nothing_that_a_client_sent(capfd: pytest.CaptureFixture[str]) -> None:
