@@ -359,8 +359,8 @@ class ErrorCode(StrEnum):
     )
     TEMPORARILY_UNAVAILABLE = (
         "temporarily_unavailable",
-        "The server has too many connections, or the authorization server or GitBook does not answer.",
-        "Try again later; `Retry-After` says when, where it is known.",
+        "The server has too many connections or stops, or the authorization server or GitBook does not answer.",
+        "Try again later; `Retry-After` says when, where it is known. After a change, read the current state first.",
     )
     TOO_MANY_REQUESTS = (
         "too_many_requests",

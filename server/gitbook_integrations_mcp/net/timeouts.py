@@ -5,9 +5,9 @@ send stays open, because nobody waits for the client then.
 
 `TimeoutProtocol` extends uvicorn's `H11Protocol`, which is no public interface. Of uvicorn it uses: the attributes
 `app` (read again for each request), `app_state`, `connections`, `conn`, `cycle`, `loop` and `transport` of the
-protocol, `disconnected` and `message_event` of its `RequestResponseCycle`, and the methods `handle_events`, `shutdown`
-and `_unset_keepalive_if_required`. Any minor version of uvicorn can change these, so `pyproject.toml` allows only
-versions that passed the tests.
+protocol, `disconnected`, `message_event` and `response_started` of its `RequestResponseCycle`, and the methods
+`handle_events`, `shutdown` and `_unset_keepalive_if_required`. Any minor version of uvicorn can change these, so
+`pyproject.toml` allows only versions that passed the tests.
 """
 
 import asyncio
@@ -61,7 +61,7 @@ class TimeoutProtocol(H11Protocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._application, self.app = self.app, self._limit_connections
+        self._application, self.app = self.app, self._respond
         self._arrival, self._progress = _Timer(self.loop), _Timer(self.loop)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -128,14 +128,25 @@ class TimeoutProtocol(H11Protocol):
         else:
             self.transport.abort()
 
-    async def _limit_connections(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
+        cycle = self.cycle
         if len(self.connections) <= self.limit or scope["path"] in HEALTH_PATHS:
-            await self._application(scope, receive, send)
-            return
-        if time.monotonic() - type(self)._reported > _REPORT_SECONDS:
-            type(self)._reported = time.monotonic()
-            _logger.warning("Connection limit reached (http.connections=%d); rejecting new clients", self.limit)
-        text = "This server has too many connections. Try again later. Its operator can raise http.connections."
+            try:
+                await self._application(scope, receive, send)
+            except asyncio.CancelledError:  # by uvicorn, which would answer 500, at the end of http.shutdown_seconds
+                if cycle.response_started:
+                    raise
+            else:
+                return
+            text = (
+                "This server stopped before the request had a response. Try again later; after a change, read the "
+                "current state first."
+            )
+        else:
+            if time.monotonic() - type(self)._reported > _REPORT_SECONDS:
+                type(self)._reported = time.monotonic()
+                _logger.warning("Connection limit reached (http.connections=%d); rejecting new clients", self.limit)
+            text = "This server has too many connections. Try again later. Its operator can raise http.connections."
         headers = {"Retry-After": "10", "Connection": "close"}
         response = create_error_response(503, ErrorCode.TEMPORARILY_UNAVAILABLE, text, headers)
         await response(scope, receive, send)

@@ -161,6 +161,25 @@ async def test_whoever_reads_nothing_is_given_up_and_who_is_told_nothing_is_not(
             await asyncio.wait_for(stream.read(1), 0.01)
 
 
+async def test_a_request_that_still_waits_when_the_server_stops_gets_the_reason() -> None:
+    waits = anyio.Event()
+
+    async def wait(scope: Scope, _receive: Receive, _send: Send) -> None:
+        if scope["type"] == "http":
+            waits.set()
+            await anyio.sleep_forever()
+
+    with open_listener() as (listener, address):
+        async with open_connection(address) as connection:
+            async with listen(wait, HttpSection(shutdown_seconds=0), listener):
+                reader = await ask(connection, "/mcp")
+                await waits.wait()
+            answer = await read_to_end(reader)
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"\r\nretry-after: " in answer
+    assert read_error(answer) == "temporarily_unavailable"
+
+
 async def test_whoever_reads_slowly_gets_everything() -> None:
     size, settings = 2 * 1024 * 1024, HttpSection(send_seconds=0.5, shutdown_seconds=1)
     async with broadcast(size, settings) as address, open_connection(address, small=True) as slow:
