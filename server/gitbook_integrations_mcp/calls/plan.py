@@ -77,9 +77,11 @@ def digest_target(target: Mapping[str, Any] | None) -> str | None:
     if target is None:
         return None
     below = {
-        level: sorted([str(find_id(one.get(level[:-1]))), digest_target(one)] for one in target[level])
+        level: sorted(
+            [str(find_id(one.get(level[:-1]))), digest_target(one)] for one in found if isinstance(one, Mapping)
+        )
         for level in ("spaces", "sites")
-        if isinstance(target.get(level), list)
+        if isinstance(found := target.get(level), list)
     }
     return digest_json([describe_state(target), below])
 

@@ -74,7 +74,8 @@ def _describe_paused(call: EndpointCall, before: Mapping[str, Any] | None) -> It
     """Yield a sentence if what a deletion removes is paused: what is installed again is not."""
     if call.tool.method != "DELETE" or before is None:
         return
-    items = [before, *read_list(before.get("spaces")), *read_list(before.get("sites"))]
+    places = [*read_list(before.get("spaces")), *read_list(before.get("sites"))]
+    items = [before, *(one for one in places if isinstance(one, Mapping))]
     paused = [_name_place(item) for item in items if item.get("status") == "paused"]
     if paused:
         more = f" and {len(paused) - _MAX_NAMED} more" if len(paused) > _MAX_NAMED else ""

@@ -43,6 +43,8 @@ class SnapshotReader:
         target = await self._targets.read_target(call.derive(endpoint, arguments))
         if target is None:
             raise TargetError(f"{call.tool.name}: the token may not read the current state. Nothing was sent.")
+        if not isinstance(target.get("configuration", {}), Mapping | None):
+            raise AnswerError("GitBook returned a configuration that is not an object. Nothing was sent.")
         lists = [reader for reader in find_context(endpoint) if reader.is_list]
         return {**target, **{_name_list(one): await self.read_list(call, one.name, arguments) for one in lists}}
 
