@@ -1,5 +1,6 @@
 """Text for humans and models: untrusted text is cleaned before it is shown, and numbers have their nouns."""
 
+import json
 import re
 
 # Characters that can hide or reorder text: control, bidirectional, invisible and tag characters.
@@ -67,3 +68,9 @@ def clean_text(text: str, limit: int) -> str:
 def format_count(number: int, noun: str) -> str:
     """Return a number with its noun, whose plural ends with an s: `1 finding`, `2,000 findings`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def extend_path(path: str, name: int | str) -> str:
+    """Return the path of what is below `path`: in `a.0."b.c"`, `0` is an item of a list, and `b.c` is one key."""
+    plain = isinstance(name, int) or (name and not name.isdecimal() and "." not in name and '"' not in name)
+    return f"{path}.{name if plain else json.dumps(name, ensure_ascii=False)}".removeprefix(".")

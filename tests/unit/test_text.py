@@ -2,7 +2,7 @@
 
 import pytest
 
-from gitbook_integrations_mcp.text import format_count
+from gitbook_integrations_mcp.text import extend_path, format_count
 
 
 @pytest.mark.parametrize(
@@ -10,3 +10,15 @@ from gitbook_integrations_mcp.text import format_count
 )
 def test_a_number_has_its_noun_in_the_singular_or_the_plural(number: int, text: str) -> None:
     assert format_count(number, "finding") == text
+
+
+def test_each_path_is_of_one_place_only() -> None:
+    paths = [("a", "b"), ("a.b",), ("a", 0), ("a", "0"), ("a.0",), ("a", ""), ("a",), ('"a', 'b"')]
+    shown = []
+    for names in paths:
+        path = ""
+        for name in names:
+            path = extend_path(path, name)
+        shown.append(path)
+    assert len(set(shown)) == len(paths)
+    assert shown[:3] == ["a.b", '"a.b"', "a.0"]

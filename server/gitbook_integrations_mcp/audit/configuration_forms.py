@@ -11,7 +11,7 @@ from typing import Any, Literal
 from gitbook_integrations_mcp.calls.masking import MaskingScope, find_secrets
 from gitbook_integrations_mcp.calls.response import read_list, read_object
 from gitbook_integrations_mcp.calls.secret_detection import is_secret_key, split_key
-from gitbook_integrations_mcp.text import clean_text, strip_unseen
+from gitbook_integrations_mcp.text import clean_text, extend_path, strip_unseen
 
 Origin = Literal["typed", "stored", "unknown"]
 """Whether a person typed a setting into a form or the integration stored it; unknown without any form.
@@ -97,7 +97,7 @@ class Form:
     def _find_origin(self, path: str) -> Origin:
         if not self.exists:
             return "stored" if self.is_stored or path.startswith("oauth_credentials") else "unknown"
-        typed = (key for key, declared in self.declared.items() if declared.get("type") != "button")
+        typed = (extend_path("", key) for key, declared in self.declared.items() if declared.get("type") != "button")
         return "typed" if any(path == key or path.startswith(f"{key}.") for key in typed) else "stored"
 
     def _is_public(self, key: str, value: Any) -> bool:

@@ -323,7 +323,8 @@ def join_names(parts: Iterable[int | str]) -> str:
 def _format_name(part: int | str) -> str:
     """Return `part`, unless it does not look like a name: names of unknown arguments are the caller's text."""
     text = str(part)
-    return text if len(text) <= 64 and text.replace("_", "").replace("-", "").isalnum() else "(unprintable name)"
+    is_name = len(text) <= 64 and re.sub(r"[_.-]", "", text).isalnum()
+    return f'"{text}"' if is_name and "." in text else text if is_name else "(unprintable name)"
 
 
 def _describe_valid_names(unknown: str, tool: Tool) -> str:

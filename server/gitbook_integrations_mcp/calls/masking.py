@@ -18,7 +18,7 @@ from gitbook_integrations_mcp.calls.secret_detection import (
     is_secret_key,
     list_public_settings,
 )
-from gitbook_integrations_mcp.text import strip_unseen
+from gitbook_integrations_mcp.text import extend_path, strip_unseen
 
 MASK = "[masked]"
 
@@ -169,9 +169,9 @@ def find_credentials(settings: Any, scope: MaskingScope, path: str = "") -> Iter
     """Yield the paths of credentials in third parties' settings, with the credentials."""
     if isinstance(settings, Mapping):
         for key, child in settings.items():
-            yield from find_credentials(child, scope.enter(str(key), settings), f"{path}.{key}".removeprefix("."))
+            yield from find_credentials(child, scope.enter(str(key), settings), extend_path(path, str(key)))
     elif isinstance(settings, list):
         for number, child in enumerate(settings):
-            yield from find_credentials(child, scope, f"{path}.{number}".removeprefix("."))
+            yield from find_credentials(child, scope, extend_path(path, number))
     elif scope.masks(settings):
         yield path, settings

@@ -19,7 +19,7 @@ from gitbook_integrations_mcp.confirmation.targets import TargetReader
 from gitbook_integrations_mcp.errors import CallError, ErrorCode, MaskError, TargetError
 from gitbook_integrations_mcp.gitbook.credentials import REDACTED
 from gitbook_integrations_mcp.gitbook.json_body import find_repaired
-from gitbook_integrations_mcp.text import clean_text
+from gitbook_integrations_mcp.text import clean_text, extend_path
 
 _ABSENT = object()
 
@@ -164,9 +164,9 @@ class _Restorer:
                 below = scope.enter(name, current)
                 if shown in sent or name in sent:
                     value = sent[shown] if shown in sent else sent[name]
-                    yield from self.find_omitted(value, current[name], below, f"{path}.{shown}")
+                    yield from self.find_omitted(value, current[name], below, extend_path(path, shown))
                 elif _contains_credential(current[name], below):
-                    yield f"{path}.{shown}"
+                    yield extend_path(path, shown)
         elif isinstance(current, list) and isinstance(sent, list):
             yield from self._find_omitted_items(sent, current, scope, scope, path)
         elif (isinstance(current, dict | list) or isinstance(sent, dict | list)) and _contains_credential(
@@ -194,7 +194,7 @@ class _Restorer:
                 (one for one, value in enumerate(rest) if self._replaces(value, item, scope, sent_scope)), None
             )
             if match is None:
-                yield f"{path}.{number}"
+                yield extend_path(path, number)
             else:
                 del rest[match]
 
@@ -228,10 +228,10 @@ class _Restorer:
         names = name_fields(current)
         for key, value in sent.items():
             if key not in names and REDACTED in key:
-                raise _PlaceholderError(f"{path}.{key}", "no current value")
+                raise _PlaceholderError(extend_path(path, key), "no current value")
             name = names.get(key, key)
             below = scope.enter(name, current if name in current else sent)
-            yield name, self.restore(value, current.get(name, _ABSENT), below, f"{path}.{key}")
+            yield name, self.restore(value, current.get(name, _ABSENT), below, extend_path(path, key))
 
     def _restore_items(self, sent: list[Any], current: list[Any], scope: MaskingScope, path: str) -> list[Any]:
         """Return the items of a list, which may have moved: each becomes the current item that it is the shown form of.
@@ -249,9 +249,9 @@ class _Restorer:
             ):
                 restored.append(candidates[0])
             elif candidates and _contains_placeholder(item, scope):
-                raise _PlaceholderError(f"{path}.{number}", "several current values")
+                raise _PlaceholderError(extend_path(path, number), "several current values")
             else:
-                restored.append(self.restore(item, _ABSENT, scope, f"{path}.{number}"))
+                restored.append(self.restore(item, _ABSENT, scope, extend_path(path, number)))
         return restored
 
     def matches_shown(self, sent: Any, current: Any, scope: MaskingScope) -> bool:
@@ -282,10 +282,12 @@ def _find_exposed(sent: Any, restored: Any, scope: MaskingScope, path: str) -> I
         names = name_fields(restored)
         for key, value in sent.items():
             name = names.get(key, key)
-            yield from _find_exposed(value, restored.get(name), scope.enter(str(name), restored), f"{path}.{key}")
+            yield from _find_exposed(
+                value, restored.get(name), scope.enter(str(name), restored), extend_path(path, key)
+            )
     elif isinstance(sent, list):
         for number, (one, other) in enumerate(zip(sent, restored, strict=True)):
-            yield from _find_exposed(one, other, scope, f"{path}.{number}")
+            yield from _find_exposed(one, other, scope, extend_path(path, number))
     elif sent == MASK != restored and not scope.masks(restored):
         yield path
 

@@ -12,6 +12,7 @@ from gitbook_integrations_mcp.calls.response import ABSENT, read_list, read_obje
 from gitbook_integrations_mcp.calls.undo import SETTINGS
 from gitbook_integrations_mcp.calls.view import View
 from gitbook_integrations_mcp.pipeline.execution import Recorded
+from gitbook_integrations_mcp.text import extend_path
 
 RECEIPT = "receipt"
 """Name of the receipt in the result of a call."""
@@ -97,4 +98,4 @@ def _compare_configurations(
         one, other = old.get(key), new.get(key)
         hidden = one == other == MASK and sent.get(key, _UNSENT) not in (MASK, _UNSENT)
         if one != other or hidden:
-            yield f"configuration.{key}", {"from": one, "to": other}
+            yield extend_path("configuration", key), {"from": one, "to": other}

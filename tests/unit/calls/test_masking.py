@@ -104,6 +104,7 @@ def test_a_credential_in_settings_is_named_by_its_path() -> None:
     }
     found = ["api_key", "accounts.1.note", "accounts.1.deep.pin", "headers.0.value", "secrets.anything.at"]
     assert list(find_secrets(settings)) == found
+    assert list(find_secrets({"a.api_key": "k", "a": {"api_key": "k"}})) == ['"a.api_key"', "a.api_key"]
 
 
 SHOWN = {
