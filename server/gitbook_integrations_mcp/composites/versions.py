@@ -27,7 +27,7 @@ from gitbook_integrations_mcp.text import clean_text
 from gitbook_integrations_mcp.times import write_time
 
 if TYPE_CHECKING:
-    from gitbook_integrations_mcp.store.versions import VersionEntry
+    from gitbook_integrations_mcp.store.versions import Version, VersionEntry
 
 logger = logging.getLogger(__name__)
 
@@ -144,7 +144,8 @@ class PublishedVersions:
             only = len(entries) == 1 and entries[0].version == _read_live(live)
             raise VersionError(_describe_mismatch(wanted, matching or entries, several=bool(matching), only=only))
         number = _read_live(live)  # numbers repeat after an integration was unpublished: the newest one counts
-        if number and matching[0] is next((one for one in entries if one.version == number), None):
+        published = next((one for one in entries if one.version == number), None) if number else None
+        if matching[0] is published:
             return Plan((), unchanged=f"Version {number} is the published one, so there is nothing to do.")
         version = await self._store.versions.get(matching[0].id)
         if version is None:
@@ -158,7 +159,16 @@ class PublishedVersions:
             Fact("Earlier version", f"{_name_version(matching[0])}, published at {entry['time']} by {by}"),
             *(Fact("Not restored", text) for text in lost),
         ]
+        if published and (same := await self._find_same(version, published)):
+            facts.insert(1, Fact("Already published", f"version {number} has the same {same}"))
         return Plan((Step(ENDPOINTS[PUBLISHING], arguments),), tuple(facts), tuple(lost), returned=PUBLISHED)
+
+    async def _find_same(self, version: "Version", published: "VersionEntry") -> str | None:
+        """Return what a version has in common with the published one, as far as the store knows it."""
+        if version.digest == published.digest:
+            return "script and manifest. Nothing would change, except that secrets can differ"
+        live = await self._store.versions.get(published.id)
+        return "script. The manifest differs" if live and live.script == version.script else None
 
     async def _find_visible(self, call: Call, live: Mapping[str, Any] | None) -> "list[VersionEntry]":
         found = await self._store.versions.list_entries(call.arguments["integrationName"])

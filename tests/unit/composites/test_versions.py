@@ -138,6 +138,22 @@ async def test_the_published_version_is_not_published_again(url: str, spy: GitBo
     assert (len(spy.mutations), len(human.requests)) == (sent, asked)
 
 
+@pytest.mark.parametrize(
+    ("third", "said"),
+    [(FIRST, "the same script and manifest"), ({**FIRST, "title": "Third"}, "the same script. The"), (SECOND, None)],
+)
+async def test_the_question_says_that_the_script_is_published_already(
+    third: dict[str, Any], said: str | None, url: str, spy: GitBookSpy
+) -> None:
+    human = Human()
+    async with meet(create_gated_server(spy, url=url), human, "2026-07-28") as client:
+        await publish_both(client)
+        assert not (await client.call_tool("publish_integration", third)).is_error
+        await client.call_tool("rollback_integration", {**OWN, "version": FIRST_NUMBER})
+    assert ("Already published" in human.texts[-1]) is (said is not None)
+    assert said is None or said in human.texts[-1]
+
+
 async def test_a_publication_names_what_reverts_it_also_in_the_list_of_changes(url: str, spy: GitBookSpy) -> None:
     async with meet(create_gated_server(spy, url=url), Human(), "2026-07-28") as client:
         published = await client.call_tool("publish_integration", FIRST)
