@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, from_json, to_json
 
 from gitbook_integrations_api.checks import INTERNAL_SCOPES, REPLACED_VALUES
-from gitbook_integrations_api.endpoint import Endpoint, Request, Risk, SegmentError, Tool
+from gitbook_integrations_api.endpoint import Composite, Endpoint, Request, Risk, SegmentError, Tool
 from gitbook_integrations_api.options import Options, name_options
 from gitbook_integrations_api.schema import describe_model
 from gitbook_integrations_mcp.calls.checks import WRONG_FORM, Problem, find_problems
@@ -46,6 +46,10 @@ _STRUCTURED: Mapping[str, tuple[type, ...]] = {
 Model = TypeVar("Model", bound=BaseModel)
 
 
+_ID_LISTS = frozenset({"integrations", "spaces", "sites"})
+"""Arguments of composite tools that are lists of IDs. Errors would not show the space around an ID."""
+
+
 def normalize_arguments(
     tool: Tool, arguments: Mapping[str, Any], option_names: Container[str], organization: str | None
 ) -> dict[str, Any]:
@@ -53,8 +57,8 @@ def normalize_arguments(
 
     Clients send null or an empty text for what the model left out, and JSON in a string for what is no text. These are
     read here, once, so that everything after it sees the same arguments: checks, confirmation, request and record. So
-    are whole numbers that stand for a text. Names of the other form (`organizationId` for `organization`) are taken,
-    too. Everything else stays as it is, and is checked strictly.
+    are whole numbers that stand for a text, and the IDs in a list without the space around them. Names of the other
+    form (`organizationId` for `organization`) are taken, too. Everything else stays as it is, and is checked strictly.
     """
     fields, kinds = tool.input.model_fields, _find_kinds(tool.input)
     read: dict[str, Any] = {}
@@ -72,6 +76,8 @@ def normalize_arguments(
             value = _read_structured(kind, value)
         if name in fields:
             value = _drop_nulls(fields[name].annotation, value)
+        if name in _ID_LISTS and isinstance(tool, Composite) and isinstance(value, list):
+            value = [one.strip() if isinstance(one, str) else one for one in value]
         if kind == "string" and type(value) is int:
             value = str(value)
         if kind == "integer" and isinstance(value, float) and value.is_integer():

@@ -134,7 +134,7 @@ class ChangeLister:
         given = [name for name in _FILTERS if name in arguments]
         if not given:
             return []
-        note = f"Nothing matches {' and '.join(given)}; without that, the list can have changes."
+        note = f"Nothing matches {' and '.join(given)}; without that, the list can have changes. A title is no ID."
         if name := arguments.get("integrationName"):
             others = [one.arguments.get("integrationName") for one in await self._store.changes.search(owner)]
             note += suggest(name, filter(None, others))

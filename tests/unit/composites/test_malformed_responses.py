@@ -24,7 +24,7 @@ from tests.support.integration_folder import write_folder
 
 VALUES = ("x", None, 7, [7], ["a"], {"a": 1})
 DEPTH = 4
-MOST = 150
+MOST = 40
 """Fields that are altered of a tool that reads many."""
 
 OWN = {"integrationName": OWN_INTEGRATION}

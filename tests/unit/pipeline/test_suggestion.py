@@ -114,3 +114,11 @@ async def test_a_list_that_the_settings_leave_out_is_not_read() -> None:
         result = await client.call_tool("list_space_integrations", {"spaceId": "Internal Handbook"})
     assert result.is_error
     assert watched.requests == []
+
+
+@pytest.mark.parametrize("name", ["spaces", "integrations"])
+async def test_space_around_an_id_in_a_list_means_nothing(name: str) -> None:
+    given = {"spaces": f" {SPACE}\n", "integrations": " slack "}[name]
+    async with connect(Watched()) as client:
+        result = await client.call_tool("audit_installations", {name: [given]})
+    assert not result.is_error, read_text(result)
