@@ -59,7 +59,9 @@ def parse_document(text: str) -> Document:
         node = yaml.compose(text)
     except MarkedYAMLError as error:
         line = 1 if error.problem_mark is None else error.problem_mark.line + 1
-        raise DocumentError(f"is not valid YAML: {error.problem or error.context}", line) from None
+        problem = error.problem or error.context or ""
+        whole = f"{error.context}, {problem}" if problem.startswith("but ") else problem
+        raise DocumentError(f"is not valid YAML: {whole}", line) from None
     except (YAMLError, ValueError):
         raise DocumentError("is not valid YAML") from None
     except RecursionError:

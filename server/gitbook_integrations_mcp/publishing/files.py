@@ -83,10 +83,14 @@ class Roots:
         """
         try:
             path = (folder / name).resolve()
-        except (OSError, RuntimeError, ValueError):
+        except RuntimeError:
+            raise FileError("is a link that leads to itself") from None
+        except (OSError, ValueError):
             raise FileError("is not a valid path") from None
         if not self._contain(path):
-            raise FileError("is outside of the allowed folders")
+            linked = self._contain(Path(os.path.normpath(folder / name)))
+            reason = ", because a link leads there" if linked else ""
+            raise FileError(f"is outside of the allowed folders{reason}")
         return path
 
     def read(self, folder: Path, name: str, limit: int, *, elsewhere: bool = True) -> bytes:

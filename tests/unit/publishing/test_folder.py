@@ -416,6 +416,7 @@ def test_no_file_outside_of_the_roots_is_read(tmp_path: Path, key: str, way: str
     folder = read(root, **order)
     [problem] = folder.problems
     assert "outside of the allowed folders" in problem.text
+    assert ("because a link leads there" in problem.text) is ("link" in way or key == ".env")
     assert SECRET not in repr(folder)
 
 
@@ -466,3 +467,9 @@ def test_the_variables_can_be_in_a_file_of_another_name(tmp_path: Path) -> None:
     folder = write_folder(tmp_path, {".env.local": f"KEY={SECRET}\n"}, secrets={"A": "${{ env.KEY }}"})
     (folder / ".env").symlink_to(".env.local")
     assert read(folder).arguments["secrets"] == {"A": SECRET}
+
+
+def test_a_second_document_in_a_manifest_is_named(tmp_path: Path) -> None:
+    [problem] = read(write_folder(tmp_path, text="title: First\n---\ntitle: Second\n")).problems
+    assert problem.line == 2
+    assert "expected a single document in the stream, but found another document" in problem.text
