@@ -15,7 +15,7 @@ from gitbook_integrations_api.catalog import TOOLS
 from gitbook_integrations_api.endpoint import Composite
 from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.config.settings import load_settings
-from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
+from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION, create_sandbox
 from gitbook_integrations_mcp.sandbox.state import Setup
 from tests.support.elicitation_client import GitBookSpy, Human, meet
 from tests.support.fake_gitbook import read_text
@@ -44,7 +44,7 @@ class Altered:
     """The sandbox, with one field of the responses at one path replaced, and a record of the responses."""
 
     def __init__(self) -> None:
-        self.spy = GitBookSpy()
+        self.spy = GitBookSpy(create_sandbox(rate_limit=1_000_000))
         self.responses: dict[str, Any] = {}
         self.change: tuple[str, FieldPath, Any] | None = None
 
