@@ -3,7 +3,6 @@
 from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import anyio
@@ -21,6 +20,7 @@ from gitbook_integrations_mcp.gitbook.session import LOG_IN
 from gitbook_integrations_mcp.process import SUCCESS
 from gitbook_integrations_mcp.store.logins import Login
 from gitbook_integrations_mcp.text import clean_text
+from gitbook_integrations_mcp.times import write_time
 
 _LISTING = ENDPOINTS["list_organizations_for_authenticated_user"]
 
@@ -92,10 +92,9 @@ async def identify(settings: Settings) -> Identity:
 
 def describe(identity: Identity) -> dict[str, Any]:
     """Return the facts about a login by name; none is a secret."""
-    expires = None if identity.expires is None else datetime.fromtimestamp(identity.expires, UTC)
     return {
         **describe_login(identity.login),
-        "expires": expires and expires.isoformat(timespec="seconds"),
+        "expires": None if identity.expires is None else write_time(identity.expires),
         "organizations": identity.organizations,
         "missing": dict(identity.missing),
         "command": identity.command,
