@@ -46,11 +46,14 @@ def _module(name: str, python: str = sys.executable) -> tuple[str, ...]:
 
 
 def environment(endpoint: str) -> dict[str, str]:
-    """The caller's environment without settings and proxies of its own, pointed at `endpoint`."""
+    """The caller's environment without settings and proxies of its own, pointed at `endpoint`.
+
+    Python may keep its byte code, as everywhere else: without it, every start would compile what it imports.
+    """
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("GITBOOK_") and name.lower() not in PROXIES
+        if not name.startswith("GITBOOK_") and name.lower() not in PROXIES | {"pythondontwritebytecode"}
     }
     return kept | {"GITBOOK_ENDPOINT": endpoint, "GITBOOK_TOKEN": "gb_api_benchmark"}
 
