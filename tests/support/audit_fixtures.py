@@ -13,6 +13,7 @@ import httpx
 from mcp import Client
 from starlette.types import Receive, Scope, Send
 
+from gitbook_integrations_api.choices import LEVELS
 from gitbook_integrations_api.report import Narrowing, Report
 from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.audit import list_reader
@@ -21,7 +22,7 @@ from gitbook_integrations_mcp.config.settings import Settings, load_settings
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.gitbook.credentials import Credentials
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, USER_TOKEN, Sandbox, create_sandbox
-from gitbook_integrations_mcp.sandbox.state import LEVELS, Installation, State
+from gitbook_integrations_mcp.sandbox.state import Installation, State
 
 Sleep = Callable[[float], Awaitable[None]]
 

@@ -12,18 +12,10 @@ from typing import Any, TypeVar
 import anyio
 from starlette.types import Receive, Scope, Send
 
+from gitbook_integrations_api.choices import LEVELS, Level
 from gitbook_integrations_mcp.sandbox.application import RATE_LIMIT, Sandbox
 from gitbook_integrations_mcp.sandbox.seed import add_other_data, create_main_organization, install
-from gitbook_integrations_mcp.sandbox.state import (
-    LEVELS,
-    Installation,
-    Integration,
-    Level,
-    Setup,
-    State,
-    Status,
-    identify,
-)
+from gitbook_integrations_mcp.sandbox.state import Installation, Integration, Setup, State, Status, identify
 from gitbook_integrations_mcp.sandbox.templates import (
     FOREIGN,
     INTEGRATIONS,

@@ -8,12 +8,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from gitbook_integrations_api.choices import LEVELS, Level
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, Sandbox, create_sandbox
 from gitbook_integrations_mcp.sandbox.state import (
-    LEVELS,
     Installation,
     Integration,
-    Level,
     Organization,
     Setup,
     Site,

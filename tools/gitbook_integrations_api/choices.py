@@ -23,3 +23,4 @@ TABLE_NAMES: tuple[TableName, ...] = get_args(TableName)
 
 Level = Literal["space", "site"]
 """The kinds of place on which integrations are enabled."""
+LEVELS: tuple[Level, ...] = get_args(Level)

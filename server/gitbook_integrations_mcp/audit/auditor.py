@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from gitbook_integrations_api.choices import SEVERITIES
+from gitbook_integrations_api.choices import LEVELS, SEVERITIES
 from gitbook_integrations_api.endpoint import Endpoint
 from gitbook_integrations_api.report import (
     AuditedOrganization,
@@ -24,7 +24,7 @@ from gitbook_integrations_mcp.audit.accepted_findings import AcceptanceFile, Acc
 from gitbook_integrations_mcp.audit.collector import Collector, Progress
 from gitbook_integrations_mcp.audit.coverage import MARKETPLACE, CoverageTracker, name_scripts
 from gitbook_integrations_mcp.audit.evaluation import Evaluation, evaluate_rules
-from gitbook_integrations_mcp.audit.inventory import LEVELS, Installed
+from gitbook_integrations_mcp.audit.inventory import Installed
 from gitbook_integrations_mcp.audit.list_reader import Send
 from gitbook_integrations_mcp.audit.rule_results import Facts
 from gitbook_integrations_mcp.config.settings import Settings

@@ -19,13 +19,14 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from gitbook_integrations_api.choices import Level
+from gitbook_integrations_api.choices import LEVELS, Level
 from gitbook_integrations_api.report import Narrowing
 from gitbook_integrations_mcp.audit.concurrency import Job, run_bounded
 from gitbook_integrations_mcp.audit.coverage import (
     INSTALLATIONS,
     MARKETPLACE,
     ORGANIZATION,
+    PLACES,
     SITES,
     SPACES,
     STATUS,
@@ -34,8 +35,9 @@ from gitbook_integrations_mcp.audit.coverage import (
     name_scripts,
     name_status,
 )
-from gitbook_integrations_mcp.audit.inventory import LEVELS, Installed, Inventory, read_text
+from gitbook_integrations_mcp.audit.inventory import Installed, Inventory, read_text
 from gitbook_integrations_mcp.audit.list_reader import AddItem, ListReader, Send
+from gitbook_integrations_mcp.calls.response import get_path
 from gitbook_integrations_mcp.errors import AnswerError, ArgumentsError
 from gitbook_integrations_mcp.spelling import suggest_id
 from gitbook_integrations_mcp.text import clean_text
@@ -112,7 +114,7 @@ class Collector:
 
     def _list_statuses(self) -> Iterator[Job]:
         organization = {"organizationId": self.inventory.organization}
-        requested = [(level, place) for level in LEVELS for place in self._get_requested(level) or ()]
+        requested = [(level, place) for level in LEVELS for place in self.inventory.narrowing.get_places(level) or ()]
         targets: list[tuple[Level, str]] = requested or [("site", "")]
         for level, place in targets:
             arguments = organization | {"target": level} | ({level: place} if place else {})
@@ -121,8 +123,7 @@ class Collector:
             yield partial(self._read, source, "list_organization_integrations_status", arguments, add_item)
 
     def _add_status(self, level: Level, item: Mapping[str, Any]) -> bool:
-        integration = item.get("integration")
-        name = read_text(integration.get("name")) if isinstance(integration, Mapping) else None
+        name = read_text(get_path(item, "integration.name"))
         if name is not None:
             self._enabled[level].add(name)
         return name is not None
@@ -131,10 +132,9 @@ class Collector:
         for installed in self.inventory.installations.values():
             for level in LEVELS:
                 if self._may_have_places(installed, level):
-                    arguments = {"integrationName": installed.name, "installationId": installed.id}
                     tool = f"list_integration_installation_{level}s"
                     add_item = partial(installed.add_place, level)
-                    yield partial(self._read, name_places(level, installed.id), tool, arguments, add_item)
+                    yield partial(self._read, name_places(level, installed.id), tool, installed.arguments, add_item)
 
     def _list_scripts(self) -> Iterator[Job]:
         for site in self.inventory.sites:
@@ -142,26 +142,21 @@ class Collector:
             add_item = partial(self.inventory.add_script, site)
             yield partial(self._read, name_scripts(site), "list_site_integration_scripts", arguments, add_item)
 
-    def _get_requested(self, level: Level) -> tuple[str, ...] | None:
-        """Return the requested spaces or sites, or None if all are requested."""
-        narrowing = self.inventory.narrowing
-        return narrowing.spaces if level == "space" else narrowing.sites
-
     def _covers(self, level: Level) -> bool:
         """Whether the audit covers any place of this level."""
-        confined = any(self._get_requested(each) is not None for each in LEVELS)
-        return not confined or self._get_requested(level) is not None
+        confined = any(self.inventory.narrowing.get_places(each) is not None for each in LEVELS)
+        return not confined or self.inventory.narrowing.get_places(level) is not None
 
     def _may_have_places(self, installed: Installed, level: Level) -> bool:
         if not self._covers(level):
             return False
-        if level == "space" and self._get_requested(level) is None:
+        if level == "space" and self.inventory.narrowing.get_places(level) is None:
             return installed.may_be_on(level) if installed.count is None else installed.count > 0
         return installed.name in self._enabled[level] if self._knows_enabled(level) else installed.may_be_on(level)
 
     def _knows_enabled(self, level: Level) -> bool:
         """Whether the lists of what is enabled on sites, or on the requested spaces or sites, were read completely."""
-        requested = self._get_requested(level)
+        requested = self.inventory.narrowing.get_places(level)
         sources = [STATUS] if requested is None else [name_status(level, place) for place in requested]
         return not self.coverage.is_incomplete(*sources)
 
@@ -170,7 +165,7 @@ class Collector:
 
         If that could not be read, all are kept: an unread list is no list without entries.
         """
-        requested = [level for level in LEVELS if self._get_requested(level) is not None]
+        requested = [level for level in LEVELS if self.inventory.narrowing.get_places(level) is not None]
         if requested and all(map(self._knows_enabled, requested)):
             names = self._enabled["space"] | self._enabled["site"]
             self.inventory.installations = {
@@ -186,8 +181,10 @@ class Collector:
             ArgumentsError: a name is unknown.
         """
         for level in LEVELS:
-            if not self.coverage.is_incomplete(SPACES if level == "space" else SITES):
-                _refuse_unknown(f"{level}s", self._get_requested(level) or (), self.inventory.titles[level])
+            if not self.coverage.is_incomplete(PLACES[level]):
+                _refuse_unknown(
+                    f"{level}s", self.inventory.narrowing.get_places(level) or (), self.inventory.titles[level]
+                )
 
     def _check_integrations(self) -> None:
         """Refuse requested integrations that nothing is known of, and record a gap for those that are not installed.

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from gitbook_integrations_api.choices import LEVELS
 from gitbook_integrations_api.report import (
     VERSION,
     Change,
@@ -19,7 +20,6 @@ from gitbook_integrations_api.report import (
 )
 from gitbook_integrations_api.report import Undecided as ReportedUndecided
 from gitbook_integrations_mcp.audit.coverage import INSTALLATIONS, SITES, SPACES, name_places, name_scripts
-from gitbook_integrations_mcp.audit.inventory import LEVELS
 from gitbook_integrations_mcp.errors import ErrorCode, RefusedError
 from gitbook_integrations_mcp.text import quote
 

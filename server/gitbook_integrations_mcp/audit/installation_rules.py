@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gitbook_integrations_api.choices import Level
+from gitbook_integrations_api.choices import LEVELS, Level
 from gitbook_integrations_api.report import Subject
 from gitbook_integrations_api.scopes import VISITOR_POWERS, writes
 from gitbook_integrations_mcp.audit.coverage import INSTALLATIONS, MARKETPLACE, PLACES, name_places
 from gitbook_integrations_mcp.audit.integration_jobs import find_protected_job, is_trusted
-from gitbook_integrations_mcp.audit.inventory import LEVELS, Installed
+from gitbook_integrations_mcp.audit.inventory import Installed
 from gitbook_integrations_mcp.audit.rule_results import PASS, Facts, Match, RuleCheck, RuleResult, Undecided
 from gitbook_integrations_mcp.calls.policy_rules import read_public
 from gitbook_integrations_mcp.text import quote

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from gitbook_integrations_api.choices import Level
+from gitbook_integrations_api.choices import LEVELS, Level
 from gitbook_integrations_api.report import (
     GitSyncFacts,
     InstallationFacts,
@@ -30,8 +30,6 @@ from gitbook_integrations_mcp.calls.policy_rules import JudgedIntegration, read_
 from gitbook_integrations_mcp.calls.response import find_id, get_path, read_list, read_object
 from gitbook_integrations_mcp.digest import digest_json
 from gitbook_integrations_mcp.text import clean_text, quote
-
-LEVELS: tuple[Level, ...] = ("space", "site")
 
 _TEXT_LIMIT = 200
 _POLICY_LIMIT = 16_000

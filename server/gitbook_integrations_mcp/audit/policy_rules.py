@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from gitbook_integrations_api.choices import LEVELS
 from gitbook_integrations_mcp.audit.coverage import INSTALLATIONS, PLACES, name_places
 from gitbook_integrations_mcp.audit.installation_rules import (
     leave_undecided,
     match_installation,
     name_places_of,
 )
-from gitbook_integrations_mcp.audit.inventory import LEVELS, Installed
+from gitbook_integrations_mcp.audit.inventory import Installed
 from gitbook_integrations_mcp.audit.rule_results import PASS, Facts, Match, RuleCheck, RuleResult
 from gitbook_integrations_mcp.calls.policy_rules import Case, JudgedPlace, judge, list_conditions, read_public
 from gitbook_integrations_mcp.config.models import PolicyRule

@@ -10,12 +10,11 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from gitbook_integrations_api.choices import Severity
+from gitbook_integrations_api.choices import LEVELS, Severity
 from gitbook_integrations_api.endpoints.audit import Section
 from gitbook_integrations_api.report import Finding, Gap, InstallationFacts, Placement, Report, ScriptFacts, SiteFacts
 from gitbook_integrations_api.scopes import INJECT_SCRIPT, SCOPES, is_powerful, writes
 from gitbook_integrations_mcp.audit.coverage import name_places
-from gitbook_integrations_mcp.audit.inventory import LEVELS
 from gitbook_integrations_mcp.audit.places import PlaceNames, describe_installation, list_levels, read_names
 from gitbook_integrations_mcp.audit.problems import Problem, group_findings
 from gitbook_integrations_mcp.text import clean_text

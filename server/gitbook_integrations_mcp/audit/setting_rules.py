@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
-from gitbook_integrations_api.choices import Level
+from gitbook_integrations_api.choices import LEVELS, Level
 from gitbook_integrations_api.report import GitSyncFacts, Subject
 from gitbook_integrations_api.scopes import SIGN_IN
 from gitbook_integrations_api.sources import PLACE_LISTS
@@ -28,7 +28,7 @@ from gitbook_integrations_mcp.audit.integration_jobs import (
     find_purpose,
     is_trusted,
 )
-from gitbook_integrations_mcp.audit.inventory import LEVELS, Installed
+from gitbook_integrations_mcp.audit.inventory import Installed
 from gitbook_integrations_mcp.audit.rule_results import PASS, Facts, Match, RuleCheck, RuleResult, Undecided
 from gitbook_integrations_mcp.text import quote
 

@@ -8,18 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gitbook_integrations_api.choices import Level
 from gitbook_integrations_api.endpoint import CredentialKind, Endpoint
 from gitbook_integrations_mcp.sandbox.credentials import Caller
-from gitbook_integrations_mcp.sandbox.state import (
-    Installation,
-    Integration,
-    Level,
-    Organization,
-    Place,
-    Site,
-    Space,
-    State,
-)
+from gitbook_integrations_mcp.sandbox.state import Installation, Integration, Organization, Place, Site, Space, State
 
 
 class FailureError(Exception):

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+from gitbook_integrations_api.choices import Level
 from gitbook_integrations_mcp.sandbox.call import ApiResponse, Call, FailureError
 from gitbook_integrations_mcp.sandbox.installations import change, find_if_any
 from gitbook_integrations_mcp.sandbox.marketplace import list_enabled
 from gitbook_integrations_mcp.sandbox.objects import API, locate, show_script, show_setup
 from gitbook_integrations_mcp.sandbox.paging import paginate
-from gitbook_integrations_mcp.sandbox.state import Installation, Level, Setup
+from gitbook_integrations_mcp.sandbox.state import Installation, Setup
 
 # On a space, on a site
 

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from gitbook_integrations_api.choices import LEVELS
 from gitbook_integrations_mcp.sandbox.call import ApiResponse, Call, FailureError
 from gitbook_integrations_mcp.sandbox.credentials import issue_token
 from gitbook_integrations_mcp.sandbox.marketplace import matches
 from gitbook_integrations_mcp.sandbox.objects import API, locate, show_installation, show_integration
 from gitbook_integrations_mcp.sandbox.paging import paginate
-from gitbook_integrations_mcp.sandbox.state import LEVELS, Installation, Integration, Setup
+from gitbook_integrations_mcp.sandbox.state import Installation, Integration, Setup
 
 
 def list_organization_installations(call: Call) -> ApiResponse:

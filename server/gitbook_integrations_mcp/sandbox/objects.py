@@ -2,11 +2,11 @@
 
 from typing import Any
 
+from gitbook_integrations_api.choices import Level
 from gitbook_integrations_mcp.sandbox.state import (
     Event,
     Installation,
     Integration,
-    Level,
     Organization,
     Place,
     Setup,

@@ -6,7 +6,8 @@ All credentials are invented and say so.
 from dataclasses import dataclass, field
 from typing import Any
 
-from gitbook_integrations_mcp.sandbox.state import Level, Selection, Setup, Status
+from gitbook_integrations_api.choices import Level
+from gitbook_integrations_mcp.sandbox.state import Selection, Setup, Status
 from gitbook_integrations_mcp.sandbox.templates import OWN_INTEGRATION
 
 

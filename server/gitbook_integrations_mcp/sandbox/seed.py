@@ -7,10 +7,10 @@ import copy
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from gitbook_integrations_api.choices import LEVELS
 from gitbook_integrations_mcp.sandbox.events import record_sample_events
 from gitbook_integrations_mcp.sandbox.plan import PLAN
 from gitbook_integrations_mcp.sandbox.state import (
-    LEVELS,
     Development,
     Installation,
     Integration,

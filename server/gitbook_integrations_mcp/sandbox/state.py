@@ -10,10 +10,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Literal
 
-Level = Literal["space", "site"]
-"""The places where an organization's installation can be enabled."""
-
-LEVELS: tuple[Level, ...] = ("space", "site")
+from gitbook_integrations_api.choices import LEVELS, Level
 
 Status = Literal["active", "pending", "paused"]
 Selection = Literal["all", "selected"]

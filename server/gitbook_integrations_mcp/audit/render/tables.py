@@ -6,9 +6,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from gitbook_integrations_api.choices import TableName
+from gitbook_integrations_api.choices import LEVELS, TableName
 from gitbook_integrations_api.report import Report
-from gitbook_integrations_mcp.audit.inventory import LEVELS
 from gitbook_integrations_mcp.audit.places import list_powers
 
 Row = dict[str, Any]
