@@ -1,13 +1,13 @@
 """Audits all organizations that a token can list, one after the other, and shows them side by side."""
 
-from collections.abc import Sequence
 from typing import Any
 
-from gitbook_integrations_api.report import AuditedOrganization, Narrowing
+from gitbook_integrations_api.report import Narrowing
 from gitbook_integrations_mcp.audit.auditor import Audit
 from gitbook_integrations_mcp.audit.places import describe_installation, read_names
 from gitbook_integrations_mcp.audit.render.markdown import render_organizations
 from gitbook_integrations_mcp.audit.runner import AuditRun, AuditRunner, ReportKey
+from gitbook_integrations_mcp.audit.sections import describe_others
 from gitbook_integrations_mcp.audit.side_by_side import MAX_LINES, OrganizationAudit, set_side_by_side
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.output import Output
@@ -38,9 +38,9 @@ class OrganizationsAudit:
         progress = _ContinuedProgress(Progress(call.context))
         user = (await self._users.resolve(call.caller.credentials)).key
         first = await self._audit(call, user, call.arguments["organizationId"], progress)
-        others = first.report.others
+        others, rest = first.report.others[: MAX_ORGANIZATIONS - 1], first.report.others[MAX_ORGANIZATIONS - 1 :]
         runs, problems = [first], list[dict[str, Any]]()
-        for other in others[: MAX_ORGANIZATIONS - 1]:
+        for other in others:
             progress.start_next()
             try:
                 runs.append(await self._audit(call, user, other.id, progress, first.audit))
@@ -49,12 +49,12 @@ class OrganizationsAudit:
         content = {
             "generatedAt": first.report.generatedAt,
             "ageSeconds": 0,
-            "complete": not problems and all(run.report.coverage.complete for run in runs),
+            "complete": not problems and not rest and all(run.report.coverage.complete for run in runs),
             "organizations": [*map(_describe, runs), *problems],
             **set_side_by_side(
                 [OrganizationAudit(run.report, run.audit.settings if run.audit else {}) for run in runs]
             ),
-            **_describe_rest(others[MAX_ORGANIZATIONS - 1 :]),
+            **describe_others(rest),
         }
         more = "For the details of one organization, call again with its ID as organizationId and a section."
         return Output(content | {"more": more}, f"{render_organizations(content)}\n\n{more}")
@@ -96,9 +96,3 @@ def _describe(run: AuditRun) -> dict[str, Any]:
         "moreInstallations": max(0, len(report.installations) - MAX_LINES),
     }
     return described | ({"note": run.note} if run.note else {})
-
-
-def _describe_rest(rest: Sequence[AuditedOrganization]) -> dict[str, Any]:
-    if not rest:
-        return {}
-    return {"notAudited": [f"{each.title or 'untitled'} ({each.id})" for each in rest], "moreNotAudited": 0}

@@ -12,7 +12,16 @@ from pydantic_core import to_json
 
 from gitbook_integrations_api.choices import LEVELS, Severity
 from gitbook_integrations_api.endpoints.audit import Section
-from gitbook_integrations_api.report import Finding, Gap, InstallationFacts, Placement, Report, ScriptFacts, SiteFacts
+from gitbook_integrations_api.report import (
+    AuditedOrganization,
+    Finding,
+    Gap,
+    InstallationFacts,
+    Placement,
+    Report,
+    ScriptFacts,
+    SiteFacts,
+)
 from gitbook_integrations_api.scopes import INJECT_SCRIPT, SCOPES, is_powerful, writes
 from gitbook_integrations_mcp.audit.coverage import name_places
 from gitbook_integrations_mcp.audit.places import PlaceNames, describe_installation, list_levels, read_names
@@ -46,7 +55,7 @@ PAGE_CHARACTERS = 9000
 
 def summarize(report: Report) -> dict[str, Any]:
     """Return figures, findings by rule, installations, coverage and changes. The size is limited."""
-    gaps, names, others = report.coverage.gaps, read_names(report), report.others
+    gaps, names = report.coverage.gaps, read_names(report)
     lines = [describe_installation(installed, names) for installed in report.installations[:MAX_LINES]]
     summary: dict[str, Any] = {
         "organization": report.organization.model_dump(mode="json"),
@@ -66,10 +75,15 @@ def summarize(report: Report) -> dict[str, Any]:
     }
     if changes := describe_comparison(report):
         summary |= {"changes": changes, "changeExamples": list_change_examples(report)}
-    if others:
-        summary["notAudited"] = [f"{each.title} ({each.id})" if each.title else each.id for each in others[:MAX_OTHERS]]
-        summary["moreNotAudited"] = len(others) - len(summary["notAudited"])
-    return summary
+    return summary | describe_others(report.others)
+
+
+def describe_others(others: Sequence[AuditedOrganization]) -> dict[str, Any]:
+    """Return the fields about organizations that the token can list, too, but that were not audited."""
+    if not others:
+        return {}
+    names = [f"{each.title} ({each.id})" if each.title else each.id for each in others[:MAX_OTHERS]]
+    return {"notAudited": names, "moreNotAudited": len(others) - len(names)}
 
 
 def list_change_examples(report: Report) -> list[str]:

@@ -14,7 +14,7 @@ from gitbook_integrations_api.catalog import TOOLS
 from gitbook_integrations_api.report import Report
 from gitbook_integrations_api.rules import RULES
 from gitbook_integrations_mcp.app import create_server
-from gitbook_integrations_mcp.audit import sections
+from gitbook_integrations_mcp.audit import organizations, sections
 from gitbook_integrations_mcp.calls.arguments import check_arguments
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID
 from tests.support.audit_fixtures import Watched, audit, connect, count_requests, fail, list_installed, make_settings
@@ -585,6 +585,19 @@ async def test_all_organizations_are_audited_side_by_side_without_a_request_twic
     for fact in ("Aurora Robotics", "Kestrel Collective", "slack", "setting channel", "paused"):
         assert fact in text
     assert text.count("Most severe:") == 1  # only one of them has findings of high severity
+
+
+async def test_organizations_beyond_the_limit_are_named_and_make_the_result_incomplete(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(organizations, "MAX_ORGANIZATIONS", 1)
+    async with connect(Watched()) as client:
+        result = await client.call_tool(TOOL, {"organizations": "all"})
+    content = result.structured_content
+    assert content is not None
+    assert not content["complete"]
+    assert content["notAudited"] == [f"Kestrel Collective ({OTHER})"]
+    assert f"Not audited: Kestrel Collective ({OTHER}). One call audits no more" in read_text(result)
 
 
 async def test_an_organization_with_unread_installations_is_not_said_to_lack_any() -> None:

@@ -63,7 +63,7 @@ def render_summary(summary: Mapping[str, Any], age: str) -> str:
             *_render_more(summary["moreInstallations"]),
             "",
             *map(escape, format_coverage(summary["coverage"])),
-            *map(escape, format_others(summary)),
+            *map(escape, format_others(summary, "Use organizations: all to audit them, too.")),
         ]
     )
 
@@ -137,11 +137,11 @@ def format_changes(changes: Mapping[str, Any] | None) -> Iterator[str]:
     )
 
 
-def format_others(summary: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a line with the organizations that the token can list, too."""
+def format_others(summary: Mapping[str, Any], advice: str) -> Iterator[str]:
+    """Yield a line with the organizations that the token can list, too, and how to audit them."""
     if names := summary.get("notAudited"):
         more = f" and {summary['moreNotAudited']} more" if summary["moreNotAudited"] else ""
-        yield f"Not audited: {', '.join(names)}{more}. Use organizations: all to audit them, too."
+        yield f"Not audited: {', '.join(names)}{more}. {advice}"
 
 
 def _render_more(number: int) -> Iterator[str]:
@@ -199,7 +199,8 @@ def render_organizations(content: Mapping[str, Any]) -> str:
         f"- {escape(each['integration'])}: {escape(_describe_differences(each['differences']))}"
         for each in content["different"]
     ] or ["None."]
-    lines += [*_render_more(content["moreDifferent"]), *map(escape, format_others(content))]
+    rest = format_others(content, "One call audits no more; pass the ID of each as organizationId.")
+    lines += [*_render_more(content["moreDifferent"]), *map(escape, rest)]
     return "\n".join(lines)
 
 
