@@ -1,7 +1,7 @@
 """A plan: several calls that are confirmed as a whole and then run one by one."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from gitbook_integrations_api.endpoint import Endpoint
@@ -70,6 +70,11 @@ class PlannedCall(Call):
     """A call of a tool that changes something by several calls."""
 
     plan: Plan
+
+    @classmethod
+    def create(cls, call: Call, plan: Plan) -> "PlannedCall":
+        """Return a call together with its plan."""
+        return cls(**{one.name: getattr(call, one.name) for one in fields(Call)}, plan=plan)
 
 
 def digest_target(target: Mapping[str, Any] | None) -> str | None:

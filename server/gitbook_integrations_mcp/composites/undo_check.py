@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from gitbook_integrations_api.catalog import ENDPOINTS, TOOLS
@@ -74,7 +74,7 @@ class UndoCheck:
                 call.caller.policy.admit(UNDO_TOOL)
                 undos, _ = await self.list_undos(call, one, recorded)
                 plan = Plan(tuple(join_steps(undos)))
-                planned = PlannedCall(**{info.name: getattr(call, info.name) for info in fields(Call)}, plan=plan)
+                planned = PlannedCall.create(call, plan)
                 for step in plan.steps:
                     if not step.created:
                         prepare_step(planned, step)

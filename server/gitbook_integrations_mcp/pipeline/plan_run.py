@@ -7,7 +7,7 @@ plan has a record of its own, by whose ID all of them are undone at once, unless
 import logging
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from gitbook_integrations_api.catalog import TOOLS
@@ -84,7 +84,7 @@ class PlanRunner:
             )
         if not plan.steps:
             return Output({"status": "unchanged", "message": plan.unchanged, "calls": []})
-        planned = PlannedCall(**{one.name: getattr(call, one.name) for one in fields(call)}, plan=plan)
+        planned = PlannedCall.create(call, plan)
         for step in planned.plan.steps:
             if not step.created:
                 prepare_step(planned, step)
