@@ -43,7 +43,8 @@ def write_caddyfile(port: int, replicas: Sequence[str], folder: Path) -> list[st
         example = substitute(example, {"request_buffers 16MiB": "buffer_requests"})  # as the page says
     file = folder / "Caddyfile"
     # Without a period of grace, Caddy would wait for streams, whose other end is in the very process that waits for it.
-    file.write_text("{\n\tadmin off\n\tauto_https disable_redirects\n\tgrace_period 100ms\n}\n" + example)
+    options = "{\n\tadmin off\n\tauto_https disable_redirects\n\tgrace_period 100ms\n"
+    file.write_text(options + example.removeprefix("{\n"))
     return [find_program("caddy"), "run", "--config", str(file), "--adapter", "caddyfile"]
 
 
@@ -67,7 +68,7 @@ def write_nginx_conf(port: int, replicas: Sequence[str], folder: Path) -> list[s
     temporary = "".join(
         f"{kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
-    http = f"http {{\naccess_log off;\n{temporary}{substitute(read_example('nginx'), changes)}}}\n"
+    http = f"http {{\naccess_log {folder}/access.log;\n{temporary}{substitute(read_example('nginx'), changes)}}}\n"
     file.write_text(f"daemon off;\npid {folder}/pid;\nerror_log stderr;\nevents {{}}\n{http}")
     return [find_program("nginx"), "-p", str(folder), "-e", "stderr", "-c", str(file)]
 

@@ -1,5 +1,6 @@
 """Behind the documented proxies, over TLS and before two replicas that share a database, all works as without."""
 
+import contextlib
 import hashlib
 import socket
 import ssl
@@ -157,25 +158,47 @@ async def test_what_the_server_takes_the_proxy_lets_through(front: Front) -> Non
     assert not result.is_error, result
 
 
-@pytest.mark.parametrize("proxy", PROXIES)
-def test_a_request_is_sent_on_when_it_is_complete(proxy: str, certificate: Path) -> None:
-    """Caddy closes its connection to a server whose response begins while Caddy still reads the request."""
+@contextlib.contextmanager
+def connect_plainly(proxy: str, certificate: Path) -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Yield a connection to a proxy, and the listener of its only replica."""
     with socket.create_server(("127.0.0.1", 0)) as replica, socket.create_server(("127.0.0.1", 0)) as listener:
         address, port = f"127.0.0.1:{replica.getsockname()[1]}", listener.getsockname()[1]
         listener.close()
+        replica.settimeout(TIMEOUT)
         context = ssl.create_default_context(cafile=certificate / "certificate.pem")
         with (
             run_proxy(PROXIES[proxy], port, [address, address], certificate),
             socket.create_connection(("127.0.0.1", port), TIMEOUT) as plain,
             context.wrap_socket(plain, server_hostname=NAME) as client,
         ):
-            client.sendall(f"POST /messages/ HTTP/1.1\r\nHost: {NAME}\r\nContent-Length: 8\r\n\r\nhalf".encode())
-            replica.settimeout(0.5)
-            with pytest.raises(TimeoutError):
-                replica.accept()
-            client.sendall(b"half")
-            replica.settimeout(TIMEOUT)
-            replica.accept()[0].close()
+            yield client, replica
+
+
+@pytest.mark.parametrize("proxy", PROXIES)
+def test_a_request_is_sent_on_when_it_is_complete(proxy: str, certificate: Path) -> None:
+    """Caddy closes its connection to a server whose response begins while Caddy still reads the request."""
+    with connect_plainly(proxy, certificate) as (client, replica):
+        client.sendall(f"POST /messages/ HTTP/1.1\r\nHost: {NAME}\r\nContent-Length: 8\r\n\r\nhalf".encode())
+        replica.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            replica.accept()
+        client.sendall(b"half")
+        replica.settimeout(TIMEOUT)
+        replica.accept()[0].close()
+
+
+@pytest.mark.parametrize("proxy", PROXIES)
+def test_no_log_has_the_session_of_a_message(proxy: str, certificate: Path) -> None:
+    """A proxy logs a request of which a replica closes the connection as an error, too."""
+    path = f"{HttpSection().message_path}?session_id=secret"
+    with connect_plainly(proxy, certificate) as (client, replica):
+        client.sendall(f"POST {path} HTTP/1.1\r\nHost: {NAME}\r\nContent-Length: 0\r\n\r\n".encode())
+        upstream, _ = replica.accept()
+        assert b"secret" in upstream.recv(4096)
+        upstream.close()
+        assert client.recv(4096).startswith(b"HTTP/1.1 502")
+    logs = [file.read_text() for name in ("said", "access.log") if (file := certificate / name).exists()]
+    assert not any("secret" in one for one in logs)
 
 
 def test_proxies_have_the_limit_of_the_server() -> None:
