@@ -146,6 +146,8 @@ async def _check(settings: Settings) -> AsyncIterator[Finding]:
     if settings.gitbook.cli_file:
         place = f"GitBook's command line ({settings.gitbook.cli_file}, environment {settings.gitbook.cli_environment})"
         yield Finding("source of the token", "ok", place)
+    if settings.gitbook.cli_problem:
+        yield Finding("source of the token", "warning", settings.gitbook.cli_problem, "Set GITBOOK_TOKEN instead.")
     try:
         sample: Sample | None = None
         login = credentials.session.login if credentials.session else None

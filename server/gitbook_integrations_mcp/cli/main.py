@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from gitbook_integrations_mcp import NAME
 from gitbook_integrations_mcp.cli.console import print_error, print_warning
@@ -15,6 +16,9 @@ from gitbook_integrations_mcp.cli.flags import AUDIT_ACTIONS, read_flags
 from gitbook_integrations_mcp.cli.parser import parse
 from gitbook_integrations_mcp.errors import CallError, ProgramError, SettingsError, UsageError
 from gitbook_integrations_mcp.process import FAILURE, INTERRUPTED, USAGE, configure_logging
+
+if TYPE_CHECKING:
+    from gitbook_integrations_mcp.config.models import GitBookSection
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 """Errors of writing that are not a defect."""
@@ -87,8 +91,7 @@ def _run(words: Sequence[str], closed: Collection[str]) -> int:
         if arguments.command == "serve" and "stdio" in settings.server.transport and {"stdin", "stdout"} & {*closed}:
             raise UsageError("Standard input or output is closed, but stdio needs both. Start this from an MCP client.")
         if arguments.command in _READS_TOKENS:
-            for key in settings.gitbook.unset_references:
-                print_warning(f"gitbook.{key} counts as not set: it is a reference that was not replaced by its value.")
+            _warn_of_missing_tokens(settings.gitbook)
         if arguments.command != "serve":  # which starts garbage collection itself
             gc.enable()
         code: int = arguments.run(settings, arguments)
@@ -99,6 +102,13 @@ def _run(words: Sequence[str], closed: Collection[str]) -> int:
             return report_settings(error, as_json=as_json)
         return _fail(error, as_json=as_json)
     return code
+
+
+def _warn_of_missing_tokens(gitbook: "GitBookSection") -> None:
+    for key in gitbook.unset_references:
+        print_warning(f"gitbook.{key} counts as not set: it is a reference that was not replaced by its value.")
+    if gitbook.cli_problem:
+        print_warning(gitbook.cli_problem)
 
 
 def _asks_for_json(words: Sequence[str]) -> bool:

@@ -107,6 +107,7 @@ class GitBookSection(Section):
     )
     _unset: tuple[str, ...] = PrivateAttr(())
     _cli_file: Path | None = PrivateAttr(None)
+    _cli_problem: str | None = PrivateAttr(None)
 
     @property
     def cli_file(self) -> Path | None:
@@ -117,6 +118,17 @@ class GitBookSection(Section):
         """Return this section with the token of GitBook's command line, and the endpoint that it is for."""
         section = self.model_copy(update={"token": token, "endpoint": endpoint})
         section._cli_file = file
+        return section
+
+    @property
+    def cli_problem(self) -> str | None:
+        """Why the token of GitBook's command line is not used, if it cannot be."""
+        return self._cli_problem
+
+    def refuse_login(self, problem: str) -> Self:
+        """Return this section without the token of GitBook's command line."""
+        section = self.model_copy()
+        section._cli_problem = problem
         return section
 
     @property

@@ -188,8 +188,10 @@ def _use_cli_login(settings: Settings) -> Settings:
     default = GitBookSection().endpoint
     try:
         endpoint = GitBookSection(endpoint=login.endpoint or default).endpoint
-    except ValidationError:
-        return settings
+    except ValidationError as error:
+        reason = error.errors(include_url=False, include_input=False)[0]["msg"]
+        problem = f"The login of GitBook's command line ({login.path}) is not used: its endpoint {reason}."
+        return settings.model_copy(update={"gitbook": section.refuse_login(problem)})
     if "endpoint" in section.model_fields_set and section.endpoint != endpoint:
         return settings
     return settings.model_copy(update={"gitbook": section.use_login(login.token, endpoint, login.path)})

@@ -94,3 +94,28 @@ def test_doctor_reports_that_a_token_is_from_there(
     printed = capsys.readouterr().out
     assert (f"source of the token: GitBook's command line ({file}, environment default)" in printed) is not configured
     assert TOKEN not in printed
+
+
+@pytest.mark.parametrize("command", ["doctor", "call list_sites"])
+@pytest.mark.parametrize(
+    ("endpoint", "reason"), [("http://gitbook.example", "https"), ("https://name:hidden@gitbook.example", "a password")]
+)
+def test_a_login_whose_endpoint_is_refused_is_reported(
+    endpoint: str,
+    reason: str,
+    command: str,
+    file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("GITBOOK_ENDPOINT", "http://127.0.0.1:1")
+    write(file, {"envs": {"default": {"endpoint": endpoint, "token": TOKEN}}})
+    main(command.split())
+    printed = "".join(capsys.readouterr())
+    assert f"({file}) is not used: its endpoint" in printed
+    assert reason in printed
+    assert TOKEN not in printed
+    assert "hidden" not in printed
+    monkeypatch.setenv("GITBOOK_TOKEN", "configured-token")
+    main(command.split())
+    assert "is not used" not in "".join(capsys.readouterr())
