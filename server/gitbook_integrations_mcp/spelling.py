@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterable, Mapping
 
-from gitbook_integrations_mcp.text import quote
+from gitbook_integrations_mcp.text import clean_text, quote
 
 MOST_MEANT = 3
 """Number of IDs or names of tools in a suggestion."""
@@ -12,6 +12,7 @@ _LIKENESS = 0.6
 _TYPING_ERROR = 0.8
 """Likeness of an ID or title with a typing error to the right one. Names of different integrations are less alike."""
 _LONGEST = 100
+_MOST_VALUES = 20
 _SHORTEST_PART = 3
 """Characters of a part of a title that say which title is meant."""
 _PARTICLES = frozenset({"by", "id", "name", "in", "on", "from", "with", "for", "the", "all"})
@@ -76,9 +77,17 @@ def suggest_id(given: str, titles: Mapping[str, str]) -> str:
     """Return a sentence with the IDs that `given` probably stands for, or ""."""
     meant = find_partly_meant(given, {identifier: [title] for identifier, title in titles.items()})
     if not meant:
-        near = find_nearest(given, [*titles, *titles.values()], most=MOST_MEANT)
+        near = find_nearest(given[:_LONGEST], [*titles, *titles.values()], most=MOST_MEANT)
         meant = [identifier for identifier, title in titles.items() if identifier in near or title in near]
     return name_meant(meant[:MOST_MEANT], titles)
+
+
+def describe_unknown(thing: str, argument: str, given: str, values: Iterable[str]) -> str:
+    """Return a sentence about a filter that matches no `thing`, with the value that was meant, or else all `values`."""
+    present = sorted({clean_text(one, _LONGEST) for one in values})
+    occurring = f" These occur: {', '.join(present[:_MOST_VALUES])}." if present else ""
+    suggestion = suggest_id(given, {one: one for one in present}) or occurring
+    return f"No {thing} that was read has this {argument}.{suggestion}"
 
 
 def name_meant(identifiers: Iterable[str], titles: Mapping[str, str]) -> str:

@@ -15,7 +15,7 @@ from gitbook_integrations_mcp.calls.view import View
 from gitbook_integrations_mcp.composites.undo_check import UndoCheck, UndoError
 from gitbook_integrations_mcp.errors import ArgumentsError, ErrorCode
 from gitbook_integrations_mcp.pipeline.receipt import UNDO_TOOL
-from gitbook_integrations_mcp.spelling import suggest
+from gitbook_integrations_mcp.spelling import describe_unknown, suggest
 from gitbook_integrations_mcp.store.change import ID_LENGTH, Change, is_change_id
 from gitbook_integrations_mcp.store.store import Store
 from gitbook_integrations_mcp.text import clean_text
@@ -107,7 +107,12 @@ class ChangeLister:
         content: dict[str, Any] = {"items": items}
         if len(found) > limit:
             content["next"] = {"page": listed[-1].id}
-        notes = [] if found else [_ONLY_HERE, *await self._explain_empty(arguments, owner)]
+        notes = [] if found else [_ONLY_HERE]
+        # Changes without organization match each, and would look like all changes of a misspelt one.
+        uncertain = ("organizationId",) if found else _FILTERS
+        given = [name for name in uncertain if name in arguments]
+        if given and not any(one.organization for one in listed):
+            notes += await self._explain_filters(given, arguments, owner, empty=not found)
         notes += _explain(listed, MASK in str(content["items"]))
         if "organizationId" in arguments and any(one.organization is None for one in listed):
             notes.append(_UNKNOWN_ORGANIZATION)
@@ -129,16 +134,18 @@ class ChangeLister:
             described.append(_omit(describe_change(one), ("undo",) if found else ()) | found)
         return described
 
-    async def _explain_empty(self, arguments: Mapping[str, Any], owner: str) -> list[str]:
-        """Return a note if filters can be the reason why a list is empty: a misspelt one matches nothing."""
-        given = [name for name in _FILTERS if name in arguments]
-        if not given:
-            return []
-        note = f"Nothing matches {' and '.join(given)}; without that, the list can have changes. A title is no ID."
-        if name := arguments.get("integrationName"):
-            others = [one.arguments.get("integrationName") for one in await self._store.changes.search(owner)]
-            note += suggest(name, filter(None, others))
-        return [note]
+    async def _explain_filters(
+        self, given: Sequence[str], arguments: Mapping[str, Any], owner: str, *, empty: bool
+    ) -> list[str]:
+        """Return notes on filters that no change has, and on those that can be the reason why a list is empty."""
+        others = await self._store.changes.search(owner, limit=_LATER)
+        values = {
+            "organizationId": {one.organization for one in others if one.organization},
+            "integrationName": {name for one in others if (name := one.arguments.get("integrationName"))},
+        }
+        unmatched = f"Nothing matches {' and '.join(given)}; without that, the list can have changes. A title is no ID."
+        wrong = [name for name in given if arguments[name] not in values[name]]
+        return [unmatched] * empty + [describe_unknown("change", name, arguments[name], values[name]) for name in wrong]
 
     async def _find_undone(self, change_ids: Sequence[str]) -> dict[str, str]:
         """Return which of the changes are undone, each with its undo. An undo that is undone itself does not count."""

@@ -7,7 +7,7 @@ newest first, and the result says of how many events.
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +24,7 @@ from gitbook_integrations_mcp.composites.change_list import read_moment, read_pe
 from gitbook_integrations_mcp.errors import AnswerError, CallError
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.pipeline.development_mode import DevelopmentModes
-from gitbook_integrations_mcp.text import clean_text
+from gitbook_integrations_mcp.spelling import describe_unknown
 
 _LIST, _GET = "list_integration_events", "get_integration_event"
 _PAGE = 250
@@ -158,17 +158,18 @@ class EventInspector:
         return read_response(endpoint, credentials.scrub_response(response))
 
 
-def _name_wrong_filters(arguments: Mapping[str, Any], read: Iterable[Mapping[str, Any]]) -> list[str]:
+def _name_wrong_filters(arguments: Mapping[str, Any], read: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return a sentence for each filter that no event has, with the values that events have."""
+    if not read:
+        return []
     present = {
         "type": {_type(one) for one in read},
         "installationId": {found for one in read if (found := _read_text(one.get("installationId")))},
     }
     return [
-        f"No event that was read has this {name}. These occur: "
-        f"{', '.join(clean_text(one, 60) for one in sorted(values)[:_MOST_GROUPS])}."
+        describe_unknown("event", name, arguments[name], values)
         for name, values in present.items()
-        if values and arguments.get(name) is not None and arguments[name] not in values
+        if arguments.get(name) is not None and arguments[name] not in values
     ]
 
 

@@ -2,12 +2,15 @@
 
 from typing import Any
 
+import httpx
 import pytest
 
+from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.calls.masking import MASK
 from gitbook_integrations_mcp.composites.change_list import read_moment
+from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.errors import ArgumentsError
-from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
+from gitbook_integrations_mcp.sandbox import INTEGRATION_TOKEN, ORGANIZATION_ID, OWN_INTEGRATION, USER_TOKEN
 from tests.support.elicitation_client import Clock, GitBookSpy, Human, create_gated_server, meet
 from tests.support.fake_gitbook import read_code, read_text
 from tests.support.gated_calls import find_target
@@ -218,6 +221,38 @@ async def test_an_empty_list_does_not_read_as_if_nobody_had_changed_anything() -
         assert "through this server" in note
         assert "Nothing matches integrationName; without that" in note
         assert note.endswith(f"Did you mean {TASK['integrationName']}?")
+
+
+async def test_a_filter_that_no_change_has_is_named_with_the_values_that_changes_have() -> None:
+    clock = Clock()
+    server = create_gated_server(GitBookSpy(), clock, widening="off")
+    async with meet(server, Human(), "2026-07-28") as client:
+        note = (await search(client, integrationName="Slack", organizationId="docs-of-nobody"))["note"]
+        assert "has this integrationName" in note
+        assert "has this organizationId" in note
+        await client.call_tool("disable_integration_development_mode", {"integrationName": "style-linter"})
+        clock.now += 1
+        await client.call_tool("install_integration", {"integrationName": "slack", "organization": ORGANIZATION_ID})
+        assert "Did you mean slack?" in (await search(client, integrationName="Slack"))["note"]
+        assert "These occur: slack, style-linter." in (await search(client, integrationName="GA4"))["note"]
+        note = (await search(client, organizationId="aurora-robotics"))["note"]
+        assert f"has this organizationId. These occur: {ORGANIZATION_ID}." in note
+        assert "has this" not in (await search(client, organizationId=ORGANIZATION_ID)).get("note", "")
+        assert "has this" not in (await search(client, integrationName="slack", tool="undo_change")).get("note", "")
+
+
+async def test_changes_of_an_unknown_organization_do_not_look_like_all_changes_of_a_misspelt_one() -> None:
+    tokens = {"token": USER_TOKEN, "integration_token": INTEGRATION_TOKEN}
+    settings = load_settings({"gitbook": tokens, "store": {"url": "memory"}, "confirmation": {"widening": "off"}})
+    server = create_server(settings, http_transport=httpx.ASGITransport(app=GitBookSpy()))
+    async with meet(server, Human(), "2026-07-28") as client:
+        await client.call_tool("queue_integration_task", TASK)
+        await client.call_tool("install_integration", {"integrationName": "slack", "organization": ORGANIZATION_ID})
+        found = await search(client, organizationId="aurora-robotics")
+        assert [one["tool"] for one in found["items"]] == ["queue_integration_task"]
+        assert f"has this organizationId. These occur: {ORGANIZATION_ID}." in found["note"]
+        assert "Nothing matches" not in found["note"]
+        assert "has this" not in (await search(client, organizationId=ORGANIZATION_ID))["note"]
 
 
 async def test_long_texts_of_a_change_are_cut() -> None:

@@ -112,6 +112,10 @@ async def test_a_filter_that_no_event_has_is_named_with_the_values_that_events_h
     note = (await read(sandbox, type="page_feedbak", installationId="unknown"))["note"]
     assert "page_feedback" in note
     assert all(one.installation in note for one in own if one.installation)
+    for event in own:
+        event.installation = None
+    note = (await read(sandbox, installationId="Release Notes Bot"))["note"]
+    assert "No event that was read has this installationId." in note
     assert "page_feedback" not in (await read(sandbox, type="fetch", since="1h"))["note"]
 
 
