@@ -93,7 +93,7 @@ class PlanPreviewer:
         scrub = call.caller.credentials.scrub
         integration = await self._read_integration(call, call.plan.steps[0])
         power = [*await self._describe_power(call, integration), *_describe_removal(call, integration)]
-        known_here = await self._describe_deletions(call)
+        known_here = limit_facts(await self._describe_deletions(call), "Effects of removals")
         states, losses = await self._read_targets(call)
         listed = limit_facts(power + losses, "Losses and changes")
         details = scrub_facts(describe_integration(integration) if integration else (), scrub)
@@ -191,12 +191,10 @@ class PlanPreviewer:
         ]
 
     async def _describe_deletions(self, call: PlannedCall) -> list[Fact]:
-        """Return what GitBook does not show of the deletions of a plan, of each kind once."""
-        facts: list[Fact] = []
-        for name, step in {one.tool.name: one for one in call.plan.steps if one.tool.method == "DELETE"}.items():
-            if describe := self._effects.get(name):
-                facts += describe_effect(await describe(isolate_step(call, step)))
-        return facts
+        """Return what GitBook does not show of the deletions of a plan."""
+        deletions = [self._effects.get(one.tool.name) for one in call.plan.steps if one.tool.method == "DELETE"]
+        effects = [await describe(call) for describe in dict.fromkeys(deletions) if describe]
+        return [fact for effect in effects for fact in describe_effect(effect)]
 
     async def _read_integration(self, call: PlannedCall, step: Step) -> Mapping[str, Any] | None:
         """Return the integration of a call of a plan, or None if it cannot be read."""

@@ -100,12 +100,19 @@ class PolicyCheck:
         return None
 
     async def describe_undo(self, call: Call) -> list[tuple[str, str]]:
-        """Return that a rule denies a call which would undo a deletion, for its preview, or nothing."""
-        undo = call.tool.undo if isinstance(call.tool, Endpoint) else None
-        if not self._rules or undo is None:
+        """Return that a rule denies a call which would undo a deletion, for each deletion of a plan, or nothing."""
+        if not self._rules:
             return []
+        deletions = [call]
+        if isinstance(call, PlannedCall):
+            deletions = [isolate_step(call, one) for one in call.plan.steps if one.tool.method == "DELETE"]
         reader = self.create_reader()
-        for step in undo.steps:
+        denials = [await self._find_denial_of_undo(one, reader) for one in deletions]
+        return [("Undo", denial) for denial in dict.fromkeys(denials) if denial]
+
+    async def _find_denial_of_undo(self, call: Call, reader: "FactReader") -> str | None:
+        undo = call.tool.undo if isinstance(call.tool, Endpoint) else None
+        for step in undo.steps if undo else ():
             tool = ENDPOINTS[step.tool]
             if tool.policy_action is None:
                 continue
@@ -118,10 +125,10 @@ class PolicyCheck:
                 try:
                     denial = await self._find_denial(call.derive(tool, given), reader, organization)
                 except CallError:
-                    return []  # the preview says what could not be read
+                    return None  # the preview says what could not be read
                 if denial:
-                    return [("Undo", denial)]
-        return []
+                    return denial
+        return None
 
     async def explain(self, call: Call) -> Output:
         """Return the decision about an action that the arguments describe, or all rules.
@@ -183,6 +190,7 @@ class FactReader:
         self._targets = targets
         self._integrations: dict[str, Mapping[str, Any] | None] = {}
         self._lists: dict[tuple[str, str | None], _Listed] = {}
+        self._installations: dict[str, Mapping[str, Any] | None] = {}
 
     async def check_existence(self, call: Call, action: PolicyAction, organization: str | None) -> list[str]:
         """Check that everything that a call of `check_policy` names exists. Return the tools that could not be read.
@@ -265,9 +273,16 @@ class FactReader:
         if "places" not in list_conditions(self._rules, action):
             return None, []
         taken = {name: call.arguments[name] for name in ("integrationName", "installationId")}
-        installation = await self._send(call, "get_integration_installation_by_id", taken)
         listed = await self._read_list(call, f"list_integration_installation_{each}", taken)
-        return get_path(installation, "target.organization"), listed.items
+        return await self._read_organization(call), listed.items
+
+    async def _read_organization(self, call: Call) -> Any:
+        """Return the organization of a call's installation, or None if it could not be read."""
+        identifier = call.arguments["installationId"]
+        if identifier not in self._installations:
+            taken = {"integrationName": call.arguments["integrationName"], "installationId": identifier}
+            self._installations[identifier] = await self._send(call, "get_integration_installation_by_id", taken)
+        return get_path(self._installations[identifier], "target.organization")
 
     async def _read(self, call: Call, action: PolicyAction, needed: frozenset[str]) -> JudgedIntegration:
         name = call.arguments["integrationName"]
@@ -317,9 +332,7 @@ class FactReader:
         if "places" not in needed:
             return None
         if isinstance(call.tool, Endpoint) and "installationId" in call.arguments:
-            taken = {name: call.arguments[name] for name in ("integrationName", "installationId")}
-            installation = await self._send(call, "get_integration_installation_by_id", taken)
-            organization = get_path(installation, "target.organization")
+            organization = await self._read_organization(call)
         if not isinstance(organization, str):
             return None
         listed = await self._list(call, PLACE_LISTS[level], organization)

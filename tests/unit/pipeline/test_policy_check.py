@@ -329,6 +329,27 @@ async def test_the_question_about_a_removal_names_a_later_call_of_its_undo_that_
     assert "unknown" not in str(human.requests)
 
 
+async def test_the_question_about_a_plan_names_every_removal_whose_undo_a_rule_denies() -> None:
+    spy, human = GitBookSpy(), Human()
+    state = spy.sandbox.state
+    installation = install(state)
+    places = state.get_places("space", ORGANIZATION_ID)
+    installation.enabled["space"] = {one.id: Setup() for one in places}
+    paths: list[str] = []
+
+    async def count(scope: Any, receive: Any, send: Any) -> None:
+        paths.append(scope["path"])
+        await spy(scope, receive, send)
+
+    async with connect(count, {"places": ["non-public-spaces"]}, human=human) as client:
+        arguments = {"integrationName": STRANGER, "installationId": installation.id, "spaces": []}
+        assert not (await client.call_tool("set_installation_places", arguments)).is_error
+    denied = {one.id for one in places if f"on_space (space {one.id}) is denied." in str(human.requests)}
+    assert denied == {one.id for one in places if one.visibility != "public"}
+    assert len(denied) > 1
+    assert paths.count(f"/v1/integrations/{STRANGER}/installations/{installation.id}") < len(places)
+
+
 @each_era
 async def test_every_call_of_a_plan_is_judged(era: Era) -> None:
     """An undo would install an integration again, on a space that a rule denies."""
