@@ -228,8 +228,8 @@ def _check_store_url(value: SecretStr) -> SecretStr:
                 parts.scheme == "postgresql"
                 and len(parts.path) > 1
                 and parts.port != 0
-                # After an @ in a password, the rest of the password would be the host, which is shown.
-                and text.partition("?")[0].count("@") < 2
+                # SQLAlchemy reads up to any other @ as a password, and the rest of one as the host, which is shown.
+                and text.count("@") == parts.netloc.count("@") < 2
             )
         )
     except ValueError:

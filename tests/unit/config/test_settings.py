@@ -192,6 +192,8 @@ def test_an_empty_variable_is_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
         ("GITBOOK_MCP_STORE__URL", "postgresql://:geheim/nis@host:x/db", "store.url: must be memory"),
         ("GITBOOK_MCP_STORE__URL", "postgresql://user:x@geheim@host/db", "store.url: must be memory"),
         ("GITBOOK_MCP_STORE__URL", "postgresql://user:1/x@geheim@host/db", "store.url: must be memory"),
+        ("GITBOOK_MCP_STORE__URL", "postgresql://user:1/x?x@geheim@host/db", "store.url: must be memory"),
+        ("GITBOOK_MCP_STORE__URL", "postgresql://host:5432/db?password=x@geheim", "store.url: must be memory"),
         ("GITBOOK_MCP_STORE__URL", "postgresql://host", "store.url: must be memory"),
         ("GITBOOK_MCP_CONFIRMATION__KEYS", "geheimnis", "confirmation.keys: must have at least 32 characters each"),
         ("GITBOOK_MCP_CONFIRMATION__KEYS", f"{'k' * 32}, {'k' * 32}", "confirmation.keys: must differ"),
