@@ -78,7 +78,8 @@ class ChangeLister:
             [described] = await self._describe(call, [change])
             whole = {**described, "before": change.before}
             if parts := (await self._store.changes.list_parts(change.id, owner))[::-1]:
-                shown = await self._describe(call, parts, parts)
+                later = await self._store.changes.search(owner, after=parts[0].id, limit=_LATER)
+                shown = await self._describe(call, parts, later)
                 whole["calls"] = [_describe_part(one, part, change) for one, part in zip(parts, shown, strict=True)]
             return _build_output({"items": [whole]}, _explain([change], MASK in str(whole)))
         tool = arguments.get("tool")

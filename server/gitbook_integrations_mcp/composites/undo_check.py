@@ -28,6 +28,7 @@ _MAX_LATER = 100
 _WHERE = ("integrationName", "organization", "installationId", "space", "siteId")
 """Arguments that say what a call installs, and where."""
 
+_UNINSTALLED = " The installation was removed."
 _RUNNING_SECONDS = 600
 """Time after which a call with an unknown outcome no longer runs."""
 
@@ -228,6 +229,7 @@ class UndoCheck:
             return None  # the undo of the later call compares it
         changed_later.add(path)
         await self._check_presence(call, change, steps[0].tool, left, exists=current["exists"])
+        await self._check_installation(call, change, steps[0], changed_later)
         if left is not None:
             masked = change.sealed is None  # so is what it left behind
             return compare_states(left, mask_for_record(call.caller, current) if masked else current)
@@ -250,6 +252,24 @@ class UndoCheck:
         found = await self._find_installed(call, change) if first.name == _INSTALL and not exists else None
         if found or (first.method == "POST" and left == GONE and exists):
             raise _describe_installed(change, f" with the ID {found}" if found else "")
+
+    async def _check_installation(self, call: Call, change: Change, first: Step, checked: set[str]) -> None:
+        """Check that there is the installation that the first call of an undo enables on a space or site.
+
+        It is read once for all calls of a plan: `checked` are the paths of calls for which it was.
+
+        Raises:
+            UndoError: it was removed.
+            CallError: it could not be read.
+        """
+        path = first.tool.build_request(first.arguments).path
+        if first.tool.method != "POST" or "installationId" not in first.arguments or path in checked:
+            return
+        try:
+            await self._targets.read_target(call.derive(first.tool, first.arguments))
+        except StatusError as error:
+            raise (_describe_gone(change, _UNINSTALLED) if error.status == 404 else error) from None
+        checked.add(path)
 
     async def _find_installed(self, call: Call, change: Change) -> str | None:
         """Return the ID of an installation of a change's integration, other than that of the change, if it is known."""
@@ -288,14 +308,17 @@ def _check_records(change: Change, first: Step, later: Iterable[Change]) -> None
     found = _find_target_call(change, [first])
     if found is None:
         return
-    path = found[0].build_request(found[1]).path
+    path, needed = found[0].build_request(found[1]).path, first.tool.build_request(first.arguments).path
     installs = first.tool.method == "POST"
     exists = not installs
     for one in sorted(later, key=lambda one: one.id):
         if one.id <= change.id or one.outcome != "done" or not (tool := ENDPOINTS.get(one.tool)):
             continue
         removing = ENDPOINTS[one.undo[0]["tool"]] if one.undo else None
-        if tool.method == "DELETE" and f"{path}/".startswith(f"{tool.build_request(one.arguments).path}/"):
+        removed = f"{tool.build_request(one.arguments).path}/" if tool.method == "DELETE" else None
+        if removed and installs and "installationId" in first.arguments and f"{needed}/".startswith(removed):
+            raise _describe_gone(change, _UNINSTALLED)
+        if removed and f"{path}/".startswith(removed):
             exists = False
         elif one.undo and removing and removing.method == "DELETE":
             created = removing.build_request(one.undo[0]["arguments"]).path

@@ -652,3 +652,32 @@ async def test_an_undo_is_offered_again_for_what_was_removed_again(file: str) ->
         await client.call_tool(target.name, target.arguments)
         assert isinstance(await read_undo(client, first, single=False), list)
         await undo(client, first)
+
+
+@pytest.mark.parametrize("single", [False, True])
+async def test_no_undo_is_offered_on_a_space_of_an_installation_that_was_removed(single: bool, file: str) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration_from_space")
+    async with meet(create(spy, file), Human(), "2026-07-28") as client:
+        await client.call_tool(target.name, target.arguments)
+        first = await find_change(client, target.name)
+        own = {name: target.arguments[name] for name in ("integrationName", "installationId")}
+        assert not (await client.call_tool("uninstall_integration", own)).is_error
+        assert "The installation was removed" in await read_undo(client, first, single=single)
+        result = await client.call_tool("undo_change", {"changeId": first})
+    assert read_code(result) == "change_not_undoable"
+
+
+async def test_no_undo_is_offered_of_the_calls_of_a_plan_whose_target_was_removed_later(file: str) -> None:
+    spy = GitBookSpy()
+    mermaid = next(one for one in spy.sandbox.state.installations.values() if one.integration == "mermaid")
+    where = {"integrationName": "mermaid", "installationId": mermaid.id}
+    async with meet(create(spy, file), Human(), "2026-07-28") as client:
+        kept = list(mermaid.enabled["space"])[:1]
+        done = await client.call_tool("set_installation_places", {**where, "spaces": kept})
+        change_id = (done.structured_content or {})["changeId"]
+        [plan] = await list_changes(client, changeId=change_id)
+        assert all("undo" in one for one in [plan, *plan["calls"]])
+        assert not (await client.call_tool("uninstall_integration", where)).is_error
+        [plan] = await list_changes(client, changeId=change_id)
+    assert all("noUndo" in one for one in [plan, *plan["calls"]])
