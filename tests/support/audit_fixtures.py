@@ -91,7 +91,7 @@ async def audit(
     """Return a report, without MCP. Options named like a narrowing are one; others are sections of settings."""
     wall_clock = wall_clock or clock
     narrowing = Narrowing(**{name: options.pop(name) for name in Narrowing.model_fields if name in options})
-    development = options.pop("development", None)
+    development = options.pop("development", {})
     settings = make_settings(**options)
     transport = httpx.ASGITransport(app=watched)
     gitbook = GitBook(

@@ -25,6 +25,7 @@ def audit(*size: int) -> Report:
         pass
 
     async def run() -> Report:
-        return (await Auditor(gitbook, settings).audit(organization, Narrowing(), credentials, ignore)).report
+        auditor = Auditor(gitbook, settings)
+        return (await auditor.audit(organization, Narrowing(), credentials, ignore, development={})).report
 
     return anyio.run(run)

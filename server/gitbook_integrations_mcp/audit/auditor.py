@@ -83,7 +83,7 @@ class Auditor:
         """Return the report on an organization or a part of it.
 
         `accepted` are accepted findings besides those of the file, and `development` the development modes that are
-        known to be on, by integration. Lists that are the same for all organizations are
+        known to be on, by integration, or None if they are unknown. Lists that are the same for all organizations are
         taken from an `earlier` audit with the same credentials, if there is one; then there is no `narrowing`.
 
         Raises:
@@ -99,7 +99,7 @@ class Auditor:
         await collector.collect()
         seconds = self._clock() - started
         facts = Facts(
-            collector.inventory, collector.coverage, now, self._settings.stalled_days, self._policy, development or {}
+            collector.inventory, collector.coverage, now, self._settings.stalled_days, self._policy, development
         )
         report = build_report(facts, evaluate_rules(facts, self._settings, acceptances), seconds)
         return Audit(report, collector)

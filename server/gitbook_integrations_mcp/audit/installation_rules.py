@@ -353,6 +353,9 @@ def _describe_tunnel(mode: "DevelopmentMode") -> tuple[str, ...]:
 
 def _check_development_modes(facts: Facts) -> Iterator[RuleResult]:
     yield from _check_development_mode(facts)
+    if facts.development is None:
+        yield Undecided("development modes, because the store failed", ())
+        return
     installed = {each.name for each in facts.inventory.installations.values()}
     requested = facts.inventory.narrowing.integrations
     for name, mode in facts.development.items():
@@ -366,8 +369,8 @@ def _check_development_modes(facts: Facts) -> Iterator[RuleResult]:
 @for_each_installation
 def _check_development_mode(facts: Facts, installed: Installed) -> RuleResult | None:
     integration = installed.facts.integration
-    mode = facts.development.get(installed.name)
-    if mode is None or not (mode.all or integration.own):
+    mode = facts.development and facts.development.get(installed.name)
+    if not mode or not (mode.all or integration.own):
         return None  # without `all`, only events of the owner go to the tunnel
     match = match_installation(installed, f"{installed.title} {_TUNNELLED}", *_describe_tunnel(mode))
     if not integration.own:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Facts:
     """Everything that rules check. `now` has a time zone; `stalled_days` and `policy` are settings.
 
-    `development` are the development modes that the store knows to be on, by integration.
+    `development` are the development modes that the store knows to be on, by integration; None if it failed.
     """
 
     inventory: Inventory
@@ -29,7 +29,7 @@ class Facts:
     now: datetime
     stalled_days: int
     policy: tuple[PolicyRule, ...] = ()
-    development: "Mapping[str, DevelopmentMode]" = field(default_factory=dict)
+    development: "Mapping[str, DevelopmentMode] | None" = field(default_factory=dict)
 
     @property
     def time(self) -> str:

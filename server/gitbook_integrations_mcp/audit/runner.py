@@ -118,11 +118,12 @@ class AuditRunner:
 
     async def _read_known(
         self, organization: str
-    ) -> "tuple[Sequence[AcceptedFinding], Mapping[str, DevelopmentMode], str]":
+    ) -> "tuple[Sequence[AcceptedFinding], Mapping[str, DevelopmentMode] | None, str]":
         """Return the accepted findings, the development modes by integration, and why these are unknown, if they are.
 
         The newest development mode of an integration is the one that counts.
         """
+        modes: dict[str, DevelopmentMode] | None = None
         try:
             modes = {one.integration: one for one in reversed(await self._store.development_modes.list())}
             return [read_kept(one) for one in await self._store.acceptances.list_active(organization)], modes, ""
@@ -131,7 +132,7 @@ class AuditRunner:
                 f"The store {error.reason}: findings that were accepted in it are shown as open, and development "
                 "modes are unknown."
             )
-            return (), {}, problem
+            return (), modes, problem
 
     async def find_latest(self, key: ReportKey) -> AuditRun | None:
         """Return the latest kept report.

@@ -190,6 +190,7 @@ async def test_a_failing_store_stops_no_audit_and_the_result_says_that_it_was_no
         assert result.structured_content["kept"] is False
         assert "not kept" in read_text(result)
         assert "shown as open" in read_text(result)
+        assert result.structured_content["coverage"]["rulesNotChecked"]["development-mode-on"] == "partly"
         details = await call(client, section="findings")
         assert details["kept"] is False
         assert details["items"]
