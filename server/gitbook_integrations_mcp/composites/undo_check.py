@@ -24,6 +24,7 @@ from gitbook_integrations_mcp.store.store import Store
 from gitbook_integrations_mcp.text import clean_text
 
 _INSTALL = "install_integration"
+_INSTALLED = "list_organization_installations"
 _MAX_LATER = 100
 _WHERE = ("integrationName", "organization", "installationId", "space", "siteId")
 """Arguments that say what a call installs, and where."""
@@ -272,12 +273,15 @@ class UndoCheck:
         checked.add(path)
 
     async def _find_installed(self, call: Call, change: Change) -> str | None:
-        """Return the ID of an installation of a change's integration, other than that of the change, if it is known."""
-        if change.organization is None:
+        """Return the ID of an installation of a change's integration, other than that of the change, if it is known.
+
+        Without approval, nothing is read that only an approved call may show.
+        """
+        if change.organization is None or call.caller.policy.may_need_confirmation(ENDPOINTS[_INSTALLED]):
             return None
         where = {"organizationId": change.organization}
         with suppress(CallError):
-            for item in await self._snapshots.read_list(call, "list_organization_installations", where):
+            for item in await self._snapshots.read_list(call, _INSTALLED, where):
                 same = get_path(item, "integration.name") == change.arguments["integrationName"]
                 if same and (found := find_id(item["installation"])) != change.arguments["installationId"]:
                     return clean_text(str(found), 100)

@@ -681,3 +681,18 @@ async def test_no_undo_is_offered_of_the_calls_of_a_plan_whose_target_was_remove
         assert not (await client.call_tool("uninstall_integration", where)).is_error
         [plan] = await list_changes(client, changeId=change_id)
     assert all("noUndo" in one for one in [plan, *plan["calls"]])
+
+
+async def test_an_id_that_only_an_approved_call_may_show_is_in_no_reason_against_an_undo(file: str) -> None:
+    spy = GitBookSpy()
+    hidden = {"extra_tools": ["list_organization_installations"]}
+    async with meet(create(spy, file, confirmation=hidden), Human(), "2026-07-28") as client:
+        change_id = await uninstall(client, spy)
+        new = {"integrationName": OWN_INTEGRATION, "organization": ORGANIZATION_ID}
+    async with meet(create(spy, file), Human(), "2026-07-28") as client:
+        await client.call_tool("install_integration", new)
+        identifier = find_installation(spy).id
+        assert identifier in await read_undo(client, change_id, single=True)
+    async with meet(create(spy, file, confirmation=hidden), Human(action="decline"), "2026-07-28") as client:
+        assert identifier not in str(await read_undo(client, change_id, single=True))
+        assert identifier not in read_text(await client.call_tool("undo_change", {"changeId": change_id}))
