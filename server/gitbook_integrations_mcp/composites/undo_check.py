@@ -141,6 +141,8 @@ class UndoCheck:
                 f"{change.tool} cannot be undone: GitBook's API does not return what it changed. Nothing was sent. "
                 f"{other}."
             )
+        if unknown := next((one["tool"] for one in change.undo if one["tool"] not in ENDPOINTS), None):
+            raise UndoError(f"{change.id} cannot be undone: this version has no tool {unknown}. Nothing was sent.")
         undoing = await self._find_undo(change)
         if undoing is not None:
             await self._check_undoing(change, undoing)
@@ -318,7 +320,7 @@ def _check_records(change: Change, first: Step, later: Iterable[Change]) -> None
     for one in sorted(later, key=lambda one: one.id):
         if one.id <= change.id or one.outcome != "done" or not (tool := ENDPOINTS.get(one.tool)):
             continue
-        removing = ENDPOINTS[one.undo[0]["tool"]] if one.undo else None
+        removing = ENDPOINTS.get(one.undo[0]["tool"]) if one.undo else None
         removed = f"{tool.build_request(one.arguments).path}/" if tool.method == "DELETE" else None
         if removed and installs and "installationId" in first.arguments and f"{needed}/".startswith(removed):
             raise _describe_gone(change, _UNINSTALLED)

@@ -8,10 +8,12 @@ import httpx
 import pytest
 from mcp.shared.exceptions import MCPError
 from mcp_types import InputRequiredResult
+from sqlalchemy import update
 
 from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
+from gitbook_integrations_mcp.store.schema import changes as table
 from gitbook_integrations_mcp.store.store import Store
 from tests.support.elicitation_client import Clock, GitBookSpy, Human, create_gated_server, meet, read_status
 from tests.support.fake_gitbook import Era, Upstream, connect, read_changes, read_code, read_text
@@ -696,3 +698,22 @@ async def test_an_id_that_only_an_approved_call_may_show_is_in_no_reason_against
     async with meet(create(spy, file, confirmation=hidden), Human(action="decline"), "2026-07-28") as client:
         assert identifier not in str(await read_undo(client, change_id, single=True))
         assert identifier not in read_text(await client.call_tool("undo_change", {"changeId": change_id}))
+
+
+@pytest.mark.parametrize("changed", [0, 1])
+async def test_a_record_of_a_tool_that_this_version_lacks_hides_no_other_change(changed: int, file: str) -> None:
+    spy = GitBookSpy()
+    target = find_target(spy, "uninstall_integration_from_space")
+    own = {name: target.arguments[name] for name in ("integrationName", "installationId")}
+    async with meet(create(spy, file), Human(), "2026-07-28") as client:
+        await client.call_tool(target.name, target.arguments)
+        await client.call_tool("install_integration_on_space", {**own, "space": target.arguments["spaceId"]})
+        ids = [one["id"] for one in await list_changes(client)][::-1]
+        store = Store(load_settings({"store": {"url": file}}))
+        unknown = [{"tool": "unknown", "arguments": {}, "created": {}, "masked": []}]
+        async with store.database.write() as connection:
+            await connection.execute(update(table).where(table.c.id == ids[changed]).values(undo=unknown))
+        await store.close()
+        assert "no tool unknown" in await read_undo(client, ids[changed], single=False)
+        assert await read_undo(client, ids[1 - changed], single=False)
+        assert read_code(await client.call_tool("undo_change", {"changeId": ids[changed]})) == "change_not_undoable"
