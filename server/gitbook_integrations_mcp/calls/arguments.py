@@ -285,7 +285,7 @@ def _read_problem(tool: Tool, problem: ErrorDetails, arguments: Mapping[str, Any
     code = ErrorCode.INVALID_ARGUMENTS
     match problem["type"]:
         case "extra_forbidden":
-            text = f"unknown argument.{_describe_valid_names(str(location[-1]), tool)}"
+            text = f"unknown argument.{_describe_valid_names(list(map(str, location)), tool)}"
             if location == ["status"] and isinstance(tool, Endpoint) and tool.configures:
                 text += " Only GitBook sets the status: no call pauses or activates an installation."
             code = ErrorCode.UNKNOWN_ARGUMENT
@@ -333,8 +333,12 @@ def _format_name(part: int | str) -> str:
     return f'"{text}"' if is_name and "." in text else text if is_name else "(unprintable name)"
 
 
-def _describe_valid_names(unknown: str, tool: Tool) -> str:
-    valid = [*tool.input.model_fields, *name_options(tool)]
+def _describe_valid_names(location: Sequence[str], tool: Tool) -> str:
+    """Return the names that are valid where an unknown one was given, or "" below a value without fixed fields."""
+    *above, unknown = location
+    if (model := _find_model(tool, above)) is None:
+        return ""
+    valid = [*model.model_fields, *(() if above else name_options(tool))]
     return f"{suggest(unknown, valid, likeness=0.5)} Valid names: {', '.join(valid) or 'none'}."
 
 
@@ -356,11 +360,17 @@ def find_models(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
     return {name: kind for name, kind in kinds.items() if isinstance(kind, type) and issubclass(kind, BaseModel)}
 
 
+def _find_model(tool: Tool, path: Iterable[str]) -> type[BaseModel] | None:
+    """Return the model of the arguments, or of the argument with fixed fields to which a path leads."""
+    model: type[BaseModel] | None = tool.input
+    for one in path:
+        model = find_models(model).get(one) if model else None
+    return model
+
+
 def _find_nested_description(tool: Tool, name: str, below: Sequence[str]) -> str:
     """Return what a field below an argument with fixed fields is, or "" for any other value below an argument."""
-    model: type[BaseModel] | None = tool.input
-    for one in (name, *below[:-1]):
-        model = find_models(model).get(one) if model else None
+    model = _find_model(tool, (name, *below[:-1]))
     field = model.model_fields.get(below[-1]) if model else None
     return f"{field.description}." if field and field.description else ""
 

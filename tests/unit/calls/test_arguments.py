@@ -14,6 +14,11 @@ PUBLICATION = make_arguments(ENDPOINTS["publish_integration"], optional=False)
 BAD: dict[str, tuple[str, dict[str, Any], str]] = {
     "unknown argument": ("list_integrations", {"serch": "x"}, "serch: unknown argument. Did you mean search?"),
     "valid names": ("get_integration_by_name", {"name": "x"}, "Valid names: integrationName."),
+    "valid names within an object": (
+        "copy_configuration",
+        {"source": {**INTEGRATION, "installation": "i"}, "target": {}},
+        "Did you mean installationId? Valid names: integrationName, installationId, spaceId, siteId.",
+    ),
     "missing": (
         "get_integration_by_name",
         {},
