@@ -32,6 +32,7 @@ _MOST_EVENTS = 1000
 _MOST_TRACES = 20
 _TRACES_OF_TYPE = 5
 _MOST_GROUPS = 20
+_MOST_NAMED = 10
 _LINES = 5
 _CHARACTERS = 200
 """Characters of a log line that are shown."""
@@ -225,6 +226,7 @@ def _describe(kind: str, status: str, error: str | None, group: _Group) -> dict[
         "last": max(times),
         "installationId": next(iter(installations)) if len(installations) == 1 else None,
         "installations": len(installations) if len(installations) > 1 else None,
+        "installationIds": sorted(installations)[:_MOST_NAMED] if len(installations) > 1 else None,
         "sample": sample,
     }
     return {name: value for name, value in content.items() if value is not None}

@@ -184,6 +184,15 @@ async def test_many_events_stay_within_the_budget_and_the_result_says_what_was_r
     assert count_tokens(content) < 10_000
 
 
+async def test_a_group_names_the_installations_that_its_events_concern(sandbox: Sandbox) -> None:
+    names = [f"installation{number:02}" for number in range(12)]
+    for name in [*names, *names]:
+        sandbox.state.record(OWN_INTEGRATION, name, "many", NOW, {}).status = "failed"
+    group = (await read(sandbox, type="many", withTraces=False))["groups"][0]
+    assert group["installations"] == 12
+    assert group["installationIds"] == names[:10]
+
+
 async def test_a_trace_that_cannot_be_read_is_counted(sandbox: Sandbox) -> None:
     async def fail(scope: Any, receive: Any, send: Any) -> None:
         if not scope["path"].endswith("/events"):
