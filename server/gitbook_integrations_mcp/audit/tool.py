@@ -15,6 +15,7 @@ from gitbook_integrations_mcp.audit.organizations import OrganizationsAudit
 from gitbook_integrations_mcp.audit.render.markdown import (
     escape,
     format_changes,
+    format_others,
     format_span,
     render_explanation,
     render_items,
@@ -22,7 +23,13 @@ from gitbook_integrations_mcp.audit.render.markdown import (
     render_summary,
 )
 from gitbook_integrations_mcp.audit.runner import AuditRun, AuditRunner, ReportKey
-from gitbook_integrations_mcp.audit.sections import cut_page, describe_comparison, list_items, summarize
+from gitbook_integrations_mcp.audit.sections import (
+    cut_page,
+    describe_comparison,
+    describe_others,
+    list_items,
+    summarize,
+)
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.output import Output
 from gitbook_integrations_mcp.calls.response import FOREIGN_PAGE
@@ -213,8 +220,10 @@ def _build_output(found: AuditRun, seconds: float, arguments: Mapping[str, Any])
     heading = f"## {section.capitalize()}{f' of {integration}' if integration else ''}{age}"
     more = f"\n\nNext page: page: {page['next']['page']}" if "next" in page else ""
     since = "".join(f"\n{line}" for line in map(escape, format_changes(comparison or None)))
+    others = describe_others(report.others)
+    warning += "".join(f"\n{line}" for line in map(escape, format_others(others)))
     text = f"{heading}{warning}{since}\n\n{render_items(section, page['items'])}{more}{note}"
-    content |= {"section": section, **({"changes": comparison} if comparison else {})}
+    content |= {"section": section, **others, **({"changes": comparison} if comparison else {})}
     return Output(content | page, text)
 
 

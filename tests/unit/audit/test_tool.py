@@ -325,6 +325,16 @@ async def test_results_for_a_large_organization_are_short_and_take_the_fewest_re
             assert count_tokens(json.dumps(details.structured_content)) <= 6000
 
 
+@pytest.mark.parametrize("section", ["findings", "access", "coverage"])
+async def test_a_section_names_the_organizations_not_audited(section: str) -> None:
+    async with connect(Watched()) as client:
+        result = await client.call_tool(TOOL, {"section": section})
+    content = result.structured_content
+    assert content is not None
+    assert f"Kestrel Collective ({OTHER})" in content["notAudited"]
+    assert OTHER in read_text(result)
+
+
 async def test_the_summary_names_the_installations_and_the_organizations_not_audited() -> None:
     watched = Watched()
     watched.sandbox.state.integrations["harbor-auth"].manifest["target"] = "organization"

@@ -63,7 +63,7 @@ def render_summary(summary: Mapping[str, Any], age: str) -> str:
             *_render_more(summary["moreInstallations"]),
             "",
             *map(escape, format_coverage(summary["coverage"])),
-            *map(escape, format_others(summary, "Use organizations: all to audit them, too.")),
+            *map(escape, format_others(summary)),
         ]
     )
 
@@ -137,7 +137,9 @@ def format_changes(changes: Mapping[str, Any] | None) -> Iterator[str]:
     )
 
 
-def format_others(summary: Mapping[str, Any], advice: str) -> Iterator[str]:
+def format_others(
+    summary: Mapping[str, Any], advice: str = "Use organizations: all to audit them, too."
+) -> Iterator[str]:
     """Yield a line with the organizations that the token can list, too, and how to audit them."""
     if names := summary.get("notAudited"):
         more = f" and {summary['moreNotAudited']} more" if summary["moreNotAudited"] else ""
