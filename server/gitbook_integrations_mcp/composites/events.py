@@ -21,7 +21,7 @@ from gitbook_integrations_mcp.calls.response import get_path, read_cursor, read_
 from gitbook_integrations_mcp.calls.secret_detection import has_secret_shape
 from gitbook_integrations_mcp.calls.view import View, describe_foreign
 from gitbook_integrations_mcp.composites.change_list import read_moment, read_period
-from gitbook_integrations_mcp.errors import AnswerError, CallError
+from gitbook_integrations_mcp.errors import AnswerError, CallError, StatusError
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.pipeline.development_mode import DevelopmentModes
 from gitbook_integrations_mcp.spelling import describe_unknown
@@ -50,7 +50,9 @@ _UNCONFIGURED = re.compile(r"configur|settings?\b|\bpending\b|\bpaused\b", re.IG
 """Words of errors whose cause can be a missing setting, or a place that is pending or paused."""
 
 _AUDIT = "audit_installations"
-_NEXT = f"An error is about settings or a status: {_AUDIT} shows what is pending, paused or lacks a setting."
+_SHOWN = f"{_AUDIT} shows what is pending, paused or lacks a setting."
+_NEXT = f"An error is about settings or a status: {_SHOWN}"
+_FOREIGN = f"If another organization owns the integration, do not look for its events: {_SHOWN}"
 _DEVELOPMENT = "Development mode is on: events go to the tunnel, and the published script handles none."
 _UNKNOWN = "If events are missing, development mode may have been left on elsewhere: events then go to a tunnel."
 
@@ -81,7 +83,13 @@ class EventInspector:
         """
         with_traces = call.arguments.get("withTraces", True)
         since, _ = read_period(call.arguments.get("since"), None, self._clock())
-        read, complete = await self._read_events(call, since)
+        offers_audit = _AUDIT in call.caller.policy.tools
+        try:
+            read, complete = await self._read_events(call, since)
+        except StatusError as error:
+            if error.status != 403 or not offers_audit:
+                raise
+            raise StatusError(403, f"{error} {_FOREIGN}") from None
         events = sorted((one for one in read if _matches(one, call.arguments, since)), key=_time, reverse=True)
         development = await self._development.find(call)
         failed = [one for one in events if one.get("status") == "failed"]
@@ -110,7 +118,7 @@ class EventInspector:
         if any(_VARIED in error for (_, _, error), _ in shown if error):
             notes.append(f"In error, {_VARIED} stands for a number or an ID; sample has the log itself.")
         errors = [error for (_, status, error), _ in shown if status == "failed" and error]
-        if _AUDIT in call.caller.policy.tools and any(map(_UNCONFIGURED.search, errors)):
+        if offers_audit and any(map(_UNCONFIGURED.search, errors)):
             notes.append(_NEXT)
         if any(traces.values()):
             notes.append(describe_foreign(["error", "logs"]))

@@ -12,7 +12,7 @@ from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION, Sandbox, create_sa
 from gitbook_integrations_mcp.sandbox.seed import DAY, EPOCH
 from tests.support.altered_gitbook import AlteredGitBook
 from tests.support.elicitation_client import Clock, Human, meet
-from tests.support.fake_gitbook import Era, read_code
+from tests.support.fake_gitbook import Era, read_code, read_text
 from tests.support.gated_calls import each_era
 from tests.support.tokens import count_tokens
 
@@ -77,6 +77,12 @@ async def test_a_failure_for_lack_of_settings_names_the_audit(error: str, named:
     event.status, event.logs = "failed", [("error", error)]
     content = await read(sandbox, type="fetch", status="failed")
     assert ("audit_installations" in content["note"]) is named
+
+
+async def test_a_refusal_to_show_the_events_of_a_foreign_integration_names_the_audit(sandbox: Sandbox) -> None:
+    result = await inspect(sandbox, integrationName="slack")
+    assert read_code(result) == "forbidden"
+    assert "audit_installations" in read_text(result)
 
 
 async def test_failures_with_different_errors_are_different_groups(sandbox: Sandbox) -> None:
