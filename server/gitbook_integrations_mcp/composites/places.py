@@ -65,7 +65,7 @@ class PlacesPlanner:
             if new:
                 notes.append(
                     f"The added {level}s have no settings of their own yet. If the integration has settings for "
-                    f"{level}s, update_integration_{level}_installation sets them."
+                    f"{level}s, copy_configuration or update_integration_{level}_installation sets them."
                 )
             kept = [names[one] for one in present if one in identifiers]
             facts += [

@@ -134,7 +134,9 @@ class PlanRunner:
                     raise
                 return Output(_report(call, plan, done, error, step))
             created.setdefault(step.group, content)
-            done.append((step, recorded, {**_name_created(step, content), **describe_changed(one, recorded, content)}))
+            status = {} if call.plan.undoes else _name_status(content)  # a later call of an undo can change it
+            named = {**_name_created(step, content), **status}
+            done.append((step, recorded, {**named, **describe_changed(one, recorded, content)}))
         await self._complete(call, plan)
         returned = {path.rpartition(".")[2]: get_path(content, path) for path in call.plan.returned}
         return Output({**_report(call, plan, done), **call.plan.report, **returned})
@@ -256,6 +258,11 @@ def _name_created(step: Step, content: Mapping[str, Any]) -> dict[str, Any]:
     undoing = step.tool.undo.steps if step.tool.undo else ()
     sources = {name: source for one in undoing for name, source in one.arguments if source.startswith("result.")}
     return {name: get_path({"result": content}, source) for name, source in sources.items()}
+
+
+def _name_status(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the status of an installation that does not work yet, or no more."""
+    return {"status": status} if (status := content.get("status")) in ("pending", "paused") else {}
 
 
 def _name_place(step: Step) -> dict[str, Any]:

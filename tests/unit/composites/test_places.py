@@ -95,12 +95,15 @@ async def test_each_call_has_a_receipt_and_the_plan_has_one_id(file: str) -> Non
     assert {one.approval for one in calls} == {"form"}
 
 
-async def test_the_result_says_that_added_places_have_no_settings() -> None:
+async def test_the_result_says_that_added_places_are_pending_and_have_no_settings() -> None:
     case = Case()
     async with meet(create_gated_server(case.spy), Human(), "2026-07-28") as client:
-        [note] = (await client.call_tool(TOOL, case.arguments)).structured_content["notes"]
+        content = (await client.call_tool(TOOL, case.arguments)).structured_content
+        [note] = content["notes"]
+        assert [one.get("status") for one in content["calls"]] == ["pending", None, None]
         removed = await client.call_tool(TOOL, {**case.arguments, "spaces": case.present[2:]})
     assert "update_integration_space_installation" in note
+    assert "copy_configuration" in note
     assert "notes" not in removed.structured_content
 
 

@@ -298,8 +298,8 @@ TOOLS = (
     Composite(
         operation="setInstallationPlaces",
         title="Set an installation's places",
-        description="Bring an installation to exactly these spaces or sites: adds and removes places with one "
-        "approval. A level that is left out stays.",
+        description="Bring an installation to exactly these spaces or sites. Removed places lose their configuration: "
+        "copy it first. A level left out stays.",
         act="Change the places of {integration}",
         risk=Risk.DESTROY,
         credentials=USER,
