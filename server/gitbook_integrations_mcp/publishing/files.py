@@ -48,7 +48,8 @@ class Roots:
         if not allowed:
             raise FolderError(
                 f"path is not below one of the folders that the operator allows (publishing.roots): {self._name()}. "
-                "Nothing was read and nothing was sent."
+                "Nothing was read and nothing was sent. Name a folder below one of these, or ask the operator to add "
+                "it."
             )
         for place in allowed:
             with suppress(OSError, RuntimeError):  # for example, a name that is too long
