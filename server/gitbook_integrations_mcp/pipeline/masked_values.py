@@ -99,11 +99,15 @@ def restore_from(call: EndpointCall, target: Mapping[str, Any] | None, *, reveal
                 "was sent, results would show it. Nothing was sent. Keep the name, or send a new value."
             )
         scope = MaskingScope.OPEN.enter(name, current)
-        omissions = restorer.find_omitted(call.arguments[name], current.get(name), scope, name)
-        if omitted := next(omissions, None):
+        omissions = [*restorer.find_omitted(call.arguments[name], current.get(name), scope, name)]
+        if omissions:
+            omitted, *others = dict.fromkeys(
+                [*omissions, *_list_missing(call.arguments[name], current.get(name), name)]
+            )
+            also = f" Also missing: {clean_text(scrub(', '.join(others)), 500)}." if others else ""
             raise MaskError(
                 f"{clean_text(scrub(omitted), 200)} is missing. It contains a credential that would be lost for good. "
-                f"Nothing was sent. Include {MASK} to keep it, or null to delete it.",
+                f"Nothing was sent. Include {MASK} to keep it, or null to delete it.{also}",
                 ErrorCode.CREDENTIAL_OMITTED,
             )
     if restored != call.arguments:
@@ -115,6 +119,14 @@ def restore_from(call: EndpointCall, target: Mapping[str, Any] | None, *, reveal
             "original. Nothing was sent. Send the text as it should be."
         )
     return call
+
+
+def _list_missing(sent: Any, current: Any, path: str) -> list[str]:
+    """Return the paths of the fields of an object that an update leaves out, and so deletes."""
+    if not isinstance(sent, dict) or not isinstance(current, dict):
+        return []
+    fields = name_fields(current).items()
+    return [extend_path(path, shown) for shown, name in fields if shown not in sent and name not in sent]
 
 
 class _PlaceholderError(Exception):

@@ -470,6 +470,15 @@ async def test_the_reason_why_a_placeholder_cannot_be_restored_is_reported(case:
     assert [request.method for request in upstream.requests] == ["GET"]
 
 
+async def test_an_omitted_credential_is_named_with_everything_else_that_the_update_deletes() -> None:
+    upstream = Upstream()
+    upstream.answer({"configuration": {"api_key": "k", "digest": True, "token": "t", "kept": 1}})
+    async with connect(upstream) as client:
+        text = read_text(await write(client, PLACE, {"kept": 2}))
+    assert text.startswith("configuration.api_key is missing. ")
+    assert text.endswith(" Also missing: configuration.token, configuration.digest.")
+
+
 @pytest.mark.parametrize("key", ["ab", "a\u202eb"], ids=["as it is shown", "as it is"])
 async def test_a_credential_below_a_name_with_hidden_characters_is_not_lost(key: str) -> None:
     upstream = Upstream()
