@@ -108,6 +108,8 @@ class EventInspector:
         if not events:
             newest = max(map(_time, read), default="")
             notes.append(f"No event matches. The newest of all is from {newest}." if newest else "There are no events.")
+            if older := max((_time(one) for one in read if _matches(one, call.arguments, None)), default=""):
+                notes.append(f"Before since, the newest that matches is from {older}.")
             notes += _name_wrong_filters(call.arguments, read) or ([] if development else [_UNKNOWN])
         if not complete:
             notes.append(f"Only the newest {_MOST_EVENTS} events were read; use since, type or status.")

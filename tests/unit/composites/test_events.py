@@ -190,6 +190,13 @@ async def test_many_events_stay_within_the_budget_and_the_result_says_what_was_r
     assert count_tokens(content) < 10_000
 
 
+async def test_an_empty_result_names_the_newest_failure_before_the_period(sandbox: Sandbox) -> None:
+    newest = max(one.created_at for one in sandbox.state.events if one.status == "failed")
+    note = (await read(sandbox, status="failed", since="24h"))["note"]
+    assert datetime.fromtimestamp(newest, UTC).isoformat()[:19] in note
+    assert "Before since" not in (await read(sandbox, type="nothing", since="24h"))["note"]
+
+
 async def test_a_group_names_the_installations_that_its_events_concern(sandbox: Sandbox) -> None:
     names = [f"installation{number:02}" for number in range(12)]
     for name in [*names, *names]:
