@@ -237,6 +237,7 @@ async def test_switching_development_mode_says_what_happens_now() -> None:
     async with connect(Upstream(205)) as client:
         off = read_text(await client.call_tool("disable_integration_development_mode", acme))
     assert "acme is on: its events now go to https://tunnel.example:8443." in on
+    assert "get_integration_by_name" in on
     assert "planted" not in on
     assert "acme is off" in off
     assert (already.structured_content or {})["status"] == "already_absent"

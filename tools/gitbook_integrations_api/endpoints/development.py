@@ -149,7 +149,8 @@ TOOLS = (
         consequence="The events of the organizations below, including their content, are sent to the tunnel instead of "
         "the published script. The approval includes the end: this server disables development mode without asking "
         "again after the duration (for), and when it stops.",
-        effect="Development mode of {integrationName} is on: its events now go to {tunnelUrl}.",
+        effect="Development mode of {integrationName} is on: its events now go to {tunnelUrl}. While it is on, "
+        "get_integration_by_name returns developmentMode.",
         undo=Undo(
             (UndoStep("disable_integration_development_mode", (("integrationName", "arguments.integrationName"),)),),
             lost="An earlier tunnel is not restored. If this server enabled it, list_changes shows its URL.",
