@@ -56,7 +56,15 @@ class UndoPlanner:
             *describe_effect([fact for undo in undos for fact in undo.facts]),
             *describe_effect([("Not restored", text) for text in scrub_json(lost)]),
         ]
-        return Plan(tuple(steps), tuple(facts), tuple(lost), change.id, organization=change.organization)
+        notes = [f"{label}: {text.rstrip('.')}." for undo in undos for label, text in undo.facts]
+        return Plan(
+            tuple(steps),
+            tuple(facts),
+            tuple(lost),
+            change.id,
+            organization=change.organization,
+            report={"notes": notes} if notes else {},
+        )
 
     async def _read_titles(
         self, call: Call, organization: str | None, changes: Iterable[Change], steps: Iterable[Step]

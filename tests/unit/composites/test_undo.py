@@ -312,6 +312,17 @@ async def test_a_change_is_undone_again_only_after_its_undo_was_undone(file: str
         assert installation.external_ids != ["new"]
 
 
+async def test_the_result_of_an_undo_says_that_it_undid_a_later_change_too(file: str) -> None:
+    spy = GitBookSpy()
+    where = {"integrationName": OWN_INTEGRATION, "installationId": find_installation(spy).id}
+    async with meet(create(spy, file), Human(), "2026-07-28") as client:
+        await client.call_tool("update_integration_installation", {**where, "externalIds": ["first"]})
+        change_id = await find_change(client, "update_integration_installation")
+        await client.call_tool("update_integration_installation", {**where, "externalIds": ["first", "second"]})
+        content = (await client.call_tool("undo_change", {"changeId": change_id})).structured_content or {}
+    assert [one.partition(":")[0] for one in content["notes"]] == ["Changed since", "Later changes"]
+
+
 @pytest.mark.parametrize("kept", [True, False])
 async def test_what_changed_since_is_in_the_question(kept: bool, file: str) -> None:
     spy, human = GitBookSpy(), Human()
