@@ -112,7 +112,7 @@ class EventInspector:
                 notes.append(f"Before since, the newest that matches is from {older}.")
             notes += _name_wrong_filters(call.arguments, read) or ([] if development else [_UNKNOWN])
         if not complete:
-            notes.append(f"Only the newest {_MOST_EVENTS} events were read; use since, type or status.")
+            notes.append(f"Only the newest {len(read)} events were read; use since, type or status.")
         if with_traces and len(traces) < len(failed):
             notes.append(f"Traces were read for {len(traces)} of {len(failed)} failed events.")
         if len(groups) > len(shown):
@@ -130,8 +130,10 @@ class EventInspector:
     async def _read_events(self, call: Call, since: float | None) -> tuple[list[Mapping[str, Any]], bool]:
         """Return the newest events, those since a moment at least, and whether these are complete."""
         read: list[Mapping[str, Any]] = []
-        page = None
-        while True:
+        page: str | None = None
+        pages: set[str | None] = set()
+        while page not in pages:  # else the same events would be counted again
+            pages.add(page)
             paging = {"limit": _PAGE, **({"page": page} if page else {})}
             content = await self._read(call, _LIST, paging)
             items = content["items"]
@@ -139,11 +141,12 @@ class EventInspector:
             try:
                 page = read_cursor(content)
             except AnswerError:
-                return read, False
+                break
             if page is None or not items or (since is not None and all(_is_before(one, since) for one in items)):
                 return read, True
             if len(read) >= _MOST_EVENTS:
-                return read, False
+                break
+        return read, False
 
     async def _read_traces(self, call: Call, events: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
         """Return the log lines of events by the event's ID, as far as they can be read."""

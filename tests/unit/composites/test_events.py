@@ -190,6 +190,19 @@ async def test_many_events_stay_within_the_budget_and_the_result_says_what_was_r
     assert count_tokens(content) < 10_000
 
 
+@pytest.mark.parametrize(("cursor", "pages"), [("again", 2), (7, 1)])
+async def test_a_cursor_that_leads_nowhere_ends_the_reading(cursor: Any, pages: int, sandbox: Sandbox) -> None:
+    def change(data: dict[str, Any]) -> None:
+        data["next"] = {"page": cursor}
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        await sandbox({**scope, "query_string": b"limit=100"}, receive, send)
+
+    content = await read(AlteredGitBook(answer, {"/events": change}), withTraces=False)
+    assert content["events"] == 11 * pages
+    assert f"Only the newest {content['events']} events were read" in content["note"]
+
+
 async def test_an_empty_result_names_the_newest_failure_before_the_period(sandbox: Sandbox) -> None:
     newest = max(one.created_at for one in sandbox.state.events if one.status == "failed")
     note = (await read(sandbox, status="failed", since="24h"))["note"]
