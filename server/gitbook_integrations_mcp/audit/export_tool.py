@@ -9,8 +9,9 @@ from gitbook_integrations_api.report import Narrowing
 from gitbook_integrations_mcp.audit.exported_files import ExportedFiles, name_file, write_report_uri
 from gitbook_integrations_mcp.audit.problems import describe_verdict
 from gitbook_integrations_mcp.audit.render.documents import MIME_TYPES, render_document
-from gitbook_integrations_mcp.audit.render.markdown import escape
+from gitbook_integrations_mcp.audit.render.markdown import escape, format_others
 from gitbook_integrations_mcp.audit.runner import AuditRun, AuditRunner, ReportKey
+from gitbook_integrations_mcp.audit.sections import describe_others
 from gitbook_integrations_mcp.audit.tool import AuditHandler
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.output import Document, Output
@@ -42,6 +43,7 @@ class ExportHandler:
         report = found.report
         uri = write_report_uri(report.organization.id, found.id, form)
         verdict = " · ".join(text for _, text in describe_verdict(report))
+        others = describe_others(report.others)
         content: dict[str, Any] = {
             "uri": uri,
             "format": form,
@@ -49,10 +51,12 @@ class ExportHandler:
             "generatedAt": report.generatedAt,
             "complete": report.coverage.complete,
             "verdict": verdict,
+            **others,
         }
         render = partial(render_document, report, form)
         title = f"Audit of {report.organization.name}, {report.generatedAt[:10]}"
         lines = [f"{escape(title)}: {verdict}", f"Resource: {uri}"]
+        lines += map(escape, format_others(others, "Pass the ID of each as organizationId."))
         name = name_file(found.id, form)
         if self._files is not None:
             try:

@@ -76,6 +76,13 @@ async def test_a_report_is_linked_as_a_resource_and_written_to_a_private_file(fo
         assert item["id"] in (parse(form, document.text) or document.text)
 
 
+async def test_an_export_names_the_organizations_not_audited() -> None:
+    async with connect(Watched()) as client:
+        result = await client.call_tool(TOOL, {"format": "csv"})
+    assert [one.partition(" (")[0] for one in (result.structured_content or {})["notAudited"]] == ["Kestrel Collective"]
+    assert "Not audited: Kestrel Collective" in str(result.content[0])
+
+
 async def test_a_recent_audit_is_exported_without_a_new_one() -> None:
     watched = Watched()
     async with connect(watched) as client:
