@@ -82,13 +82,17 @@ def digest_target(target: Mapping[str, Any] | None) -> str | None:
     if target is None:
         return None
     below = {
-        level: sorted(
-            [str(find_id(one.get(level[:-1]))), digest_target(one)] for one in found if isinstance(one, Mapping)
-        )
+        level: sorted(_digest_place(level[:-1], one) for one in found)
         for level in ("spaces", "sites")
         if isinstance(found := target.get(level), list)
     }
     return digest_json([describe_state(target), below])
+
+
+def _digest_place(level: str, place: Any) -> str:
+    """Return the digest of a place in a target, whatever GitBook sent in its stead: each change of it counts."""
+    known = isinstance(place, Mapping)
+    return digest_json([str(find_id(place.get(level))), digest_target(place)] if known else place)
 
 
 def isolate_step(call: PlannedCall, step: Step) -> Call:
