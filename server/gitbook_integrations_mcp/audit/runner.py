@@ -119,7 +119,7 @@ class AuditRunner:
     async def _read_known(
         self, organization: str
     ) -> "tuple[Sequence[AcceptedFinding], Mapping[str, DevelopmentMode] | None, str]":
-        """Return the accepted findings, the development modes by integration, and why these are unknown, if they are.
+        """Return the accepted findings, the development modes by integration, and what of these is unknown, and why.
 
         The newest development mode of an integration is the one that counts.
         """
@@ -128,11 +128,8 @@ class AuditRunner:
             modes = {one.integration: one for one in reversed(await self._store.development_modes.list())}
             return [read_kept(one) for one in await self._store.acceptances.list_active(organization)], modes, ""
         except StoreError as error:
-            problem = (
-                f"The store {error.reason}: findings that were accepted in it are shown as open, and development "
-                "modes are unknown."
-            )
-            return (), modes, problem
+            unknown = ", and development modes are unknown" if modes is None else ""
+            return (), modes, f"The store {error.reason}: findings that were accepted in it are shown as open{unknown}."
 
     async def find_latest(self, key: ReportKey) -> AuditRun | None:
         """Return the latest kept report.
