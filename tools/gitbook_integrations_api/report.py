@@ -19,7 +19,7 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
-class _Named(Part):
+class _Organization(Part):
     id: str
     title: str | None = None
 
@@ -29,7 +29,7 @@ class _Named(Part):
         return self.title or self.id
 
 
-class AuditedOrganization(_Named):
+class AuditedOrganization(_Organization):
     title: str | None = Field(None, description="null if the token cannot list the organization")
 
 
@@ -67,7 +67,7 @@ class Figures(Part):
     atLeast: tuple[str, ...] = Field((), description="Names of the figures above that are lower bounds")
 
 
-class Owner(_Named):
+class Owner(_Organization):
     """The organization that owns an integration."""
 
 
