@@ -7,9 +7,9 @@ from gitbook_integrations_api.catalog import TOOLS
 
 _TEXT = """\
 These tools are for GitBook's Integrations API: one per endpoint, and some that do a whole job. To see what is \
-installed where, with which scopes, and why it does nothing, call audit_installations. An integration is installed on \
-an organization by its name; this creates an installation with an ID. An installation can then be enabled on spaces \
-and sites. For several, call set_installation_places.
+installed where, with which scopes, and why it does nothing, call audit_installations. An integration has a name. \
+Installed on an organization, it becomes an installation with an ID. An installation can be enabled on spaces and \
+sites; set_installation_places enables it on several.
 
 Lists return the IDs and names that other tools take. organizationId: list_organizations_for_authenticated_user. \
 spaceId: list_spaces_in_organization_by_id. siteId: list_sites. integrationName: list_organization_integrations. \
