@@ -1,12 +1,16 @@
-"""Times as everything that is shown has them, and durations as people write them: 30m, 2h, 1d."""
+"""Times as everything that is shown has them, and times and durations as people write them."""
 
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 
 from gitbook_integrations_api.options import DURATION
+from gitbook_integrations_mcp.errors import ArgumentsError
+from gitbook_integrations_mcp.text import clean_text
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_SPAN = re.compile(r"(\d{1,5})\s*([hdw])")
+_HOURS = {"h": 1, "d": 24, "w": 24 * 7}
 
 
 def read_duration(text: str) -> int:
@@ -28,3 +32,38 @@ def write_time(seconds: float, precision: Literal["seconds", "milliseconds"] = "
 def find_day(seconds: float) -> date:
     """Return the day of a time, given in seconds since 1970, in UTC."""
     return datetime.fromtimestamp(seconds, UTC).date()
+
+
+def read_period(
+    since: str | None, until: str | None, now: float, prefix: str = ""
+) -> tuple[float | None, float | None]:
+    """Return the moments, in seconds since 1970, between which something is searched. `prefix` is of the arguments.
+
+    Raises:
+        ArgumentsError: one is no moment, or nothing can be between them: an empty list would look as if all were well.
+    """
+    start, end = read_moment(f"{prefix}since", since, now), read_moment(f"{prefix}until", until, now)
+    if start is not None and start > now:
+        raise ArgumentsError(f"{prefix}since: {clean_text(str(since), 40)} is in the future. It is {write_time(now)}.")
+    if start is not None and end is not None and start >= end:
+        raise ArgumentsError(f"{prefix}since must be before {prefix}until. A span is the time before now.")
+    return start, end
+
+
+def read_moment(name: str, text: str | None, now: float) -> float | None:
+    """Return the moment, in seconds since 1970, that `text` means: a span before `now`, or a date.
+
+    Raises:
+        ArgumentsError: it is neither.
+    """
+    if text is None:
+        return None
+    if span := _SPAN.fullmatch(text.strip()):
+        return now - timedelta(hours=int(span[1]) * _HOURS[span[2]]).total_seconds()
+    try:
+        moment = datetime.fromisoformat(text.strip())
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        raise ArgumentsError(
+            f"{name}: {clean_text(text, 40)} is neither a span (24h, 7d, 4w) nor a date (2026-11-18). Nothing was sent."
+        ) from None

@@ -11,7 +11,7 @@ import anyio
 from gitbook_integrations_api.catalog import TOOLS
 from gitbook_integrations_mcp.cli.console import COMMAND, Line, print_json, print_lines, use_utf8
 from gitbook_integrations_mcp.cli.launcher import name_command
-from gitbook_integrations_mcp.composites.change_list import describe_change, read_period
+from gitbook_integrations_mcp.composites.change_list import describe_change
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.errors import ArgumentsError, UsageError
 from gitbook_integrations_mcp.process import SUCCESS
@@ -19,6 +19,7 @@ from gitbook_integrations_mcp.spelling import suggest
 from gitbook_integrations_mcp.store.change import Change
 from gitbook_integrations_mcp.store.store import Store
 from gitbook_integrations_mcp.text import clean_text, format_count
+from gitbook_integrations_mcp.times import read_period
 
 _COLUMNS = ("time", "id", "tool", "outcome", "status", "approval", "who")
 _STYLES = {"failed": "red", "unknown": "yellow"}

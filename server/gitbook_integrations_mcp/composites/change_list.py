@@ -1,8 +1,6 @@
 """The tool `list_changes`: the caller's own changes, newest first."""
 
-import re
 from collections.abc import Container, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gitbook_integrations_api.catalog import TOOLS
@@ -19,14 +17,12 @@ from gitbook_integrations_mcp.spelling import describe_unknown, suggest
 from gitbook_integrations_mcp.store.change import ID_LENGTH, Change, is_change_id
 from gitbook_integrations_mcp.store.store import Store
 from gitbook_integrations_mcp.text import clean_text
-from gitbook_integrations_mcp.times import write_time
+from gitbook_integrations_mcp.times import read_period
 
 _PAGE = 25
 _LATER = 1000
 """Number of later changes by which the list says whether the target of a change still exists."""
 
-_SPAN = re.compile(r"(\d{1,5})\s*([hdw])")
-_HOURS = {"h": 1, "d": 24, "w": 24 * 7}
 _VIEW = View(300, "`gitbook-integrations-mcp changes --json` shows it")
 _DETAILS = ("status", "requestId", "lost")
 """Fields that are shown only of a single change."""
@@ -218,38 +214,3 @@ def _list_recorded_alone(tool: Tool) -> list[str]:
         for one in changing
         if isinstance(one, Endpoint) and one.risk is not Risk.READ and (tool.name == UNDO_TOOL or one.undo is None)
     ]
-
-
-def read_period(
-    since: str | None, until: str | None, now: float, prefix: str = ""
-) -> tuple[float | None, float | None]:
-    """Return the moments, in seconds since 1970, between which something is searched. `prefix` is of the arguments.
-
-    Raises:
-        ArgumentsError: one is no moment, or nothing can be between them: an empty list would look as if all were well.
-    """
-    start, end = read_moment(f"{prefix}since", since, now), read_moment(f"{prefix}until", until, now)
-    if start is not None and start > now:
-        raise ArgumentsError(f"{prefix}since: {clean_text(str(since), 40)} is in the future. It is {write_time(now)}.")
-    if start is not None and end is not None and start >= end:
-        raise ArgumentsError(f"{prefix}since must be before {prefix}until. A span is the time before now.")
-    return start, end
-
-
-def read_moment(name: str, text: str | None, now: float) -> float | None:
-    """Return the moment, in seconds since 1970, that `text` means: a span before `now`, or a date.
-
-    Raises:
-        ArgumentsError: it is neither.
-    """
-    if text is None:
-        return None
-    if span := _SPAN.fullmatch(text.strip()):
-        return now - timedelta(hours=int(span[1]) * _HOURS[span[2]]).total_seconds()
-    try:
-        moment = datetime.fromisoformat(text.strip())
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        raise ArgumentsError(
-            f"{name}: {clean_text(text, 40)} is neither a span (24h, 7d, 4w) nor a date (2026-11-18). Nothing was sent."
-        ) from None

@@ -20,11 +20,11 @@ from gitbook_integrations_mcp.calls.output import Output
 from gitbook_integrations_mcp.calls.response import get_path, read_cursor, read_response
 from gitbook_integrations_mcp.calls.secret_detection import has_secret_shape
 from gitbook_integrations_mcp.calls.view import View, describe_foreign
-from gitbook_integrations_mcp.composites.change_list import read_moment, read_period
 from gitbook_integrations_mcp.errors import AnswerError, CallError, StatusError
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.pipeline.development_mode import DevelopmentModes
 from gitbook_integrations_mcp.spelling import describe_unknown
+from gitbook_integrations_mcp.times import read_moment, read_period
 
 _LIST, _GET = "list_integration_events", "get_integration_event"
 _PAGE = 250

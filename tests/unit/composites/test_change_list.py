@@ -7,9 +7,7 @@ import pytest
 
 from gitbook_integrations_mcp.app import create_server
 from gitbook_integrations_mcp.calls.masking import MASK
-from gitbook_integrations_mcp.composites.change_list import read_moment
 from gitbook_integrations_mcp.config.settings import load_settings
-from gitbook_integrations_mcp.errors import ArgumentsError
 from gitbook_integrations_mcp.sandbox import INTEGRATION_TOKEN, ORGANIZATION_ID, OWN_INTEGRATION, USER_TOKEN
 from tests.support.elicitation_client import Clock, GitBookSpy, Human, create_gated_server, meet
 from tests.support.fake_gitbook import read_code, read_text
@@ -264,24 +262,3 @@ async def test_long_texts_of_a_change_are_cut() -> None:
             assert change["arguments"]["summary"].endswith("`gitbook-integrations-mcp changes --json` shows it]")
             assert len(change["arguments"]["summary"]) < 400
             assert "export" not in change["arguments"]["script"]
-
-
-@pytest.mark.parametrize(
-    ("text", "moment"),
-    [
-        ("24h", 1_000_000 - 86400),
-        ("7d", 1_000_000 - 7 * 86400),
-        ("4 w", 1_000_000 - 28 * 86400),
-        ("1970-01-02", 86400),
-        ("1970-01-02T01:00:00+01:00", 86400),
-        (None, None),
-    ],
-)
-def test_a_moment_is_a_span_or_a_date(text: str | None, moment: float | None) -> None:
-    assert read_moment("since", text, 1_000_000) == moment
-
-
-@pytest.mark.parametrize("text", ["", "7", "7y", "-1d", "2026-13-01", "0000-00-00"])
-def test_another_text_is_no_moment(text: str) -> None:
-    with pytest.raises(ArgumentsError):
-        read_moment("since", text, 1_000_000)
