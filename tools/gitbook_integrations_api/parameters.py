@@ -53,6 +53,8 @@ WITHOUT_OUTER_SPACE = r"^\S(.*\S)?$"
 # Paging and filters
 
 PageCursor = Annotated[str, Field(description="next.page of the last result")]
+Since = Annotated[str, Field(description="24h, 7d, 4w, or a date (ISO 8601)")]
+Until = Annotated[str, Field(description="Same form as since")]
 Limit = Annotated[float, Field(ge=0, le=1000, description="Page size")]
 Extended = Annotated[bool, Query, Field(description="Return objects instead of IDs")]
 NameSearch = Annotated[str, Field(description="Text in the name")]

@@ -38,8 +38,7 @@ def run(settings: Settings, arguments: Namespace) -> int:
 
 
 async def _show(settings: Settings, arguments: Namespace) -> CallError | None:
-    names = {"status": arguments.status, "type": arguments.type, "since": arguments.since}
-    given = {name: value for name, value in names.items() if value}
+    given = {name: value for name in ("status", "type", "since", "until") if (value := getattr(arguments, name))}
     async with Client(create_server(settings)) as client:
         try:
             content = await _read(client, "inspect_integration_events", arguments.name, **given)

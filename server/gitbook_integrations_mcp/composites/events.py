@@ -78,19 +78,19 @@ class EventInspector:
         """Return the result of a call.
 
         Raises:
-            ArgumentsError: `since` cannot be understood, or is in the future.
+            ArgumentsError: `since` or `until` cannot be understood, or no event can be between them.
             CallError: the events could not be read.
         """
         with_traces = call.arguments.get("withTraces", True)
-        since, _ = read_period(call.arguments.get("since"), None, self._clock())
+        period = read_period(call.arguments.get("since"), call.arguments.get("until"), self._clock())
         offers_audit = _AUDIT in call.caller.policy.tools
         try:
-            read, complete = await self._read_events(call, since)
+            read, complete = await self._read_events(call, period[0])
         except StatusError as error:
             if error.status != 403 or not offers_audit:
                 raise
             raise StatusError(403, f"{error} {_FOREIGN}") from None
-        events = sorted((one for one in read if _matches(one, call.arguments, since)), key=_time, reverse=True)
+        events = sorted((one for one in read if _matches(one, call.arguments, period)), key=_time, reverse=True)
         development = await self._development.find(call)
         failed = [one for one in events if one.get("status") == "failed"]
         traces: dict[str, list[Mapping[str, Any]]] = {}
@@ -108,11 +108,12 @@ class EventInspector:
         if not events:
             newest = max(map(_time, read), default="")
             notes.append(f"No event matches. The newest of all is from {newest}." if newest else "There are no events.")
-            if older := max((_time(one) for one in read if _matches(one, call.arguments, None)), default=""):
-                notes.append(f"Before since, the newest that matches is from {older}.")
+            if other := max((_time(one) for one in read if _matches(one, call.arguments)), default=""):
+                notes.append(f"Outside this period, the newest that matches is from {other}.")
             notes += _name_wrong_filters(call.arguments, read) or ([] if development else [_UNKNOWN])
         if not complete:
-            notes.append(f"Only the newest {len(read)} events were read; use since, type or status.")
+            oldest = min(map(_time, read), default="")
+            notes.append(f"Only the newest {len(read)} events were read, back to {oldest}. {_LIST} reads older ones.")
         if with_traces and len(traces) < len(failed):
             notes.append(f"Traces were read for {len(traces)} of {len(failed)} failed events.")
         if len(groups) > len(shown):
@@ -245,19 +246,31 @@ def _describe(kind: str, status: str, error: str | None, group: _Group) -> dict[
     return {name: value for name, value in content.items() if value is not None}
 
 
-def _matches(event: Mapping[str, Any], arguments: Mapping[str, Any], since: float | None) -> bool:
+def _matches(
+    event: Mapping[str, Any],
+    arguments: Mapping[str, Any],
+    period: tuple[float | None, float | None] = (None, None),
+) -> bool:
+    """Whether an event is of the wanted kind and of a period. One whose time is unknown can be of any period."""
     wanted = {"status": event.get("status"), "type": _type(event), "installationId": event.get("installationId")}
-    return all(arguments.get(name) in (None, value) for name, value in wanted.items()) and not (
-        since is not None and _is_before(event, since)
-    )
+    if not all(arguments.get(name) in (None, value) for name, value in wanted.items()):
+        return False
+    since, until = period
+    created = _find_moment(event)
+    return created is None or ((since is None or created >= since) and (until is None or created < until))
 
 
 def _is_before(event: Mapping[str, Any], moment: float) -> bool:
-    try:
-        created = read_moment("createdAt", _time(event), 0)
-    except CallError:
-        return False
+    created = _find_moment(event)
     return created is not None and created < moment
+
+
+def _find_moment(event: Mapping[str, Any]) -> float | None:
+    """Return when an event arrived, in seconds since 1970, or None if its time cannot be read."""
+    try:
+        return read_moment("createdAt", _time(event), 0)
+    except CallError:
+        return None
 
 
 def _type(event: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ def test_groups_are_printed_with_the_logs_of_a_sample(capsys: pytest.CaptureFixt
 
 
 def test_groups_are_printed_as_json(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["events", OWN_INTEGRATION, "--sandbox", "--type", "task", "--json"]) == 0
+    assert main(["events", OWN_INTEGRATION, "--sandbox", "--type", "task", "--until", "1h", "--json"]) == 0
     assert [one["type"] for one in json.loads(capsys.readouterr().out)["groups"]] == ["task", "task"]
 
 

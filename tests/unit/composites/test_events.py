@@ -103,6 +103,8 @@ async def test_failures_with_different_errors_are_different_groups(sandbox: Sand
         ({"status": "failed", "type": "task"}, 1),
         ({"since": "68d"}, 4),
         ({"since": "1h"}, 0),
+        ({"until": "68d"}, 7),
+        ({"since": "69d", "until": "68d"}, 3),
         ({"installationId": "unknown"}, 0),
     ],
 )
@@ -185,7 +187,8 @@ async def test_many_events_stay_within_the_budget_and_the_result_says_what_was_r
     result = await inspect(sandbox)
     content = result.structured_content
     assert content["events"] == 1000
-    assert "Only the newest 1000" in content["note"]
+    oldest = datetime.fromtimestamp(NOW - 999, UTC).isoformat()[:19]
+    assert f"Only the newest 1000 events were read, back to {oldest}" in content["note"]
     assert "20 of 1000 failed" in content["note"]
     assert count_tokens(content) < 10_000
 
@@ -207,7 +210,7 @@ async def test_an_empty_result_names_the_newest_failure_before_the_period(sandbo
     newest = max(one.created_at for one in sandbox.state.events if one.status == "failed")
     note = (await read(sandbox, status="failed", since="24h"))["note"]
     assert datetime.fromtimestamp(newest, UTC).isoformat()[:19] in note
-    assert "Before since" not in (await read(sandbox, type="nothing", since="24h"))["note"]
+    assert "Outside this period" not in (await read(sandbox, type="nothing", since="24h"))["note"]
 
 
 async def test_a_group_names_the_installations_that_its_events_concern(sandbox: Sandbox) -> None:
@@ -261,7 +264,11 @@ async def test_no_tool_shows_a_credential_in_the_payload_or_the_log_of_an_event(
 
 @pytest.mark.parametrize(
     ("arguments", "code"),
-    [({"since": "yesterday"}, "invalid_arguments"), ({"since": "2999-01-01"}, "invalid_arguments")],
+    [
+        ({"since": "yesterday"}, "invalid_arguments"),
+        ({"since": "2999-01-01"}, "invalid_arguments"),
+        ({"since": "1h", "until": "2h"}, "invalid_arguments"),
+    ],
 )
 async def test_what_cannot_be_understood_is_refused(arguments: dict[str, Any], code: str, sandbox: Sandbox) -> None:
     assert read_code(await inspect(sandbox, **arguments)) == code

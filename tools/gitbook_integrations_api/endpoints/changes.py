@@ -6,7 +6,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gitbook_integrations_api.choices import Outcome
 from gitbook_integrations_api.endpoint import INTEGRATION, OAUTH, USER, Composite, Input, Risk, one
-from gitbook_integrations_api.parameters import WITHOUT_OUTER_SPACE, IntegrationName, OrganizationId, PageCursor
+from gitbook_integrations_api.parameters import (
+    WITHOUT_OUTER_SPACE,
+    IntegrationName,
+    OrganizationId,
+    PageCursor,
+    Since,
+    Until,
+)
 from gitbook_integrations_api.plans import PlanResult
 from gitbook_integrations_api.schema import ABSENT
 
@@ -35,8 +42,8 @@ class ChangeFilter(Input):
     integrationName: IntegrationName = ABSENT
     tool: Annotated[str, Field(description="Only calls of this tool")] = ABSENT
     outcome: Annotated[Outcome, Field(description="Only with this outcome")] = ABSENT
-    since: Annotated[str, Field(description="Only since then: 24h, 7d, 4w, or a date (ISO 8601)")] = ABSENT
-    until: Annotated[str, Field(description="Only before then; same form")] = ABSENT
+    since: Since = ABSENT
+    until: Until = ABSENT
     limit: Annotated[int, Field(ge=1, le=100, description="Page size; default 25")] = ABSENT
     page: PageCursor = ABSENT
 

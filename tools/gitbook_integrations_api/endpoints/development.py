@@ -25,7 +25,7 @@ from gitbook_integrations_api.endpoint import (
 )
 from gitbook_integrations_api.inputs import OfIntegration, Paged
 from gitbook_integrations_api.objects import Event, RenderOutput, TracedEvent
-from gitbook_integrations_api.parameters import EventId, InstallationId
+from gitbook_integrations_api.parameters import EventId, InstallationId, Since, Until
 from gitbook_integrations_api.schema import ABSENT
 
 _HOST_AND_PORT = re.compile(r"([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?|\[[0-9A-Fa-f:.]+\])(:[0-9]*)?")
@@ -89,8 +89,9 @@ class DevelopmentMode(OfIntegration):
 
 class EventFilter(OfIntegration):
     status: Annotated[Literal["success", "failed"], Field(description="Only events with this status")] = ABSENT
-    type: Annotated[str, Field(description="Only events of this type, for example fetch")] = ABSENT
-    since: Annotated[str, Field(description="Only since then: 24h, 7d, 4w, or a date (ISO 8601)")] = ABSENT
+    type: Annotated[str, Field(description="Type of event, for example fetch")] = ABSENT
+    since: Since = ABSENT
+    until: Until = ABSENT
     installationId: Annotated[InstallationId, Field(description="Only events of this installation")] = ABSENT
     withTraces: Annotated[bool, Field(description="false: do not read logs, group by type only")] = True
 
