@@ -1,6 +1,7 @@
 """The command line, run as people and clients run it."""
 
 import contextlib
+import fcntl
 import io
 import json
 import os
@@ -10,9 +11,11 @@ import signal
 import socket
 import subprocess
 import sys
+import termios
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
@@ -28,7 +31,7 @@ from gitbook_integrations_mcp.features.tools import describe_tool
 from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION, USER_TOKEN
 from tests.support.elicitation_client import Human, read_status
 from tests.support.fake_gitbook import ERAS, Era
-from tests.support.process import COMMAND, SOON, TIMEOUT
+from tests.support.process import COMMAND, SOON, TIMEOUT, until
 from tests.support.samples import OFFERED
 from tests.support.tokens import count_tokens
 
@@ -629,10 +632,12 @@ def test_an_interrupt_ends_the_question_on_a_terminal_and_the_program() -> None:
 @pytest.mark.slow
 def test_an_interrupt_ends_the_reading_of_arguments() -> None:
     command = [*COMMAND, "call", "--sandbox", "list_sites", "-"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0) as process:
+        pipe = process.stdin
+        assert pipe is not None
         try:
-            with pytest.raises(subprocess.TimeoutExpired):  # it waits for its input
-                process.wait(timeout=3)
+            pipe.write(b"{")
+            anyio.run(until, lambda: fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)) == bytes(4))  # it was read
             process.send_signal(signal.SIGINT)
             assert process.wait(timeout=SOON) == 130
         finally:

@@ -5,14 +5,14 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, insert
+from sqlalchemy import insert
 
 from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.store.maintenance import describe_store
 from gitbook_integrations_mcp.store.schema import reports as table
 from gitbook_integrations_mcp.store.store import Store
 from tests.support.elicitation_client import Clock
-from tests.support.stores import KINDS, find_url
+from tests.support.stores import KINDS, explain_query, find_url
 
 DAY = 86400
 KEY = ("user:u1", "acme", "whole")
@@ -108,21 +108,7 @@ async def test_the_baseline_among_a_thousand_reports_is_found_by_the_index(store
     ]
     async with store.database.write() as connection:
         await connection.execute(insert(table), rows)
-        await connection.exec_driver_sql("ANALYZE")
-    sent: list[tuple[str, Any]] = []
-
-    def note(*words: Any) -> None:
-        sent.append((words[2], words[3]))
-
-    event.listen(Engine, "before_cursor_execute", note)
-    try:
-        assert await find(store, clock.now - 100) == "{}"
-    finally:
-        event.remove(Engine, "before_cursor_execute", note)
-    [(statement, parameters)] = [one for one in sent if one[0].startswith("SELECT")]
-    explain = "EXPLAIN " if store.database.is_postgresql else "EXPLAIN QUERY PLAN "
-    async with store.database.read() as connection:
-        plan = str((await connection.exec_driver_sql(explain + statement, parameters)).all())
+    plan = await explain_query(store, store.reports.find_latest(*KEY, before=clock.now - 100))
     assert "reports_of_user" in plan
     assert "SCAN reports" not in plan
     assert "Seq Scan" not in plan
