@@ -171,7 +171,8 @@ def create_server(
         settings.confirmation, gitbook, store, page, subscriptions, development, tools.find_schema, watch
     )
     server.extensions |= list_extensions(policy)
-    server.middleware.append(callers.load_account)
+    if accounts:
+        server.middleware.append(callers.load_account)
     server.account_page = account_page
     tools.register(server)
     if has_resources(policy):

@@ -21,7 +21,7 @@ from gitbook_integrations_mcp.features.metadata import drop_invalid_metadata
 from gitbook_integrations_mcp.features.state_seal import StateSeal
 from gitbook_integrations_mcp.features.subscriptions import Subscriptions
 from gitbook_integrations_mcp.gitbook.client import GitBook
-from gitbook_integrations_mcp.gitbook.tracing import trace_if_enabled
+from gitbook_integrations_mcp.gitbook.tracing import is_traced
 from gitbook_integrations_mcp.pipeline.development_mode import DevelopmentModes
 from gitbook_integrations_mcp.store.store import Store
 
@@ -69,7 +69,8 @@ class IntegrationsServer(Server[None]):
         self._connections = 0
         self._watch = watch
         self._watching: asyncio.Task[None] | None = None
-        self.middleware[0] = trace_if_enabled(self.middleware[0])  # the SDK's tracing is always the first
+        if not is_traced():
+            del self.middleware[0]  # the SDK's tracing is always the first
         self.middleware.append(drop_invalid_metadata)
         # The sealed state outlives the confirmation in it, so that the model gets `confirmation_expired` as a result.
         keys = [key.get_secret_value() for key in settings.keys] or [secrets.token_hex()]

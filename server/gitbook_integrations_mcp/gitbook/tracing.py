@@ -7,10 +7,8 @@ it contains IDs and arguments; `url.template` is set instead. No trace context i
 """
 
 from collections.abc import Awaitable
-from typing import Any
 from urllib.parse import urlsplit
 
-from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
 from opentelemetry.trace import ProxyTracerProvider, SpanKind, StatusCode, get_tracer, get_tracer_provider
 
 from gitbook_integrations_api.endpoint import Request
@@ -23,15 +21,6 @@ _tracer = get_tracer("gitbook-integrations-mcp", __version__)
 def is_traced() -> bool:
     """Whether a tracer provider is set up in this process."""
     return not isinstance(get_tracer_provider(), ProxyTracerProvider)
-
-
-def trace_if_enabled(tracing: ServerMiddleware[Any]) -> ServerMiddleware[Any]:
-    """Return a middleware that runs the SDK's `tracing` only if OpenTelemetry is set up."""
-
-    async def trace(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-        return await (tracing(ctx, call_next) if is_traced() else call_next(ctx))
-
-    return trace
 
 
 async def trace_attempt(
