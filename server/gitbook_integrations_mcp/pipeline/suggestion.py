@@ -75,7 +75,7 @@ class Suggester:
         taken: dict[str, Any] = {"limit": 1000} if "limit" in endpoint.input.model_fields else {}
         if "organizationId" in endpoint.path_names:
             taken["organizationId"] = organization
-        if not caller.policy.may_read(endpoint.name) or None in taken.values():
+        if not caller.policy.may_read(endpoint.name) or not isinstance(taken.get("organizationId", ""), str):
             return {}
         try:
             request = endpoint.build_request(taken)

@@ -4,6 +4,9 @@ from typing import Any
 
 import pytest
 
+from gitbook_integrations_api.catalog import TOOLS
+from gitbook_integrations_api.sources import SOURCES
+from gitbook_integrations_mcp.calls.arguments import ORGANIZATION_NAMES
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, USER_TOKEN
 from tests.support.audit_fixtures import Watched, connect
 from tests.support.fake_gitbook import read_text
@@ -106,6 +109,18 @@ async def test_without_a_match_or_with_many_no_id_is_named() -> None:
             result = await client.call_tool("list_space_integrations", {"spaceId": given})
             assert result.is_error
             assert "Did you mean" not in read_text(result)
+
+
+@pytest.mark.parametrize("wrong", [{"a": 1}, ["a"], 5.5])
+async def test_a_value_of_the_wrong_type_beside_a_title_gets_the_error_about_it(wrong: Any) -> None:
+    async with connect(Watched()) as client:
+        for tool in (await client.list_tools()).tools:
+            fields = TOOLS[tool.name].input.model_fields.keys()
+            for field in fields & {*ORGANIZATION_NAMES}:
+                arguments = dict.fromkeys(fields & SOURCES.keys(), "A Title!") | {field: wrong}
+                result = await client.call_tool(tool.name, arguments)
+                assert result.structured_content
+                assert result.structured_content["code"] == "invalid_arguments"
 
 
 async def test_a_list_that_the_settings_leave_out_is_not_read() -> None:
