@@ -102,7 +102,7 @@ async def _call(settings: Settings, name: str, words: Sequence[str], text: str |
     # Without a terminal nobody can be asked, and a confirmation page would end with this command.
     never = settings.confirmation.ask == "fallback" and settings.confirmation.fallback == "refuse"
     ask = "fallback" if never else "form"
-    confirmation = settings.confirmation.model_copy(update={"ask": ask, "fallback": "refuse", "store": "memory"})
+    confirmation = settings.confirmation.model_copy(update={"ask": ask, "fallback": "refuse"})
     # A shell has no context window: results are complete, also those that a model gets truncated.
     limits = settings.limits.model_copy(update={"result_tokens": UNLIMITED.tokens})
     settings = settings.model_copy(update={"confirmation": confirmation, "limits": limits})
