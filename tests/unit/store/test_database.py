@@ -19,8 +19,8 @@ from sqlalchemy import Connection, text
 
 from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.errors import ErrorCode, StoreError
-from gitbook_integrations_mcp.store import database
-from gitbook_integrations_mcp.store.migrations import list_revisions, migrate
+from gitbook_integrations_mcp.store import database, migrations
+from gitbook_integrations_mcp.store.migrations import migrate
 from gitbook_integrations_mcp.store.pending import PendingConfirmation, Preview
 from gitbook_integrations_mcp.store.schema import METADATA, REVISION
 from gitbook_integrations_mcp.store.store import Store
@@ -31,6 +31,7 @@ from tests.support.stores import find_url, open_store
 
 DATABASES = ("sqlite", "postgres")
 PREVIEW = Preview("Uninstall?", "All is lost.", "state")
+REVISIONS = sorted(path.name[:4] for path in Path(migrations.__file__).parent.glob("versions/[0-9]*.py"))
 
 
 async def open_one(store: Store, preview: Preview = PREVIEW) -> PendingConfirmation:
@@ -259,7 +260,7 @@ def find_differences(connection: Connection) -> list[object]:
     return list(compare_metadata(MigrationContext.configure(connection), METADATA))
 
 
-@pytest.mark.parametrize("earlier", [None, *list_revisions()])
+@pytest.mark.parametrize("earlier", [None, *REVISIONS])
 async def test_migrations_lead_from_every_earlier_schema_to_the_declared_tables(
     shared: str, earlier: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,8 +25,3 @@ def migrate(connection: Connection, target: str = "head") -> None:
     with EnvironmentContext(AlembicConfig(), _SCRIPTS, fn=list_steps) as environment:
         environment.configure(connection=connection)
         environment.run_migrations()
-
-
-def list_revisions() -> list[str]:
-    """Return the IDs of all schemas, the oldest first."""
-    return [script.revision for script in _SCRIPTS.walk_revisions()][::-1]
