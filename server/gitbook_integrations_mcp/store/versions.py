@@ -83,18 +83,11 @@ class VersionStore:
                 await self._prune(connection)
                 self._pruned_at = now
 
-    async def list_entries(self, integration: str, limit: int = 100) -> list[VersionEntry]:
+    async def list_entries(self, integration: str) -> list[VersionEntry]:
         """Return the newest versions of an integration without their content, the newest first."""
         columns = [table.c[one.name] for one in fields(VersionEntry)]
-        query = select(*columns).where(table.c.integration == integration).order_by(table.c.time.desc()).limit(limit)
+        query = select(*columns).where(table.c.integration == integration).order_by(table.c.time.desc()).limit(100)
         return [VersionEntry(**row._mapping) for row in await self._database.execute(query)]
-
-    async def list(self, integration: str, limit: int = 100) -> list[Version]:
-        """Return the newest versions of an integration, the newest first."""
-        async with self._database.read() as connection:
-            query = select(table).where(table.c.integration == integration)
-            rows = (await connection.execute(query.order_by(table.c.time.desc()).limit(limit))).all()
-        return [_read(row) for row in rows]
 
     async def get(self, version_id: str) -> Version | None:
         """Return one version."""

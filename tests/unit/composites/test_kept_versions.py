@@ -51,7 +51,8 @@ async def publish(settings: Any, watched: Any, **changed: Any) -> Any:
 
 
 async def list_versions(store: Store) -> list[Version]:
-    return await store.versions.list(OWN_INTEGRATION)
+    found = [await store.versions.get(one.id) for one in await store.versions.list_entries(OWN_INTEGRATION)]
+    return [one for one in found if one]
 
 
 async def test_script_and_manifest_are_kept_and_secrets_only_encrypted(settings: Any, store: Store) -> None:

@@ -197,7 +197,8 @@ async def test_a_version_is_named_by_its_id_if_its_number_is_not_unique(url: str
 async def test_versions_of_others_stay_invisible(foreign: str, url: str, spy: GitBookSpy, store: Store) -> None:
     async with meet(create_gated_server(spy, url=url), Human(), "2026-07-28") as client:
         await publish_both(client)
-        [version, *_] = await store.versions.list(OWN_INTEGRATION)
+        version = await store.versions.get((await store.versions.list_entries(OWN_INTEGRATION))[0].id)
+        assert version
         organization = next(one for one in spy.sandbox.state.organizations.values() if not one.member).id
         spy.sandbox.state.integrations["theirs"] = spy.sandbox.state.integrations[OWN_INTEGRATION]
         spy.sandbox.state.integrations["theirs"].name = "theirs"
@@ -220,7 +221,8 @@ async def test_a_colleague_who_administrates_the_integration_sees_its_versions(
 ) -> None:
     async with meet(create_gated_server(spy, url=url), Human(), "2026-07-28") as client:
         await publish_both(client)
-        [version, *_] = await store.versions.list(OWN_INTEGRATION)
+        version = await store.versions.get((await store.versions.list_entries(OWN_INTEGRATION))[0].id)
+        assert version
         await store.versions.add(dataclasses.replace(version, id="ver_colleague", owner="a colleague"))
         assert "ver_colleague" in {one["id"] for one in (await list_versions(client))["items"]}
 

@@ -45,8 +45,7 @@ async def test_the_newest_versions_of_an_integration_are_listed_first(store: Sto
     for number in range(3):
         await store.versions.add(make(clock.now + number, version=str(number)))
     await store.versions.add(make(clock.now, "other"))
-    assert [one.version for one in await store.versions.list("acme")] == ["2", "1", "0"]
-    assert [one.version for one in await store.versions.list("acme", limit=1)] == ["2"]
+    assert [one.version for one in await store.versions.list_entries("acme")] == ["2", "1", "0"]
 
 
 async def test_old_versions_are_deleted_but_the_last_ones_of_each_integration_stay(store: Store, clock: Clock) -> None:
@@ -55,9 +54,9 @@ async def test_old_versions_are_deleted_but_the_last_ones_of_each_integration_st
     await store.versions.add(make(clock.now, "other"))
     clock.now += 10 * DAY + 2.5
     assert (await store.prune())["versions"] == 3
-    kept = await store.versions.list("acme")
+    kept = await store.versions.list_entries("acme")
     assert [one.version for one in kept] == [str(number) for number in reversed(range(3, KEPT + 3))]
-    assert len(await store.versions.list("other")) == 1
+    assert len(await store.versions.list_entries("other")) == 1
     clock.now += 100 * DAY
     await store.versions.add(make(clock.now, version="new"))
-    assert len(await store.versions.list("acme")) == KEPT
+    assert len(await store.versions.list_entries("acme")) == KEPT
