@@ -84,8 +84,8 @@ class TargetReader:
             StatusError: it does not exist (404), although `exists` says that the call needs it, or GitBook failed.
             CallError: GitBook could not be reached, or answered with another object.
         """
-        reader = find_get("/integrations/{integrationName}", "object")
-        if reader is None or call.caller.policy.may_need_confirmation(reader):
+        reader = ENDPOINTS[INTEGRATION]
+        if call.caller.policy.may_need_confirmation(reader):
             return None
         try:
             return await self.read(call, reader)
@@ -178,9 +178,7 @@ def find_context(tool: Tool) -> tuple[Endpoint, ...]:
     """Return what a preview reads besides the target: the integration, and the lists below a deleted path."""
     if not isinstance(tool, Endpoint):
         return ()
-    context = []
-    if "integrationName" in tool.path_names and (reader := find_get("/integrations/{integrationName}", "object")):
-        context.append(reader)
+    context = [ENDPOINTS[INTEGRATION]] if "integrationName" in tool.path_names else []
     target = find_target(tool)
     if tool.method == "DELETE" and target and target.path == tool.path:
         context.extend(reader for level in _LEVELS if (reader := find_get(f"{target.path}/{level}", "page")))
