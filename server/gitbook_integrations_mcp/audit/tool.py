@@ -1,12 +1,13 @@
 """The tool `audit_installations`: runs a new audit, or returns details from the user's latest kept report."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from weakref import WeakValueDictionary
 
 import anyio
 
-from gitbook_integrations_api.endpoints.audit import SECTIONS
+from gitbook_integrations_api.endpoints.audit import REPORT_ID, SECTIONS
 from gitbook_integrations_api.report import Narrowing, Report
 from gitbook_integrations_mcp.audit.comparison import BaselineError, read_baseline
 from gitbook_integrations_mcp.audit.explanation import explain
@@ -37,7 +38,6 @@ from gitbook_integrations_mcp.errors import ArgumentsError, StoreError
 from gitbook_integrations_mcp.gitbook.user import UserResolver
 from gitbook_integrations_mcp.pipeline.progress import Progress
 from gitbook_integrations_mcp.spelling import suggest_id
-from gitbook_integrations_mcp.store.reports import REPORT_ID
 from gitbook_integrations_mcp.store.store import Store
 from gitbook_integrations_mcp.text import clean_text
 
@@ -103,7 +103,7 @@ class AuditHandler:
             return None
         _, _, identifier = (arguments.get("page") or "").partition("-")
         if identifier:
-            if REPORT_ID.fullmatch(identifier) and (found := await self._runner.get(key, identifier)):
+            if re.fullmatch(REPORT_ID, identifier) and (found := await self._runner.get(key, identifier)):
                 return found
             raise ArgumentsError(FOREIGN_PAGE)
         return await self._find_latest(key, call)

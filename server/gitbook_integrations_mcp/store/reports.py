@@ -1,6 +1,5 @@
 """Audit reports: each belongs to a GitBook user, an organization, and the part of it that was audited."""
 
-import re
 import secrets
 import zlib
 from dataclasses import dataclass, field
@@ -14,8 +13,6 @@ from gitbook_integrations_mcp.store.schema import reports as table
 
 if TYPE_CHECKING:
     from gitbook_integrations_mcp.store.database import Transaction
-
-REPORT_ID = re.compile(r"rep_[0-9a-f]{16}")
 
 _DAY = 86400
 
