@@ -8,8 +8,6 @@ the user approved here. The state of that request belongs to the browser, and wo
 import hmac
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -25,7 +23,13 @@ from gitbook_integrations_mcp.auth.authentication import Authentication
 from gitbook_integrations_mcp.auth.bearer import BearerError
 from gitbook_integrations_mcp.auth.principal import describe_principal, is_same_user, read_principal
 from gitbook_integrations_mcp.config.settings import Settings
-from gitbook_integrations_mcp.confirmation.page import build_headers, is_same_origin, read_form, read_style
+from gitbook_integrations_mcp.confirmation.page import (
+    build_headers,
+    is_same_origin,
+    load_template,
+    read_form,
+    read_style,
+)
 from gitbook_integrations_mcp.errors import CallError, ErrorCode, LoginError, StoreError
 from gitbook_integrations_mcp.gitbook.http import HTTPTransport
 from gitbook_integrations_mcp.store.links import SECONDS, Link, digest
@@ -33,8 +37,6 @@ from gitbook_integrations_mcp.store.store import Store
 from gitbook_integrations_mcp.text import clean_text
 
 if TYPE_CHECKING:
-    from jinja2 import Template
-
     from gitbook_integrations_mcp.gitbook.oauth import Authorization, Metadata, OAuthClient
 
 CALLBACK = f"{PATH}/callback"
@@ -307,12 +309,4 @@ def _render_foreign() -> Response:
 
 def _render(status: int, title: str, **parts: Any) -> Response:
     values = {"notice": None, "sign_in": None, "consent": None, "address": None, "host": None, **parts}
-    return HTMLResponse(_load_template().render(style=read_style(), title=title, **values), status)
-
-
-@cache
-def _load_template() -> "Template":
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string((files(__package__) / "page.html.jinja").read_text(encoding="utf-8"))
+    return HTMLResponse(load_template(__package__).render(style=read_style(), title=title, **values), status)

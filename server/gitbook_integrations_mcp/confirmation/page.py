@@ -224,7 +224,7 @@ def _render(
     problem_field: str | None = None,
     problem: str | None = None,
 ) -> Response:
-    page = _load_template().render(
+    page = load_template(__package__).render(
         style=read_style(),
         title=title,
         notice=notice,
@@ -237,11 +237,12 @@ def _render(
 
 
 @cache
-def _load_template() -> "Template":
+def load_template(package: str) -> "Template":
+    """Return the template of the page that `package` serves."""
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string((files(__package__) / "page.html.jinja").read_text(encoding="utf-8"))
+    return environment.from_string((files(package) / "page.html.jinja").read_text(encoding="utf-8"))
 
 
 @cache
