@@ -1,6 +1,7 @@
 """One database for everything that outlives a process: a SQLite file, PostgreSQL for several machines, or memory.
 
-`database` opens it and runs its `migrations`; `schema` declares the tables. Each other module is the only one that
-reads and writes its table: `confirmations`, `changes`, `reports`, `acceptances`, `versions`. `sealing` encrypts values.
-Nothing here is imported at the start: `sqlalchemy` and the rest load with the first transaction.
+`store` gives access to its parts. `database` opens it and runs its `migrations`; `schema` declares the tables. Each
+table has a module that alone writes its rows, for example `confirmations`; only `maintenance` deletes rows of all.
+`sealing` encrypts values. SQLAlchemy, and what needs it, is imported for the first transaction. The login of this
+machine's user has a file of its own (`logins`).
 """
