@@ -48,7 +48,7 @@ from gitbook_integrations_mcp.cli.audit_report import (
     print_report_table,
     print_rule,
 )
-from gitbook_integrations_mcp.cli.console import print_warning, read_word, use_utf8
+from gitbook_integrations_mcp.cli.console import print_warning, use_utf8
 from gitbook_integrations_mcp.cli.flags import format_flags
 from gitbook_integrations_mcp.cli.notification import NotificationError, notify, read_target
 from gitbook_integrations_mcp.config.json_text import JsonError, parse_json
@@ -312,7 +312,7 @@ def _change_acceptance(settings: Settings, arguments: Namespace) -> int:
     names = {"finding": arguments.finding, "organizationId": organization}
     if accepting:
         names |= {"reason": arguments.reason, "until": arguments.until}
-    given = json.dumps({name: read_word(text) for name, text in names.items() if text is not None})
+    given = json.dumps({name: text for name, text in names.items() if text is not None})
     tool = "accept_finding" if accepting else "withdraw_acceptance"
     try:
         return call.run(settings, Namespace(tool=tool, arguments=[given], json=arguments.json))

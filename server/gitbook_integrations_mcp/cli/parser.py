@@ -315,7 +315,6 @@ def _add_folder(parser: Parser) -> None:
 
 def _add_store(parser: Parser) -> None:
     _add_json(parser)
-    parser.set_defaults(action="show")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", title="actions (default: show)")
     actions.add_parser("show", help="show where the store is, its size, and its tables")
     actions.add_parser("export", help="print all rows as JSON lines, without encrypted values")
@@ -344,7 +343,6 @@ def _add_config(parser: Parser) -> None:
 
 def _add_accounts(parser: Parser) -> None:
     _add_json(parser)
-    parser.set_defaults(action="list")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", title="actions (default: list)")
     actions.add_parser("list", help="show callers, GitBook users and scopes")
     remove = actions.add_parser("remove", help="delete the tokens of an account, and revoke them")

@@ -5,22 +5,14 @@ import json
 import secrets
 from argparse import Namespace
 
-from gitbook_integrations_mcp.cli.console import print_json, read_word
+from gitbook_integrations_mcp.cli.console import print_json
 from gitbook_integrations_mcp.config.settings import Settings
-from gitbook_integrations_mcp.errors import UsageError
 from gitbook_integrations_mcp.process import SUCCESS
 
 
 def run(_settings: Settings, arguments: Namespace) -> int:
-    """Print a new token, which is stored nowhere, and its entry for the settings, which has only the digest.
-
-    Raises:
-        UsageError: the name is empty.
-    """
-    token = secrets.token_urlsafe(32)
-    name = read_word(arguments.name)
-    if not name.strip():
-        raise UsageError("The name of the caller must not be empty.")
+    """Print a new token, which is stored nowhere, and its entry for the settings, which has only the digest."""
+    token, name = secrets.token_urlsafe(32), arguments.name
     entry = {"name": name, "sha256": hashlib.sha256(token.encode()).hexdigest()}
     if arguments.json:
         print_json({"token": token, "entry": entry})
