@@ -206,7 +206,7 @@ def list_variables(settings: "Settings", sections: Collection[str], *, has_file:
     A command that runs elsewhere needs those that the environment sets here, and without the settings file also those
     that the file sets.
     """
-    from gitbook_integrations_mcp.config.settings import find_variable, iterate_settings, name_variable
+    from gitbook_integrations_mcp.config.settings import find_variable, is_secret, iterate_settings, name_variable
     from gitbook_integrations_mcp.config.variables import CLI_VARIABLES
     from gitbook_integrations_mcp.store.location import SQLITE, locate_store
 
@@ -224,7 +224,7 @@ def list_variables(settings: "Settings", sections: Collection[str], *, has_file:
             if location.url:  # which can contain a password
                 continue
             value = f"{SQLITE}{location.path}" if location.path else "memory"
-        elif "Secret" in repr(field.annotation):
+        elif is_secret(field):
             continue
         variables[short.get((section, key)) or name_variable(section, key)] = _format_value(value)
     return variables

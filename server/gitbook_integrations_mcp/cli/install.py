@@ -20,7 +20,7 @@ from gitbook_integrations_mcp.cli.assistants import ASSISTANTS, ENTRY, Assistant
 from gitbook_integrations_mcp.cli.flags import format_flags, list_variables
 from gitbook_integrations_mcp.cli.launcher import find_command, name_command
 from gitbook_integrations_mcp.cli.private_files import find_settings_file, is_exposed, make_private, suggest_private
-from gitbook_integrations_mcp.config.settings import Settings, iterate_settings, name_variable
+from gitbook_integrations_mcp.config.settings import Settings, is_secret, iterate_settings, name_variable
 from gitbook_integrations_mcp.config.types import is_reference
 from gitbook_integrations_mcp.config.variables import CLI_VARIABLES
 from gitbook_integrations_mcp.process import FAILURE, SUCCESS
@@ -35,7 +35,7 @@ SECRETS: Mapping[str, str] = {
 """Variables that hold a token, each with the value it needs."""
 
 _PLAIN = frozenset({*CLI_VARIABLES} - {*SECRETS}) | {
-    name_variable(section, key) for section, key, field in iterate_settings() if "Secret" not in repr(field.annotation)
+    name_variable(section, key) for section, key, field in iterate_settings() if not is_secret(field)
 }
 """Variables that hold no secret."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gitbook_integrations_mcp.config.json_text import parse_json
-from gitbook_integrations_mcp.config.settings import iterate_settings, locate_settings_file
+from gitbook_integrations_mcp.config.settings import is_secret, iterate_settings, locate_settings_file
 from gitbook_integrations_mcp.config.types import is_reference
 
 _PASSWORD = re.compile(r"//[^/@]*:[^/@]+@|[?&]password=")
@@ -48,7 +48,7 @@ def find_settings_file(config: Path | None) -> Path | None:
 def _list_secrets(sections: Any) -> Iterator[str]:
     for section, key, field in iterate_settings():
         keys = sections.get(section) if isinstance(sections, dict) else None
-        if "SecretStr" not in repr(field.annotation) or not isinstance(keys, dict):
+        if not is_secret(field) or not isinstance(keys, dict):
             continue
         value = keys.get(key)
         for text in value if isinstance(value, list) else [value]:

@@ -132,6 +132,11 @@ def iterate_settings() -> Iterator[tuple[str, str, FieldInfo]]:
             yield section, key, field
 
 
+def is_secret(field: FieldInfo) -> bool:
+    """Whether the value of a setting is a secret."""
+    return "SecretStr" in repr(field.annotation)
+
+
 def name_variable(section: str, key: str) -> str:
     """Return the name of the environment variable of a setting."""
     return f"{PREFIX}{section}{DELIMITER}{key}".upper()
