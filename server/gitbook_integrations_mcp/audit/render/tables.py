@@ -65,11 +65,12 @@ def _list_scripts(report: Report) -> Iterator[Row]:
 
 def _list_findings(report: Report) -> Iterator[Row]:
     new = set(report.comparison.newFindings) if report.comparison else set()
+    shows_accepted = any(each.accepted for each in report.findings)
     for finding in report.findings:
         row: Row = {"severity": finding.severity, "id": finding.id, "finding": finding.summary}
         if report.comparison:
             row["new"] = finding.id in new
-        if any(each.accepted for each in report.findings):
+        if shows_accepted:
             row["accepted"] = finding.accepted.reason if finding.accepted else None
         yield row
 
