@@ -112,7 +112,7 @@ def describe_places(level: Level, identifiers: Sequence[str], places: Sequence[M
     """Return the places that an integration gets access to, and which of them not everyone can read."""
     if len(identifiers) == 1:
         return describe_place(level, identifiers[0], places)
-    known = {one.get("id"): one for one in places or ()}
+    known = {str(one.get("id")): one for one in places or ()}
     listed = _list_closed([known.get(one, {"id": one}) for one in identifiers])
     return Fact("Gets access to", f"{len(identifiers)} {level}s; not public: {listed}")
 

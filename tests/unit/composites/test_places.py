@@ -397,3 +397,14 @@ async def test_a_place_without_an_id_is_neither_asked_about_nor_sent(change: Cha
     async with meet(create_gated_server(gitbook), human, "2026-07-28") as client:
         assert read_code(await client.call_tool(TOOL, case.arguments)) == "invalid_response"
     assert (human.texts, case.spy.mutations) == ([], [])
+
+
+async def test_a_space_that_is_listed_without_an_id_stops_no_other() -> None:
+    case = Case()
+    organization = case.installation.organization
+    free = [one.id for one in case.spy.sandbox.state.get_places("space", organization) if one.id not in case.spaces]
+    gitbook = AlteredGitBook(case.spy, {f"/{organization}/spaces": lambda data: data["items"][-1].update(id=["x"])})
+    async with meet(create_gated_server(gitbook), Human(), "2026-07-28") as client:
+        result = await client.call_tool(TOOL, case.arguments | {"spaces": [*case.present, *free[:2]]})
+    assert read_status(result) == "done"
+    assert case.spaces == {*case.present, *free[:2]}
