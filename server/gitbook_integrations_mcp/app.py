@@ -120,8 +120,7 @@ def create_server(
         has_sessions=settings.http.has_sessions,
         accounts=accounts,
     )
-    subscriptions = Subscriptions()
-    subscriptions.announces_tools = session is not None
+    subscriptions = Subscriptions(announces_tools=session is not None)
     two_step = settings.confirmation.fallback == "two-step"
 
     async def note_change(call: EndpointCall, response: GitBookResponse | None, change: str) -> None:

@@ -57,8 +57,8 @@ class Watcher:
 class Subscriptions:
     """All subscriptions in this process. `announces_tools` means that the list of tools can change."""
 
-    def __init__(self) -> None:
-        self.announces_tools = False
+    def __init__(self, *, announces_tools: bool) -> None:
+        self.announces_tools = announces_tools
         self._watchers: dict[Watcher, None] = {}  # oldest first
         self._sessions: dict[Connection, Watcher] = {}
         self._streams: dict[ListenHandler, InMemorySubscriptionBus] = {}

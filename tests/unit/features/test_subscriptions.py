@@ -172,8 +172,8 @@ async def test_a_client_that_goes_leaves_nothing_behind(era: Era, monkeypatch: p
     made: list[Subscriptions] = []
     create = Subscriptions.__init__
 
-    def remember(self: Subscriptions) -> None:
-        create(self)
+    def remember(self: Subscriptions, *, announces_tools: bool) -> None:
+        create(self, announces_tools=announces_tools)
         made.append(self)
 
     monkeypatch.setattr(Subscriptions, "__init__", remember)
