@@ -195,7 +195,7 @@ class Acceptance(Part):
 class FindingPlace(Part):
     """The space or site that a finding is about."""
 
-    level: Literal["space", "site"]
+    level: Level
     id: str
     title: str
     visibility: str | None = None

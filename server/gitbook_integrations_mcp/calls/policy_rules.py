@@ -14,6 +14,7 @@ from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Any, Literal
 
+from gitbook_integrations_api.choices import Level
 from gitbook_integrations_api.endpoint import PolicyAction
 from gitbook_integrations_mcp.calls.content_policies import find_weaknesses
 from gitbook_integrations_mcp.calls.response import get_path
@@ -39,7 +40,7 @@ class JudgedIntegration:
 class JudgedPlace:
     """A space or site, or all current and future ones if `id` is None. `public` is None if it is unknown."""
 
-    level: Literal["space", "site"]
+    level: Level
     id: str | None = None
     public: bool | None = None
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gitbook_integrations_api.catalog import ENDPOINTS
+from gitbook_integrations_api.choices import LEVELS
 from gitbook_integrations_api.endpoint import UndoStep
 from gitbook_integrations_mcp.calls.call import EndpointCall
 from gitbook_integrations_mcp.calls.response import find_id, get_path, read_list
@@ -57,7 +58,7 @@ def _list_kept(call: EndpointCall, before: Mapping[str, Any] | None, result: Any
     """Yield a sentence for each effect of an update that stays when its settings are restored."""
     if call.tool.method != "PATCH" or before is None:
         return
-    for level in ("space", "site"):
+    for level in LEVELS:
         name = f"{level}_selection"
         if call.arguments.get(name) == "all" and before.get(name) not in {"all", None}:
             yield (
@@ -85,7 +86,7 @@ def _describe_paused(call: EndpointCall, before: Mapping[str, Any] | None) -> It
 
 def _name_place(item: Mapping[str, Any]) -> str:
     """Return the kind and the ID of a space or site, or of the installation that has them."""
-    level = next((level for level in ("space", "site") if level in item), "installation")
+    level = next((level for level in LEVELS if level in item), "installation")
     return clean_text(f"{level} {find_id(item.get(level, item))}", 60)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from gitbook_integrations_api.catalog import ENDPOINTS
+from gitbook_integrations_api.choices import LEVELS
 from gitbook_integrations_mcp.calls.arguments import join_names
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.masking import MaskingScope, find_secrets
@@ -92,7 +93,7 @@ def _find_update(name: str, place: Mapping[str, Any]) -> str:
     Raises:
         ArgumentsError: it is both a space and a site.
     """
-    levels = [level for level in ("space", "site") if f"{level}Id" in place]
+    levels = [level for level in LEVELS if f"{level}Id" in place]
     if len(levels) > 1:
         raise ArgumentsError(f"{name} has spaceId and siteId. Give one of them, or none. Nothing was sent.")
     return f"update_integration_{levels[0]}_installation" if levels else "update_integration_installation"
@@ -163,5 +164,5 @@ def _check_public(keys: Iterable[str], source: Mapping[str, Any], target: Mappin
 def _name_place(arguments: Mapping[str, Any], read: Mapping[str, Any]) -> str:
     """Return an installation, and the space or site on which it is, by ID and title."""
     named = [format_name(arguments["integrationName"]), f"installation {format_name(arguments['installationId'])}"]
-    named += [f"{level} {format_name(read[level])}" for level in ("space", "site") if level in read]
+    named += [f"{level} {format_name(read[level])}" for level in LEVELS if level in read]
     return ", ".join(named)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gitbook_integrations_api.catalog import ENDPOINTS
+from gitbook_integrations_api.choices import LEVELS
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.masking import MaskingScope, find_secrets
 from gitbook_integrations_mcp.calls.plan import Plan, Step
@@ -69,7 +70,7 @@ class OffboardingPlanner:
             revoked = dict.fromkeys([*revoked, *_list_credentials(before)])
             facts.append(Fact("Installation", ", ".join(format_name(one) for one in scrub_json([name, identifier]))))
             one = call.derive(ENDPOINTS[_UNINSTALL], arguments)
-            for level in ("space", "site"):
+            for level in LEVELS:
                 places = scrub_json(before[f"{level}s"])
                 named = name_all([place.get(level) for place in places])
                 future = "; all, also future ones, are selected" if before.get(f"{level}_selection") == "all" else ""

@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from gitbook_integrations_api.choices import LEVELS
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.plan import Plan, Step
 from gitbook_integrations_mcp.calls.undo import SETTINGS
@@ -73,7 +74,7 @@ class UndoPlanner:
         titles: dict[str, str] = {}
         for change in changes:
             titles |= dict(_find_titles(change.before))
-        for level in ("space", "site"):
+        for level in LEVELS:
             names = (level, f"{level}Id")
             named = {str(step.arguments[name]) for step in steps for name in names if name in step.arguments}
             if organization and named - titles.keys():

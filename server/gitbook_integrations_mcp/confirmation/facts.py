@@ -12,6 +12,7 @@ from typing import Any
 from pydantic_core import Url
 
 from gitbook_integrations_api.catalog import ENDPOINTS
+from gitbook_integrations_api.choices import LEVELS
 from gitbook_integrations_api.endpoint import Endpoint
 from gitbook_integrations_api.rules import RULES
 from gitbook_integrations_api.scopes import SIGN_IN
@@ -126,7 +127,7 @@ def write_title(
     }
     finding = clean_foreign(arguments.get("finding"), 60)
     names["finding"] = f"all findings of the rule {finding}" if finding in RULES else f"the finding {finding}"
-    for level in ("space", "site"):
+    for level in LEVELS:
         identifier = arguments.get(f"{level}Id") or arguments.get(level)
         items = (places.get(level) or {}).get("items", ())
         listed = next((one for one in items if one.get("id") == identifier), None)
@@ -166,14 +167,14 @@ def describe_target(
     if "name" in target and "version" in target:
         yield from describe_integration(target)
         return
-    for level in ("space", "site"):
+    for level in LEVELS:
         if level in target:
             yield Fact(level.capitalize(), format_name(target[level]))
     if organization and target:  # else the call creates the target, and names the organization itself
         yield Fact("Organization", format_name(organization))
     if "status" in target:
         yield Fact("Status", format_name(target["status"]))
-    for level in ("space", "site"):
+    for level in LEVELS:
         if f"{level}_selection" in target:
             yield Fact(f"{level.capitalize()}s", format_name(target[f"{level}_selection"]))
 

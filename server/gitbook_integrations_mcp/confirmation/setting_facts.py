@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from gitbook_integrations_api.choices import LEVELS
 from gitbook_integrations_mcp.calls.masking import MASK, MaskingScope
 from gitbook_integrations_mcp.calls.secret_detection import split_key
 from gitbook_integrations_mcp.calls.view import is_shown_form
@@ -50,7 +51,7 @@ def describe_changes(arguments: Mapping[str, Any], target: Mapping[str, Any] | N
     `target` is None if it could not be read.
     """
     before = target or {}
-    for level in ("space", "site"):
+    for level in LEVELS:
         name = f"{level}_selection"
         if name in arguments and name in before and arguments[name] != before[name]:
             yield Fact(

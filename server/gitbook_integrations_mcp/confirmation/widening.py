@@ -7,7 +7,7 @@ that cannot imitate a fact.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from gitbook_integrations_api.choices import Level
+from gitbook_integrations_api.choices import LEVELS, Level
 from gitbook_integrations_api.endpoint import Widening
 from gitbook_integrations_api.scopes import SCOPES, is_powerful
 from gitbook_integrations_api.sources import PLACE_ARGUMENTS
@@ -84,8 +84,7 @@ def name_scopes(scopes: Iterable[str], *, named: bool = True) -> str:
 
 def list_widened(arguments: Mapping[str, Any], before: Mapping[str, Any] | None) -> list[Level]:
     """Return the levels on which an update selects all places, and the selection was not known to be all before."""
-    levels: tuple[Level, ...] = ("space", "site")
-    selections = ((level, f"{level}_selection") for level in levels)
+    selections = ((level, f"{level}_selection") for level in LEVELS)
     return [level for level, name in selections if arguments.get(name) == "all" and (before or {}).get(name) != "all"]
 
 
