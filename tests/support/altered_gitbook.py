@@ -13,15 +13,16 @@ Change = Callable[[Any], object]
 
 @dataclass
 class AlteredGitBook:
-    """The GitBook `app`, with `changes` of what it returns, by the end of the path of a GET request."""
+    """The GitBook `app`, with `changes` of what it returns, by the end of the path of a request with `method`."""
 
     app: ASGIApp
     changes: Mapping[str, Change]
+    method: str = "GET"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond to one request."""
         change = next((change for end, change in self.changes.items() if scope.get("path", "").endswith(end)), None)
-        if change is None or scope["method"] != "GET":
+        if change is None or scope["method"] != self.method:
             await self.app(scope, receive, send)
             return
         messages: list[Message] = []

@@ -189,6 +189,7 @@ def prepare_step(call: Call, step: Step, created: Mapping[str, Any] | None = Non
     tool = call.caller.policy.admit(step.tool.name)
     assert isinstance(tool, Endpoint)
     arguments = {**step.arguments, **{name: get_path(created, path) for name, path in step.created.items()}}
+    options = check_arguments(tool, arguments)  # first: the ID that GitBook returned can be of any type
     return EndpointCall(
         tool=tool,
         arguments=arguments,
@@ -197,7 +198,7 @@ def prepare_step(call: Call, step: Step, created: Mapping[str, Any] | None = Non
         caller=call.caller,
         params=call.params,
         context=call.context,
-        options=check_arguments(tool, arguments),
+        options=options,
         undoes=step.undoes,
     )
 

@@ -15,6 +15,7 @@ from gitbook_integrations_mcp.config.settings import load_settings
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID, OWN_INTEGRATION
 from gitbook_integrations_mcp.store.schema import changes as table
 from gitbook_integrations_mcp.store.store import Store
+from tests.support.altered_gitbook import AlteredGitBook
 from tests.support.elicitation_client import Clock, GitBookSpy, Human, create_gated_server, meet, read_status
 from tests.support.fake_gitbook import Era, Upstream, connect, read_changes, read_code, read_text
 from tests.support.gated_calls import APPROVAL, Target, call_once, each_era, find_target, start_call
@@ -204,6 +205,19 @@ async def test_a_plan_stops_at_the_first_failure_and_reports_what_was_done(file:
     assert [one["tool"] for one in content["calls"]] == ["install_integration", "install_integration_on_space"]
     assert content["calls"][1]["code"] == "not_found"
     assert [one.outcome for one in await read_changes(file)] == ["done", "incomplete", "done", "failed"]
+
+
+@pytest.mark.parametrize("wrong", [True, 7.5, ["x"]])
+async def test_a_plan_stops_if_what_it_created_has_no_readable_id(wrong: Any, file: str) -> None:
+    spy = GitBookSpy()
+    gitbook = AlteredGitBook(spy, {"/installations": lambda data: data.update(id=wrong)}, "POST")
+    async with meet(create(gitbook, file), Human(), "2026-07-28") as client:
+        change_id = await uninstall(client, spy)
+        result = await client.call_tool("undo_change", {"changeId": change_id})
+    content = result.structured_content or {}
+    assert content["status"] == "incomplete"
+    assert [one.get("code") for one in content["calls"]] == [None, "invalid_arguments"]
+    assert [one.outcome for one in await read_changes(file)] == ["done", "incomplete", "done"]
 
 
 async def test_an_incomplete_undo_starts_again_after_it_was_undone(file: str) -> None:
