@@ -11,8 +11,13 @@ from gitbook_integrations_mcp.calls.response import find_id, get_path, read_list
 from gitbook_integrations_mcp.gitbook.json_body import contains_repaired
 from gitbook_integrations_mcp.text import clean_text
 
-SETTINGS = ("configuration", "externalIds", "space_selection", "site_selection")
-"""Parts of an installation that a change replaces and an undo restores."""
+SETTINGS: Mapping[str, type] = {
+    "configuration": dict,
+    "externalIds": list,
+    "space_selection": str,
+    "site_selection": str,
+}
+"""Parts of an installation that a change replaces and an undo restores, with the types of their values."""
 
 _MAX_NAMED = 10
 
@@ -110,7 +115,7 @@ def _fill_arguments(call: EndpointCall, step: UndoStep, sources: Mapping[str, An
         if _is_created(source) or (reverts and source.startswith("before.") and name not in call.arguments):
             continue
         value = _find_value(sources, source)
-        if contains_repaired(value) or (value is None and name in SETTINGS):
+        if contains_repaired(value) or not isinstance(value, SETTINGS.get(name, object)):
             unknown.append(name)
         elif value or reverts:  # what is created anew is empty
             arguments[name] = value

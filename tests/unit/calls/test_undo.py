@@ -72,6 +72,14 @@ def test_an_update_of_what_could_not_be_read_has_no_undo(before: Any) -> None:
     assert list_undo(build("update_integration_installation", externalIds=["new"]), before, None) == ([], [])
 
 
+@pytest.mark.parametrize("name", ["configuration", "externalIds", "space_selection"])
+def test_a_setting_of_another_type_is_not_restored_but_named(name: str) -> None:
+    call = build("update_integration_installation", externalIds=["new"], configuration={}, space_selection="all")
+    [step], lost = list_undo(call, {**BEFORE, name: 7}, None)
+    assert name not in step["arguments"]
+    assert any(text.startswith(f"{name} is not restored") for text in lost)
+
+
 def test_a_value_that_could_not_be_read_exactly_is_not_restored_but_named() -> None:
     before = {**BEFORE, "configuration": read_json(rb'{"title": "half \ud83d"}')}
     call = build("update_integration_installation", externalIds=["new"], configuration={})
