@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -61,7 +62,8 @@ class ExportedFiles:
         except OSError:
             Path(unfinished).unlink(missing_ok=True)
             raise
-        files = sorted(self._folder.glob("audit-rep_*"), key=lambda each: each.stat().st_mtime, reverse=True)
-        for old in files[MAX_FILES:]:
-            old.unlink(missing_ok=True)
+        with suppress(OSError):  # another process deletes old files, too
+            files = sorted(self._folder.glob("audit-rep_*"), key=lambda each: each.stat().st_mtime, reverse=True)
+            for old in files[MAX_FILES:]:
+                old.unlink(missing_ok=True)
         return path

@@ -142,6 +142,13 @@ async def test_without_the_tool_its_documents_cannot_be_read() -> None:
             await client.read_resource(uri)
 
 
+def test_a_file_is_written_while_another_process_deletes_old_ones(tmp_path: Path) -> None:
+    files = ExportedFiles(load_settings({"store": {"url": f"sqlite:///{tmp_path}/store.db"}}))
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "audit-rep_gone.html").symlink_to(tmp_path / "gone")  # listed, but without a status
+    assert files.write("audit-rep_1.html", lambda: "text").read_text() == "text"
+
+
 def test_only_the_newest_files_are_kept(tmp_path: Path) -> None:
     files = ExportedFiles(load_settings({"store": {"url": f"sqlite:///{tmp_path}/store.db"}}))
     paths = [files.write(f"audit-rep_{number:016x}.html", lambda: "text") for number in range(MAX_FILES + 2)]
