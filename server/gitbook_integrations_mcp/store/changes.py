@@ -25,16 +25,12 @@ from sqlalchemy import (
 
 from gitbook_integrations_mcp.store.change import ID_LENGTH, PREFIX, Change, is_change_id
 from gitbook_integrations_mcp.store.database import Database
+from gitbook_integrations_mcp.store.retention import Retention
 from gitbook_integrations_mcp.store.schema import changes as table
 
 _DIGITS = 12
-_PRUNE_SECONDS = 3600
-"""Time between two deletions of old changes."""
-
 _RUNNING = 100
 """More changes than can run at a time in an organization."""
-
-_DAY = 86400
 
 
 class ChangeStore:
@@ -45,8 +41,7 @@ class ChangeStore:
 
     def __init__(self, database: Database, days: float) -> None:
         self._database = database
-        self._days = days
-        self._pruned_at: float | None = None
+        self._retention = Retention(days, database.clock)
 
     def create_id(self) -> str:
         """Return an ID for a change that begins now. IDs are ordered by time."""
@@ -55,9 +50,7 @@ class ChangeStore:
     async def begin(self, change: Change) -> None:
         """Write a change. When this returns, it is durable."""
         await self._database.execute(_INSERT, **{one.name: getattr(change, one.name) for one in _FIELDS})
-        now = self._database.clock()
-        if self._pruned_at is None or now - self._pruned_at >= _PRUNE_SECONDS:
-            self._pruned_at = now
+        if self._retention.begin_pruning():
             await self.prune()
 
     async def complete(self, change_id: str, values: Mapping[str, Any]) -> None:
@@ -137,8 +130,8 @@ class ChangeStore:
 
     async def prune(self) -> int:
         """Delete the changes that are too old, and return how many there were."""
-        oldest = self._database.clock() - self._days * _DAY
-        return len(await self._database.execute(delete(table).where(table.c.time < oldest).returning(table.c.id)))
+        old = delete(table).where(table.c.time < self._retention.oldest)
+        return len(await self._database.execute(old.returning(table.c.id)))
 
     async def _select(self, *conditions: ColumnElement[bool], limit: int | None = None) -> list[Change]:
         query = select(table).where(*conditions).order_by(table.c.id.desc()).limit(limit)

@@ -9,18 +9,14 @@ import anyio
 from sqlalchemy import ColumnElement, delete, func, insert, select
 
 from gitbook_integrations_mcp.store.database import Database
+from gitbook_integrations_mcp.store.retention import Retention
 from gitbook_integrations_mcp.store.schema import reports as table
 
 if TYPE_CHECKING:
     from gitbook_integrations_mcp.store.database import Transaction
 
-_DAY = 86400
-
 _COMPRESSION = 3
 """Level of zlib. The default one saves a tenth of the space more, and takes twice as long."""
-
-_PRUNE_SECONDS = 3600
-"""Time between two deletions of the old reports of all users."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +39,7 @@ class ReportStore:
     def __init__(self, database: Database, most: int, days: float) -> None:
         self._database = database
         self._most = most
-        self._days = days
-        self._pruned_at: float | None = None
+        self._retention = Retention(days, database.clock)
 
     async def add(
         self, user: str, organization: str, narrowing: str, report: str, *, time: float, complete: bool
@@ -53,7 +48,6 @@ class ReportStore:
         content = report.encode()
         compressed = await anyio.to_thread.run_sync(zlib.compress, content, _COMPRESSION)
         new = f"rep_{secrets.token_hex(8)}"
-        now = self._database.clock()
         async with self._database.write() as connection:
             await connection.execute(
                 insert(table).values(
@@ -70,9 +64,8 @@ class ReportStore:
             kept = (table.c.user == user, table.c.organization == organization)
             newest = select(table.c.id).where(*kept).order_by(table.c.time.desc()).limit(self._most)
             await connection.execute(delete(table).where(*kept, table.c.id.not_in(newest)))
-            if self._pruned_at is None or not 0 <= now - self._pruned_at < _PRUNE_SECONDS:
+            if self._retention.begin_pruning():
                 await self._prune(connection)
-                self._pruned_at = now
         return new
 
     async def find_latest(
@@ -102,17 +95,13 @@ class ReportStore:
             return await self._prune(connection)
 
     async def _prune(self, connection: "Transaction") -> int:
-        return (await connection.execute(delete(table).where(table.c.time < self._oldest))).rowcount
-
-    @property
-    def _oldest(self) -> float:
-        return self._database.clock() - self._days * _DAY
+        return (await connection.execute(delete(table).where(table.c.time < self._retention.oldest))).rowcount
 
     def _belongs(self, user: str, organization: str, narrowing: str | None) -> list[ColumnElement[bool]]:
         conditions = [table.c.user == user, table.c.organization == organization]
         if narrowing is not None:
             conditions.append(table.c.narrowing == narrowing)
-        return [*conditions, table.c.time >= self._oldest, table.c.time <= self._database.clock()]
+        return [*conditions, table.c.time >= self._retention.oldest, table.c.time <= self._database.clock()]
 
     async def _find(self, *conditions: ColumnElement[bool]) -> KeptReport | None:
         async with self._database.read() as connection:

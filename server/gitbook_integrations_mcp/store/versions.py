@@ -10,6 +10,7 @@ import anyio
 from sqlalchemy import Row, delete, func, insert, select
 
 from gitbook_integrations_mcp.store.database import Database
+from gitbook_integrations_mcp.store.retention import Retention
 from gitbook_integrations_mcp.store.schema import versions as table
 
 if TYPE_CHECKING:
@@ -17,11 +18,6 @@ if TYPE_CHECKING:
 
 KEPT = 10
 """The last versions of an integration, which are kept whatever their age."""
-
-_DAY = 86400
-
-_PRUNE_SECONDS = 3600
-"""Time between two deletions of old versions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,21 +63,18 @@ class VersionStore:
 
     def __init__(self, database: Database, days: float) -> None:
         self._database = database
-        self._days = days
-        self._pruned_at: float | None = None
+        self._retention = Retention(days, database.clock)
 
     async def add(self, version: Version) -> None:
         """Keep a version."""
         compressed = await anyio.to_thread.run_sync(zlib.compress, version.script.encode())
         values = {column.name: getattr(version, column.name) for column in table.columns}
-        now = self._database.clock()
         async with self._database.write() as connection:
             await connection.execute(
                 insert(table).values({**values, "script": compressed, "omitted": list(version.omitted) or None})
             )
-            if self._pruned_at is None or not 0 <= now - self._pruned_at < _PRUNE_SECONDS:
+            if self._retention.begin_pruning():
                 await self._prune(connection)
-                self._pruned_at = now
 
     async def list_entries(self, integration: str) -> list[VersionEntry]:
         """Return the newest versions of an integration without their content, the newest first."""
@@ -103,8 +96,7 @@ class VersionStore:
     async def _prune(self, connection: "Transaction") -> int:
         order = func.row_number().over(partition_by=table.c.integration, order_by=table.c.time.desc())
         ranked = select(table.c.id, table.c.time, order.label("place")).subquery()
-        oldest = self._database.clock() - self._days * _DAY
-        gone = select(ranked.c.id).where(ranked.c.place > KEPT, ranked.c.time < oldest)
+        gone = select(ranked.c.id).where(ranked.c.place > KEPT, ranked.c.time < self._retention.oldest)
         return (await connection.execute(delete(table).where(table.c.id.in_(gone)))).rowcount
 
 
