@@ -11,6 +11,8 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
+from gitbook_integrations_mcp.text import extend_path
+
 DEPTH = 100
 """Levels of nesting that are kept; deeper values are replaced by a note."""
 
@@ -66,12 +68,12 @@ def _list_texts(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
         yield value, path
     elif isinstance(value, Mapping):
         for key, child in value.items():
-            below = f"{path}.{key}".removeprefix(".")
+            below = extend_path(path, key)
             yield key, below
             yield from _list_texts(child, below)
     elif isinstance(value, list):
         for number, child in enumerate(value):
-            yield from _list_texts(child, f"{path}.{number}")
+            yield from _list_texts(child, extend_path(path, number))
 
 
 def write_json(value: Any) -> bytes:

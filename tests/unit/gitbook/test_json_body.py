@@ -67,6 +67,7 @@ def test_only_changed_text_counts_as_repaired() -> None:
     assert find_repaired({"b": "x", "a": "\ufffd", "d": "x"}, current) is None
     assert find_repaired({"x": ["half \ufffd"]}, current) == "x.0"
     assert find_repaired({"c": [{"k \ufffd": 1}]}, current) == "c.0.k \ufffd"
+    assert find_repaired({"k.l": "half \ufffd"}, current) == '"k.l"'
     assert find_repaired({"a": "half \ufffd"}, None) is None
 
 
