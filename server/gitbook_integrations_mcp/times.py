@@ -1,16 +1,14 @@
 """Times as everything that is shown has them, and times and durations as people write them."""
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Literal
 
 from gitbook_integrations_api.options import DURATION
 from gitbook_integrations_mcp.errors import ArgumentsError
 from gitbook_integrations_mcp.text import clean_text
 
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_SPAN = re.compile(r"(\d{1,5})\s*([hdw])")
-_HOURS = {"h": 1, "d": 24, "w": 24 * 7}
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
 def read_duration(text: str) -> int:
@@ -22,6 +20,12 @@ def read_duration(text: str) -> int:
     if not re.fullmatch(DURATION, text):
         raise ValueError(text)
     return int(text[:-1]) * _SECONDS[text[-1]]
+
+
+def read_age(text: str) -> int | None:
+    """Return the seconds of an age like 24h, 7d or 4w, or None if it is none."""
+    age = re.fullmatch(r"(\d{1,5})\s*([hdw])", text.strip())
+    return int(age[1]) * _SECONDS[age[2]] if age else None
 
 
 def write_time(seconds: float, precision: Literal["seconds", "milliseconds"] = "seconds") -> str:
@@ -58,8 +62,8 @@ def read_moment(name: str, text: str | None, now: float) -> float | None:
     """
     if text is None:
         return None
-    if span := _SPAN.fullmatch(text.strip()):
-        return now - timedelta(hours=int(span[1]) * _HOURS[span[2]]).total_seconds()
+    if (age := read_age(text)) is not None:
+        return now - age
     try:
         moment = datetime.fromisoformat(text.strip())
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

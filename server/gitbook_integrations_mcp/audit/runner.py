@@ -1,7 +1,6 @@
 """Runs audits with everything that the store keeps: accepted findings, earlier reports, and the new report."""
 
 import contextlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -22,13 +21,10 @@ from gitbook_integrations_mcp.errors import CallError, StoreError
 from gitbook_integrations_mcp.gitbook.credentials import Credentials
 from gitbook_integrations_mcp.store.reports import KeptReport
 from gitbook_integrations_mcp.store.store import Store
-from gitbook_integrations_mcp.times import write_time
+from gitbook_integrations_mcp.times import read_age, write_time
 
 if TYPE_CHECKING:
     from gitbook_integrations_mcp.store.development_modes import DevelopmentMode
-
-_SPAN = re.compile(r"(\d{1,4})([hdw])")
-_HOURS = {"h": 1, "d": 24, "w": 168}
 
 
 class ReportKey(NamedTuple):
@@ -205,8 +201,8 @@ def read_moment(text: str, now: float) -> float | None:
     """
     if text == "last":
         return None
-    if span := _SPAN.fullmatch(text):
-        return now - int(span[1]) * _HOURS[span[2]] * 3600
+    if (age := read_age(text)) is not None:
+        return now - age
     try:
         day = datetime.combine(date.fromisoformat(text), datetime.min.time(), UTC)
         return (day + timedelta(days=1)).timestamp() - 0.001
