@@ -17,7 +17,13 @@ _MAX_BYTES = 64 * 1024
 _SHORTEST = 6
 _REFERENCE = re.compile(r"\$\{\{\s*env\.(\S+?)\s*\}\}")
 _OTHER = re.compile(r"\$\{\{\s*\"?op://")
-_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*", re.ASCII)
+_QUOTES = frozenset("\"'`")
+_VARIABLE = re.compile(
+    r"^[^\S\n]*(?:export[^\S\n]+)?(?P<name>[A-Za-z_]\w*)[^\S\n]*=[^\S\n]*"
+    r"(?:(?P<quote>[\"'`])(?P<quoted>(?:\\(?P=quote)|(?!(?P=quote))[\s\S])*)(?P=quote)[^\S\n]*(?:#.*)?|(?P<plain>.*))$",
+    re.ASCII | re.MULTILINE,
+)
+"""A variable in `.env`. A value in quotes can have several lines, for example a private key."""
 
 
 class VariableError(Exception):
@@ -78,12 +84,18 @@ def read_dotenv(roots: Roots, folder: Path) -> dict[str, str]:
         text = roots.read(folder, DOTENV, _MAX_BYTES, elsewhere=False).decode("utf-8-sig")
     except ValueError:
         raise FileError("is not valid UTF-8") from None
-    lines = (_LINE.fullmatch(line) for line in text.splitlines())
-    return {match[1]: _read_value(match[2]) for match in lines if match}
+    found = _VARIABLE.finditer(text.replace("\r\n", "\n"))
+    return {match["name"]: value for match in found if (value := _read_value(match)) is not None}
 
 
-def _read_value(text: str) -> str:
-    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
-        inner = text[1:-1]
-        return inner.replace("\\n", "\n") if text[0] == '"' else inner
-    return re.split(r"\s#", text, maxsplit=1)[0].rstrip()
+def _read_value(match: re.Match[str]) -> str | None:
+    """Return a value without its quotes or the comment after it, or None if its closing quote is missing."""
+    quote, text = match["quote"], match["quoted"]
+    if quote is None:
+        plain: str = match["plain"].strip()
+        quote, text = plain[:1], plain[1:-1]
+        if quote not in _QUOTES:
+            return re.split(r"(?:^|\s)#", plain, maxsplit=1)[0].rstrip()
+        if len(plain) < 2 or plain[-1] != quote:  # one quote is no pair
+            return None
+    return text.replace("\\n", "\n") if quote == '"' else text

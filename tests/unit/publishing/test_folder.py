@@ -284,6 +284,30 @@ def test_secrets_come_from_the_file_beside_the_manifest_and_from_allowed_variabl
 
 
 @pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ('A="-----BEGIN KEY-----\nb=1\n-----END KEY-----"', "-----BEGIN KEY-----\nb=1\n-----END KEY-----"),
+        ("A='one\r\ntwo'\r\nB=1\r\n", "one\ntwo"),
+        ("A=`one`", "one"),
+        ('A="one" # comment', "one"),
+        ("A='it''s'", "it''s"),
+        ('A="a\\"b"', 'a\\"b'),
+        ("A=one # comment", "one"),
+        ("A=one#two", "one#two"),
+        ("A= # comment", None),
+        ('A="one', None),
+        ('B="\nA=1\n"', None),
+    ],
+)
+def test_a_quoted_value_in_the_file_of_variables_ends_with_its_quote(
+    tmp_path: Path, line: str, value: str | None
+) -> None:
+    folder = read(write_folder(tmp_path, {".env": line.encode()}, secrets={"A": "${{ env.A }}"}))
+    assert folder.arguments.get("secrets") == (value and {"A": value})
+    assert bool(folder.problems) is (value is None)
+
+
+@pytest.mark.parametrize(
     "name", ["GITBOOK_TOKEN", "gitbook_token", "GITBOOK_INTEGRATION_TOKEN", "GITBOOK_MCP_STORE__KEYS", "a.b", "A}}"]
 )
 def test_no_variable_of_the_server_is_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
