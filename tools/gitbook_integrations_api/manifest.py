@@ -105,9 +105,12 @@ class PropertiesConfiguration(ManifestPart):
 
 
 def _find_kind(value: Any) -> str:
-    """Return which of the two a configuration is meant to be, so that problems are only those of this one."""
+    """Return which of the two a configuration is meant to be, so that problems are only those of this one.
+
+    GitBook's command line keeps only the component of one that is both.
+    """
     names = value if isinstance(value, dict) else {*getattr(value, "model_fields_set", ())}
-    return "(component)" if "componentId" in names and "properties" not in names else "(properties)"
+    return "(component)" if "componentId" in names else "(properties)"
 
 
 ConfigurationSchema = Annotated[

@@ -132,7 +132,7 @@ def _check_configurations(configurations: Mapping[str, Mapping[str, Any]], _: Ma
             yield (level,), f"is not a level. The levels are {', '.join(levels)}.{suggest(level, levels)}"
             continue
         properties = schema.get("properties", {})
-        for number, name in enumerate(schema.get("required", ()) if "properties" in schema else ()):
+        for number, name in enumerate(schema.get("required", ()) if "componentId" not in schema else ()):
             if name not in properties:
                 yield (level, "required", number), f"must be one of the properties.{suggest(name, properties)}"
 

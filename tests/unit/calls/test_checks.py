@@ -33,6 +33,7 @@ SENT: dict[str, dict[str, Any]] = {
         "configurations": {
             "account": {"properties": {"key": {"type": "string"}}, "required": ["key"]},
             "space": {"componentId": "configure", "required": True},
+            "site": {"componentId": "configure", "properties": {}, "required": ["key"]},
         }
     },
     "a link over http": {"externalLinks": [{**LINK, "url": "http://help.example"}]},

@@ -54,6 +54,7 @@ configurations:
         required: [oauth]
     site:
         componentId: config
+        properties: {{key: {{type: string}}}}
         extra: dropped
 contentSecurityPolicy:
     script-src: example.com
