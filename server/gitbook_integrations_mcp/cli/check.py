@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from gitbook_integrations_mcp.cli.console import print_json
+from gitbook_integrations_mcp.cli.console import address, print_json
 from gitbook_integrations_mcp.cli.publish import allow_folder
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.gitbook.credentials import Credentials
@@ -34,7 +34,7 @@ def run(settings: Settings, arguments: Namespace) -> int:
     for note in folder.notes:
         print(note)
     for problem in folder.problems:
-        print(problem)
+        print(address(str(problem)))
     for one in folder.files:
         print(f"{one.role}: {one.path}, {one.bytes:,} bytes{', bundled' if one.bundled else ''}")
     print(format_count(len(folder.problems), "problem"))

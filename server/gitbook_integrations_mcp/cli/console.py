@@ -74,12 +74,12 @@ def print_error(error: ProgramError, *, as_json: bool) -> None:
     if as_json:
         print_json({"error": {"code": error.code, "message": str(error)}})
         return
-    first, *others = [clean_text(line, 2000) for line in show_commands(_address(str(error))).splitlines()] or [""]
+    first, *others = [clean_text(line, 2000) for line in show_commands(address(str(error))).splitlines()] or [""]
     print("\n".join([f"{NAME}: {first}", *others]), file=sys.stderr)
 
 
-def _address(text: str) -> str:
-    """Return an error in words for the person at the terminal, who operates this program."""
+def address(text: str) -> str:
+    """Return an error or a problem in words for the person at the terminal, who operates this program."""
     text = re.sub(r"(?:Ask the operator|(Or) ask them) to (\w)", lambda found: _start(found[1], found[2]), text)
     text = text.replace(" ask the operator to ", " ").replace(" Tell the user whom to ask.", "")
     return re.sub(r" and restart the server|, which needs no restart", "", text)

@@ -88,8 +88,8 @@ FLAGS = (
     Flag(
         "--roots",
         ("publishing", "roots"),
-        _OF_TOOLS,
-        {"metavar": "A,B", "help": "offer to check and publish integrations in folders below these"},
+        _OF_TOOLS | _OF_FOLDERS,
+        {"metavar": "A,B", "help": "folders below which integrations and their files may be read"},
     ),
     Flag(
         "--build",

@@ -54,7 +54,7 @@ def bundle_script(roots: Roots, folder: Path, script: Path, limit: int, scrub: C
         raise BuildError(
             "cannot be bundled: neither the folder nor an allowed folder above it has an esbuild. Run `npm install` "
             "there; @gitbook/cli depends on esbuild. In a workspace, esbuild is in the workspace's folder: add that to "
-            "publishing.roots"
+            "publishing.roots (--roots)"
         )
     with tempfile.TemporaryDirectory() as place:
         output = Path(place) / "script.js"

@@ -66,7 +66,7 @@ class Variables:
             return value
         raise VariableError(
             f"refers to {name}, which has no value that may be used. Set it in {DOTENV} beside the manifest, or ask "
-            "the operator to set it and to add it to publishing.secrets"
+            "the operator to set it and add it to publishing.secrets"
         )
 
 

@@ -64,6 +64,28 @@ def test_a_check_lists_each_problem_with_file_and_line_and_fails(
     assert (code, answer["error"]["code"]) == (1, "invalid_folder")
 
 
+@pytest.mark.parametrize("command", ["check", "publish"])
+def test_a_problem_is_told_to_the_person_who_can_solve_it(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_folder(tmp_path, script="src/index.ts", files={"src/index.ts": ""}, secrets={"A": "${{ env.A }}"})
+    code, out, err = run(capsys, command, *(["--sandbox"] if command == "publish" else []))
+    assert code == 1
+    assert "operator" not in out + err
+    assert "or set it and add it to publishing.secrets" in out + err
+
+
+@pytest.mark.parametrize("command", ["check", "publish"])
+def test_files_in_further_folders_are_read_only_if_a_flag_allows_them(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_folder(tmp_path / "bot", icon="../assets/icon.png")
+    write_folder(tmp_path)
+    words = [command, "bot", *(["--dry-run", "--sandbox"] if command == "publish" else [])]
+    assert run(capsys, *words)[0] == 1
+    assert run(capsys, *words, "--roots", str(tmp_path))[0] == 0
+
+
 @pytest.mark.parametrize("name", ["My Bot", "Foo_bar", "ä"])
 def test_a_name_that_is_refused_comes_with_the_right_form(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = run(capsys, "new", name, *OWNER)
