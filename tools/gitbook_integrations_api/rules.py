@@ -45,6 +45,17 @@ _ALL = (
         advice="Uninstall it unless you know and trust its developer. Single scopes cannot be revoked.",
     ),
     Rule(
+        id="unverified-read",
+        severity="medium",
+        title="Unverified integration that reads confidential content",
+        meaning="GitBook has not verified the public integration of another organization. It reads the content of "
+        "spaces, or what is known about visitors of sites, that are not public.",
+        why="Only its developer vouches for code that gets what only some people may read.",
+        remedy="uninstall_integration",
+        advice="Uninstall it, or only from the spaces and sites that are not public, unless you know and trust its "
+        "developer. Single scopes cannot be revoked.",
+    ),
+    Rule(
         id="foreign-unlisted",
         severity="high",
         title="Private or unlisted integration of another organization",

@@ -119,7 +119,7 @@ def _find_owner(facts: Facts, subject: Subject) -> Owner | None:
     return integration.owner if integration else None
 
 
-_OF_STRANGERS = frozenset({"unverified-write", "unverified-script", "foreign-unlisted"})
+_OF_STRANGERS = frozenset({"unverified-write", "unverified-script", "unverified-read", "foreign-unlisted"})
 """Rules about integrations whose developer nobody vouches for."""
 
 

@@ -117,6 +117,50 @@ def _check_unverified_script(facts: Facts, installed: Installed) -> RuleResult |
     return leave_undecided(installed, "it is unknown on which sites it is enabled", facts.find_gap(source))
 
 
+_NOT_PUBLIC = frozenset({"private", "unlisted"})
+_READING: Mapping[Level, str] = {"space": "space:content:read", "site": "site:visitor:claims"}
+"""Scopes that show what only some people may see, if a space or site is confidential."""
+_CONFIDENTIAL = frozenset({"private", "share-link", "visitor-auth"})
+
+
+@for_each_installation
+def _check_unverified_read(facts: Facts, installed: Installed) -> RuleResult | None:
+    """Other rules find integrations that are not public or have write scopes, whatever they read."""
+    integration, trusted = installed.facts.integration, is_trusted(installed.facts.integration)
+    levels = [level for level, scope in _READING.items() if scope in integration.scopes]
+    reported = integration.visibility in _NOT_PUBLIC or any(map(writes, integration.scopes))
+    if trusted or not levels or reported or not is_running(installed):
+        return None
+    if trusted is None:
+        return leave_unverified(installed)
+    evidence: list[str] = []
+    unknown: list[str] = []
+    for level in levels:
+        places = facts.inventory.get_places(level)
+        all_of_them = installed.covers_all(level)
+        on = [place for place in places if all_of_them or is_running_on(installed, level, place)]
+        if confidential := [place for place in on if places[place].visibility in _CONFIDENTIAL]:
+            evidence.append(f"not public {name_places_of(facts, level, confidential)}")
+        if not facts.knows_places(installed, level):
+            unknown.append(facts.find_gap(name_places(level, installed.id)))
+        if facts.coverage.is_incomplete(PLACES[level]) or any(
+            read_public(places[place].visibility) is None for place in on
+        ):
+            unknown.append(PLACES[level])
+    if not evidence and unknown:
+        return leave_undecided(installed, "it is unknown whether it is enabled on confidential places", *unknown)
+    if not evidence:
+        return None
+    return match_installation(
+        installed,
+        f"{installed.title} is unverified and reads what is not public",
+        f"scopes: {', '.join(_READING[level] for level in levels)}",
+        _describe_owner(installed),
+        *evidence,
+        sources=tuple(PLACES[level] for level in levels),
+    )
+
+
 def is_read(facts: Facts, site: str) -> bool:
     """Whether a site is not known to be unpublished."""
     known = facts.inventory.sites.get(site)
@@ -134,7 +178,6 @@ def is_running_on(installed: Installed, level: Level, place: str) -> bool:
     return is_running(installed) and placement is not None and placement.status not in {"pending", "paused"}
 
 
-_NOT_PUBLIC = frozenset({"private", "unlisted"})
 _HARMLESS = frozenset({"space:metadata:read", "site:metadata:read"})
 """Scopes that show neither content nor readers, and change nothing."""
 
@@ -209,7 +252,6 @@ _FAR_REACHING: Mapping[Level, frozenset[str]] = {
     "site": frozenset({"site:script:inject", "site:visitor:auth", "site:visitor:claims"}),
 }
 """Scopes that matter on a confidential space or site."""
-_CONFIDENTIAL = frozenset({"private", "share-link", "visitor-auth"})
 
 
 def _check_selection(facts: Facts) -> Iterator[RuleResult]:
@@ -382,6 +424,7 @@ def _check_development_mode(facts: Facts, installed: Installed) -> RuleResult | 
 INSTALLATION_CHECKS: Mapping[str, RuleCheck] = {
     "unverified-write": _check_unverified_write,
     "unverified-script": _check_unverified_script,
+    "unverified-read": _check_unverified_read,
     "foreign-unlisted": _check_foreign,
     "gone-from-marketplace": _check_marketplace(verified=True),
     "never-listed": _check_marketplace(verified=False),

@@ -205,21 +205,21 @@ async def test_what_gitbook_does_not_tell_is_not_taken_for_nothing(what: str) ->
     assert {each.id for each in report.installations} == {each.id for each in whole.installations}
 
 
-async def test_an_unknown_visibility_leaves_open_whether_confidential_spaces_are_selected() -> None:
+@pytest.mark.parametrize(("verified", "rule"), [(True, "all-places-selected"), (False, "unverified-read")])
+async def test_an_unknown_visibility_leaves_open_which_spaces_are_confidential(verified: bool, rule: str) -> None:
     def hide(data: Any) -> None:
         for item in data["items"]:
             item["visibility"] = "in-collection"
 
     def let_read(data: Any) -> None:
         for item in data["items"]:
-            item["integration"]["scopes"] = ["space:content:read"]
-            item["integration"]["verified"] = True
+            item["integration"] |= {"scopes": ["space:content:read"], "verified": verified, "visibility": "public"}
 
     changes = {f"/{ORGANIZATION_ID}/spaces": hide, f"/{ORGANIZATION_ID}/installations": let_read}
     report = await audit(AlteredGitBook(Watched(), changes))
-    (outcome,) = (outcome for outcome in report.rules if outcome.id == "all-places-selected")
+    (outcome,) = (outcome for outcome in report.rules if outcome.id == rule)
     assert outcome.outcome == "partly"
-    assert any("which spaces are confidential" in each.what for each in outcome.undecided)
+    assert any("confidential" in each.what for each in outcome.undecided)
 
 
 async def test_several_gaps_are_all_reported_and_the_result_says_incomplete() -> None:

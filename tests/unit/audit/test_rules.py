@@ -345,12 +345,18 @@ def without(settings: dict[str, Any], key: str) -> dict[str, Any]:
     return {**{other: value for other, value in settings.items() if other != key}, "saved": True}
 
 
+READER = (distrust(), unverify("space:content:read"), hide("visibility", "private"))
+"""What lets the integration be one of strangers that reads private content."""
+
 FIRES: list[tuple[str, Spoil]] = [
     ("unverified-write", unverify("space:content:write")),
     ("unverified-write", unverify("space:git:sync")),
     ("unverified-script", distrust()),
     ("unverified-script", distrust(scopes=["site:visitor:auth"])),
     ("unverified-script", both(distrust(), move("site"), select("site", "site"))),
+    ("unverified-read", both(*READER)),
+    ("unverified-read", both(*READER, hide("visibility", "visitor-auth"), change(scopes=["site:visitor:claims"]))),
+    ("unverified-read", both(*READER, move("space"), select("space", "space"))),
     ("policy-violated", add_rule(integrations=["pla*"])),
     ("policy-violated", both(distrust(), add_rule(verified=False))),
     ("policy-violated", both(add_rule("allow", owners=[STRANGER]), add_rule())),
@@ -509,6 +515,14 @@ RESTS: list[tuple[str, Spoil]] = [
     ("unverified-script", both(distrust(), unpublish)),
     ("unverified-script", both(distrust(), name("devtune"))),
     ("unverified-write", both(distrust(scopes=["space:git:sync"]), name("github"))),
+    ("unverified-read", both(*READER, hide("visibility", "public"))),
+    ("unverified-read", both(*READER, change(scopes=["space:metadata:read", "site:views:read"]))),
+    ("unverified-read", both(*READER, change(scopes=["space:content:write", "space:content:read"]))),
+    ("unverified-read", both(*READER, change(visibility="unlisted"))),
+    ("unverified-read", both(*READER, own())),
+    ("unverified-read", both(*READER, unverify("space:content:read", verified=True))),
+    ("unverified-read", both(*READER, move("space"), enable("space", "paused"))),
+    ("unverified-read", both(*READER, move("space"), stall("paused", 1))),
     ("policy-violated", add_rule(actions=["publish", "tunnel"])),
     ("policy-violated", add_rule(verified=False)),
     ("policy-violated", both(add_rule("allow", owners=[GITBOOK], scopes=["site:script:*"]), add_rule())),
@@ -941,6 +955,7 @@ async def test_unknown_verification_is_undecided() -> None:
         ("all-places-selected", both(select("site", "site"), hide("visibility", "public"))),
         ("never-listed", delist),
         ("gone-from-marketplace", delist),
+        ("unverified-read", both(*READER)),
     ],
 )
 async def test_unknown_verification_is_undecided_in_every_rule_that_needs_it(rule: str, spoil: Spoil) -> None:
