@@ -49,7 +49,7 @@ def bundle_script(roots: Roots, folder: Path, script: Path, limit: int, scrub: C
     Raises:
         BuildError: there is no esbuild, or it failed; the text contains its messages.
     """
-    program = roots.find_program(folder, "esbuild")
+    program = roots.find_program(folder, "esbuild", "@gitbook/cli")
     if program is None:
         raise BuildError(
             "cannot be bundled: neither the folder nor an allowed folder above it has an esbuild. Run `npm install` "

@@ -138,13 +138,17 @@ class Roots:
         finally:
             os.close(place)
 
-    def find_program(self, folder: Path, name: str) -> Path | None:
-        """Return the program of this name in the nearest `node_modules` of `folder` or above it, below a root."""
+    def find_program(self, folder: Path, name: str, package: str) -> Path | None:
+        """Return the program of this name in the nearest `node_modules` of `folder` or above it, below a root.
+
+        The program on which `package` depends there comes first: npm can have it in another version, pnpm only there.
+        """
         for above in (folder, *folder.parents):
-            with suppress(OSError, RuntimeError):
-                program = (above / "node_modules" / ".bin" / name).resolve()
-                if self._contain(above) and self._contain(program) and program.is_file():
-                    return program
+            for place in (above / "node_modules" / package, above):
+                with suppress(OSError, RuntimeError):
+                    program = (place / "node_modules" / ".bin" / name).resolve()
+                    if self._contain(above) and self._contain(program) and program.is_file():
+                        return program
         return None
 
     def _contain(self, path: Path) -> bool:

@@ -134,6 +134,19 @@ class TestAProgramInPlaceOfEsbuild:
         read_folder(BUILD, Roots([root, tmp_path]), Order(str(root)))
         assert (tmp_path / "ran").exists()
 
+    @pytest.mark.parametrize("linked", [False, True])
+    def test_the_program_of_gitbooks_command_line_comes_first(self, tmp_path: Path, linked: bool) -> None:
+        folder = write_sources(tmp_path)
+        cli = folder / "node_modules" / "@gitbook" / "cli"
+        place = folder / "node_modules" / ".pnpm" / "cli" if linked else cli  # pnpm has a link, and nothing beside it
+        write_program(place, self.WRITE + "'export default 1')")
+        if linked:
+            cli.parent.mkdir()
+            cli.symlink_to(place)
+        else:
+            write_program(folder, "sys.exit('another version')")
+        assert read(folder).problems == ()
+
     async def test_the_question_says_that_the_code_of_the_developer_ran(self, tmp_path: Path) -> None:
         write_program(write_sources(tmp_path), self.WRITE + "'export default 1')")
         spy, human = GitBookSpy(), Human()
