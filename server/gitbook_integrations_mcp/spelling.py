@@ -47,9 +47,10 @@ def suggest(name: str, valid: Iterable[str], likeness: float = _LIKENESS) -> str
 
 
 def find_meant(given: str, titles: Mapping[str, Iterable[str]]) -> list[str]:
-    """Return the IDs that `given` is another name of: a title, or the ID in another case. `titles` are by ID."""
+    """Return the IDs that `given` is another name of: a title, a URL, or the ID in another case. `titles` are by ID."""
     folded = _fold(given)
-    return [identifier for identifier, named in titles.items() if folded in {identifier.casefold(), *map(_fold, named)}]
+    names = {folded, *folded.split("/")} if "://" in folded else {folded}
+    return [one for one, named in titles.items() if not names.isdisjoint({one.casefold(), *map(_fold, named)})]
 
 
 def find_partly_meant(given: str, titles: Mapping[str, Iterable[str]]) -> list[str]:
@@ -78,7 +79,7 @@ def suggest_id(given: str, titles: Mapping[str, str]) -> str:
     meant = find_partly_meant(given, {identifier: [title] for identifier, title in titles.items()})
     if not meant:
         near = find_nearest(given[:_LONGEST], [*titles, *titles.values()], most=MOST_MEANT)
-        meant = [identifier for identifier, title in titles.items() if identifier in near or title in near]
+        meant = [*dict.fromkeys(one for name in near for one, title in titles.items() if name in {one, title})]
     return name_meant(meant[:MOST_MEANT], titles)
 
 

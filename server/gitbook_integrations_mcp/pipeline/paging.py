@@ -24,6 +24,9 @@ _PAGE = 250
 _EMPTY = 10
 """Empty pages in a row after which reading stops."""
 
+UNMATCHED = "Nothing matches"
+"""Beginning of the note of a list that has no items with these filters."""
+
 _PAGING = frozenset({"page", "limit", "extended"})
 """Arguments that filter nothing."""
 
@@ -95,10 +98,11 @@ class _Reading:
             content["next"] = {"page": self.cursor}
         content |= self.view.show(self.fields)
         filters = self.call.tool.query_names & self.call.arguments.keys() - _PAGING
-        if filters and not self.items and self.cursor is None and not self.note:
+        first = "page" not in self.call.arguments
+        if filters and first and not self.items and self.cursor is None and not self.note:
             content["note"] = (
-                f"Nothing matches {' and '.join(sorted(filters))}. Check the spelling: GitBook does not report unknown "
-                "values. Without these arguments, the list can have items."
+                f"{UNMATCHED} {' and '.join(sorted(filters))}. Check the spelling, and that an ID is no title: "
+                "GitBook does not report unknown values. Without these arguments, the list can have items."
             )
         if self.call.options.fetchAll or self.note:
             content["complete"] = self.cursor is None and not self.unreachable

@@ -57,7 +57,7 @@ from gitbook_integrations_mcp.pipeline.masked_values import (
     restore_from,
     restore_masked_values,
 )
-from gitbook_integrations_mcp.pipeline.paging import PageReader
+from gitbook_integrations_mcp.pipeline.paging import UNMATCHED, PageReader
 from gitbook_integrations_mcp.pipeline.plan_run import PlanRunner
 from gitbook_integrations_mcp.pipeline.policy_check import PolicyCheck
 from gitbook_integrations_mcp.pipeline.receipt import RECEIPT, build_receipt
@@ -244,7 +244,10 @@ class Pipeline:
                 await check_configuration(call, approval.before, self._targets)
         view = choose_view(call.tool, call.options, reveal=self._reveal)
         if call.tool.is_list:
-            return Output(mark_foreign(call.tool, await self._page_reader.read(call, view, budget)))
+            content = await self._page_reader.read(call, view, budget)
+            if self._suggester and content.get("note", "").startswith(UNMATCHED):
+                content["note"] += await self._suggester.suggest_filters(call)
+            return Output(mark_foreign(call.tool, content))
         recorded = None
         if call.tool.risk is Risk.READ:
             response = await self._executor.read(call)

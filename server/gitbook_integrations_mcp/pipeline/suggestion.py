@@ -1,7 +1,7 @@
 """Finds the ID that was probably meant where a call has a title or a typing error. It never acts on it."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -11,6 +11,7 @@ from gitbook_integrations_api.endpoint import Tool
 from gitbook_integrations_api.sources import SOURCES, Source
 from gitbook_integrations_mcp.auth.callers import Caller
 from gitbook_integrations_mcp.calls.arguments import ORGANIZATION_NAMES, find_models
+from gitbook_integrations_mcp.calls.call import EndpointCall
 from gitbook_integrations_mcp.calls.response import get_path, read_response
 from gitbook_integrations_mcp.errors import ArgumentsError, CallError, StatusError
 from gitbook_integrations_mcp.gitbook.client import GitBook
@@ -22,6 +23,7 @@ _LISTED_AS = {
     "space": "spaceId",
     "site": "siteId",
     "integration": "integrationName",
+    "owner": "organizationId",
     **{name: name for name in SOURCES},
 }
 _MARKETPLACE = Source(tool="list_integrations", value="name", labels=("title",))
@@ -50,10 +52,21 @@ class Suggester:
         invalid = isinstance(error, ArgumentsError)
         if not invalid and not (isinstance(error, StatusError) and error.status == 404):
             return ""
+        ids = _find_ids(tool.input, arguments)
+        return await self._name_meant(
+            (one for one in ids if not (invalid and _IDENTIFIER.fullmatch(one[2]))), arguments, caller
+        )
+
+    async def suggest_filters(self, call: EndpointCall) -> str:
+        """Return a sentence with the IDs that were probably meant by the filters of a list without items, or ""."""
+        filters = {name: value for name, value in call.arguments.items() if name in call.tool.query_names}
+        return await self._name_meant(_find_ids(call.tool.input, filters), call.arguments, call.caller)
+
+    async def _name_meant(
+        self, ids: Iterable[tuple[str, str, str]], arguments: Mapping[str, Any], caller: Caller
+    ) -> str:
         lists: dict[str, dict[str, list[str]]] = {}
-        for name, listed_as, given in _find_ids(tool.input, arguments):
-            if invalid and _IDENTIFIER.fullmatch(given):
-                continue
+        for name, listed_as, given in ids:
             if listed_as not in lists:
                 lists[listed_as] = await self._read_titles(listed_as, arguments, caller)
             titles = lists[listed_as]

@@ -478,4 +478,7 @@ async def test_an_empty_list_names_the_filters_that_nothing_matches(era: Era) ->
     upstream.answer({"items": []})
     async with connect(upstream, era) as client:
         result = await client.call_tool("list_organization_integrations_status", {**organization, "limit": 1})
-    assert result.structured_content == {"items": []}
+        assert result.structured_content == {"items": []}
+        upstream.answer({"items": []})  # a last page without items
+        result = await client.call_tool("list_integrations", {"search": "slack", "owner": "x", "page": "p2"})
+    assert "note" not in result.structured_content

@@ -26,6 +26,9 @@ SPACE = "4Bx5L9BNoCBwuh9BLKDm"
         ("list_space_integrations", {"spaceId": "handbook"}, SPACE),
         ("list_space_integrations", {"spaceId": SPACE.upper()}, SPACE),
         ("list_site_integrations", {"siteId": "Help Center"}, "site_qLN1io"),
+        ("list_site_integrations", {"siteId": "https://app.gitbook.com/o/x/sites/site_qLN1io"}, "mean site_qLN1io"),
+        ("list_space_integrations", {"spaceId": f"https://app.gitbook.com/o/{ORGANIZATION_ID}/s/{SPACE}/"}, SPACE),
+        ("audit_installations", {"spaces": ["Internal Handbok"]}, f"mean {SPACE} (“Internal Handbook”) or"),
         ("get_integration_installation_by_id", {"integrationName": "slack", "installationId": "Slack"}, None),
     ],
 )
@@ -65,6 +68,31 @@ async def test_the_id_that_was_meant_is_named_below_an_argument(
     assert source in text
     listed = [one for one in watched.requests if one.startswith("/orgs")]
     assert len(listed) == len(set(listed))
+
+
+@pytest.mark.parametrize(
+    ("name", "filters", "expected"),
+    [
+        ("list_sites", {"space": "Help Articles"}, "space: Did you mean pTYLCKsNA08hTWZVLrNJ"),
+        ("list_organization_integrations_status", {"target": "site", "site": "Help Center"}, "mean site_qLN1io"),
+        ("list_organization_integrations_status", {"target": "space", "space": "simulatr"}, "space: Did you mean"),
+        ("list_organization_integrations", {"owner": "Aurora Robotics"}, f"owner: Did you mean {ORGANIZATION_ID}"),
+        ("list_integrations", {"owner": "aurora-robotics"}, f"owner: Did you mean {ORGANIZATION_ID}"),
+    ],
+)
+async def test_a_filter_that_matches_nothing_names_the_id_that_was_meant(
+    name: str, filters: dict[str, Any], expected: str
+) -> None:
+    async with connect(Watched()) as client:
+        result = await client.call_tool(name, filters)
+    assert result.structured_content["items"] == []
+    assert expected in result.structured_content["note"]
+
+
+async def test_a_filter_with_a_right_id_that_matches_nothing_names_no_other() -> None:
+    async with connect(Watched()) as client:
+        result = await client.call_tool("list_sites", {"space": SPACE})
+    assert "Did you mean" not in result.structured_content["note"]
 
 
 @pytest.mark.parametrize("given", ["aurora-robotics", "Aurora Robotics"])
