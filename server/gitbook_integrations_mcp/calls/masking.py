@@ -165,6 +165,21 @@ def find_secrets(settings: Any, scope: MaskingScope = MaskingScope.GUARDED) -> I
     return (path for path, _ in find_credentials(settings, scope))
 
 
+def list_revocable(installation: Mapping[str, Any]) -> list[str]:
+    """Return the paths of the credentials that an integration has until they are revoked where they were issued.
+
+    They are in the configurations of an installation and of its spaces and sites. One that is removed from a single
+    space or site may still need them, so there are none.
+    """
+    if "space" in installation or "site" in installation:
+        return []
+    below = [one for level in ("spaces", "sites") if isinstance(one := installation.get(level), list)]
+    items = [installation, *(place for places in below for place in places if isinstance(place, Mapping))]
+    scope = MaskingScope.OPEN
+    found = (find_secrets(one.get("configuration"), scope.enter("configuration", one)) for one in items)
+    return [*dict.fromkeys(path for paths in found for path in paths)]
+
+
 def find_credentials(settings: Any, scope: MaskingScope, path: str = "") -> Iterator[tuple[str, Any]]:
     """Yield the paths of credentials in third parties' settings, with the credentials."""
     if isinstance(settings, Mapping):

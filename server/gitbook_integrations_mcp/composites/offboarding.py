@@ -1,12 +1,8 @@
 """The tool `uninstall_everywhere`: makes the plan that removes an integration from an organization."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
-
 from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_api.choices import LEVELS
 from gitbook_integrations_mcp.calls.call import Call
-from gitbook_integrations_mcp.calls.masking import MaskingScope, find_secrets
 from gitbook_integrations_mcp.calls.plan import Plan, Step
 from gitbook_integrations_mcp.calls.response import find_id, get_path
 from gitbook_integrations_mcp.confirmation.facts import (
@@ -15,7 +11,6 @@ from gitbook_integrations_mcp.confirmation.facts import (
     format_name,
     limit_facts,
     name_all,
-    name_keys,
 )
 from gitbook_integrations_mcp.errors import AnswerError, ArgumentsError
 from gitbook_integrations_mcp.pipeline.snapshot import SnapshotReader
@@ -59,7 +54,6 @@ class OffboardingPlanner:
         steps: list[Step] = []
         facts: list[Fact] = []
         losses: list[Fact] = []
-        revoked: dict[str, None] = {}
         scrub_json = call.caller.credentials.scrub_json  # before anything is cut
         for identifier in matching:
             arguments = {"integrationName": name, "installationId": identifier}
@@ -67,7 +61,6 @@ class OffboardingPlanner:
             if get_path(before, "target.organization") != organization:
                 raise AnswerError("GitBook listed an installation of another organization. Nothing was sent.")
             steps.append(Step(ENDPOINTS[_UNINSTALL], arguments, before=before))
-            revoked = dict.fromkeys([*revoked, *_list_credentials(before)])
             facts.append(Fact("Installation", ", ".join(format_name(one) for one in scrub_json([name, identifier]))))
             one = call.derive(ENDPOINTS[_UNINSTALL], arguments)
             for level in LEVELS:
@@ -76,19 +69,9 @@ class OffboardingPlanner:
                 future = "; all, also future ones, are selected" if before.get(f"{level}_selection") == "all" else ""
                 facts.append(Fact(f"Affected {level}s", f"{named}{future}"))
                 losses += describe_losses_on_places(one, places)
-        losses = limit_facts(losses, LOSSES_ON_PLACES)
-        if revoked:
-            losses.append(Fact("Credentials to revoke where they were issued", name_keys(scrub_json([*revoked]))))
         return Plan(
             tuple(steps),
-            (*facts, *losses),
+            (*facts, *limit_facts(losses, LOSSES_ON_PLACES)),
             unchanged=f"Nothing to do: {absence} {_SCRIPTS} Nothing was changed.",
             organization=organization,
-            report={"credentialsToRevoke": [*revoked]} if revoked else {},
         )
-
-
-def _list_credentials(target: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the paths of credentials in the configurations of an installation and its places."""
-    for item in (target, *target["spaces"], *target["sites"]):
-        yield from find_secrets(item.get("configuration"), scope=MaskingScope.OPEN.enter("configuration", item))

@@ -17,6 +17,7 @@ from gitbook_integrations_api.endpoint import Endpoint
 from gitbook_integrations_api.rules import RULES
 from gitbook_integrations_api.scopes import SIGN_IN
 from gitbook_integrations_mcp.calls.call import Call
+from gitbook_integrations_mcp.calls.masking import list_revocable
 from gitbook_integrations_mcp.calls.response import get_path
 from gitbook_integrations_mcp.errors import CallError, CredentialError, LimitError, StatusError, UnreachableError
 from gitbook_integrations_mcp.store.pending import Fact
@@ -231,7 +232,7 @@ def describe_context(
 
 
 def describe_loss(call: Call, target: Mapping[str, Any] | CallError) -> Iterator[Fact]:
-    """Yield what a call removes: keys of the configuration without values, and external IDs."""
+    """Yield what a call removes: keys of the configuration without values, external IDs, and what to revoke."""
     if isinstance(target, CallError) or not isinstance(call.tool, Endpoint) or call.tool.method == "GET":
         return
     for name, label, kind in (("configuration", "Configuration", Mapping), ("externalIds", "External IDs", list)):
@@ -240,6 +241,8 @@ def describe_loss(call: Call, target: Mapping[str, Any] | CallError) -> Iterator
             continue
         if lost := [clean_title(one, 60) for one in current if kept is None or one not in kept]:
             yield Fact(f"{label} that {'is' if name == 'configuration' else 'are'} lost", join_items(lost))
+    if call.tool.method == "DELETE" and (revocable := list_revocable(target)):
+        yield Fact("Credentials to revoke where they were issued", name_keys(revocable))
 
 
 def name_losses(

@@ -319,7 +319,8 @@ def _describe_body(
 
 def _describe_loss(call: Call, responses: _Responses) -> Iterable[Fact]:
     """Return what a call removes, or of an update that changes nothing, that it does not."""
-    losses, before = list(describe_loss(call, responses.target)), responses.known
+    before = responses.known
+    losses = list(describe_loss(call, _add_places(responses) or responses.target))
     configures = isinstance(call.tool, Endpoint) and call.tool.configures is not None
     if configures and not losses and before is not None and not any(describe_changes(call.arguments, before)):
         return [Fact("Changes", "none: every setting keeps its value")]

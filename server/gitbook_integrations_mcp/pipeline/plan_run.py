@@ -32,7 +32,7 @@ from gitbook_integrations_mcp.errors import (
 )
 from gitbook_integrations_mcp.pipeline.change_log import ChangeLog, list_lost
 from gitbook_integrations_mcp.pipeline.execution import Executor, Recorded
-from gitbook_integrations_mcp.pipeline.receipt import describe_changed, describe_undo
+from gitbook_integrations_mcp.pipeline.receipt import describe_changed, describe_undo, name_revocable
 from gitbook_integrations_mcp.pipeline.snapshot import SnapshotReader
 from gitbook_integrations_mcp.store.change import Change, number_part
 from gitbook_integrations_mcp.text import format_count
@@ -251,6 +251,7 @@ def _report(
         "undo": undo,
         "calls": calls,
         "lost": [*call.plan.lost, *(() if call.plan.undoes else list_lost(changes))],
+        **name_revocable(recorded for _, recorded, _ in done),
     }
 
 

@@ -1,12 +1,13 @@
 """Receipts: what a call changed, under which ID the change is recorded, and how to undo it. Made here only."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from gitbook_integrations_api.endpoint import Endpoint
+from gitbook_integrations_api.catalog import TOOLS
+from gitbook_integrations_api.endpoint import Endpoint, Risk
 from gitbook_integrations_mcp.auth.callers import Caller
 from gitbook_integrations_mcp.calls.call import EndpointCall
-from gitbook_integrations_mcp.calls.masking import MASK
+from gitbook_integrations_mcp.calls.masking import MASK, list_revocable
 from gitbook_integrations_mcp.calls.related import find_target
 from gitbook_integrations_mcp.calls.response import ABSENT, read_list, read_object
 from gitbook_integrations_mcp.calls.undo import SETTINGS
@@ -33,7 +34,14 @@ def build_receipt(call: EndpointCall, recorded: Recorded, content: Mapping[str, 
     changed = describe_changed(call, recorded, content)
     undo = describe_undo(call.caller, change.id, call.tool, possible=change.undo is not None)
     lost = {"lost": change.lost} if change.lost else {}
-    return {"changeId": change.id, **changed, "undo": undo, **lost}
+    return {"changeId": change.id, **changed, "undo": undo, **lost, **name_revocable([recorded])}
+
+
+def name_revocable(recorded: Iterable[Recorded]) -> dict[str, list[str]]:
+    """Return the settings whose credentials the makers of integrations have after installations were deleted."""
+    deleted = (one.before for one in recorded if one.before and TOOLS[one.change.tool].risk is Risk.DESTROY)
+    found = dict.fromkeys(path for target in deleted for path in list_revocable(target))
+    return {"credentialsToRevoke": [*found]} if found else {}
 
 
 def describe_undo(caller: Caller, change_id: str, tool: Endpoint, *, possible: bool) -> dict[str, str] | str:

@@ -57,12 +57,30 @@ async def test_a_deletion_says_what_is_gone(era: Era) -> None:
     target = find_target(spy, "uninstall_integration")
     installation = spy.sandbox.state.installations[target.arguments["installationId"]]
     installation.configuration, installation.external_ids = {"api_key": SECRET}, ["a"]
-    count = len(installation.enabled["space"])
-    async with meet(create_gated_server(spy), Human(), era) as client:
+    count, human = len(installation.enabled["space"]), Human()
+    async with meet(create_gated_server(spy), human, era) as client:
         receipt = await call(client, target.name, **target.arguments)
+    assert receipt["credentialsToRevoke"] == ["api_key"]
+    assert "Credentials to revoke where they were issued: api_key" in human.texts[0]
     assert receipt["changed"]["configuration.api_key"] == {"from": "[masked]", "to": None}
     assert receipt["changed"]["externalIds"] == {"from": ["a"], "to": None}
     assert receipt["changed"]["spaces"] == {"from": count, "to": 0}
+
+
+async def test_credentials_of_a_place_are_to_be_revoked_only_with_the_installation() -> None:
+    spy, human = GitBookSpy(), Human()
+    place = find_target(spy, "uninstall_integration_from_space").arguments
+    where = {name: place[name] for name in ("integrationName", "installationId")}
+    spy.sandbox.state.installations[place["installationId"]].configuration = {}
+    setup = spy.sandbox.state.installations[place["installationId"]].enabled["space"][place["spaceId"]]
+    setup.configuration = {"api_key": SECRET}
+    async with meet(create_gated_server(spy), human, "2026-07-28") as client:
+        receipt = await call(client, "uninstall_integration_from_space", **place)
+        assert "credentialsToRevoke" not in receipt
+        await client.call_tool("undo_change", {"changeId": receipt["changeId"]})
+        receipt = await call(client, "uninstall_integration", **where)
+        assert receipt["credentialsToRevoke"] == ["api_key"]
+    assert ["Credentials to revoke" in text for text in human.texts] == [False, False, True]
 
 
 async def test_a_call_that_nothing_undoes_says_so() -> None:
