@@ -102,7 +102,7 @@ def create_server(
     development = DevelopmentModes(store, gitbook, credentials, policy, settings.development)
     deletions = [name for name, one in ENDPOINTS.items() if one.method == "DELETE" and one.undo]
     undos = dict.fromkeys(deletions, policy_check.describe_undo)
-    previewer = Previewer(targets, {**audits.effects, **development.effects, **undos})
+    previewer = Previewer(targets, {**audits.effects, **development.effects, **versions.effects, **undos})
     # With several processes, a change is rarely made by the process that the subscribed client is connected to.
     watched = on_stdio or settings.http.has_sessions
     per_request = settings.http.credentials == "per-request"

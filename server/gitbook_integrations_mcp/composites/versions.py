@@ -5,17 +5,17 @@ published a version sees it in any case, also after the integration was unpublis
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_mcp.calls.call import Call, EndpointCall
 from gitbook_integrations_mcp.calls.masking import find_secrets
-from gitbook_integrations_mcp.calls.output import Output
+from gitbook_integrations_mcp.calls.output import Describe, Output
 from gitbook_integrations_mcp.calls.plan import PUBLISHED, Plan, Step
-from gitbook_integrations_mcp.calls.response import get_path
-from gitbook_integrations_mcp.confirmation.facts import clean_foreign
+from gitbook_integrations_mcp.calls.response import get_path, read_object
+from gitbook_integrations_mcp.confirmation.facts import clean_foreign, name_keys
 from gitbook_integrations_mcp.confirmation.targets import TargetReader
 from gitbook_integrations_mcp.digest import digest_json
 from gitbook_integrations_mcp.errors import ErrorCode, RefusedError, StoreError
@@ -159,9 +159,36 @@ class PublishedVersions:
             Fact("Earlier version", f"{_name_version(matching[0])}, published at {entry['time']} by {by}"),
             *(Fact("Not restored", text) for text in lost),
         ]
+        if names := read_object(secret.get("secrets")):
+            rotated = "Their values are those of that version. One that was rotated since then gets its old value again"
+            facts.append(Fact("Secrets that return", f"{name_keys([*names])}. {rotated}"))
         if published and (same := await self._find_same(version, published)):
             facts.insert(1, Fact("Already published", f"version {number} has the same {same}"))
         return Plan((Step(ENDPOINTS[PUBLISHING], arguments),), tuple(facts), tuple(lost), returned=PUBLISHED)
+
+    @property
+    def effects(self) -> Mapping[str, Describe]:
+        """Describe effects of calls, by tool name, that GitBook does not show."""
+        return {PUBLISHING: self._describe_dropped_secrets}
+
+    async def _describe_dropped_secrets(self, call: Call) -> Sequence[tuple[str, str]]:
+        """Return the secrets of the published version that a publication does not send, if the store knows them.
+
+        Their values are not compared: the answer would confirm a guess.
+        """
+        live = await self._targets.read_integration(call)
+        if (number := _read_live(live)) is None:
+            return []
+        entry = next((one for one in await self._find_visible(call, live) if one.version == number), None)
+        version = await self._store.versions.get(entry.id) if entry else None
+        if version is None or version.sealed is None:
+            return []
+        try:
+            secrets = read_object((await self._store.sealer.open(version.sealed, version.id)).get("secrets"))
+        except StoreError:
+            return [("Secrets dropped", f"unknown, because those of version {number} cannot be decrypted")]
+        dropped = [name for name in secrets if name not in read_object(call.arguments.get("secrets"))]
+        return [("Secrets dropped", f"{name_keys(dropped)}; version {number} has them")] if dropped else []
 
     async def _find_same(self, version: "Version", published: "VersionEntry") -> str | None:
         """Return what a version has in common with the published one, as far as the store knows it."""

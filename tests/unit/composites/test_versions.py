@@ -138,6 +138,37 @@ async def test_the_published_version_is_not_published_again(url: str, spy: GitBo
     assert (len(spy.mutations), len(human.requests)) == (sent, asked)
 
 
+async def test_the_question_says_which_secrets_return_and_which_are_dropped(url: str, spy: GitBookSpy) -> None:
+    human = Human()
+    rotated = {**FIRST, "title": "Third", "secrets": {"API": f"{SECRET}-new", "OTHER": SECRET}}
+    async with meet(create_gated_server(spy, url=url), human, "2026-07-28") as client:
+        await publish_both(client)
+        assert "Secrets dropped: API; version 8 has them" in human.texts[-1]
+        await client.call_tool("publish_integration", rotated)
+        assert "Secrets dropped" not in human.texts[-1]
+        await client.call_tool("rollback_integration", {**OWN, "version": FIRST_NUMBER})
+        assert "Secrets that return: API. " in human.texts[-1]
+        assert "Secrets dropped: OTHER; version 10 has them" in human.texts[-1]
+        assert not (await client.call_tool("publish_integration", {**FIRST, "secrets": {"API": "guess"}})).is_error
+        guess = human.texts[-1]
+        await client.call_tool("publish_integration", {**FIRST, "secrets": {"API": "guess"}})
+    assert "ecrets dropped" not in guess + human.texts[-1]
+    assert SECRET not in "".join(human.texts)
+
+
+async def test_a_publication_does_not_need_secrets_that_cannot_be_decrypted(url: str, spy: GitBookSpy) -> None:
+    human = Human()
+    async with meet(create_gated_server(spy, url=url), human, "2026-07-28") as client:
+        await client.call_tool("publish_integration", FIRST)
+    store = Store(load_settings({"store": {"url": url}}))
+    async with store.database.write() as connection:
+        await connection.exec_driver_sql("UPDATE versions SET sealed = x'00'")
+    await store.close()
+    async with meet(create_gated_server(spy, url=url), human, "2026-07-28") as client:
+        assert not (await client.call_tool("publish_integration", SECOND)).is_error
+    assert "Secrets dropped: unknown" in human.texts[-1]
+
+
 @pytest.mark.parametrize(
     ("third", "said"),
     [(FIRST, "the same script and manifest"), ({**FIRST, "title": "Third"}, "the same script. The"), (SECOND, None)],
