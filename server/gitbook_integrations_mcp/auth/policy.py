@@ -3,6 +3,7 @@
 The operator's settings filter the table of tools, both when tools are listed and when they are called.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from types import MappingProxyType
@@ -13,6 +14,9 @@ from gitbook_integrations_api.endpoint import Composite, Endpoint, Risk, Tool
 from gitbook_integrations_mcp.config.models import ConfirmationSection, ToolsSection
 from gitbook_integrations_mcp.errors import DisabledToolError, SettingsError, UnknownToolError
 from gitbook_integrations_mcp.spelling import find_alike, suggest
+
+_NAMES = re.compile(rf"(?<!answered )\b(?:{'|'.join(TOOLS)})\b")
+"""The tools that a text names, without the one whose call GitBook answered."""
 
 
 class Policy:
@@ -127,6 +131,15 @@ class Policy:
     def explain(self, name: str) -> str:
         """Return why a tool is not offered."""
         return self._find_reason(TOOLS[name]) or "no credential of this server serves it"
+
+    def name_missing(self, text: str) -> str:
+        """Return a sentence with the tools that a text of this server names but that are not offered, or ""."""
+        missing = [name for name in dict.fromkeys(_NAMES.findall(text)) if name not in self.tools]
+        return f" Not offered on this server: {', '.join(missing)}." if missing else ""
+
+    def keep_offered(self, text: str) -> str:
+        """Return a text of this server without the sentences that name tools which are not offered."""
+        return " ".join(one for one in re.split(r"(?<=\.) ", text) if not self.name_missing(one))
 
     def may_read(self, name: str) -> bool:
         """Whether a tool can be read as a resource. Reading a resource cannot ask a human for confirmation."""

@@ -102,7 +102,7 @@ class PlanPreviewer:
         shown = [[one.label, one.value] for one in [*power, *details]]
         return Preview(
             title=_write_title(call, integration, organization),
-            consequence=scrub(call.tool.consequence),
+            consequence=scrub(call.caller.policy.keep_offered(call.tool.consequence)),
             state=digest_state([call.plan.digest, states, shown]),
             facts=scrub_facts([*call.plan.facts, *known_here, *listed], scrub),
             details=where + details,

@@ -238,7 +238,8 @@ def _deletes(call: Call) -> bool:
 
 def _describe_consequence(call: Call) -> str:
     tool = call.tool
-    text = tool.consequence or f"This call would {tool.title[0].lower()}{tool.title[1:]}."
+    consequence = call.caller.policy.keep_offered(tool.consequence)
+    text = consequence or f"This call would {tool.title[0].lower()}{tool.title[1:]}."
     replaces = isinstance(tool, Endpoint) and tool.configures is not None and "configuration" in call.arguments
     return f"{text} Its other settings are deleted." if replaces else text
 

@@ -46,7 +46,14 @@ from gitbook_integrations_mcp.calls.view import choose_view, mark_foreign
 from gitbook_integrations_mcp.confirmation.results import Approval, Confirm, NotConfirmed
 from gitbook_integrations_mcp.confirmation.step_up import KEY, read_consent
 from gitbook_integrations_mcp.confirmation.targets import TargetReader
-from gitbook_integrations_mcp.errors import CallError, CredentialError, DefectError, ErrorCode, ResultError
+from gitbook_integrations_mcp.errors import (
+    CallError,
+    CredentialError,
+    DefectError,
+    DisabledToolError,
+    ErrorCode,
+    ResultError,
+)
 from gitbook_integrations_mcp.pipeline.budget import UNLIMITED, Budget
 from gitbook_integrations_mcp.pipeline.configuration import check_configuration, explain_pending
 from gitbook_integrations_mcp.pipeline.development_mode import DevelopmentModes
@@ -348,11 +355,16 @@ def _is_hidden(call: EndpointCall) -> bool:
 
 
 def _build_result(caller: Caller, output: Output) -> CallToolResult:
-    content, text = output.content, render_text(output.content)
+    name_missing, content = caller.policy.name_missing, dict(output.content)
+    if missing := name_missing(str(content.get("note", ""))):
+        content["note"] += missing
+    text = render_text(content)
     scrubbed = caller.credentials.scrub(text)
     if scrubbed != text:
         text, content = scrubbed, from_json(scrubbed)
     shown = text if output.text is None else caller.credentials.scrub(output.text)
+    if output.text is not None and (missing := name_missing(shown)):
+        shown += f"\n\n{missing.strip()}"
     blocks: list[ContentBlock] = [TextContent(type="text", text=shown)]
     if (document := output.document) is not None:
         blocks.append(
@@ -368,6 +380,7 @@ def _build_result(caller: Caller, output: Output) -> CallToolResult:
 
 
 def _build_error_result(caller: Caller, error: CallError, hint: str) -> CallToolResult:
-    message = caller.credentials.scrub(f"{error}{hint}")
+    missing = "" if isinstance(error, DisabledToolError) else caller.policy.name_missing(str(error))
+    message = caller.credentials.scrub(f"{error}{hint}{missing}")
     content: dict[str, Any] = {"code": str(error.code), "message": message}
     return CallToolResult(content=[TextContent(type="text", text=message)], structured_content=content, is_error=True)

@@ -6,6 +6,9 @@ import pytest
 
 from gitbook_integrations_api.catalog import TOOLS, TOOLSETS
 from gitbook_integrations_api.endpoint import Risk
+from gitbook_integrations_mcp.app import create_server
+from gitbook_integrations_mcp.config.settings import load_settings
+from tests.support.elicitation_client import Human, meet
 from tests.support.fake_gitbook import Upstream, connect, read_code, read_text
 from tests.support.samples import OFFERED, make_arguments
 
@@ -51,3 +54,39 @@ async def test_the_refusal_names_the_setting_that_decides() -> None:
     async with connect(Upstream(), tools={"read_only": True}) as client:
         text = read_text(await client.call_tool("uninstall_integration", {}))
     assert "tools.read_only" in text
+
+
+@pytest.mark.parametrize(
+    ("tools", "name", "arguments", "missing"),
+    [
+        ({"read_only": True}, "get_integration_installation_by_id", {"installationId": "x"}, "install_integration"),
+        ({"read_only": True}, "audit_installations", {"section": "findings"}, "uninstall_integration"),
+        ({"include": ["list_changes"]}, "list_changes", {}, "audit_installations"),
+        ({"include": ["list_sites"]}, "list_sites", {}, None),
+        ({}, "get_integration_installation_by_id", {"installationId": "x"}, None),
+    ],
+)
+async def test_a_text_says_which_of_the_tools_that_it_names_are_not_offered(
+    tools: dict[str, Any], name: str, arguments: dict[str, Any], missing: str | None
+) -> None:
+    server = create_server(load_settings({"server": {"sandbox": True}, "tools": tools}))
+    named = {"integrationName": "heatlens"} if "installationId" in arguments else {}
+    async with meet(server, None, "2026-07-28") as client:
+        text = read_text(await client.call_tool(name, {**named, **arguments}))
+    _, found, rest = text.partition("Not offered on this server: ")
+    assert bool(found) is (missing is not None)
+    assert missing is None or missing in rest
+
+
+@pytest.mark.parametrize("excluded", ["undo_change", "list_changes"])
+async def test_a_question_names_no_tool_that_is_not_offered(excluded: str) -> None:
+    human = Human(confirm=False)
+    server = create_server(load_settings({"server": {"sandbox": True}, "tools": {"exclude": [excluded]}}))
+    async with meet(server, human, "2026-07-28") as client:
+        await client.call_tool("uninstall_everywhere", {"integrationName": "heatlens"})
+        where = {"integrationName": "heatlens", "installationId": "Yh00V3IILptlqECPtsAf"}
+        await client.call_tool("uninstall_integration", where)
+    assert len(human.texts) == 2
+    for text in human.texts:
+        assert "are deleted" in text
+        assert ("undo_change" in text) is (excluded != "undo_change")
