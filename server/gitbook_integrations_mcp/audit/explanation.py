@@ -51,6 +51,7 @@ def _explain_rule(identifier: str, report: Report) -> dict[str, Any]:
     rule = RULES[identifier]
     found = [finding for finding in report.findings if finding.rule == identifier]
     checked = next((one for one in report.rules if one.id == identifier), None)
+    # An advice is about the call of a finding, so the first one's is shown.
     return {
         "rule": rule.id,
         "severity": checked.severity if checked else rule.severity,
@@ -59,6 +60,7 @@ def _explain_rule(identifier: str, report: Report) -> dict[str, Any]:
         "meaning": rule.meaning,
         "why": rule.why,
         "advice": rule.advice,
+        **({"call": found[0].remedy.model_dump(mode="json", include={"tool", "arguments"})} if found else {}),
         "findings": [_name(finding) for finding in found[:MAX_FINDINGS]],
         "moreFindings": max(0, len(found) - MAX_FINDINGS),
     }

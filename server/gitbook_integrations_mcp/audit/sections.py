@@ -223,6 +223,8 @@ def _list_scripts(report: Report, integration: str | None) -> Iterator[dict[str,
 def _list_access(report: Report, integration: str | None) -> Iterator[dict[str, Any]]:
     """Yield who may do what where: the scopes that change something first, and for each its integrations.
 
+    Those without any scope come last: without an item, one would look as if it were not installed.
+
     The pages of sites also load scripts of integrations that are not installed, whose other scopes nobody knows.
     """
     names, scripts = read_names(report), _group_scripts(report)
@@ -244,6 +246,10 @@ def _list_access(report: Report, integration: str | None) -> Iterator[dict[str, 
             if integration in {None, name}:
                 yield {"scope": scope, "integration": name} | meaning | _describe_running(report, running, names)
                 meaning = {}
+    for installed in report.installations:
+        facts = installed.integration
+        if not facts.scopes and integration in {None, facts.name}:
+            yield {"scope": "none", "integration": facts.name} | _describe_access(installed, "", names, [])
 
 
 def _group_scripts(report: Report) -> dict[str, list[tuple[SiteFacts, ScriptFacts]]]:

@@ -14,6 +14,7 @@ from gitbook_integrations_mcp.audit.explanation import explain
 from gitbook_integrations_mcp.audit.exported_files import write_report_uri
 from gitbook_integrations_mcp.audit.organizations import OrganizationsAudit
 from gitbook_integrations_mcp.audit.render.markdown import (
+    PARTLY_CHECKED,
     escape,
     format_changes,
     format_others,
@@ -188,6 +189,8 @@ def _build_output(found: AuditRun, seconds: float, arguments: Mapping[str, Any])
     note = f"\n\n{found.note}" if found.note else ""
     age = f", {_format_age(seconds)}"
     limits = [] if report.coverage.complete else ["The audit is INCOMPLETE; see section coverage."]
+    if not limits and section == "findings" and any(one.outcome in {"partly", "unchecked"} for one in report.rules):
+        limits = [f"{PARTLY_CHECKED} See section coverage."]
     warning = "".join(f"\n{line}" for line in [*limits, *render_narrowing(content.get("narrowing", {}))])
     if section == "report":
         whole = (

@@ -419,6 +419,34 @@ async def test_access_shows_by_scope_who_reaches_which_places() -> None:
     assert (signs_in["status"], signs_in["verified"], signs_in["owner"]) == ("pending", True, "Harbor Identity")
 
 
+async def test_access_shows_where_an_integration_without_scopes_is() -> None:
+    async with connect(Watched()) as client:
+        (mermaid,) = (await call(client, section="access", integration="mermaid"))["items"]
+        last = (await call(client, section="access"))["items"][-1]
+    assert (mermaid["scope"], mermaid["spaces"][0], mermaid["sites"]) == ("none", "all spaces, new ones too", [])
+    assert last == mermaid
+
+
+@pytest.mark.parametrize(("integration", "partly"), [("slack", True), (None, False)])
+async def test_findings_say_that_not_every_rule_was_fully_checked(integration: str | None, partly: bool) -> None:
+    limits = {"integrations": [integration]} if integration else {}
+    async with connect(Watched()) as client:
+        text = read_text(await client.call_tool(TOOL, {"section": "findings", **limits}))
+        summary = read_text(await client.call_tool(TOOL, limits))
+    assert ("not every rule was fully checked" in text) is partly
+    assert ("not every rule was fully checked" in summary) is partly
+
+
+async def test_a_change_to_nothing_shows_both_values() -> None:
+    watched = Watched()
+    installation = next(one for one in watched.sandbox.state.installations.values() if one.integration == "slack")
+    async with connect(watched) as client:
+        await client.call_tool(TOOL, {})
+        installation.external_ids = []
+        text = read_text(await client.call_tool(TOOL, {"section": "changes", "refresh": True}))
+    assert "  - field: externalIds\n  - before: T02AURORA\n  - after: none" in text
+
+
 async def test_access_has_the_scripts_of_what_is_not_installed_or_not_enabled_there() -> None:
     watched = Watched()
     portal = watched.sandbox.state.sites["site_vC2snV"]
@@ -530,6 +558,7 @@ async def test_an_explanation_has_the_reason_the_evidence_and_a_valid_call() -> 
         assert len(watched.reads) == sent
         rule = (await call(client, explain=found[0]["rule"]))["explanation"]
         assert rule["findings"] == [f"{found[0]['id']}: {found[0]['summary']}"]
+        assert rule["call"] == {name: found[0]["remedy"][name] for name in ("tool", "arguments")}
 
 
 async def test_the_explanation_of_a_rule_says_how_far_it_was_checked_and_that_it_has_no_findings() -> None:

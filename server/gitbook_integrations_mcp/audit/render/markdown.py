@@ -44,9 +44,14 @@ def _escape_markup(text: str) -> str:
     return _MARKUP.sub(r"\\\1", text)
 
 
+PARTLY_CHECKED = "There may be more findings, because not every rule was fully checked."
+
+
 def render_summary(summary: Mapping[str, Any], age: str) -> str:
     """Return the summary: figures, findings by severity and rule, coverage, changes."""
     organization = summary["organization"]
+    changes = [escape(line) for line in format_changes(summary.get("changes"))]
+    changes += [f"- {escape(example)}" for example in summary.get("changeExamples", ())]
     return "\n".join(
         [
             f"## Installation audit of {escape(organization['title'] or organization['id'])}{age}",
@@ -56,10 +61,9 @@ def render_summary(summary: Mapping[str, Any], age: str) -> str:
             "",
             *_render_findings(summary),
             "",
-            *map(escape, format_changes(summary.get("changes"))),
-            *(f"- {escape(example)}" for example in summary.get("changeExamples", ())),
+            *([*changes, ""] if changes else []),
             "**Installations**",
-            *(f"- {escape(line)}" for line in summary["installations"]),
+            *([f"- {escape(line)}" for line in summary["installations"]] or ["None."]),
             *_render_more(summary["moreInstallations"]),
             "",
             *map(escape, format_coverage(summary["coverage"])),
@@ -93,8 +97,8 @@ def _render_findings(summary: Mapping[str, Any]) -> Iterator[str]:
     yield f"**Findings**: {', '.join(f'{number} {severity}' for severity, number in counts.items())}"
     if "findings" in summary["figures"]["atLeast"]:
         yield "There may be more findings, because the audit is incomplete."
-    elif {"partly", "unchecked"} & {*summary["coverage"]["rulesNotChecked"].values()}:
-        yield "There may be more findings, because not every rule was fully checked."
+    elif not {"partly", "unchecked"}.isdisjoint(summary["coverage"]["rulesNotChecked"].values()):
+        yield PARTLY_CHECKED
     for group in summary["byRule"]:
         yield f"- **{group['severity']}** {escape(group['title'])} (`{group['rule']}`): {group['count']}"
         yield from (f"  - {escape(example)}" for example in group["examples"])
@@ -257,6 +261,8 @@ def _is_implied(section: Section, name: str, item: Mapping[str, Any]) -> bool:
             return True  # the ID begins with it
         case "findings", "since":
             return bool(value == item.get("firstSeen"))  # "since" alone would read as if the problem began then
+        case "changes", "before" | "after":
+            return False  # an empty list is what was there, or what is left
         case "installations", "spacesComplete" | "sitesComplete":
             return value is True
         case _:
