@@ -135,7 +135,9 @@ def find_problems(
         elif value is not None and (expected := _find_mismatch(properties[key], value)):
             yield key, f"must be {expected}."
     for key in _list_missing(schema, configuration):
-        yield key, f"is required: {_describe_type(properties[key])}."
+        omitted = key in stored and key not in configuration
+        deleted = " It is set now, and the call would delete it: send all settings." if omitted else ""
+        yield key, f"is required: {_describe_type(properties[key])}.{deleted}"
 
 
 def _name_other_levels(

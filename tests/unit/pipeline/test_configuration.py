@@ -57,7 +57,7 @@ MISFITS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, str]]] = {
         {},
         {"kind": 'must be one of "brief", "full".'},
     ),
-    "nothing": ({}, {"channel": "c"}, {"channel": "is required: a string."}),
+    "nothing that was set": ({}, {"channel": "c"}, {"channel": "is required: a string. It is set now, and the call"}),
     "an empty text": ({"channel": ""}, {}, {"channel": "is required"}),
     "null for what is required": ({"channel": None}, {"channel": "c"}, {"channel": "is required"}),
     "several": ({"a": 1, "digest": 1}, {}, {"a": "unknown", "digest": "boolean", "channel": "required"}),
