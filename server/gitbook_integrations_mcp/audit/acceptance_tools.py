@@ -165,9 +165,10 @@ class AcceptanceTools:
             return None
         today = self._find_today()
         try:
-            day = today + timedelta(days=int(text[:-1])) if text.endswith("d") else date.fromisoformat(text)
+            days = {"d": 1, "w": 7}.get(text[-1])
+            day = today + timedelta(days=days * int(text[:-1])) if days else date.fromisoformat(text)
         except (ValueError, OverflowError):
-            raise ArgumentsError("until: this is neither a date like 2027-06-30 nor days like 30d.") from None
+            raise ArgumentsError("until: this is neither a date like 2027-06-30 nor a span like 30d or 4w.") from None
         if day < today:
             raise ArgumentsError(f"until: {text} has passed; today is {today.isoformat()} (UTC).")
         return day.isoformat()

@@ -476,7 +476,7 @@ def _add_audit_actions(add_command: Callable[[str, str], Parser]) -> None:
     withdraw = add_command("audit withdraw", "Withdraw the acceptance of a finding or a rule. Asks for approval.")
     explain = add_command("audit explain", "Explain a rule, or a finding of your latest audit.")
     accept.add_argument("--reason", required=True, metavar="TEXT", help="why the risk is acceptable")
-    accept.add_argument("--until", metavar="WHEN", help="last day of the acceptance: 2027-06-30, or 30d")
+    accept.add_argument("--until", metavar="WHEN", help="last day of the acceptance: 2027-06-30, 30d or 4w")
     for parser in (accept, withdraw, explain):
         parser.add_argument("finding", metavar="ID", help="ID of a finding or a rule")
         parser.add_argument("--organization", metavar="ORGANIZATION", help="its ID (default: GITBOOK_ORGANIZATION)")

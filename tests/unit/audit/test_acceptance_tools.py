@@ -191,13 +191,14 @@ async def test_what_cannot_be_accepted_is_refused_before_a_human_is_asked(
     assert human.requests == []
 
 
-async def test_an_acceptance_for_some_days_names_its_last_day(place: Place) -> None:
+@pytest.mark.parametrize(("until", "last"), [("30d", "2027-02-14"), ("4w", "2027-02-12")])
+async def test_an_acceptance_for_some_days_names_its_last_day(place: Place, until: str, last: str) -> None:
     human = Human()
     async with meet(place.create_server(), human, "2026-07-28") as client:
-        result = await client.call_tool("accept_finding", {"finding": RULE, "reason": REASON, "until": "30d"})
+        result = await client.call_tool("accept_finding", {"finding": RULE, "reason": REASON, "until": until})
     assert read_status(result) == "accepted"
-    assert "Last day: 2027-02-14" in human.texts[0]
-    assert [one.until for one in await place.list_active()] == ["2027-02-14"]
+    assert f"Last day: {last}" in human.texts[0]
+    assert [one.until for one in await place.list_active()] == [last]
 
 
 async def test_a_finding_needs_a_report_and_a_rule_does_not(place: Place) -> None:

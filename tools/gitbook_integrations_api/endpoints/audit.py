@@ -70,7 +70,7 @@ class AcceptedFinding(OfOrganization):
     finding: FindingId
     reason: Annotated[str, Field(min_length=1, max_length=250, description="Why the risk is acceptable")]
     until: Annotated[
-        str, Field(pattern=r"^(\d{4}(-\d\d){2}|\d{1,4}d)$", description="Last day: 2027-06-30, or 30d")
+        str, Field(pattern=r"^(\d{4}(-\d\d){2}|\d{1,4}[dw])$", description="Last day: 2027-06-30, or 30d")
     ] = ABSENT
 
 
