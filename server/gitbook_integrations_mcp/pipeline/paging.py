@@ -4,6 +4,7 @@ GitBook's cursor leads to the end of a page. If a result must end within a page,
 smaller limit. So the cursor in the result leads exactly to the first item that is not in it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,9 +24,6 @@ _PAGE = 250
 
 _EMPTY = 10
 """Empty pages in a row after which reading stops."""
-
-UNMATCHED = "Nothing matches"
-"""Beginning of the note of a list that has no items with these filters."""
 
 _PAGING = frozenset({"page", "limit", "extended"})
 """Arguments that filter nothing."""
@@ -69,6 +67,13 @@ class _Page:
         return self.fitting == len(self.items)
 
 
+def find_unmatched(call: EndpointCall, content: Mapping[str, Any]) -> list[str]:
+    """Return the filters of a list if nothing matches them: GitBook does not say which of them it does not know."""
+    if content["items"] or not content.keys().isdisjoint({"next", "note"}) or "page" in call.arguments:
+        return []
+    return sorted(call.tool.query_names & call.arguments.keys() - _PAGING)
+
+
 @dataclass(slots=True)
 class _Reading:
     """A list while it is read: its call, and what has been read so far.
@@ -97,13 +102,6 @@ class _Reading:
         if self.cursor is not None:
             content["next"] = {"page": self.cursor}
         content |= self.view.show(self.fields)
-        filters = self.call.tool.query_names & self.call.arguments.keys() - _PAGING
-        first = "page" not in self.call.arguments
-        if filters and first and not self.items and self.cursor is None and not self.note:
-            content["note"] = (
-                f"{UNMATCHED} {' and '.join(sorted(filters))}. Check the spelling, and that an ID is no title: "
-                "GitBook does not report unknown values. Without these arguments, the list can have items."
-            )
         if self.call.options.fetchAll or self.note:
             content["complete"] = self.cursor is None and not self.unreachable
         if self.note:

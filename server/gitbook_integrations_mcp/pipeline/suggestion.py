@@ -57,10 +57,10 @@ class Suggester:
             (one for one in ids if not (invalid and _IDENTIFIER.fullmatch(one[2]))), arguments, caller
         )
 
-    async def suggest_filters(self, call: EndpointCall) -> str:
-        """Return a sentence with the IDs that were probably meant by the filters of a list without items, or ""."""
-        filters = {name: value for name, value in call.arguments.items() if name in call.tool.query_names}
-        return await self._name_meant(_find_ids(call.tool.input, filters), call.arguments, call.caller)
+    async def suggest_filters(self, call: EndpointCall, filters: Iterable[str]) -> str:
+        """Return a sentence with the IDs that were probably meant by these filters of a list without items, or ""."""
+        given = {name: call.arguments[name] for name in filters}
+        return await self._name_meant(_find_ids(call.tool.input, given), call.arguments, call.caller)
 
     async def _name_meant(
         self, ids: Iterable[tuple[str, str, str]], arguments: Mapping[str, Any], caller: Caller
