@@ -280,7 +280,8 @@ class Endpoint(Tool):
     GitBook returns nothing, `effect` says in the result what is the case now; `{names}` in it are required arguments.
     `configures` is the level whose schema in the integration the argument `configuration` must satisfy. The operator's
     policy judges calls with a `policy_action`. `ended_by` is the tool that ends what a call begins: the call takes a
-    duration (`for`), and after it the server itself calls that tool, as the human approved.
+    duration (`for`), and after it the server itself calls that tool, as the human approved. `omits` says what a list
+    leaves out: an empty one would look as if there were nothing.
     """
 
     method: Method
@@ -293,6 +294,7 @@ class Endpoint(Tool):
     configures: ConfigurationLevel | None = None
     policy_action: PolicyAction | None = None
     ended_by: str = ""
+    omits: str = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -73,6 +73,9 @@ InstalledOn = Annotated[
     Literal["organization", "space", "site"], Field(description="Level of the listed installations")
 ]
 
+ONLY_ACTIVE = "Pending and paused ones are in list_organization_integrations_status."
+"""The lists of the integrations on a space or site leave these out."""
+
 # Contents of an installation
 
 ExternalIds = Annotated[list[str], Field(max_length=5, description="At most 5 IDs in other systems; replaces the list")]

@@ -67,10 +67,13 @@ class _Page:
         return self.fitting == len(self.items)
 
 
-def find_unmatched(call: EndpointCall, content: Mapping[str, Any]) -> list[str]:
-    """Return the filters of a list if nothing matches them: GitBook does not say which of them it does not know."""
-    if content["items"] or not content.keys().isdisjoint({"next", "note"}) or "page" in call.arguments:
-        return []
+def is_empty(call: EndpointCall, content: Mapping[str, Any]) -> bool:
+    """Whether a list that was read from its beginning to its end has no items, and no note yet."""
+    return not content["items"] and content.keys().isdisjoint({"next", "note"}) and "page" not in call.arguments
+
+
+def list_filters(call: EndpointCall) -> list[str]:
+    """Return the arguments that filter a list."""
     return sorted(call.tool.query_names & call.arguments.keys() - _PAGING)
 
 

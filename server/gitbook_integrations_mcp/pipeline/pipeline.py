@@ -7,7 +7,7 @@ execution, response, view and budget. Each stage is a module of its own; lists a
 
 import logging
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -64,7 +64,7 @@ from gitbook_integrations_mcp.pipeline.masked_values import (
     restore_from,
     restore_masked_values,
 )
-from gitbook_integrations_mcp.pipeline.paging import PageReader, find_unmatched
+from gitbook_integrations_mcp.pipeline.paging import PageReader, is_empty, list_filters
 from gitbook_integrations_mcp.pipeline.plan_run import PlanRunner
 from gitbook_integrations_mcp.pipeline.policy_check import PolicyCheck
 from gitbook_integrations_mcp.pipeline.receipt import RECEIPT, build_receipt
@@ -252,8 +252,8 @@ class Pipeline:
         view = choose_view(call.tool, call.options, reveal=self._reveal)
         if call.tool.is_list:
             content = await self._page_reader.read(call, view, budget)
-            if filters := find_unmatched(call, content):
-                content["note"] = await self._explain_unmatched(call, filters)
+            if is_empty(call, content) and (note := await self._explain_empty(call)):
+                content["note"] = note
             return Output(mark_foreign(call.tool, content))
         recorded = None
         if call.tool.risk is Risk.READ:
@@ -271,12 +271,15 @@ class Pipeline:
                 shown["note"] = f"{shown['note']} {reason}" if "note" in shown else reason
         return Output(mark_foreign(call.tool, shown))
 
-    async def _explain_unmatched(self, call: EndpointCall, filters: Sequence[str]) -> str:
+    async def _explain_empty(self, call: EndpointCall) -> str:
+        """Return what a list without items can mislead about: wrong filters, and what it leaves out."""
+        if not (filters := list_filters(call)):
+            return call.tool.omits
         meant = await self._suggester.suggest_filters(call, filters) if self._suggester else ""
         return (
             f"Nothing matches {' and '.join(filters)}. Check the spelling, and that an ID is no title: GitBook does "
-            f"not report unknown values. Without these arguments, the list can have items.{meant}"
-        )
+            f"not report unknown values. Without these arguments, the list can have items.{meant} {call.tool.omits}"
+        ).rstrip()
 
     async def _run_handler(self, call: Call, approval: Approval | None, budget: Budget) -> Output:
         """Run the handler of a composite tool. Without approval, it may only read."""

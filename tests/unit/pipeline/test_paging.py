@@ -461,6 +461,20 @@ async def test_max_items_is_exact_where_gitbook_ignores_the_page_size(
             assert shown == {item["name"] for item in items}
 
 
+async def test_an_empty_list_says_what_it_leaves_out() -> None:
+    spy = GitBookSpy()
+    where = {"integrationName": "harbor-auth", "installationId": "RWo8l7fpElBuY4DAIfn3"}
+    async with meet(create_gated_server(spy), None, "2026-07-28") as client:
+        for name, arguments, omitted in (
+            ("list_site_integrations", {"siteId": "site_qLN1io", "search": "harbor"}, "Pending and paused ones"),
+            ("list_integration_installation_sites", where, "site_selection all"),
+        ):
+            content = read(await client.call_tool(name, arguments))
+            assert content["items"] == []
+            assert omitted in content["note"]
+        assert "note" not in read(await client.call_tool("list_site_integrations", {"siteId": "site_qLN1io"}))
+
+
 @each_era
 async def test_an_empty_list_names_the_filters_that_nothing_matches(era: Era) -> None:
     organization = {"organizationId": ORGANIZATION_ID}

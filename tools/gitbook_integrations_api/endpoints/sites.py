@@ -29,7 +29,7 @@ from gitbook_integrations_api.inputs import (
     Paged,
 )
 from gitbook_integrations_api.objects import Integration, SiteInstallation, SiteScript
-from gitbook_integrations_api.parameters import ExternalId, NameSearch, SiteId
+from gitbook_integrations_api.parameters import ONLY_ACTIVE, ExternalId, NameSearch, SiteId
 from gitbook_integrations_api.schema import ABSENT
 
 
@@ -67,8 +67,8 @@ TOOLS = (
         method="GET",
         path="/orgs/{organizationId}/sites/{siteId}/integrations",
         title="List a site's integrations",
-        description="List the integrations that are active on a site. Pending and paused ones are in "
-        "list_organization_integrations_status.",
+        description=f"List the integrations that are active on a site. {ONLY_ACTIVE}",
+        omits=ONLY_ACTIVE,
         risk=Risk.READ,
         credentials=USER | OAUTH,
         scopes=("site:read",),
@@ -107,6 +107,7 @@ TOOLS = (
         path="/integrations/{integrationName}/installations/{installationId}/sites",
         title="List an installation's sites",
         description="List the sites where one installation is enabled, with status and external IDs.",
+        omits="With site_selection all, it may be for all sites: see get_integration_installation_by_id.",
         risk=Risk.READ,
         credentials=USER | INTEGRATION | INSTALLATION | OAUTH,
         scopes=("integration:installations:read",),

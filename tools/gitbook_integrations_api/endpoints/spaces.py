@@ -33,7 +33,7 @@ from gitbook_integrations_api.objects import (
     IntegrationBlocks,
     SpaceInstallation,
 )
-from gitbook_integrations_api.parameters import ExternalId, NameSearch, SpaceId
+from gitbook_integrations_api.parameters import ONLY_ACTIVE, ExternalId, NameSearch, SpaceId
 from gitbook_integrations_api.schema import ABSENT
 
 
@@ -71,8 +71,8 @@ TOOLS = (
         method="GET",
         path="/spaces/{spaceId}/integrations",
         title="List a space's integrations",
-        description="List the integrations that are active on a space. Pending and paused ones are in "
-        "list_organization_integrations_status.",
+        description=f"List the integrations that are active on a space. {ONLY_ACTIVE}",
+        omits=ONLY_ACTIVE,
         risk=Risk.READ,
         credentials=USER | OAUTH,
         scopes=("space:read",),
@@ -109,6 +109,7 @@ TOOLS = (
         path="/integrations/{integrationName}/installations/{installationId}/spaces",
         title="List an installation's spaces",
         description="List the spaces where one installation is enabled, with status and external IDs.",
+        omits="With space_selection all, it may be for all spaces: see get_integration_installation_by_id.",
         risk=Risk.READ,
         credentials=USER | INTEGRATION | INSTALLATION | OAUTH,
         scopes=("integration:installations:read",),
