@@ -97,7 +97,8 @@ class PlacesPlanner:
         if unknown := [one for one in new if one not in places]:
             titles = {one: str(place.get("title") or one) for one, place in places.items()}
             lines = [f"- {clean_text(one, 60)}.{suggest_id(one, titles)}" for one in unknown[:_MAX_NAMED]]
+            everywhere = f" For all, {_UPDATE} has {level}_selection: all." if "all" in unknown else ""
             raise ArgumentsError(
                 f"{level}s: the organization has none with these IDs. Nothing was sent. {PLACE_LISTS[level]} returns "
-                "the IDs.\n" + "\n".join(lines)
+                f"the IDs.{everywhere}\n" + "\n".join(lines)
             )

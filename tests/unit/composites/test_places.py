@@ -378,6 +378,14 @@ async def test_a_title_in_place_of_an_id_is_answered_with_the_id() -> None:
     assert case.spy.mutations == []
 
 
+async def test_all_in_place_of_ids_is_answered_with_what_selects_all() -> None:
+    case = Case()
+    async with meet(create_gated_server(case.spy), Human(), "2026-07-28") as client:
+        result = await client.call_tool(TOOL, {**case.arguments, "spaces": "all"})
+    assert "update_integration_installation has space_selection: all" in read_text(result)
+    assert case.spy.mutations == []
+
+
 async def test_a_tool_that_the_server_does_not_offer_is_not_used_by_a_plan() -> None:
     case = Case()
     async with connect(
