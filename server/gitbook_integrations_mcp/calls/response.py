@@ -12,7 +12,7 @@ from gitbook_integrations_api.endpoint import Endpoint, Risk, Tool
 from gitbook_integrations_mcp.calls.masking import MASK, MaskingScope, find_credentials
 from gitbook_integrations_mcp.calls.related import find_installer, find_state_reader
 from gitbook_integrations_mcp.errors import AnswerError, StatusError
-from gitbook_integrations_mcp.gitbook.credentials import describe_accepted
+from gitbook_integrations_mcp.gitbook.credentials import describe_accepted, describe_holders
 from gitbook_integrations_mcp.gitbook.http import GitBookResponse
 from gitbook_integrations_mcp.gitbook.json_body import read_json, write_json
 from gitbook_integrations_mcp.text import clean_text
@@ -225,8 +225,7 @@ def _describe_remedy(endpoint: Endpoint, response: GitBookResponse, tool: Tool, 
         case 403:
             return (
                 f"The token has no right to do this, and another attempt fails, too. {unchanged}This endpoint accepts "
-                f"{describe_accepted(endpoint)}: of someone with the needed role in the organization concerned, or of "
-                "the integration itself. Tell the user whom to ask."
+                f"{describe_accepted(endpoint)}: of {describe_holders(endpoint)}. Tell the user whom to ask."
             )
         case 404:
             return f"{unchanged}{_describe_sources(endpoint, tool)}"

@@ -54,6 +54,14 @@ def describe_accepted(tool: Tool) -> str:
     return " or ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
+def describe_holders(tool: Tool) -> str:
+    """Return whose tokens have the right to call `tool`, as text."""
+    role = "someone with the needed role in the organization concerned"
+    holders = [role] * (CredentialKind.USER in tool.credentials)
+    holders += ["the integration itself"] * (not _NOT_USER.isdisjoint(tool.credentials))
+    return " or of ".join(holders)
+
+
 @dataclass(frozen=True)
 class Credentials:
     """The tokens that requests are sent with; none shows in a repr.

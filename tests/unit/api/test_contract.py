@@ -310,6 +310,9 @@ async def test_an_error_of_the_api_is_explained_with_a_remedy(endpoint: Endpoint
         ("uninstall_integration_from_site", 404, "not installed there: nothing is left to uninstall."),
         ("install_integration", 409, "The call changed nothing. Read that state with list_organization_installations"),
         ("list_integration_events", 403, "another attempt fails, too. This endpoint accepts"),
+        ("list_integration_events", 403, "of someone with the needed role in the organization concerned or of the"),
+        ("list_sites", 403, "(GITBOOK_TOKEN): of someone with the needed role in the organization concerned. Tell"),
+        ("queue_integration_task", 403, "(GITBOOK_INTEGRATION_TOKEN): of the integration itself. Tell"),
     ],
 )
 async def test_an_error_of_the_api_names_the_next_step(name: str, status: int, words: str) -> None:
