@@ -340,6 +340,9 @@ def _describe_gone(change: Change, more: str = "") -> UndoError:
 
 
 def _describe_installed(change: Change, named: str = "") -> UndoError:
+    for level in ("space", "site"):
+        if place := change.arguments.get(f"{level}Id"):
+            named = f" on the {level} {clean_text(str(place), 100)}"
     return UndoError(
         f"{change.id} cannot be undone: the integration was installed again{named}. Nothing was sent. To restore what "
         f"it was, call {change.tool} first, then undo_change again."

@@ -675,7 +675,8 @@ async def test_an_undo_is_offered_again_for_what_was_removed_again(file: str) ->
         await client.call_tool(target.name, target.arguments)
         first = await find_change(client, target.name)
         await client.call_tool("install_integration_on_space", {**own, "space": target.arguments["spaceId"]})
-        assert "installed again" in await read_undo(client, first, single=False)
+        again = f"installed again on the space {target.arguments['spaceId']}."
+        assert again in await read_undo(client, first, single=False)
         await client.call_tool(target.name, target.arguments)
         assert isinstance(await read_undo(client, first, single=False), list)
         await undo(client, first)
