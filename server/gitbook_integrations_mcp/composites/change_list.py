@@ -13,7 +13,7 @@ from gitbook_integrations_mcp.calls.view import View
 from gitbook_integrations_mcp.composites.undo_check import UndoCheck, UndoError
 from gitbook_integrations_mcp.errors import ArgumentsError, ErrorCode
 from gitbook_integrations_mcp.pipeline.receipt import UNDO_TOOL
-from gitbook_integrations_mcp.spelling import describe_unknown, suggest
+from gitbook_integrations_mcp.spelling import describe_unknown, find_alike
 from gitbook_integrations_mcp.store.change import ID_LENGTH, Change, is_change_id
 from gitbook_integrations_mcp.store.store import Store
 from gitbook_integrations_mcp.text import clean_text
@@ -80,7 +80,9 @@ class ChangeLister:
             return _build_output({"items": [whole]}, _explain([change], MASK in str(whole)))
         tool = arguments.get("tool")
         if tool is not None and tool not in TOOLS:
-            raise ArgumentsError(f"tool: there is no tool {clean_text(tool, 64)}.{suggest(tool, TOOLS)}")
+            alike = find_alike(tool, [name for name, one in TOOLS.items() if one.risk is not Risk.READ])
+            similar = f" Similar names: {', '.join(alike)}." if alike else ""
+            raise ArgumentsError(f"tool: there is no tool {clean_text(tool, 64)}.{similar}")
         page = arguments.get("page")
         if page is not None and not is_change_id(page):
             raise ArgumentsError(FOREIGN_PAGE)

@@ -63,6 +63,7 @@ async def test_changes_are_found_by_tool_outcome_organization_and_time() -> None
             assert [one["tool"] for one in content["items"]] == found, filters
         for wrong in ({"tool": "instal_integration"}, {"since": "yesterday"}, {"until": "soon"}, {"page": "2"}):
             assert read_code(await client.call_tool("list_changes", wrong)) == "invalid_arguments"
+        assert "rollback_integration" in read_text(await client.call_tool("list_changes", {"tool": "rollback"}))
 
 
 @pytest.mark.parametrize(
