@@ -216,12 +216,14 @@ def _build_output(found: AuditRun, seconds: float, arguments: Mapping[str, Any])
     integration = arguments.get("integration")
     _check_integration(report, integration)
     items = list_items(report, section, integration)
-    page = cut_page(items, _read_page(arguments.get("page"), len(items), found.id))
+    start = _read_page(arguments.get("page"), len(items), found.id)
+    page = cut_page(items, start)
     if "next" in page and found.id is not None:
         page["next"]["page"] += f"-{found.id}"  # all pages come from the same report
     comparison = describe_comparison(report, items) if section == "changes" else {}
     heading = f"## {section.capitalize()}{f' of {integration}' if integration else ''}{age}"
-    more = f"\n\nNext page: page: {page['next']['page']}" if "next" in page else ""
+    left = len(items) - start - len(page["items"])
+    more = f"\n\n{left:,} more items. Next page: page: {page['next']['page']}" if "next" in page else ""
     since = "".join(f"\n{line}" for line in map(escape, format_changes(comparison or None)))
     others = describe_others(report.others)
     warning += "".join(f"\n{line}" for line in map(escape, format_others(others)))

@@ -104,6 +104,7 @@ async def test_the_pages_of_a_section_have_every_item_once(monkeypatch: pytest.M
     async with connect(Watched()) as client:
         page = await call(client, section="findings")
         items, pages = list(page["items"]), 1
+        first = read_text(await client.call_tool(TOOL, {"section": "findings"}))
         while "next" in page:
             page = await call(client, section="findings", page=page["next"]["page"])
             items += page["items"]
@@ -113,6 +114,7 @@ async def test_the_pages_of_a_section_have_every_item_once(monkeypatch: pytest.M
     assert pages > 3
     assert [item["id"] for item in items] == [finding.id for finding in report.findings]
     assert page["count"] == len(items)
+    assert f"{len(items) - first.count('firstSeen')} more items. Next page: page: " in first
     assert wrong.is_error
     assert read_code(wrong) == "invalid_arguments"
 
