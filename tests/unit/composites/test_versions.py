@@ -185,6 +185,20 @@ async def test_the_question_says_that_the_script_is_published_already(
     assert said is None or said in human.texts[-1]
 
 
+async def test_what_was_unpublished_can_be_published_again_without_its_installations(url: str, spy: GitBookSpy) -> None:
+    human = Human(name=OWN_INTEGRATION)
+    async with meet(create_gated_server(spy, url=url), human, "2026-07-28") as client:
+        await client.call_tool("publish_integration", FIRST)
+        gone = await client.call_tool("unpublish_integration", OWN)
+        assert gone.structured_content["receipt"]["undo"].startswith("undo_change cannot undo it. Use rollback_")
+        refused = await client.call_tool("undo_change", {"changeId": gone.structured_content["receipt"]["changeId"]})
+        assert "Use rollback_integration, if list_integration_versions has a version" in read_text(refused)
+        result = await client.call_tool("rollback_integration", {**OWN, "version": FIRST_NUMBER})
+    assert read_status(result) == "done"
+    assert spy.sandbox.state.integrations[OWN_INTEGRATION].manifest["title"] == FIRST["title"]
+    assert not [one for one in spy.sandbox.state.installations.values() if one.integration == OWN_INTEGRATION]
+
+
 async def test_a_publication_names_what_reverts_it_also_in_the_list_of_changes(url: str, spy: GitBookSpy) -> None:
     async with meet(create_gated_server(spy, url=url), Human(), "2026-07-28") as client:
         published = await client.call_tool("publish_integration", FIRST)

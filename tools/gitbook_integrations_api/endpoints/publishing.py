@@ -212,6 +212,9 @@ TOOLS = (
         input=OfIntegration,
         result=NOTHING,
         success=(205, 204),
+        reverted_by="rollback_integration",
+        reverted_if="if list_integration_versions has a version; else publish it from its source. Installations are "
+        "not restored",
         act="Unpublish {integration}",
         consequence="The integration and all its installations in every organization are deleted, with their "
         "configuration and external IDs. This cannot be undone.",
