@@ -366,8 +366,8 @@ def _is_hidden(call: EndpointCall) -> bool:
 
 def _build_result(caller: Caller, output: Output) -> CallToolResult:
     name_missing, content = caller.policy.name_missing, dict(output.content)
-    if missing := name_missing(str(content.get("note", ""))):
-        content["note"] += missing
+    if isinstance(note := content.get("note"), str):
+        content["note"] = note + name_missing(note)
     text = render_text(content)
     scrubbed = caller.credentials.scrub(text)
     if scrubbed != text:
