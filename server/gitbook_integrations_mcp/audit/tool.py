@@ -141,6 +141,8 @@ def _check_section(arguments: Mapping[str, Any]) -> None:
         ArgumentsError: an argument does not apply to the section.
     """
     section = arguments.get("section")
+    if arguments.get("organizationId") == "all":
+        raise ArgumentsError("organizationId is the ID of one organization. organizations: all audits every one.")
     if arguments.get("explain") is not None and section is not None:
         raise ArgumentsError("explain: leave out section. The explanation is the whole result.")
     if arguments.get("organizations") is not None:

@@ -649,6 +649,12 @@ async def test_an_organization_with_unread_installations_is_not_said_to_lack_any
     assert content["onlyIn"] == []
 
 
+async def test_all_in_place_of_an_id_is_answered_with_the_argument_that_takes_it() -> None:
+    async with connect(Watched()) as client:
+        result = await client.call_tool(TOOL, {"organizationId": "all"})
+    assert "organizations: all audits every one" in read_text(result)
+
+
 async def test_an_organization_that_cannot_be_read_does_not_stop_the_others() -> None:
     watched = Watched(fault=fail(f"/orgs/{OTHER}/", 403))
     async with connect(watched, limits={"attempts": 1}) as client:
