@@ -59,7 +59,7 @@ class Collector:
         send: Send,
         progress: Progress,
         max_concurrency: int,
-        earlier: "Collector | None" = None,
+        earlier: "Collector | None",
     ) -> None:
         """Take what is the same for all organizations from an `earlier` collector, if there is one."""
         self.inventory: Inventory = (

@@ -5,7 +5,6 @@ newest first, and the result says of how many events.
 """
 
 import re
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -69,7 +68,7 @@ class _Group:
 class EventInspector:
     """Inspects events. `clock` is in seconds since 1970."""
 
-    def __init__(self, gitbook: GitBook, development: DevelopmentModes, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, gitbook: GitBook, development: DevelopmentModes, clock: Callable[[], float]) -> None:
         self._gitbook = gitbook
         self._development = development
         self._clock = clock

@@ -60,7 +60,7 @@ class UndoCheck:
         self._policy = policy
 
     async def find_obstacles(
-        self, call: Call, changes: Iterable[Change], recorded: Sequence[Change] | None = None
+        self, call: Call, changes: Iterable[Change], recorded: Sequence[Change] | None
     ) -> dict[str, str]:
         """Return why `undo_change` would refuse to undo changes, by their IDs, as far as this is known.
 

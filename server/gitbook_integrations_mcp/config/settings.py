@@ -209,7 +209,7 @@ def locate_settings_file(config: Path | None = None) -> Path | None:
     return config
 
 
-def read_settings_file(config: Path | None = None) -> dict[str, Any]:
+def read_settings_file(config: Path | None) -> dict[str, Any]:
     """Return the sections of the settings file, as `load_settings` finds it; without a file, none.
 
     Raises:

@@ -93,7 +93,7 @@ class _Pending:
 class StepUp:
     """Asks for missing scopes through the client."""
 
-    def __init__(self, settings: Settings, session: Session, transport: HTTPTransport | None = None) -> None:
+    def __init__(self, settings: Settings, session: Session, transport: HTTPTransport | None) -> None:
         self._settings = settings
         self._session = session
         self._transport = transport

@@ -57,7 +57,7 @@ async def obtain_login(
     metadata: Metadata,
     authorization: Authorization,
     response: str,
-    transport: HTTPTransport | None = None,
+    transport: HTTPTransport | None,
 ) -> tuple[Login, Tokens]:
     """Return the login for the response of the browser, after a check of its token with GitBook.
 

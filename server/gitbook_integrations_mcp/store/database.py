@@ -9,7 +9,6 @@ import importlib.util
 import logging
 import secrets
 import sqlite3
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import (
     AbstractContextManager,
@@ -89,7 +88,7 @@ class Database:
     `clock` is in seconds since 1970; PostgreSQL's own clock would differ from that of the reports.
     """
 
-    def __init__(self, location: Location, *, run: str | None = None, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, location: Location, *, run: str | None, clock: Callable[[], float]) -> None:
         self.location = location
         self.clock = clock
         self._run = run or secrets.token_urlsafe(16)
