@@ -105,7 +105,7 @@ def name_keys(keys: Sequence[str]) -> str:
 
 
 def describe_settings(call: Call) -> Iterator[Fact]:
-    """Yield what the call sets, without objects: `widening` shows their values, because some are credentials."""
+    """Yield what the call sets, without objects: `setting_facts` shows these, because some hold credentials."""
     if isinstance(call.tool, Endpoint):
         for name, value in call.arguments.items():
             if name in call.tool.body_names and not isinstance(value, Mapping):
