@@ -158,7 +158,13 @@ CSP_DIRECTIVES = (
     "upgrade-insecure-requests",
     "worker-src",
 )
+
+
+class _Directives(ManifestPart):
+    __pydantic_extra__: dict[str, str]
+
+
 _directives: dict[str, Any] = {
     name.replace("-", "_"): (str, Field(default=ABSENT, alias=name)) for name in CSP_DIRECTIVES
 }
-ContentSecurityPolicy: type[ManifestPart] = create_model("ContentSecurityPolicy", __base__=ManifestPart, **_directives)
+ContentSecurityPolicy: type[ManifestPart] = create_model("ContentSecurityPolicy", __base__=_Directives, **_directives)

@@ -132,6 +132,11 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
         {**PUBLICATION, "contentSecurityPolicy": 5},
         "or an object of directives.\n- contentSecurityPolicy must be a valid object.",
     ),
+    "a list of sources for an unknown directive": (
+        "publish_integration",
+        {**PUBLICATION, "contentSecurityPolicy": {"script-sources": ["https://cdn.example"]}},
+        "contentSecurityPolicy.script-sources must be a valid string.",
+    ),
     "text for an object with fields": (
         "copy_configuration",
         {"source": "site_1", "target": {**INTEGRATION, "installationId": "i"}},
