@@ -115,7 +115,7 @@ def _spare_trusted(facts: Facts, script: ScriptFacts, match: Match) -> Match:
         named = replace(match, arguments={"integrationName": installed.name})
         return propose_publication(named, "with a content security policy that names its hosts")
     known = "The integration is GitBook's own or verified by it."
-    advice = f"{known if trusted else _UNKNOWN} Ask its developer for a stricter policy."
+    advice = f"{known if trusted else _UNKNOWN} Ask its developer for a strict policy."
     return replace(match, tool="get_integration_by_name", arguments={"integrationName": installed.name}, advice=advice)
 
 
