@@ -60,6 +60,8 @@ def parse_document(text: str) -> Document:
     except MarkedYAMLError as error:
         line = 1 if error.problem_mark is None else error.problem_mark.line + 1
         problem = error.problem or error.context or ""
+        if "'\\t'" in problem:  # the parser takes tabs only within texts; YAML has them between values, too
+            raise DocumentError("has a tab. Write spaces instead", line) from None
         whole = f"{error.context}, {problem}" if problem.startswith("but ") else problem
         raise DocumentError(f"is not valid YAML: {whole}", line) from None
     except (YAMLError, ValueError):

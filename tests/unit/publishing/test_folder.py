@@ -243,6 +243,12 @@ def test_a_manifest_that_is_no_safe_yaml_is_a_problem(tmp_path: Path, text: str,
     assert [at for at, _ in list_lines(folder)] == [line] if line else folder.problems
 
 
+@pytest.mark.parametrize("text", ["name:\tbot", "name: bot\t# comment", "\tname: bot"])
+def test_a_tab_is_named_as_the_problem(tmp_path: Path, text: str) -> None:
+    [problem] = read(write_folder(tmp_path, {MANIFEST: text})).problems
+    assert problem.text == "The manifest has a tab. Write spaces instead."
+
+
 def test_an_alias_repeats_a_value_and_a_merge_adds_keys(tmp_path: Path) -> None:
     text = f"""\
 name: &name bot
