@@ -26,6 +26,11 @@ _CHUNK = re.compile(
     r"(?<![\w$.#])import\s{0,200}\(\s{0,200}(?P<quote>[\"'`])(?P<module>\.\.?/[^\"'`$\n]{0,500})(?P=quote)"
 )
 """A dynamic import of a file beside the script. A name alone is not one: libraries try to import what may be absent."""
+_REQUIRE = re.compile(
+    r"(?<![\w$.#])require\s{0,200}\(\s{0,200}(?P<quote>[\"'`])(?P<module>(?:\.\.?|@gitbook)/[^\"'`$\n]{0,500})(?P=quote)"
+)
+_OWN_REQUIRE = re.compile(r"\b(?:function|var|let|const)\s{1,200}require\b|[(,]\s{0,200}require\s{0,200}[,)=]")
+"""A function of this name in the script. Older bundlers wrote one for each module."""
 _EXTERNAL = re.compile(r"(?:node|cloudflare|https?|data):|//")
 """Modules that GitBook's command line leaves in a bundle, and those that esbuild does."""
 _EXPORT = re.compile(r"(?<![\w$.])export(?=\s*(?:default\b|[{*]|(?:const|let|var|function|class|async)\b))")
@@ -105,7 +110,8 @@ def _list_unbundled(script: str) -> Iterator[str]:
         literals = literals or _Literals(script)
         if at not in literals:
             yield _name_module(module)
-    for match in _CHUNK.finditer(script):
+    required = () if _OWN_REQUIRE.search(script) else _REQUIRE.finditer(script)
+    for match in (*_CHUNK.finditer(script), *required):
         literals = literals or _Literals(script)
         if match.start() not in literals:
             yield _name_module(match["module"])
