@@ -14,7 +14,7 @@ class Check(StrEnum):
     NAME = "name"
     """A name that GitBook's command line accepts."""
     SCRIPT = "script"
-    """One complete, bundled script with a default export: no path, TypeScript, HTML, Markdown or import of a module."""
+    """One complete, bundled script with a default export: no path, source, HTML, Markdown or import of a module."""
     RUNTIME = "runtime"
     """The runtime that the argument `script` needs. The server sends it if the call leaves it out."""
     SCOPES = "scopes"

@@ -11,13 +11,14 @@ from typing import Literal
 Runtime = Literal["v1", "v2"]
 
 _PATH = re.compile(r"[^\n;(){}=]{1,300}\.[cm]?[jt]sx?")
-_TYPESCRIPT = re.compile(
+_SOURCE = re.compile(
     r"^[^\S\n]*(?:export[^\S\n]+)?(?:declare[^\S\n]+\w|interface[^\S\n]+\w[^={(;\n]*\{|type[^\S\n]+\w+(?:<[^>\n]*>)?[^\S\n]*=|"
     r"(?:const[^\S\n]+)?enum[^\S\n]+\w+[^\S\n]*\{|import[^\S\n]+type[^\S\n]+[\w{]|abstract[^\S\n]+class\b)"
-    r"|(?<![\w$.])(?:const|let|var)[^\S\n]+[\w$]+[^\S\n]*:|\([^\S\n]*[\w$]+(?:[^\S\n]*\?)?[^\S\n]*:",
+    r"|(?<![\w$.])(?:const|let|var)[^\S\n]+[\w$]+[^\S\n]*:|\([^\S\n]*[\w$]+(?:[^\S\n]*\?)?[^\S\n]*:"
+    r"|(?:(?<![\w$.])return|=>)\s{0,200}\(?\s{0,200}<(?=[A-Za-z>])",
     re.MULTILINE,
 )
-"""Declarations, a typed variable and a typed first parameter, none of which is valid in JavaScript."""
+"""Declarations, a typed variable, a typed first parameter and a returned element, none of which JavaScript has."""
 _REFERENCE = re.compile(
     r"(?<![\w$.])(?P<statement>import|export)(?P<clause>(?:(?!(?:import|export)\b)[\w$\s{},*]){0,4000}?)"
     r"(?P<source>\bfrom\s{0,200})?(?P<quote>[\"'])(?P<module>[^\"'\n]{0,500})(?P=quote)"
@@ -72,8 +73,8 @@ def find_script_problem(script: str) -> str | None:
             f"imports {', '.join(modules[:5])}{' and more' if len(modules) > 5 else ''}, which GitBook does not have. "
             "Send one bundle with all of its modules, as GitBook's command line builds it"
         )
-    if _is_typescript(script):
-        return "is TypeScript. Send the JavaScript that the bundler makes from it"
+    if _is_source(script):
+        return "is TypeScript or JSX. Send the JavaScript that the bundler makes from it"
     if not is_module(script) and _OLD_EXPORT not in script:
         return "exports nothing, so GitBook could not run it. Send an ES module with a default export"
     if is_module(script) and not any(_begins_statement(script, one.start()) for one in _DEFAULT.finditer(script)):
@@ -121,9 +122,9 @@ def _name_module(module: str) -> str:
     return f'"{module}"' if re.fullmatch(r"[\w@./-]{1,80}", module) else "a module"
 
 
-def _is_typescript(script: str) -> bool:
+def _is_source(script: str) -> bool:
     literals: _Literals | None = None
-    for match in _TYPESCRIPT.finditer(script):
+    for match in _SOURCE.finditer(script):
         literals = literals or _Literals(script)
         if match.end() - 1 not in literals:
             return True
