@@ -226,7 +226,10 @@ def list_problems(tool: Tool, arguments: Mapping[str, Any]) -> list[Problem]:
 
 
 def _list_schema_problems(tool: Tool, arguments: Mapping[str, Any]) -> list[Problem]:
-    return [_read_problem(tool, one, arguments) for one in _validate(tool.input, arguments)[1]]
+    """Return what does not fit. If a part of a value does not, other forms of the whole are left out."""
+    problems = [_read_problem(tool, one, arguments) for one in _validate(tool.input, arguments)[1]]
+    outer = {one.path[:length] for one in problems for length in range(1, len(one.path))}
+    return [one for one in problems if one.path not in outer]
 
 
 def _explain(tool: Tool, problems: Iterable[Problem]) -> Iterator[str]:

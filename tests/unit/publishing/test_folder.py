@@ -209,6 +209,12 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
     assert [line for line, _ in list_lines(folder)] == [3, 5, 9, 10, 10, 10]
 
 
+def test_a_wrong_directive_is_the_only_problem_of_its_policy(tmp_path: Path) -> None:
+    policy = {"img-src": "https://a.example", "script-src": ["https://a.example"]}
+    [(_, text)] = list_lines(read(write_folder(tmp_path, contentSecurityPolicy=policy)))
+    assert text.startswith("contentSecurityPolicy.script-src ")
+
+
 def test_an_unknown_environment_is_a_problem(tmp_path: Path) -> None:
     folder = read(write_folder(tmp_path, envs={"prod": {}}), environment="production")
     [(line, text)] = list_lines(folder)
