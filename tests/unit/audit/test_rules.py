@@ -767,6 +767,7 @@ async def test_a_name_title_or_category_that_a_stranger_chose_does_not_change_th
         ("unverified-write", distrust(scopes=["space:content:write"])),
         ("unverified-script", distrust(scopes=["site:script:inject"])),
         ("foreign-unlisted", distrust(visibility="unlisted", scopes=["space:content:read"])),
+        ("unverified-read", both(*READER)),
     ],
 )
 async def test_what_another_organization_of_the_user_owns_is_not_advised_to_be_uninstalled_as_a_strangers(
