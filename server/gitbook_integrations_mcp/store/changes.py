@@ -49,9 +49,9 @@ class ChangeStore:
 
     async def begin(self, change: Change) -> None:
         """Write a change. When this returns, it is durable."""
-        await self._database.execute(_INSERT, **{one.name: getattr(change, one.name) for one in _FIELDS})
         if self._retention.begin_pruning():
-            await self.prune()
+            await self.prune()  # a failure afterwards would leave the row of a call that is not sent
+        await self._database.execute(_INSERT, **{one.name: getattr(change, one.name) for one in _FIELDS})
 
     async def complete(self, change_id: str, values: Mapping[str, Any]) -> None:
         """Complete the row of a change with its outcome."""

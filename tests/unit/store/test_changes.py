@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import insert
 
 from gitbook_integrations_mcp.config.settings import load_settings
+from gitbook_integrations_mcp.errors import StoreError
 from gitbook_integrations_mcp.store.change import Change
 from gitbook_integrations_mcp.store.schema import changes as table
 from gitbook_integrations_mcp.store.store import Store
@@ -122,6 +123,18 @@ async def test_only_undos_that_may_have_had_an_effect_count(store: Store, clock:
         await store.changes.begin(build(store, undoes="chg_0", outcome=outcome))
         clock.now += 1
     assert [one.outcome for one in await store.changes.list_undoing("chg_0")] == ["unknown", "done"]
+
+
+async def test_a_failure_to_delete_old_changes_leaves_no_row_of_a_call_that_is_not_sent(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail() -> int:
+        raise StoreError("is full")
+
+    monkeypatch.setattr(store.changes, "prune", fail)
+    with pytest.raises(StoreError):
+        await store.changes.begin(build(store))
+    assert await store.changes.search("ann") == []
 
 
 @pytest.mark.parametrize(
