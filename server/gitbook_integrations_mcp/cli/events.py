@@ -62,29 +62,41 @@ async def _show(settings: Settings, arguments: Namespace) -> CallError | None:
 async def _follow(settings: Settings, arguments: Namespace) -> CallError | OSError:
     use_utf8()
     printed: set[str] = set()
+    begins = True
     async with Client(create_server(settings)) as client:
         while True:
             try:
-                for event in await _read_new(client, arguments, printed):
+                for event in await read_new(client, arguments, printed, begins=begins):
                     trace = await _read(client, "get_integration_event", arguments.name, eventId=event["id"])
                     _print(trace, as_json=arguments.json)
             except (CallError, OSError) as error:
                 return error  # raised within the client, it would leave it in a group of exceptions
+            begins = False
             await anyio.sleep(_POLL_SECONDS)
 
 
-async def _read_new(client: Client, arguments: Namespace, printed: set[str]) -> list[Mapping[str, Any]]:
-    """Return the events that were not printed yet and match, the oldest first."""
-    page = await _read(client, "list_integration_events", arguments.name, limit=_PAGE, detail="full")
-    found = [
-        one
-        for one in page["items"]
-        if one["id"] not in printed
-        and arguments.status in {None, one.get("status")}
-        and arguments.type in {None, get_path(one, "payload.type")}
-    ]
-    printed.update(one["id"] for one in page["items"])
-    return sorted(found, key=lambda one: str(one.get("createdAt")))
+async def read_new(client: Client, arguments: Namespace, printed: set[str], *, begins: bool) -> list[Mapping[str, Any]]:
+    """Return the events that were not `printed` yet and match, the oldest first. They are in `printed` afterwards.
+
+    At the beginning, only those of one page are read.
+
+    Raises:
+        CallError: the events cannot be read.
+    """
+    found: list[Mapping[str, Any]] = []
+    page: dict[str, Any] = {}
+    while True:
+        listed = await _read(client, "list_integration_events", arguments.name, limit=_PAGE, detail="full", **page)
+        new = [one for one in listed["items"] if one["id"] not in printed]
+        found += [
+            one
+            for one in new
+            if arguments.status in {None, one.get("status")} and arguments.type in {None, get_path(one, "payload.type")}
+        ]
+        printed.update(one["id"] for one in new)
+        page = listed.get("next", {})
+        if begins or not page or len(new) < len(listed["items"]):
+            return sorted(found, key=lambda one: str(one.get("createdAt")))
 
 
 async def _read(client: Client, tool: str, integration: str, **arguments: Any) -> dict[str, Any]:

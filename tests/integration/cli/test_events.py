@@ -2,11 +2,17 @@
 
 import json
 import subprocess
+from argparse import Namespace
 
+import httpx
 import pytest
+from mcp import Client
 
+from gitbook_integrations_mcp.app import create_server
+from gitbook_integrations_mcp.cli.events import read_new
 from gitbook_integrations_mcp.cli.main import main
-from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
+from gitbook_integrations_mcp.config.settings import load_settings
+from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION, create_sandbox
 from tests.support.process import COMMAND, TIMEOUT
 
 
@@ -49,3 +55,16 @@ def test_following_ends_quietly_when_the_reader_of_the_output_has_gone() -> None
         process.stdout.close()
         assert process.stderr.read() == ""
         assert process.wait(TIMEOUT) == 1
+
+
+async def test_a_burst_of_events_is_followed_over_several_pages() -> None:
+    now = 1_800_000_000.0
+    sandbox = create_sandbox(clock=lambda: now)
+    arguments = Namespace(name=OWN_INTEGRATION, status=None, type="burst")
+    settings = load_settings({"server": {"sandbox": True}})
+    printed: set[str] = set()
+    async with Client(create_server(settings, http_transport=httpx.ASGITransport(app=sandbox))) as client:
+        assert await read_new(client, arguments, printed, begins=True) == []
+        made = [sandbox.state.record(OWN_INTEGRATION, None, "burst", now - 50 + number, {}).id for number in range(50)]
+        assert [one["id"] for one in await read_new(client, arguments, printed, begins=False)] == made
+        assert await read_new(client, arguments, printed, begins=False) == []
