@@ -135,7 +135,9 @@ class TimeoutProtocol(H11Protocol):
                 await self._application(scope, receive, send)
             except asyncio.CancelledError:  # by uvicorn, which would answer 500, at the end of http.shutdown_seconds
                 if cycle.response_started:
-                    raise
+                    cycle.disconnected = True  # uvicorn would report a response without an end as an error
+                    self.transport.close()
+                    return
             else:
                 return
             text = (

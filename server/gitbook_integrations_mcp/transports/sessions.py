@@ -44,6 +44,12 @@ class StreamLimit:
         self._app = app
         self._streams = streams
         self._limit = limit
+        self._own: set[Stream] = set()
+
+    def end(self) -> None:
+        """End all streams of the application, because the server stops."""
+        for stream in self._own:
+            stream.end()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on. A stream is answered 503 if there are too many."""
@@ -64,10 +70,12 @@ class StreamLimit:
             evicted.end()
         stream = Stream(receive, send)
         self._streams[stream] = owner
+        self._own.add(stream)
         try:
             await self._app(scope, stream.receive, stream.send)
         finally:
             self._streams.pop(stream, None)
+            self._own.discard(stream)
         if stream.is_open:
             await send({"type": "http.response.body"})  # uvicorn would report a response without an end as an error
         return None

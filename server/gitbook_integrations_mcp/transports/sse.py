@@ -17,6 +17,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from gitbook_integrations_mcp.errors import ErrorCode
 from gitbook_integrations_mcp.net.responses import create_error_response
+from gitbook_integrations_mcp.transports.sessions import Stream
 
 MAX_OPEN_REQUESTS = 64
 """Requests of one session whose responses the client has not read."""
@@ -31,6 +32,15 @@ class Sse:
         self._server = server
         self._transport = SseServerTransport(message_path, max_request_body_size=body_bytes)
         self._open: Counter[str] = Counter()
+        self._streams: dict[str, Stream] = {}
+        self._is_ending = False
+
+    def end(self) -> None:
+        """End each stream once the session has no open request, because the server stops."""
+        self._is_ending = True
+        for session, stream in self._streams.items():
+            if session not in self._open:
+                stream.end()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the stream of one client until it disconnects."""
@@ -41,16 +51,19 @@ class Sse:
             body: bytes = message.get("body", b"")
             if body.startswith(_ENDPOINT):
                 session = _read_session(body.rpartition(b"?")[2].strip())
+                self._streams[session] = stream
             await send(message)
             if body.startswith(_MESSAGE):
                 self._release(session)  # the client has taken it
 
+        stream = Stream(receive, send_counted)
         try:
-            async with self._transport.connect_sse(scope, receive, send_counted) as (read_stream, write_stream):
+            async with self._transport.connect_sse(scope, stream.receive, stream.send) as (read_stream, write_stream):
                 options = self._server.create_initialization_options()
                 await self._server.run(read_stream, write_stream, options)
         finally:
             del self._open[session]
+            self._streams.pop(session, None)
 
     async def post(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take one message of a client, or answer 429 where it does not read its responses."""
@@ -80,6 +93,8 @@ class Sse:
         self._open[session] -= 1
         if self._open[session] <= 0:
             del self._open[session]
+            if self._is_ending and session in self._streams:
+                self._streams[session].end()
 
 
 def _read_session(query: bytes) -> str:

@@ -1,10 +1,11 @@
 """The HTTP application: streamable HTTP and SSE behind authentication, the confirmation page, and health checks."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp
+from sse_starlette.sse import AppStatus
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
@@ -41,6 +42,8 @@ def create_application(settings: Settings, server: IntegrationsServer) -> Starle
         Route(READY_PATH, Readiness(server).report, methods=["GET"]),
     ]
     lifespan = None
+    AppStatus.enable_automatic_graceful_drain = False  # it would also end the responses of running calls
+    ends: list[Callable[[], None]] = [server.subscriptions.close]
     streams: Streams = {}
     max_streams = max(1, min(http.sessions, http.connections * 3 // 4))  # the others are for calls
     if "streamable-http" in settings.server.transport:
@@ -54,9 +57,11 @@ def create_application(settings: Settings, server: IntegrationsServer) -> Starle
         application = StreamLimit(_EventIdFilter(StreamableHTTPASGIApp(manager)), streams, max_streams)
         endpoint = MessageFilter(application, http.body_bytes)
         routes.append(Route(http.streamable_path, authentication.guard(endpoint, http.streamable_path)))
+        ends.append(application.end)
         lifespan = manager.run
     if "sse" in settings.server.transport:
         sse = Sse(server, http.message_path, http.body_bytes)
+        ends.append(sse.end)
         routes.append(
             Route(
                 http.sse_path,
@@ -77,10 +82,14 @@ def create_application(settings: Settings, server: IntegrationsServer) -> Starle
     if http.allowed_hosts:
         middleware.append(Middleware(Cors, hosts=http.allowed_hosts))
 
+    def end_streams() -> None:
+        for end in ends:
+            end()
+
     @contextlib.asynccontextmanager
     async def run_lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
         async with server.development.run(), lifespan() if lifespan else contextlib.nullcontext():
-            yield {END_STREAMS: server.subscriptions.close}
+            yield {END_STREAMS: end_streams}
 
     starlette = Starlette(routes=routes, middleware=middleware, lifespan=run_lifespan)
     starlette.router.redirect_slashes = False

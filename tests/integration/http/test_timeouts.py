@@ -180,6 +180,26 @@ async def test_a_request_that_still_waits_when_the_server_stops_gets_the_reason(
     assert read_error(answer) == "temporarily_unavailable"
 
 
+async def test_a_response_that_is_cut_off_when_the_server_stops_leaves_no_traceback_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    begun = anyio.Event()
+
+    async def begin(scope: Scope, _receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            begun.set()
+            await anyio.sleep_forever()
+
+    with open_listener() as (listener, address):
+        async with open_connection(address) as connection:
+            async with listen(begin, HttpSection(shutdown_seconds=0), listener):
+                reader = await ask(connection, "/mcp")
+                await begun.wait()
+            assert not (await read_to_end(reader)).endswith(b"0\r\n\r\n")
+    assert not [record for record in caplog.records if record.exc_info]
+
+
 async def test_whoever_reads_slowly_gets_everything() -> None:
     size, settings = 2 * 1024 * 1024, HttpSection(send_seconds=0.5, shutdown_seconds=1)
     async with broadcast(size, settings) as address, open_connection(address, small=True) as slow:
