@@ -20,13 +20,14 @@ from gitbook_integrations_api.catalog import ENDPOINTS, TOOLS
 from gitbook_integrations_api.endpoint import Request
 from gitbook_integrations_mcp import NAME
 from gitbook_integrations_mcp.app import create_server
+from gitbook_integrations_mcp.audit.accepted_findings import AcceptanceError, AcceptanceFile
 from gitbook_integrations_mcp.auth.issuer import Issuer, IssuerError
 from gitbook_integrations_mcp.auth.policy import Policy
 from gitbook_integrations_mcp.calls.response import read_response
 from gitbook_integrations_mcp.cli.assistant_file import read_document, read_file
 from gitbook_integrations_mcp.cli.assistants import ASSISTANTS
 from gitbook_integrations_mcp.cli.console import print_json, print_lines
-from gitbook_integrations_mcp.cli.install import find_entry, format_path, holds_token
+from gitbook_integrations_mcp.cli.install import find_entry, find_placeholder, format_path, holds_token
 from gitbook_integrations_mcp.cli.launcher import show_commands
 from gitbook_integrations_mcp.cli.private_files import find_settings_file, is_exposed, suggest_private
 from gitbook_integrations_mcp.cli.whoami import identify
@@ -85,7 +86,8 @@ class Sample:
 def run(settings: Settings, arguments: Namespace) -> int:
     """Run all checks, print them, and return the exit code."""
     findings = anyio.run(_collect, settings)
-    findings += [*_check_folder(settings), *_check_files(arguments.config, settings), *_check_assistants()]
+    findings += [*_check_folder(settings), *_check_named_files(settings)]
+    findings += [*_check_files(arguments.config, settings), *_check_assistants()]
     scrub = Credentials.from_settings(settings.gitbook).scrub
     findings = [replace(one, message=scrub(one.message), fix=scrub(one.fix)) for one in findings]
     return _report(findings, as_json=arguments.json)
@@ -223,6 +225,18 @@ def _check_settings(settings: Settings) -> Finding:
     return Finding("settings", "ok", f"valid, for {place}")
 
 
+def _check_named_files(settings: Settings) -> Iterator[Finding]:
+    """Yield the problems of files and folders that settings name, which calls would meet later."""
+    try:
+        AcceptanceFile(settings.audit.accepted).read()
+    except AcceptanceError as error:
+        yield _fail("accepted findings", str(error), "", error.code)
+    for root in settings.publishing.roots:
+        if not Path(root).is_dir():
+            fix = "Create it, or correct the setting."
+            yield Finding("publishing.roots", "warning", f"{root} is not a folder", fix)
+
+
 def _describe_confirmation(settings: Settings) -> Finding:
     """Return how destructive calls are confirmed."""
     if settings.tools.read_only:
@@ -253,6 +267,9 @@ def _check_assistants() -> Iterator[Finding]:
         if isinstance(command, str) and shutil.which(command) is None:
             fix = f"Run `{NAME} install` for {assistant.title} again."
             yield Finding(assistant.title, "warning", "registered, but its command does not exist", fix)
+        elif variable := find_placeholder(entry):
+            message = f"registered in {format_path(assistant)}, but with an example instead of a token"
+            yield Finding(assistant.title, "warning", message, f"Put your token into that file, as {variable}.")
         else:
             yield Finding(assistant.title, "ok", f"registered in {format_path(assistant)}")
         if holds_token(entry):

@@ -226,9 +226,18 @@ def find_entry(document: Document, assistant: Assistant) -> Mapping[str, Any] | 
 
 def holds_token(entry: Mapping[str, Any]) -> bool:
     """Whether an entry contains a token, not only a reference to one."""
+    return any(not is_reference(token) for token in _list_tokens(entry).values())
+
+
+def find_placeholder(entry: Mapping[str, Any]) -> str | None:
+    """Return the variable of a token in an entry that still has the text of `install`, if there is one."""
+    return next((name for name, token in _list_tokens(entry).items() if token == f"<{SECRETS[name]}>"), None)
+
+
+def _list_tokens(entry: Mapping[str, Any]) -> dict[str, str]:
+    """Return the variables of tokens in an entry that are not empty."""
     env = entry.get("env")
-    tokens = [env.get(name) for name in SECRETS] if isinstance(env, Mapping) else []
-    return any(token and not is_reference(str(token)) for token in tokens)
+    return {name: str(env[name]) for name in SECRETS if env.get(name)} if isinstance(env, Mapping) else {}
 
 
 def _list_servers(document: Document, assistant: Assistant) -> Mapping[str, Any]:

@@ -195,6 +195,8 @@ def _read_transports(value: Any) -> Any:
                 "{name}: unknown transport.{hint} Valid: stdio, streamable-http (short: http), sse",
                 {"name": name[:64], "hint": suggest(name, get_args(Transport))},
             )
+    if "stdio" in names and len(names) > 1:
+        raise PydanticCustomError("transport", "stdio cannot be combined with other transports")
     return names
 
 

@@ -30,17 +30,14 @@ def serve(settings: Settings) -> None:
     """Serve until the client closes standard input, or, over HTTP, until a signal stops the process.
 
     Raises:
-        SettingsError: the settings contain unknown tools or incompatible transports, would expose the server, or
-            workers could not share its state.
+        SettingsError: the settings contain unknown tools, would expose the server, or workers could not share its
+            state.
         SystemExit: the workers cannot start.
     """
-    alone = settings.server.transport == ("stdio",)
-    if "stdio" in settings.server.transport and not alone:
-        raise SettingsError("server.transport: stdio cannot be combined with other transports.")
     server = create_server(settings)
     _log_store(settings)
     reduce_garbage_collection()
-    if alone:
+    if "stdio" in settings.server.transport:
         _run_stdio(server, settings)
     else:
         _serve_http(settings, server)

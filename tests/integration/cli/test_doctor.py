@@ -246,8 +246,9 @@ def test_without_a_token_something_else_than_gitbook_is_told(examine: Examine) -
         (["--toolsets", "site"], {}, "Did you mean sites?"),
         ([], {"GITBOOK_MCP_TOOLS__READONLY": "1"}, "Did you mean GITBOOK_MCP_TOOLS__READ_ONLY?"),
         ([], {"GITBOOK_TOKEN": "two words"}, "contains a space"),
+        ([], {"GITBOOK_MCP_SERVER__TRANSPORT": "stdio,sse"}, "stdio cannot be combined"),
     ],
-    ids=["toolset", "variable", "value"],
+    ids=["toolset", "variable", "value", "transports"],
 )
 def test_settings_with_which_the_server_would_not_start_are_a_failed_check(
     words: list[str], variables: dict[str, str], says: str, examine: Examine
@@ -257,6 +258,31 @@ def test_settings_with_which_the_server_would_not_start_are_a_failed_check(
     assert checks["settings"]["status"] == "failed"
     assert checks["settings"]["code"] == ErrorCode.INVALID_SETTINGS
     assert says in checks["settings"]["message"]
+
+
+def test_files_and_folders_in_settings_that_cannot_be_used_are_found(tmp_path: Path, examine: Examine) -> None:
+    broken = tmp_path / "accepted.json"
+    broken.write_text('[{"finding": "same-kind:1"}]')
+    variables = {"GITBOOK_MCP_AUDIT__ACCEPTED": str(broken), "GITBOOK_MCP_PUBLISHING__ROOTS": str(tmp_path / "gone")}
+    code, checks = examine(Answer(200, USER), **variables)
+    assert code == 1
+    assert checks["accepted findings"]["code"] == ErrorCode.INVALID_ACCEPTED_FINDINGS
+    assert checks["publishing.roots"]["status"] == "warning"
+    assert str(tmp_path / "gone") in checks["publishing.roots"]["message"]
+    broken.write_text("[]")
+    _, checks = examine(Answer(200, USER), **{**variables, "GITBOOK_MCP_PUBLISHING__ROOTS": str(tmp_path)})
+    assert not {"accepted findings", "publishing.roots"} & checks.keys()
+
+
+def test_a_placeholder_that_nobody_replaced_by_the_token_is_a_warning(
+    examine: Examine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for status in ("ok", "warning"):  # the first entry is made without a token
+        assert main(["install", "claude-desktop"]) == 0
+        capsys.readouterr()
+        _, checks = examine(Answer(200, USER))
+        assert checks["Claude Desktop"]["status"] == status
+    assert "GITBOOK_TOKEN" in checks["Claude Desktop"]["fix"]
 
 
 def test_other_peoples_text_does_not_steer_the_terminal(
