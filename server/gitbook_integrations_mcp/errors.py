@@ -484,17 +484,20 @@ class ResultError(RefusedError):
 
 
 class StoreError(RefusedError):
-    """The store fails; `reason` is a predicate about it. Nothing that must be confirmed or recorded was sent."""
+    """The store fails; `reason` is a predicate about it. Nothing that must be confirmed or recorded was sent.
+
+    Only the operator's own commands name its `place`.
+    """
 
     code = ErrorCode.STORE_UNAVAILABLE
 
-    def __init__(self, reason: str, code: ErrorCode | None = None) -> None:
+    def __init__(self, reason: str, code: ErrorCode | None = None, place: str | None = None) -> None:
         self.reason = reason
-        super().__init__(
+        text = (
             f"The store of this server {reason}. Nothing was sent to GitBook. Try again later; if it lasts, ask the "
-            "operator to check store.url.",
-            code,
+            "operator to check store.url."
         )
+        super().__init__(f"The store {place} {reason}. Fix this, or change store.url." if place else text, code)
 
 
 class UpstreamError(CallError):

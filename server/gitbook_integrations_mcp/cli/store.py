@@ -9,7 +9,7 @@ import anyio
 
 from gitbook_integrations_mcp.cli.console import print_json, print_table, read_line, use_utf8
 from gitbook_integrations_mcp.config.settings import Settings
-from gitbook_integrations_mcp.errors import UsageError
+from gitbook_integrations_mcp.errors import StoreError, UsageError
 from gitbook_integrations_mcp.process import FAILURE, SUCCESS
 from gitbook_integrations_mcp.store.store import Store
 from gitbook_integrations_mcp.text import clean_text, format_count
@@ -31,8 +31,11 @@ def run(settings: Settings, arguments: Namespace) -> int:
 
     async def act() -> int:
         store = Store(settings)
+        place = store.location
         try:
             return await actions[arguments.action or "show"](store, arguments)
+        except StoreError as error:
+            raise StoreError(error.reason, error.code, str(place)) from None
         finally:
             await store.close()
 

@@ -268,7 +268,7 @@ class Database:
             if isinstance(error, ProgramError) or (reason := describe_failure(error)) is None:
                 raise
             self._is_damaged = reason == _DAMAGED
-            logger.warning("The store (store.url) %s: %s", reason, type(error).__name__)
+            logger.warning("The store %s (store.url) %s: %s", self.location, reason, type(error).__name__)
             raise StoreError(reason) from None
 
     def _build_engine(self) -> "Engine":

@@ -13,6 +13,7 @@ from sqlalchemy import insert
 
 from gitbook_integrations_mcp.cli.main import main
 from gitbook_integrations_mcp.config.settings import load_settings
+from gitbook_integrations_mcp.errors import ErrorCode
 from gitbook_integrations_mcp.process import INTERRUPTED
 from gitbook_integrations_mcp.store.schema import acceptances
 from gitbook_integrations_mcp.store.store import Store
@@ -46,6 +47,17 @@ def test_show_names_the_place_and_counts_rows(
     assert {table["table"]: table["rows"] for table in shown["tables"]}["acceptances"] == 1
     assert main(words) == 0
     assert str(file) in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("action", ["show", "prune", "export"])
+def test_a_store_that_cannot_be_used_is_named_with_its_place(
+    action: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GITBOOK_MCP_STORE__URL", "sqlite:////dev/null/store.db")
+    assert main(["store", action, "--json"]) == 1
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert error["code"] == ErrorCode.STORE_UNAVAILABLE
+    assert "/dev/null/store.db" in error["message"]
 
 
 def test_export_prints_json_lines(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
