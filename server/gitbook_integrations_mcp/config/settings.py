@@ -292,7 +292,7 @@ def _select_problems(error: ValidationError) -> list[ErrorDetails]:
 
 
 def _describe(problem: ErrorDetails) -> str:
-    location = [str(part) for part in problem["loc"]]
+    location = [str(part) for part in problem["loc"] if part != "[key]"]
     name = ".".join(location)
     if problem["type"] == "extra_forbidden":
         return f"{name}: unknown setting.{suggest(location[-1].lower(), _list_siblings(problem['loc']))}"
@@ -304,8 +304,14 @@ def _describe(problem: ErrorDetails) -> str:
             message = "is required"
         case "string_pattern_mismatch":
             message = f"must be {PATTERNS[problem['ctx']['pattern']]}"
+        case "bool_type" | "bool_parsing":
+            message = "must be true or false"
+        case "int_type" | "int_parsing" | "int_from_float":
+            message = "must be a whole number"
+        case "float_type" | "float_parsing":
+            message = "must be a number"
         case _:
-            message = re.sub(r"^\w+ should", "must", problem["msg"])
+            message = re.sub(r"^\w+ should", "must", problem["msg"]).partition(" after validation")[0].rstrip(".")
     message = message.replace("valid tuple", "list").replace("dictionary", "object").partition(" or instance ")[0]
     return (
         f"{name}: {message} (set by {', '.join(variables)}, the settings file or a flag)."

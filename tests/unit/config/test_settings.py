@@ -159,7 +159,7 @@ def test_an_empty_variable_is_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
     ("variable", "value", "expected"),
     [
         ("GITBOOK_MCP_TOOLS__READONLY", "true", "Did you mean GITBOOK_MCP_TOOLS__READ_ONLY?"),
-        ("GITBOOK_MCP_TOOLS__READ_ONLY", "maybe", "tools.read_only: must be a valid boolean"),
+        ("GITBOOK_MCP_TOOLS__READ_ONLY", "maybe", "tools.read_only: must be true or false ("),
         ("GITBOOK_MCP_TOOLS", "{geheim", "GITBOOK_MCP_TOOLS contains invalid JSON."),
         ("GITBOOK_MCP_HTTP__TOKENS", "geheim", "GITBOOK_MCP_HTTP__TOKENS contains invalid JSON."),
         ("gitbook_mcp_audit__severity", "geheim", "GITBOOK_MCP_AUDIT__SEVERITY contains invalid JSON."),
@@ -229,6 +229,26 @@ def test_an_invalid_item_of_a_list_is_one_problem() -> None:
         load_settings({"server": {"transport": []}})
     with pytest.raises(SettingsError, match=r"http\.tokens\.0\.sha256: is required"):
         load_settings({"http": {"tokens": [{"name": "ann"}]}})
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "expected"),
+    [
+        ("http", "port", "x", "http.port: must be a whole number ("),
+        ("http", "port", "1.5", "http.port: must be a whole number ("),
+        ("limits", "read_seconds", "x", "limits.read_seconds: must be a number ("),
+        ("server", "transport", "[]", "server.transport: must have at least 1 item ("),
+        ("audit", "disabled_rules", "nosuch", "audit.disabled_rules.0: nosuch: unknown rule ("),
+        ("audit", "severity", '{"nosuch": "low"}', "audit.severity.nosuch: nosuch: unknown rule ("),
+    ],
+)
+def test_a_problem_with_a_value_is_in_plain_words(
+    section: str, key: str, value: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"GITBOOK_MCP_{section}__{key}".upper(), value)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert str(caught.value).startswith(expected)
 
 
 REFERENCES = (
