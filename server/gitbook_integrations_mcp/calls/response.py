@@ -24,6 +24,7 @@ FOREIGN_PAGE = "page belongs to another list or has expired. Start without page.
 """Error about a `page` that does not lead into this list."""
 
 _MESSAGE_LIMIT = 300
+_CHECK_ADDRESS = "Check GITBOOK_ENDPOINT and the proxy."
 _UNKNOWN = "The outcome of an earlier attempt is unknown;"
 
 
@@ -82,7 +83,8 @@ def read_response(
     if not isinstance(data, dict) or (endpoint.is_list and not _is_list_of_objects(data.get("items"))):
         expected = "a list" if endpoint.is_list else "an object"
         raise AnswerError(
-            f"GitBook answered {endpoint.name} with JSON that is not {expected}. {describe_uncertainty(endpoint)}"
+            f"GitBook answered {endpoint.name} with JSON that is not {expected}. {describe_uncertainty(endpoint)} "
+            f"{_CHECK_ADDRESS}"
         )
     return data
 
@@ -163,7 +165,7 @@ def _parse(endpoint: Endpoint, response: GitBookResponse) -> Any:
         content = "invalid or truncated JSON"
     raise AnswerError(
         f"GitBook answered {endpoint.name} with {content} (status {response.status}). {describe_uncertainty(endpoint)} "
-        "Check GITBOOK_ENDPOINT and the proxy."
+        f"{_CHECK_ADDRESS}"
     )
 
 

@@ -142,6 +142,13 @@ READABLE_FAULTS = {
 """Failures of responses with a body; the response to a deletion has none."""
 
 
+@pytest.mark.parametrize("name", READABLE_FAULTS)
+async def test_an_answer_that_is_not_gitbooks_names_the_setting_to_check(name: str) -> None:
+    async with face({}) as caller:
+        caller.socket.acts = [READABLE_FAULTS[name].act]
+        assert "Check GITBOOK_ENDPOINT" in read_text(await caller.call("GET"))
+
+
 class Caller:
     """Calls tools in front of a socket."""
 
