@@ -60,6 +60,9 @@ _LISTING = Request("GET", "/integrations", (("limit", "1"),))
 
 _REJECTED: Mapping[int, ErrorCode] = {401: ErrorCode.TOKEN_REJECTED, 403: ErrorCode.FORBIDDEN}
 
+_STORE_BYTES = 1_000_000
+"""Free space that a store needs: more than a report."""
+
 _SKEW = 60
 """Seconds by which this machine's clock may differ before waits for the rate limit become wrong."""
 
@@ -325,13 +328,17 @@ async def _check_store(store: Store) -> Finding:
         if store.location.is_memory:
             return Finding("store", "ok", "memory; a restart empties it")
         place = str(store.location)
-        async with store.database.write():
-            pass
+        async with store.database.write():  # which takes no space before a row is written
+            path = store.location.path
+            is_full = path is not None and shutil.disk_usage(path.parent).free < _STORE_BYTES
     except StoreError as error:
         fix = "Check store.url. Until then, changes and calls that require confirmation fail."
         return _fail("store", f"{place} {error.reason}", fix, error.code)
     finally:
         await store.close()
+    if is_full:
+        fix = "Free some space. Until then, changes and calls that require confirmation fail."
+        return _fail("store", f"{place} has almost no space left on its disk", fix, ErrorCode.STORE_UNAVAILABLE)
     return Finding("store", "ok", place)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -320,6 +321,14 @@ def test_the_store_is_used_and_a_failure_is_reported_without_a_password(
     assert checks["store"]["status"] == status
     assert checks["store"]["message"].startswith(message.format(folder=tmp_path))
     assert "hidden" not in output.out + output.err
+
+
+def test_a_store_whose_disk_is_full_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, examine: Examine) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _path: SimpleNamespace(free=10_000))
+    code, checks = examine(Answer(200, USER), GITBOOK_MCP_STORE__URL=f"sqlite:///{tmp_path}/store.db")
+    assert code == 1
+    assert checks["store"]["code"] == ErrorCode.STORE_UNAVAILABLE
+    assert "store.db" in checks["store"]["message"]
 
 
 def test_entries_of_assistants_are_checked(examine: Examine) -> None:
