@@ -146,7 +146,7 @@ JOBS = (
         steps=(call("audit_installations", explain="unverified-write"),),
         bare=None,
         facts=("Heatlens", "unverified-write:"),
-        most_tokens=140,
+        most_tokens=160,
     ),
     Job(
         name="report for the security officer",
@@ -154,7 +154,7 @@ JOBS = (
         steps=(call("export_report", format="html"),),
         bare=None,
         facts=("gitbook-integrations://", "complete"),
-        most_tokens=140,
+        most_tokens=150,
     ),
     Job(
         name="scripts without a policy",
@@ -194,7 +194,7 @@ JOBS = (
         steps=(call("audit_installations", section="access"),),
         bare=(call("list_organization_installations"),),
         facts=("release-notes-bot", "github", "heatlens", "space:content:write", "Release Notes"),
-        most_tokens=1150,
+        most_tokens=1250,
     ),
     Job(
         name="what is paused or pending",
@@ -430,7 +430,7 @@ JOBS = (
         request="Nobody uses style-linter. Delete it.",
         steps=(call("unpublish_integration", integrationName="style-linter"),),
         done=lambda state: "style-linter" not in state.integrations,
-        most_tokens=60,
+        most_tokens=80,
     ),
     Job(
         name="find one in the marketplace",
