@@ -322,6 +322,11 @@ class ErrorCode(StrEnum):
         "The client sent something that is not a JSON-RPC message, or is too long.",
         "Send each message as JSON in UTF-8, with a string or an integer as ID; over stdio on a line of its own.",
     )
+    UNKNOWN_PATH = (
+        "unknown_path",
+        "This server has nothing at the path of the request.",
+        "Use a URL with one of the paths that the error names; `http.streamable_path` sets the usual one.",
+    )
     DUPLICATE_HEADER = (
         "duplicate_header",
         "A header that identifies or limits the caller came more than once.",

@@ -8,6 +8,8 @@ from mcp.server.streamable_http_manager import StreamableHTTPASGIApp
 from sse_starlette.sse import AppStatus
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -17,7 +19,9 @@ from gitbook_integrations_mcp.auth.hosts import HostGuard, list_hosts
 from gitbook_integrations_mcp.config.settings import Settings
 from gitbook_integrations_mcp.config.validation import check_accounts, check_exposure, check_keys, check_workers
 from gitbook_integrations_mcp.confirmation.page import PATH
+from gitbook_integrations_mcp.errors import ErrorCode
 from gitbook_integrations_mcp.features.server import IntegrationsServer
+from gitbook_integrations_mcp.net.responses import create_error_response
 from gitbook_integrations_mcp.net.timeouts import END_STREAMS, HEALTH_PATH, READY_PATH
 from gitbook_integrations_mcp.transports.cors import Cors
 from gitbook_integrations_mcp.transports.health import Readiness, report_health
@@ -91,7 +95,19 @@ def create_application(settings: Settings, server: IntegrationsServer) -> Starle
         async with server.development.run(), lifespan() if lifespan else contextlib.nullcontext():
             yield {END_STREAMS: end_streams}
 
-    starlette = Starlette(routes=routes, middleware=middleware, lifespan=run_lifespan)
+    paths = {"sse": http.sse_path, "streamable-http": http.streamable_path}
+    served = ", ".join(paths[transport] for transport in settings.server.transport if transport in paths)
+
+    async def report_unknown_path(_request: Request, _error: Exception) -> Response:
+        text = f"This server has nothing at this path. MCP is at {served}."
+        return create_error_response(404, ErrorCode.UNKNOWN_PATH, text)
+
+    starlette = Starlette(
+        routes=routes,
+        middleware=middleware,
+        exception_handlers={404: report_unknown_path},
+        lifespan=run_lifespan,
+    )
     starlette.router.redirect_slashes = False
     return starlette
 

@@ -3,6 +3,7 @@
 import httpx
 import pytest
 
+from gitbook_integrations_mcp.errors import ErrorCode
 from tests.support.fake_gitbook import Upstream
 from tests.support.http_server import INITIALIZE, serve
 
@@ -25,6 +26,13 @@ from tests.support.http_server import INITIALIZE, serve
 async def test_paths_without_a_route(method: str, path: str, status: int, public: bool) -> None:
     async with serve(Upstream(), public=public) as address, httpx.AsyncClient(base_url=address) as client:
         assert (await client.request(method, path)).status_code == status
+
+
+async def test_a_path_without_a_route_is_answered_with_those_of_mcp() -> None:
+    async with serve(Upstream(), http={"sse_path": "/events"}) as address, httpx.AsyncClient() as client:
+        error = (await client.post(address, json=INITIALIZE)).json()
+    assert error["error"] == ErrorCode.UNKNOWN_PATH
+    assert {"/mcp", "/events"} <= set(error["error_description"].replace(",", " ").replace(".", " ").split())
 
 
 async def test_the_confirmation_page_answers_below_its_own_path_only() -> None:
