@@ -206,7 +206,9 @@ def test_a_token_that_is_a_reference_without_its_value_is_a_warning(
 @pytest.mark.slow
 async def test_a_server_whose_token_is_a_reference_warns_and_lists_its_tools(tmp_path: Path) -> None:
     server = StdioServerParameters(
-        command=COMMAND[0], args=COMMAND[1:], env={**os.environ, "GITBOOK_TOKEN": "${env:GITBOOK_TOKEN}"}
+        command=COMMAND[0],
+        args=COMMAND[1:],
+        env={**os.environ, "GITBOOK_TOKEN": "${env:GITBOOK_TOKEN}", "GITBOOK_MCP_SERVER__SAVE_ANSWERS": "false"},
     )
     with (tmp_path / "log").open("w+") as log:
         async with Client(stdio_client(server, errlog=log)) as client:
