@@ -19,7 +19,7 @@ from gitbook_integrations_mcp.spelling import suggest
 from gitbook_integrations_mcp.store.acceptances import KeptAcceptance
 from gitbook_integrations_mcp.store.store import Store
 from gitbook_integrations_mcp.text import clean_text
-from gitbook_integrations_mcp.times import find_day
+from gitbook_integrations_mcp.times import find_day, read_age
 
 Effect = Sequence[tuple[str, str]]
 
@@ -165,8 +165,8 @@ class AcceptanceTools:
             return None
         today = self._find_today()
         try:
-            days = {"d": 1, "w": 7}.get(text[-1])
-            day = today + timedelta(days=days * int(text[:-1])) if days else date.fromisoformat(text)
+            age = read_age(text)
+            day = date.fromisoformat(text) if age is None else today + timedelta(seconds=age)
         except (ValueError, OverflowError):
             raise ArgumentsError("until: this is neither a date like 2027-06-30 nor a span like 30d or 4w.") from None
         if day < today:

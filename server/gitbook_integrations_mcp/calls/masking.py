@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from enum import Enum, auto
 from typing import Any
 
+from gitbook_integrations_api.choices import LEVELS
 from gitbook_integrations_mcp.calls.secret_detection import (
     allows_numbers,
     has_secret_shape,
@@ -171,9 +172,9 @@ def list_revocable(installation: Mapping[str, Any]) -> list[str]:
     They are in the configurations of an installation and of its spaces and sites. One that is removed from a single
     space or site may still need them, so there are none.
     """
-    if "space" in installation or "site" in installation:
+    if not installation.keys().isdisjoint(LEVELS):
         return []
-    below = [one for level in ("spaces", "sites") if isinstance(one := installation.get(level), list)]
+    below = [one for level in LEVELS if isinstance(one := installation.get(f"{level}s"), list)]
     items = [installation, *(place for places in below for place in places if isinstance(place, Mapping))]
     scope = MaskingScope.OPEN
     found = (find_secrets(one.get("configuration"), scope.enter("configuration", one)) for one in items)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gitbook_integrations_api.catalog import ENDPOINTS, TOOLS
+from gitbook_integrations_api.choices import LEVELS
 from gitbook_integrations_api.endpoint import Endpoint
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.plan import Plan, PlannedCall, Step
@@ -340,7 +341,7 @@ def _describe_gone(change: Change, more: str = "") -> UndoError:
 
 
 def _describe_installed(change: Change, named: str = "") -> UndoError:
-    for level in ("space", "site"):
+    for level in LEVELS:
         if place := change.arguments.get(f"{level}Id"):
             named = f" on the {level} {clean_text(str(place), 100)}"
     return UndoError(

@@ -1,4 +1,4 @@
-"""A server that is told to stop finishes what runs, and does not wait for streams on which nothing runs."""
+"""A server that gets SIGTERM finishes what runs, and does not wait for streams on which nothing runs."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ STATELESS: list[tuple[Kind, Era, bool]] = [("streamable-http", "legacy", True)]
 
 
 @pytest.mark.parametrize(("kind", "era", "stateless"), [*((*way, False) for way in WAYS), *STATELESS])
-async def test_told_to_stop_a_server_finishes_a_call_and_ends_idle_streams(
+async def test_a_server_that_gets_sigterm_finishes_a_call_and_ends_idle_streams(
     kind: Kind, era: Era, stateless: bool, tmp_path: Path
 ) -> None:
     spy, running, results = GitBookSpy(), anyio.Event(), list[CallToolResult]()
