@@ -24,7 +24,7 @@ from gitbook_integrations_mcp import front
 from gitbook_integrations_mcp.config.settings import iterate_settings, name_variable
 from gitbook_integrations_mcp.front import SECRET_VARIABLES, AnswerFile, Front, Opening, find_file
 from gitbook_integrations_mcp.transports.saved_answers import NOTIFICATIONS, SavedAnswers
-from gitbook_integrations_mcp.transports.stdio import Connection
+from gitbook_integrations_mcp.transports.stdio import Connection, Outgoing
 from gitbook_integrations_mcp.transports.stdio_streams import StdinReader, StdoutWriter
 from tests.support.process import TIMEOUT
 
@@ -505,13 +505,13 @@ async def hand_over(file: AnswerFile, stale: Counter[str], lines: list[bytes], c
     ours, writing = os.pipe()
     os.write(theirs, data[place:])
     os.close(theirs)
-    outgoing, messages = anyio.create_memory_object_stream[SessionMessage]()
-    connection = Connection(StdinReader(reading), outgoing.clone(), SavedAnswers.continue_from(begun))
+    outgoing = Outgoing()
+    connection = Connection(StdinReader(reading), outgoing, SavedAnswers.continue_from(begun))
     connection.resume(bytes(begun.received), bytes(begun.unsent))
     with StdoutWriter(writing) as writer:
         async with anyio.create_task_group() as group:
-            group.start_soon(connection.write, messages, writer)
-            async with outgoing, connection:
+            group.start_soon(connection.write, writer)
+            async with outgoing:
                 await serve(connection, outgoing, chance)
     for descriptor in (reading, writing):
         os.close(descriptor)

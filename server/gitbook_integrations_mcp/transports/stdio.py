@@ -12,13 +12,12 @@ When the SDK does these three things, this module and `stdio_streams` can be del
 
 import codecs
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 import anyio
-from anyio.abc import ObjectReceiveStream
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from anyio.abc import ObjectReceiveStream, ObjectSendStream
 from mcp.shared.dispatcher import coerce_request_id
 from mcp.shared.message import ServerMessageMetadata, SessionMessage
 from mcp_types import (
@@ -26,6 +25,7 @@ from mcp_types import (
     INVALID_PARAMS,
     INVALID_REQUEST,
     PARSE_ERROR,
+    PROTOCOL_VERSION_META_KEY,
     ErrorData,
     JSONRPCError,
     JSONRPCMessage,
@@ -37,7 +37,7 @@ from pydantic_core import from_json
 
 from gitbook_integrations_mcp.errors import ErrorCode
 from gitbook_integrations_mcp.front import take_over
-from gitbook_integrations_mcp.transports.envelope import Envelope, normalize_ids, parse_message, read_envelope
+from gitbook_integrations_mcp.transports.envelope import normalize_ids, parse_message, read_envelope
 from gitbook_integrations_mcp.transports.saved_answers import SavedAnswers, write_message
 from gitbook_integrations_mcp.transports.stdio_streams import (
     LINE_BYTES,
@@ -54,13 +54,41 @@ GRACE_SECONDS = 10.0
 FLUSH_SECONDS = 1.0
 """Time for a client to read the last responses."""
 
-_BUFFERED = 64
-"""Messages that wait to be written; the sender of more than these waits, too."""
-
 _LISTEN = "subscriptions/listen"
 """A request that runs until the client cancels it, so nothing waits for its end."""
 
-Outgoing = MemoryObjectSendStream[SessionMessage]
+
+class Outgoing(ObjectSendStream[SessionMessage]):
+    """The server's messages that wait to be written. A sender does not wait: it would hold its message just as long."""
+
+    def __init__(self) -> None:
+        self._messages: list[JSONRPCMessage] = []
+        self._closed = False
+        self._changed = anyio.Event()
+
+    async def send(self, item: SessionMessage) -> None:
+        """Add a message.
+
+        Raises:
+            anyio.ClosedResourceError: the server has ended.
+        """
+        if self._closed:
+            raise anyio.ClosedResourceError
+        self._messages.append(item.message)
+        self._changed.set()
+
+    async def aclose(self) -> None:
+        """Accept no further messages."""
+        self._closed = True
+        self._changed.set()
+
+    async def take(self) -> list[JSONRPCMessage]:
+        """Return all messages, at least one, or none at the end."""
+        while not self._messages and not self._closed:
+            self._changed = anyio.Event()
+            await self._changed.wait()
+        taken, self._messages = self._messages, []
+        return taken
 
 
 @asynccontextmanager
@@ -73,15 +101,15 @@ async def open_stdio(*, save_answers: bool = False) -> AsyncIterator[tuple["Conn
     front = take_over()
     saved = SavedAnswers.continue_from(front) if front and (save_answers or front.answered) else None
     with claim_standard_streams() as (reader, target), StdoutWriter(target) as writer:
-        outgoing, messages = anyio.create_memory_object_stream[SessionMessage](_BUFFERED)
-        connection = Connection(StdinReader(reader), outgoing.clone(), saved)
+        outgoing = Outgoing()
+        connection = Connection(StdinReader(reader), outgoing, saved)
         if front:
             connection.resume(bytes(front.received), bytes(front.unsent))
         del front
         async with anyio.create_task_group() as group:
-            group.start_soon(connection.write, messages, writer)
+            group.start_soon(connection.write, writer)
             try:
-                async with outgoing, connection:
+                async with outgoing:
                     yield connection, outgoing
             finally:
                 connection.writing.deadline = anyio.current_time() + FLUSH_SECONDS
@@ -99,6 +127,8 @@ class Connection(ObjectReceiveStream[SessionMessage]):
         self._saved = saved
         self._unsent = b""
         self._lines = LineBuffer()
+        self._first: SessionMessage | None = None
+        self._has_handshake = False
         self._reading = anyio.CancelScope()
         self.writing = anyio.CancelScope(shield=True)
         """The scope of `write`. It outlasts the server, because the server responds to the requests that it cancels."""
@@ -114,8 +144,19 @@ class Connection(ObjectReceiveStream[SessionMessage]):
         self._lines.feed(received)
         self._unsent = unsent
 
+    async def starts_handshake(self) -> bool:
+        """Return whether the first message is `initialize`. Then requests in a later protocol get an error response."""
+        with suppress(anyio.EndOfStream):
+            self._first = await self.receive()
+            message = self._first.message
+            self._has_handshake = isinstance(message, JSONRPCRequest) and message.method == "initialize"
+        return self._has_handshake
+
     async def receive(self) -> SessionMessage:
         """Return the next message. Invalid lines before it get an error response."""
+        if self._first:
+            first, self._first = self._first, None
+            return first
         while self._lines.ready or self._deadline is None:
             if not self._lines.ready:
                 await self._read()
@@ -131,14 +172,16 @@ class Connection(ObjectReceiveStream[SessionMessage]):
         raise anyio.EndOfStream
 
     async def aclose(self) -> None:
-        await self._outgoing.aclose()
+        """Do nothing: the server still responds to the requests that it cancels."""
 
-    async def write(self, messages: MemoryObjectReceiveStream[SessionMessage], writer: StdoutWriter) -> None:
-        """Write the server's messages until their stream ends; drop them once the client has closed its end."""
-        with self.writing, messages:
+    async def write(self, writer: StdoutWriter) -> None:
+        """Write the server's messages until their end; drop them once the client has closed its end.
+
+        Those that are ready at the same time are written together, because each write is costly.
+        """
+        with self.writing:
             readable = await self._send(writer, self._unsent)
-            async for item in messages:
-                ready = [item.message, *_take_ready(messages)]
+            while ready := await self._outgoing.take():
                 for message in ready:  # the client can answer the first before it has read the last
                     if isinstance(message, JSONRPCRequest):
                         self._unanswered.add(message.id)
@@ -193,11 +236,23 @@ class Connection(ObjectReceiveStream[SessionMessage]):
                 data = from_json(line)
                 normalize_ids(data)
                 if message := parse_message(data):
-                    return message
+                    return await self._refuse_protocol(message) if self._has_handshake else message
         envelope = read_envelope(line, is_cut=is_cut)
         if envelope and envelope.is_response and coerce_request_id(envelope.id) in self._unanswered:
             return envelope.replace_response()
-        await self._outgoing.send(SessionMessage(_create_error(line, envelope)))
+        request = envelope.id if envelope and not envelope.is_response else None
+        await self._outgoing.send(SessionMessage(_create_error(request, *_describe_error(line))))
+        return None
+
+    async def _refuse_protocol(self, message: JSONRPCMessage) -> JSONRPCMessage | None:
+        """Return a message of a connection with a handshake, or None if it is a request in a later protocol."""
+        if not isinstance(message, JSONRPCRequest) or not message.params:
+            return message
+        meta = message.params.get("_meta")
+        if not isinstance(meta, dict) or PROTOCOL_VERSION_META_KEY not in meta or message.method == "initialize":
+            return message
+        text = "This connection began with initialize. Use another connection for requests with a protocol version."
+        await self._outgoing.send(SessionMessage(_create_error(message.id, INVALID_REQUEST, text)))
         return None
 
     def _track(self, message: JSONRPCMessage) -> SessionMessage:
@@ -219,19 +274,10 @@ class Connection(ObjectReceiveStream[SessionMessage]):
             self._changed.set()
 
 
-def _take_ready(messages: MemoryObjectReceiveStream[SessionMessage]) -> Iterator[JSONRPCMessage]:
-    """Yield the messages that need not be waited for. They are written together, because each write is costly."""
-    with suppress(anyio.WouldBlock, anyio.EndOfStream):
-        while True:
-            yield messages.receive_nowait().message
-
-
-def _create_error(line: bytes, envelope: Envelope | None) -> JSONRPCError:
+def _create_error(request: RequestId | None, code: int, text: str) -> JSONRPCError:
     """Return the error response to an invalid line. It repeats nothing of the line but a request's ID."""
-    code, message = _describe_error(line)
-    request = envelope.id if envelope and not envelope.is_response else None
     data = {"code": ErrorCode.INVALID_MESSAGE}
-    return JSONRPCError(jsonrpc="2.0", id=request, error=ErrorData(code=code, message=message, data=data))
+    return JSONRPCError(jsonrpc="2.0", id=request, error=ErrorData(code=code, message=text, data=data))
 
 
 def _describe_error(line: bytes) -> tuple[int, str]:

@@ -29,7 +29,7 @@ from tests.support.stdio_client import Conversation, Plumbing
 
 SECRET = "planted-secret-0123456789"
 
-PARSE_ERROR, INVALID_REQUEST, INVALID_PARAMS = -32700, -32600, -32602
+PARSE_ERROR, INVALID_REQUEST, INVALID_PARAMS, UNSUPPORTED_PROTOCOL_VERSION = -32700, -32600, -32602, -32022
 
 BAD_LINES: dict[str, tuple[bytes, tuple[int, Any] | None]] = {
     "nothing": (b"", None),
@@ -169,6 +169,37 @@ def test_metadata_that_is_no_object_fails_a_call_only_if_it_must_hold_the_versio
         assert "io.modelcontextprotocol/protocolVersion" in answer["error"]["message"]
     else:
         assert len(answer["result"]["structuredContent"]["items"]) == 5
+
+
+def test_a_connection_with_a_handshake_refuses_requests_in_a_later_protocol() -> None:
+    prefix = "io.modelcontextprotocol/"
+    meta = {f"{prefix}protocolVersion": "2026-07-28", f"{prefix}clientCapabilities": {}}
+    with Conversation("--sandbox") as talk:
+        talk.greet("legacy")
+        refused = talk.ask("tools/call", {"name": "list_sites", "arguments": {}, "_meta": meta})
+        error = talk.await_answer(refused)["error"]
+        assert (error["code"], error["data"]) == (INVALID_REQUEST, {"code": "invalid_message"})
+        assert_a_call_works(talk)
+
+
+def test_a_connection_without_a_handshake_refuses_one() -> None:
+    hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+    with Conversation("--sandbox") as talk:
+        talk.greet("2026-07-28")
+        assert talk.await_answer(talk.ask("initialize", hello))["error"]["code"] == UNSUPPORTED_PROTOCOL_VERSION
+        assert_a_call_works(talk)
+
+
+def test_a_notification_before_the_handshake_does_no_harm() -> None:
+    with Conversation("--sandbox") as talk:
+        talk.send(b'{"jsonrpc":"2.0","method":"notifications/initialized"}\n')
+        talk.greet("legacy")
+        assert_a_call_works(talk)
+
+
+def assert_a_call_works(talk: Conversation) -> None:
+    works = talk.call("get_integration_by_name", integrationName="slack")
+    assert talk.await_answer(works)["result"]["structuredContent"]["name"] == "slack"
 
 
 def test_two_requests_of_one_id_are_both_answered(talk: Conversation) -> None:
