@@ -37,11 +37,7 @@ sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
 """httpx runs without its command line, which would load rich and Pygments on its import."""
 
 USER_AGENT = f"gitbook-integrations-mcp/{__version__}"
-_HEADERS = [
-    ("User-Agent", USER_AGENT),
-    ("Accept", "application/json"),
-    ("Accept-Encoding", "gzip"),
-]
+_HEADERS = {"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "gzip"}
 _WITHOUT_BODY = frozenset({204, 205})
 """Statuses of responses without a body. aiohttp would wait for the body of a 205 until the connection closes."""
 _CHUNK = 64 * 1024
@@ -130,12 +126,13 @@ class HTTPClient:
         settings = self._settings
         url = self._build_url(request)
         content = b""
-        headers = [("Host", url.netloc.decode()), *_HEADERS, ("Authorization", f"Bearer {token.get_secret_value()}")]
+        headers = httpx.Headers(self._headers)
+        headers["Authorization"] = f"Bearer {token.get_secret_value()}"
         if request.body is not None:
             content = json.dumps(request.body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
-            headers.append(("Content-Type", "application/json"))
+            headers["Content-Type"] = "application/json"
         if content or request.method in {"POST", "PUT", "PATCH"}:
-            headers.append(("Content-Length", str(len(content))))
+            headers["Content-Length"] = str(len(content))
         whole = len(content) <= _CHUNK
         built = httpx.Request(
             request.method,
@@ -152,9 +149,17 @@ class HTTPClient:
                 }
             },
         )
+        built.headers.encoding = "ascii"  # httpx would find that out header by header
         if whole:
             built.read()
         return built
+
+    @cached_property
+    def _headers(self) -> "httpx.Headers":
+        """The headers of all requests. httpx encodes them only once."""
+        import httpx
+
+        return httpx.Headers({"Host": self._base.netloc.decode(), **_HEADERS})
 
     @cached_property
     def _base(self) -> "httpx.URL":

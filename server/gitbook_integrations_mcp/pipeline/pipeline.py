@@ -237,7 +237,8 @@ class Pipeline:
             return await self._plans.run(call, approval)
         if isinstance(call, EndpointCall):
             output = await self._run_endpoint(call, approval, budget, hidden=hidden)
-            return replace(output, content={**_name_default(call), **output.content})
+            default = _name_default(call)
+            return replace(output, content={**default, **output.content}) if default else output
         return await self._run_handler(call, approval, budget)
 
     async def _run_endpoint(
@@ -350,9 +351,10 @@ def _name_tool(params: CallToolRequestParams) -> str:
 def _name_default(call: EndpointCall) -> dict[str, str]:
     """Return the organization of a call that names none, because the token may see others."""
     given = call.params.arguments or {}
-    if any(given.get(name) is not None for name in ORGANIZATION_NAMES):
+    used = next((name for name in ORGANIZATION_NAMES if name in call.arguments), None)
+    if used is None or any(given.get(name) is not None for name in ORGANIZATION_NAMES):
         return {}
-    return next(({ORGANIZATION: call.arguments[name]} for name in ORGANIZATION_NAMES if name in call.arguments), {})
+    return {ORGANIZATION: call.arguments[used]}
 
 
 def _is_hidden(call: EndpointCall) -> bool:
