@@ -34,8 +34,19 @@ class LimitHeaders:
     remaining: int | None
     reset: int | None
     """As GitBook wrote it. It is only compared with other resets, never with a clock."""
+    wait: float | None
+    """Seconds from the response until the reset, or, if GitBook rejected the request, until it accepts another."""
+    rejected: bool
     number: int
     """Number of responses before this one."""
+
+    @classmethod
+    def read(cls, status: int, headers: Mapping[str, str], wall_time: float, number: int = 0) -> Self:
+        """Return the limit of a response that arrived when the wall clock showed `wall_time`."""
+        rejected = status == 429
+        wait = read_wait(status, headers, wall_time) if rejected else read_reset(headers, wall_time)
+        limit, remaining, reset = read_limit(headers), read_remaining(headers), read_reset_time(headers)
+        return cls(limit, remaining, reset, wait, rejected, number)
 
     def has_reset_of(self, other: "LimitHeaders") -> bool:
         """Whether both show the same reset."""
@@ -77,23 +88,17 @@ class RequestCounter:
         """Return the seconds until there is room; 0 if a response in flight will report it."""
         return 0 if self.has_room(now) else max(self._reset - now, 0)
 
-    def record_response(self, status: int, headers: Mapping[str, str], now: float, wall_time: float) -> None:
-        """Update the counter from a response that arrived `now`, when the wall clock showed `wall_time`."""
+    def record_response(self, shown: LimitHeaders, now: float) -> None:
+        """Update the counter from a response that arrived `now`."""
         self.seen = True
-        if limit := read_limit(headers):
-            self._limit = limit
-        remaining: int | None
-        if status == 429:
-            wait, remaining = read_wait(status, headers, wall_time), 0
-        else:
-            remaining = read_remaining(headers)
-            wait = read_reset(headers, wall_time)
-        if wait is None or remaining is None:
+        if shown.limit:
+            self._limit = shown.limit
+        if shown.wait is None:
             return
-        if status == 429:
-            self._remaining, self._reset = remaining, now + wait
-        else:
-            self._update(remaining, now + wait)
+        if shown.rejected:
+            self._remaining, self._reset = 0, now + shown.wait
+        elif shown.remaining is not None:
+            self._update(shown.remaining, now + shown.wait)
 
     def record_lost_request(self) -> None:
         """Count a request that was sent but got no response: GitBook may have counted it."""
@@ -150,7 +155,7 @@ class CredentialLimit:
 
         `sent` is the number of responses before the request was sent.
         """
-        shown = LimitHeaders(read_limit(headers), read_remaining(headers), read_reset_time(headers), self.responses)
+        shown = LimitHeaders.read(status, headers, wall_time, self.responses)
         self.responses += 1
         self._latest[endpoint] = shown
         self._different |= {
@@ -161,7 +166,7 @@ class CredentialLimit:
             shared, counter = counter, RequestCounter()  # the endpoint only seemed to share a limit
             counter.in_flight[endpoint] = shared.in_flight.pop(endpoint, 0)
             self._counters[endpoint] = counter
-        counter.record_response(status, headers, now, wall_time)
+        counter.record_response(shown, now)
         if shown.limit is None:
             return
         for name, other in self._latest.items():

@@ -19,7 +19,7 @@ from gitbook_integrations_mcp.errors import LimitError
 from gitbook_integrations_mcp.gitbook import rate_limit as rate_limit_module
 from gitbook_integrations_mcp.gitbook.client import GitBook
 from gitbook_integrations_mcp.gitbook.http import GitBookResponse
-from gitbook_integrations_mcp.gitbook.rate_limit import RateLimiter, RequestCounter
+from gitbook_integrations_mcp.gitbook.rate_limit import LimitHeaders, RateLimiter, RequestCounter
 from gitbook_integrations_mcp.sandbox import INTEGRATION_TOKEN, USER_TOKEN, create_sandbox
 from tests.support.counting_gitbook import Counter
 from tests.support.virtual_time import BOOT, START, VirtualTime
@@ -200,31 +200,31 @@ def test_responses_of_different_windows_are_distinguished(
     first: tuple[int, int], then: tuple[int, int], has_room: bool
 ) -> None:
     limit = RequestCounter()
-    limit.record_response(200, tell(*first), NOW, START)
-    limit.record_response(200, tell(*then), NOW, START)
+    limit.record_response(LimitHeaders.read(200, tell(*first), START), NOW)
+    limit.record_response(LimitHeaders.read(200, tell(*then), START), NOW)
     assert limit.has_room(NOW) is has_room
 
 
 def test_a_429_overrides_earlier_rate_limit_headers() -> None:
     limit = RequestCounter()
-    limit.record_response(200, tell(50, 120), NOW, START)
+    limit.record_response(LimitHeaders.read(200, tell(50, 120), START), NOW)
     assert limit.seconds_until_available(NOW) == 0
-    limit.record_response(429, {"retry-after": "5"}, NOW, START)
+    limit.record_response(LimitHeaders.read(429, {"retry-after": "5"}, START), NOW)
     assert limit.seconds_until_available(NOW) == 5
-    limit.record_response(429, {"x-ratelimit-reset": str(int(START) + 90)}, NOW, START)
+    limit.record_response(LimitHeaders.read(429, {"x-ratelimit-reset": str(int(START) + 90)}, START), NOW)
     assert limit.seconds_until_available(NOW) == 90
 
 
 def test_incomplete_rate_limit_headers_change_nothing() -> None:
     limit = RequestCounter()
     for headers in ({}, {"x-ratelimit-reset": str(int(START) + 90)}, {"x-ratelimit-remaining": "0"}):
-        limit.record_response(200, headers, NOW, START)
+        limit.record_response(LimitHeaders.read(200, headers, START), NOW)
         assert limit.has_room(NOW)
 
 
 def test_a_request_without_a_response_counts() -> None:
     limit = RequestCounter()
-    limit.record_response(200, tell(2, 60), NOW, START)
+    limit.record_response(LimitHeaders.read(200, tell(2, 60), START), NOW)
     limit.record_lost_request()
     assert limit.has_room(NOW)
     limit.record_lost_request()
@@ -233,7 +233,7 @@ def test_a_request_without_a_response_counts() -> None:
 
 def test_after_a_reset_the_old_limit_applies_and_one_request_is_always_allowed() -> None:
     limit = RequestCounter()
-    limit.record_response(200, tell(0, 10, limit="2"), NOW, START)
+    limit.record_response(LimitHeaders.read(200, tell(0, 10, limit="2"), START), NOW)
     assert not limit.has_room(NOW + 9)
     assert limit.has_room(NOW + 10)
     limit.in_flight["GET /user"] = 1
