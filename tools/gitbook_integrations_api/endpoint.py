@@ -181,9 +181,11 @@ class Undo:
         return any(step.each or source.startswith("before.") for step in self.steps for _, source in step.arguments)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Tool:
     """A tool that a model can call. Safety checks, lists and documentation are derived from it.
+
+    Each is declared once and equals only itself, because hashes of all fields would cost every call time.
 
     `operation` is a name in camelCase; the tool's name is derived from it. `credentials` are the kinds of credential
     that GitBook accepts, none for a tool that sends nothing, and `scopes` those that an OAuth token needs, all of them.
@@ -255,7 +257,7 @@ class Tool:
         return gated or not arguments.keys().isdisjoint(self.confirm_with)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Composite(Tool):
     """A tool of this server: it reads several endpoints, or changes something.
 
@@ -269,7 +271,7 @@ class Composite(Tool):
     reads_folder: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Endpoint(Tool):
     """A tool that calls one operation of GitBook's API.
 

@@ -305,7 +305,7 @@ class RateLimiter:
             async with asyncio.timeout(seconds):
                 while not permit.granted:
                     await permit.wake_up.wait()
-                    permit.wake_up = asyncio.Event()
+                    permit.wake_up.clear()
                     await self._await_reset(permit, deadline)
         except TimeoutError:
             raise LimitError(

@@ -132,6 +132,7 @@ class LoginStore:
 
     def __init__(self, path: Path, endpoint: str) -> None:
         self.path = path
+        self._name = str(path)
         self._endpoint = endpoint
 
     def read(self) -> Login | None:
@@ -150,7 +151,7 @@ class LoginStore:
     def read_version(self) -> tuple[int, int, int] | None:
         """Return a value that changes whenever any process writes the file, or None without a file."""
         try:
-            found = os.stat(self.path)  # noqa: PTH116 - called in every call, and `Path` needs twice as long
+            found = os.stat(self._name)  # noqa: PTH116 - called in every call, and `Path` needs twice as long
         except OSError:
             return None
         return found.st_ino, found.st_mtime_ns, found.st_size
