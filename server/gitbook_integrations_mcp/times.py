@@ -8,7 +8,7 @@ from gitbook_integrations_api.options import DURATION
 from gitbook_integrations_mcp.errors import ArgumentsError
 from gitbook_integrations_mcp.text import clean_text
 
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
 def read_duration(text: str) -> int:
@@ -23,8 +23,8 @@ def read_duration(text: str) -> int:
 
 
 def read_age(text: str) -> int | None:
-    """Return the seconds of an age like 24h, 7d or 4w, or None if it is none."""
-    age = re.fullmatch(r"(\d{1,5})\s*([hdw])", text.strip())
+    """Return the seconds of an age like 30min, 24h, 7d or 4w, or None if it is none: m could also be months."""
+    age = re.fullmatch(r"(\d{1,5})\s*(min|[hdw])", text.strip())
     return int(age[1]) * _SECONDS[age[2]] if age else None
 
 
@@ -69,5 +69,6 @@ def read_moment(name: str, text: str | None, now: float) -> float | None:
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         raise ArgumentsError(
-            f"{name}: {clean_text(text, 40)} is neither a span (24h, 7d, 4w) nor a date (2026-11-18). Nothing was sent."
+            f"{name}: {clean_text(text, 40)} is neither a span (30min, 24h, 7d, 4w) nor a date (2026-11-18). "
+            "Nothing was sent."
         ) from None

@@ -9,6 +9,7 @@ from gitbook_integrations_mcp.times import read_moment
 @pytest.mark.parametrize(
     ("text", "moment"),
     [
+        ("30min", 1_000_000 - 1800),
         ("24h", 1_000_000 - 86400),
         ("7d", 1_000_000 - 7 * 86400),
         ("4 w", 1_000_000 - 28 * 86400),
@@ -21,7 +22,7 @@ def test_a_moment_is_a_span_or_a_date(text: str | None, moment: float | None) ->
     assert read_moment("since", text, 1_000_000) == moment
 
 
-@pytest.mark.parametrize("text", ["", "7", "7y", "-1d", "2026-13-01", "0000-00-00"])
+@pytest.mark.parametrize("text", ["", "7", "7y", "30m", "-1d", "2026-13-01", "0000-00-00"])
 def test_another_text_is_no_moment(text: str) -> None:
     with pytest.raises(ArgumentsError):
         read_moment("since", text, 1_000_000)

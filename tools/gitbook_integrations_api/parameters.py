@@ -53,7 +53,7 @@ WITHOUT_OUTER_SPACE = r"^\S(.*\S)?$"
 # Paging and filters
 
 PageCursor = Annotated[str, Field(description="next.page of the last result")]
-Since = Annotated[str, Field(description="24h, 7d, 4w, or a date (ISO 8601)")]
+Since = Annotated[str, Field(description="30min, 24h, 7d, or a date (ISO 8601)")]
 Until = Annotated[str, Field(description="Same form as since")]
 Limit = Annotated[float, Field(ge=0, le=1000, description="Page size")]
 Extended = Annotated[bool, Query, Field(description="Return objects instead of IDs")]

@@ -279,14 +279,16 @@ def _add_events(parser: Parser) -> None:
     parser.add_argument("name", metavar="INTEGRATION", help="name of the integration")
     parser.add_argument("--status", choices=["success", "failed"], help="only events with this status")
     parser.add_argument("--type", metavar="TYPE", help="only events of this type, for example fetch")
-    parser.add_argument("--since", metavar="WHEN", help="only since then: 24h, 7d, 4w, or a date; not with --follow")
+    parser.add_argument(
+        "--since", metavar="WHEN", help="only since then: 30min, 24h, 7d, 4w, or a date; not with --follow"
+    )
     parser.add_argument("--until", metavar="WHEN", help="only before then; not with --follow")
     parser.add_argument("--follow", action="store_true", help="print new events with their logs, until Ctrl-C")
     _add_json(parser)
 
 
 def _add_changes(parser: Parser) -> None:
-    parser.add_argument("--since", metavar="WHEN", help="only since then: 24h, 7d, 4w, or a date")
+    parser.add_argument("--since", metavar="WHEN", help="only since then: 30min, 24h, 7d, 4w, or a date")
     parser.add_argument("--until", metavar="WHEN", help="only before then")
     parser.add_argument("--tool", metavar="TOOL", help="only calls of this tool")
     parser.add_argument("--organization", metavar="ID", help="only changes of this organization")
