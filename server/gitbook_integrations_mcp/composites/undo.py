@@ -51,13 +51,14 @@ class UndoPlanner:
         titles = await self._read_titles(call, change.organization, [undo.change for undo in undos], steps)
         scrub_json = call.caller.credentials.scrub_json  # before anything is cut
         shown = [replace(step, arguments=scrub_json(step.arguments)) for step in steps]
+        told = list(dict.fromkeys(fact for undo in undos for fact in undo.facts))
         facts = [
             *describe_effect([("Change", f"{change.id}: {change.tool} at {change.moment}, outcome {change.outcome}")]),
             *(Fact(f"Call {number}", _describe_step(step, titles)) for number, step in enumerate(shown, start=1)),
-            *describe_effect([fact for undo in undos for fact in undo.facts]),
+            *describe_effect(told),
             *describe_effect([("Not restored", text) for text in scrub_json(lost)]),
         ]
-        notes = [f"{label}: {text.rstrip('.')}." for undo in undos for label, text in undo.facts]
+        notes = [f"{label}: {text.rstrip('.')}." for label, text in told]
         return Plan(
             tuple(steps),
             tuple(facts),

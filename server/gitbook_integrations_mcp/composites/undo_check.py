@@ -31,6 +31,7 @@ _WHERE = ("integrationName", "organization", "installationId", "space", "siteId"
 """Arguments that say what a call installs, and where."""
 
 _UNINSTALLED = " The installation was removed."
+_NOTHING_SENT = " Nothing was sent."
 _RUNNING_SECONDS = 600
 """Time after which a call with an unknown outcome no longer runs."""
 
@@ -104,16 +105,20 @@ class UndoCheck:
         for undoing in await self._store.changes.list_undoing(change.id):
             await self._check_undoing(change, undoing)
         undos: list[Undo] = []
-        reasons: list[str] = []
+        reasons: dict[str, str] = {}
         changed_later: set[str] = set()
         for group, part in enumerate(await self._store.changes.list_parts(change.id, call.caller.owner)):
             try:
                 undos.append(await self._undo_call(call, part, change.id, group, changed_later, recorded))
             except UndoError as error:
-                reasons.append(f"{part.tool} is not undone. {error}")
-        if not undos:
-            raise UndoError(f"{change.id}: none of its calls can be undone. {' '.join(reasons)}".rstrip())
-        return undos, reasons
+                reasons[part.id] = f"{part.tool} is not undone. {error}".replace(_NOTHING_SENT, "")
+                if earlier := await self._find_whole_undo(part):
+                    undos.append(Undo(part, (), (("Undone before", f"{part.id} ({part.tool}), by {earlier}"),), ()))
+        if not any(one.steps for one in undos):
+            named = " ".join(["none of its calls can be undone.", *reasons.values()])
+            raise UndoError(f"{change.id}: {named}{_NOTHING_SENT}")
+        undone = {one.change.id for one in undos}
+        return undos, [reason for part_id, reason in reasons.items() if part_id not in undone]
 
     async def _undo_call(
         self,
@@ -175,6 +180,13 @@ class UndoCheck:
                 f"{change.id} already has an undo: {undoing.id} ({undoing.moment}, outcome {undoing.outcome}). "
                 f"To repeat it, first undo {undoing.plan or undoing.id}. Nothing was sent."
             )
+
+    async def _find_whole_undo(self, part: Change) -> str | None:
+        """Return the ID of an undo that undid a call of a plan wholly and was not undone itself, if there is one."""
+        done = [one for one in await self._store.changes.list_undoing(part.id) if one.outcome == "done"]
+        standing = [one.plan or one.id for one in done if not await self._is_undone(one)]
+        needed = len(part.undo or ())
+        return next((one for one in standing if standing.count(one) >= needed), None)
 
     async def _is_undone(self, change: Change) -> bool:
         return any(one.outcome == "done" for one in await self._store.changes.list_undoing(change.id))

@@ -238,11 +238,14 @@ def _report(
         left = Counter(step.tool.name for step in steps[len(done) + 1 :])
         named = ", ".join(f"{name} ({format_count(number, 'call')})" for name, number in left.items())
         rest = f" Not sent: {named}." if left else ""
-        offer = f" To take back what is done, undo {change_id}." if isinstance(undo, dict) else ""
+        again = f"{call.tool.name} with the same arguments"
+        restarts = any(one.created for one in steps)  # its first call would install the integration twice
+        onward = "" if restarts else f" When the cause is fixed, {again} does the rest."
+        back = f"; then {again} starts from the beginning" if restarts else ""
+        offer = f" To take back what is done, undo {change_id}{back}." if isinstance(undo, dict) else ""
+        counted = f"{len(done)} of {len(steps)} calls are done"
         status = "incomplete"
-        message = (
-            f"Incomplete: {len(done)} of {len(steps)} calls are done. {failed.tool.name} failed: {error}{rest}{offer}"
-        )
+        message = f"Incomplete: {counted}. {failed.tool.name} failed: {error}{rest}{onward}{offer}"
         calls.append({"tool": failed.tool.name, **_name_place(failed), "code": str(error.code)})
     return {
         "status": status,

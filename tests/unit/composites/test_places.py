@@ -234,8 +234,10 @@ async def test_a_place_that_changes_while_the_plan_runs_is_not_removed(file: str
 class Refusing(GitBookSpy):
     """A GitBook that refuses to remove anything from spaces."""
 
+    refuses = True
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["method"] == "DELETE":
+        if self.refuses and scope["method"] == "DELETE":
             scope = {**scope, "path": "/v1/nowhere", "raw_path": b"/v1/nowhere"}
         await super().__call__(scope, receive, send)
 
@@ -249,6 +251,37 @@ async def test_an_incomplete_result_counts_what_was_not_sent_and_does_not_say_th
     unsent = len(case.present) - 1
     assert f"Not sent: uninstall_integration_from_space ({unsent} calls)." in read_text(result)
     assert "Nothing was changed" not in read_text(result)
+
+
+async def test_an_incomplete_plan_does_the_rest_when_it_is_called_again(file: str) -> None:
+    spy = Refusing()
+    case = Case(spy)
+    async with meet(create_gated_server(spy, url=file), Human(), "2026-07-28") as client:
+        result = await client.call_tool(TOOL, case.arguments)
+        assert f"{TOOL} with the same arguments" in read_text(result)
+        spy.refuses = False
+        again = (await client.call_tool(TOOL, case.arguments)).structured_content or {}
+    assert [one["spaceId"] for one in again["calls"]] == case.removed
+    assert case.spaces == {*case.present[2:], case.added}
+
+
+async def test_an_incomplete_undo_does_the_rest_and_names_what_was_undone_before(file: str) -> None:
+    spy, human = Refusing(), Human()
+    case, spy.refuses = Case(spy), False
+    async with meet(create_gated_server(spy, url=file), human, "2026-07-28") as client:
+        change_id = (await client.call_tool(TOOL, case.arguments)).structured_content["changeId"]
+        spy.refuses = True
+        result = await client.call_tool("undo_change", {"changeId": change_id})
+        incomplete = result.structured_content or {}
+        assert "undo_change with the same arguments" in read_text(result)
+        spy.refuses = False
+        content = (await client.call_tool("undo_change", {"changeId": change_id})).structured_content or {}
+    assert (incomplete["status"], content["status"]) == ("incomplete", "done")
+    assert case.spaces == set(case.present)
+    assert all(incomplete["changeId"] not in text for text in content["lost"])
+    assert sum(incomplete["changeId"] in note for note in content["notes"]) == len(case.removed)
+    assert "Not restored: uninstall" not in human.texts[-1]
+    assert len(content["notes"]) == len({*content["notes"]})
 
 
 class Unsure(GitBookSpy):
