@@ -52,7 +52,13 @@ _AUDIT = "audit_installations"
 _SHOWN = f"{_AUDIT} shows what is pending, paused or lacks a setting."
 _NEXT = f"An error is about settings or a status: {_SHOWN}"
 _FOREIGN = f"If another organization owns the integration, do not look for its events: {_SHOWN}"
-_DEVELOPMENT = "Development mode is on: events go to the tunnel, and the published script handles none."
+_DEVELOPMENT = {
+    True: "Development mode is on: events go to the tunnel, and the published script handles none.",
+    False: "Development mode is on: events of the organization that owns the integration go to the tunnel, and the "
+    "published script handles only those of other organizations.",
+}
+"""By whether it is on for all organizations."""
+
 _UNKNOWN = "If events are missing, development mode may have been left on elsewhere: events then go to a tunnel."
 
 
@@ -103,12 +109,9 @@ class EventInspector:
             "groups": [_describe(*key, group) for key, group in shown],
             **development,
         }
-        notes = [_DEVELOPMENT] if development else []
+        notes = [_DEVELOPMENT[one["all"]] for one in development.values()]
         if not events:
-            newest = max(map(_time, read), default="")
-            notes.append(f"No event matches. The newest of all is from {newest}." if newest else "There are no events.")
-            if other := max((_time(one) for one in read if _matches(one, call.arguments)), default=""):
-                notes.append(f"Outside this period, the newest that matches is from {other}.")
+            notes += _describe_others(call.arguments, read, period if complete else (None, None))
             notes += _name_wrong_filters(call.arguments, read) or ([] if development else [_UNKNOWN])
         if not complete:
             oldest = min(map(_time, read), default="")
@@ -170,6 +173,22 @@ class EventInspector:
         request = endpoint.build_request({"integrationName": call.arguments["integrationName"], **arguments})
         response = await self._gitbook.send(request, credentials.select(endpoint))
         return read_response(endpoint, credentials.scrub_response(response))
+
+
+def _describe_others(
+    arguments: Mapping[str, Any], read: Sequence[Mapping[str, Any]], period: tuple[float | None, float | None]
+) -> list[str]:
+    """Return sentences about the events that were read, none of which matches."""
+    if not read:
+        return ["There are no events."]
+    notes = [f"No event matches. The newest of all is from {max(map(_time, read)) or 'an unknown time'}."]
+    if other := max((_time(one) for one in read if _matches(one, arguments)), default=""):
+        notes.append(f"Outside this period, the newest that matches is from {other}.")
+    first = min(read, key=_time)
+    created = _find_moment(first)
+    if created is not None and any(moment is not None and moment < created for moment in period):
+        notes.append(f"The oldest of all is from {_time(first)}. Earlier ones, if any, are no longer listed.")
+    return notes
 
 
 def _name_wrong_filters(arguments: Mapping[str, Any], read: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -144,6 +144,29 @@ async def test_where_no_event_matches_the_result_says_when_the_last_one_was(sand
     assert "There are no events." in (await read(sandbox))["note"]
 
 
+async def test_a_period_before_the_oldest_event_is_not_called_free_of_failures(sandbox: Sandbox) -> None:
+    oldest = min(one.created_at for one in sandbox.state.events if one.integration == OWN_INTEGRATION)
+    first = f"The oldest of all is from {datetime.fromtimestamp(oldest, UTC):%Y-%m-%dT%H:%M:%S}"
+    before = datetime.fromtimestamp(oldest - DAY, UTC).isoformat()
+    assert first in (await read(sandbox, since="2024-01-01", until=before))["note"]
+    assert first in (await read(sandbox, until=before, status="failed"))["note"]
+    assert first not in (await read(sandbox, since="1h"))["note"]
+
+
+@pytest.mark.parametrize("all_organizations", [True, False])
+async def test_a_development_mode_of_the_owner_alone_leaves_the_events_of_others_to_the_script(
+    all_organizations: bool, sandbox: Sandbox
+) -> None:
+    server = create_server(
+        load_settings({"server": {"sandbox": True}}), http_transport=httpx.ASGITransport(app=sandbox), clock=Clock(NOW)
+    )
+    arguments = {**OWN, "tunnelUrl": "https://tunnel.example", "all": all_organizations}
+    async with meet(server, Human(), "2026-07-28") as client:
+        await client.call_tool("set_integration_development_mode", arguments)
+        note = (await client.call_tool("inspect_integration_events", OWN)).structured_content["note"]
+    assert ("handles none" in note, "other organizations" in note) == (all_organizations, not all_organizations)
+
+
 async def test_a_development_mode_that_is_known_to_be_on_is_said(sandbox: Sandbox) -> None:
     settings, clock = load_settings({"server": {"sandbox": True}}), Clock(NOW)
     server = create_server(settings, http_transport=httpx.ASGITransport(app=sandbox), clock=clock)
