@@ -264,7 +264,7 @@ def _describe_sources(endpoint: Endpoint, tool: Tool) -> str:
         return checked
     removes = isinstance(tool, Endpoint) and tool.method == "DELETE"
     missing = "nothing is left to uninstall" if removes else f"{installer.name} installs it"
-    return f"{checked} If the values are right, it is not installed there: {missing}."
+    return f"{checked} If the values are right and belong together, it is not installed there: {missing}."
 
 
 def _describe_reading(endpoint: Endpoint) -> str:

@@ -40,6 +40,17 @@ def _find_ids(model: type[BaseModel], arguments: Mapping[str, Any]) -> Iterator[
             yield from ((f"{name}.{path}", listed_as, given) for path, listed_as, given in _find_ids(below, nested))
 
 
+def _name_other_integration(
+    name: str, given: str, titles: Mapping[str, list[str]], arguments: Mapping[str, Any]
+) -> str:
+    """Return of which other integration an installation is, and the right one's installations, or ""."""
+    wanted = get_path(arguments, f"{name.removesuffix('installationId')}integrationName")
+    if not titles.get(given) or wanted in titles[given]:
+        return ""
+    right = {identifier: labels[0] for identifier, labels in titles.items() if wanted in labels}
+    return f"{given} is of {titles[given][0]}.{name_meant(right, right)}"
+
+
 class Suggester:
     """Reads the list that an ID should be from, after a call that failed."""
 
@@ -70,6 +81,8 @@ class Suggester:
             if listed_as not in lists:
                 lists[listed_as] = await self._read_titles(listed_as, arguments, caller)
             titles = lists[listed_as]
+            if listed_as == "installationId" and (other := _name_other_integration(name, given, titles, arguments)):
+                return f" {name}: {other}"
             meant = find_mistyped(given, titles) if given not in titles else []
             if 0 < len(meant) <= MOST_MEANT:
                 shown = {identifier: next(iter(titles[identifier]), identifier) for identifier in meant}

@@ -106,6 +106,19 @@ async def test_the_id_of_the_default_organization_that_was_meant_is_named(
     assert f"GITBOOK_ORGANIZATION): Did you mean {ORGANIZATION_ID}" in read_text(result)
 
 
+@pytest.mark.parametrize(("tool", "path"), [("uninstall_integration", ""), ("copy_configuration", "target.")])
+async def test_an_installation_of_another_integration_is_named_with_the_right_one(tool: str, path: str) -> None:
+    watched = Watched()
+    ids = {one.integration: one.id for one in watched.sandbox.state.get_installations(organization=ORGANIZATION_ID)}
+    right = {"integrationName": "slack", "installationId": ids["slack"]}
+    wrong = {"integrationName": "slack", "installationId": ids["heatlens"]}
+    async with connect(watched) as client:
+        result = await client.call_tool(tool, {"source": right, "target": wrong} if path else wrong)
+    expected = f"{path}installationId: {ids['heatlens']} is of heatlens. Did you mean {ids['slack']} (“slack”)?"
+    assert result.is_error
+    assert expected in read_text(result)
+
+
 async def test_the_name_of_another_product_is_no_typing_error() -> None:
     async with connect(Watched()) as client:
         result = await client.call_tool("get_integration_by_name", {"integrationName": "gitlab"})
