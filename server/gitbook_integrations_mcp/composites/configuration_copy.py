@@ -58,6 +58,7 @@ class CopyPlanner:
         facts = (
             Fact("From", _name_place(scrub_json(source), scrub_json(read))),
             Fact("To", _name_place(scrub_json(target), scrub_json(before))),
+            *await self._describe_crossing(call, tools, {"source": read, "target": before}),
             Fact("Settings added", name_keys(scrub_json([key for key in changed if key not in current]))),
             Fact("Settings replaced", name_keys(scrub_json([key for key in changed if key in current]))),
             Fact("Settings kept", name_keys(scrub_json([key for key in current if key not in changed]))),
@@ -74,6 +75,21 @@ class CopyPlanner:
         step = Step(ENDPOINTS[tools["target"]], {**target, "configuration": configuration}, before=before)
         await check_configuration(prepare_step(call, step), before, self._targets, kept)
         return Plan((step,), facts)
+
+    async def _describe_crossing(
+        self, call: Call, tools: Mapping[str, str], read: Mapping[str, Mapping[str, Any]]
+    ) -> list[Fact]:
+        """Return the organization that the settings leave, if that of the target is another one.
+
+        Raises:
+            MismatchError: GitBook answered with another object.
+        """
+        if call.arguments["source"]["installationId"] == call.arguments["target"]["installationId"]:
+            return []
+        calls = {name: call.derive(ENDPOINTS[tool], call.arguments[name]) for name, tool in tools.items()}
+        left, entered = [(await self._targets.read_organization(calls[name], read[name]))[0] for name in calls]
+        crosses = left is not None and left != entered
+        return [Fact("Leaves organization", format_name(call.caller.credentials.scrub_json(left)))] if crosses else []
 
     async def _read(self, call: Call, name: str, tool: str) -> Mapping[str, Any]:
         """Return what the argument `name` means.

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gitbook_integrations_mcp.sandbox import OWN_INTEGRATION
 from gitbook_integrations_mcp.sandbox.state import Setup
 from tests.support.elicitation_client import GitBookSpy, Human, create_gated_server, meet, read_status
 from tests.support.fake_gitbook import Era, read_code, read_text
@@ -72,6 +73,21 @@ async def test_a_credential_moves_unseen_and_an_undo_brings_the_old_one_back(
     for secret in (SECRET, OLD):
         assert secret not in shown
         assert secret.encode() not in stored
+
+
+@pytest.mark.parametrize("crosses", [True, False])
+async def test_the_question_says_that_settings_go_to_another_organization(crosses: bool) -> None:
+    case, human = Case(), Human()
+    state = case.spy.sandbox.state
+    source, other = (one for one in state.installations.values() if one.integration == OWN_INTEGRATION)
+    assert source.organization != other.organization
+    if not crosses:
+        other.organization = source.organization
+    where = [{"integrationName": OWN_INTEGRATION, "installationId": one.id} for one in (source, other)]
+    async with meet(create_gated_server(case.spy), human, "2026-07-28") as client:
+        await client.call_tool(TOOL, dict(zip(("source", "target"), where, strict=True)))
+    leaves = f"Leaves organization: {source.organization} (“{state.organizations[source.organization].title}”)"
+    assert (leaves in human.texts[0]) is crosses
 
 
 async def test_only_the_chosen_settings_are_copied() -> None:
