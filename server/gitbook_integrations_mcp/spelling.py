@@ -8,6 +8,7 @@ from gitbook_integrations_mcp.text import clean_text, quote
 MOST_MEANT = 3
 """Number of IDs or names of tools in a suggestion."""
 
+_APP = "app.gitbook.com/"
 _LIKENESS = 0.6
 _TYPING_ERROR = 0.8
 """Likeness of an ID or title with a typing error to the right one. Names of different integrations are less alike."""
@@ -49,7 +50,7 @@ def suggest(name: str, valid: Iterable[str], likeness: float = _LIKENESS) -> str
 def find_meant(given: str, titles: Mapping[str, Iterable[str]]) -> list[str]:
     """Return the IDs that `given` is another name of: a title, a URL, or the ID in another case. `titles` are by ID."""
     folded = _fold(given)
-    names = {folded, *folded.split("/")} if "://" in folded else {folded}
+    names = {folded, *folded.split("/")} if "://" in folded or folded.startswith(_APP) else {folded}
     return [one for one, named in titles.items() if not names.isdisjoint({one.casefold(), *map(_fold, named)})]
 
 

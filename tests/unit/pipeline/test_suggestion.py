@@ -27,6 +27,7 @@ SPACE = "4Bx5L9BNoCBwuh9BLKDm"
         ("list_space_integrations", {"spaceId": SPACE.upper()}, SPACE),
         ("list_site_integrations", {"siteId": "Help Center"}, "site_qLN1io"),
         ("list_site_integrations", {"siteId": "https://app.gitbook.com/o/x/sites/site_qLN1io"}, "mean site_qLN1io"),
+        ("list_space_integrations", {"spaceId": f"app.gitbook.com/s/{SPACE}"}, f"mean {SPACE}"),
         ("list_space_integrations", {"spaceId": f"https://app.gitbook.com/o/{ORGANIZATION_ID}/s/{SPACE}/"}, SPACE),
         ("audit_installations", {"spaces": ["Internal Handbok"]}, f"mean {SPACE} (“Internal Handbook”) or"),
         ("get_integration_installation_by_id", {"integrationName": "slack", "installationId": "Slack"}, None),
