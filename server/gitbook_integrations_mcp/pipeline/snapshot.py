@@ -9,9 +9,10 @@ from gitbook_integrations_api.endpoint import Endpoint
 from gitbook_integrations_api.sources import PLACE_LISTS
 from gitbook_integrations_mcp.calls.arguments import build_request
 from gitbook_integrations_mcp.calls.call import Call
+from gitbook_integrations_mcp.calls.related import find_target
 from gitbook_integrations_mcp.calls.response import find_id, read_cursor, read_response
 from gitbook_integrations_mcp.confirmation.targets import TargetReader, check_identity, find_context
-from gitbook_integrations_mcp.errors import AnswerError, TargetError
+from gitbook_integrations_mcp.errors import AnswerError, CallError, TargetError
 from gitbook_integrations_mcp.gitbook.client import GitBook
 
 _PAGE_SIZE = 1000
@@ -40,9 +41,11 @@ class SnapshotReader:
         """
         endpoint = ENDPOINTS[tool]
         build_request(endpoint, arguments)
-        target = await self._targets.read_target(call.derive(endpoint, arguments))
-        if target is None:
-            raise TargetError(f"{call.tool.name}: the token may not read the current state. Nothing was sent.")
+        reader = find_target(endpoint)
+        assert reader is not None
+        target = await self._targets.try_to_read_target(call.derive(endpoint, arguments), reader)
+        if isinstance(target, CallError):
+            raise TargetError(f"{call.tool.name} could not read the current state, so nothing was changed. {target}")
         if not isinstance(target.get("configuration", {}), Mapping | None):
             raise AnswerError("GitBook returned a configuration that is not an object. Nothing was sent.")
         lists = [reader for reader in find_context(endpoint) if reader.is_list]

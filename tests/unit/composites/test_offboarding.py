@@ -135,6 +135,26 @@ async def test_an_installation_that_cannot_be_read_is_not_called_absent(change: 
     assert (human.texts, spy.mutations) == ([], [])
 
 
+class Hiding(GitBookSpy):
+    """A GitBook that lists installations, but refuses to show one."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"].endswith(find(self)[0].id):
+            await send({"type": "http.response.start", "status": 403, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        await super().__call__(scope, receive, send)
+
+
+async def test_a_refusal_to_show_an_installation_says_which_call_was_refused_and_whom_to_ask() -> None:
+    spy = Hiding()
+    async with meet(create_gated_server(spy), human := Human(), "2026-07-28") as client:
+        result = await client.call_tool(TOOL, SLACK)
+    assert read_code(result) == "target_unreadable"
+    assert "get_integration_installation_by_id with 403" in read_text(result)
+    assert (human.texts, spy.mutations) == ([], [])
+
+
 @pytest.mark.parametrize("cursor", ["abc", {"cursor": "x"}, {"page": None}, {"page": 7}, ["x"], True, {}])
 async def test_a_list_whose_rest_cannot_be_read_is_not_complete(cursor: Any) -> None:
     def hide(data: Any) -> None:
