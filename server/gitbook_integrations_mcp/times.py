@@ -43,10 +43,14 @@ def read_period(
 ) -> tuple[float | None, float | None]:
     """Return the moments, in seconds since 1970, between which something is searched. `prefix` is of the arguments.
 
+    A date as the end includes its day: without it, a search until today would miss what happened today.
+
     Raises:
         ArgumentsError: one is no moment, or nothing can be between them: an empty list would look as if all were well.
     """
     start, end = read_moment(f"{prefix}since", since, now), read_moment(f"{prefix}until", until, now)
+    if end is not None and until is not None and re.fullmatch(r"[\dW-]+", until.strip()):
+        end += _SECONDS["d"]
     if start is not None and start > now:
         raise ArgumentsError(f"{prefix}since: {clean_text(str(since), 40)} is in the future. It is {write_time(now)}.")
     if start is not None and end is not None and start >= end:

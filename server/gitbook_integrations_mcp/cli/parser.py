@@ -282,14 +282,14 @@ def _add_events(parser: Parser) -> None:
     parser.add_argument(
         "--since", metavar="WHEN", help="only since then: 30min, 24h, 7d, 4w, or a date; not with --follow"
     )
-    parser.add_argument("--until", metavar="WHEN", help="only before then; not with --follow")
+    parser.add_argument("--until", metavar="WHEN", help="only until then, or the end of that day; not with --follow")
     parser.add_argument("--follow", action="store_true", help="print new events with their logs, until Ctrl-C")
     _add_json(parser)
 
 
 def _add_changes(parser: Parser) -> None:
     parser.add_argument("--since", metavar="WHEN", help="only since then: 30min, 24h, 7d, 4w, or a date")
-    parser.add_argument("--until", metavar="WHEN", help="only before then")
+    parser.add_argument("--until", metavar="WHEN", help="only until then, or the end of that day")
     parser.add_argument("--tool", metavar="TOOL", help="only calls of this tool")
     parser.add_argument("--organization", metavar="ID", help="only changes of this organization")
     parser.add_argument("--outcome", choices=OUTCOMES, help="only with this outcome")
