@@ -9,7 +9,7 @@ from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.masking import MASK
 from gitbook_integrations_mcp.calls.output import Output
 from gitbook_integrations_mcp.calls.response import FOREIGN_PAGE
-from gitbook_integrations_mcp.calls.view import View
+from gitbook_integrations_mcp.calls.view import View, format_marker
 from gitbook_integrations_mcp.composites.undo_check import UndoCheck, UndoError
 from gitbook_integrations_mcp.errors import ArgumentsError, ErrorCode
 from gitbook_integrations_mcp.pipeline.receipt import UNDO_TOOL
@@ -26,6 +26,9 @@ _LATER = 1000
 _VIEW = View(300, "`gitbook-integrations-mcp changes --json` shows it")
 _DETAILS = ("status", "requestId", "lost")
 """Fields that are shown only of a single change."""
+
+_ITEMS = 10
+"""Items of an argument, for example spaces, that a list of changes shows."""
 
 _FILTERS = ("organizationId", "integrationName")
 _UNKNOWN_ORGANIZATION = "A change without organization can be of any organization."
@@ -102,7 +105,7 @@ class ChangeLister:
         )
         listed = found[:limit]
         later = await self._store.changes.search(owner, after=listed[-1].id, limit=_LATER) if listed else []
-        items = [_omit(one, _DETAILS) for one in await self._describe(call, listed, later)]
+        items = [_summarize(one) for one in await self._describe(call, listed, later)]
         content: dict[str, Any] = {"items": items}
         if len(found) > limit:
             content["next"] = {"page": listed[-1].id}
@@ -202,6 +205,17 @@ def _describe_part(part: Change, content: Mapping[str, Any], plan: Change) -> di
     """Return a call of a plan without what is the same for the whole plan."""
     own = {name: value for name, value in part.arguments.items() if plan.arguments.get(name) != value}
     return {**_omit(content, _OF_PLAN), "arguments": own}
+
+
+def _summarize(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a change as one of many: without details, and with only the first items of a long argument."""
+    arguments = {
+        name: [*value[:_ITEMS], format_marker(len(value) - _ITEMS, "changeId shows all", "items")]
+        if isinstance(value, list) and len(value) > _ITEMS
+        else value
+        for name, value in content["arguments"].items()
+    }
+    return {**_omit(content, _DETAILS), "arguments": arguments}
 
 
 def _omit(content: Mapping[str, Any], names: Container[str]) -> dict[str, Any]:

@@ -42,6 +42,22 @@ async def test_changes_are_listed_newest_first_in_pages() -> None:
     assert seen == [f"2027-01-15T08:00:0{second}.000Z" for second in (4, 3, 2, 1, 0)]
 
 
+async def test_a_list_shows_long_arguments_in_part_and_a_single_change_shows_them_whole() -> None:
+    spy = GitBookSpy()
+    slack = next(one for one in spy.sandbox.state.installations.values() if one.integration == "slack")
+    spaces = [one.id for one in spy.sandbox.state.get_places("space", ORGANIZATION_ID)]
+    arguments = {"integrationName": "slack", "installationId": slack.id, "spaces": spaces}
+    async with meet(create_gated_server(spy), Human(), "2026-07-28") as client:
+        await client.call_tool("set_installation_places", arguments)
+        [listed] = (await search(client))["items"]
+        [single] = (await search(client, changeId=listed["id"]))["items"]
+    *shown, marker = listed["arguments"]["spaces"]
+    assert shown == spaces[: len(shown)]
+    assert f"{len(spaces) - len(shown)} more" in marker
+    assert "changeId" in marker
+    assert single["arguments"] == arguments
+
+
 async def test_changes_are_found_by_tool_outcome_organization_and_time() -> None:
     clock = Clock(1_800_000_000.0)
     async with meet(create_gated_server(GitBookSpy(), clock, widening="off"), Human(), "2026-07-28") as client:
