@@ -1,6 +1,7 @@
 """A plan: several calls that are confirmed as a whole and then run one by one."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -10,6 +11,7 @@ from gitbook_integrations_mcp.calls.response import find_id
 from gitbook_integrations_mcp.calls.undo import SETTINGS, describe_state
 from gitbook_integrations_mcp.digest import digest_json
 from gitbook_integrations_mcp.store.pending import Fact
+from gitbook_integrations_mcp.text import format_count
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,12 @@ class Step:
     def restored(self) -> list[str]:
         """Names of the settings that the call sets."""
         return [name for name in SETTINGS if name in self.arguments]
+
+
+def count_calls(steps: Iterable[Step]) -> str:
+    """Return how many calls of each tool these are."""
+    counted = Counter(step.tool.name for step in steps)
+    return ", ".join(f"{name} ({format_count(number, 'call')})" for name, number in counted.items())
 
 
 @dataclass(frozen=True, slots=True)

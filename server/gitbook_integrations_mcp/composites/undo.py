@@ -7,10 +7,10 @@ from typing import Any
 
 from gitbook_integrations_api.choices import LEVELS
 from gitbook_integrations_mcp.calls.call import Call
-from gitbook_integrations_mcp.calls.plan import Plan, Step
+from gitbook_integrations_mcp.calls.plan import Plan, Step, count_calls
 from gitbook_integrations_mcp.calls.undo import SETTINGS
 from gitbook_integrations_mcp.composites.undo_check import UndoCheck, UndoError, join_steps
-from gitbook_integrations_mcp.confirmation.facts import describe_effect, format_name
+from gitbook_integrations_mcp.confirmation.facts import MAX_LISTED, describe_effect, format_name, limit_facts
 from gitbook_integrations_mcp.errors import CallError, ErrorCode
 from gitbook_integrations_mcp.pipeline.snapshot import SnapshotReader
 from gitbook_integrations_mcp.store.change import Change
@@ -51,10 +51,12 @@ class UndoPlanner:
         titles = await self._read_titles(call, change.organization, [undo.change for undo in undos], steps)
         scrub_json = call.caller.credentials.scrub_json  # before anything is cut
         shown = [replace(step, arguments=scrub_json(step.arguments)) for step in steps]
+        calls = [Fact(f"Call {number}", _describe_step(one, titles)) for number, one in enumerate(shown, start=1)]
         told = list(dict.fromkeys(fact for undo in undos for fact in undo.facts))
         facts = [
             *describe_effect([("Change", f"{change.id}: {change.tool} at {change.moment}, outcome {change.outcome}")]),
-            *(Fact(f"Call {number}", _describe_step(step, titles)) for number, step in enumerate(shown, start=1)),
+            *([Fact("All calls", count_calls(steps))] if len(calls) > MAX_LISTED else ()),
+            *limit_facts(calls, "Calls"),
             *describe_effect(told),
             *describe_effect([("Not restored", text) for text in scrub_json(lost)]),
         ]

@@ -5,7 +5,6 @@ plan has a record of its own, by whose ID all of them are undone at once, unless
 """
 
 import logging
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
@@ -16,7 +15,7 @@ from gitbook_integrations_mcp.auth.policy import Policy
 from gitbook_integrations_mcp.calls.arguments import build_request, check_arguments
 from gitbook_integrations_mcp.calls.call import Call, EndpointCall
 from gitbook_integrations_mcp.calls.output import Output
-from gitbook_integrations_mcp.calls.plan import Plan, PlannedCall, Planner, Step, digest_target
+from gitbook_integrations_mcp.calls.plan import Plan, PlannedCall, Planner, Step, count_calls, digest_target
 from gitbook_integrations_mcp.calls.response import get_path, read_response
 from gitbook_integrations_mcp.confirmation.preview import Previewer
 from gitbook_integrations_mcp.confirmation.results import TARGET_CHANGED, Approval
@@ -35,7 +34,6 @@ from gitbook_integrations_mcp.pipeline.execution import Executor, Recorded
 from gitbook_integrations_mcp.pipeline.receipt import describe_changed, describe_undo, name_revocable
 from gitbook_integrations_mcp.pipeline.snapshot import SnapshotReader
 from gitbook_integrations_mcp.store.change import Change, number_part
-from gitbook_integrations_mcp.text import format_count
 
 logger = logging.getLogger(__name__)
 
@@ -235,9 +233,8 @@ def _report(
     ]
     status, message = "done", f"Done: all {len(steps)} calls." if len(steps) > 1 else "Done."
     if error is not None and failed is not None:
-        left = Counter(step.tool.name for step in steps[len(done) + 1 :])
-        named = ", ".join(f"{name} ({format_count(number, 'call')})" for name, number in left.items())
-        rest = f" Not sent: {named}." if left else ""
+        left = count_calls(steps[len(done) + 1 :])
+        rest = f" Not sent: {left}." if left else ""
         again = f"{call.tool.name} with the same arguments"
         restarts = any(one.created for one in steps)  # its first call would install the integration twice
         onward = "" if restarts else f" When the cause is fixed, {again} does the rest."

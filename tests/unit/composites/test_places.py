@@ -12,6 +12,7 @@ from tests.support.altered_gitbook import AlteredGitBook, Change
 from tests.support.elicitation_client import GitBookSpy, Human, create_gated_server, meet, read_status
 from tests.support.fake_gitbook import Era, connect, read_changes, read_code, read_text
 from tests.support.gated_calls import APPROVAL, Target, call_once, each_era, start_call
+from tests.support.grown_sandbox import Size, create_grown_sandbox
 
 TOOL = "set_installation_places"
 SECRET = "xoxb-the-secret-of-a-space"
@@ -282,6 +283,21 @@ async def test_an_incomplete_undo_does_the_rest_and_names_what_was_undone_before
     assert sum(incomplete["changeId"] in note for note in content["notes"]) == len(case.removed)
     assert "Not restored: uninstall" not in human.texts[-1]
     assert len(content["notes"]) == len({*content["notes"]})
+
+
+async def test_the_question_of_a_long_undo_counts_the_calls_that_it_does_not_show(file: str) -> None:
+    spy, human = GitBookSpy(create_grown_sandbox(Size(spaces=70, installations=120), rate_limit=10_000)), Human()
+    case = Case(spy)
+    spaces = [one.id for one in spy.sandbox.state.get_places("space", case.installation.organization)]
+    async with meet(create_gated_server(spy, url=file), human, "2026-07-28") as client:
+        content = (await client.call_tool(TOOL, {**case.arguments, "spaces": spaces})).structured_content or {}
+        await client.call_tool("undo_change", {"changeId": content["changeId"]})
+    calls, question = len(content["calls"]), human.texts[-1]
+    assert calls > 50
+    assert f"All calls: uninstall_integration_from_space ({calls} calls)" in question
+    assert f"Calls, not shown: {calls - 50} of {calls}" in question
+    assert ("Call 50:" in question, "Call 51:" in question) == (True, False)
+    assert case.spaces == set(case.present)
 
 
 class Unsure(GitBookSpy):
