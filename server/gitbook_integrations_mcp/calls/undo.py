@@ -1,6 +1,6 @@
 """Which calls undo a call, as its endpoint declares it, with the values that they need. Pure functions."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from gitbook_integrations_api.catalog import ENDPOINTS
@@ -59,6 +59,23 @@ def list_undo(
     return steps, [*lost, *_list_kept(call, before, result), *_describe_paused(call, before)] if steps else []
 
 
+def omit_values(steps: Iterable[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return recorded steps without the values that the store does not keep, and a sentence for each of these."""
+    rest: list[dict[str, Any]] = []
+    omitted: dict[str, None] = {}
+    for one in steps:
+        endpoint, masked = ENDPOINTS[one["tool"]], one.get("masked", ())
+        omitted |= {
+            f"{name} is not restored by {endpoint.name}, because the store does not keep its values "
+            "(store.keep_values, store.keys).": None
+            for name in masked
+        }
+        arguments = {name: value for name, value in one["arguments"].items() if name not in masked}
+        if endpoint.method != "PATCH" or endpoint.body_names & arguments.keys():
+            rest.append({**one, "arguments": arguments})
+    return rest, [*omitted]
+
+
 def _list_kept(call: EndpointCall, before: Mapping[str, Any] | None, result: Any) -> Iterator[str]:
     """Yield a sentence for each effect of an update that stays when its settings are restored."""
     if call.tool.method != "PATCH" or before is None:
@@ -86,7 +103,7 @@ def _describe_paused(call: EndpointCall, before: Mapping[str, Any] | None) -> It
     if paused:
         more = f" and {len(paused) - _MAX_NAMED} more" if len(paused) > _MAX_NAMED else ""
         named = f"{', '.join(paused[:_MAX_NAMED])}{more}"
-        yield f"It was paused: {named}. The undo makes it active. Only GitBook can pause it."
+        yield f"It was paused: {named}. The undo can make it active. Only GitBook can pause it."
 
 
 def _name_place(item: Mapping[str, Any]) -> str:

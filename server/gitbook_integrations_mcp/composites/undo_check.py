@@ -12,7 +12,7 @@ from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.plan import Plan, PlannedCall, Step
 from gitbook_integrations_mcp.calls.related import find_target
 from gitbook_integrations_mcp.calls.response import find_id, get_path
-from gitbook_integrations_mcp.calls.undo import GONE, compare_states, describe_state
+from gitbook_integrations_mcp.calls.undo import GONE, compare_states, describe_state, omit_values
 from gitbook_integrations_mcp.confirmation.targets import TargetReader
 from gitbook_integrations_mcp.errors import CallError, ErrorCode, RefusedError, StatusError
 from gitbook_integrations_mcp.pipeline.change_log import mask_for_record
@@ -143,12 +143,11 @@ class UndoCheck:
             endpoint = ENDPOINTS[change.tool]
             offered = endpoint.reverted_by in call.caller.policy.tools
             other = f"Use {endpoint.other_way}" if offered else "Read the current state, and make the opposite change"
-            raise UndoError(
-                f"{change.tool} cannot be undone: GitBook's API does not return what it changed. Nothing was sent. "
-                f"{other}."
-            )
-        if unknown := next((one["tool"] for one in change.undo if one["tool"] not in ENDPOINTS), None):
-            raise UndoError(f"{change.id} cannot be undone: this version has no tool {unknown}. Nothing was sent.")
+            unknown = "a value that this needs is unknown"
+            why = unknown if endpoint.undo else "GitBook's API does not return what it changed"
+            raise UndoError(f"{change.tool} cannot be undone: {why}. Nothing was sent. {other}.")
+        if missing := next((one["tool"] for one in change.undo if one["tool"] not in ENDPOINTS), None):
+            raise UndoError(f"{change.id} cannot be undone: this version has no tool {missing}. Nothing was sent.")
         undoing = await self._find_undo(change)
         if undoing is not None:
             await self._check_undoing(change, undoing)
@@ -384,16 +383,8 @@ def join_steps(undos: Sequence[Undo]) -> list[Step]:
 
 def _read_steps(kept: Sequence[Mapping[str, Any]], undoes: str, group: int) -> tuple[list[Step], list[str]]:
     """Return the steps without the arguments whose values were not kept, and a sentence for each of these."""
-    steps, omitted = [], []
-    for one in kept:
-        endpoint, masked = ENDPOINTS[one["tool"]], one.get("masked", ())
-        omitted += [
-            f"{name} is not restored by {endpoint.name}, because its credentials were not kept (store.keep_values)."
-            for name in masked
-        ]
-        arguments = {name: value for name, value in one["arguments"].items() if name not in masked}
-        if endpoint.method != "PATCH" or endpoint.body_names & arguments.keys():
-            steps.append(Step(endpoint, arguments, one["created"], group, undoes=undoes))
+    rest, omitted = omit_values(kept)
+    steps = [Step(ENDPOINTS[one["tool"]], one["arguments"], one["created"], group, undoes=undoes) for one in rest]
     if not steps:
         raise UndoError(f"Nothing of this change can be restored. {' '.join(omitted)} Nothing was sent.")
     return steps, omitted

@@ -14,7 +14,7 @@ from gitbook_integrations_mcp.calls.call import Call, EndpointCall
 from gitbook_integrations_mcp.calls.masking import mask_secrets
 from gitbook_integrations_mcp.calls.plan import PlannedCall
 from gitbook_integrations_mcp.calls.response import get_path
-from gitbook_integrations_mcp.calls.undo import GONE, describe_state, list_undo
+from gitbook_integrations_mcp.calls.undo import GONE, describe_state, list_undo, omit_values
 from gitbook_integrations_mcp.confirmation.results import Approval
 from gitbook_integrations_mcp.errors import UnreachableError
 from gitbook_integrations_mcp.gitbook.credentials import Credentials
@@ -162,6 +162,11 @@ class ChangeLog:
             for one, shown in zip(steps, masked["steps"], strict=True)
         ]
         sealed = None if masked == kept else await self._store.sealer.seal(kept, change_id)
+        if sealed is None:
+            rest, omitted = omit_values(undo)
+            if not rest:
+                return {**_NO_UNDO}
+            lost += omitted
         return {"undo": undo, "after": masked["after"], "lost": lost, "sealed": sealed}
 
 

@@ -159,16 +159,36 @@ async def test_a_change_of_another_caller_is_unknown(file: str) -> None:
         assert read_code(await client.call_tool("undo_change", {"changeId": change_id})) == "unknown_change"
 
 
-async def test_without_kept_values_an_undo_says_what_it_does_not_restore(file: str) -> None:
+async def test_without_kept_values_the_receipt_and_the_undo_say_what_is_not_restored(file: str) -> None:
     spy, human = GitBookSpy(), Human()
     async with meet(create(spy, file, store={"keep_values": False}), human, "2026-07-28") as client:
-        change_id = await uninstall(client, spy)
-        result = await client.call_tool("undo_change", {"changeId": change_id})
+        old = {"integrationName": OWN_INTEGRATION, "installationId": find_installation(spy).id}
+        receipt = ((await client.call_tool("uninstall_integration", old)).structured_content or {})["receipt"]
+        result = await client.call_tool("undo_change", {"changeId": receipt["changeId"]})
         assert read_status(result) == "done"
+    assert {text.split()[0] for text in receipt["lost"] if "not restored" in text} == {"configuration"}
+    assert (result.structured_content or {})["lost"] == receipt["lost"]  # each once
     new = find_installation(spy)
     assert "api_key" not in new.configuration
     assert "configuration is not restored" in human.texts[-1]
     assert any("configuration is not restored" in text for text in (result.structured_content or {})["lost"])
+
+
+async def test_without_kept_values_a_receipt_offers_no_undo_that_restores_nothing(file: str) -> None:
+    spy = GitBookSpy()
+    installation = find_installation(spy)
+    installation.configuration = {"webhook_url": "https://hooks.example/old"}
+    where = {"integrationName": OWN_INTEGRATION, "installationId": installation.id}
+    arguments = {**where, "configuration": {"webhook_url": "https://hooks.example/new"}}
+    async with meet(create(spy, file, store={"keep_values": False}), Human(), "2026-07-28") as client:
+        changed = await client.call_tool("update_integration_installation", arguments)
+        receipt = (changed.structured_content or {})["receipt"]
+        assert isinstance(receipt["undo"], str)
+        (listed,) = await list_changes(client)
+        assert "undo" not in listed
+        result = await client.call_tool("undo_change", {"changeId": receipt["changeId"]})
+        assert read_code(result) == "change_not_undoable"
+        assert "unknown" in read_text(result)
 
 
 async def test_values_that_cannot_be_decrypted_are_an_error_before_anybody_is_asked(file: str, tmp_path: Path) -> None:

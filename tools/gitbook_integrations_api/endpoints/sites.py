@@ -197,7 +197,7 @@ TOOLS = (
         success=(205, 204),
         act="Uninstall {integration} from {site}",
         consequence="The integration stops working on this site. Its configuration and external IDs there are deleted. "
-        "undo_change can install it again with them.",
+        "undo_change can install it again with those that the store keeps.",
         effect="The installation {installationId} of {integrationName} is not on the site {siteId}.",
         undo=Undo(
             (

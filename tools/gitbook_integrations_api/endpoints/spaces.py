@@ -199,7 +199,7 @@ TOOLS = (
         success=(205, 204),
         act="Uninstall {integration} from {space}",
         consequence="The integration stops working on this space. Its configuration and external IDs there are "
-        "deleted. undo_change can install it again with them.",
+        "deleted. undo_change can install it again with those that the store keeps.",
         effect="The installation {installationId} of {integrationName} is not on the space {spaceId}.",
         undo=Undo(
             (
