@@ -224,7 +224,7 @@ class UndoCheck:
                 installed again.
             CallError: the target could not be read.
         """
-        found = _find_target_call(change, steps)
+        found = _find_target_call(change)
         if found is None:
             return None
         tool, arguments = found
@@ -304,17 +304,25 @@ class UndoCheck:
     async def _count_later(self, change: Change, whole: str) -> int:
         """Return how many later changes of the owner have the same target, outside the plan with the ID `whole`."""
         later = await self._store.changes.search(change.owner, after=change.id, limit=_MAX_LATER)
-        target = _find_target(change)
-        return sum(_find_target(one) == target and not one.id.startswith(whole) for one in later)
+        made = (one for one in later if one.outcome in {"done", "unknown"} and not one.id.startswith(whole))
+        path = _find_path(change)
+        return sum(_find_path(one) == path for one in made if one.tool in ENDPOINTS)
 
 
-def _find_target_call(change: Change, steps: Sequence[Step]) -> tuple[Endpoint, Mapping[str, Any]] | None:
+def _find_target_call(change: Change) -> tuple[Endpoint, Mapping[str, Any]] | None:
     """Return a call whose path is that of the target of a change: the change itself, or the call that undoes it."""
-    calls = [(ENDPOINTS[change.tool], change.arguments), (steps[0].tool, steps[0].arguments)]
+    calls = [(ENDPOINTS[change.tool], change.arguments)]
+    calls += [(ENDPOINTS[one["tool"]], one["arguments"]) for one in (change.undo or ())[:1] if one["tool"] in ENDPOINTS]
     return next(
         ((tool, arguments) for tool, arguments in calls if (reader := find_target(tool)) and reader.path == tool.path),
         None,
     )
+
+
+def _find_path(change: Change) -> str:
+    """Return the path of the target of a change, or else its own."""
+    tool, arguments = _find_target_call(change) or (ENDPOINTS[change.tool], change.arguments)
+    return tool.build_request(arguments).path
 
 
 def _check_records(change: Change, first: Step, later: Iterable[Change]) -> None:
@@ -323,7 +331,7 @@ def _check_records(change: Change, first: Step, later: Iterable[Change]) -> None
     Raises:
         UndoError: the target was removed, or installed again.
     """
-    found = _find_target_call(change, [first])
+    found = _find_target_call(change)
     if found is None:
         return
     path, needed = found[0].build_request(found[1]).path, first.tool.build_request(first.arguments).path
@@ -359,12 +367,6 @@ def _describe_installed(change: Change, named: str = "") -> UndoError:
         f"{change.id} cannot be undone: the integration was installed again{named}. Nothing was sent. To restore what "
         f"it was, call {change.tool} first, then undo_change again."
     )
-
-
-def _find_target(change: Change) -> Mapping[str, Any]:
-    """Return the arguments that identify what a change is about."""
-    names = ENDPOINTS[change.tool].path_names if change.tool in ENDPOINTS else ()
-    return {name: change.arguments.get(name) for name in names}
 
 
 def join_steps(undos: Sequence[Undo]) -> list[Step]:

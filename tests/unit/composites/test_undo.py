@@ -381,6 +381,46 @@ async def test_what_changed_since_is_in_the_question(kept: bool, file: str) -> N
         assert read_code(await client.call_tool("undo_change", {"changeId": change_id})) == "change_not_undoable"
 
 
+@pytest.mark.parametrize("level", ["space", "site"])
+async def test_only_later_changes_of_the_same_installation_or_place_count(level: Any, file: str) -> None:
+    spy, human = GitBookSpy(), Human()
+    own = {"integrationName": OWN_INTEGRATION, "installationId": find_installation(spy).id}
+    spy.sandbox.state.integrations[OWN_INTEGRATION].manifest["target"] = "all"
+    argument = {"space": "space", "site": "siteId"}[level]
+    taken = find_installation(spy).enabled[level]
+    one, other = [place.id for place in spy.sandbox.state.get_places(level, ORGANIZATION_ID) if place.id not in taken][
+        :2
+    ]
+    async with meet(create(spy, file), human, "2026-07-28") as client:
+
+        async def change(tool: str, **arguments: Any) -> None:
+            assert not (await client.call_tool(tool, arguments)).is_error
+
+        async def count(change_id: str) -> str:
+            human.action = "decline"
+            await client.call_tool("undo_change", {"changeId": change_id})
+            human.action = "accept"
+            return human.texts[-1].partition("Later changes: ")[2][:2]
+
+        await change(f"install_integration_on_{level}", **own, **{argument: one})
+        place = await find_change(client, f"install_integration_on_{level}")
+        await change(f"install_integration_on_{level}", **own, **{argument: other})
+        await change("update_integration_installation", **own, externalIds=["a"])
+        await client.call_tool(f"install_integration_on_{level}", {**own, argument: one})  # fails
+        assert await count(place) == ""
+        await change(f"update_integration_{level}_installation", **own, **{f"{level}Id": one}, externalIds=["b"])
+        assert await count(place) == "1 "
+        await change("uninstall_integration", **own)
+        await change("install_integration", integrationName=OWN_INTEGRATION, organization=ORGANIZATION_ID)
+        whole = await find_change(client, "install_integration")
+        tunnel = "https://tunnel.example.com"
+        await change("set_integration_development_mode", integrationName=OWN_INTEGRATION, tunnelUrl=tunnel)
+        assert await count(whole) == ""
+        new = {**own, "installationId": find_installation(spy).id}
+        await change("update_integration_installation", **new, externalIds=["c"])
+        assert await count(whole) == "1 "
+
+
 async def test_an_undo_is_refused_before_anybody_is_asked_if_the_integration_was_installed_again(file: str) -> None:
     spy, human = GitBookSpy(), Human()
     async with meet(create(spy, file), human, "2026-07-28") as client:
