@@ -643,6 +643,19 @@ async def test_a_place_returns_with_its_configuration(level: Any, era: Era, file
     assert SECRET not in "".join(human.texts)
 
 
+@pytest.mark.parametrize("level", ["space", "site"])
+async def test_a_removal_from_one_place_and_its_undo_say_that_a_selection_of_all_ends(level: Any, file: str) -> None:
+    spy, human = GitBookSpy(), Human()
+    target = find_target(spy, f"uninstall_integration_from_{level}")
+    installation = spy.sandbox.state.installations[target.arguments["installationId"]]
+    installation.selection[level] = "all"
+    async with meet(create(spy, file), human, "2026-07-28") as client:
+        await client.call_tool(target.name, target.arguments)
+        await undo(client, await find_change(client, target.name))
+    assert installation.selection[level] == "selected"
+    assert [f"all {level}s" in text for text in human.texts] == [True, True]
+
+
 async def test_the_question_says_that_a_paused_integration_becomes_active(file: str) -> None:
     spy, human = GitBookSpy(), Human()
     installation = find_installation(spy)

@@ -196,8 +196,9 @@ TOOLS = (
         result=NOTHING,
         success=(205, 204),
         act="Uninstall {integration} from {site}",
-        consequence="The integration stops working on this site. Its configuration and external IDs there are deleted. "
-        "undo_change can install it again with those that the store keeps.",
+        consequence="The integration stops working on this site. Its configuration and external IDs there are "
+        "deleted. If all sites are selected, only the others stay selected, without future sites. undo_change can "
+        "install it again with those that the store keeps.",
         effect="The installation {installationId} of {integrationName} is not on the site {siteId}.",
         undo=Undo(
             (
@@ -220,7 +221,8 @@ TOOLS = (
                     ),
                 ),
             ),
-            lost="Data that the integration itself kept for this site is lost.",
+            lost="Data that the integration itself kept for this site is lost. If the removal from the "
+            "site ended a selection of all sites, that is not restored.",
         ),
     ),
 )

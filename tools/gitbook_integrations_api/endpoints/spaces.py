@@ -199,7 +199,8 @@ TOOLS = (
         success=(205, 204),
         act="Uninstall {integration} from {space}",
         consequence="The integration stops working on this space. Its configuration and external IDs there are "
-        "deleted. undo_change can install it again with those that the store keeps.",
+        "deleted. If all spaces are selected, only the others stay selected, without future spaces. undo_change can "
+        "install it again with those that the store keeps.",
         effect="The installation {installationId} of {integrationName} is not on the space {spaceId}.",
         undo=Undo(
             (
@@ -222,7 +223,8 @@ TOOLS = (
                     ),
                 ),
             ),
-            lost="Data that the integration itself kept for this space is lost.",
+            lost="Data that the integration itself kept for this space is lost. If the removal from the "
+            "space ended a selection of all spaces, that is not restored.",
         ),
     ),
 )
