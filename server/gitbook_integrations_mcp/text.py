@@ -5,8 +5,8 @@ import re
 
 # Characters that can hide or reorder text: control, bidirectional, invisible and tag characters.
 _UNSEEN = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb"
-    "\U000e0000-\U000e0fff]+"
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff"
+    "\ufff9-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]+"
 )
 
 
@@ -32,8 +32,10 @@ _ESCAPES = ("\\u00", "\\b", "\\f", "\\r", "\x7f")
 """The forms of the ASCII ones in compact JSON."""
 
 
-_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+_BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\U0001d159"
 """Letters and marks that Unicode counts as printable although nothing is to be seen of them."""
+
+_UNSEEN_OR_BLANK = re.compile(f"{_UNSEEN.pattern}|[{_BLANK}]+")
 
 
 def escape_unseen(text: str) -> str:
@@ -41,8 +43,7 @@ def escape_unseen(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(
-        escape_character(char) if not char.isprintable() or char in _BLANK or _UNSEEN.match(char) else char
-        for char in text
+        escape_character(char) if not char.isprintable() or _UNSEEN_OR_BLANK.match(char) else char for char in text
     )
 
 
@@ -61,7 +62,7 @@ def quote(title: str) -> str:
 
 def clean_text(text: str, limit: int) -> str:
     """Return `text` on one line, without characters that hide or reorder it, cut to `limit` characters."""
-    visible = " ".join((text if text.isascii() and text.isprintable() else _UNSEEN.sub(" ", text)).split())
+    visible = " ".join((text if text.isascii() and text.isprintable() else _UNSEEN_OR_BLANK.sub(" ", text)).split())
     return visible if len(visible) <= limit else visible[: limit - 1] + "…"
 
 

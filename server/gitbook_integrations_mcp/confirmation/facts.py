@@ -38,19 +38,19 @@ LOSSES_ON_PLACES = "Losses on spaces and sites"
 _UNITS: Mapping[str, str] = {"schedule": " seconds"}
 """Units of the arguments whose names do not say it."""
 
-_LOOK_ALIKES = dict(zip("[]*<>&`_\\\n", "［］∗＜＞＆｀＿＼↵", strict=True))
-"""Characters that are shown instead of line feeds and of those with which Markdown hides or replaces text."""
+_LOOK_ALIKES = dict(zip("[]*<>&`_~$|\\\n", "［］∗＜＞＆｀＿～＄｜＼↵", strict=True))
+"""Characters that are shown instead of line feeds and of those with which Markdown hides, strikes or replaces text."""
 
 _HARMLESS = str.maketrans(
     {
         **dict.fromkeys('“”„‟″❝❞〝〞＂"«»‹›‘’‚‛「」『』`', "'"),
-        **{char: _LOOK_ALIKES[char] for char in "[]*<>&"},
+        **{char: _LOOK_ALIKES[char] for char in "[]*<>&~$|\\"},
         "!": "！",
     }
 )
-"""Replaces quotation marks, and what begins links, images, code, emphasis, entities and HTML in Markdown."""
+"""Replaces quotation marks, and what begins links, images, code, emphasis, formulas, entities and HTML in Markdown."""
 
-_MARKUP = re.compile(rf"[<>\[\]`*\\\n{''.join(_LOOK_ALIKES.values())}]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w{{1,40}};)")
+_MARKUP = re.compile(rf"[<>\[\]`*~$|\\\n{''.join(_LOOK_ALIKES.values())}]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w{{1,40}};)")
 """The characters that have a look-alike, and the look-alikes. Underscores within words format nothing."""
 
 _LINK = re.compile(r":(?=//)|(?<=\w)[.@](?=[^\W\d_])")

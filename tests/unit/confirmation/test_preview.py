@@ -72,6 +72,18 @@ async def test_markdown_of_a_third_party_is_harmless_in_a_form() -> None:
     assert not set("[]!`*<>").intersection(text)
 
 
+@pytest.mark.parametrize("mark", ["~~", "||", "$", "\\(\\phantom{"])
+async def test_a_title_that_stands_twice_cannot_strike_out_or_hide_what_is_between(mark: str) -> None:
+    text = await read_preview(f"a{mark}b")
+    assert text.count("“a") >= 2
+    assert not set(mark).intersection("~|$\\").intersection(text)
+
+
+async def test_a_title_cannot_be_padded_to_begin_a_line_of_its_own() -> None:
+    for blank in "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\U0001d159\U0001d173":
+        assert "“Slack Status: paused”" in await read_preview(f"Slack{blank * 9}Status: paused")
+
+
 LINK = re.compile(r"[a-z]+://|\w[.@][a-z]", re.IGNORECASE)
 """What clients make a link of: URLs, hosts and e-mail addresses."""
 
@@ -378,6 +390,8 @@ async def read_update_facts(**changes: Any) -> dict[str, str]:
         ("https://t.example/**x**", "https://t.example/∗∗x∗∗"),
         ("https://t.example/__x__", "https://t.example/＿＿x＿＿"),
         ("https://t.example/&#46;", "https://t.example/＆#46;"),
+        ("https://t.example/~~x~~", "https://t.example/～～x～～"),
+        ("https://t.example/$x$||y||", "https://t.example/＄x＄｜｜y｜｜"),
         ("https://t.example/a_b?c=d&e=f", "https://t.example/a_b?c=d&e=f"),
     ],
 )
