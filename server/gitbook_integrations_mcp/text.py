@@ -52,12 +52,15 @@ def escape_character(char: str) -> str:
     return f"\\u{ord(char):04x}" if ord(char) < 0x10000 else f"\\U{ord(char):08x}"
 
 
-_QUOTES = str.maketrans("“”„‟″", "'" * 5)
+QUOTES = "“”„‟″"
+"""The quotation marks around a text, and those that look like them."""
+
+_NO_QUOTES = str.maketrans(QUOTES, "'" * len(QUOTES))
 
 
 def quote(title: str) -> str:
     """Return the title of something of third parties in quotation marks, which it cannot close."""
-    return f"“{title.translate(_QUOTES)}”"
+    return f"“{title.translate(_NO_QUOTES)}”"
 
 
 def clean_text(text: str, limit: int) -> str:

@@ -21,7 +21,7 @@ from gitbook_integrations_mcp.calls.masking import list_revocable
 from gitbook_integrations_mcp.calls.response import get_path
 from gitbook_integrations_mcp.errors import CallError, CredentialError, LimitError, StatusError, UnreachableError
 from gitbook_integrations_mcp.store.pending import Fact
-from gitbook_integrations_mcp.text import clean_text, escape_character, escape_unseen, format_count
+from gitbook_integrations_mcp.text import QUOTES, clean_text, escape_character, escape_unseen, format_count
 
 MAX_NAMED = 10
 """Number of affected spaces, sites or installations that are named; the others are counted."""
@@ -342,6 +342,12 @@ def format_text(text: str, limit: int = 256) -> str:
     return shown if len(text) <= limit else f"{shown}… ({len(text):,} characters)"
 
 
+def quote_text(text: str, limit: int) -> str:
+    """Return a text of the call in quotation marks, which it cannot close."""
+    escaped = {ord(mark): escape_character(mark) for mark in QUOTES}
+    return f"“{format_text(text, limit).translate(escaped)}”"
+
+
 def join_items(items: Sequence[str]) -> str:
     """Return items on one line. If there are many, the others are counted."""
     rest = f", and {len(items) - MAX_LISTED:,} more" if len(items) > MAX_LISTED else ""
@@ -374,6 +380,7 @@ def clean_title(text: Any, limit: int) -> str:
     return _LINK.sub(lambda found: found.group().translate(_NO_LINK), clean_foreign(text, limit))
 
 
-def clean_value(text: str, limit: int) -> str:
-    """Return a value like `clean_title`, with line feeds as `format_text` shows them in the value that replaces it."""
-    return clean_title(text.replace("\n", _LOOK_ALIKES["\n"]), limit)
+def quote_value(text: str, limit: int) -> str:
+    """Return a value like `clean_title`, with line feeds as `quote_text` shows them in the value that replaces it."""
+    shown = clean_title(text.replace("\n", _LOOK_ALIKES["\n"]), limit)
+    return f"“{shown}”"

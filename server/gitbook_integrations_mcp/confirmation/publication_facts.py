@@ -12,11 +12,12 @@ from gitbook_integrations_mcp.calls.masking import MaskingScope
 from gitbook_integrations_mcp.confirmation.facts import (
     clean_foreign,
     clean_title,
-    clean_value,
     format_name,
     format_text,
     join_items,
     name_argument,
+    quote_text,
+    quote_value,
 )
 from gitbook_integrations_mcp.confirmation.setting_facts import (
     MAX_VALUE,
@@ -75,9 +76,9 @@ def describe_publication(
         else:
             if name in live and name in arguments:
                 old, new = cut_to_difference(old, new)
-            before = f"“{clean_value(old, MAX_VALUE)}” → " if name in live and old else ""
+            before = f"{quote_value(old, MAX_VALUE)} → " if name in live and old else ""
             if name in arguments:
-                after = f"“{format_text(new, MAX_VALUE)}”"
+                after = quote_text(new, MAX_VALUE)
             else:
                 after = f"“{new}” (not sent)" if new else "not sent, so GitBook keeps it or deletes it"
             yield Fact(name_argument(name), f"{before}{after}")

@@ -17,11 +17,12 @@ from gitbook_integrations_mcp.confirmation.facts import (
     UNCLEAR_HOST,
     clean_foreign,
     clean_title,
-    clean_value,
     find_host,
     format_item,
     format_text,
     join_items,
+    quote_text,
+    quote_value,
 )
 from gitbook_integrations_mcp.store.pending import Fact
 from gitbook_integrations_mcp.text import escape_character
@@ -133,7 +134,7 @@ def show_change(path: str, old: Leaf | None, new: Leaf | None, absent: str = "no
     if old and new and isinstance(old[0], str) and isinstance(new[0], str) and not any(secrets):
         was, becomes = cut_to_difference(old[0], new[0])
         old, new = (was, MaskingScope.OPEN), (becomes, MaskingScope.OPEN)
-    before = _show_leaf(old, clean_value) if old else absent
+    before = _show_leaf(old, quote_value) if old else absent
     after = "deleted" if new is None or new[0] is None else show_new(path, new, host)
     same = ", possibly the same" if all(secrets) else ""  # a question must not show whether a guess is right
     return f"{before} → {after}{same}"
@@ -163,7 +164,7 @@ def show_new(path: str, leaf: Leaf, host: str | None = None) -> str:
     host = host or find_host(value)
     if host is None and scope.masks(value) and not _ADDRESS_WORDS.isdisjoint(split_key(path)):
         host = UNCLEAR_HOST
-    return _show_leaf(leaf, format_text) + (f", host {format_text(host)}" if host else "")
+    return _show_leaf(leaf, quote_text) + (f", host {format_text(host)}" if host else "")
 
 
 def _show_leaf(leaf: Leaf, render: Callable[[str, int], str]) -> str:
@@ -176,4 +177,4 @@ def _show_leaf(leaf: Leaf, render: Callable[[str, int], str]) -> str:
         return "a credential (not shown)"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"“{render(value, MAX_VALUE)}”" if isinstance(value, str) else str(value)
+    return render(value, MAX_VALUE) if isinstance(value, str) else str(value)

@@ -584,6 +584,15 @@ async def test_an_update_shows_what_it_adds_below_lists_and_objects_too() -> Non
     assert "k-1234" not in text
 
 
+@pytest.mark.parametrize("quote", ["”", "“", "„", "‟", "″"])
+async def test_a_value_of_the_call_cannot_close_its_quotation_marks(quote: str) -> None:
+    value, shown = (f"https://evil.example/{one}, host good.example" for one in (quote, f"\\u{ord(quote):04x}"))
+    (text,) = await ask(GitBookSpy(), "queue_integration_task", {**OWN, "task": {"url": value}})
+    assert read_facts(text)["task url"] == f"“{shown}”, host evil.example"
+    (text,) = await ask(GitBookSpy(), "publish_integration", {**OWN, **PUBLICATION, "description": value})
+    assert read_facts(text)["Description"].endswith(f"“{shown}”")
+
+
 @pytest.mark.parametrize(
     ("hidden", "cover", "label"),
     [
