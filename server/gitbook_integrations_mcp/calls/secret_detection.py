@@ -19,7 +19,7 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _SECRET_WORDS = _read_words(
     "accesskey accesstoken apikey apikeys apisecret apitoken appsecret auth authkey authorization authtoken bearer "
     "bottoken clientsecret cookie cookies cred credential credentials creds csrf dbpassword dsn hmac jwt kubeconfig "
-    "mnemonic otp pass passcode passphrase passwd"
+    "mnemonic otp pass passcode passphrase passwd privkey userpass"
 ) | _read_words(
     "password passwords passwort pat pin privatekey psk pw pwd refreshtoken sas secret secretkey secrets seed "
     "sessionid sig signature signingkey signingsecret token tokens totp userpassword usertoken webhook webhooks "
@@ -30,10 +30,10 @@ _SECRET_WORDS = _read_words(
 _KEY_OWNERS = _read_words(
     "access account admin aes api app application auth bot cipher client consumer crypto deploy deployment ecdsa "
     "encryption function functions gpg hmac host ingest ingestion integration jwt license master oidc pass pem "
-    "pgp preshared private read"
+    "pgp preshared priv private"
 ) | _read_words(
-    "rest routing rsa saml secret security server service session shared sign signature signing ssh ssl storage "
-    "subscription tls vapid webhook webhooks write"
+    "read rest routing rsa saml secret security server service session shared sign signature signing ssh ssl storage "
+    "certificate subscription tls vapid webhook webhooks write"
 )
 """Words before "key": an `api_key` is a credential, a `project_key`, `primary_key` or `sortKey` is not."""
 
@@ -45,6 +45,8 @@ _SECRET_PAIRS = frozenset(
         ("recovery", "codes"),
         ("backup", "codes"),
         ("access", "code"),
+        ("auth", "code"),
+        ("authorization", "code"),
         ("auth", "header"),
         ("authorization", "header"),
         ("basic", "auth"),
@@ -52,9 +54,12 @@ _SECRET_PAIRS = frozenset(
         ("verification", "code"),
         ("password", "hash"),
         ("passwd", "hash"),
+        ("mnemonic", "phrase"),
         ("recovery", "phrase"),
         ("secret", "phrase"),
         ("seed", "phrase"),
+        ("rsa", "private"),
+        ("ssh", "private"),
         ("webhook", "urls"),  # anyone who knows one can post
     }
 )
@@ -80,8 +85,9 @@ _HARMLESS_WORDS = _read_words(
 """Last words of keys whose values are no credentials, even below a key that holds credentials."""
 
 _ENVIRONMENTS = _read_words(
-    "backup base confirm confirmation current default dev development encoded json live local main new old pem plain "
-    "previous primary prod production raw sandbox secondary staging stg test v value values"
+    "b backup base confirm confirmation current default dev development encoded eu hex json live local main new old pem"
+) | _read_words(
+    "plain plaintext previous primary prod production raw sandbox secondary staging stg string test us v value values"
 )
 """Last words that say which of several credentials it is, and so nothing about whether it is one."""
 
@@ -208,7 +214,7 @@ def _has_secret_words(key: str) -> bool:
     words = [word for word in split_key(key) if not word.isdecimal()]
     if not words or not _PUBLIC_WORDS.isdisjoint(words):
         return False
-    while len(words) > 1 and words[-1] in _ENVIRONMENTS:
+    while len(words) > 1 and words[-1] in _ENVIRONMENTS and tuple(words[-2:]) not in _SECRET_PAIRS:
         words.pop()
     *before, last = words
     owner = before[-1] if before else ""

@@ -27,6 +27,8 @@ SECRET_KEYS = """\
     secretValue pat app_key subscriptionKey routing_key creds totp basic_auth authHeader hookUrl privateKeyPem csrf
     recovery_phrase psk session_id db_pw ｔｏｋｅｎ
     kubeConfig pass_word passKey gpg_key pgpKey passwordHash verificationCode dbPassWord
+    token_eu api_key_us secretString apiKeyString service_account_key_json privateKeyB64 token_hex passwordPlaintext
+    certificate_key privkey priv_key userpass auth_code authorizationCode mnemonicPhrase ssh_private keyStorePassword
 """
 
 OTHER_KEYS = """
@@ -39,6 +41,7 @@ OTHER_KEYS = """
     production test value primary_color text_base tokens_remaining secretary keyboard tokens_used secret_question
     monkey turkey hockey compass bypass surpass design signing pinned options tokenizer authentication_method key_id
     hash file_hash content_code status_code web_host pass_rate config
+    contact_us regions_eu query_string color_hex schema_json country_code private is_private certificate
 """
 
 SECRET_WORDS = """
