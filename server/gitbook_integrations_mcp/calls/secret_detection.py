@@ -9,6 +9,8 @@ import unicodedata
 from collections.abc import Mapping
 from functools import lru_cache
 
+from gitbook_integrations_mcp.text import strip_unseen
+
 
 def _read_words(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -248,7 +250,12 @@ def allows_numbers(key: str) -> bool:
 
 
 def has_secret_shape(text: str) -> bool:
-    """Whether a text is, or contains, a credential whatever its key is."""
+    """Whether a text, or what is shown of it, is or contains a credential, whatever its key is."""
+    shown = strip_unseen(text)
+    return _has_shape(text) or (shown != text and _has_shape(shown))
+
+
+def _has_shape(text: str) -> bool:
     if len(text) < _SHORTEST or (len(text) < _SHORTEST_WORD and text.isalnum()):
         return False
     return (

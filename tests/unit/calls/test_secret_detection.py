@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gitbook_integrations_mcp.calls.masking import MaskingScope, find_secrets
+from gitbook_integrations_mcp.calls.masking import MASK, MaskingScope, find_secrets
 from gitbook_integrations_mcp.calls.secret_detection import (
     allows_numbers,
     has_secret_shape,
@@ -243,6 +243,13 @@ def test_other_keys_hide_nothing(key: str) -> None:
 def test_a_text_has_the_shape_of_a_credential_alone_and_in_a_sentence(text: str) -> None:
     assert has_secret_shape(text)
     assert has_secret_shape(f"It is {text} since May.")
+
+
+@pytest.mark.parametrize("unseen", ["\u200b", "\u00ad", "\u2060", "\ufeff"])
+def test_a_character_that_is_not_shown_hides_no_credential(unseen: str) -> None:
+    token = "ghp_0123456789abcdefghij"
+    for text in (f"{token[:8]}{unseen}{token[8:]}", f"x{unseen}{token}", f"password{unseen}=hunter22"):
+        assert View().show({"configuration": {"note": text}}) == {"configuration": {"note": MASK}}
 
 
 @pytest.mark.parametrize("text", OTHER_TEXTS)
