@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from gitbook_integrations_api.choices import Level
 from gitbook_integrations_api.endpoint import PolicyAction
-from gitbook_integrations_mcp.calls.content_policies import find_weaknesses
+from gitbook_integrations_mcp.calls.content_policies import find_weaknesses, join_policy
 from gitbook_integrations_mcp.calls.response import get_path
 from gitbook_integrations_mcp.config.models import PolicyRule
 
@@ -102,7 +102,7 @@ def read_judged(name: str, integration: Mapping[str, Any] | None) -> JudgedInteg
 def classify_policy(policy: Any) -> Literal["missing", "weak", "strict"]:
     """Return how well a content security policy, as text or by directive, limits scripts."""
     if isinstance(policy, Mapping):
-        policy = "; ".join(f"{directive} {sources}" for directive, sources in policy.items())
+        policy = join_policy(policy)
     if not isinstance(policy, str) or not policy.strip():
         return "missing"
     return "weak" if find_weaknesses(policy) else "strict"

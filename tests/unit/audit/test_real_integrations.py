@@ -12,6 +12,7 @@ from gitbook_integrations_mcp.audit.configuration_forms import read_form
 from gitbook_integrations_mcp.audit.integration_jobs import Purpose, find_purpose
 from gitbook_integrations_mcp.calls.arguments import check_arguments
 from gitbook_integrations_mcp.calls.content_policies import find_weaknesses, parse_policy
+from gitbook_integrations_mcp.calls.policy_rules import classify_policy
 from gitbook_integrations_mcp.sandbox import ORGANIZATION_ID
 from tests.support.audit_fixtures import Watched, audit, count_requests
 from tests.support.real_organization import NOW, REAL, create_real_organization
@@ -230,6 +231,14 @@ def test_the_policies_of_real_manifests_are_read(name: str, policy: dict[str, st
         ("script-src-elem 'self'", ("no script-src or default-src",)),
         ("script-src-elem 'self'; default-src 'unsafe-eval'", ("default-src 'unsafe-eval'",)),
         ("script-src-elem 'self'; default-src 'none'", ()),
+        ("script-src 'self' 'unsafe-inline' 'nonce-YWJj='", ()),
+        ("script-src 'self' 'unsafe-inline' 'nonce-'", ("script-src 'unsafe-inline'",)),
+        ("script-src 'self' 'unsafe-inline' 'sha256-", ("script-src 'unsafe-inline'",)),
+        ("script-src 'self' https://cdn.exa…", ("its end was cut",)),
+        # browsers take what follows as sources of the same directive
+        ("script-src 'none' default-src *", ("script-src *",)),
+        ("script-src 'self'\nframe-src *", ("script-src *",)),
+        ("script-src 'self'\nframe-src https://frame.example", ()),
     ],
 )
 def test_a_policy_is_weak_if_it_leaves_one_kind_of_script_unlimited(policy: str, weaknesses: tuple[str, ...]) -> None:
@@ -239,6 +248,8 @@ def test_a_policy_is_weak_if_it_leaves_one_kind_of_script_unlimited(policy: str,
 def test_of_a_repeated_directive_the_first_counts() -> None:
     assert find_weaknesses("script-src 'self'; script-src *") == ()
     assert find_weaknesses("script-src-elem *; script-src 'self'") == ("script-src-elem *",)
+    hidden = {"img-src": "'self'; script-src 'none'", "script-src": "*"}
+    assert classify_policy(hidden) == classify_policy(dict(reversed(hidden.items()))) == "weak"
 
 
 @pytest.mark.parametrize("name", REAL)
