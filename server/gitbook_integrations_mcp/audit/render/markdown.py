@@ -11,8 +11,8 @@ from gitbook_integrations_mcp.audit.problems import MOST_FIRST, describe_verdict
 from gitbook_integrations_mcp.audit.sections import describe_comparison, list_change_examples, list_items, summarize
 from gitbook_integrations_mcp.text import format_count, quote
 
-_MARKUP = re.compile(r"([\\`*~\[\]<>|]|(?<![^\W_])_|_(?![^\W_]))")
-"""Characters that can start emphasis, a link, an image, an element or a cell.
+_MARKUP = re.compile(r"([\\`*~$\[\]<>|]|(?<![^\W_])_|_(?![^\W_]))")
+"""Characters that can start emphasis, a formula, a link, an image, an element or a cell.
 
 Underscores inside words start nothing, and stay, so that IDs can be copied.
 """

@@ -11,6 +11,7 @@ from gitbook_integrations_mcp.audit.render.markdown import escape, format_change
         ("_em_ and __strong__", r"\_em\_ and \_\_strong\_\_"),
         ("(_em_)", r"(\_em\_)"),
         ("~~gone~~", r"\~\~gone\~\~"),
+        ("$x$", r"\$x\$"),
         ("**a** [b](c) `d` <e> |", r"\*\*a\*\* \[b\](c) \`d\` \<e\> \|"),
         ("see https://evil.example/a_b_~c now", "see `https://evil.example/a_b_~c` now"),
         ("HTTPS://evil.example", "`HTTPS://evil.example`"),
