@@ -65,8 +65,11 @@ _REMOVED = re.compile(r"[\t\r\n]")
 _ADDRESS = re.compile(r"[^\w/\\]*(?:[a-z][a-z0-9+.-]+:[/\\]|(?:https?|wss?|ftp):|[/\\]{2})", re.IGNORECASE)
 """The beginning of each text that some program reads as an address with a host."""
 
-_CLEAR_ADDRESS = re.compile(r"\w[\w+.-]+://(?:[^\s\\@/?#]*@)?[^\s\\@/?#%]+(?:[/?#].*)?", re.DOTALL)
+_CLEAR_ADDRESS = re.compile(r"\w[\w+.-]+://(?:[^\s\\@/?#]*@)?[^\s\\@/?#%,;|]+(?:[/?#].*)?", re.DOTALL)
 """An address in which all programs find the same host. Elsewhere, a backslash for example ends the host or does not."""
+
+_ANOTHER_ADDRESS = re.compile(r"[^\w.~%/?#=&:@+$*!-](?:[a-z][a-z0-9+.-]+:)?[/\\]{2}", re.IGNORECASE)
+"""The beginning of a further address, for a program that reads a list of addresses."""
 
 UNCLEAR_HOST = "unclear (programs can read this address in different ways)"
 
@@ -305,8 +308,9 @@ def find_host(text: Any) -> str | None:
     """Return the host of a text that is an address, in ASCII, or that it is unclear. Return None for any other text."""
     if not isinstance(text, str) or not _ADDRESS.match(_REMOVED.sub("", text)):
         return None
+    is_clear = _CLEAR_ADDRESS.fullmatch(text) and not _ANOTHER_ADDRESS.search(text)
     try:
-        host = Url(text).host if _CLEAR_ADDRESS.fullmatch(text) else None
+        host = Url(text).host if is_clear else None
     except ValueError:
         host = None
     return host or UNCLEAR_HOST

@@ -644,6 +644,12 @@ async def test_no_value_hides_behind_another_with_the_same_path(
         ("https:evil.example/x", None),
         ("//evil.example/x", None),
         ("evil.example/x", None),
+        ("https://hooks.example/x https://evil.example/x", None),
+        ("https://hooks.example/x,https://evil.example/x", None),
+        ("https://hooks.example;https://evil.example/x", None),
+        ('https://hooks.example/x","https://evil.example/x', None),
+        ("https://hooks.example/x\n//evil.example/x", None),
+        ("https://evil.example/x?next=https://hooks.example,y", "evil.example"),
     ],
 )
 async def test_a_hidden_address_is_shown_with_the_host_that_browsers_find_or_as_unclear(
