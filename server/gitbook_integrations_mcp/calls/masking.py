@@ -61,6 +61,12 @@ def mask_secrets(value: Any, *, key: str = "", inherited: bool = False) -> Any:
     return value
 
 
+def mask_words(line: str) -> str:
+    """Return a line of text with its credentials masked: single words, or else the whole line."""
+    shown = " ".join(MASK if has_secret_shape(word) else word for word in line.split(" "))
+    return MASK if has_secret_shape(shown) else shown
+
+
 class MaskingScope(Enum):
     """Which values are masked at a place in a response; it follows from the keys on the path to that place."""
 

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gitbook_integrations_api.endpoint import Endpoint, Risk, Tool
-from gitbook_integrations_mcp.calls.masking import MASK, MaskingScope, find_credentials
+from gitbook_integrations_mcp.calls.masking import MASK, MaskingScope, find_credentials, mask_words
 from gitbook_integrations_mcp.calls.related import find_installer, find_state_reader
 from gitbook_integrations_mcp.errors import AnswerError, StatusError
 from gitbook_integrations_mcp.gitbook.credentials import describe_accepted, describe_holders
@@ -201,12 +201,15 @@ def _read_message(response: GitBookResponse) -> str:
 
 
 def _hide_credentials(message: str, body: Mapping[str, Any] | None) -> str:
-    """Return a whole message without the credentials in `body`. In one that was cut, a part of one could be left."""
+    """Return a whole message without the credentials in `body`, or what looks like a part or another form of one.
+
+    In a message that was cut before, a part of one could be left.
+    """
     sent = [str(value) for _, value in find_credentials(body, scope=MaskingScope.OPEN)]
     in_json = [json.dumps(one, ensure_ascii=escaped)[1:-1] for one in sent for escaped in (True, False)]
     for form in sorted({*sent, *in_json}, key=len, reverse=True):
         message = message.replace(form, MASK)
-    return message
+    return mask_words(message)
 
 
 def _describe_remedy(endpoint: Endpoint, response: GitBookResponse, tool: Tool, *, paged: bool) -> str:

@@ -14,10 +14,9 @@ import anyio
 
 from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_mcp.calls.call import Call
-from gitbook_integrations_mcp.calls.masking import MASK
+from gitbook_integrations_mcp.calls.masking import mask_words
 from gitbook_integrations_mcp.calls.output import Output
 from gitbook_integrations_mcp.calls.response import get_path, read_cursor, read_response
-from gitbook_integrations_mcp.calls.secret_detection import has_secret_shape
 from gitbook_integrations_mcp.calls.view import View, describe_foreign
 from gitbook_integrations_mcp.errors import AnswerError, CallError, StatusError
 from gitbook_integrations_mcp.gitbook.client import GitBook
@@ -233,14 +232,7 @@ def _build_groups(
 def _find_error(logs: Iterable[Mapping[str, Any]]) -> str:
     """Return the last error that an integration logged, without the parts that vary."""
     errors = [str(one.get("message")) for one in logs if one.get("level") == "error"]
-    return _VARYING.sub(_VARIED, _mask(errors[-1])) if errors else "(no error was logged)"
-
-
-def _mask(line: str) -> str:
-    """Return a log line with its credentials masked: single words, or else the whole line."""
-    words = [MASK if has_secret_shape(word) else word for word in line.split(" ")]
-    shown = " ".join(words)
-    return MASK if has_secret_shape(shown) else shown
+    return _VARYING.sub(_VARIED, mask_words(errors[-1])) if errors else "(no error was logged)"
 
 
 def _describe(kind: str, status: str, error: str | None, group: _Group) -> dict[str, Any]:
@@ -248,7 +240,7 @@ def _describe(kind: str, status: str, error: str | None, group: _Group) -> dict[
     installations = {found for one in group.events if (found := _read_text(one.get("installationId")))}
     sample: dict[str, Any] = {"eventId": (group.sample or {}).get("id")}
     if group.logs is not None:
-        sample["logs"] = [f"{one.get('level')}: {_mask(str(one.get('message')))}" for one in group.logs[-_LINES:]]
+        sample["logs"] = [f"{one.get('level')}: {mask_words(str(one.get('message')))}" for one in group.logs[-_LINES:]]
     content = {
         "type": kind,
         "status": status,

@@ -228,3 +228,28 @@ async def test_no_error_repeats_a_credential_that_the_model_was_not_shown_not_ev
         assert read_code(result) == "gitbook_rejected"
         assert SECRET[:4] not in read_text(result)
         assert padding > 240 or MASK in read_text(result)
+
+
+@pytest.mark.parametrize(
+    ("credential", "echoed"),
+    [
+        ("sk_live_4eC39HqLyjWDarjtT1zdp7dc", "sk_live_4eC39HqLyjWDa…"),
+        ("https://hooks.slack.com/services/T0/B0/XXXX", "https%3A//hooks.slack.com/services/T0/B0/XXXX"),
+    ],
+)
+async def test_no_error_repeats_a_part_or_another_form_of_a_hidden_credential(credential: str, echoed: str) -> None:
+    message = f"configuration.note: {echoed} is not valid"
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        upstream = Upstream()
+        if scope["method"] == "GET":
+            upstream.answer({"configuration": {"note": credential}})
+        else:
+            upstream.answer({"error": {"code": 422, "message": message}}, 422)
+        await upstream(scope, receive, send)
+
+    async with connect(answer) as client:
+        sent = {"note": MASK, "other": "x"}
+        result = await client.call_tool("update_integration_installation", {**PLACE, "configuration": sent})
+    assert read_code(result) == "gitbook_rejected"
+    assert f'"configuration.note: {MASK} is not valid"' in read_text(result)
