@@ -104,6 +104,11 @@ class Policy:
         return widens or self.needs_confirmation(tool, dict.fromkeys(tool.confirm_with))
 
     @property
+    def hides_results(self) -> bool:
+        """Whether something that this server reads may be shown to a model only after approval."""
+        return any(TOOLS[name].risk is Risk.READ for name in self._extra_tools)
+
+    @property
     def asks_to_widen(self) -> bool:
         """Whether a call that gives power needs confirmation."""
         return self._confirmation.widening == "ask"

@@ -117,10 +117,13 @@ def read_decision(pending: PendingConfirmation) -> Approval | NotConfirmed:
     return DECLINED if pending.decision else EXPIRED
 
 
-def build_confirmation_required(pending: PendingConfirmation, *, changed: bool, url: str | None = None) -> NotConfirmed:
+def build_confirmation_required(
+    pending: PendingConfirmation, *, changed: bool, url: str | None = None, hides_preview: bool = False
+) -> NotConfirmed:
     """Return the result that asks the model to get an approval: on the page at `url`, or by a second call.
 
-    `changed` means that the target is not in the state that an earlier preview showed.
+    `changed` means that the target is not in the state that an earlier preview showed. With `hides_preview`, only the
+    page shows the preview, which can contain what the model may read only after approval.
     """
     reason = "the target has changed since the last preview, so this call needs a new confirmation"
     message = f"Nothing was sent: {reason if changed else 'this call needs human confirmation'}. "
@@ -128,7 +131,7 @@ def build_confirmation_required(pending: PendingConfirmation, *, changed: bool, 
         ErrorCode.TARGET_CHANGED if changed else ErrorCode.CONFIRMATION_REQUIRED,
         message + (_SECOND_CALL if url is None else _REVIEW_ON_PAGE),
         {
-            "preview": pending.text,
+            **({} if hides_preview else {"preview": pending.text}),
             **({CONFIRMATION_ARGUMENT: pending.id} if url is None else {"url": url}),
             "expiresInSeconds": pending.expires_in,
         },

@@ -180,7 +180,8 @@ class ConfirmationService:
                 return InputRequiredResult(input_requests={KEY: request}, request_state=pending.id)
             if session.can_send_request and (result := await self._ask_on_page(call, pending, url)):
                 return result
-        return build_confirmation_required(pending, changed=changed, url=url)
+        hides = call.caller.policy.hides_results
+        return build_confirmation_required(pending, changed=changed, url=url, hides_preview=hides)
 
     async def _fall_back_to_second_call(self, call: Call, preview: Preview, *, changed: bool) -> ConfirmationResult:
         if call.confirmation_id is not None and self._can_show_form(call):

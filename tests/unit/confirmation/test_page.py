@@ -32,7 +32,7 @@ from gitbook_integrations_mcp.store.confirmations import ConfirmationStore
 from gitbook_integrations_mcp.store.pending import Decision, Fact, PendingConfirmation, Preview
 from gitbook_integrations_mcp.store.store import Store
 from tests.support.elicitation_client import Clock, GitBookSpy, Human, create_gated_server, meet, read_status
-from tests.support.fake_gitbook import ERAS, Era
+from tests.support.fake_gitbook import ERAS, Era, read_text
 from tests.support.gated_calls import Target, call_once, find_target, request_confirmation_id, start_call
 from tests.support.loopback import open_client
 from tests.support.page_client import APPROVE, Browser
@@ -375,6 +375,27 @@ async def begin(client: Any, target: Target) -> str:
     url = result.structured_content["url"]
     assert isinstance(url, str)
     return url
+
+
+@each_era
+@pytest.mark.parametrize("name", ["update_integration_installation", "copy_configuration"])
+async def test_only_the_page_shows_what_the_model_may_read_after_approval(
+    name: str, era: Era, browser: Browser
+) -> None:
+    spy = GitBookSpy()
+    place = find_target(spy, "uninstall_integration").arguments
+    installation = spy.sandbox.state.installations[place["installationId"]]
+    installation.configuration = {"hidden": "value"}
+    other = next(one for one in spy.sandbox.state.installations.values() if one.integration == "slack")
+    source = {"integrationName": "slack", "installationId": other.id}
+    arguments = {**place, "configuration": {}} if name.startswith("update") else {"source": source, "target": place}
+    spy.sandbox.state.integrations[OWN_INTEGRATION].manifest.pop("configurations", None)
+    for added, shown in ([], True), (["get_integration_installation_by_id"], False):
+        async with meet(create_gated_server(spy, extra_tools=added), None, era) as client:
+            result = await client.call_tool(name, arguments)
+            assert read_status(result) == "confirmation_required"
+            assert ("hidden" in read_text(result)) == shown
+            assert "hidden" in (await browser.read(result.structured_content["url"])).text
 
 
 @each_era
