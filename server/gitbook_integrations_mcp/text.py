@@ -2,6 +2,8 @@
 
 import json
 import re
+import unicodedata
+from collections.abc import Iterator
 
 # Characters that can hide or reorder text: control, bidirectional, invisible and tag characters.
 _UNSEEN = re.compile(
@@ -38,12 +40,25 @@ _BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\U0001d159"
 _UNSEEN_OR_BLANK = re.compile(f"{_UNSEEN.pattern}|[{_BLANK}]+")
 
 
+_MOST_MARKS = 4
+"""Combining marks on one character that are shown. A stack of more covers the lines above and below it."""
+
+
+def _find_stacked(text: str) -> Iterator[tuple[str, bool]]:
+    """Yield each character, and whether it is a combining mark on top of too many."""
+    marks = 0
+    for char in text:
+        marks = marks + 1 if unicodedata.category(char) in {"Mn", "Me"} else 0
+        yield char, marks > _MOST_MARKS
+
+
 def escape_unseen(text: str) -> str:
     """Return `text` with every character that hides or reorders it as an escape like `\\u202e`. None is left out."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(
-        escape_character(char) if not char.isprintable() or _UNSEEN_OR_BLANK.match(char) else char for char in text
+        escape_character(char) if is_stacked or not char.isprintable() or _UNSEEN_OR_BLANK.match(char) else char
+        for char, is_stacked in _find_stacked(text)
     )
 
 
@@ -65,7 +80,10 @@ def quote(title: str) -> str:
 
 def clean_text(text: str, limit: int) -> str:
     """Return `text` on one line, without characters that hide or reorder it, cut to `limit` characters."""
-    visible = " ".join((text if text.isascii() and text.isprintable() else _UNSEEN_OR_BLANK.sub(" ", text)).split())
+    if not (text.isascii() and text.isprintable()):
+        seen = _UNSEEN_OR_BLANK.sub(" ", text)
+        text = seen if seen.isascii() else "".join(char for char, is_stacked in _find_stacked(seen) if not is_stacked)
+    visible = " ".join(text.split())
     return visible if len(visible) <= limit else visible[: limit - 1] + "…"
 
 
