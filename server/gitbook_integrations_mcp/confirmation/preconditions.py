@@ -6,7 +6,7 @@ from typing import Any
 from gitbook_integrations_api.catalog import ENDPOINTS
 from gitbook_integrations_api.choices import Level
 from gitbook_integrations_api.endpoint import Endpoint, Widening
-from gitbook_integrations_api.sources import PLACE_ARGUMENTS
+from gitbook_integrations_api.sources import PLACE_ARGUMENTS, PLACE_LISTS
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.related import find_target
 from gitbook_integrations_mcp.calls.response import get_path
@@ -64,4 +64,23 @@ def check_target(levels: Iterable[Level], integration: Mapping[str, Any] | CallE
             raise ArgumentsError(
                 f"{format_name(integration)} cannot be enabled on a {level}, because its target is {target}. Nobody "
                 f"was asked and nothing was sent. {fits}."
+            )
+
+
+def check_places(call: Call, places: Mapping[Level, Mapping[str, Any] | None]) -> None:
+    """Check that the organization has the space or site on which a call enables an integration.
+
+    `places` are the first pages of the lists. Without approval, an error shows nothing that only an approved call may.
+
+    Raises:
+        ArgumentsError: the list is complete, and the space or site is not on it.
+    """
+    for level, page in places.items() if call.tool.widens is Widening.ACCESS else ():
+        name, lister = PLACE_ARGUMENTS[level], ENDPOINTS[PLACE_LISTS[level]]
+        if not page or not page["items"] or page.get("next") or call.caller.policy.may_need_confirmation(lister):
+            continue
+        if all(one.get("id") != call.arguments[name] for one in page["items"]):
+            raise ArgumentsError(
+                f"{name}: the organization has no {level} with this ID, so nobody was asked and nothing was sent. "
+                f"{lister.name} returns the IDs."
             )

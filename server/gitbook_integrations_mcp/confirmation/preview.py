@@ -38,7 +38,7 @@ from gitbook_integrations_mcp.confirmation.facts import (
     write_title,
 )
 from gitbook_integrations_mcp.confirmation.plan_preview import PlanPreviewer
-from gitbook_integrations_mcp.confirmation.preconditions import check_rights, check_target
+from gitbook_integrations_mcp.confirmation.preconditions import check_places, check_rights, check_target
 from gitbook_integrations_mcp.confirmation.publication_facts import describe_publication
 from gitbook_integrations_mcp.confirmation.setting_facts import describe_changes, describe_payload
 from gitbook_integrations_mcp.confirmation.targets import (
@@ -176,6 +176,7 @@ class Previewer:
         levels = list_enabled(call, responses.known)
         check_target(levels, shown.integration)
         places = scrub_json(await self._targets.read_places(call, levels, organization))
+        check_places(call, places)
         lists = list(_describe_lists(shown_call, shown, organizations))
         power = list(_describe_power(shown_call, shown, organization, places))
         affected = [

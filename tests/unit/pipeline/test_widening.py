@@ -734,6 +734,27 @@ async def test_nobody_is_asked_about_a_level_that_the_integration_is_not_for(
     assert (human.requests, spy.mutations) == ([], [])
 
 
+@each_era
+@pytest.mark.parametrize(
+    ("name", "integration", "wrong", "fact"),
+    [
+        ("install_integration_on_site", "heatlens", {"siteId": "help center"}, "Did you mean site_qLN1io"),
+        ("install_integration_on_site", "heatlens", {"siteId": "site_gone"}, "list_sites"),
+        ("install_integration_on_space", "heatlens", {"space": "x" * 20}, "list_spaces_in_organization_by_id"),
+    ],
+)
+async def test_nobody_is_asked_about_a_place_that_the_organization_does_not_have(
+    name: str, integration: str, wrong: dict[str, str], fact: str, era: Era
+) -> None:
+    spy, human = GitBookSpy(), Human()
+    named = {"integrationName": integration, "installationId": find_installation(spy, integration).id}
+    async with meet(create_gated_server(spy), human, era) as client:
+        result = await client.call_tool(name, {**named, **wrong})
+    assert read_code(result) == "invalid_arguments"
+    assert fact in read_text(result)
+    assert (human.requests, spy.mutations) == ([], [])
+
+
 # The code of an integration, with arguments of the model
 
 PAYLOADS: dict[str, dict[str, Any]] = {
