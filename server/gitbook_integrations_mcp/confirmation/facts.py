@@ -32,7 +32,7 @@ _ENDING = frozenset(one.ended_by for one in ENDPOINTS.values() if one.ended_by)
 MAX_LISTED = 50
 """Number of keys or texts of the call that are listed; the others are counted."""
 
-LOSSES_ON_PLACES = "Losses on spaces and sites"
+LOSSES_ON_PLACES = "Losses"
 """Label of what a deletion removes below its target, where not all of it is shown."""
 
 _UNITS: Mapping[str, str] = {"schedule": " seconds"}
@@ -262,9 +262,10 @@ def name_losses(
 
 
 def describe_losses_on_places(call: Call, places: Iterable[Mapping[str, Any]]) -> Iterator[Fact]:
-    """Yield what a deletion removes on spaces or sites of its target."""
+    """Yield what a deletion removes on installations, spaces or sites of its target."""
     for place in places:
-        yield from name_losses(describe_loss(call, place), place, {})
+        named = format_name(place.get("space") or place.get("site") or place.get("id"))
+        yield from (Fact(loss.label, f"{loss.value}; on {named}") for loss in describe_loss(call, place))
 
 
 def limit_facts(facts: Sequence[Fact], what: str) -> list[Fact]:

@@ -330,10 +330,10 @@ def _describe_loss(call: Call, responses: _Responses) -> Iterable[Fact]:
 
 
 def _describe_losses_on_places(call: Call, responses: _Responses) -> list[Fact]:
-    """Return what a call that deletes an installation removes on its spaces and sites."""
+    """Return what a call that deletes an integration or installation removes below it."""
     losses: list[Fact] = []
     for reader, response in responses.context.items():
-        if _deletes(call) and reader.path.endswith(("/spaces", "/sites")) and not isinstance(response, CallError):
+        if _deletes(call) and reader.is_list and not isinstance(response, CallError):
             losses += describe_losses_on_places(call, response["items"])
     return limit_facts(losses, LOSSES_ON_PLACES)
 

@@ -433,6 +433,18 @@ async def test_an_update_names_the_settings_and_external_ids_that_it_deletes() -
     assert not any("lost" in label for label in facts)
 
 
+async def test_unpublishing_names_the_credentials_that_are_lost_with_each_installation() -> None:
+    spy, human = GitBookSpy(), Human(action="decline")
+    own = [one for one in spy.sandbox.state.installations.values() if one.integration == OWN_INTEGRATION]
+    for one in own:
+        one.configuration = {"api_key": "the-key-of-the-release-tracker", "digest": True}
+    async with meet(create_gated_server(spy), human, "2026-07-28") as client:
+        await client.call_tool("unpublish_integration", {"integrationName": OWN_INTEGRATION})
+    for one in own:
+        assert f"Configuration that is lost: api_key, digest; on {one.id}" in human.texts[0]
+        assert f"Credentials to revoke where they were issued: api_key; on {one.id}" in human.texts[0]
+
+
 async def test_an_uninstallation_names_the_settings_that_are_lost_on_places() -> None:
     spy, human = GitBookSpy(), Human(action="decline")
     target = find_target(spy, "uninstall_integration")
