@@ -27,6 +27,7 @@ _LISTED_AS = {
     **{name: name for name in SOURCES},
 }
 _MARKETPLACE = Source(tool="list_integrations", value="name", labels=("title",))
+_MOST_ORGANIZATIONS = 3
 _IDENTIFIER = re.compile(r"[a-zA-Z0-9_.-]+")
 
 
@@ -92,12 +93,16 @@ class Suggester:
         return ""
 
     async def _read_titles(self, name: str, arguments: Mapping[str, Any], caller: Caller) -> dict[str, list[str]]:
-        """Return the titles of the listed objects, by ID, from one request."""
+        """Return the titles of the listed objects, by ID: of one organization, or of the first few if none is named."""
         source = SOURCES[name]
         organization = arguments.get("organizationId") or arguments.get("organization") or self._organization
         if name == "integrationName" and not organization:
             source = _MARKETPLACE
         endpoint = ENDPOINTS[source.tool]
+        if "organizationId" in endpoint.path_names and not organization:
+            known = [*await self._read_titles("organizationId", {}, caller)][:_MOST_ORGANIZATIONS]
+            lists = [await self._read_titles(name, {"organizationId": one}, caller) for one in known]
+            return {identifier: labels for each in lists for identifier, labels in each.items()}
         taken: dict[str, Any] = {"limit": 1000} if "limit" in endpoint.input.model_fields else {}
         if "organizationId" in endpoint.path_names:
             taken["organizationId"] = organization

@@ -120,6 +120,25 @@ async def test_an_installation_of_another_integration_is_named_with_the_right_on
     assert expected in read_text(result)
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments", "expected"),
+    [
+        ("list_space_integrations", {"spaceId": "Internal Handbook"}, f"mean {SPACE} (“Internal Handbook”)?"),
+        ("list_space_integrations", {"spaceId": "Meeting Notes"}, "mean PA7qTtzWmr2NtyurVUFL"),
+        ("list_site_integrations", {"siteId": "Help Center"}, "mean site_qLN1io"),
+    ],
+)
+async def test_without_a_default_organization_the_lists_of_a_few_organizations_are_read(
+    name: str, arguments: dict[str, Any], expected: str
+) -> None:
+    watched = Watched()
+    async with connect(watched, gitbook={"token": USER_TOKEN}) as client:
+        result = await client.call_tool(name, arguments)
+    assert result.is_error
+    assert expected in read_text(result)
+    assert len(watched.requests) <= 6
+
+
 async def test_the_name_of_another_product_is_no_typing_error() -> None:
     async with connect(Watched()) as client:
         result = await client.call_tool("get_integration_by_name", {"integrationName": "gitlab"})
