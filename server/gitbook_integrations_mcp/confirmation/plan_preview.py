@@ -161,7 +161,7 @@ class PlanPreviewer:
                 integrations[name] = await self._read_integration(call, step)
             integration = integrations[name]
             if step.tool.widens is Widening.ACCESS:
-                check_target(list_enabled(isolate_step(call, step), None), integration)
+                check_target(call, list_enabled(isolate_step(call, step), None), integration)
             if name not in described:
                 described.add(name)
                 shown = call.caller.credentials.scrub_json(step.arguments)

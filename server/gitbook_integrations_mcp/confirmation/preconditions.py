@@ -1,4 +1,7 @@
-"""Preconditions of calls: what GitBook would refuse is refused before a human is asked in vain."""
+"""Preconditions of calls: what GitBook would refuse is refused before a human is asked in vain.
+
+No error says what may be read only after approval: then the human is asked.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -39,6 +42,8 @@ def check_rights(
         right, owner = get_path(integration, "permissions.admin"), get_path(integration, "owner")
     else:
         return
+    if call.caller.policy.may_need_confirmation(reader):
+        return
     if right is False and credentials.choose(tool) == credentials.choose(reader):
         raise StatusError(
             403,
@@ -47,12 +52,14 @@ def check_rights(
         )
 
 
-def check_target(levels: Iterable[Level], integration: Mapping[str, Any] | CallError | None) -> None:
+def check_target(call: Call, levels: Iterable[Level], integration: Mapping[str, Any] | CallError | None) -> None:
     """Check that an integration can be enabled on these levels.
 
     Raises:
         ArgumentsError: the integration has another target.
     """
+    if call.caller.policy.may_need_confirmation(ENDPOINTS[INTEGRATION]):
+        return
     target = get_path(integration, "target")
     for level in levels if target in ("space", "site", "organization") else ():
         if level != target:

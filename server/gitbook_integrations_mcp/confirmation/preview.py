@@ -174,7 +174,7 @@ class Previewer:
         organization, organizations = scrub_json(await self._targets.read_organization(call, responses.known))
         check_rights(call, shown.integration, organization)
         levels = list_enabled(call, responses.known)
-        check_target(levels, shown.integration)
+        check_target(call, levels, shown.integration)
         places = scrub_json(await self._targets.read_places(call, levels, organization))
         check_places(call, places)
         lists = list(_describe_lists(shown_call, shown, organizations))

@@ -205,6 +205,29 @@ def change_items(**fields: Any) -> Callable[[Any], Any]:
     return lambda content: {**content, "items": [{**item, **fields} for item in content["items"]]}
 
 
+@pytest.mark.parametrize(
+    ("name", "added", "end", "fault"),
+    [
+        ("install_integration_on_space", "get_integration_by_name", UNTRUSTED, change(target="site")),
+        (
+            "install_integration",
+            "list_organizations_for_authenticated_user",
+            "/v1/orgs",
+            change_items(permissions={"installIntegration": False}),
+        ),
+    ],
+)
+async def test_no_error_about_a_precondition_tells_what_may_be_read_only_after_approval(
+    name: str, added: str, end: str, fault: Callable[[Any], Any]
+) -> None:
+    spy, human = FaultyGitBook(faults={end: fault}), Human(action="decline")
+    target = find_target(spy, name)
+    for extra, asked in ([], 0), ([added], 1):
+        async with meet(create_gated_server(spy, extra_tools=extra), human, "2026-07-28") as client:
+            result = await client.call_tool(target.name, target.arguments)
+        assert (result.is_error, len(human.requests)) == (not asked, asked), read_text(result)
+
+
 @each_era
 async def test_nobody_is_asked_about_a_call_for_which_the_token_lacks_the_right(era: Any) -> None:
     spy, human = FaultyGitBook(), Human()
