@@ -77,7 +77,7 @@ def check_target(call: Call, levels: Iterable[Level], integration: Mapping[str, 
 def check_places(call: Call, places: Mapping[Level, Mapping[str, Any] | None]) -> None:
     """Check that the organization has the space or site on which a call enables an integration.
 
-    `places` are the first pages of the lists. Without approval, an error shows nothing that only an approved call may.
+    `places` are the first pages of the lists.
 
     Raises:
         ArgumentsError: the list is complete, and the space or site is not on it.
