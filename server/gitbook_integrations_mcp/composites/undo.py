@@ -6,12 +6,19 @@ from dataclasses import replace
 from typing import Any
 
 from gitbook_integrations_api.choices import LEVELS
+from gitbook_integrations_api.sources import PLACE_ARGUMENTS
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.plan import Plan, Step, count_calls
 from gitbook_integrations_mcp.calls.undo import SETTINGS
-from gitbook_integrations_mcp.composites.undo_check import UndoCheck, UndoError, join_steps
-from gitbook_integrations_mcp.confirmation.facts import MAX_LISTED, describe_effect, format_name, limit_facts
-from gitbook_integrations_mcp.errors import CallError, ErrorCode
+from gitbook_integrations_mcp.composites.undo_check import UndoCheck, join_steps
+from gitbook_integrations_mcp.confirmation.facts import (
+    MAX_LISTED,
+    clean_foreign,
+    describe_effect,
+    format_name,
+    limit_facts,
+)
+from gitbook_integrations_mcp.errors import CallError, ErrorCode, RefusedError
 from gitbook_integrations_mcp.pipeline.snapshot import SnapshotReader
 from gitbook_integrations_mcp.store.change import Change
 from gitbook_integrations_mcp.store.pending import Fact
@@ -31,7 +38,7 @@ class UndoPlanner:
         """Return the calls that undo a change of the caller.
 
         Raises:
-            UndoError: the change does not exist or cannot be undone; the message says why, and what to do instead.
+            RefusedError: the change does not exist or cannot be undone; the message says why, and what to do instead.
             StoreError: the store fails, or the kept values cannot be decrypted.
             DisabledToolError: the server does not offer a tool that the undo needs.
             CredentialError: a token that the undo needs is missing.
@@ -40,7 +47,7 @@ class UndoPlanner:
         change_id, owner = call.arguments["changeId"], call.caller.owner
         change = await self._store.changes.find(change_id, owner)
         if change is None:
-            raise UndoError(
+            raise RefusedError(
                 f"{clean_text(change_id, 100)}: you have no change with this ID; see list_changes. Nothing was sent.",
                 ErrorCode.UNKNOWN_CHANGE,
             )
@@ -52,15 +59,19 @@ class UndoPlanner:
         scrub_json = call.caller.credentials.scrub_json  # before anything is cut
         shown = [replace(step, arguments=scrub_json(step.arguments)) for step in steps]
         calls = [Fact(f"Call {number}", _describe_step(one, titles)) for number, one in enumerate(shown, start=1)]
-        told = list(dict.fromkeys(fact for undo in undos for fact in undo.facts))
+        found = dict.fromkeys(
+            Fact(label, f"{clean_foreign(text, 500).rstrip('.')}{_name_place(undo.change, titles)}.")
+            for undo in undos
+            for label, text in undo.facts
+        )
         facts = [
             *describe_effect([("Change", f"{change.id}: {change.tool} at {change.moment}, outcome {change.outcome}")]),
             *([Fact("All calls", count_calls(steps))] if len(calls) > MAX_LISTED else ()),
             *limit_facts(calls, "Calls"),
-            *describe_effect(told),
+            *found,
             *describe_effect([("Not restored", text) for text in scrub_json(lost)]),
         ]
-        notes = [f"{label}: {text.rstrip('.')}." for label, text in told]
+        notes = [f"{one.label}: {one.value}" for one in found]
         return Plan(
             tuple(steps),
             tuple(facts),
@@ -98,6 +109,13 @@ def _find_titles(value: Any) -> Iterator[tuple[str, str]]:
     elif isinstance(value, list):
         for child in value:
             yield from _find_titles(child)
+
+
+def _name_place(change: Change, titles: Mapping[str, str]) -> str:
+    """Return on which space or site a change was, after what is said about it."""
+    names = (*PLACE_ARGUMENTS.values(), *(f"{level}Id" for level in LEVELS))
+    place = next((change.arguments[name] for name in names if name in change.arguments), None)
+    return f"; on {format_name({'id': place, 'title': titles.get(str(place))})}" if place else ""
 
 
 def _describe_step(step: Step, titles: Mapping[str, str]) -> str:

@@ -31,15 +31,18 @@ _WHERE = ("integrationName", "organization", "installationId", "space", "siteId"
 """Arguments that say what a call installs, and where."""
 
 _UNINSTALLED = " The installation was removed."
-_NOTHING_SENT = " Nothing was sent."
 _RUNNING_SECONDS = 600
 """Time after which a call with an unknown outcome no longer runs."""
 
 
 class UndoError(RefusedError):
-    """A change that cannot be undone."""
+    """A change that cannot be undone. `reason` says why, and what to do, also where other calls are sent."""
 
     code = ErrorCode.CHANGE_NOT_UNDOABLE
+
+    def __init__(self, why: str, remedy: str = "") -> None:
+        self.reason = f"{why} {remedy}".rstrip()
+        super().__init__(f"{why} Nothing was sent. {remedy}".rstrip())
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ class UndoCheck:
                 await self._policy.check(planned, facts)
             except CallError as error:
                 if isinstance(error, RefusedError) or (isinstance(error, StatusError) and error.status == 404):
-                    obstacles[one.id] = str(error)
+                    obstacles[one.id] = error.reason if isinstance(error, UndoError) else str(error)
         return obstacles
 
     async def list_undos(
@@ -111,12 +114,11 @@ class UndoCheck:
             try:
                 undos.append(await self._undo_call(call, part, change.id, group, changed_later, recorded))
             except UndoError as error:
-                reasons[part.id] = f"{part.tool} is not undone. {error}".replace(_NOTHING_SENT, "")
+                reasons[part.id] = f"{part.tool} is not undone. {error.reason}"
                 if earlier := await self._find_whole_undo(part):
                     undos.append(Undo(part, (), (("Undone before", f"{part.id} ({part.tool}), by {earlier}"),), ()))
         if not any(one.steps for one in undos):
-            named = " ".join(["none of its calls can be undone.", *reasons.values()])
-            raise UndoError(f"{change.id}: {named}{_NOTHING_SENT}")
+            raise UndoError(f"{change.id}: none of its calls can be undone.", " ".join(reasons.values()))
         undone = {one.change.id for one in undos}
         return undos, [reason for part_id, reason in reasons.items() if part_id not in undone]
 
@@ -145,9 +147,9 @@ class UndoCheck:
             other = f"Use {endpoint.other_way}" if offered else "Read the current state, and make the opposite change"
             unknown = "a value that this needs is unknown"
             why = unknown if endpoint.undo else "GitBook's API does not return what it changed"
-            raise UndoError(f"{change.tool} cannot be undone: {why}. Nothing was sent. {other}.")
+            raise UndoError(f"{change.tool} cannot be undone: {why}.", f"{other}.")
         if missing := next((one["tool"] for one in change.undo if one["tool"] not in ENDPOINTS), None):
-            raise UndoError(f"{change.id} cannot be undone: this version has no tool {missing}. Nothing was sent.")
+            raise UndoError(f"{change.id} cannot be undone: this version has no tool {missing}.")
         undoing = await self._find_undo(change)
         if undoing is not None:
             await self._check_undoing(change, undoing)
@@ -176,8 +178,8 @@ class UndoCheck:
         """
         if not self._is_abandoned(undoing) and not await self._is_undone(undoing):
             raise UndoError(
-                f"{change.id} already has an undo: {undoing.id} ({undoing.moment}, outcome {undoing.outcome}). "
-                f"To repeat it, first undo {undoing.plan or undoing.id}. Nothing was sent."
+                f"{change.id} already has an undo: {undoing.id} ({undoing.moment}, outcome {undoing.outcome}).",
+                f"To repeat it, first undo {undoing.plan or undoing.id}.",
             )
 
     async def _find_whole_undo(self, part: Change) -> str | None:
@@ -249,7 +251,7 @@ class UndoCheck:
             masked = change.sealed is None  # so is what it left behind
             return compare_states(left, mask_for_record(call.caller, current) if masked else current)
         if change.outcome == "unknown" and tool.method == "DELETE" and tool.name == change.tool and current["exists"]:
-            raise UndoError(f"{change.id} had no effect: its target is still there. Nothing was sent.")
+            raise UndoError(f"{change.id} had no effect: its target is still there.")
         return None
 
     async def _check_presence(
@@ -356,7 +358,7 @@ def _check_records(change: Change, first: Step, later: Iterable[Change]) -> None
 
 
 def _describe_gone(change: Change, more: str = "") -> UndoError:
-    return UndoError(f"{change.id} cannot be undone: its target no longer exists.{more} Nothing was sent.")
+    return UndoError(f"{change.id} cannot be undone: its target no longer exists.{more}")
 
 
 def _describe_installed(change: Change, named: str = "") -> UndoError:
@@ -364,8 +366,8 @@ def _describe_installed(change: Change, named: str = "") -> UndoError:
         if place := change.arguments.get(f"{level}Id"):
             named = f" on the {level} {clean_text(str(place), 100)}"
     return UndoError(
-        f"{change.id} cannot be undone: the integration was installed again{named}. Nothing was sent. To restore what "
-        f"it was, call {change.tool} first, then undo_change again."
+        f"{change.id} cannot be undone: the integration was installed again{named}.",
+        f"To restore what it was, call {change.tool} first, then undo_change again.",
     )
 
 
@@ -388,5 +390,5 @@ def _read_steps(kept: Sequence[Mapping[str, Any]], undoes: str, group: int) -> t
     rest, omitted = omit_values(kept)
     steps = [Step(ENDPOINTS[one["tool"]], one["arguments"], one["created"], group, undoes=undoes) for one in rest]
     if not steps:
-        raise UndoError(f"Nothing of this change can be restored. {' '.join(omitted)} Nothing was sent.")
+        raise UndoError(f"Nothing of this change can be restored. {' '.join(omitted)}")
     return steps, omitted
