@@ -13,10 +13,10 @@ from gitbook_integrations_mcp.auth.callers import Caller
 from gitbook_integrations_mcp.calls.call import Call, EndpointCall
 from gitbook_integrations_mcp.calls.masking import mask_secrets
 from gitbook_integrations_mcp.calls.plan import PlannedCall
-from gitbook_integrations_mcp.calls.response import get_path
+from gitbook_integrations_mcp.calls.response import get_path, read_response
 from gitbook_integrations_mcp.calls.undo import GONE, describe_state, list_undo, omit_values
 from gitbook_integrations_mcp.confirmation.results import Approval
-from gitbook_integrations_mcp.errors import UnreachableError
+from gitbook_integrations_mcp.errors import AnswerError, UnreachableError
 from gitbook_integrations_mcp.gitbook.credentials import Credentials
 from gitbook_integrations_mcp.gitbook.http import GitBookResponse
 from gitbook_integrations_mcp.gitbook.json_body import read_json
@@ -87,6 +87,8 @@ class ChangeLog:
             StoreError: it cannot be recorded; the outcome stays unknown.
         """
         values = describe_outcome(outcome, call.caller.credentials)
+        if isinstance(outcome, GitBookResponse) and values["outcome"] == "done" and not _is_answer(call, outcome):
+            values["outcome"] = "unknown"
         if isinstance(outcome, GitBookResponse) and values["outcome"] == "done":
             values |= await self._describe_undo(change.id, call, before, outcome)
             if change.organization == self._find_default(call):
@@ -198,6 +200,15 @@ def is_certain_failure(response: GitBookResponse) -> bool:
     A gateway that gave up (408, 5xx) or redirects does not know, and an earlier attempt may have taken effect.
     """
     return 400 <= response.status < 500 and response.status != 408 and not response.uncertain
+
+
+def _is_answer(call: EndpointCall, response: GitBookResponse) -> bool:
+    """Whether a response is one of GitBook's API, not the page of a proxy and not cut off."""
+    try:
+        read_response(call.tool, response, call.arguments)
+    except AnswerError:
+        return False
+    return True
 
 
 def mask_for_record(caller: Caller, value: Any) -> Any:

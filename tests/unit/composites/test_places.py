@@ -357,7 +357,7 @@ class Lossy(GitBookSpy):
         ((502, b""), ["unknown", "unknown"]),
         ((408, b""), ["unknown", "unknown"]),
         ((302, b""), ["unknown", "unknown"]),
-        ((200, b"<html>"), ["incomplete", "done"]),
+        ((200, b"<html>"), ["unknown", "unknown"]),
         ((400, b""), ["failed", "failed"]),
     ],
 )

@@ -141,8 +141,10 @@ class Gateway(GitBookSpy):
         await send({"type": "http.response.body", "body": b""})
 
 
-@pytest.mark.parametrize("status", [302, 408, 500, 502, 503, 504])
-async def test_after_an_error_of_a_gateway_the_outcome_is_unknown_and_the_undo_stays(status: int, file: str) -> None:
+@pytest.mark.parametrize("status", [200, 302, 408, 500, 502, 503, 504])
+async def test_after_an_error_or_a_page_of_a_gateway_the_outcome_is_unknown_and_the_undo_stays(
+    status: int, file: str
+) -> None:
     spy = Gateway(status)
     target = find_target(spy, "uninstall_integration")
     installation = spy.sandbox.state.installations[target.arguments["installationId"]]
