@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from gitbook_integrations_api.endpoint import Endpoint
 from gitbook_integrations_mcp.auth.callers import Caller
 from gitbook_integrations_mcp.calls.call import Call, EndpointCall
 from gitbook_integrations_mcp.calls.masking import mask_secrets
@@ -86,9 +87,7 @@ class ChangeLog:
         Raises:
             StoreError: it cannot be recorded; the outcome stays unknown.
         """
-        values = describe_outcome(outcome, call.caller.credentials)
-        if isinstance(outcome, GitBookResponse) and values["outcome"] == "done" and not _is_answer(call, outcome):
-            values["outcome"] = "unknown"
+        values = describe_outcome(call.tool, call.arguments, outcome, call.caller.credentials)
         if isinstance(outcome, GitBookResponse) and values["outcome"] == "done":
             values |= await self._describe_undo(change.id, call, before, outcome)
             if change.organization == self._find_default(call):
@@ -180,11 +179,14 @@ def list_lost(changes: Iterable[Change]) -> list[str]:
 _NO_UNDO: Mapping[str, Any] = {"undo": None, "after": None, "lost": None, "sealed": None}
 
 
-def describe_outcome(outcome: GitBookResponse | UnreachableError, credentials: Credentials) -> dict[str, Any]:
+def describe_outcome(
+    tool: Endpoint, arguments: Mapping[str, Any], outcome: GitBookResponse | UnreachableError, credentials: Credentials
+) -> dict[str, Any]:
     """Return the columns of a change that say how it ended."""
     if isinstance(outcome, UnreachableError):
         return {"attempts": outcome.attempts, "outcome": "unknown" if outcome.sent else "not sent"}
-    done, failed = 200 <= outcome.status < 300, is_certain_failure(outcome)
+    done = 200 <= outcome.status < 300 and _is_answer(tool, arguments, outcome)
+    failed = is_certain_failure(outcome)
     request_id = outcome.headers.get("x-request-id") or outcome.headers.get("cf-ray") or ""
     return {
         "attempts": outcome.attempts,
@@ -202,10 +204,10 @@ def is_certain_failure(response: GitBookResponse) -> bool:
     return 400 <= response.status < 500 and response.status != 408 and not response.uncertain
 
 
-def _is_answer(call: EndpointCall, response: GitBookResponse) -> bool:
+def _is_answer(tool: Endpoint, arguments: Mapping[str, Any], response: GitBookResponse) -> bool:
     """Whether a response is one of GitBook's API, not the page of a proxy and not cut off."""
     try:
-        read_response(call.tool, response, call.arguments)
+        read_response(tool, response, arguments)
     except AnswerError:
         return False
     return True

@@ -271,8 +271,9 @@ class DevelopmentModes:
             outcome = await self._gitbook.send(DISABLE.build_request(arguments), token)
         except UnreachableError as error:
             outcome = error
-        await changes.complete(change.id, describe_outcome(outcome, credentials))
-        if isinstance(outcome, GitBookResponse) and (200 <= outcome.status < 300 or outcome.status == 404):
+        values = describe_outcome(DISABLE, arguments, outcome, credentials)
+        await changes.complete(change.id, values)
+        if values["outcome"] == "done" or values.get("status") == 404:
             await self.forget(ended)
             logger.warning("Development mode of %s was disabled (%s).", mode.integration, change.id)
         else:

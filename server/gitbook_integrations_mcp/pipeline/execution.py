@@ -88,7 +88,7 @@ class Executor:
         change = await self._complete(change, call, response, before)
         if development and is_certain_failure(response):
             await development.forget([change.id])
-        if 200 <= response.status < 300:
+        if change.outcome == "done":
             await self._development.forget(ended)
         if not is_certain_failure(response):
             await self._on_change(call, response, change.id)

@@ -276,17 +276,28 @@ async def test_credentials_are_forgotten_when_their_development_mode_is_over(
     assert kept not in server.development._own
 
 
-async def test_an_end_that_gitbook_does_not_answer_is_tried_again(url: str, spy: GitBookSpy, clock: Clock) -> None:
+@pytest.mark.parametrize("by", ["the server", "a call"])
+@pytest.mark.parametrize("page", [False, True])
+async def test_an_end_that_gitbook_does_not_answer_is_tried_again(
+    page: bool, by: str, url: str, spy: GitBookSpy, clock: Clock
+) -> None:
     failing = True
 
     async def fail_at_times(scope: Any, receive: Any, send: Any) -> None:
-        if failing and scope["method"] == "DELETE":
+        if not failing or scope["method"] != "DELETE":
+            await spy(scope, receive, send)
+        elif page:  # of a proxy
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/html")]})
+            await send({"type": "http.response.body", "body": b"<html>"})
+        else:
             raise httpx.ConnectError("refused")
-        await spy(scope, receive, send)
 
     settings = load_settings({"server": {"sandbox": True}, "store": {"url": url}, "limits": {"attempts": 1}})
     server = create_server(settings, http_transport=httpx.ASGITransport(app=fail_at_times), clock=clock)
     await enable(server)
+    if by == "a call":
+        async with meet(server, Human(), "2026-07-28") as client:
+            assert (await client.call_tool(OFF_TOOL, OWN)).is_error
     clock.now += 2 * HOUR
     await server.development.disable_due()
     failing = False
