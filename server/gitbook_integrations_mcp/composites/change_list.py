@@ -10,8 +10,8 @@ from gitbook_integrations_mcp.calls.masking import MASK
 from gitbook_integrations_mcp.calls.output import Output
 from gitbook_integrations_mcp.calls.response import FOREIGN_PAGE
 from gitbook_integrations_mcp.calls.view import View, format_marker
-from gitbook_integrations_mcp.composites.undo_check import UndoCheck
-from gitbook_integrations_mcp.errors import ArgumentsError, ErrorCode, RefusedError
+from gitbook_integrations_mcp.composites.undo_check import UndoCheck, UnknownChangeError
+from gitbook_integrations_mcp.errors import ArgumentsError
 from gitbook_integrations_mcp.pipeline.receipt import UNDO_TOOL
 from gitbook_integrations_mcp.spelling import describe_unknown, find_alike
 from gitbook_integrations_mcp.store.change import ID_LENGTH, Change, is_change_id
@@ -62,18 +62,14 @@ class ChangeLister:
 
         Raises:
             ArgumentsError: an argument cannot be understood.
-            RefusedError: the change does not exist.
+            UnknownChangeError: the change does not exist.
             StoreError: the store fails.
         """
         arguments, owner = call.arguments, call.caller.owner
         if (change_id := arguments.get("changeId")) is not None:
             change = await self._store.changes.find(change_id, owner)
             if change is None:
-                raise RefusedError(
-                    f"{clean_text(change_id, 100)}: you have no change with this ID. list_changes without changeId "
-                    "returns the IDs.",
-                    ErrorCode.UNKNOWN_CHANGE,
-                )
+                raise UnknownChangeError(change_id)
             [described] = await self._describe(call, [change])
             whole = {**described, "before": change.before}
             if parts := (await self._store.changes.list_parts(change.id, owner))[::-1]:

@@ -10,7 +10,7 @@ from gitbook_integrations_api.sources import PLACE_ARGUMENTS
 from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.plan import Plan, Step, count_calls
 from gitbook_integrations_mcp.calls.undo import SETTINGS
-from gitbook_integrations_mcp.composites.undo_check import UndoCheck, join_steps
+from gitbook_integrations_mcp.composites.undo_check import UndoCheck, UnknownChangeError, join_steps
 from gitbook_integrations_mcp.confirmation.facts import (
     MAX_LISTED,
     clean_foreign,
@@ -18,12 +18,12 @@ from gitbook_integrations_mcp.confirmation.facts import (
     format_name,
     limit_facts,
 )
-from gitbook_integrations_mcp.errors import CallError, ErrorCode, RefusedError
+from gitbook_integrations_mcp.errors import CallError
 from gitbook_integrations_mcp.pipeline.snapshot import SnapshotReader
 from gitbook_integrations_mcp.store.change import Change
 from gitbook_integrations_mcp.store.pending import Fact
 from gitbook_integrations_mcp.store.store import Store
-from gitbook_integrations_mcp.text import clean_text, format_count
+from gitbook_integrations_mcp.text import format_count
 
 
 class UndoPlanner:
@@ -38,7 +38,8 @@ class UndoPlanner:
         """Return the calls that undo a change of the caller.
 
         Raises:
-            RefusedError: the change does not exist or cannot be undone; the message says why, and what to do instead.
+            UnknownChangeError: the change does not exist.
+            UndoError: it cannot be undone; the message says why, and what to do instead.
             StoreError: the store fails, or the kept values cannot be decrypted.
             DisabledToolError: the server does not offer a tool that the undo needs.
             CredentialError: a token that the undo needs is missing.
@@ -47,10 +48,7 @@ class UndoPlanner:
         change_id, owner = call.arguments["changeId"], call.caller.owner
         change = await self._store.changes.find(change_id, owner)
         if change is None:
-            raise RefusedError(
-                f"{clean_text(change_id, 100)}: you have no change with this ID; see list_changes. Nothing was sent.",
-                ErrorCode.UNKNOWN_CHANGE,
-            )
+            raise UnknownChangeError(change_id)
         undos, lost = await self._check.list_undos(call, change)
         steps = join_steps(undos)
         undone = {step.undoes for step in steps}  # a sentence about a call that was left out would be false

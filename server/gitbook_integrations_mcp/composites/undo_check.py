@@ -35,6 +35,18 @@ _RUNNING_SECONDS = 600
 """Time after which a call with an unknown outcome no longer runs."""
 
 
+class UnknownChangeError(RefusedError):
+    """The caller has no change with this ID."""
+
+    code = ErrorCode.UNKNOWN_CHANGE
+
+    def __init__(self, change_id: str) -> None:
+        super().__init__(
+            f"{clean_text(change_id, 100)}: you have no change with this ID. list_changes without changeId returns the "
+            "IDs. Nothing was sent."
+        )
+
+
 class UndoError(RefusedError):
     """A change that cannot be undone. `reason` says why, and what to do, also where other calls are sent."""
 
