@@ -199,8 +199,8 @@ TOOLS = (
         success=(205, 204),
         act="Uninstall {integration} from {space}",
         consequence="The integration stops working on this space. Its configuration and external IDs there are "
-        "deleted. If all spaces are selected, only the others stay selected, without future spaces. undo_change can "
-        "install it again with those that the store keeps.",
+        "deleted. If all spaces are selected, this may end that selection, and future spaces are then not in it. "
+        "undo_change can install it again with those that the store keeps.",
         effect="The installation {installationId} of {integrationName} is not on the space {spaceId}.",
         undo=Undo(
             (
