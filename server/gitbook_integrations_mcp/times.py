@@ -23,7 +23,7 @@ def read_duration(text: str) -> int:
 
 
 def read_age(text: str) -> int | None:
-    """Return the seconds of an age like 30min, 24h, 7d or 4w, or None if it is none: m could also be months."""
+    """Return the seconds of an age like 30min, 24h, 7d or 4w, or None. A text with m is none: it could mean months."""
     age = re.fullmatch(r"(\d{1,5})\s*(min|[hdw])", text.strip())
     return int(age[1]) * _SECONDS[age[2]] if age else None
 

@@ -61,8 +61,10 @@ def find_weaknesses(policy: str) -> tuple[str, ...]:
 
     It must limit them as authors mean it, and as browsers read it.
     """
-    readings = [*_find_weaknesses(parse_policy(policy)), *_find_weaknesses(_parse_header(policy))]
-    return tuple(dict.fromkeys([*readings, *(["its end was cut"] if policy.endswith("…") else [])]))
+    weaknesses = [*_find_weaknesses(parse_policy(policy)), *_find_weaknesses(_parse_header(policy))]
+    if policy.endswith("…"):
+        weaknesses.append("its end was cut")
+    return tuple(dict.fromkeys(weaknesses))
 
 
 def _find_weaknesses(directives: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:

@@ -6,8 +6,8 @@ from gitbook_integrations_mcp.calls.call import Call
 from gitbook_integrations_mcp.calls.plan import Plan, Step
 from gitbook_integrations_mcp.calls.response import find_id, get_path
 from gitbook_integrations_mcp.confirmation.facts import (
-    LOSSES_ON_PLACES,
-    describe_losses_on_places,
+    LOSSES,
+    describe_losses,
     format_name,
     limit_facts,
     name_all,
@@ -68,10 +68,10 @@ class OffboardingPlanner:
                 named = name_all([place.get(level) for place in places])
                 future = "; all, also future ones, are selected" if before.get(f"{level}_selection") == "all" else ""
                 facts.append(Fact(f"Affected {level}s", f"{named}{future}"))
-                losses += describe_losses_on_places(one, places)
+                losses += describe_losses(one, places)
         return Plan(
             tuple(steps),
-            (*facts, *limit_facts(losses, LOSSES_ON_PLACES)),
+            (*facts, *limit_facts(losses, LOSSES)),
             unchanged=f"Nothing to do: {absence} {_SCRIPTS} Nothing was changed.",
             organization=organization,
         )

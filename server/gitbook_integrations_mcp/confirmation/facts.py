@@ -32,7 +32,7 @@ _ENDING = frozenset(one.ended_by for one in ENDPOINTS.values() if one.ended_by)
 MAX_LISTED = 50
 """Number of keys or texts of the call that are listed; the others are counted."""
 
-LOSSES_ON_PLACES = "Losses"
+LOSSES = "Losses"
 """Label of what a deletion removes below its target, where not all of it is shown."""
 
 _UNITS: Mapping[str, str] = {"schedule": " seconds"}
@@ -73,6 +73,7 @@ _ANOTHER_ADDRESS = re.compile(r"[^\w.~%/?#=&:@+$*!-](?:[a-z][a-z0-9+.-]+:)?[/\\]
 
 UNCLEAR_HOST = "unclear (programs can read this address in different ways)"
 
+_ESCAPED_QUOTES = str.maketrans({mark: escape_character(mark) for mark in QUOTES})
 _NO_LINK = str.maketrans(":.@", "：․＠")
 
 
@@ -261,7 +262,7 @@ def name_losses(
         yield Fact(loss.label, f"{loss.value}; on {format_name(place)}") if place else loss
 
 
-def describe_losses_on_places(call: Call, places: Iterable[Mapping[str, Any]]) -> Iterator[Fact]:
+def describe_losses(call: Call, places: Iterable[Mapping[str, Any]]) -> Iterator[Fact]:
     """Yield what a deletion removes on installations, spaces or sites of its target."""
     for place in places:
         named = format_name(place.get("space") or place.get("site") or place.get("id"))
@@ -349,8 +350,7 @@ def format_text(text: str, limit: int = 256) -> str:
 
 def quote_text(text: str, limit: int) -> str:
     """Return a text of the call in quotation marks, which it cannot close."""
-    escaped = {ord(mark): escape_character(mark) for mark in QUOTES}
-    return f"“{format_text(text, limit).translate(escaped)}”"
+    return f"“{format_text(text, limit).translate(_ESCAPED_QUOTES)}”"
 
 
 def join_items(items: Sequence[str]) -> str:

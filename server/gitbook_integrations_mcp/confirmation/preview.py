@@ -21,12 +21,12 @@ from gitbook_integrations_mcp.calls.plan import PlannedCall
 from gitbook_integrations_mcp.calls.related import find_target
 from gitbook_integrations_mcp.calls.response import get_path
 from gitbook_integrations_mcp.confirmation.facts import (
-    LOSSES_ON_PLACES,
+    LOSSES,
     describe_call,
     describe_context,
     describe_effect,
     describe_loss,
-    describe_losses_on_places,
+    describe_losses,
     describe_removal,
     describe_settings,
     describe_target,
@@ -182,7 +182,7 @@ class Previewer:
         affected = [
             *lists,
             *_describe_loss(shown_call, shown),
-            *_describe_losses_on_places(shown_call, shown),
+            *_describe_losses(shown_call, shown),
             *describe_removal(shown_call, shown.integration),
             *power,
         ]
@@ -329,13 +329,13 @@ def _describe_loss(call: Call, responses: _Responses) -> Iterable[Fact]:
     return losses
 
 
-def _describe_losses_on_places(call: Call, responses: _Responses) -> list[Fact]:
+def _describe_losses(call: Call, responses: _Responses) -> list[Fact]:
     """Return what a call that deletes an integration or installation removes below it."""
     losses: list[Fact] = []
     for reader, response in responses.context.items():
         if _deletes(call) and reader.is_list and not isinstance(response, CallError):
-            losses += describe_losses_on_places(call, response["items"])
-    return limit_facts(losses, LOSSES_ON_PLACES)
+            losses += describe_losses(call, response["items"])
+    return limit_facts(losses, LOSSES)
 
 
 def _add_places(responses: _Responses) -> Mapping[str, Any] | None:

@@ -44,7 +44,7 @@ def _find_ids(model: type[BaseModel], arguments: Mapping[str, Any]) -> Iterator[
 def _name_other_integration(
     name: str, given: str, titles: Mapping[str, list[str]], arguments: Mapping[str, Any]
 ) -> str:
-    """Return of which other integration an installation is, and the right one's installations, or ""."""
+    """Return which integration an installation belongs to if the call names another one, or ""."""
     wanted = get_path(arguments, f"{name.removesuffix('installationId')}integrationName")
     if not titles.get(given) or wanted in titles[given]:
         return ""

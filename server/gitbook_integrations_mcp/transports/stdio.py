@@ -59,7 +59,10 @@ _LISTEN = "subscriptions/listen"
 
 
 class Outgoing(ObjectSendStream[SessionMessage]):
-    """The server's messages that wait to be written. A sender does not wait: it would hold its message just as long."""
+    """The server's messages that wait to be written.
+
+    A sender does not wait for the client to read, because it would hold its message just as long.
+    """
 
     def __init__(self) -> None:
         self._messages: list[JSONRPCMessage] = []

@@ -232,8 +232,8 @@ TOOLS = (
         success=(205, 204),
         act="Uninstall {integration} from {organization}",
         consequence="The integration stops working in the organization and on all its spaces and sites. Its "
-        "configuration and external IDs there are deleted. undo_change can install it again with those that the store "
-        "keeps.",
+        "configuration and external IDs there are deleted. undo_change can install it again and restore "
+        "what the store keeps.",
         effect="{integrationName} is uninstalled ({installationId}).",
         undo=Undo(
             (
@@ -351,8 +351,8 @@ TOOLS = (
         input=StatusOf,
         result=one(OffboardingResult),
         consequence="The integration stops working in the organization and on all its spaces and sites. Its "
-        "configuration and external IDs are deleted there. undo_change can install it again with those that the store "
-        "keeps.",
+        "configuration and external IDs are deleted there. undo_change can install it again and restore "
+        "what the store keeps.",
         uses=(
             "uninstall_integration",
             "list_organization_installations",

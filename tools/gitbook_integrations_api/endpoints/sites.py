@@ -198,7 +198,7 @@ TOOLS = (
         act="Uninstall {integration} from {site}",
         consequence="The integration stops working on this site. Its configuration and external IDs there are "
         "deleted. If all sites are selected, this may end that selection, and future sites are then not in it. "
-        "undo_change can install it again with those that the store keeps.",
+        "undo_change can install it again and restore what the store keeps.",
         effect="The installation {installationId} of {integrationName} is not on the site {siteId}.",
         undo=Undo(
             (

@@ -200,7 +200,7 @@ TOOLS = (
         act="Uninstall {integration} from {space}",
         consequence="The integration stops working on this space. Its configuration and external IDs there are "
         "deleted. If all spaces are selected, this may end that selection, and future spaces are then not in it. "
-        "undo_change can install it again with those that the store keeps.",
+        "undo_change can install it again and restore what the store keeps.",
         effect="The installation {installationId} of {integrationName} is not on the space {spaceId}.",
         undo=Undo(
             (
